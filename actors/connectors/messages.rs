@@ -1,0 +1,97 @@
+//! The connector supervisor's doors.
+
+use actix::{Message, Recipient};
+use serde::Serialize;
+
+use super::{ConnectorError, ConnectorLink};
+use crate::clock::UnixMs;
+use crate::ids::Receipt;
+use crate::journal::SystemEvent;
+use crate::supervision::{Close, Exited};
+
+/// An event a connector wants in the journal. Answered when it is committed.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Receipt, ConnectorError>")]
+pub struct Emit {
+    /// Which connector; it becomes the event's principal and source.
+    pub connector: String,
+    /// The event. Its name is checked; `connector.` names are the connectors' own.
+    pub event: SystemEvent,
+}
+
+/// Puts a connector under supervision and starts it.
+#[derive(Message)]
+#[rtype(result = "Result<(), ConnectorError>")]
+pub struct Register {
+    /// A canonical id, unique among connectors.
+    pub name: String,
+    /// Builds a fresh connector actor and starts it, at once and after each end.
+    pub factory: ConnectorFactory,
+}
+
+/// Starts one incarnation of a connector. It keeps the link in the actor, so that the link's drop tells of its end.
+pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + Send>;
+
+/// Stops a connector and starts it again at once; clears its failures.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), ConnectorError>")]
+pub struct Restart(pub String);
+
+/// Says that a connector ended. Sent by the death watch.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Ended(pub Exited);
+
+/// Asks for the state of every connector, in the order of their names.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<ConnectorPresence>")]
+pub struct Presence;
+
+/// The state of one connector.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConnectorPresence {
+    /// Its name.
+    pub name: String,
+    /// What it does now.
+    pub state: ConnectorState,
+    /// When this incarnation started.
+    pub started_at_unix_ms: UnixMs,
+    /// Restarts since the supervisor started.
+    pub restarts: u64,
+    /// How the incarnation before ended.
+    pub last_exit: Option<String>,
+    /// Events it emitted that were committed.
+    pub emitted_total: u64,
+    /// When it last emitted.
+    pub last_emitted_at_unix_ms: Option<UnixMs>,
+}
+
+/// What a connector does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// It runs.
+    Running,
+    /// It ended and starts again after a pause.
+    BackingOff,
+    /// It was closed with the daemon.
+    Stopped,
+}
+
+/// Asks for the [`ConnectorsSnapshot`].
+#[derive(Debug, Message)]
+#[rtype(result = "ConnectorsSnapshot")]
+pub struct Observe;
+
+/// What the supervisor shows of itself.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConnectorsSnapshot {
+    /// Connectors under supervision.
+    pub connectors: usize,
+    /// Connectors that run now.
+    pub running: usize,
+    /// Events emitted and committed.
+    pub emitted_total: u64,
+    /// Restarts.
+    pub restarts_total: u64,
+}

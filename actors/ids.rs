@@ -1,0 +1,97 @@
+//! Names and identifiers that cross module borders.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use ulid::Ulid;
+
+use crate::clock::UnixMs;
+use crate::limits::ID_BYTES_MAX;
+
+/// What identifies one event for good: a ULID (<https://github.com/ulid/spec>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(Ulid);
+
+impl EventId {
+    /// A new id for an event of time `now`, with 80 random bits from `random`.
+    pub fn new(now: UnixMs, random: u128) -> Self {
+        Self(Ulid::from_parts(now, random))
+    }
+
+    /// Reads the 26-character form.
+    pub fn parse(text: &str) -> Option<Self> {
+        Ulid::from_string(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A SHA-256 digest. Written as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// From stored bytes; `None` when they are not 32.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What an accepted delivery (or emitted event) is answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// Id of the event.
+    pub event_id: EventId,
+    /// Place of the event in the journal, from 1, without gaps.
+    pub seq: u64,
+    /// Leaf hash of the event in the journal's chain.
+    pub leaf_hash: Digest,
+}
+
+/// Whether `text` is a canonical id: `[a-z0-9._-]`, starting with a letter or digit, 1–64 bytes
+/// (`schemas/canonical-id.v1.json`).
+pub fn is_canonical_id(text: &str) -> bool {
+    let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let rest_fits =
+        text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
+    starts_well && rest_fits && text.len() <= ID_BYTES_MAX
+}
+
+/// The candidate most like `name`, if one is like it at all: for "did you mean".
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}

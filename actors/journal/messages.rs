@@ -1,0 +1,335 @@
+//! The journal's doors.
+
+use actix::Message;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+
+use super::JournalError;
+use crate::clock::UnixMs;
+use crate::ids::{Digest, EventId, Receipt};
+
+/// What became of an authentic delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Authentic, but its envelope breaks the schema or its body is not JSON.
+    Rejected,
+    /// Authentic and well formed, but an allow list leaves it out.
+    Filtered,
+    /// The same id as an earlier delivery with other bytes.
+    Conflict,
+    /// In the journal with its body.
+    Accepted,
+}
+
+/// How serious a system event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Expected in good order.
+    Info,
+    /// Somebody should look, not at once.
+    Warn,
+    /// Somebody should look now.
+    Error,
+}
+
+/// How the stored body becomes the envelope's payload when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFormat {
+    /// No body is stored.
+    None,
+    /// A JSON object: the payload itself.
+    Json,
+    /// A JSON array: the payload is `{"items": […]}`.
+    JsonArray,
+    /// `application/x-www-form-urlencoded`: the payload is an object of its fields.
+    Form,
+    /// The sender posted a whole envelope.
+    Envelope,
+}
+
+/// A webhook event to append: an accepted delivery.
+#[derive(Debug, Clone)]
+pub struct WebhookEvent {
+    /// Name of the event, by the provider profile.
+    pub name: String,
+    /// Where it came from, by the provider profile.
+    pub source: String,
+    /// The integration that took it in.
+    pub integration_id: String,
+    /// Name of the provider profile.
+    pub provider: String,
+    /// The provider's id of the delivery, recorded as it was claimed.
+    pub delivery_id: Option<String>,
+    /// Which version of the secret verified it; `None` when nothing did (signature not required).
+    pub key_version: Option<u32>,
+    /// When the sender says it happened; when we received it, if the sender says nothing.
+    pub occurred_at: UnixMs,
+    /// The bytes from the wire.
+    pub body: Vec<u8>,
+    /// How they are read.
+    pub body_format: BodyFormat,
+}
+
+/// A system event to append. `schemas/system-event.v1.json` is its form outside.
+#[derive(Debug, Clone)]
+pub struct SystemEvent {
+    /// `[a-z0-9._:-]`, at most 64 bytes (with the prefix of operators' events: at most 80).
+    pub name: String,
+    /// How serious it is.
+    pub severity: Severity,
+    /// Who caused it: `palyra`, `console`, `connector:<name>`.
+    pub principal: String,
+    /// What part of the daemon tells it, or the source of the delivery it speaks of.
+    pub source: String,
+    /// The integration it speaks of.
+    pub integration_id: Option<String>,
+    /// The provider profile of that integration.
+    pub provider: Option<String>,
+    /// The delivery it speaks of.
+    pub delivery_id: Option<String>,
+    /// One sentence, at most 240 bytes.
+    pub summary: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// The particulars, at most 8 KiB as JSON.
+    pub details: Map<String, Value>,
+}
+
+impl SystemEvent {
+    /// An `info` event of the daemon itself, without particulars.
+    pub fn new(name: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            severity: Severity::Info,
+            principal: "palyra".to_owned(),
+            source: "palyra".to_owned(),
+            integration_id: None,
+            provider: None,
+            delivery_id: None,
+            summary: summary.into(),
+            tags: Vec::new(),
+            details: Map::new(),
+        }
+    }
+
+    /// With another severity.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Caused by `principal`.
+    #[must_use]
+    pub fn by(mut self, principal: impl Into<String>) -> Self {
+        self.principal = principal.into();
+        self
+    }
+
+    /// About the integration `id`.
+    #[must_use]
+    pub fn about(mut self, id: impl Into<String>) -> Self {
+        self.integration_id = Some(id.into());
+        self
+    }
+
+    /// With one more particular.
+    #[must_use]
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// An event on its way into the journal.
+#[derive(Debug, Clone)]
+pub enum NewEvent {
+    /// An accepted delivery.
+    Webhook(WebhookEvent),
+    /// Anything else.
+    System(SystemEvent),
+}
+
+/// The replay key an authentic delivery takes, in the same transaction as its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayClaim {
+    /// What identifies the delivery.
+    pub key: Digest,
+    /// SHA-256 of its body.
+    pub body: Digest,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// End of the window in which the key is remembered.
+    pub expires_at: UnixMs,
+}
+
+/// How an append ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// Committed with `synchronous=FULL`.
+    Stored(Receipt),
+    /// Another delivery holds the key, unexpired, with a verdict at least as high; nothing was written.
+    Held(KeyHolder),
+}
+
+/// The row a replay key points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// SHA-256 of its body.
+    pub body: Digest,
+    /// Its receipt.
+    pub receipt: Receipt,
+    /// End of its window.
+    pub expires_at: UnixMs,
+}
+
+/// The answer to an append. When the sender half is dropped unanswered, the outcome is not known.
+pub type AppendReply = oneshot::Sender<Result<Appended, JournalError>>;
+
+/// Appends one event. It runs to its end even when the caller has gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Append {
+    /// What to append.
+    pub event: NewEvent,
+    /// The key it takes, for deliveries.
+    pub claim: Option<ReplayClaim>,
+    /// Answered after the COMMIT of the group that holds the row.
+    pub reply: AppendReply,
+}
+
+/// Checks that the journal can commit right now, by committing an empty write transaction.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
+pub struct ProbeCommit;
+
+/// Asks for the [`JournalSnapshot`].
+#[derive(Debug, Message)]
+#[rtype(result = "JournalSnapshot")]
+pub struct Observe;
+
+/// What the journal writer shows of itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct JournalSnapshot {
+    /// `seq` of the newest event; 0 in an empty journal.
+    pub head_seq: u64,
+    /// Its leaf hash.
+    pub head_hash: Digest,
+    /// Events appended since this writer started.
+    pub appended_total: u64,
+    /// Groups committed since this writer started.
+    pub groups_total: u64,
+    /// Appends answered with the holder of the key.
+    pub held_total: u64,
+    /// SQLite's version.
+    pub sqlite_version: String,
+    /// As read back: `wal`.
+    pub journal_mode: String,
+    /// As read back: 2 is FULL.
+    pub synchronous: u8,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+    /// Why nothing is written any more, if so.
+    pub poisoned: Option<String>,
+}
+
+/// One row as it is read.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Place in the journal, from 1.
+    pub seq: u64,
+    /// Id.
+    pub event_id: EventId,
+    /// `webhook` or `system`.
+    pub kind: EventKind,
+    /// Name.
+    pub name: String,
+    /// Severity; `info` for webhook events.
+    pub severity: Severity,
+    /// Who caused it.
+    pub principal: String,
+    /// Source.
+    pub source: String,
+    /// Integration.
+    pub integration_id: Option<String>,
+    /// Provider profile.
+    pub provider: Option<String>,
+    /// The provider's id of the delivery.
+    pub delivery_id: Option<String>,
+    /// Version of the secret that verified it.
+    pub key_version: Option<u32>,
+    /// When it happened, by its sender.
+    pub occurred_at: UnixMs,
+    /// When it was appended.
+    pub recorded_at: UnixMs,
+    /// One sentence.
+    pub summary: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Replay key of a delivery.
+    pub replay_key: Option<Digest>,
+    /// Bytes of the body: from the wire for a webhook event, the details as JSON for a system event.
+    pub body: Vec<u8>,
+    /// How they are read.
+    pub body_format: BodyFormat,
+    /// Leaf hash of the event before.
+    pub prev_hash: Digest,
+    /// Leaf hash.
+    pub hash: Digest,
+}
+
+/// The two kinds of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// An accepted delivery.
+    Webhook,
+    /// Anything else.
+    System,
+}
+
+/// What a list of events is narrowed to. Empty: everything.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Kind.
+    pub kind: Option<EventKind>,
+    /// Exact name.
+    pub name: Option<String>,
+    /// Exact integration.
+    pub integration_id: Option<String>,
+    /// Exact severity.
+    pub severity: Option<Severity>,
+    /// Recorded at or after.
+    pub since: Option<UnixMs>,
+    /// Text that stands in name, summary, source or delivery id (ASCII case ignored).
+    pub contains: Option<String>,
+}
+
+/// Where a page lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// The newest events.
+    Newest,
+    /// The events that follow this seq.
+    After(u64),
+    /// The events that precede this seq, the nearest ones.
+    Before(u64),
+}
+
+/// One page of events, in the order of `seq`.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The events.
+    pub events: Vec<StoredEvent>,
+    /// Continue forward with `Cursor::After` of this. Never `None` unless the journal is empty:
+    /// it also serves to wait for what comes.
+    pub next_after: Option<u64>,
+    /// Continue backward with `Cursor::Before` of this; `None` at the beginning of the journal.
+    pub next_before: Option<u64>,
+}

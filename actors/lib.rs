@@ -1,0 +1,30 @@
+//! The five actors of Palyra and the logic they carry.
+//!
+//! | folder | actor | keeps |
+//! |---|---|---|
+//! | [`registry`] | registry | `webhooks.toml`, the integrations |
+//! | [`vault`] | vault resolver | secrets, encrypted at rest |
+//! | [`replay_guard`] | replay guard | leases in flight, recent replay keys |
+//! | [`journal`] | journal writer | `journal.db`, append-only |
+//! | [`connectors`] | connector supervisor | the connectors that run |
+//!
+//! Around them: [`provider`] verifies deliveries from data, [`envelope`] is what a delivery becomes,
+//! [`supervision`] restarts what panics. actix stays in the `mod.rs` files; the rest is plain Rust.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+pub mod clock;
+pub mod connectors;
+pub mod envelope;
+pub mod files;
+pub mod ids;
+pub mod journal;
+pub mod json;
+pub mod limits;
+pub mod provider;
+pub mod registry;
+pub mod replay_guard;
+pub mod schemas;
+pub mod secret;
+pub mod supervision;
+pub mod vault;

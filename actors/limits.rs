@@ -1,0 +1,98 @@
+//! Every bound of the library, with its unit in the name and what happens when it is hit.
+//!
+//! Bounds an operator may change live in the settings of the daemon; these are the fixed ones.
+
+/// Longest integration id and provider name. Longer: refused when it is created, 404 when it is asked for.
+pub const ID_BYTES_MAX: usize = 64;
+/// Longest display name. Longer: refused.
+pub const DISPLAY_NAME_BYTES_MAX: usize = 128;
+/// Most integrations one registry holds. One more: refused.
+pub const INTEGRATIONS_MAX: usize = 1_024;
+/// Most entries of `allowed_events` and of `allowed_sources`. One more: refused.
+pub const ALLOW_LIST_ENTRIES_MAX: usize = 64;
+/// Longest entry of an allow list. Longer: refused.
+pub const ALLOW_LIST_ENTRY_BYTES_MAX: usize = 128;
+/// Largest `webhooks.toml` that is read: 1,024 integrations of 4 KiB. Larger: refused.
+pub const REGISTRY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Largest provider profile that is read. Larger: refused.
+pub const PROFILE_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Most profiles of the operator's own. One more: the daemon does not start and says so.
+pub const OWN_PROFILES_MAX: usize = 256;
+
+/// `max_payload_bytes` of an integration that names none.
+pub const PAYLOAD_BYTES_DEFAULT: u64 = 65_536;
+/// The daemon's cap on `max_payload_bytes` unless the settings raise it.
+pub const PAYLOAD_BYTES_CAP_DEFAULT: u64 = 1_048_576;
+/// The highest value the settings may raise that cap to (GitHub's and GitLab's own limit).
+pub const PAYLOAD_BYTES_CAP_MAX: u64 = 26_214_400;
+/// Window in which a replay key is remembered, unless the settings or the integration say otherwise.
+pub const REPLAY_WINDOW_SECONDS_DEFAULT: u64 = 7 * 24 * 3_600;
+/// Shortest window: twice the widest timestamp tolerance of a profile (both sides of now).
+pub const REPLAY_WINDOW_SECONDS_MIN: u64 = 2 * TIMESTAMP_TOLERANCE_SECONDS_MAX;
+/// Longest window: ten years.
+pub const REPLAY_WINDOW_SECONDS_MAX: u64 = 10 * 366 * 24 * 3_600;
+/// Widest timestamp tolerance a profile may name.
+pub const TIMESTAMP_TOLERANCE_SECONDS_MAX: u64 = 3_600;
+/// Accepted deliveries a second of an integration that does not require a signature. Over it: 429.
+pub const UNSIGNED_RATE_PER_SECOND_DEFAULT: u32 = 50;
+
+/// Candidate signatures tried for one delivery. More in the header: refused as malformed.
+pub const SIGNATURE_CANDIDATES_MAX: usize = 8;
+/// Longest signature header that is looked at. Longer: refused as malformed.
+pub const SIGNATURE_HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Longest delivery id that is kept; a longer one is not used (the digest identifies the delivery).
+pub const DELIVERY_ID_BYTES_MAX: usize = 256;
+/// Deepest nesting of a JSON body (the recursion limit of `serde_json`). Deeper: 422.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Schema problems listed in one answer; the rest are left out.
+pub const SCHEMA_ISSUES_MAX: usize = 8;
+
+/// Largest secret. Larger: refused.
+pub const SECRET_BYTES_MAX: usize = 64 * 1024;
+/// Most secrets one vault holds. One more: refused.
+pub const SECRETS_MAX: usize = 4_096;
+/// Versions kept per secret: the current one and the one before.
+pub const SECRET_VERSIONS_MAX: usize = 2;
+/// Time a value from `env:` or `file:` is served from the cache before it is read again.
+pub const SECRET_CACHE_SECONDS: u64 = 60;
+/// Secrets kept decrypted at once; the one used longest ago leaves.
+pub const SECRET_CACHE_ENTRIES_MAX: usize = 1_024;
+
+/// Leases in flight. One more: refused as overload (503).
+pub const LEASES_MAX: usize = 8_192;
+/// Copies of one delivery that wait for its first verdict. One more: refused as overload (503).
+pub const LEASE_WAITERS_MAX: usize = 4_096;
+/// Replay keys remembered in memory; older ones are looked up in the journal's index.
+pub const RECENT_KEYS_MAX: usize = 65_536;
+
+/// Rows committed in one group.
+pub const GROUP_ROWS_MAX: usize = 256;
+/// Body bytes committed in one group (one larger row makes a group of its own).
+pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Longest summary of an event; longer ones are refused.
+pub const SUMMARY_BYTES_MAX: usize = 240;
+/// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
+pub const EVENT_NAME_BYTES_MAX: usize = 64;
+/// Largest `details` of a system event, as JSON text. Larger: refused.
+pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
+/// Most tags of an event, and the longest tag. Over either: refused.
+pub const EVENT_TAGS_MAX: usize = 16;
+/// Longest tag.
+pub const EVENT_TAG_BYTES_MAX: usize = 64;
+/// Events in one page of a list. More are asked for: refused.
+pub const PAGE_EVENTS_MAX: usize = 1_000;
+/// Events in a page that names no limit.
+pub const PAGE_EVENTS_DEFAULT: usize = 50;
+/// Rows one page may examine for a filter no index serves; then the page ends with a cursor.
+pub const PAGE_EXAMINED_ROWS_MAX: u64 = 50_000;
+/// Read-only connections to the journal.
+pub const JOURNAL_READERS_MAX: usize = 4;
+
+/// Connectors one supervisor runs. One more: refused.
+pub const CONNECTORS_MAX: usize = 256;
+/// Restarts of one actor within [`RESTART_WINDOW_SECONDS`] before the process exits (70).
+pub const RESTARTS_MAX: usize = 3;
+/// The span in which [`RESTARTS_MAX`] is counted.
+pub const RESTART_WINDOW_SECONDS: u64 = 60;
+/// Messages an actor's mailbox holds; `tell` answers `Full` over it.
+pub const MAILBOX_MESSAGES_MAX: usize = 8_192;

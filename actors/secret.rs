@@ -1,0 +1,65 @@
+//! Secrets that cannot be printed, compared, cloned or left in memory by accident.
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// The bytes of one secret. Wiped when dropped.
+///
+/// It has no `Debug`, `Display`, `Clone`, `PartialEq` or `Serialize`: a leak has to be written on purpose.
+///
+/// ```compile_fail
+/// let secret = palyra_actors::secret::Secret::new(b"k".to_vec());
+/// println!("{secret:?}");
+/// ```
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over; the caller keeps no copy.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for a MAC or an encryption and nothing else.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it holds nothing but white space or NUL bytes, so that it cannot verify anything.
+    pub fn is_blank(&self) -> bool {
+        self.0.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+    }
+
+    /// Compares with `other` in time that does not depend on where they differ.
+    pub fn matches(&self, other: &[u8]) -> bool {
+        self.0.as_slice().ct_eq(other).into()
+    }
+}
+
+/// One version of a secret.
+pub struct SecretVersion {
+    /// Counts up from 1 with every value the secret was given; journaled with each delivery it verified.
+    pub version: u32,
+    /// The value.
+    pub secret: Secret,
+}
+
+/// The versions of a secret that may verify a delivery, newest first. Never empty.
+pub struct SecretVersions(Vec<SecretVersion>);
+
+impl SecretVersions {
+    /// `None` when there is no version at all or one of them is blank: neither may verify anything.
+    pub fn new(versions: Vec<SecretVersion>) -> Option<Self> {
+        let usable = !versions.is_empty() && versions.iter().all(|version| !version.secret.is_blank());
+        usable.then_some(Self(versions))
+    }
+
+    /// Newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &SecretVersion> {
+        self.0.iter()
+    }
+
+    /// The newest version, the one to sign with.
+    pub fn current(&self) -> Option<&SecretVersion> {
+        self.0.first()
+    }
+}

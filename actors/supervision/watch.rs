@@ -1,0 +1,59 @@
+//! Death watch: an actor carries a [`WatchGuard`]; when the actor ends, for whatever reason, its supervisor hears of it.
+
+use tokio::sync::mpsc;
+
+/// How an actor ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It was asked to close and did.
+    Asked,
+    /// It stopped although nobody asked it to.
+    Stopped,
+    /// A handler panicked.
+    Panicked,
+    /// It cannot go on and must not be restarted in this process; the text says why.
+    Poisoned(String),
+}
+
+/// The news that the actor called `name` ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exited {
+    /// The name the guard was made with.
+    pub name: String,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// Kept in an actor's struct; reports the actor's end when it is dropped with it.
+#[derive(Debug)]
+pub struct WatchGuard {
+    name: String,
+    exit: Exit,
+    report_to: mpsc::UnboundedSender<Exited>,
+}
+
+impl WatchGuard {
+    /// A guard for the actor called `name`. At most one report follows from each guard, so the channel is bounded by the actors alive.
+    pub fn new(name: impl Into<String>, report_to: mpsc::UnboundedSender<Exited>) -> Self {
+        Self { name: name.into(), exit: Exit::Stopped, report_to }
+    }
+
+    /// A guard nobody listens to.
+    pub fn unwatched() -> Self {
+        Self::new("unwatched", mpsc::unbounded_channel().0)
+    }
+
+    /// Says before the end how the actor ends.
+    pub fn ends_with(&mut self, exit: Exit) {
+        self.exit = exit;
+    }
+}
+
+impl Drop for WatchGuard {
+    fn drop(&mut self) {
+        let exit = if std::thread::panicking() { Exit::Panicked } else { self.exit.clone() };
+        let news = Exited { name: std::mem::take(&mut self.name), exit };
+        // Nobody listens any more once the daemon itself is going down.
+        drop(self.report_to.send(news));
+    }
+}
