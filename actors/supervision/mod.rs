@@ -1,11 +1,20 @@
-//! What the five actors share: doors that survive a restart, the death watch and presence.
+//! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence.
 
 mod door;
+mod policy;
+mod presence;
+mod supervisor;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use actix::Message;
 
 pub use door::{Door, DoorError};
+pub use policy::{Decision, RestartPolicy};
+pub use presence::{ActorPresence, ActorState, PresenceBoard};
+pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
 pub use watch::{Exit, Exited, WatchGuard};
 
 /// Asks an actor to finish what it holds and stop. Answered when it has.

@@ -1,0 +1,29 @@
+//! What can go wrong between a connector and the journal.
+
+use crate::journal::JournalError;
+
+/// Why a connector was not served.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConnectorError {
+    /// Nobody registered a connector of this name.
+    #[error("there is no connector `{0}`; register it before it emits")]
+    Unknown(String),
+    /// The name is taken.
+    #[error("a connector `{0}` is registered already; choose another name")]
+    Exists(String),
+    /// The name is not a canonical id.
+    #[error("`{0}` cannot name a connector; use 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit")]
+    InvalidName(String),
+    /// One connector too many.
+    #[error("{max} connectors run already, which is the most one daemon supervises")]
+    TooMany {
+        /// The bound.
+        max: usize,
+    },
+    /// The supervisor is being restarted; whether the event was written is not known.
+    #[error("the connector supervisor is not running; emit the event again")]
+    Gone,
+    /// The journal did not take the event.
+    #[error("the journal did not take the event")]
+    Journal(#[source] JournalError),
+}

@@ -1,0 +1,63 @@
+//! The `heartbeat` connector: tells the journal at intervals that the daemon lives, and so shows that the
+//! way from a connector to the journal works.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::{ConnectorFactory, ConnectorLink};
+use crate::clock::{SharedClock, UnixMs};
+use crate::journal::SystemEvent;
+use crate::supervision::Close;
+
+/// Emits `connector.heartbeat` every `interval`.
+pub struct Heartbeat {
+    link: ConnectorLink,
+    interval: Duration,
+    clock: SharedClock,
+    started_at: UnixMs,
+    beats: u64,
+}
+
+/// A factory of heartbeats. The first beat comes after one interval.
+pub fn factory(interval: Duration, clock: SharedClock) -> ConnectorFactory {
+    Box::new(move |link| {
+        let started_at = clock.now_unix_ms();
+        let heartbeat = Heartbeat { link, interval, clock: clock.clone(), started_at, beats: 0 };
+        heartbeat.start().recipient()
+    })
+}
+
+impl Actor for Heartbeat {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.interval, |heartbeat, ctx| heartbeat.beat(ctx));
+    }
+}
+
+impl Heartbeat {
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        self.beats += 1;
+        let uptime_seconds = self.clock.now_unix_ms().saturating_sub(self.started_at) / 1_000;
+        let event = SystemEvent::new("heartbeat", format!("alive for {uptime_seconds} s"))
+            .detail("beat", self.beats)
+            .detail("uptime_seconds", uptime_seconds);
+        let emitter = self.link.emitter();
+        let emit = async move {
+            if let Err(error) = emitter.emit(event).await {
+                tracing::warn!(%error, "a heartbeat was not journaled");
+            }
+        };
+        ctx.spawn(emit.into_actor(self));
+    }
+}
+
+impl Handler<Close> for Heartbeat {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.link.closing();
+        ctx.stop();
+    }
+}

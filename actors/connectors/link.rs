@@ -1,0 +1,51 @@
+//! What a connector holds of its supervisor.
+
+use super::{ConnectorError, ConnectorSupervisor, Emit};
+use crate::ids::Receipt;
+use crate::journal::SystemEvent;
+use crate::supervision::{Door, WatchGuard};
+
+/// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
+/// actor ends, the link is dropped with it and the supervisor starts the next incarnation.
+pub struct ConnectorLink {
+    emitter: Emitter,
+    guard: WatchGuard,
+}
+
+impl ConnectorLink {
+    pub(super) fn new(emitter: Emitter, guard: WatchGuard) -> Self {
+        Self { emitter, guard }
+    }
+
+    /// A way to emit that can be moved into a future.
+    pub fn emitter(&self) -> Emitter {
+        self.emitter.clone()
+    }
+
+    /// Says that the coming end was asked for, so that no restart follows.
+    pub fn closing(&mut self) {
+        self.guard.ends_with(crate::supervision::Exit::Asked);
+    }
+}
+
+/// Emits events in the name of one connector.
+#[derive(Clone)]
+pub struct Emitter {
+    name: String,
+    supervisor: Door<ConnectorSupervisor>,
+}
+
+impl Emitter {
+    pub(super) fn new(name: String, supervisor: Door<ConnectorSupervisor>) -> Self {
+        Self { name, supervisor }
+    }
+
+    /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Gone`] when it is not known whether the event was written; otherwise it was not.
+    pub async fn emit(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
+        let emit = Emit { connector: self.name.clone(), event };
+        self.supervisor.ask(emit).await.map_err(|_| ConnectorError::Gone)?
+    }
+}

@@ -1,0 +1,141 @@
+//! The connectors under supervision and their history. It outlives the incarnations of the supervisor.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::messages::{ConnectorFactory, ConnectorPresence, ConnectorState, ConnectorsSnapshot};
+use super::ConnectorError;
+use crate::clock::UnixMs;
+use crate::ids::is_canonical_id;
+use crate::journal::SystemEvent;
+use crate::limits::CONNECTORS_MAX;
+use crate::supervision::{Decision, RestartPolicy};
+
+/// Shared by every incarnation of the supervisor of one daemon.
+#[derive(Clone, Default)]
+pub struct Roster(Arc<Mutex<BTreeMap<String, Entry>>>);
+
+struct Entry {
+    factory: Arc<Mutex<ConnectorFactory>>,
+    policy: RestartPolicy,
+    presence: ConnectorPresence,
+}
+
+impl Roster {
+    /// Takes a connector up; it does not run yet.
+    ///
+    /// # Errors
+    /// When the name is malformed or taken, or there are too many.
+    pub fn add(&self, name: &str, factory: ConnectorFactory) -> Result<(), ConnectorError> {
+        if !is_canonical_id(name) {
+            return Err(ConnectorError::InvalidName(name.escape_debug().take(64).collect()));
+        }
+        let mut entries = self.entries();
+        if entries.contains_key(name) {
+            return Err(ConnectorError::Exists(name.to_owned()));
+        }
+        if entries.len() >= CONNECTORS_MAX {
+            return Err(ConnectorError::TooMany { max: CONNECTORS_MAX });
+        }
+        entries.insert(name.to_owned(), Entry::new(name, factory));
+        Ok(())
+    }
+
+    /// Names of all connectors.
+    pub fn names(&self) -> Vec<String> {
+        self.entries().keys().cloned().collect()
+    }
+
+    /// Whether a connector of that name is under supervision.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries().contains_key(name)
+    }
+
+    /// The factory of a connector, noting that an incarnation starts at `now`.
+    pub fn starting(&self, name: &str, now: UnixMs) -> Option<Arc<Mutex<ConnectorFactory>>> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(name)?;
+        if entry.presence.last_exit.is_some() {
+            entry.presence.restarts += 1;
+        }
+        entry.presence.state = ConnectorState::Running;
+        entry.presence.started_at_unix_ms = now;
+        Some(Arc::clone(&entry.factory))
+    }
+
+    /// Notes that a connector ended unasked, and says what to do about it.
+    pub fn ended(&self, name: &str, how: String, now: Instant) -> Option<Decision> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(name)?;
+        entry.presence.state = ConnectorState::BackingOff;
+        entry.presence.last_exit = Some(how);
+        Some(entry.policy.ended(now))
+    }
+
+    /// Notes that a connector was closed on purpose.
+    pub fn closed(&self, name: &str) {
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.presence.state = ConnectorState::Stopped;
+        }
+    }
+
+    /// Forgets a connector's failures, so that its next restart is prompt.
+    pub fn forgive(&self, name: &str) {
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.policy = RestartPolicy::connector();
+        }
+    }
+
+    /// Counts an event that was committed.
+    pub fn emitted(&self, name: &str, now: UnixMs) {
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.presence.emitted_total += 1;
+            entry.presence.last_emitted_at_unix_ms = Some(now);
+        }
+    }
+
+    /// The state of every connector, in the order of their names.
+    pub fn presence(&self) -> Vec<ConnectorPresence> {
+        self.entries().values().map(|entry| entry.presence.clone()).collect()
+    }
+
+    /// Totals.
+    pub fn snapshot(&self) -> ConnectorsSnapshot {
+        let presence = self.presence();
+        ConnectorsSnapshot {
+            connectors: presence.len(),
+            running: presence.iter().filter(|one| one.state == ConnectorState::Running).count(),
+            emitted_total: presence.iter().map(|one| one.emitted_total).sum(),
+            restarts_total: presence.iter().map(|one| one.restarts).sum(),
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new(name: &str, factory: ConnectorFactory) -> Self {
+        let presence = ConnectorPresence {
+            name: name.to_owned(),
+            state: ConnectorState::Stopped,
+            started_at_unix_ms: 0,
+            restarts: 0,
+            last_exit: None,
+            emitted_total: 0,
+            last_emitted_at_unix_ms: None,
+        };
+        Self { factory: Arc::new(Mutex::new(factory)), policy: RestartPolicy::connector(), presence }
+    }
+}
+
+/// The event as it is stored: named and signed by its connector.
+pub fn signed_by(connector: &str, mut event: SystemEvent) -> SystemEvent {
+    event.name = format!("connector.{}", event.name);
+    event.principal = format!("connector:{connector}");
+    event.source = connector.to_owned();
+    event
+}

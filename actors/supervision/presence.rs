@@ -1,0 +1,75 @@
+//! What is known of the actors that run: kept by the supervisor, read by the console.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::clock::UnixMs;
+
+/// What an actor does now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorState {
+    /// It runs.
+    Running,
+    /// It ended and is being started again.
+    Restarting,
+    /// It was closed, or cannot be started again.
+    Stopped,
+}
+
+/// The state of one actor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActorPresence {
+    /// Its name.
+    pub name: String,
+    /// What it does now.
+    pub state: ActorState,
+    /// When this incarnation started.
+    pub started_at_unix_ms: UnixMs,
+    /// Restarts since the process started.
+    pub restarts: u64,
+    /// How the incarnation before ended.
+    pub last_exit: Option<String>,
+}
+
+/// The presence of all actors, shared between the supervisor that writes and whoever reads.
+#[derive(Debug, Clone, Default)]
+pub struct PresenceBoard(Arc<Mutex<BTreeMap<String, ActorPresence>>>);
+
+impl PresenceBoard {
+    /// All actors, in the order of their names.
+    pub fn snapshot(&self) -> Vec<ActorPresence> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether every actor runs.
+    pub fn all_running(&self) -> bool {
+        self.snapshot().iter().all(|actor| actor.state == ActorState::Running)
+    }
+
+    pub(super) fn started(&self, name: &str, now: UnixMs) {
+        let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let presence = actors.entry(name.to_owned()).or_insert_with(|| ActorPresence {
+            name: name.to_owned(),
+            state: ActorState::Running,
+            started_at_unix_ms: now,
+            restarts: 0,
+            last_exit: None,
+        });
+        if presence.last_exit.is_some() {
+            presence.restarts += 1;
+        }
+        presence.state = ActorState::Running;
+        presence.started_at_unix_ms = now;
+    }
+
+    pub(super) fn ended(&self, name: &str, how: String, state: ActorState) {
+        let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(presence) = actors.get_mut(name) {
+            presence.state = state;
+            presence.last_exit = Some(how);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Keeps the five actors alive: hears of their ends, starts them again, gives up when that does not help.
+//!
+//! actix's own `Supervisor` does not survive a panic, so each actor is rebuilt by a factory instead.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::policy::{Decision, RestartPolicy};
+use super::presence::{ActorState, PresenceBoard};
+use super::watch::{Exit, Exited, WatchGuard};
+use crate::clock::SharedClock;
+
+/// Builds and starts a fresh incarnation of an actor and opens its door to it. The error is for a person.
+pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> Result<(), String>>;
+
+/// Told of every restart: the actor's name and how its last incarnation ended.
+pub type RestartListener = Box<dyn Fn(&str, &str)>;
+
+/// Why the process cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Escalation {
+    /// An actor ended more often than restarts may help.
+    #[error("actor `{actor}` ended too often: {how}")]
+    RestartsExhausted {
+        /// Which.
+        actor: String,
+        /// How it ended last.
+        how: String,
+    },
+    /// An actor said that it must not be restarted in this process.
+    #[error("actor `{actor}` cannot go on: {reason}")]
+    Poisoned {
+        /// Which.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+struct Child {
+    factory: ActorFactory,
+    policy: RestartPolicy,
+}
+
+/// The supervisor of the five actors.
+pub struct Supervisor {
+    children: BTreeMap<String, Child>,
+    board: PresenceBoard,
+    clock: SharedClock,
+    exits: mpsc::UnboundedReceiver<Exited>,
+    report_to: mpsc::UnboundedSender<Exited>,
+    on_restart: RestartListener,
+}
+
+impl Supervisor {
+    /// A supervisor without children.
+    pub fn new(clock: SharedClock, board: PresenceBoard, on_restart: RestartListener) -> Self {
+        let (report_to, exits) = mpsc::unbounded_channel();
+        Self { children: BTreeMap::new(), board, clock, exits, report_to, on_restart }
+    }
+
+    /// Starts an actor and keeps it alive from now on.
+    ///
+    /// # Errors
+    /// What the factory says: the first start is not tried again.
+    pub fn start(&mut self, name: &str, mut factory: ActorFactory) -> Result<(), String> {
+        factory(self.guard(name))?;
+        self.board.started(name, self.clock.now_unix_ms());
+        self.children.insert(name.to_owned(), Child { factory, policy: RestartPolicy::core() });
+        Ok(())
+    }
+
+    /// Restarts what ends, until restarting does not help.
+    pub async fn run(mut self) -> Escalation {
+        loop {
+            let Some(exited) = self.exits.recv().await else {
+                return Escalation::Poisoned { actor: "supervisor".into(), reason: "its channel closed".into() };
+            };
+            if let Err(escalation) = self.handle(exited).await {
+                return escalation;
+            }
+        }
+    }
+
+    async fn handle(&mut self, exited: Exited) -> Result<(), Escalation> {
+        let Exited { name, exit } = exited;
+        match exit {
+            Exit::Asked => self.board.ended(&name, exit.to_string(), ActorState::Stopped),
+            Exit::Poisoned(reason) => {
+                self.board.ended(&name, reason.clone(), ActorState::Stopped);
+                return Err(Escalation::Poisoned { actor: name, reason });
+            }
+            Exit::Stopped | Exit::Panicked => self.revive(name, exit.to_string()).await?,
+        }
+        Ok(())
+    }
+
+    async fn revive(&mut self, name: String, mut how: String) -> Result<(), Escalation> {
+        loop {
+            tracing::error!(actor = name, how, "an actor ended");
+            self.board.ended(&name, how.clone(), ActorState::Restarting);
+            let Some(pause) = self.pause(&name) else {
+                self.board.ended(&name, how.clone(), ActorState::Stopped);
+                return Err(Escalation::RestartsExhausted { actor: name, how });
+            };
+            sleep(pause).await;
+            match self.restart(&name) {
+                Ok(()) => break,
+                Err(reason) => how = format!("could not be started again: {reason}"),
+            }
+        }
+        self.board.started(&name, self.clock.now_unix_ms());
+        (self.on_restart)(&name, &how);
+        Ok(())
+    }
+
+    fn pause(&mut self, name: &str) -> Option<Duration> {
+        match self.children.get_mut(name)?.policy.ended(Instant::now()) {
+            Decision::RestartAfter(pause) => Some(pause),
+            Decision::Escalate => None,
+        }
+    }
+
+    fn restart(&mut self, name: &str) -> Result<(), String> {
+        let guard = self.guard(name);
+        let child = self.children.get_mut(name).ok_or("it was never started")?;
+        (child.factory)(guard)
+    }
+
+    fn guard(&self, name: &str) -> WatchGuard {
+        WatchGuard::new(name, self.report_to.clone())
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("closed"),
+            Self::Stopped => f.write_str("stopped unasked"),
+            Self::Panicked => f.write_str("panicked"),
+            Self::Poisoned(reason) => write!(f, "poisoned: {reason}"),
+        }
+    }
+}

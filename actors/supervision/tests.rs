@@ -1,0 +1,165 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler, Message};
+use tokio::time::Instant;
+
+use super::*;
+use crate::clock::ManualClock;
+
+#[derive(Message)]
+#[rtype(result = "u32")]
+enum Order {
+    Answer,
+    Panic,
+    Poison,
+}
+
+struct Worker {
+    watch: WatchGuard,
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+impl Handler<Order> for Worker {
+    type Result = u32;
+
+    fn handle(&mut self, order: Order, ctx: &mut Self::Context) -> u32 {
+        match order {
+            Order::Answer => 7,
+            Order::Panic => panic!("a planted panic"),
+            Order::Poison => {
+                self.watch.ends_with(Exit::Poisoned("disk on fire".into()));
+                actix::ActorContext::stop(ctx);
+                0
+            }
+        }
+    }
+}
+
+type Restarts = Arc<Mutex<Vec<String>>>;
+
+fn supervise(door: Door<Worker>) -> (Supervisor, PresenceBoard, Restarts) {
+    let board = PresenceBoard::default();
+    let restarts = Restarts::default();
+    let heard = Arc::clone(&restarts);
+    let listener = Box::new(move |name: &str, how: &str| heard.lock().unwrap().push(format!("{name}: {how}")));
+    let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), listener);
+    let factory = Box::new(move |watch| {
+        door.open(Worker { watch }.start());
+        Ok(())
+    });
+    supervisor.start("worker", factory).unwrap();
+    (supervisor, board, restarts)
+}
+
+async fn answers_again(door: &Door<Worker>) -> bool {
+    for _ in 0..1_000 {
+        if door.ask(Order::Answer).await == Ok(7) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    false
+}
+
+#[actix::test]
+async fn a_panicking_actor_is_rebuilt_behind_the_same_door() {
+    tokio::time::pause();
+    let door = Door::default();
+    let (supervisor, board, restarts) = supervise(door.clone());
+    actix::spawn(supervisor.run());
+
+    assert_eq!(door.ask(Order::Panic).await, Err(DoorError::Gone));
+    assert!(answers_again(&door).await);
+
+    let presence = &board.snapshot()[0];
+    assert_eq!((presence.restarts, presence.state), (1, ActorState::Running));
+    assert_eq!(presence.last_exit.as_deref(), Some("panicked"));
+    assert_eq!(*restarts.lock().unwrap(), ["worker: panicked"]);
+}
+
+#[actix::test]
+async fn the_fourth_end_within_a_minute_escalates() {
+    tokio::time::pause();
+    let door = Door::default();
+    let (supervisor, ..) = supervise(door.clone());
+    let run = actix::spawn(supervisor.run());
+
+    for _ in 0..4 {
+        assert!(answers_again(&door).await);
+        door.ask(Order::Panic).await.unwrap_err();
+    }
+
+    let escalation = run.await.unwrap();
+    assert_eq!(escalation, Escalation::RestartsExhausted { actor: "worker".into(), how: "panicked".into() });
+}
+
+#[actix::test]
+async fn a_poisoned_actor_is_never_restarted() {
+    tokio::time::pause();
+    let door = Door::default();
+    let (supervisor, board, restarts) = supervise(door.clone());
+    let run = actix::spawn(supervisor.run());
+
+    door.ask(Order::Poison).await.unwrap();
+
+    let escalation = run.await.unwrap();
+    assert_eq!(escalation, Escalation::Poisoned { actor: "worker".into(), reason: "disk on fire".into() });
+    assert_eq!(board.snapshot()[0].state, ActorState::Stopped);
+    assert!(restarts.lock().unwrap().is_empty());
+}
+
+#[actix::test]
+async fn a_factory_that_fails_counts_as_another_end() {
+    tokio::time::pause();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let door = Door::<Worker>::default();
+    let opened = door.clone();
+    let mut supervisor =
+        Supervisor::new(ManualClock::at(5), PresenceBoard::default(), Box::new(|_: &str, _: &str| {}));
+    let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => {
+            opened.open(Worker { watch }.start());
+            Ok(())
+        }
+        _ => Err("no disk".to_owned()),
+    });
+    supervisor.start("worker", factory).unwrap();
+    let run = actix::spawn(supervisor.run());
+
+    door.ask(Order::Panic).await.unwrap_err();
+
+    assert!(run.await.unwrap().to_string().contains("no disk"));
+    assert_eq!(attempts.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_door_that_leads_nowhere_says_so() {
+    let door = Door::<Worker>::default();
+    assert_eq!(door.tell(Order::Answer), Err(DoorError::Gone));
+}
+
+#[test]
+fn pauses_double_up_to_the_longest_and_never_escalate_for_connectors() {
+    let start = Instant::now();
+    let mut policy = RestartPolicy::connector();
+    let pauses: Vec<_> = (0..12).map(|_| policy.ended(start)).collect();
+    assert_eq!(pauses[0], Decision::RestartAfter(Duration::from_millis(100)));
+    assert_eq!(pauses[3], Decision::RestartAfter(Duration::from_millis(800)));
+    assert_eq!(pauses[11], Decision::RestartAfter(Duration::from_secs(60)));
+}
+
+#[test]
+fn ends_outside_the_window_are_forgotten() {
+    let start = Instant::now();
+    let mut policy = RestartPolicy::core();
+    for minute in 0..10 {
+        let decision = policy.ended(start + Duration::from_secs(61 * minute));
+        assert_eq!(decision, Decision::RestartAfter(Duration::from_millis(10)));
+    }
+}
