@@ -1,5 +1,6 @@
 //! Palyra: takes webhooks in and never loses one.
 
+// The daemon uses what the client alone does not.
 #![allow(dead_code, unused_imports)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cli::{CliError, Command, Connection, ConsoleClient, Context, Output};
-use exit::Exit;
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {

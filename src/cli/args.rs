@@ -12,11 +12,7 @@ use super::providers::ProvidersCommand;
 use super::system::SystemCommand;
 use super::vault::VaultCommand;
 use super::webhooks::WebhooksCommand;
-
-const AFTER_HELP: &str = "\
-Exit codes:
-  0 done, 1 failed, 2 usage, 65 data does not verify, 69 daemon not reachable,
-  70 internal, 73 state root in use, 78 configuration";
+use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,20 +22,17 @@ Examples:
   palyra webhooks add github github --secret-ref global/github --allow-event push
   palyra system event tail --follow
 
-Exit codes:
-  0   done
-  1   failed: the command ran, what it was asked for did not succeed
-  2   usage
-  65  data does not verify
-  69  daemon not reachable
-  70  internal: a part of the daemon failed too often, or the journal cannot be written
-  73  state root in use by another process
-  78  configuration";
+Exit codes:";
+
+fn examples_and_exit_codes() -> String {
+    let codes = Exit::ALL.iter().map(|exit| format!("\n  {:<4}{}", exit.code(), exit.meaning()));
+    EXAMPLES.to_owned() + &codes.collect::<String>()
+}
 
 /// Takes webhooks in and never loses one.
 #[derive(Debug, Parser)]
-#[command(name = "palyra", version, after_help = AFTER_HELP, after_long_help = EXAMPLES)]
-#[command(arg_required_else_help = true, infer_long_args = false)]
+#[command(name = "palyra", version, arg_required_else_help = true)]
+#[command(after_help = "--help tells more, with examples and exit codes", after_long_help = examples_and_exit_codes())]
 pub struct Cli {
     /// The folder that holds everything the daemon keeps
     #[arg(long, global = true, value_name = "DIR", env = "PALYRA_STATE_ROOT", hide_env_values = true)]

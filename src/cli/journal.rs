@@ -19,7 +19,7 @@ Examples:
   palyra journal verify
   palyra --json journal verify | jq .head_hash")]
     Verify,
-    /// Print every event as NDJSON, webhook events with their envelope under \"envelope\"
+    /// Print every event as NDJSON, webhook events with their envelope under `envelope`
     #[command(after_long_help = "\
 Examples:
   palyra journal export > journal.ndjson

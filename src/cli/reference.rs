@@ -50,16 +50,30 @@ fn describe(command: &Command, text: &mut String) {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").split_whitespace().collect::<Vec<_>>().join(" ");
     let about = command.get_about().unwrap().to_string();
-    writeln!(text, "\n### `{}`{also}\n\n{about}.\n\n`{usage}`\n", command.get_bin_name().unwrap()).unwrap();
+    writeln!(text, "\n### `{}`{also}\n\n{about}.\n\n`{usage}`", command.get_bin_name().unwrap()).unwrap();
     let own = command.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help");
-    own.for_each(|arg| *text += &argument(arg));
+    let own: String = own.map(argument).collect();
+    if !own.is_empty() {
+        *text += &format!("\n{own}");
+    }
 }
 
 fn argument(arg: &Arg) -> String {
-    let values = arg.get_possible_values();
-    let choices: Vec<&str> =
-        values.iter().filter(|_| arg.get_action().takes_values()).map(|value| value.get_name()).collect();
-    let choices = if choices.is_empty() { String::new() } else { format!(" ({})", choices.join(", ")) };
-    let name = arg.to_string();
-    format!("- `{}`: {}{choices}\n", name.trim_matches(['[', ']']), arg.get_help().unwrap())
+    let long = arg.to_string();
+    let name = long.trim_matches(['[', ']']).trim_end_matches("...");
+    let name = arg.get_short().map_or_else(|| name.to_owned(), |short| format!("-{short}, {name}"));
+    let takes_values = arg.get_action().takes_values();
+    let choices: Vec<_> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let choices = if choices.is_empty() || !takes_values {
+        String::new()
+    } else {
+        format!(" ({})", choices.join(", "))
+    };
+    let default: Vec<_> = arg.get_default_values().iter().filter_map(|value| value.to_str()).collect();
+    let default = if default.is_empty() || !takes_values {
+        String::new()
+    } else {
+        format!(" [default: {}]", default.join(", "))
+    };
+    format!("- `{name}`: {}{choices}{default}\n", arg.get_help().unwrap())
 }

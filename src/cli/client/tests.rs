@@ -53,8 +53,8 @@ fn an_overloaded_console_says_when_to_try_again() {
 
 #[test]
 fn nobody_listening_is_unreachable_with_a_next_step() {
-    let stub = Stub { base_url: "http://127.0.0.1:1".to_owned(), ..Stub::answering([]) };
-    let error = client(&stub).get("/console/v1/vault").unwrap_err();
+    let nobody = ConsoleClient::new("http://127.0.0.1:1", Zeroizing::new(TOKEN.to_owned()));
+    let error = nobody.get("/console/v1/vault").unwrap_err();
     assert_eq!(error.exit().code(), 69);
     assert!(error.to_text().contains("palyra daemon"), "{error:?}");
 }

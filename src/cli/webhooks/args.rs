@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -117,7 +116,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "P")]
     pub provider: Option<String>,
     /// Only those that are enabled (true) or not (false)
-    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "BOOL")]
     pub enabled: Option<bool>,
 }
 

@@ -46,7 +46,7 @@ open    github    yes      ready      NOT REQUIRED  all         http://127.0.0.1
 #[test]
 fn the_list_is_narrowed_by_the_console() {
     let stub = Stub::answering([answer(200, &json!({"webhooks": []}))]);
-    let ran = palyra("webhooks list --provider git&hub --enabled yes", &stub);
+    let ran = palyra("webhooks list --provider git&hub --enabled true", &stub);
     assert_eq!(stub.asked()[0].line, "GET /console/v1/webhooks?provider=git%26hub&enabled=true");
     assert!(ran.stderr.contains("no integration matches"), "{ran:?}");
 }
