@@ -32,7 +32,8 @@ fn examples_and_exit_codes() -> String {
 /// Takes webhooks in and never loses one.
 #[derive(Debug, Parser)]
 #[command(name = "palyra", version, arg_required_else_help = true)]
-#[command(after_help = "--help tells more, with examples and exit codes", after_long_help = examples_and_exit_codes())]
+#[command(after_help = "--help tells more, with examples and exit codes")]
+#[command(after_long_help = examples_and_exit_codes())]
 pub struct Cli {
     /// The folder that holds everything the daemon keeps
     #[arg(long, global = true, value_name = "DIR", env = "PALYRA_STATE_ROOT", hide_env_values = true)]

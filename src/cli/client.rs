@@ -17,7 +17,8 @@ use super::error::CliError;
 const CONNECT_SECONDS_MAX: u64 = 5;
 /// Longest wait for an ordinary answer. Longer: the daemon is not reachable.
 const ANSWER_SECONDS_MAX: u64 = 30;
-/// Longest silence within a stream: three of the console's keep-alives, and time for a slow disk. Longer: it is lost.
+/// Longest silence within a stream: three of the console's keep-alives, and time for a slow disk.
+/// Longer: it is lost.
 const STREAM_SILENCE_SECONDS_MAX: u64 = 60;
 /// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over.
 /// Larger: refused.
@@ -26,14 +27,22 @@ const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
 
 /// How long a request may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+#[derive(Clone, Copy)]
+enum Patience {
     /// An ordinary answer.
     Ordinary,
     /// Work that takes as long as the journal is large.
     Endless,
     /// A stream without end, in which something comes from time to time.
     Stream,
+}
+
+/// One request.
+struct Ask<'a> {
+    method: Method,
+    route: &'a str,
+    json: Option<&'a [u8]>,
+    patience: Patience,
 }
 
 /// Speaks to one console with one token.
@@ -60,43 +69,39 @@ impl ConsoleClient {
 
     /// Reads a document.
     pub fn get(&self, route: &str) -> Result<Value, CliError> {
-        self.exchange(Method::GET, route, None, Patience::Ordinary)
+        self.exchange(&Ask { method: Method::GET, route, json: None, patience: Patience::Ordinary })
     }
 
     /// Asks for something to be done.
     pub fn post(&self, route: &str, body: &Value) -> Result<Value, CliError> {
-        self.exchange(Method::POST, route, Some(body.to_string().as_bytes()), Patience::Ordinary)
+        self.send(Method::POST, route, body.to_string().as_bytes())
     }
 
     /// Asks for something that takes as long as the journal is large.
     pub fn post_patiently(&self, route: &str, body: &Value) -> Result<Value, CliError> {
-        self.exchange(Method::POST, route, Some(body.to_string().as_bytes()), Patience::Endless)
+        let json = body.to_string();
+        let json = Some(json.as_bytes());
+        self.exchange(&Ask { method: Method::POST, route, json, patience: Patience::Endless })
     }
 
     /// Removes something.
     pub fn delete(&self, route: &str) -> Result<Value, CliError> {
-        self.exchange(Method::DELETE, route, None, Patience::Ordinary)
+        self.exchange(&Ask { method: Method::DELETE, route, json: None, patience: Patience::Ordinary })
     }
 
     /// Sends `json` as it stands, so that a secret in it is in the caller's hands alone.
     pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
-        self.exchange(method, route, Some(json), Patience::Ordinary)
+        self.exchange(&Ask { method, route, json: Some(json), patience: Patience::Ordinary })
     }
 
     /// Reads an answer line by line, while it comes in.
-    pub fn lines(&self, route: &str, patience: Patience) -> Result<Lines, CliError> {
-        let response = self.run(Method::GET, route, None, patience)?;
-        Ok(Lines::new(response.into_body(), self.base_url.clone()))
+    pub fn lines(&self, route: &str) -> Result<Lines, CliError> {
+        let ask = Ask { method: Method::GET, route, json: None, patience: Patience::Stream };
+        Ok(Lines::new(self.run(&ask)?.into_body(), self.base_url.clone()))
     }
 
-    fn exchange(
-        &self,
-        method: Method,
-        route: &str,
-        json: Option<&[u8]>,
-        patience: Patience,
-    ) -> Result<Value, CliError> {
-        let mut response = self.run(method, route, json, patience)?;
+    fn exchange(&self, ask: &Ask<'_>) -> Result<Value, CliError> {
+        let mut response = self.run(ask)?;
         let bytes = response.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
         let bytes = bytes.map_err(|error| transport_error(&self.base_url, &error))?;
         serde_json::from_slice(&bytes).map_err(|error| {
@@ -106,41 +111,27 @@ impl ConsoleClient {
     }
 
     /// Runs a request; an answer other than 2xx is an error.
-    fn run(
-        &self,
-        method: Method,
-        route: &str,
-        json: Option<&[u8]>,
-        patience: Patience,
-    ) -> Result<Response<Body>, CliError> {
-        let response = self.request(method, route, json, patience);
-        let response = response.map_err(|error| transport_error(&self.base_url, &error))?;
+    fn run(&self, ask: &Ask<'_>) -> Result<Response<Body>, CliError> {
+        let response = self.request(ask).map_err(|error| transport_error(&self.base_url, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
     }
 
-    fn request(
-        &self,
-        method: Method,
-        route: &str,
-        json: Option<&[u8]>,
-        patience: Patience,
-    ) -> Result<Response<Body>, ureq::Error> {
+    fn request(&self, ask: &Ask<'_>) -> Result<Response<Body>, ureq::Error> {
         let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{route}", self.base_url))
+            .method(&ask.method)
+            .uri(format!("{}{}", self.base_url, ask.route))
             .header("authorization", format!("Bearer {}", self.token.as_str()))
             .header("content-type", "application/json");
-        // `read` of a slice is the body with a known length, not a chunked one.
-        match json {
-            Some(json) => self.run_within(request.body(json)?, patience),
-            None => self.run_within(request.body(SendBody::none())?, patience),
+        match ask.json {
+            Some(json) => self.run_within(ask.patience, request.body(json)?),
+            None => self.run_within(ask.patience, request.body(SendBody::none())?),
         }
     }
 
     fn run_within(
         &self,
-        request: Request<impl ureq::AsSendBody>,
         patience: Patience,
+        request: Request<impl ureq::AsSendBody>,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = self.agent.configure_request(request);
         let request = match patience {

@@ -90,7 +90,8 @@ impl CliError {
         self
     }
 
-    /// The console's refusal with `status`. `body` is its problem document; `None` when it sent something else.
+    /// The console's refusal with `status`. `body` is its problem document; `None` when it sent something
+    /// else.
     pub fn problem(status: u16, body: Option<&Value>, retry_after: Option<&str>) -> Self {
         let text =
             |name: &str| body.and_then(|body| body.get(name)).and_then(Value::as_str).map(str::to_owned);

@@ -18,7 +18,8 @@ pub fn payload(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Vec<u8>, Cli
     })
 }
 
-/// The secret in `file`, else what `stdin` holds. One trailing line end is dropped: editors and `echo` add it.
+/// The secret in `file`, else what `stdin` holds. One trailing line end is dropped: editors and `echo` add
+/// it.
 pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let line_end = 2;
     let bytes_max = u64::try_from(SECRET_BYTES_MAX + line_end).unwrap_or(u64::MAX);

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::{Patience, route};
+use super::client::route;
 use super::context::{Context, Need};
 use super::error::CliError;
 use super::table::{Fields, Table, Tone};
@@ -72,7 +72,7 @@ fn verdict_text(verdict: &Value, context: &Context) -> String {
 
 fn export(context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let mut lines = connection.client.lines(&route(&["journal", "export"]), Patience::Stream)?;
+    let mut lines = connection.client.lines(&route(&["journal", "export"]))?;
     let mut exported = 0_u64;
     loop {
         match lines.next_line() {

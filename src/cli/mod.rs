@@ -38,7 +38,8 @@ pub use output::{Mode, Output};
 
 use crate::exit::Exit;
 
-/// Reads the command line. Help, the version and refusals are printed here; `Err` is how the process ends then.
+/// Reads the command line. Help, the version and refusals are printed here; `Err` is how the process ends
+/// then.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     Cli::try_parse_from(&arguments).map_err(|refused| {

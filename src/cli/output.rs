@@ -68,9 +68,13 @@ impl Output {
         table.render(!self.mode.quiet)
     }
 
-    /// What a person wants to hear and a script does not: a sentence on stdout, neither with `--json` nor `--quiet`.
-    pub fn say(&self, sentence: &str) -> Result<(), CliError> {
-        if self.for_people() { self.text(&format!("{}\n", visible(sentence))) } else { Ok(()) }
+    /// That something was done: `document` with `--json`, else the `sentence`, which `--quiet` leaves out.
+    pub fn done(&self, document: &Value, sentence: &str) -> Result<(), CliError> {
+        match self.mode {
+            Mode { json: true, .. } => self.document(document),
+            Mode { quiet: true, .. } => Ok(()),
+            _ => self.text(&format!("{}\n", visible(sentence))),
+        }
     }
 
     /// A remark beside the answer, on stderr, neither with `--json` nor `--quiet`.
@@ -80,7 +84,8 @@ impl Output {
         }
     }
 
-    /// A warning with the next step, on stderr, neither with `--json` (the document tells it too) nor `--quiet`.
+    /// A warning with the next step, on stderr, neither with `--json` (the document tells it too) nor
+    /// `--quiet`.
     pub fn warn(&self, warning: &str, next: &str) {
         if self.for_people() {
             let label = Tone::Warn.paint("warning");

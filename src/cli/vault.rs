@@ -83,14 +83,11 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     let body = Zeroizing::new([r#"{"value_base64":""#, encoded.as_str(), r#""}"#].concat());
     let connection = context.connect(Need::DaemonOrOffline)?;
     let entry = connection.client.send(method, &route(segments), body.as_bytes())?;
-    told(&entry, context, |entry| {
-        format!(
-            "stored {} as version {}; {} may verify",
-            shown(entry, "vault_ref"),
-            shown(entry, "version"),
-            versions(entry)
-        )
-    })
+    let [name, version] = ["vault_ref", "version"].map(|name| shown(&entry, name));
+    context
+        .out
+        .done(&entry, &format!("stored {name} as version {version}; {} may verify", versions(&entry)))?;
+    Ok(Exit::Ok)
 }
 
 fn versions(entry: &Value) -> String {
@@ -124,19 +121,7 @@ fn table(secrets: &Value) -> Table {
 fn remove(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let removed = connection.client.delete(&route(&["vault", vault_ref]))?;
-    told(&removed, context, |removed| format!("removed {}", shown(removed, "removed")))
-}
-
-fn told(
-    document: &Value,
-    context: &Context,
-    sentence: impl FnOnce(&Value) -> String,
-) -> Result<Exit, CliError> {
-    if context.out.mode().json {
-        context.out.document(document)?;
-    } else {
-        context.out.say(&sentence(document))?;
-    }
+    context.out.done(&removed, &format!("removed {}", shown(&removed, "removed")))?;
     Ok(Exit::Ok)
 }
 

@@ -86,7 +86,7 @@ fn a_redirect_is_not_followed_because_it_would_take_the_token_along() {
 fn lines_come_one_by_one_without_their_ends() {
     let stub =
         Stub::answering([raw(200, "content-type: application/x-ndjson", "{\"a\":1}\r\n\n{\"b\":\"ü\"}")]);
-    let mut lines = client(&stub).lines("/console/v1/journal/export", Patience::Stream).unwrap();
+    let mut lines = client(&stub).lines("/console/v1/journal/export").unwrap();
     let all: Vec<String> = std::iter::from_fn(|| lines.next_line().unwrap()).collect();
     assert_eq!(all, ["{\"a\":1}", "", "{\"b\":\"ü\"}"]);
 }
@@ -94,7 +94,7 @@ fn lines_come_one_by_one_without_their_ends() {
 #[test]
 fn lines_that_break_off_end_with_an_error_and_not_in_silence() {
     let stub = Stub::answering([cut_off("{\"a\":1}\n")]);
-    let mut lines = client(&stub).lines("/console/v1/journal/export", Patience::Stream).unwrap();
+    let mut lines = client(&stub).lines("/console/v1/journal/export").unwrap();
     assert_eq!(lines.next_line().unwrap().as_deref(), Some("{\"a\":1}"));
     assert_eq!(lines.next_line().unwrap_err().exit().code(), 69);
 }

@@ -64,14 +64,7 @@ pub(super) fn emit(args: &EmitArgs, context: &Context) -> Result<Exit, CliError>
     }
     let connection = context.connect(Need::Daemon)?;
     let receipt = connection.client.post(&route(&["system", "events", "emit"]), &event)?;
-    if context.out.mode().json {
-        context.out.document(&receipt)?;
-    } else {
-        context.out.say(&format!(
-            "recorded as seq {}, event {}",
-            shown(&receipt, "seq"),
-            shown(&receipt, "event_id")
-        ))?;
-    }
+    let [seq, id] = ["seq", "event_id"].map(|name| shown(&receipt, name));
+    context.out.done(&receipt, &format!("recorded as seq {seq}, event {id}"))?;
     Ok(Exit::Ok)
 }

@@ -8,7 +8,7 @@ use super::args::{ListArgs, TailArgs};
 use super::events::find;
 use super::pager::seq;
 use super::view;
-use crate::cli::client::{Patience, route, with_query};
+use crate::cli::client::{route, with_query};
 use crate::cli::context::{Context, Need};
 use crate::cli::error::{CliError, Kind};
 use crate::cli::sse::FrameParser;
@@ -40,23 +40,30 @@ fn print(event: &Value, context: &Context) -> Result<(), CliError> {
 }
 
 /// Prints what comes after `after`, until the reader goes away or the daemon stays away.
-fn follow(mut after: u64, context: &Context) -> Result<Exit, CliError> {
-    let mut attempts = 0;
+fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
+    let mut progress = Progress { after, attempts: 0 };
     loop {
-        let before = after;
-        let lost = match stream(&mut after, context) {
+        let lost = match stream(&mut progress, context) {
             Ok(()) => CliError::unreachable("the daemon ended the stream of events"),
             Err(error) if may_come_back(&error) => error,
             Err(error) => return Err(error),
         };
-        attempts = if after > before { 1 } else { attempts + 1 };
-        if attempts > ATTEMPTS_MAX {
+        progress.attempts += 1;
+        if progress.attempts > ATTEMPTS_MAX {
             return Err(lost);
         }
-        let pause = pause_after(attempts);
+        let pause = pause_after(progress.attempts);
         context.out.note(&format!("{lost}; trying again in {} s", pause.as_secs()));
         (context.pause)(pause);
     }
+}
+
+/// How far the following came.
+struct Progress {
+    /// The last event printed.
+    after: u64,
+    /// Attempts since the last stream that began.
+    attempts: u32,
 }
 
 fn may_come_back(error: &CliError) -> bool {
@@ -70,17 +77,19 @@ fn pause_after(attempts: u32) -> Duration {
 }
 
 /// Follows one stream to its end. The daemon is looked up anew: it may have come back at another address.
-fn stream(after: &mut u64, context: &Context) -> Result<(), CliError> {
+fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
     let connection = context.connect(Need::Daemon)?;
-    let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after.to_string()))]);
-    let mut lines = connection.client.lines(&from, Patience::Stream)?;
+    let after = progress.after.to_string();
+    let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after))]);
+    let mut lines = connection.client.lines(&from)?;
+    progress.attempts = 0;
     let mut parser = FrameParser::default();
     while let Some(line) = lines.next_line()? {
         let Some(frame) = parser.push(&line) else { continue };
         let event: Value = serde_json::from_str(&frame.data)
             .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;
-        if seq(&event) > *after {
-            *after = seq(&event);
+        if seq(&event) > progress.after {
+            progress.after = seq(&event);
             print(&event, context)?;
             context.out.flush()?;
         }

@@ -43,7 +43,7 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     if !is_true(&added, "signature_required") {
         context.out.warn(
             "anybody who knows the address can post to it: no signature is required",
-            "keep it out of the open network, or add it again with --secret-ref",
+            "keep it out of the open network, or remove it and add it with --secret-ref",
         );
     }
     Ok(Exit::Ok)
@@ -54,14 +54,13 @@ fn warn_not_ready(added: &Value, context: &Context) {
     let id = text(added, "integration_id");
     let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();
     let why = if issues.is_empty() { text(added, "readiness").to_owned() } else { issues.join("; ") };
+    let vault_ref = text(added, "secret_vault_ref");
+    let elsewhere = ["env:", "file:", "hashivault:"].iter().any(|scheme| vault_ref.starts_with(scheme));
     let next = match text(added, "readiness") {
-        "secret_not_found" => {
-            format!(
-                "palyra vault put {} < SECRET_FILE && palyra webhooks enable {id}",
-                text(added, "secret_vault_ref")
-            )
+        "secret_not_found" if !elsewhere => {
+            format!("palyra vault put {vault_ref} < SECRET_FILE && palyra webhooks enable {id}")
         }
-        _ => format!("palyra webhooks show {id}; then palyra webhooks enable {id}"),
+        _ => format!("mend it, then palyra webhooks enable {id}"),
     };
     context.out.warn(&format!("{id} is stored disabled, because it is not ready: {why}"), &next);
 }
@@ -93,25 +92,17 @@ fn set_enabled(id: &str, enabled: bool, context: &Context) -> Result<Exit, CliEr
     let changed =
         connection.client.post(&route(&["webhooks", id, "enabled"]), &json!({ "enabled": enabled }))?;
     let word = if enabled { "enabled" } else { "disabled" };
-    told(&changed, &format!("{word} {}", text(&changed, "integration_id")), context)
+    context.out.done(&changed, &format!("{word} {}", text(&changed, "integration_id")))?;
+    Ok(Exit::Ok)
 }
 
 fn remove(id: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let removed = connection.client.delete(&route(&["webhooks", id]))?;
-    told(
+    context.out.done(
         &removed,
         &format!("removed {}; its events stay in the journal", text(&removed, "integration_id")),
-        context,
-    )
-}
-
-fn told(document: &Value, sentence: &str, context: &Context) -> Result<Exit, CliError> {
-    if context.out.mode().json {
-        context.out.document(document)?;
-    } else {
-        context.out.say(sentence)?;
-    }
+    )?;
     Ok(Exit::Ok)
 }
 

@@ -133,6 +133,20 @@ fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
 }
 
 #[test]
+fn a_secret_that_lives_elsewhere_is_not_asked_to_be_put_into_the_vault() {
+    let elsewhere = with(not_ready(), &json!({"secret_vault_ref": "env:HOOK_SECRET"}));
+    let ran = palyra(
+        "webhooks add github github --secret-ref env:HOOK_SECRET",
+        &Stub::answering([answer(201, &elsewhere)]),
+    );
+    assert!(
+        ran.stderr.contains("palyra webhooks enable github") && !ran.stderr.contains("vault put"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn add_does_not_warn_of_what_was_asked_for() {
     let disabled = with(integration(), &json!({"enabled": false, "readiness": "disabled"}));
     let stub = Stub::answering([answer(201, &disabled)]);
