@@ -1,0 +1,122 @@
+//! The command line as a whole; each family's arguments stand with the family.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use super::completions::CompletionsArgs;
+use super::journal::JournalCommand;
+use super::output::Mode;
+use super::providers::ProvidersCommand;
+use super::system::SystemCommand;
+use super::vault::VaultCommand;
+use super::webhooks::WebhooksCommand;
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  palyra demo
+  palyra daemon &
+  palyra vault put global/github < secret.txt
+  palyra webhooks add github github --secret-ref global/github --allow-event push
+  palyra system event tail --follow
+
+Exit codes:";
+
+fn examples_and_exit_codes() -> String {
+    let codes = Exit::ALL.iter().map(|exit| format!("\n  {:<4}{}", exit.code(), exit.meaning()));
+    EXAMPLES.to_owned() + &codes.collect::<String>()
+}
+
+/// Takes webhooks in and never loses one.
+#[derive(Debug, Parser)]
+#[command(name = "palyra", version, arg_required_else_help = true)]
+#[command(after_help = "--help tells more, with examples and exit codes")]
+#[command(after_long_help = examples_and_exit_codes())]
+pub struct Cli {
+    /// The folder that holds everything the daemon keeps
+    #[arg(long, global = true, value_name = "DIR", env = "PALYRA_STATE_ROOT", hide_env_values = true)]
+    #[arg(help_heading = "Global options")]
+    pub state_root: Option<PathBuf>,
+
+    /// Print one JSON document instead of text; errors too, on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+
+    /// Print only the data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+
+    /// Log more of what happens on stderr; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// How much is written, and for whom.
+    pub fn mode(&self) -> Mode {
+        Mode { json: self.json, quiet: self.quiet }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: take deliveries in, and answer the console
+    ///
+    /// When it serves it prints one line on stdout:
+    ///
+    ///   ready ingress=http://127.0.0.1:7142 console=http://127.0.0.1:7143
+    Daemon(DaemonArgs),
+    /// Show the whole path of a delivery, on a temporary state root
+    Demo(DemoArgs),
+    /// What works through the console.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// What works through the console.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Keep the secrets that deliveries are verified with
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Manage, test and try the integrations
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
+    /// Look at the daemon and at the events in its journal
+    #[command(subcommand)]
+    System(SystemCommand),
+    /// Verify and export the journal
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Look at the provider profiles
+    #[command(subcommand)]
+    Providers(ProvidersCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `daemon`.
+#[derive(Debug, Default, Args)]
+pub struct DaemonArgs {
+    /// Where deliveries come in; port 0 takes a free one [default: 127.0.0.1:7142]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub ingress: Option<SocketAddr>,
+    /// Where the console answers; port 0 takes a free one [default: 127.0.0.1:7143]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub console: Option<SocketAddr>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Default, Args)]
+pub struct DemoArgs {
+    /// Stay up afterwards, and print how to point a real webhook at it
+    #[arg(long)]
+    pub keep: bool,
+}

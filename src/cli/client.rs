@@ -1,0 +1,207 @@
+//! The console's client: JSON in and out over HTTP/1.1, without TLS (the console listens on loopback).
+
+mod lines;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body, SendBody, Timeout};
+use zeroize::Zeroizing;
+
+pub use lines::Lines;
+
+use super::error::CliError;
+
+/// Longest wait for a connection. Longer: the daemon is not reachable.
+const CONNECT_SECONDS_MAX: u64 = 5;
+/// Longest wait for an ordinary answer. Longer: the daemon is not reachable.
+const ANSWER_SECONDS_MAX: u64 = 30;
+/// Longest silence within a stream: three of the console's keep-alives, and time for a slow disk.
+/// Longer: it is lost.
+const STREAM_SILENCE_SECONDS_MAX: u64 = 60;
+/// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over.
+/// Larger: refused.
+const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest problem document that is read. Larger: only the status is told.
+const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long a request may take.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// An ordinary answer.
+    Ordinary,
+    /// Work that takes as long as the journal is large.
+    Endless,
+    /// A stream without end, in which something comes from time to time.
+    Stream,
+}
+
+/// One request.
+struct Ask<'a> {
+    method: Method,
+    route: &'a str,
+    json: Option<&'a [u8]>,
+    patience: Patience,
+}
+
+/// Speaks to one console with one token.
+pub struct ConsoleClient {
+    agent: Agent,
+    base_url: String,
+    token: Zeroizing<String>,
+}
+
+impl ConsoleClient {
+    /// A client for the console at `base_url` (`http://127.0.0.1:7143`).
+    pub fn new(base_url: impl Into<String>, token: Zeroizing<String>) -> Self {
+        let config = Agent::config_builder()
+            // The token goes to the console and nowhere else: to no proxy and to no other address.
+            .proxy(None)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(CONNECT_SECONDS_MAX)))
+            .user_agent(concat!("palyra/", env!("CARGO_PKG_VERSION")));
+        let base_url = base_url.into().trim_end_matches('/').to_owned();
+        Self { agent: config.build().into(), base_url, token }
+    }
+
+    /// Reads a document.
+    pub fn get(&self, route: &str) -> Result<Value, CliError> {
+        self.exchange(&Ask { method: Method::GET, route, json: None, patience: Patience::Ordinary })
+    }
+
+    /// Asks for something to be done.
+    pub fn post(&self, route: &str, body: &Value) -> Result<Value, CliError> {
+        self.send(Method::POST, route, body.to_string().as_bytes())
+    }
+
+    /// Asks for something that takes as long as the journal is large.
+    pub fn post_patiently(&self, route: &str, body: &Value) -> Result<Value, CliError> {
+        let json = body.to_string();
+        let json = Some(json.as_bytes());
+        self.exchange(&Ask { method: Method::POST, route, json, patience: Patience::Endless })
+    }
+
+    /// Removes something.
+    pub fn delete(&self, route: &str) -> Result<Value, CliError> {
+        self.exchange(&Ask { method: Method::DELETE, route, json: None, patience: Patience::Ordinary })
+    }
+
+    /// Sends `json` as it stands, so that a secret in it is in the caller's hands alone.
+    pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
+        self.exchange(&Ask { method, route, json: Some(json), patience: Patience::Ordinary })
+    }
+
+    /// Reads an answer line by line, while it comes in.
+    pub fn lines(&self, route: &str) -> Result<Lines, CliError> {
+        let ask = Ask { method: Method::GET, route, json: None, patience: Patience::Stream };
+        Ok(Lines::new(self.run(&ask)?.into_body(), self.base_url.clone()))
+    }
+
+    fn exchange(&self, ask: &Ask<'_>) -> Result<Value, CliError> {
+        let mut response = self.run(ask)?;
+        let bytes = response.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
+        let bytes = bytes.map_err(|error| transport_error(&self.base_url, &error))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            CliError::failed(format!("what {} answered is not JSON: {error}", self.base_url))
+                .hint("does another program listen there? `palyra daemon` prints the address of its console")
+        })
+    }
+
+    /// Runs a request; an answer other than 2xx is an error.
+    fn run(&self, ask: &Ask<'_>) -> Result<Response<Body>, CliError> {
+        let response = self.request(ask).map_err(|error| transport_error(&self.base_url, &error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
+    }
+
+    fn request(&self, ask: &Ask<'_>) -> Result<Response<Body>, ureq::Error> {
+        let request = Request::builder()
+            .method(&ask.method)
+            .uri(format!("{}{}", self.base_url, ask.route))
+            .header("authorization", format!("Bearer {}", self.token.as_str()))
+            .header("content-type", "application/json");
+        match ask.json {
+            Some(json) => self.run_within(ask.patience, request.body(json)?),
+            None => self.run_within(ask.patience, request.body(SendBody::none())?),
+        }
+    }
+
+    fn run_within(
+        &self,
+        patience: Patience,
+        request: Request<impl ureq::AsSendBody>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request);
+        let request = match patience {
+            Patience::Ordinary => request.timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX))),
+            Patience::Endless => request,
+            Patience::Stream => {
+                request.timeout_per_read(Some(Duration::from_secs(STREAM_SILENCE_SECONDS_MAX)))
+            }
+        };
+        self.agent.run(request.build())
+    }
+}
+
+fn refusal(mut response: Response<Body>) -> CliError {
+    let retry_after =
+        response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let bytes = response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_to_vec().unwrap_or_default();
+    let body = serde_json::from_slice(&bytes).ok().filter(Value::is_object);
+    CliError::problem(response.status().as_u16(), body.as_ref(), retry_after.as_deref())
+}
+
+/// What a failure below HTTP means for the person.
+fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
+    match error {
+        ureq::Error::Timeout(Timeout::Connect)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed => {
+            CliError::unreachable(format!("the daemon's console at {base_url} cannot be reached: {error}"))
+                .hint("start the daemon with `palyra daemon`")
+        }
+        ureq::Error::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
+            CliError::unreachable(format!("nobody listens at {base_url}, the daemon's console"))
+                .hint("start the daemon with `palyra daemon`")
+        }
+        ureq::Error::Timeout(_) => CliError::unreachable(format!(
+            "the daemon's console at {base_url} did not answer in time"
+        ))
+        .hint(
+            "what was asked for may still have been done; `palyra system heartbeat` says how the daemon is",
+        ),
+        ureq::Error::Io(cause) => CliError::unreachable(format!(
+            "the connection to the daemon's console at {base_url} was lost: {cause}"
+        ))
+        .hint(
+            "what was asked for may still have been done; `palyra system heartbeat` says how the daemon is",
+        ),
+        _ => CliError::failed(format!("the answer from {base_url} cannot be read: {error}")),
+    }
+}
+
+/// The path of a console resource; each segment is percent-encoded (RFC 3986, section 2.3).
+pub fn route(segments: &[&str]) -> String {
+    segments.iter().fold("/console/v1".to_owned(), |path, segment| path + "/" + &percent_encoded(segment))
+}
+
+/// `route` with the parameters that have a value.
+pub fn with_query(route: String, parameters: &[(&str, Option<String>)]) -> String {
+    let given = parameters.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let pairs: Vec<String> =
+        given.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    if pairs.is_empty() { route } else { format!("{route}?{}", pairs.join("&")) }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests;

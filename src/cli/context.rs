@@ -1,0 +1,76 @@
+//! What every command is given: where to write, how to reach the console, the time.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use palyra_actors::clock::{SharedClock, SystemClock};
+
+use super::client::ConsoleClient;
+use super::error::CliError;
+use super::output::Output;
+
+/// Which console a command can do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// That of the running daemon.
+    Daemon,
+    /// That of the running daemon; while it is stopped, one in this process, over the same state root.
+    DaemonOrOffline,
+}
+
+/// A console that answers.
+pub struct Connection {
+    /// Speaks to it.
+    pub client: ConsoleClient,
+    _guard: Option<Box<dyn Any>>,
+}
+
+impl Connection {
+    /// To the console of a running daemon.
+    pub fn to_daemon(client: ConsoleClient) -> Self {
+        Self { client, _guard: None }
+    }
+
+    /// To a console that lives as long as `guard`, which is dropped when the command is done: an offline
+    /// console stops then and frees the state root.
+    pub fn guarded(client: ConsoleClient, guard: impl Any) -> Self {
+        Self { client, _guard: Some(Box::new(guard)) }
+    }
+}
+
+/// Reaches a console. Its errors carry the exit code: 69 not reachable, 73 in use, 78 configuration.
+pub type Connect = Box<dyn Fn(Need) -> Result<Connection, CliError>>;
+
+/// What every command is given.
+pub struct Context {
+    /// Where it writes.
+    pub out: Output,
+    /// Where payloads and secrets come from when no file is named.
+    pub stdin: RefCell<Box<dyn Read>>,
+    /// The time, for `--since 15m`.
+    pub clock: SharedClock,
+    /// Waits between attempts to reach the daemon again.
+    pub pause: fn(Duration),
+    connect: Connect,
+}
+
+impl Context {
+    /// With the process's own stdin, clock and sleep.
+    pub fn new(out: Output, connect: Connect) -> Self {
+        Self {
+            out,
+            stdin: RefCell::new(Box::new(io::stdin())),
+            clock: Arc::new(SystemClock),
+            pause: std::thread::sleep,
+            connect,
+        }
+    }
+
+    /// Reaches a console of the kind the command needs.
+    pub fn connect(&self, need: Need) -> Result<Connection, CliError> {
+        (self.connect)(need)
+    }
+}

@@ -1,0 +1,176 @@
+//! What a command that does not succeed tells, and with which exit code.
+
+use serde_json::{Value, json};
+
+use super::text::visible;
+use crate::exit::Exit;
+
+/// What kind of failure it is. It decides the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The arguments cannot mean anything.
+    Usage,
+    /// What was asked for did not succeed.
+    Failed,
+    /// The daemon cannot be reached, or stopped answering.
+    Unreachable,
+    /// Another process holds the state root.
+    InUse,
+    /// A setting, a file or the state root cannot be used as it is.
+    Config,
+    /// The journal does not verify.
+    DoesNotVerify,
+    /// The daemon's own fault.
+    Internal,
+    /// The console refused (`application/problem+json`, RFC 9457).
+    Problem {
+        /// Status of the answer.
+        status: u16,
+        /// The problem's code in the catalogue.
+        code: String,
+    },
+    /// Whoever read our output has gone. Not a failure.
+    OutputClosed,
+}
+
+/// A failure as the person is told it: what happened, to what, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CliError {
+    /// What kind it is.
+    pub kind: Kind,
+    /// What happened, in one line without a full stop.
+    pub message: String,
+    /// The particulars, when there are several.
+    pub issues: Vec<String>,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl CliError {
+    /// A failure of this kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), issues: Vec::new(), hint: None }
+    }
+
+    /// The arguments cannot mean anything.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// What was asked for did not succeed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The daemon cannot be reached.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unreachable, message)
+    }
+
+    /// Another process holds the state root.
+    pub fn in_use(message: impl Into<String>) -> Self {
+        Self::new(Kind::InUse, message)
+    }
+
+    /// A setting, a file or the state root cannot be used as it is.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    /// The journal does not verify.
+    pub fn does_not_verify(message: impl Into<String>) -> Self {
+        Self::new(Kind::DoesNotVerify, message)
+    }
+
+    /// With the next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The console's refusal with `status`. `body` is its problem document; `None` when it sent something
+    /// else.
+    pub fn problem(status: u16, body: Option<&Value>, retry_after: Option<&str>) -> Self {
+        let text =
+            |name: &str| body.and_then(|body| body.get(name)).and_then(Value::as_str).map(str::to_owned);
+        let code = text("code").unwrap_or_else(|| format!("status_{status}"));
+        let title = text("title").unwrap_or_else(|| format!("the console answered {status}"));
+        let message = match text("detail") {
+            Some(detail) => format!("{title}: {detail}"),
+            None => title,
+        };
+        let issues = body.and_then(|body| body.get("issues")).and_then(Value::as_array);
+        let issues = issues.into_iter().flatten().map(issue_text).collect();
+        let hint = text("hint").or_else(|| own_hint(status, retry_after));
+        Self { kind: Kind::Problem { status, code }, message, issues, hint }
+    }
+
+    /// The exit code it ends with.
+    pub fn exit(&self) -> Exit {
+        match self.kind {
+            Kind::Usage => Exit::Usage,
+            Kind::Failed | Kind::Problem { .. } => Exit::Failed,
+            Kind::Unreachable => Exit::Unreachable,
+            Kind::InUse => Exit::InUse,
+            Kind::Config => Exit::Config,
+            Kind::DoesNotVerify => Exit::DoesNotVerify,
+            Kind::Internal => Exit::Internal,
+            Kind::OutputClosed => Exit::Ok,
+        }
+    }
+
+    /// Its code for scripts: the problem's own, or the kind.
+    pub fn code(&self) -> &str {
+        match &self.kind {
+            Kind::Usage => "usage",
+            Kind::Failed => "failed",
+            Kind::Unreachable => "daemon_not_reachable",
+            Kind::InUse => "state_root_in_use",
+            Kind::Config => "configuration",
+            Kind::DoesNotVerify => "does_not_verify",
+            Kind::Internal => "internal",
+            Kind::Problem { code, .. } => code,
+            Kind::OutputClosed => "output_closed",
+        }
+    }
+
+    /// For people: the message, the issues and the hint, one a line.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("palyra: {}\n", visible(&self.message));
+        text.extend(self.issues.iter().map(|issue| format!("  - {}\n", visible(issue))));
+        text.extend(
+            self.hint.iter().flat_map(|hint| hint.lines()).map(|line| format!("  hint: {}\n", visible(line))),
+        );
+        text
+    }
+
+    /// For scripts: `{"error": {"code", "message", "hint", "issues"}}`.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({"code": self.code(), "message": self.message, "hint": self.hint});
+        if let (Some(members), false) = (error.as_object_mut(), self.issues.is_empty()) {
+            members.insert("issues".to_owned(), json!(self.issues));
+        }
+        json!({ "error": error })
+    }
+}
+
+fn issue_text(issue: &Value) -> String {
+    issue.as_str().map_or_else(|| issue.to_string(), str::to_owned)
+}
+
+fn own_hint(status: u16, retry_after: Option<&str>) -> Option<String> {
+    match (status, retry_after) {
+        (401, _) => {
+            Some("the token does not belong to this daemon; is --state-root the one it runs on?".to_owned())
+        }
+        (503, Some(seconds)) => {
+            Some(format!("try again in {seconds} s; `palyra system heartbeat` says what is wrong"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

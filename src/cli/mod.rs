@@ -1,0 +1,90 @@
+//! The command line: what can be typed, and how each command ends.
+//!
+//! Every command but `daemon` and `demo` is a client of the console API. A command family is a file (or a
+//! folder) with its arguments and one `run`; [`Context`] gives it everything else.
+
+mod args;
+mod client;
+mod completions;
+mod context;
+mod error;
+mod input;
+mod journal;
+mod output;
+mod providers;
+mod since;
+mod sse;
+mod system;
+mod table;
+mod text;
+mod vault;
+mod view;
+mod webhooks;
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod testing;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
+pub use client::ConsoleClient;
+pub use context::{Connection, Context, Need};
+pub use error::{CliError, Kind};
+pub use output::{Mode, Output};
+
+use crate::exit::Exit;
+
+/// Reads the command line. Help, the version and refusals are printed here; `Err` is how the process ends
+/// then.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    Cli::try_parse_from(&arguments).map_err(|refused| {
+        let asked_for = !refused.use_stderr();
+        let wants_json =
+            arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+        if !asked_for && wants_json {
+            let mode = Mode { json: true, quiet: false };
+            Output::terminal(mode).error(&usage_error(&refused));
+        } else {
+            // Nobody is left to tell that the stream is closed.
+            refused.print().unwrap_or_default();
+        }
+        if asked_for { Exit::Ok } else { Exit::Usage }
+    })
+}
+
+/// The first paragraph of what clap says is the message; the usage and the tips are the hint.
+fn usage_error(refused: &clap::Error) -> CliError {
+    let text = refused.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let message = message.trim_start_matches("error: ").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    CliError::usage(message).hint(rest.trim())
+}
+
+/// Runs a command that works through the console.
+pub fn run(command: ClientCommand, context: &Context) -> Result<Exit, CliError> {
+    match command {
+        ClientCommand::Vault(command) => vault::run(command, context),
+        ClientCommand::Webhooks(command) => webhooks::run(command, context),
+        ClientCommand::System(command) => system::run(command, context),
+        ClientCommand::Journal(command) => journal::run(command, context),
+        ClientCommand::Providers(command) => providers::run(command, context),
+        ClientCommand::Completions(args) => completions::run(&args, context),
+    }
+}
+
+/// Tells how a command ended, and with which exit code.
+pub fn finish(result: Result<Exit, CliError>, out: &Output) -> Exit {
+    let result = result.and_then(|exit| out.flush().map(|()| exit));
+    result.unwrap_or_else(|error| {
+        out.error(&error);
+        error.exit()
+    })
+}
+
+#[cfg(test)]
+mod tests;

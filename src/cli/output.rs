@@ -1,0 +1,125 @@
+//! Where a command writes: its answer on stdout, remarks and errors on stderr.
+
+use std::cell::RefCell;
+use std::io::{self, BufWriter, ErrorKind, Write};
+
+use serde_json::Value;
+
+use super::error::{CliError, Kind};
+use super::table::{Table, Tone};
+use super::text::{safe_json, visible};
+
+/// How much is written, and for whom.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mode {
+    /// One JSON document instead of text.
+    pub json: bool,
+    /// Only the data and errors.
+    pub quiet: bool,
+}
+
+/// The two streams of a command and the rules for them.
+pub struct Output {
+    mode: Mode,
+    stdout: RefCell<BufWriter<Box<dyn Write>>>,
+    stderr: RefCell<Box<dyn Write>>,
+}
+
+impl Output {
+    /// Writes to the process's own streams. Colours stay only on a terminal and without `NO_COLOR`.
+    pub fn terminal(mode: Mode) -> Self {
+        Self::new(mode, Box::new(anstream::stdout()), Box::new(anstream::stderr()))
+    }
+
+    /// Writes to these streams.
+    pub fn new(mode: Mode, stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Self {
+        Self { mode, stdout: RefCell::new(BufWriter::new(stdout)), stderr: RefCell::new(stderr) }
+    }
+
+    /// How much is written, and for whom.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The answer of a command: `document` with `--json`, else what `text` makes of it.
+    pub fn answer(&self, document: &Value, text: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
+        if self.mode.json { self.document(document) } else { self.text(&text(document)) }
+    }
+
+    /// One JSON document, over several lines.
+    pub fn document(&self, document: &Value) -> Result<(), CliError> {
+        self.text(&(safe_json(&format!("{document:#}")).into_owned() + "\n"))
+    }
+
+    /// One JSON document on one line. It stays in the buffer until [`Output::flush`].
+    pub fn json_line(&self, line: &str) -> Result<(), CliError> {
+        let mut stdout = self.stdout.borrow_mut();
+        writeln!(stdout, "{}", safe_json(line)).map_err(written)
+    }
+
+    /// Text that was made safe before: by a [`Table`], by fields or by [`visible`].
+    pub fn text(&self, text: &str) -> Result<(), CliError> {
+        self.stdout.borrow_mut().write_all(text.as_bytes()).map_err(written)?;
+        self.flush()
+    }
+
+    /// A table as text; with `--quiet` only its rows.
+    pub fn table_text(&self, table: &Table) -> String {
+        table.render(!self.mode.quiet)
+    }
+
+    /// That something was done: `document` with `--json`, else the `sentence`, which `--quiet` leaves out.
+    pub fn done(&self, document: &Value, sentence: &str) -> Result<(), CliError> {
+        match self.mode {
+            Mode { json: true, .. } => self.document(document),
+            Mode { quiet: true, .. } => Ok(()),
+            _ => self.text(&format!("{}\n", visible(sentence))),
+        }
+    }
+
+    /// A remark beside the answer, on stderr, neither with `--json` nor `--quiet`.
+    pub fn note(&self, remark: &str) {
+        if self.for_people() {
+            self.aside(&format!("{}\n", visible(remark)));
+        }
+    }
+
+    /// A warning with the next step, on stderr, neither with `--json` (the document tells it too) nor
+    /// `--quiet`.
+    pub fn warn(&self, warning: &str, next: &str) {
+        if self.for_people() {
+            let label = Tone::Warn.paint("warning");
+            self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
+        }
+    }
+
+    /// Why the command did not succeed, on stderr.
+    pub fn error(&self, error: &CliError) {
+        match &error.kind {
+            Kind::OutputClosed => {}
+            _ if self.mode.json => self.aside(&(safe_json(&error.to_json().to_string()).into_owned() + "\n")),
+            _ => self.aside(&error.to_text()),
+        }
+    }
+
+    /// Hands everything written so far on.
+    pub fn flush(&self) -> Result<(), CliError> {
+        self.stdout.borrow_mut().flush().map_err(written)
+    }
+
+    fn for_people(&self) -> bool {
+        !self.mode.json && !self.mode.quiet
+    }
+
+    fn aside(&self, text: &str) {
+        // Nobody is left to tell that stderr is closed.
+        self.stderr.borrow_mut().write_all(text.as_bytes()).unwrap_or_default();
+    }
+}
+
+fn written(error: io::Error) -> CliError {
+    match error.kind() {
+        ErrorKind::BrokenPipe => CliError::new(Kind::OutputClosed, "the output was closed"),
+        _ => CliError::failed(format!("cannot write the output: {error}")),
+    }
+}

@@ -1,0 +1,163 @@
+//! What can be typed after `palyra system`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
+use serde_json::{Map, Value};
+
+use crate::cli::since::Since;
+
+/// Most events one `event list` shows. More: refused; `palyra journal export` has no limit.
+const LIST_EVENTS_MAX: u64 = 100_000;
+
+/// Commands for the daemon and its events.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    /// Tell whether the daemon is up and well
+    #[command(visible_alias = "status")]
+    Heartbeat,
+    /// List the actors and connectors that run, and how often they were restarted
+    Presence,
+    /// Show the counters of every part of the daemon
+    Insights,
+    /// List, emit and follow events
+    #[command(subcommand)]
+    Event(EventCommand),
+}
+
+/// Commands for events.
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// List events, the newest last
+    #[command(after_long_help = "\
+Without --after the newest events are listed; with it those that follow, the oldest first.
+
+Examples:
+  palyra system event list --integration github --since 2h
+  palyra system event list --kind system --severity warn --limit 200
+  palyra system event list --contains refs/heads/main --since 2026-07-01T00:00:00Z
+  palyra --json system event list --after 1200 | jq .next_after")]
+    List(ListArgs),
+    /// Emit an event of your own; it is stored as `system.operator.NAME`
+    #[command(after_long_help = "\
+Examples:
+  palyra system event emit deploy.finished --message 'version 4 is live' --tag deploy
+  palyra system event emit backup.failed --severity error --details '{\"disk\": \"/dev/sdb\"}'")]
+    Emit(EmitArgs),
+    /// Print the latest events, one a line; with --follow also those to come
+    #[command(after_long_help = "\
+With --json each line is a document. A lost connection is taken up again where it broke off.
+
+Examples:
+  palyra system event tail --follow
+  palyra --json system event tail --follow | jq -r .name")]
+    Tail(TailArgs),
+}
+
+/// Arguments of `event list`.
+#[derive(Debug, Default, Args)]
+pub struct ListArgs {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = PAGE_EVENTS_DEFAULT as u64)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=LIST_EVENTS_MAX))]
+    pub limit: u64,
+    /// Only those that follow this one
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// Only those that precede this one
+    #[arg(long, value_name = "SEQ")]
+    pub before: Option<u64>,
+    /// Only deliveries, or only what the daemon tells of itself
+    #[arg(long, value_name = "K")]
+    pub kind: Option<KindArg>,
+    /// Only those with exactly this name
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// Only those of this integration
+    #[arg(long, value_name = "ID")]
+    pub integration: Option<String>,
+    /// Only those of this severity
+    #[arg(long, value_name = "S")]
+    pub severity: Option<SeverityArg>,
+    /// Only those recorded since: a time (2026-07-01T12:00:00Z), a span before now (15m, 2h, 3d), or milliseconds since 1970
+    #[arg(long, value_name = "T")]
+    pub since: Option<Since>,
+    /// Only those with this text in name, summary, source or delivery id
+    #[arg(long, value_name = "S")]
+    pub contains: Option<String>,
+}
+
+/// Arguments of `event emit`.
+#[derive(Debug, Args)]
+pub struct EmitArgs {
+    /// Name of the event: a-z, 0-9 and `._:-`, at most 64
+    pub name: String,
+    /// One sentence, at most 240 bytes
+    #[arg(long, value_name = "M")]
+    pub message: Option<String>,
+    /// How serious it is
+    #[arg(long, value_name = "S", default_value = "info")]
+    pub severity: SeverityArg,
+    /// A word to find it by; may be given several times
+    #[arg(long = "tag", value_name = "T")]
+    pub tags: Vec<String>,
+    /// The particulars, a JSON object of at most 8 KiB
+    #[arg(long, value_name = "JSON", value_parser = json_object)]
+    pub details: Option<Map<String, Value>>,
+}
+
+/// Arguments of `event tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// Go on with the events to come
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// Kind of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// An accepted delivery
+    Webhook,
+    /// Anything else
+    System,
+}
+
+impl KindArg {
+    /// As the console takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Severity of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SeverityArg {
+    /// Expected in good order
+    Info,
+    /// Somebody should look, not at once
+    Warn,
+    /// Somebody should look now
+    Error,
+}
+
+impl SeverityArg {
+    /// As the console takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+fn json_object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(details)) => Ok(details),
+        Ok(_) => Err("it is JSON, but not an object".to_owned()),
+        Err(error) => Err(format!("it is not JSON: {error}")),
+    }
+}

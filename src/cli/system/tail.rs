@@ -1,0 +1,101 @@
+//! `palyra system event tail`: the latest events, and those to come.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::args::{ListArgs, TailArgs};
+use super::events::find;
+use super::pager::seq;
+use super::view;
+use crate::cli::client::{route, with_query};
+use crate::cli::context::{Context, Need};
+use crate::cli::error::{CliError, Kind};
+use crate::cli::sse::FrameParser;
+use crate::exit::Exit;
+
+/// Events shown before those to come.
+const LATEST_EVENTS: u64 = 20;
+/// Attempts in a row to reach the daemon again. One more: exit 69.
+const ATTEMPTS_MAX: u32 = 10;
+/// Longest pause between two attempts.
+const PAUSE_SECONDS_MAX: u64 = 15;
+
+pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit, CliError> {
+    let latest = {
+        let connection = context.connect(Need::Daemon)?;
+        find(&ListArgs { limit: LATEST_EVENTS, ..ListArgs::default() }, context, &connection.client)?
+    };
+    latest.events.iter().try_for_each(|event| print(event, context))?;
+    context.out.flush()?;
+    if args.follow { follow(latest.next_after.unwrap_or(0), context) } else { Ok(Exit::Ok) }
+}
+
+fn print(event: &Value, context: &Context) -> Result<(), CliError> {
+    if context.out.mode().json {
+        context.out.json_line(&event.to_string())
+    } else {
+        context.out.text(&view::event_line(event))
+    }
+}
+
+/// Prints what comes after `after`, until the reader goes away or the daemon stays away.
+fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
+    let mut progress = Progress { after, attempts: 0 };
+    loop {
+        let lost = match stream(&mut progress, context) {
+            Ok(()) => CliError::unreachable("the daemon ended the stream of events"),
+            Err(error) if may_come_back(&error) => error,
+            Err(error) => return Err(error),
+        };
+        progress.attempts += 1;
+        if progress.attempts > ATTEMPTS_MAX {
+            return Err(lost);
+        }
+        let pause = pause_after(progress.attempts);
+        context.out.note(&format!("{lost}; trying again in {} s", pause.as_secs()));
+        (context.pause)(pause);
+    }
+}
+
+/// How far the following came.
+struct Progress {
+    /// The last event printed.
+    after: u64,
+    /// Attempts since the last stream that began.
+    attempts: u32,
+}
+
+fn may_come_back(error: &CliError) -> bool {
+    matches!(error.kind, Kind::Unreachable | Kind::Problem { status: 503, .. })
+}
+
+/// 1, 2, 4, 8, then 15 seconds.
+fn pause_after(attempts: u32) -> Duration {
+    let seconds = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(PAUSE_SECONDS_MAX);
+    Duration::from_secs(seconds.min(PAUSE_SECONDS_MAX))
+}
+
+/// Follows one stream to its end. The daemon is looked up anew: it may have come back at another address.
+fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
+    let connection = context.connect(Need::Daemon)?;
+    let after = progress.after.to_string();
+    let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after))]);
+    let mut lines = connection.client.lines(&from)?;
+    progress.attempts = 0;
+    let mut parser = FrameParser::default();
+    while let Some(line) = lines.next_line()? {
+        let Some(frame) = parser.push(&line) else { continue };
+        let event: Value = serde_json::from_str(&frame.data)
+            .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;
+        if seq(&event) > progress.after {
+            progress.after = seq(&event);
+            print(&event, context)?;
+            context.out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! How the daemon and its events look to people.
+
+use serde_json::Value;
+
+use crate::cli::output::Output;
+use crate::cli::since::span_text;
+use crate::cli::table::{Fields, Table, Tone, heading};
+use crate::cli::text::{CELL_CHARS_MAX, FIELD_CHARS_MAX, clipped};
+use crate::cli::view::{NONE, all_fields, is_true, items, show, shown, shown_time, text};
+
+/// How the daemon is.
+pub fn heartbeat(heartbeat: &Value) -> String {
+    let mut fields = Fields::default();
+    let ready = is_true(heartbeat, "ready");
+    let tone = if ready && text(heartbeat, "status") == "ok" { Tone::Good } else { Tone::Bad };
+    fields.toned(tone, "status", shown(heartbeat, "status"));
+    fields.toned(tone, "ready", if ready { "yes" } else { "NO" });
+    for reason in items(heartbeat, "reasons") {
+        fields.toned(Tone::Bad, "reason", show(reason));
+    }
+    fields.add("version", shown(heartbeat, "version"));
+    fields.add("process", shown(heartbeat, "pid"));
+    fields.add("up", uptime(heartbeat));
+    fields.add("ingress", shown(heartbeat, "ingress"));
+    fields.add("console", shown(heartbeat, "console"));
+    let journal = heartbeat.get("journal").unwrap_or(&Value::Null);
+    fields.add("events", format!("{} (head {})", shown(journal, "head_seq"), shown(journal, "head_hash")));
+    if let Some(reason) = journal.get("poisoned").and_then(Value::as_str) {
+        fields.toned(Tone::Bad, "journal", format!("writes no more: {reason}"));
+    }
+    fields.render(0)
+}
+
+fn uptime(heartbeat: &Value) -> String {
+    let seconds = heartbeat.get("uptime_seconds").and_then(Value::as_u64).unwrap_or(0);
+    format!("{} (since {})", span_text(seconds), shown_time(heartbeat, "started_at_unix_ms"))
+}
+
+/// The actors and connectors.
+pub fn presence(presence: &Value, out: &Output) -> String {
+    let mut table = Table::new(&["part", "name", "state", "since", "restarts", "last end"]).right(4);
+    for (part, list) in [("actor", "actors"), ("connector", "connectors")] {
+        for one in items(presence, list) {
+            let [name, state, restarts, last_exit] =
+                ["name", "state", "restarts", "last_exit"].map(|name| shown(one, name));
+            let since = shown_time(one, "started_at_unix_ms");
+            let tone = if state == "running" { Tone::Plain } else { Tone::Bad };
+            table.row(tone, [part.to_owned(), name, state, since, restarts, last_exit]);
+        }
+    }
+    out.table_text(&table)
+}
+
+/// The counters, part by part.
+pub fn insights(insights: &Value, out: &Output) -> String {
+    let parts = [
+        ("Deliveries", "deliveries"),
+        ("Registry", "registry"),
+        ("Vault", "vault"),
+        ("Replay guard", "replay_guard"),
+        ("Journal", "journal"),
+        ("Connectors", "connectors"),
+    ];
+    let sections = parts.iter().filter_map(|(title, name)| Some((title, insights.get(name)?)));
+    let mut report: Vec<String> =
+        sections.map(|(title, part)| heading(title) + &all_fields(part).render(2)).collect();
+    if let Some(diagnostics) = insights.get("diagnostics") {
+        report.push(heading("Integrations") + &integrations(diagnostics, out));
+    }
+    report.join("\n")
+}
+
+fn integrations(diagnostics: &Value, out: &Output) -> String {
+    let mut totals = Fields::default();
+    totals.add("total", shown(diagnostics, "total"));
+    totals.add("enabled", shown(diagnostics, "enabled"));
+    for group in ["by_readiness", "by_provider"] {
+        for (name, count) in diagnostics.get(group).and_then(Value::as_object).into_iter().flatten() {
+            totals.add(name, show(count));
+        }
+    }
+    let mut problems = Table::new(&["id", "readiness", "issues"]);
+    for problem in items(diagnostics, "problems") {
+        problems.row(Tone::Bad, ["integration_id", "readiness", "issues"].map(|name| shown(problem, name)));
+    }
+    let problems =
+        if problems.is_empty() { String::new() } else { "\n".to_owned() + &out.table_text(&problems) };
+    totals.render(2) + &problems
+}
+
+/// One line for each event, aligned.
+pub fn events<'a>(events: impl Iterator<Item = &'a Value>) -> Table {
+    let mut table =
+        Table::new(&["seq", "recorded at", "kind", "name", "source", "integration", "summary"]).right(0);
+    for event in events {
+        let names = ["seq", "recorded_at", "kind", "name", "source", "integration_id", "summary"];
+        table.row(tone(event), names.map(|name| shown(event, name)));
+    }
+    table
+}
+
+fn tone(event: &Value) -> Tone {
+    match text(event, "severity") {
+        "warn" => Tone::Warn,
+        "error" => Tone::Bad,
+        _ => Tone::Plain,
+    }
+}
+
+/// One event on one line, for a stream whose widths nobody knows beforehand.
+pub fn event_line(event: &Value) -> String {
+    let cell = |name: &str| clipped(&shown(event, name), CELL_CHARS_MAX);
+    let about =
+        [cell("source"), cell("integration_id")].into_iter().find(|word| word != NONE).unwrap_or_default();
+    let line = format!(
+        "{:>8}  {}  {:<7}  {:<28}  {:<24}  {}",
+        cell("seq"),
+        cell("recorded_at"),
+        cell("kind"),
+        cell("name"),
+        about,
+        clipped(text(event, "summary"), FIELD_CHARS_MAX)
+    );
+    tone(event).paint(line.trim_end()) + "\n"
+}

@@ -1,0 +1,129 @@
+//! `palyra vault`: the secrets deliveries are verified with. A value goes in and never comes out.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use ureq::http::Method;
+use zeroize::Zeroizing;
+
+use super::client::route;
+use super::context::{Context, Need};
+use super::error::CliError;
+use super::input;
+use super::table::{Table, Tone};
+use super::view::{items, shown, shown_time};
+use crate::exit::Exit;
+
+/// Commands of the vault.
+#[derive(Debug, Subcommand)]
+pub enum VaultCommand {
+    /// Store a secret: one version with this value, whatever was there
+    #[command(after_long_help = "\
+Examples:
+  palyra vault put global/github < secret.txt
+  openssl rand -hex 32 | tee secret.txt | palyra vault put global/github
+  palyra vault put skill:deploy/hook --value-file secret.txt")]
+    Put(ValueArgs),
+    /// List the secrets, without their values
+    List,
+    /// Remove a secret and every version of it
+    Remove(RefArgs),
+    /// Give a secret a new value; the one before stays valid beside it
+    #[command(after_long_help = "\
+Deliveries signed with either value are accepted, so that the provider can be told the new one in peace.
+
+Examples:
+  palyra vault rotate global/github < new-secret.txt")]
+    Rotate(ValueArgs),
+}
+
+/// Names a secret.
+#[derive(Debug, Args)]
+pub struct RefArgs {
+    /// `<scope>/<key>`; scope is global, principal:<id>, channel:<name>:<account> or skill:<id>
+    #[arg(value_name = "REF")]
+    vault_ref: String,
+}
+
+/// Names a secret and says where its value is.
+#[derive(Debug, Args)]
+pub struct ValueArgs {
+    #[command(flatten)]
+    secret: RefArgs,
+    /// Read the value from this file instead of stdin; one trailing line end is dropped in both cases
+    #[arg(long, value_name = "F")]
+    value_file: Option<PathBuf>,
+}
+
+/// Runs a command of the vault.
+pub fn run(command: VaultCommand, context: &Context) -> Result<Exit, CliError> {
+    match command {
+        VaultCommand::Put(args) => store(&args, Method::PUT, &["vault", &args.secret.vault_ref], context),
+        VaultCommand::Rotate(args) => {
+            store(&args, Method::POST, &["vault", &args.secret.vault_ref, "rotate"], context)
+        }
+        VaultCommand::List => list(context),
+        VaultCommand::Remove(args) => remove(&args.vault_ref, context),
+    }
+}
+
+fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context) -> Result<Exit, CliError> {
+    if args.value_file.is_none() && std::io::stdin().is_terminal() {
+        context
+            .out
+            .note("type the value, then end it with Ctrl-D (it will be seen; a file or a pipe is better)");
+    }
+    let value = input::secret(args.value_file.as_deref(), &mut **context.stdin.borrow_mut())?;
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*value));
+    // Base64 needs no escaping, and a document built by hand leaves no copy that is not wiped.
+    let body = Zeroizing::new([r#"{"value_base64":""#, encoded.as_str(), r#""}"#].concat());
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let entry = connection.client.send(method, &route(segments), body.as_bytes())?;
+    let [name, version] = ["vault_ref", "version"].map(|name| shown(&entry, name));
+    context
+        .out
+        .done(&entry, &format!("stored {name} as version {version}; {} may verify", versions(&entry)))?;
+    Ok(Exit::Ok)
+}
+
+fn versions(entry: &Value) -> String {
+    match entry.get("versions").and_then(Value::as_u64) {
+        Some(1) => "one version".to_owned(),
+        _ => format!("{} versions", shown(entry, "versions")),
+    }
+}
+
+fn list(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let secrets = connection.client.get(&route(&["vault"]))?;
+    context.out.answer(&secrets, |secrets| context.out.table_text(&table(secrets)))?;
+    if items(&secrets, "secrets").next().is_none() {
+        context.out.note("the vault is empty; store a secret with `palyra vault put global/NAME < FILE`");
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(secrets: &Value) -> Table {
+    let mut table = Table::new(&["secret", "version", "versions", "created", "updated"]).right(1).right(2);
+    for entry in items(secrets, "secrets") {
+        let [created, updated] =
+            ["created_at_unix_ms", "updated_at_unix_ms"].map(|name| shown_time(entry, name));
+        let [name, version, versions] = ["vault_ref", "version", "versions"].map(|name| shown(entry, name));
+        table.row(Tone::Plain, [name, version, versions, created, updated]);
+    }
+    table
+}
+
+fn remove(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let removed = connection.client.delete(&route(&["vault", vault_ref]))?;
+    context.out.done(&removed, &format!("removed {}", shown(&removed, "removed")))?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests;

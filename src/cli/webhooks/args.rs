@@ -1,0 +1,178 @@
+//! What can be typed after `palyra webhooks`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgGroup, Args, Subcommand};
+use serde_json::{Value, json};
+
+/// Commands for integrations.
+#[derive(Debug, Subcommand)]
+pub enum WebhooksCommand {
+    /// Add an integration: an address at which one provider's deliveries come in
+    #[command(after_long_help = "\
+It is enabled at once if it is ready; otherwise it is stored disabled and the reason is told.
+
+Examples:
+  palyra webhooks add github github --secret-ref global/github
+  palyra webhooks add billing stripe --secret-ref env:STRIPE_SECRET --allow-event invoice.paid
+  palyra webhooks add deploys envelope --secret-ref global/deploys --allow-source ci --disabled")]
+    Add(AddArgs),
+    /// List the integrations
+    #[command(after_long_help = "\
+Examples:
+  palyra webhooks list --provider github --enabled true")]
+    List(ListArgs),
+    /// Show one integration, and what keeps it from being ready
+    Show(IdArgs),
+    /// Let an integration take deliveries; it must be ready
+    Enable(IdArgs),
+    /// Let an integration take no deliveries: it answers like one that does not exist
+    Disable(IdArgs),
+    /// Remove an integration; its events stay in the journal
+    Remove(IdArgs),
+    /// Run every check on a payload, in order; nothing is stored but the result
+    #[command(visible_alias = "verify")]
+    #[command(after_long_help = "\
+Exit code 1 when a check fails.
+
+Examples:
+  palyra webhooks test github --payload-file push.json \\
+      --header 'X-GitHub-Event: push' --header 'X-Hub-Signature-256: sha256=…'
+  curl -s https://example.com/captured | palyra webhooks verify github --payload-stdin --header '…'")]
+    Test(TestArgs),
+    /// Sign a delivery as the provider would, and post it to the running ingress
+    #[command(after_long_help = "\
+Exit code 1 when it is answered with anything but 2xx.
+
+Examples:
+  palyra webhooks send github --event push
+  palyra webhooks send github --event push --payload-file push.json")]
+    Send(SendArgs),
+}
+
+/// Names an integration.
+#[derive(Debug, Args)]
+pub struct IdArgs {
+    /// Id of the integration
+    pub id: String,
+}
+
+/// Arguments of `add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Id of the integration: a-z, 0-9 and `._-`, at most 64; it becomes the end of its address
+    pub id: String,
+    /// Name of the provider profile (see `palyra providers list`)
+    pub provider: String,
+    /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
+    #[arg(long, value_name = "REF", required_unless_present = "allow_unsigned")]
+    pub secret_ref: Option<String>,
+    /// Name to show [default: the id]
+    #[arg(long, value_name = "N")]
+    pub display_name: Option<String>,
+    /// Take only this event; may be given several times [default: all]
+    #[arg(long = "allow-event", value_name = "E")]
+    pub allow_events: Vec<String>,
+    /// Take only deliveries from this source; may be given several times [default: all]
+    #[arg(long = "allow-source", value_name = "S")]
+    pub allow_sources: Vec<String>,
+    /// Largest body [default: 65536]
+    #[arg(long, value_name = "N")]
+    pub max_payload_bytes: Option<u64>,
+    /// How long a delivery is remembered, so that it is taken once [default: the daemon's, 7 days]
+    #[arg(long, value_name = "N")]
+    pub replay_window_seconds: Option<u64>,
+    /// Store it disabled, even if it is ready
+    #[arg(long)]
+    pub disabled: bool,
+    /// Take deliveries without a signature: anybody who knows the address can post
+    #[arg(long)]
+    pub allow_unsigned: bool,
+}
+
+impl AddArgs {
+    /// The integration as the console is asked for it. What was not typed is left to the daemon.
+    pub fn draft(&self) -> Value {
+        json!({
+            "integration_id": self.id,
+            "provider": self.provider,
+            "display_name": self.display_name,
+            "secret_vault_ref": self.secret_ref,
+            "allowed_events": self.allow_events,
+            "allowed_sources": self.allow_sources,
+            "enabled": !self.disabled,
+            "signature_required": !self.allow_unsigned,
+            "max_payload_bytes": self.max_payload_bytes,
+            "replay_window_seconds": self.replay_window_seconds,
+        })
+    }
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those of this provider
+    #[arg(long, value_name = "P")]
+    pub provider: Option<String>,
+    /// Only those that are enabled (true) or not (false)
+    #[arg(long, value_name = "BOOL")]
+    pub enabled: Option<bool>,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("payload").required(true).args(["payload_file", "payload_stdin"])))]
+pub struct TestArgs {
+    /// Id of the integration
+    pub id: String,
+    /// The body of the delivery, byte for byte
+    #[arg(long, value_name = "F")]
+    pub payload_file: Option<PathBuf>,
+    /// Read the body from stdin
+    #[arg(long)]
+    pub payload_stdin: bool,
+    /// A header of the delivery; may be given several times
+    #[arg(long, value_name = "K: V")]
+    pub header: Vec<HeaderArg>,
+}
+
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// Id of the integration
+    pub id: String,
+    /// Name of the event, as the provider calls it
+    #[arg(long, value_name = "E")]
+    pub event: String,
+    /// The body to send [default: a small one the daemon makes]
+    #[arg(long, value_name = "F")]
+    pub payload_file: Option<PathBuf>,
+}
+
+/// A header as `curl -H` takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderArg {
+    /// Before the first colon.
+    pub name: String,
+    /// After it, without the white space around it.
+    pub value: String,
+}
+
+impl FromStr for HeaderArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+        // A token of RFC 9110, section 5.6.2.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err("what stands before the colon is not the name of a header");
+        }
+        let value = value.trim_matches([' ', '\t']);
+        if value.contains(|c: char| c.is_control() && c != '\t') {
+            return Err("a header cannot hold control characters");
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
+    }
+}

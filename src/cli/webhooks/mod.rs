@@ -1,0 +1,137 @@
+//! `palyra webhooks`: the integrations, from the first `add` to a signed delivery sent through the real ingress.
+
+mod args;
+mod view;
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+pub use args::WebhooksCommand;
+use args::{AddArgs, ListArgs, SendArgs, TestArgs};
+
+use super::client::{route, with_query};
+use super::context::{Context, Need};
+use super::error::CliError;
+use super::input;
+use super::view::{is_true, items, text};
+use crate::exit::Exit;
+
+/// Runs a command for integrations.
+pub fn run(command: WebhooksCommand, context: &Context) -> Result<Exit, CliError> {
+    match command {
+        WebhooksCommand::Add(args) => add(&args, context),
+        WebhooksCommand::List(args) => list(&args, context),
+        WebhooksCommand::Show(args) => show(&args.id, context),
+        WebhooksCommand::Enable(args) => set_enabled(&args.id, true, context),
+        WebhooksCommand::Disable(args) => set_enabled(&args.id, false, context),
+        WebhooksCommand::Remove(args) => remove(&args.id, context),
+        WebhooksCommand::Test(args) => test(&args, context),
+        WebhooksCommand::Send(args) => send(&args, context),
+    }
+}
+
+fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let added = connection.client.post(&route(&["webhooks"]), &args.draft())?;
+    context.out.answer(&added, view::added)?;
+    if !args.disabled && !is_true(&added, "enabled") {
+        warn_not_ready(&added, context);
+    }
+    if !is_true(&added, "signature_required") {
+        context.out.warn(
+            "anybody who knows the address can post to it: no signature is required",
+            "keep it out of the open network, or remove it and add it with --secret-ref",
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// Says why an integration was stored disabled, and the commands that make it ready.
+fn warn_not_ready(added: &Value, context: &Context) {
+    let id = text(added, "integration_id");
+    let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();
+    let why = if issues.is_empty() { text(added, "readiness").to_owned() } else { issues.join("; ") };
+    let vault_ref = text(added, "secret_vault_ref");
+    let elsewhere = ["env:", "file:", "hashivault:"].iter().any(|scheme| vault_ref.starts_with(scheme));
+    let next = match text(added, "readiness") {
+        "secret_not_found" if !elsewhere => {
+            format!("palyra vault put {vault_ref} < SECRET_FILE && palyra webhooks enable {id}")
+        }
+        _ => format!("mend it, then palyra webhooks enable {id}"),
+    };
+    context.out.warn(&format!("{id} is stored disabled, because it is not ready: {why}"), &next);
+}
+
+fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let enabled = args.enabled.map(|enabled| enabled.to_string());
+    let listed =
+        with_query(route(&["webhooks"]), &[("provider", args.provider.clone()), ("enabled", enabled)]);
+    let webhooks = connection.client.get(&listed)?;
+    context.out.answer(&webhooks, |webhooks| context.out.table_text(&view::table(webhooks)))?;
+    if items(&webhooks, "webhooks").next().is_none() {
+        context
+            .out
+            .note("no integration matches; add one with `palyra webhooks add ID PROVIDER --secret-ref REF`");
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(id: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let integration = connection.client.get(&route(&["webhooks", id]))?;
+    context.out.answer(&integration, view::details)?;
+    Ok(Exit::Ok)
+}
+
+fn set_enabled(id: &str, enabled: bool, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let changed =
+        connection.client.post(&route(&["webhooks", id, "enabled"]), &json!({ "enabled": enabled }))?;
+    let word = if enabled { "enabled" } else { "disabled" };
+    context.out.done(&changed, &format!("{word} {}", text(&changed, "integration_id")))?;
+    Ok(Exit::Ok)
+}
+
+fn remove(id: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let removed = connection.client.delete(&route(&["webhooks", id]))?;
+    context.out.done(
+        &removed,
+        &format!("removed {}; its events stay in the journal", text(&removed, "integration_id")),
+    )?;
+    Ok(Exit::Ok)
+}
+
+fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
+    let payload = payload_base64(args.payload_file.as_deref(), context)?;
+    let headers: Vec<[&str; 2]> = args.header.iter().map(|header| [&*header.name, &*header.value]).collect();
+    let connection = context.connect(Need::Daemon)?;
+    let body = json!({ "headers": headers, "payload_base64": payload });
+    let outcome = connection.client.post(&route(&["webhooks", &args.id, "test"]), &body)?;
+    context.out.answer(&outcome, view::test_outcome)?;
+    Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })
+}
+
+fn send(args: &SendArgs, context: &Context) -> Result<Exit, CliError> {
+    let payload = match &args.payload_file {
+        Some(file) => Some(payload_base64(Some(file), context)?),
+        None => None,
+    };
+    let connection = context.connect(Need::Daemon)?;
+    let body = json!({ "event": args.event, "payload_base64": payload });
+    let sent = connection.client.post(&route(&["webhooks", &args.id, "dispatch"]), &body)?;
+    context.out.answer(&sent, view::sent)?;
+    let status = sent.get("status").and_then(Value::as_u64).unwrap_or(0);
+    Ok(if (200..300).contains(&status) { Exit::Ok } else { Exit::Failed })
+}
+
+fn payload_base64(file: Option<&Path>, context: &Context) -> Result<String, CliError> {
+    Ok(BASE64_STANDARD.encode(input::payload(file, &mut **context.stdin.borrow_mut())?))
+}
+
+#[cfg(test)]
+mod tests;

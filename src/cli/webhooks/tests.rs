@@ -1,0 +1,310 @@
+use std::fs;
+
+use super::args::HeaderArg;
+use super::*;
+use crate::cli::testing::{NOW, Stub, answer, palyra, palyra_with};
+
+fn integration() -> Value {
+    json!({
+        "integration_id": "github", "provider": "github", "display_name": "GitHub", "secret_vault_ref": "global/github",
+        "allowed_events": ["push", "ping"], "allowed_sources": [], "enabled": true, "signature_required": true,
+        "max_payload_bytes": 65536, "replay_window_seconds": null, "unsigned_rate_per_second": 50,
+        "on_filtered": "accept", "created_at_unix_ms": NOW, "updated_at_unix_ms": NOW,
+        "last_test_at_unix_ms": null, "last_test_passed": null, "last_test_message": null,
+        "url": "http://127.0.0.1:7142/hooks/github", "readiness": "ready", "issues": []
+    })
+}
+
+fn with(mut document: Value, changes: &Value) -> Value {
+    document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    document
+}
+
+fn not_ready() -> Value {
+    let changes = json!({"enabled": false, "readiness": "secret_not_found", "issues": ["the vault holds no global/github"]});
+    with(integration(), &changes)
+}
+
+#[test]
+fn the_list_is_a_table_that_shows_what_is_open() {
+    let open = with(
+        integration(),
+        &json!({"integration_id": "open", "signature_required": false, "allowed_events": []}),
+    );
+    let ran =
+        palyra("webhooks list", &Stub::answering([answer(200, &json!({"webhooks": [integration(), open]}))]));
+    assert_eq!(
+        ran.stdout,
+        "\
+id      provider  enabled  readiness  signature     events      url
+github  github    yes      ready      required      push, ping  http://127.0.0.1:7142/hooks/github
+open    github    yes      ready      NOT REQUIRED  all         http://127.0.0.1:7142/hooks/github
+"
+    );
+}
+
+#[test]
+fn the_list_is_narrowed_by_the_console() {
+    let stub = Stub::answering([answer(200, &json!({"webhooks": []}))]);
+    let ran = palyra("webhooks list --provider git&hub --enabled true", &stub);
+    assert_eq!(stub.asked()[0].line, "GET /console/v1/webhooks?provider=git%26hub&enabled=true");
+    assert!(ran.stderr.contains("no integration matches"), "{ran:?}");
+}
+
+#[test]
+fn quiet_leaves_nothing_but_the_data() {
+    let ran = palyra(
+        "--quiet webhooks list",
+        &Stub::answering([answer(200, &json!({"webhooks": [integration()]}))]),
+    );
+    assert_eq!(ran.stdout.lines().count(), 1);
+    let ran = palyra("--quiet webhooks list", &Stub::answering([answer(200, &json!({"webhooks": []}))]));
+    assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn json_is_the_document_as_the_console_gave_it() {
+    let document = json!({"webhooks": [integration()]});
+    let ran = palyra("--json webhooks list", &Stub::answering([answer(200, &document)]));
+    assert_eq!(ran.json(), document);
+}
+
+#[test]
+fn show_lists_everything_and_each_issue() {
+    let ran = palyra("webhooks show github", &Stub::answering([answer(200, &not_ready())]));
+    for line in [
+        "id             github",
+        "enabled        no",
+        "readiness      secret_not_found",
+        "issue          the vault holds no global/github",
+        "signature      required",
+        "sources        all",
+        "largest body   65536 bytes",
+        "replay window  the daemon's",
+        "created        2026-07-01T12:00:00Z",
+        "last test      never",
+    ] {
+        assert!(ran.stdout.lines().any(|shown| shown == line), "{line} is missing:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
+    let stub = Stub::answering([answer(201, &integration())]);
+    let ran = palyra(
+        "webhooks add github github --secret-ref global/github --allow-event push --allow-event ping",
+        &stub,
+    );
+    let asked = &stub.asked()[0];
+    assert_eq!(asked.line, "POST /console/v1/webhooks");
+    assert_eq!(
+        asked.json(),
+        json!({
+            "integration_id": "github", "provider": "github", "display_name": null, "secret_vault_ref": "global/github",
+            "allowed_events": ["push", "ping"], "allowed_sources": [], "enabled": true, "signature_required": true,
+            "max_payload_bytes": null, "replay_window_seconds": null
+        })
+    );
+    assert!(ran.stdout.contains("http://127.0.0.1:7142/hooks/github"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the value of global/github"), "{}", ran.stdout);
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn what_is_asked_for_is_a_draft_the_registry_takes() {
+    let stub = Stub::answering([answer(201, &integration())]);
+    palyra("webhooks add a envelope --allow-unsigned --disabled --max-payload-bytes 9", &stub);
+    let draft: palyra_actors::registry::Draft = serde_json::from_value(stub.asked()[0].json()).unwrap();
+    assert!((draft.enabled, draft.signature_required, draft.max_payload_bytes) == (false, false, Some(9)));
+}
+
+#[test]
+fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
+    let ran = palyra(
+        "webhooks add github github --secret-ref global/github",
+        &Stub::answering([answer(201, &not_ready())]),
+    );
+    assert_eq!(ran.code, 0);
+    assert_eq!(
+        ran.stderr,
+        "palyra: warning: github is stored disabled, because it is not ready: the vault holds no global/github\n  \
+         next: palyra vault put global/github < SECRET_FILE && palyra webhooks enable github\n"
+    );
+}
+
+#[test]
+fn a_secret_that_lives_elsewhere_is_not_asked_to_be_put_into_the_vault() {
+    let elsewhere = with(not_ready(), &json!({"secret_vault_ref": "env:HOOK_SECRET"}));
+    let ran = palyra(
+        "webhooks add github github --secret-ref env:HOOK_SECRET",
+        &Stub::answering([answer(201, &elsewhere)]),
+    );
+    assert!(
+        ran.stderr.contains("palyra webhooks enable github") && !ran.stderr.contains("vault put"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn add_does_not_warn_of_what_was_asked_for() {
+    let disabled = with(integration(), &json!({"enabled": false, "readiness": "disabled"}));
+    let stub = Stub::answering([answer(201, &disabled)]);
+    assert_eq!(palyra("webhooks add github github --secret-ref a/b --disabled", &stub).stderr, "");
+}
+
+#[test]
+fn an_integration_without_signature_is_warned_of() {
+    let open = with(integration(), &json!({"signature_required": false, "secret_vault_ref": null}));
+    let ran = palyra("webhooks add x github --allow-unsigned", &Stub::answering([answer(201, &open)]));
+    assert!(ran.stderr.contains("no signature is required"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_address_that_is_not_known_offline_is_not_made_up() {
+    let offline = with(integration(), &json!({"url": "/hooks/github"}));
+    let ran =
+        palyra("webhooks add github github --secret-ref a/b", &Stub::answering([answer(201, &offline)]));
+    assert!(ran.stdout.contains("/hooks/github behind the ingress"), "{}", ran.stdout);
+}
+
+#[test]
+fn enable_disable_and_remove_ask_for_that_and_say_so() {
+    let table = [
+        ("webhooks enable github", "POST /console/v1/webhooks/github/enabled", "enabled github\n"),
+        ("webhooks disable github", "POST /console/v1/webhooks/github/enabled", "disabled github\n"),
+        (
+            "webhooks remove github",
+            "DELETE /console/v1/webhooks/github",
+            "removed github; its events stay in the journal\n",
+        ),
+    ];
+    for (line, asked, said) in table {
+        let stub = Stub::answering([answer(200, &integration())]);
+        let ran = palyra(line, &stub);
+        assert_eq!((stub.asked()[0].line.as_str(), ran.stdout.as_str()), (asked, said));
+    }
+}
+
+fn outcome(passed: bool) -> Value {
+    json!({
+        "integration_id": "github", "passed": passed,
+        "checks": [
+            {"check": "headers", "passed": true, "detail": "X-Hub-Signature-256 is there"},
+            {"check": "signature", "passed": passed, "detail": "HMAC-SHA256 over the body"},
+            {"check": "schema", "passed": null, "detail": "not reached"}
+        ],
+        "would_answer": {"status": if passed { 202 } else { 401 }, "outcome": if passed { "accepted" } else { "unauthenticated" }}
+    })
+}
+
+#[test]
+fn a_test_shows_each_check_and_fails_with_the_first_that_does() {
+    let stub = Stub::answering([answer(200, &outcome(false))]);
+    let words =
+        ["webhooks", "test", "github", "--payload-stdin", "--header", "X-Hub-Signature-256: sha256=00"];
+    let ran = palyra_with(&words, b"{}\n", &stub);
+    assert_eq!(
+        ran.stdout,
+        "\
+✓ headers    X-Hub-Signature-256 is there
+✗ signature  HMAC-SHA256 over the body
+· schema     not reached
+failed: it would be answered 401 unauthenticated
+"
+    );
+    assert_eq!(ran.code, 1);
+    let asked = &stub.asked()[0];
+    assert_eq!(asked.line, "POST /console/v1/webhooks/github/test");
+    assert_eq!(
+        asked.json(),
+        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "payload_base64": "e30K"})
+    );
+}
+
+#[test]
+fn a_test_that_passes_is_success() {
+    let ran = palyra_with(
+        &["webhooks", "verify", "g", "--payload-stdin"],
+        b"{}",
+        &Stub::answering([answer(200, &outcome(true))]),
+    );
+    assert_eq!((ran.code, ran.stdout.lines().last()), (0, Some("passed: it would be answered 202 accepted")));
+}
+
+#[test]
+fn send_posts_the_file_as_it_is_and_shows_the_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("push.json");
+    fs::write(&file, "{\"a\": 1}\n").unwrap();
+    let sent = json!({"url": "http://127.0.0.1:7142/hooks/github", "headers": [], "status": 202,
+        "answer": {"outcome": "accepted", "event_id": "01J", "seq": 7, "leaf_hash": "ab"}});
+    let stub = Stub::answering([answer(200, &sent)]);
+    let ran = palyra_with(
+        &["webhooks", "send", "github", "--event", "push", "--payload-file", file.to_str().unwrap()],
+        b"",
+        &stub,
+    );
+    assert_eq!(stub.asked()[0].json(), json!({"event": "push", "payload_base64": "eyJhIjogMX0K"}));
+    assert_eq!(
+        ran.stdout,
+        "posted to  http://127.0.0.1:7142/hooks/github\nanswered   202 accepted\nevent id   01J\nleaf hash  ab\nseq        7\n"
+    );
+}
+
+#[test]
+fn headers_are_read_as_curl_reads_them() {
+    let header = |name: &str, value: &str| Ok(HeaderArg { name: name.to_owned(), value: value.to_owned() });
+    let table = [
+        ("X-A: b", header("X-A", "b")),
+        ("X-A:b: c ", header("X-A", "b: c")),
+        ("X-A:", header("X-A", "")),
+        ("X-A b", Err("write it as 'Name: value'")),
+        (": b", Err("what stands before the colon is not the name of a header")),
+        ("X A: b", Err("what stands before the colon is not the name of a header")),
+        ("X-A: b\r\nX-B: c", Err("a header cannot hold control characters")),
+    ];
+    for (text, expected) in table {
+        assert_eq!(text.parse::<HeaderArg>(), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn foreign_text_in_any_view_cannot_steer_the_terminal() {
+    let evil = "\u{1b}[2J\u{202e}\nx\u{9b}31m";
+    let names = [
+        "display_name",
+        "integration_id",
+        "provider",
+        "url",
+        "secret_vault_ref",
+        "readiness",
+        "last_test_message",
+        "on_filtered",
+    ];
+    let mut integration =
+        with(integration(), &json!({"issues": [evil], "allowed_events": [evil], "last_test_at_unix_ms": 1}));
+    names.iter().for_each(|name| integration[name] = evil.into());
+    let mut outcome = outcome(false);
+    outcome["checks"][0] = json!({"check": evil, "detail": evil});
+    outcome["would_answer"]["outcome"] = evil.into();
+    let table = [
+        ("webhooks list", json!({"webhooks": [integration]})),
+        ("webhooks show x", integration.clone()),
+        ("webhooks enable x", integration.clone()),
+        ("webhooks add x y --secret-ref z", with(integration.clone(), &json!({"enabled": false}))),
+        ("webhooks test x --payload-stdin", outcome),
+        (
+            "webhooks send x --event e",
+            json!({"status": 400, "url": evil, "answer": {"title": evil, evil: evil}}),
+        ),
+    ];
+    for (line, document) in table {
+        for line in [line.to_owned(), format!("--json {line}")] {
+            let ran = palyra(&line, &Stub::answering([answer(200, &document)]));
+            let shown = ran.stdout + &ran.stderr;
+            let steering = shown.contains(|c| c != '\n' && crate::cli::text::is_deceptive(c));
+            assert!(!steering && !shown.lines().any(|line| line.starts_with('x')), "{line}: {shown:?}");
+        }
+    }
+}

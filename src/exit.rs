@@ -1,0 +1,66 @@
+//! Every way the process ends.
+
+use std::process::ExitCode;
+
+/// How the process ended, for scripts. The numbers above 64 are those of BSD's `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done. Also when the reader of our output went away first.
+    Ok = 0,
+    /// The command ran and what it was asked for did not succeed.
+    Failed = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// The journal (or what was read from it) does not verify.
+    DoesNotVerify = 65,
+    /// The daemon cannot be reached.
+    Unreachable = 69,
+    /// The daemon gave up: a part of it failed too often, or the journal can no longer be written.
+    Internal = 70,
+    /// Another process holds the state root.
+    InUse = 73,
+    /// The configuration, or the state root itself, cannot be used as it is.
+    Config = 78,
+}
+
+impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::DoesNotVerify,
+        Self::Unreachable,
+        Self::Internal,
+        Self::InUse,
+        Self::Config,
+    ];
+
+    /// The number the shell sees.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, for the help and the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Failed => "failed: the command ran, what it was asked for did not succeed",
+            Self::Usage => "usage: the command line was not understood",
+            Self::DoesNotVerify => "data does not verify",
+            Self::Unreachable => "daemon not reachable",
+            Self::Internal => {
+                "internal: a part of the daemon failed too often, or the journal cannot be written"
+            }
+            Self::InUse => "state root in use by another process",
+            Self::Config => "configuration: a setting, a file or the state root cannot be used as it is",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
