@@ -1,0 +1,288 @@
+//! Starts the five actors in order, keeps them alive, hands out their doors, closes them in reverse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use futures_util::future::BoxFuture;
+use palyra_actors::clock::SharedClock;
+use palyra_actors::connectors::{ConnectorSupervisor, Roster};
+use palyra_actors::journal::{
+    JournalActor, JournalConfig, JournalHandle, JournalReader, Severity, SystemEvent,
+};
+use palyra_actors::registry::{RegistryActor, RegistryConfig};
+use palyra_actors::replay_guard::ReplayGuardActor;
+use palyra_actors::supervision::{Close, Door, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::vault::{Audit, VaultActor, VaultConfig};
+use tokio::sync::watch;
+
+use crate::random::random_u128;
+use crate::state_root::StateRoot;
+
+/// Time the closing of one actor may take; then the next one is closed.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The doors of the five actors, and what is read without them.
+#[derive(Clone)]
+pub struct Actors {
+    /// Integrations.
+    pub registry: Door<RegistryActor>,
+    /// Secrets.
+    pub vault: Door<VaultActor>,
+    /// Leases on replay keys.
+    pub replay_guard: Door<ReplayGuardActor>,
+    /// Appends.
+    pub journal: JournalHandle,
+    /// Connectors.
+    pub connectors: Door<ConnectorSupervisor>,
+    /// Reads of the journal; they block.
+    pub reader: JournalReader,
+    /// `seq` of the newest event.
+    pub head: watch::Receiver<u64>,
+    /// What runs.
+    pub board: PresenceBoard,
+}
+
+/// What the actors are made of.
+pub struct Plan {
+    /// Where their files lie.
+    pub root: StateRoot,
+    /// The time.
+    pub clock: SharedClock,
+    /// Cap on every integration's `max_payload_bytes`.
+    pub payload_bytes_cap: u64,
+    /// The connectors that run from the start.
+    pub roster: Roster,
+}
+
+/// The threads of the actors: commits and index look-ups block, so each has one of its own.
+struct Threads {
+    control: Arbiter,
+    replay_guard: Arbiter,
+    journal: Arbiter,
+}
+
+/// The actors that run, and the supervisor that keeps them running.
+pub struct Started {
+    /// Their doors.
+    pub actors: Actors,
+    /// Runs until the process cannot go on.
+    pub supervisor: Supervisor,
+    threads: Threads,
+}
+
+/// Starts the five actors: the journal first, for everything else is told to it.
+///
+/// # Errors
+/// The error of the first actor that does not start, as itself.
+pub fn start(plan: &Plan) -> anyhow::Result<Started> {
+    let threads = Threads { control: Arbiter::new(), replay_guard: Arbiter::new(), journal: Arbiter::new() };
+    let journal = JournalHandle::default();
+    let board = PresenceBoard::default();
+    let mut supervisor =
+        Supervisor::new(Arc::clone(&plan.clock), board.clone(), restart_listener(journal.clone()));
+    let (head_sender, head) = watch::channel(0);
+    start_journal(plan, &journal, head_sender, &mut supervisor, threads.journal.handle())?;
+    let actors = Actors {
+        registry: Door::default(),
+        vault: Door::default(),
+        replay_guard: Door::default(),
+        connectors: Door::default(),
+        reader: JournalReader::open(&plan.root.journal_file())?,
+        journal,
+        head,
+        board,
+    };
+    start_vault(plan, &actors, &mut supervisor, threads.control.handle())?;
+    start_registry(plan, &actors, &mut supervisor, threads.control.handle())?;
+    start_replay_guard(plan, &actors, &mut supervisor, threads.replay_guard.handle())?;
+    start_connectors(plan, &actors, &mut supervisor, threads.control.handle())?;
+    Ok(Started { actors, supervisor, threads })
+}
+
+fn start_journal(
+    plan: &Plan,
+    journal: &JournalHandle,
+    head: watch::Sender<u64>,
+    supervisor: &mut Supervisor,
+    arbiter: ArbiterHandle,
+) -> anyhow::Result<()> {
+    let config = JournalConfig {
+        path: plan.root.journal_file(),
+        clock: Arc::clone(&plan.clock),
+        random: random_u128,
+        head,
+    };
+    let door = journal.door.clone();
+    let open = move |watch: WatchGuard| {
+        let actor = JournalActor::open(config.clone(), watch)?;
+        door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
+        Ok(())
+    };
+    supervise(supervisor, "journal", open)
+}
+
+fn start_vault(
+    plan: &Plan,
+    actors: &Actors,
+    supervisor: &mut Supervisor,
+    arbiter: ArbiterHandle,
+) -> anyhow::Result<()> {
+    let (dir, clock) = (plan.root.vault_dir(), Arc::clone(&plan.clock));
+    let (door, journal) = (actors.vault.clone(), actors.journal.clone());
+    let open = move |watch: WatchGuard| {
+        let audit = Arc::new(JournalAudit(journal.clone()));
+        let config = VaultConfig { dir: dir.clone() };
+        let actor = VaultActor::open(config, Arc::clone(&clock), audit, watch)?;
+        door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
+        Ok(())
+    };
+    supervise(supervisor, "vault", open)
+}
+
+fn start_registry(
+    plan: &Plan,
+    actors: &Actors,
+    supervisor: &mut Supervisor,
+    arbiter: ArbiterHandle,
+) -> anyhow::Result<()> {
+    let config = RegistryConfig {
+        file: plan.root.registry_file(),
+        profiles_dir: plan.root.profiles_dir(),
+        payload_bytes_cap: plan.payload_bytes_cap,
+    };
+    let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
+    let open = move |watch: WatchGuard| {
+        let actor = RegistryActor::open(config.clone(), Arc::clone(&clock), watch)?;
+        door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
+        Ok(())
+    };
+    supervise(supervisor, "registry", open)
+}
+
+fn start_replay_guard(
+    plan: &Plan,
+    actors: &Actors,
+    supervisor: &mut Supervisor,
+    arbiter: ArbiterHandle,
+) -> anyhow::Result<()> {
+    let (door, path, clock) = (actors.replay_guard.clone(), plan.root.journal_file(), Arc::clone(&plan.clock));
+    let open = move |watch: WatchGuard| {
+        let index = JournalReader::open(&path)?;
+        door.open(ReplayGuardActor::start(&arbiter, index, Arc::clone(&clock), watch));
+        Ok(())
+    };
+    supervise(supervisor, "replay_guard", open)
+}
+
+fn start_connectors(
+    plan: &Plan,
+    actors: &Actors,
+    supervisor: &mut Supervisor,
+    arbiter: ArbiterHandle,
+) -> anyhow::Result<()> {
+    let (door, journal) = (actors.connectors.clone(), actors.journal.clone());
+    let (roster, clock) = (plan.roster.clone(), Arc::clone(&plan.clock));
+    let open = move |watch: WatchGuard| {
+        let (roster, journal, clock, to_itself) =
+            (roster.clone(), journal.clone(), Arc::clone(&clock), door.clone());
+        let addr = actix::Actor::start_in_arbiter(&arbiter, move |_| {
+            ConnectorSupervisor::new(roster, journal, clock, to_itself, watch)
+        });
+        door.open(addr);
+        Ok(())
+    };
+    supervise(supervisor, "connectors", open)
+}
+
+/// Starts an actor for good; the first error is kept as itself, later ones are for the log.
+fn supervise(
+    supervisor: &mut Supervisor,
+    name: &str,
+    mut open: impl FnMut(WatchGuard) -> anyhow::Result<()> + 'static,
+) -> anyhow::Result<()> {
+    let first_error = std::rc::Rc::new(std::cell::RefCell::new(None));
+    let kept = std::rc::Rc::clone(&first_error);
+    let factory = Box::new(move |watch| {
+        open(watch).map_err(|error| {
+            let text = format!("{error:#}");
+            kept.borrow_mut().get_or_insert(error);
+            text
+        })
+    });
+    let started = supervisor.start(name, factory);
+    started.map_err(|text| first_error.borrow_mut().take().unwrap_or_else(|| anyhow::Error::msg(text)))
+}
+
+impl Started {
+    /// Splits off what must run beside the doors.
+    pub fn into_parts(self) -> (Actors, Supervisor, Stopper) {
+        let stopper = Stopper { actors: self.actors.clone(), threads: self.threads };
+        (self.actors, self.supervisor, stopper)
+    }
+}
+
+/// Closes the actors, each after those that send to it.
+pub struct Stopper {
+    actors: Actors,
+    threads: Threads,
+}
+
+impl Stopper {
+    /// Connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
+    /// `last_words` are journaled when nothing else writes any more.
+    pub async fn close(self, last_words: Option<SystemEvent>) {
+        let Self { actors, threads } = self;
+        close(&actors.connectors).await;
+        close(&actors.replay_guard).await;
+        close(&actors.registry).await;
+        close(&actors.vault).await;
+        if let Some(event) = last_words
+            && let Err(error) = actors.journal.append_system(event).await
+        {
+            tracing::warn!(%error, "the end of the daemon was not journaled");
+        }
+        close(&actors.journal.door).await;
+        for arbiter in [threads.control, threads.replay_guard, threads.journal] {
+            arbiter.stop();
+            if arbiter.join().is_err() {
+                tracing::warn!("a thread of the actors panicked");
+            }
+        }
+    }
+}
+
+async fn close<A>(door: &Door<A>)
+where
+    A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
+{
+    // An actor that has gone already is closed.
+    if tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await.is_err() {
+        tracing::warn!(actor = std::any::type_name::<A>(), "an actor did not close in time");
+    }
+}
+
+fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::RestartListener {
+    Box::new(move |name, how| {
+        let event = SystemEvent::new("supervision.actor.restarted", format!("actor `{name}` {how}, restarted"))
+            .severity(Severity::Warn)
+            .detail("actor", name)
+            .detail("how_it_ended", how);
+        let journal = journal.clone();
+        actix_rt::spawn(async move {
+            if let Err(error) = journal.append_system(event).await {
+                tracing::warn!(%error, "the restart of an actor was not journaled");
+            }
+        });
+    })
+}
+
+/// Has every read of a secret journaled.
+struct JournalAudit(JournalHandle);
+
+impl Audit for JournalAudit {
+    fn record(&self, event: SystemEvent) -> BoxFuture<'static, Result<(), String>> {
+        let journal = self.0.clone();
+        Box::pin(async move { journal.append_system(event).await.map(drop).map_err(|error| error.to_string()) })
+    }
+}

@@ -1,0 +1,76 @@
+//! How much work is let in: permits for deliveries in flight, and for the bytes of their bodies.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::{Kind, Problem};
+
+/// Body bytes are counted in units of this many.
+const UNIT_BYTES: usize = 1_024;
+
+/// The budgets. Whoever finds one empty is answered 503 at once; nobody waits in line.
+#[derive(Debug)]
+pub struct Admission {
+    deliveries: Arc<Semaphore>,
+    body_units: Arc<Semaphore>,
+    deliveries_max: usize,
+}
+
+impl Admission {
+    /// Lets in `deliveries_max` deliveries and `body_bytes_max` bytes of bodies at a time.
+    pub fn new(deliveries_max: usize, body_bytes_max: usize) -> Self {
+        let units = (body_bytes_max / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Self {
+            deliveries: Arc::new(Semaphore::new(deliveries_max)),
+            body_units: Arc::new(Semaphore::new(units)),
+            deliveries_max,
+        }
+    }
+
+    /// Lets one delivery in. The permit is to live as long as the work.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`].
+    pub fn enter(&self) -> Result<Permit, Problem> {
+        let delivery = Arc::clone(&self.deliveries).try_acquire_owned();
+        let delivery = delivery.map_err(|_| Problem::new(Kind::Overloaded))?;
+        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units: Arc::clone(&self.body_units) })
+    }
+
+    /// Deliveries in flight now.
+    pub fn in_flight(&self) -> usize {
+        self.deliveries_max.saturating_sub(self.deliveries.available_permits())
+    }
+}
+
+/// The right of one delivery to be in flight, and the body bytes it holds.
+#[derive(Debug)]
+pub struct Permit {
+    _delivery: OwnedSemaphorePermit,
+    body: Option<OwnedSemaphorePermit>,
+    units: usize,
+    body_units: Arc<Semaphore>,
+}
+
+impl Permit {
+    /// Makes sure that `bytes` bytes of body are covered, as they arrive rather than as they are declared.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`] when all deliveries together hold too many.
+    pub fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
+        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(self.units);
+        if missing == 0 {
+            return Ok(());
+        }
+        let units = u32::try_from(missing).map_err(|_| Problem::new(Kind::Overloaded))?;
+        let more = Arc::clone(&self.body_units).try_acquire_many_owned(units);
+        let more = more.map_err(|_| Problem::new(Kind::Overloaded))?;
+        match &mut self.body {
+            Some(held) => held.merge(more),
+            None => self.body = Some(more),
+        }
+        self.units += missing;
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! The path of one delivery, step by step. [`Delivery::take_in`] reads like the list in ARCHITECTURE.md.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use palyra_actors::ids::{Digest, Receipt};
+use palyra_actors::journal::{Appended, KeyHolder, NewEvent, ReplayClaim, Verdict};
+use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
+use palyra_actors::provider::{Body, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::registry::{Integration, Lookup};
+use palyra_actors::replay_guard::{Lease, Reservation, Reserve, supersedes};
+use palyra_actors::secret::SecretVersions;
+use palyra_actors::vault::Resolve;
+use serde_json::json;
+use tokio::time::{Instant, timeout};
+
+use super::Gate;
+use super::body::{self, BodyLimits};
+use super::headers::HeaderView;
+use super::judge::{self, Judgement, Names};
+use super::problem::{Kind, Problem};
+use super::throttle::{BAD_SIGNATURES_MAX, Peer};
+
+/// Slowest sender of a body.
+const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
+
+/// `POST /hooks/{integration_id}`.
+pub async fn deliver(request: HttpRequest, id: Path<String>, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+    let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.into_inner() };
+    match delivery.take_in(payload).await {
+        Ok(answer) => answer.respond(&gate),
+        Err(problem) => {
+            gate.counters.count(problem.kind().entry().1);
+            problem.error_response()
+        }
+    }
+}
+
+/// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
+///
+/// # Errors
+/// What refuses the delivery before its body is read.
+pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem> {
+    let delivery = Delivery { gate, head, id: id.to_owned() };
+    let integration = delivery.look_up().await?;
+    delivery.refuse_early(&integration)
+}
+
+/// What is known of a delivery before its body.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    /// Method, `POST`.
+    pub method: &'a str,
+    /// Path and query.
+    pub url: &'a str,
+    /// Headers.
+    pub headers: &'a HeaderMap,
+    /// Who is at the other end of the connection.
+    pub peer: Option<Peer>,
+}
+
+impl<'a> Head<'a> {
+    fn of(request: &'a HttpRequest) -> Self {
+        Self {
+            method: request.method().as_str(),
+            url: request.uri().path_and_query().map_or("/", |url| url.as_str()),
+            headers: request.headers(),
+            peer: request.peer_addr().map(|address| Peer::at(address.ip())),
+        }
+    }
+
+    fn declared_length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+}
+
+struct Delivery<'a> {
+    gate: &'a Gate,
+    head: Head<'a>,
+    id: String,
+}
+
+/// What a delivery that was authentic is answered with.
+enum Answer {
+    Accepted(Receipt),
+    Duplicate(Receipt),
+    Filtered(Receipt),
+    Refused(Problem),
+}
+
+impl Delivery<'_> {
+    async fn take_in(&self, payload: Payload) -> Result<Answer, Problem> {
+        // 1. Admit: a permit that lives as long as the work.
+        let mut permit = self.gate.admission.enter()?;
+        // 2. Look up: unknown and disabled are told apart by nobody outside.
+        let integration = self.look_up().await?;
+        let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
+        // 3. Refuse early what the head alone condemns.
+        self.refuse_early(&integration)?;
+        let kind = self.content_kind(profile)?;
+        // 4. Read the bytes from the wire, bounded.
+        let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
+        let body = Body::new(raw, kind);
+        // 5. Resolve the keys. No key, no acceptance.
+        let keys = self.resolve(&integration).await?;
+        // 6. Verify, over the bytes from the wire.
+        let view = HeaderView(self.head.headers);
+        let request = Request { method: self.head.method, url: self.head.url, headers: &view, body: &body };
+        let verified = self.verify(&integration, profile, &request, keys.as_deref())?;
+        // 7. Parse, and find what the profile says the delivery is.
+        let now = self.gate.clock.now_unix_ms();
+        let names = Names::of(profile.describe(&request), profile, now);
+        let key = profile.replay_key(&self.id, &verified, &request);
+        // 8. Reserve the key: one copy goes on, the others wait for its verdict.
+        let reservation = self.reserve(key, Digest::of(body.raw())).await?;
+        // 9.–11. Judge, append, settle, answer.
+        let authentic = Authentic { delivery: self, integration: &integration, names, verified, key };
+        authentic.conclude(reservation, profile, body).await
+    }
+
+    async fn look_up(&self) -> Result<Arc<Integration>, Problem> {
+        let found = self.gate.actors.registry.ask(Lookup(self.id.clone())).await;
+        let found = found.map_err(|error| unavailable("registry", &error))?;
+        found.ok_or_else(|| Problem::new(Kind::NotFound))
+    }
+
+    fn refuse_early(&self, integration: &Integration) -> Result<(), Problem> {
+        let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
+        if integration.record.signature_required {
+            let view = HeaderView(self.head.headers);
+            profile.precheck(&view).map_err(|reject| self.unauthenticated(&reject))?;
+        }
+        if self.head.headers.contains_key(CONTENT_ENCODING) {
+            return Err(Problem::new(Kind::UnsupportedMediaType).detail("Content-Encoding is not taken"));
+        }
+        self.content_kind(profile)?;
+        body::check_declared(self.head.declared_length(), integration.record.max_payload_bytes)
+    }
+
+    fn content_kind(&self, profile: &Profile) -> Result<palyra_actors::provider::ContentKind, Problem> {
+        let kind = profile.content_kind(&HeaderView(self.head.headers));
+        kind.map_err(|unsupported| Problem::new(Kind::UnsupportedMediaType).detail(unsupported.to_string()))
+    }
+
+    fn body_limits(&self, integration: &Integration) -> BodyLimits {
+        BodyLimits {
+            bytes_max: integration.record.max_payload_bytes,
+            deadline: self.gate.settings.body_deadline,
+            bytes_per_second_min: BODY_BYTES_PER_SECOND_MIN,
+        }
+    }
+
+    /// The keys of an integration; `None` only where it neither has nor needs any.
+    async fn resolve(&self, integration: &Integration) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        let record = &integration.record;
+        let Some(vault_ref) = record.vault_ref() else {
+            let needed = record.signature_required;
+            return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
+        };
+        let vault_ref = vault_ref.map_err(|error| unavailable("vault reference", &error))?;
+        let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
+        let answer = self.in_time(asked).await?.map_err(|error| unavailable("vault", &error))?;
+        match answer {
+            Ok(keys) => Ok(Some(keys)),
+            Err(_) if !record.signature_required => Ok(None),
+            Err(error) => Err(unavailable("secret", &error)),
+        }
+    }
+
+    fn verify(
+        &self,
+        integration: &Integration,
+        profile: &Profile,
+        request: &Request<'_>,
+        keys: Option<&SecretVersions>,
+    ) -> Result<Verified, Problem> {
+        let record = &integration.record;
+        let signed = profile.precheck(request.headers).is_ok();
+        let Some(keys) = keys.filter(|_| record.signature_required || signed) else {
+            return self.admit_unsigned(integration).map(|()| profile.unsigned(request));
+        };
+        match profile.verify(request, keys, self.gate.clock.now_unix_ms()) {
+            Ok(verified) => Ok(verified),
+            Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
+            Err(error) => Err(unavailable("secret", &error)),
+        }
+    }
+
+    fn admit_unsigned(&self, integration: &Integration) -> Result<(), Problem> {
+        let record = &integration.record;
+        let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
+        let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
+        if exceeded { Err(Problem::new(Kind::TooManyRequests)) } else { Ok(()) }
+    }
+
+    /// One body for every reason: the sender learns nothing, the operator everything.
+    fn unauthenticated(&self, reject: &Reject) -> Problem {
+        let reason = reject.reason.as_str();
+        self.gate.counters.refuse(&self.id, reason);
+        tracing::debug!(integration = self.id, reason, detail = reject.detail, "a delivery was not authentic");
+        let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
+        let throttled = self.head.peer.is_some_and(exceeded);
+        Problem::new(if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated })
+    }
+
+    async fn reserve(&self, key: Digest, body: Digest) -> Result<Reservation, Problem> {
+        let asked = self.gate.actors.replay_guard.ask(Reserve { key, body });
+        let answer = self.in_time(asked).await?.map_err(|error| unavailable("replay guard", &error))?;
+        answer.map_err(|error| unavailable("replay guard", &error))
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
+        timeout(self.gate.settings.answer_deadline, work).await.map_err(|_| Problem::new(Kind::Unavailable))
+    }
+}
+
+/// A delivery that is authentic: from here on it leaves one row, whatever the verdict.
+struct Authentic<'a> {
+    delivery: &'a Delivery<'a>,
+    integration: &'a Integration,
+    names: Names,
+    verified: Verified,
+    key: Digest,
+}
+
+impl Authentic<'_> {
+    async fn conclude(self, reservation: Reservation, profile: &Profile, body: Body) -> Result<Answer, Problem> {
+        let (lease, held) = match reservation {
+            Reservation::Duplicate(receipt) => return Ok(Answer::Duplicate(receipt)),
+            Reservation::Conflict { lease, .. } => return self.conflict(lease, &body).await,
+            Reservation::Fresh(lease) => (lease, None),
+            Reservation::Rejudge { lease, holder } => (lease, Some(holder)),
+        };
+        let judgement = judge::judge(&self.integration.record, profile, &body, &self.names, self.key);
+        let verdict = judgement.verdict();
+        if let Some(holder) = held.filter(|holder| !supersedes(verdict, holder.verdict)) {
+            return Ok(self.answer(judgement, holder.receipt));
+        }
+        let digest = Digest::of(body.raw());
+        let event = self.event(&judgement, body, digest);
+        match self.append(event, lease, digest, verdict).await? {
+            (Appended::Stored(receipt), _) => Ok(self.answer(judgement, receipt)),
+            (Appended::Held(holder), digest) => Ok(held_by(holder, digest, judgement, self.integration)),
+        }
+    }
+
+    async fn conflict(self, lease: Option<Lease>, body: &Body) -> Result<Answer, Problem> {
+        let digest = Digest::of(body.raw());
+        if let Some(lease) = lease {
+            let why = ["the key is held by an earlier delivery with another body".to_owned()];
+            let record = &self.integration.record;
+            let bytes = body.raw().len();
+            let event = judge::refusal_event(record, &self.names, Verdict::Conflict, digest, bytes, &why);
+            self.append(NewEvent::System(event), lease, digest, Verdict::Conflict).await?;
+        }
+        Ok(Answer::Refused(conflict()))
+    }
+
+    fn event(&self, judgement: &Judgement, body: Body, digest: Digest) -> NewEvent {
+        let record = &self.integration.record;
+        let why = match judgement {
+            Judgement::Accept(format) => {
+                let key_version = self.verified.key_version;
+                let raw = body.into_raw();
+                return NewEvent::Webhook(judge::webhook_event(record, self.names.clone(), key_version, raw, *format));
+            }
+            Judgement::Filter { what } => vec![format!("allowed_{what}s does not name it")],
+            Judgement::Reject(_, why) => why.clone(),
+        };
+        let bytes = body.raw().len();
+        NewEvent::System(judge::refusal_event(record, &self.names, judgement.verdict(), digest, bytes, &why))
+    }
+
+    /// Appends and settles. When the outcome is not known the lease is dropped: the journal's own index
+    /// keeps a second row out, whatever became of the first.
+    async fn append(
+        &self,
+        event: NewEvent,
+        lease: Lease,
+        body: Digest,
+        verdict: Verdict,
+    ) -> Result<(Appended, Digest), Problem> {
+        let claim = ReplayClaim { key: lease.key(), body, verdict, expires_at: self.expires_at() };
+        let appended = self.delivery.gate.actors.journal.append(event, Some(claim)).await;
+        let appended = appended.map_err(|error| unavailable("journal", &error))?;
+        lease.settle(match &appended {
+            Appended::Stored(receipt) => {
+                KeyHolder { verdict, body, receipt: receipt.clone(), expires_at: claim.expires_at }
+            }
+            Appended::Held(holder) => holder.clone(),
+        });
+        Ok((appended, body))
+    }
+
+    fn expires_at(&self) -> u64 {
+        let default = self.delivery.gate.settings.replay_window_seconds;
+        let window = self.integration.record.replay_window_seconds.unwrap_or(default);
+        self.delivery.gate.clock.now_unix_ms().saturating_add(window.saturating_mul(1_000))
+    }
+
+    fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
+        match judgement {
+            Judgement::Accept(_) => Answer::Accepted(receipt),
+            Judgement::Filter { .. } if judge::rejects_filtered(&self.integration.record) => {
+                Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered"))
+            }
+            Judgement::Filter { .. } => Answer::Filtered(receipt),
+            Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
+        }
+    }
+}
+
+/// The journal's index knew better than the replay guard, which may have been restarted in between.
+fn held_by(holder: KeyHolder, body: Digest, judgement: Judgement, integration: &Integration) -> Answer {
+    match (holder.verdict, judgement) {
+        _ if holder.body != body => Answer::Refused(conflict()),
+        (Verdict::Accepted, _) => Answer::Duplicate(holder.receipt),
+        (_, Judgement::Reject(problem, _)) => Answer::Refused(problem.outcome("rejected")),
+        _ if judge::rejects_filtered(&integration.record) => {
+            Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered"))
+        }
+        _ => Answer::Filtered(holder.receipt),
+    }
+}
+
+fn conflict() -> Problem {
+    Problem::new(Kind::Conflict).outcome("conflict")
+}
+
+/// Our own fault: never a 4xx. The cause is for the log alone.
+fn unavailable(what: &'static str, error: &dyn std::error::Error) -> Problem {
+    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    tracing::warn!(what, error = %format!("{error}{cause}"), "a delivery could not be taken in");
+    Problem::new(Kind::Unavailable)
+}
+
+impl Answer {
+    fn respond(self, gate: &Gate) -> HttpResponse {
+        let (status, outcome, receipt) = match self {
+            Self::Accepted(receipt) => (StatusCode::ACCEPTED, "accepted", receipt),
+            Self::Duplicate(receipt) => (StatusCode::OK, "duplicate", receipt),
+            Self::Filtered(receipt) => (StatusCode::ACCEPTED, "filtered", receipt),
+            Self::Refused(problem) => {
+                gate.counters.count(refused_outcome(&problem));
+                return problem.error_response();
+            }
+        };
+        gate.counters.count(outcome);
+        let document = json!({"outcome": outcome, "receipt": receipt});
+        HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(document)
+    }
+}
+
+fn refused_outcome(problem: &Problem) -> &'static str {
+    match problem.kind() {
+        Kind::Conflict => "conflict",
+        Kind::Filtered => "filtered",
+        _ => "rejected",
+    }
+}

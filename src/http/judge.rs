@@ -1,0 +1,202 @@
+//! Judges an authentic delivery: the envelope against its schema, then the allow lists. Pure.
+
+use palyra_actors::clock::UnixMs;
+use palyra_actors::envelope;
+use palyra_actors::ids::Digest;
+use palyra_actors::journal::{BodyFormat, Severity, SystemEvent, Verdict, WebhookEvent};
+use palyra_actors::json::JsonError;
+use palyra_actors::provider::{Body, ContentKind, Description, Profile};
+use palyra_actors::registry::{IntegrationRecord, OnFiltered};
+use palyra_actors::schemas::SchemaIssue;
+use serde_json::{Value, json};
+
+use super::problem::{Kind, Problem};
+
+/// What a delivery is called, with the defaults of its profile filled in.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// Event; empty when neither the delivery nor the profile names one.
+    pub event: String,
+    /// Source; the profile's name when the delivery names none.
+    pub source: String,
+    /// The provider's id of the delivery, as claimed.
+    pub delivery_id: Option<String>,
+    /// When it happened, as its sender says; else when it came.
+    pub occurred_at: UnixMs,
+}
+
+impl Names {
+    /// Fills what `description` leaves open.
+    pub fn of(description: Description, profile: &Profile, now: UnixMs) -> Self {
+        let default_event = || profile.default_event().unwrap_or_default().to_owned();
+        Self {
+            event: description.event.unwrap_or_else(default_event),
+            source: description.source.unwrap_or_else(|| profile.name().to_owned()),
+            delivery_id: description.delivery_id,
+            occurred_at: description.occurred_at.unwrap_or(now),
+        }
+    }
+}
+
+/// The outcome of judging.
+#[derive(Debug, Clone)]
+pub enum Judgement {
+    /// Take it in.
+    Accept(BodyFormat),
+    /// Leave it out: an allow list does not name `what`.
+    Filter {
+        /// `event` or `source`.
+        what: &'static str,
+    },
+    /// Refuse it.
+    Reject(Problem, Vec<String>),
+}
+
+impl Judgement {
+    /// The verdict that is journaled.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Accept(_) => Verdict::Accepted,
+            Self::Filter { .. } => Verdict::Filtered,
+            Self::Reject(..) => Verdict::Rejected,
+        }
+    }
+}
+
+/// Judges a delivery of `record`.
+pub fn judge(
+    record: &IntegrationRecord,
+    profile: &Profile,
+    body: &Body,
+    names: &Names,
+    nonce: Digest,
+) -> Judgement {
+    let document = match body.document() {
+        Ok(document) => document,
+        Err(error) => return not_readable(error),
+    };
+    let format = body_format(profile, body.kind(), document);
+    if let Err(issues) = check_envelope(format, document, names, nonce, body.raw().len()) {
+        return schema_violation(&issues);
+    }
+    if !record.allows_event(&names.event) {
+        return Judgement::Filter { what: "event" };
+    }
+    if !record.allows_source(&names.source) {
+        return Judgement::Filter { what: "source" };
+    }
+    Judgement::Accept(format)
+}
+
+fn body_format(profile: &Profile, kind: ContentKind, document: &Value) -> BodyFormat {
+    match kind {
+        _ if profile.is_envelope() => BodyFormat::Envelope,
+        ContentKind::Form => BodyFormat::Form,
+        ContentKind::Json if document.is_array() => BodyFormat::JsonArray,
+        ContentKind::Json => BodyFormat::Json,
+    }
+}
+
+fn check_envelope(
+    format: BodyFormat,
+    document: &Value,
+    names: &Names,
+    nonce: Digest,
+    body_bytes: usize,
+) -> Result<(), Vec<SchemaIssue>> {
+    if format != BodyFormat::Envelope {
+        let parts = envelope::Parts {
+            event: &names.event,
+            source: &names.source,
+            nonce: &nonce.to_string(),
+            timestamp_unix_ms: names.occurred_at,
+        };
+        return envelope::validate(&envelope::document(&parts, format, document));
+    }
+    envelope::validate(document)?;
+    let own_limit = document.pointer("/limits/max_payload_bytes").and_then(Value::as_u64);
+    match own_limit {
+        Some(limit) if u64::try_from(body_bytes).is_ok_and(|bytes| bytes > limit) => Err(vec![SchemaIssue {
+            pointer: "/limits/max_payload_bytes".to_owned(),
+            message: format!("the envelope allows {limit} bytes and has {body_bytes}"),
+        }]),
+        _ => Ok(()),
+    }
+}
+
+fn not_readable(error: &JsonError) -> Judgement {
+    let problem = match error {
+        JsonError::NotJson { .. } => Problem::new(Kind::NotJson),
+        JsonError::Refused { pointer, reason } => {
+            let issue = SchemaIssue { pointer: pointer.clone(), message: reason.to_string() };
+            Problem::new(Kind::SchemaViolation).schema_issues(&[issue])
+        }
+    };
+    Judgement::Reject(problem, vec![error.to_string()])
+}
+
+fn schema_violation(issues: &[SchemaIssue]) -> Judgement {
+    let problem = Problem::new(Kind::SchemaViolation).schema_issues(issues);
+    let said = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();
+    Judgement::Reject(problem, said)
+}
+
+/// The system event of a delivery that is not accepted: it names the integration and the body's digest,
+/// and keeps no body.
+pub fn refusal_event(
+    record: &IntegrationRecord,
+    names: &Names,
+    verdict: Verdict,
+    body: Digest,
+    body_bytes: usize,
+    why: &[String],
+) -> SystemEvent {
+    let (name, severity, said) = match verdict {
+        Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
+        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "same id as an earlier delivery, other bytes"),
+        _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
+    };
+    let mut event = SystemEvent::new(name, format!("{}: {said}", record.integration_id))
+        .severity(severity)
+        .about(&record.integration_id)
+        .detail("body_sha256", body.to_string())
+        .detail("body_bytes", body_bytes)
+        .detail("event", shortened(&names.event))
+        .detail("why", json!(why.iter().map(|reason| shortened(reason)).collect::<Vec<_>>()));
+    event.provider = Some(record.provider.clone());
+    event.delivery_id = names.delivery_id.clone();
+    event.source = shortened(&names.source);
+    event
+}
+
+/// What a sender wrote, cut to what an event may hold.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 120;
+    text.chars().take(CHARS_MAX).collect()
+}
+
+/// The webhook event of an accepted delivery.
+pub fn webhook_event(
+    record: &IntegrationRecord,
+    names: Names,
+    key_version: Option<u32>,
+    body: Vec<u8>,
+    body_format: BodyFormat,
+) -> WebhookEvent {
+    WebhookEvent {
+        name: names.event,
+        source: names.source,
+        integration_id: record.integration_id.clone(),
+        provider: record.provider.clone(),
+        delivery_id: names.delivery_id,
+        key_version,
+        occurred_at: names.occurred_at,
+        body,
+        body_format,
+    }
+}
+
+/// Whether a filtered delivery is answered as a problem.
+pub fn rejects_filtered(record: &IntegrationRecord) -> bool {
+    record.on_filtered == OnFiltered::Reject
+}

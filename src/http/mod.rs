@@ -1,0 +1,107 @@
+//! The front door: turns HTTP requests into messages to the actors, and their answers into responses.
+//!
+//! [`ingress`] is the path of a delivery, [`console`] the admin API, [`health`] what a load balancer asks.
+//! Both listeners share one [`Gate`]; nothing here keeps state of its own beyond counters and permits.
+
+pub mod admission;
+pub mod body;
+pub mod console;
+pub mod counters;
+pub mod headers;
+pub mod health;
+pub mod ingress;
+pub mod judge;
+pub mod problem;
+pub mod server;
+pub mod throttle;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix_web::Responder;
+use actix_web::web::{self, ServiceConfig};
+use palyra_actors::clock::{SharedClock, UnixMs};
+
+use crate::actors::Actors;
+use crate::settings::Settings;
+use admission::Admission;
+use counters::Counters;
+use problem::{Kind, Problem};
+use throttle::{BAD_SIGNATURES_WINDOW, Peer, Rates};
+
+/// What every request handler is given.
+pub struct Gate {
+    /// The doors of the actors.
+    pub actors: Actors,
+    /// What the daemon runs with.
+    pub settings: Settings,
+    /// The time.
+    pub clock: SharedClock,
+    /// Permits.
+    pub admission: Admission,
+    /// Counts.
+    pub counters: Counters,
+    /// Bad signatures by peer.
+    pub bad_signatures: Rates<Peer>,
+    /// Unsigned deliveries by integration.
+    pub unsigned: Rates<String>,
+    /// Set once the daemon is told to stop.
+    pub stopping: AtomicBool,
+    /// When it began to serve.
+    pub started_at: UnixMs,
+    /// Where it serves.
+    pub addresses: Addresses,
+}
+
+/// The base URLs of the two listeners; the ingress is empty when there is none.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    /// `http://ADDR:PORT` of the ingress.
+    pub ingress: String,
+    /// `http://ADDR:PORT` of the console.
+    pub console: String,
+}
+
+impl Gate {
+    /// The gate of a daemon that serves at `addresses`.
+    pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
+        Arc::new(Self {
+            actors,
+            admission: Admission::new(settings.in_flight_max, settings.in_flight_bytes_max),
+            counters: Counters::default(),
+            bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
+            unsigned: Rates::per(std::time::Duration::from_secs(1)),
+            stopping: AtomicBool::new(false),
+            started_at: clock.now_unix_ms(),
+            settings,
+            clock,
+            addresses,
+        })
+    }
+
+    /// Whether the daemon was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The routes of the ingress.
+pub fn ingress_routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/hooks/{integration_id}")
+                .route(web::post().to(ingress::deliver))
+                .default_service(web::to(wrong_method)),
+        )
+        .service(health::resource("/healthz").route(web::get().to(health::alive)))
+        .service(health::resource("/readyz").route(web::get().to(health::ready)))
+        .default_service(web::to(nothing_here));
+}
+
+async fn wrong_method() -> impl Responder {
+    Err::<&str, _>(Problem::new(Kind::MethodNotAllowed))
+}
+
+async fn nothing_here() -> impl Responder {
+    Err::<&str, _>(Problem::new(Kind::NotFound))
+}

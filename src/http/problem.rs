@@ -1,0 +1,238 @@
+//! The closed catalogue of everything that can go wrong over HTTP (RFC 9457).
+//!
+//! A sender learns a code and nothing more: why a signature was refused stands in the log and the counters.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::schemas::SchemaIssue;
+use serde_json::{Value, json};
+
+/// Seconds after which a sender may try again, where the answer names none of its own.
+pub const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// What kind of problem it is: status, code, title. The catalogue is closed and documented in `docs/answers.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The signature is missing, malformed, wrong, stale or of an unknown key.
+    Unauthenticated,
+    /// No enabled integration has that id, or there is nothing at that path.
+    NotFound,
+    /// Only the methods in `Allow` are served there.
+    MethodNotAllowed,
+    /// The request did not arrive in time.
+    RequestTimeout,
+    /// The same id came before with other bytes.
+    Conflict,
+    /// The body is larger than the integration takes.
+    PayloadTooLarge,
+    /// The body is encoded or typed in a way that is not taken.
+    UnsupportedMediaType,
+    /// The body is not JSON.
+    NotJson,
+    /// The body is JSON, but breaks the envelope's schema.
+    SchemaViolation,
+    /// An allow list leaves the event out, and the integration rejects what it leaves out.
+    Filtered,
+    /// Too many bad signatures from one peer, or too many unsigned deliveries.
+    TooManyRequests,
+    /// More work is in flight than the daemon takes.
+    Overloaded,
+    /// No usable secret, or the journal does not take writes.
+    Unavailable,
+    /// Console: the token is missing or wrong.
+    Unauthorized,
+    /// Console: the request comes from a web page of another origin.
+    ForeignOrigin,
+    /// Console: the `Host` is not one this console answers for.
+    MisdirectedRequest,
+    /// Console: the request cannot be read.
+    BadRequest,
+    /// Console: the request can be read, but asks for something invalid.
+    Invalid,
+    /// Console: there is one of that name already.
+    Exists,
+    /// Console: the integration cannot be enabled yet.
+    NotReady,
+}
+
+impl Kind {
+    /// Every kind, for the documentation and its test.
+    pub const ALL: [Self; 20] = [
+        Self::Unauthenticated,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::NotJson,
+        Self::SchemaViolation,
+        Self::Filtered,
+        Self::TooManyRequests,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Unauthorized,
+        Self::ForeignOrigin,
+        Self::MisdirectedRequest,
+        Self::BadRequest,
+        Self::Invalid,
+        Self::Exists,
+        Self::NotReady,
+    ];
+
+    /// Status, code and title.
+    pub fn entry(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unauthenticated => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "The signature was not accepted")
+            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not served here")
+            }
+            Self::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not arrive in time")
+            }
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "This id came before with other bytes"),
+            Self::PayloadTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "This content type or encoding is not taken",
+            ),
+            Self::NotJson => (StatusCode::BAD_REQUEST, "not_json", "The body is not JSON"),
+            Self::SchemaViolation => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "schema_violation", "The body breaks the envelope's schema")
+            }
+            Self::Filtered => (StatusCode::FORBIDDEN, "filtered", "This event or source is not taken"),
+            Self::TooManyRequests => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests of this kind")
+            }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much is in flight"),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Deliveries cannot be taken right now")
+            }
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is needed"),
+            Self::ForeignOrigin => {
+                (StatusCode::FORBIDDEN, "foreign_origin", "Web pages of other origins are not served")
+            }
+            Self::MisdirectedRequest => {
+                (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "This console has another name")
+            }
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read"),
+            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something invalid"),
+            Self::Exists => (StatusCode::CONFLICT, "exists", "There is one of that name already"),
+            Self::NotReady => (StatusCode::CONFLICT, "not_ready", "The integration is not ready"),
+        }
+    }
+}
+
+/// A problem as it is answered.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: Kind,
+    detail: Option<String>,
+    hint: Option<String>,
+    issues: Vec<Value>,
+    outcome: Option<&'static str>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl Problem {
+    /// A bare problem; 429 and 503 ask the sender to come again.
+    pub fn new(kind: Kind) -> Self {
+        let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
+        let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
+        Self { kind, detail: None, hint: None, issues: Vec::new(), outcome: None, retry_after_seconds }
+    }
+
+    /// With what happened, for whoever may know. Never for [`Kind::Unauthenticated`].
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// With the places of a document that break a schema.
+    #[must_use]
+    pub fn schema_issues(mut self, issues: &[SchemaIssue]) -> Self {
+        self.issues = issues.iter().map(|issue| json!({"pointer": issue.pointer, "message": issue.message})).collect();
+        self
+    }
+
+    /// With reasons in words.
+    #[must_use]
+    pub fn reasons(mut self, reasons: &[String]) -> Self {
+        self.issues = reasons.iter().map(|reason| Value::String(reason.clone())).collect();
+        self
+    }
+
+    /// With what became of the delivery.
+    #[must_use]
+    pub fn outcome(mut self, outcome: &'static str) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The document (`schemas/problem.v1.json`).
+    pub fn document(&self) -> Value {
+        let (status, code, title) = self.kind.entry();
+        let mut document = json!({
+            "type": format!("urn:palyra:problem:{code}"),
+            "title": title,
+            "status": status.as_u16(),
+            "code": code,
+        });
+        let optional = [
+            ("outcome", self.outcome.map(Value::from)),
+            ("detail", self.detail.clone().map(Value::from)),
+            ("hint", self.hint.clone().map(Value::from)),
+            ("issues", (!self.issues.is_empty()).then(|| Value::from(self.issues.clone()))),
+        ];
+        if let Some(members) = document.as_object_mut() {
+            let present = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            members.extend(present);
+        }
+        document
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind.entry().1)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.entry().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.insert_header((CONTENT_TYPE, "application/problem+json"));
+        answer.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after_seconds {
+            answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.kind == Kind::MethodNotAllowed {
+            answer.insert_header((ALLOW, "POST"));
+        }
+        answer.body(self.document().to_string())
+    }
+}

@@ -1,0 +1,103 @@
+//! The two listeners.
+//!
+//! They are built on `actix-http` rather than `HttpServer`, which offers no say in `Expect: 100-continue`:
+//! a sender that waits for it is to be refused before it sends a body nobody wants.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::body::BoxBody;
+use actix_http::{HttpService, Request, Response};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::web::Data;
+use actix_web::{App, Error, HttpServer, ResponseError};
+
+use super::ingress::{self, Head};
+use super::throttle::Peer;
+use super::{Gate, console, ingress_routes};
+
+/// Connections one worker holds open; more wait in the backlog.
+const CONNECTIONS_PER_WORKER_MAX: usize = 4_096;
+/// Time a closing connection is given to read what was last written to it.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// Threads of the console.
+const CONSOLE_WORKERS: usize = 1;
+
+/// Serves deliveries on `listener`. Signals are the daemon's business, not the server's.
+///
+/// # Errors
+/// When the listener cannot be taken over.
+pub fn serve_ingress(gate: &Arc<Gate>, listener: TcpListener) -> std::io::Result<Server> {
+    let data = Data::from(Arc::clone(gate));
+    let settings = gate.settings.clone();
+    let builder = Server::build()
+        .workers(settings.workers)
+        .max_concurrent_connections(CONNECTIONS_PER_WORKER_MAX)
+        .shutdown_timeout(settings.drain_deadline.as_secs())
+        .disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let builder = builder.listen("ingress", listener, move || {
+        let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
+        let app = App::new().app_data(data).configure(ingress_routes);
+        let app = app.into_factory().map_err(|error: Error| error.error_response());
+        HttpService::build()
+            .keep_alive(settings.idle_deadline)
+            .client_request_timeout(settings.head_deadline)
+            .client_disconnect_timeout(DISCONNECT_DEADLINE)
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
+            .finish(map_config(app, |_| AppConfig::default()))
+            .tcp()
+    })?;
+    Ok(builder.run())
+}
+
+/// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
+async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
+    let refused = match request.path().strip_prefix("/hooks/") {
+        Some(id) => ingress::expect(&gate, head_of(&request), id).await.err(),
+        None => None,
+    };
+    match refused {
+        Some(problem) => Err(problem.error_response().into()),
+        None => Ok(request),
+    }
+}
+
+fn head_of(request: &Request) -> Head<'_> {
+    Head {
+        method: request.method().as_str(),
+        url: request.path(),
+        headers: request.headers(),
+        peer: request.peer_addr().map(|address| Peer::at(address.ip())),
+    }
+}
+
+/// Serves the admin API on `listener`.
+///
+/// # Errors
+/// When the listener cannot be taken over.
+pub fn serve_console(
+    gate: &Arc<Gate>,
+    token: &console::Token,
+    listener: TcpListener,
+) -> std::io::Result<actix_web::dev::Server> {
+    let data = Data::from(Arc::clone(gate));
+    let token = token.clone();
+    let server = HttpServer::new(move || {
+        App::new().app_data(data.clone()).configure(|config| console::routes(config, &token))
+    });
+    let server = server
+        .workers(CONSOLE_WORKERS)
+        .shutdown_timeout(gate.settings.drain_deadline.as_secs())
+        .client_request_timeout(gate.settings.head_deadline)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}

@@ -1,0 +1,258 @@
+//! Flags, environment and `palyra.toml` become [`Settings`]: validated, complete, nothing optional left.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use palyra_actors::ids::nearest;
+use palyra_actors::limits::{
+    PAYLOAD_BYTES_CAP_DEFAULT, PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_DEFAULT, REPLAY_WINDOW_SECONDS_MAX,
+    REPLAY_WINDOW_SECONDS_MIN,
+};
+use palyra_actors::files;
+use serde::Deserialize;
+
+const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What the daemon runs with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where deliveries come in. Default 127.0.0.1:7142.
+    pub ingress: SocketAddr,
+    /// Where the admin API listens. Default 127.0.0.1:7143.
+    pub console: SocketAddr,
+    /// Threads that serve the ingress. Default: one per processor.
+    pub workers: usize,
+    /// Deliveries in flight; over it 503. Default 1,024.
+    pub in_flight_max: usize,
+    /// Body bytes in flight; over it 503. Default 64 MiB.
+    pub in_flight_bytes_max: usize,
+    /// From connecting to the last byte of the head; later is 408. Default 5 s.
+    pub head_deadline: Duration,
+    /// From the head to the last byte of the body; later is 408. Default 10 s.
+    pub body_deadline: Duration,
+    /// Idle time after which a kept connection is closed. Default 15 s.
+    pub idle_deadline: Duration,
+    /// Time a delivery may wait for the actors before it is answered 503. Default 10 s.
+    pub answer_deadline: Duration,
+    /// Time to finish what is in flight at shutdown. Default 25 s.
+    pub drain_deadline: Duration,
+    /// Cap on every integration's `max_payload_bytes`.
+    pub payload_bytes_cap: u64,
+    /// Window of replay keys of integrations that name none.
+    pub replay_window_seconds: u64,
+    /// Pause between two heartbeats. Default 300 s.
+    pub heartbeat_interval: Duration,
+    /// Whether logs are JSON lines.
+    pub log_json: bool,
+}
+
+/// `palyra.toml` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    ingress: Option<SocketAddr>,
+    console: Option<SocketAddr>,
+    console_allow_remote: Option<bool>,
+    workers: Option<usize>,
+    in_flight_max: Option<usize>,
+    in_flight_bytes_max: Option<usize>,
+    head_deadline_seconds: Option<u64>,
+    body_deadline_seconds: Option<u64>,
+    idle_deadline_seconds: Option<u64>,
+    answer_deadline_seconds: Option<u64>,
+    drain_deadline_seconds: Option<u64>,
+    payload_bytes_cap: Option<u64>,
+    replay_window_seconds: Option<u64>,
+    heartbeat_interval_seconds: Option<u64>,
+    log_format: Option<LogFormat>,
+}
+
+const FIELDS: [&str; 15] = [
+    "ingress",
+    "console",
+    "console_allow_remote",
+    "workers",
+    "in_flight_max",
+    "in_flight_bytes_max",
+    "head_deadline_seconds",
+    "body_deadline_seconds",
+    "idle_deadline_seconds",
+    "answer_deadline_seconds",
+    "drain_deadline_seconds",
+    "payload_bytes_cap",
+    "replay_window_seconds",
+    "heartbeat_interval_seconds",
+    "log_format",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Addresses given on the command line; they win over the file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Flags {
+    /// `--ingress`.
+    pub ingress: Option<SocketAddr>,
+    /// `--console`.
+    pub console: Option<SocketAddr>,
+}
+
+/// A setting that cannot be used. Where it stands, what is wrong, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{message}")]
+pub struct SettingsError {
+    place: String,
+    message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl SettingsError {
+    fn new(message: impl Into<String>, hint: &str) -> Self {
+        Self { place: String::new(), message: message.into(), hint: Some(hint.to_owned()) }
+    }
+}
+
+impl Settings {
+    /// Reads `palyra.toml` (a missing file means defaults) and lets `flags` win over it.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with line and column where it stands in the file.
+    pub fn load(file: &Path, flags: Flags) -> Result<Self, SettingsError> {
+        let text = match files::read_private(file, SETTINGS_FILE_BYTES_MAX) {
+            Ok(bytes) => String::from_utf8(bytes)
+                .map_err(|_| SettingsError::new("palyra.toml is not UTF-8", "write it as UTF-8 text"))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon")),
+        };
+        Self::parse(&text, flags)
+    }
+
+    fn parse(text: &str, flags: Flags) -> Result<Self, SettingsError> {
+        let file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
+        file.check()?;
+        let settings = file.complete(flags);
+        let remote_allowed = file.console_allow_remote.unwrap_or(false);
+        if !settings.console.ip().is_loopback() && !remote_allowed {
+            return Err(SettingsError::new(
+                format!("the console would listen on {}, which is not loopback, without TLS", settings.console),
+                "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
+            ));
+        }
+        Ok(settings)
+    }
+}
+
+impl SettingsFile {
+    fn complete(&self, flags: Flags) -> Settings {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
+        Settings {
+            ingress: flags.ingress.or(self.ingress).unwrap_or_else(|| loopback(7142)),
+            console: flags.console.or(self.console).unwrap_or_else(|| loopback(7143)),
+            workers: self.workers.unwrap_or_else(processors),
+            in_flight_max: self.in_flight_max.unwrap_or(1_024),
+            in_flight_bytes_max: self.in_flight_bytes_max.unwrap_or(64 * 1024 * 1024),
+            head_deadline: seconds(self.head_deadline_seconds, 5),
+            body_deadline: seconds(self.body_deadline_seconds, 10),
+            idle_deadline: seconds(self.idle_deadline_seconds, 15),
+            answer_deadline: seconds(self.answer_deadline_seconds, 10),
+            drain_deadline: seconds(self.drain_deadline_seconds, 25),
+            payload_bytes_cap: self.payload_bytes_cap.unwrap_or(PAYLOAD_BYTES_CAP_DEFAULT),
+            replay_window_seconds: self.replay_window_seconds.unwrap_or(REPLAY_WINDOW_SECONDS_DEFAULT),
+            heartbeat_interval: seconds(self.heartbeat_interval_seconds, 300),
+            log_json: self.log_format == Some(LogFormat::Json),
+        }
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
+        check_range("workers", small(self.workers), 1, 256)?;
+        check_range("in_flight_max", small(self.in_flight_max), 1, 4_096)?;
+        check_range("in_flight_bytes_max", small(self.in_flight_bytes_max), 1_048_576, 1 << 40)?;
+        check_range("head_deadline_seconds", self.head_deadline_seconds, 1, 300)?;
+        check_range("body_deadline_seconds", self.body_deadline_seconds, 1, 300)?;
+        check_range("idle_deadline_seconds", self.idle_deadline_seconds, 1, 300)?;
+        check_range("answer_deadline_seconds", self.answer_deadline_seconds, 1, 300)?;
+        check_range("drain_deadline_seconds", self.drain_deadline_seconds, 1, 300)?;
+        check_range("payload_bytes_cap", self.payload_bytes_cap, 1, PAYLOAD_BYTES_CAP_MAX)?;
+        let window = (REPLAY_WINDOW_SECONDS_MIN, REPLAY_WINDOW_SECONDS_MAX);
+        check_range("replay_window_seconds", self.replay_window_seconds, window.0, window.1)?;
+        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds, 1, 86_400)
+    }
+}
+
+fn check_range(field: &str, value: Option<u64>, least: u64, most: u64) -> Result<(), SettingsError> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => Err(SettingsError::new(
+            format!("palyra.toml: {field} is {value}, outside {least} to {most}"),
+            "choose a value within the bounds, or leave the field out for the default",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The error of the TOML reader, with its place and, for an unknown field, the nearest known one.
+fn located(text: &str, error: &toml::de::Error) -> SettingsError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = error.message().lines().next().unwrap_or_default().to_owned();
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let hint = unknown.and_then(|name| nearest(name, FIELDS)).map(|name| format!("did you mean `{name}`?"));
+    let message = unknown.map_or(message.clone(), |name| format!("unknown setting `{name}`"));
+    SettingsError { place: format!("palyra.toml:{line}:{column}: "), message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_documented_defaults() {
+        let settings = Settings::parse("", Flags::default()).unwrap();
+        assert_eq!(settings.ingress.to_string(), "127.0.0.1:7142");
+        assert_eq!(settings.console.to_string(), "127.0.0.1:7143");
+        assert_eq!(settings.replay_window_seconds, 604_800);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
+        let error = Settings::parse("# comment\n  ingres = \"127.0.0.1:1\"\n", Flags::default()).unwrap_err();
+        assert_eq!(error.to_string(), "palyra.toml:2:3: unknown setting `ingres`");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `ingress`?"));
+    }
+
+    #[test]
+    fn a_console_beyond_loopback_needs_to_be_asked_for() {
+        let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
+        assert!(Settings::parse("", flags).unwrap_err().to_string().contains("not loopback"));
+        assert!(Settings::parse("console_allow_remote = true", flags).is_ok());
+    }
+
+    #[test]
+    fn every_number_has_bounds() {
+        for line in ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"] {
+            assert!(Settings::parse(line, Flags::default()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_file_can_be_suggested() {
+        for field in FIELDS {
+            let misspelt = format!("{field}x = 1");
+            let error = Settings::parse(&misspelt, Flags::default()).unwrap_err();
+            assert_eq!(error.hint, Some(format!("did you mean `{field}`?")));
+        }
+    }
+}
