@@ -43,7 +43,8 @@ fn sql_cannot_change_the_past() {
     let values = "event_id, kind, name, severity, principal, source, integration_id, provider, delivery_id, \
          key_version, occurred_at, recorded_at, summary, tags, replay_key, replay_body, replay_verdict, \
          replay_expires_at, body_format, prev_hash, hash, body";
-    let replace = format!("INSERT OR REPLACE INTO journal_events SELECT * FROM journal_events WHERE seq = 2");
+    let replace =
+        "INSERT OR REPLACE INTO journal_events SELECT * FROM journal_events WHERE seq = 2".to_owned();
     let copy = |seq: i64| {
         format!(
             "INSERT INTO journal_events (seq, {values}) SELECT {seq}, {values} FROM journal_events WHERE seq = 2"
