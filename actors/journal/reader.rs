@@ -43,7 +43,7 @@ impl JournalReader {
         Ok(Self(Arc::new(Pool { path: path.to_owned(), state, came_back: Condvar::new() })))
     }
 
-    /// The events of `filter` at `cursor`, at most `limit` of them, in the order of `seq`. A page may hold fewer, even
+    /// The events of `filter` at `cursor`, at most `limit` (and one at least) of them, in the order of `seq`. A page may hold fewer, even
     /// none, before the end is reached: its cursors say where to go on.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(place: &Place) -> Self {
+    async fn start(place: &Place) -> Self {
         let config = JournalConfig {
             path: place.path(),
             clock: ManualClock::at(NOW),
@@ -30,14 +30,16 @@ impl Running {
         let (report_to, exits) = mpsc::unbounded_channel();
         let journal = JournalHandle { door: Door::default() };
         let running = Self { journal, config, arbiter: Arbiter::new(), report_to, exits };
-        running.reopen();
+        running.reopen().await;
         running
     }
 
-    fn reopen(&self) {
+    async fn reopen(&self) {
         let guard = WatchGuard::new("journal", self.report_to.clone());
         let actor = JournalActor::open(self.config.clone(), guard).unwrap();
         self.journal.door.open(JournalActor::start_in_arbiter(&self.arbiter.handle(), |_| actor));
+        // The mailbox has its full size once the actor has started.
+        self.journal.door.ask(Observe).await.unwrap();
     }
 
     async fn exit(&mut self) -> Exit {
@@ -60,7 +62,7 @@ fn push(n: usize) -> NewEvent {
 fn appends_that_wait_together_are_committed_together_and_answered_after() {
     run(async {
         let place = Place::new();
-        let running = Running::start(&place);
+        let running = Running::start(&place).await;
         let mut head = running.config.head.subscribe();
         let appends = (0..100).map(|n| {
             let (journal, place) = (running.journal.clone(), &place);
@@ -87,8 +89,7 @@ fn appends_that_wait_together_are_committed_together_and_answered_after() {
 fn close_commits_what_came_before_it_and_empties_the_log() {
     run(async {
         let place = Place::new();
-        let mut running = Running::start(&place);
-        running.journal.door.ask(Observe).await.unwrap();
+        let mut running = Running::start(&place).await;
         let replies: Vec<_> = (0..20)
             .map(|n| {
                 let (reply, answer) = tokio::sync::oneshot::channel();
@@ -112,7 +113,7 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
 fn a_caller_that_gives_up_does_not_undo_its_append() {
     run(async {
         let place = Place::new();
-        let running = Running::start(&place);
+        let running = Running::start(&place).await;
         let (reply, answer) = tokio::sync::oneshot::channel();
         drop(answer);
         running.journal.door.tell(Append { event: push(1), claim: None, reply }).unwrap();
@@ -126,14 +127,14 @@ fn a_panic_costs_the_group_never_what_was_acknowledged() {
     for point in ["journal::append", "journal::before_commit", "journal::after_commit"] {
         run(async {
             let place = Place::new();
-            let mut running = Running::start(&place);
+            let mut running = Running::start(&place).await;
             running.journal.append(push(1), None).await.unwrap();
             fail::cfg(point, "1*panic").unwrap();
             let result = running.journal.append(push(2), None).await;
             assert!(matches!(result, Err(JournalError::Unknown)), "{point}: {result:?}");
             assert_eq!(running.exit().await, Exit::Panicked);
             let mut head = running.config.head.subscribe();
-            running.reopen();
+            running.reopen().await;
             let receipt = running.journal.append_system(SystemEvent::new("a", "b")).await.unwrap();
             let phantom = u64::from(point == "journal::after_commit");
             assert_eq!(receipt.seq, 2 + phantom, "{point}");
@@ -147,7 +148,7 @@ fn a_panic_costs_the_group_never_what_was_acknowledged() {
 fn a_poisoned_journal_answers_so_and_ends_for_good() {
     run(async {
         let place = Place::new();
-        let mut running = Running::start(&place);
+        let mut running = Running::start(&place).await;
         running.journal.append(push(1), None).await.unwrap();
         std::fs::remove_file(place.path()).unwrap();
         let result = running.journal.append(push(2), None).await;
@@ -162,7 +163,7 @@ fn a_poisoned_journal_answers_so_and_ends_for_good() {
 fn a_probe_tells_whether_the_journal_can_commit() {
     run(async {
         let place = Place::new();
-        let mut running = Running::start(&place);
+        let mut running = Running::start(&place).await;
         running.journal.door.ask(ProbeCommit).await.unwrap().unwrap();
         std::fs::remove_file(place.path()).unwrap();
         // The clock stands still, so only a commit makes the journal look again.

@@ -185,6 +185,43 @@ fn rows_taken_out_put_in_or_swapped_are_found() {
 }
 
 #[test]
+fn a_flipped_bit_in_what_is_stored_is_found() {
+    let event = filled().reader().event(1).unwrap().unwrap();
+    let claim = event.claim.unwrap();
+    let stored: [&[u8]; 6] =
+        [b"{\"a\":1}", b"{\"a\":2}", b"octo/cat", b"webhook.filtered", b"note", &claim.key.0];
+    for needle in stored {
+        let place = filled();
+        let mut file = std::fs::read(place.path()).unwrap();
+        let spots: Vec<_> = (0..file.len()).filter(|at| file[*at..].starts_with(needle)).collect();
+        assert!(!spots.is_empty(), "{needle:?}");
+        for at in spots {
+            file[at] ^= 1;
+            std::fs::write(place.path(), &file).unwrap();
+            assert!(!verify(&place.path()).is_ok_and(|report| report.is_ok()), "{needle:?} at {at}");
+            file[at] ^= 1;
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_is_told_of_whatever_byte_it_hits() {
+    let place = filled();
+    let whole = std::fs::read(place.path()).unwrap();
+    let mut found = 0;
+    for at in (0..whole.len()).step_by(509) {
+        let mut file = whole.clone();
+        file[at] ^= 0xff;
+        std::fs::write(place.path(), &file).unwrap();
+        found += usize::from(!verify(&place.path()).is_ok_and(|report| report.is_ok()));
+        drop(Writer::open(&place.path(), || 7));
+        std::fs::write(place.path(), &whole).unwrap();
+    }
+    assert!(found > 0);
+    assert!(verify(&place.path()).unwrap().is_ok());
+}
+
+#[test]
 fn a_guard_that_was_dropped_is_found() {
     let place = filled();
     place.intruder().execute_batch("DROP TRIGGER journal_events_no_update").unwrap();
