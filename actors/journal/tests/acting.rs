@@ -54,6 +54,11 @@ fn run(test: impl Future<Output = ()>) {
     scenario.teardown();
 }
 
+/// Between the end of the actor and the closing of its mailbox an append may still get in; it is dropped unread.
+fn comes_too_late(result: &Result<Appended, JournalError>) -> bool {
+    matches!(result, Err(JournalError::Door(_) | JournalError::Unknown))
+}
+
 fn push(n: usize) -> NewEvent {
     NewEvent::Webhook(webhook(&n.to_string()))
 }
@@ -102,7 +107,7 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
             assert!(matches!(reply.await, Ok(Ok(Appended::Stored(_)))));
         }
         assert_eq!(running.exit().await, Exit::Asked);
-        assert!(matches!(running.journal.append(push(0), None).await, Err(JournalError::Door(_))));
+        assert!(comes_too_late(&running.journal.append(push(0), None).await));
         assert_eq!((place.reader().head().unwrap().seq, place.problems()), (20, vec![]));
         let wal = place.folder.path().join("journal.db-wal");
         assert!(!wal.exists() || wal.metadata().unwrap().len() == 0);
@@ -154,7 +159,7 @@ fn a_poisoned_journal_answers_so_and_ends_for_good() {
         let result = running.journal.append(push(2), None).await;
         assert!(matches!(result, Err(JournalError::Poisoned { .. })), "{result:?}");
         assert!(matches!(running.exit().await, Exit::Poisoned(_)));
-        assert!(matches!(running.journal.append(push(3), None).await, Err(JournalError::Door(_))));
+        assert!(comes_too_late(&running.journal.append(push(3), None).await));
         assert_eq!(*running.config.head.borrow(), 1);
     });
 }
