@@ -69,6 +69,10 @@ pub const RECENT_KEYS_MAX: usize = 65_536;
 pub const GROUP_ROWS_MAX: usize = 256;
 /// Body bytes committed in one group (one larger row makes a group of its own).
 pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Longest event name and source a webhook event may have, in characters. Longer: refused.
+pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;
+/// Longest principal of an event. Longer: refused.
+pub const PRINCIPAL_BYTES_MAX: usize = 128;
 /// Longest summary of an event; longer ones are refused.
 pub const SUMMARY_BYTES_MAX: usize = 240;
 /// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
@@ -85,8 +89,32 @@ pub const PAGE_EVENTS_MAX: usize = 1_000;
 pub const PAGE_EVENTS_DEFAULT: usize = 50;
 /// Rows one page may examine for a filter no index serves; then the page ends with a cursor.
 pub const PAGE_EXAMINED_ROWS_MAX: u64 = 50_000;
+/// Bytes of bodies in one page; the event that goes over it is the last of its page.
+pub const PAGE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Read-only connections to the journal.
 pub const JOURNAL_READERS_MAX: usize = 4;
+/// Time a read waits for a free connection. Longer: refused as overload (503).
+pub const JOURNAL_READER_WAIT_MS: u64 = 2_000;
+/// Time a read waits for a lock of SQLite. Longer: the read fails.
+pub const JOURNAL_READ_LOCK_WAIT_MS: u64 = 250;
+/// Time a commit waits while another process holds the write lock. Longer: refused as overload (503).
+pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
+/// Pages of 4 KiB in the write-ahead log before a commit moves them into the database.
+pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
+/// Memory for pages of the writer: the replay keys are touched at random, so a few MiB would not do.
+pub const JOURNAL_WRITER_CACHE_KIB: i32 = 32 * 1024;
+/// Size to which the write-ahead log is cut back after a checkpoint.
+pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+/// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.
+pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 1024;
+/// Newest links of the chain checked when the journal is opened; all of them are checked by `journal verify`.
+pub const OPEN_CHECK_LINKS_MAX: usize = 1_000;
+/// Bytes of bodies hashed for that check; the newest event is checked whatever its size.
+pub const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Problems one verification lists; the rest are only counted.
+pub const VERIFY_PROBLEMS_MAX: usize = 100;
+/// Age of the last commit up to which it proves that the journal can commit.
+pub const PROBE_FRESH_MS: u64 = 1_000;
 
 /// Connectors one supervisor runs. One more: refused.
 pub const CONNECTORS_MAX: usize = 256;

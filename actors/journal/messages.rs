@@ -204,7 +204,7 @@ pub struct Append {
     pub reply: AppendReply,
 }
 
-/// Checks that the journal can commit right now, by committing an empty write transaction.
+/// Checks that the journal can commit right now: by a commit of the last second, or else by one that changes nothing.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
 pub struct ProbeCommit;
@@ -272,8 +272,8 @@ pub struct StoredEvent {
     pub summary: String,
     /// Words to find it by.
     pub tags: Vec<String>,
-    /// Replay key of a delivery.
-    pub replay_key: Option<Digest>,
+    /// The replay key it took, for deliveries.
+    pub claim: Option<ReplayClaim>,
     /// Bytes of the body: from the wire for a webhook event, the details as JSON for a system event.
     pub body: Vec<u8>,
     /// How they are read.

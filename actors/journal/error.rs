@@ -1,0 +1,104 @@
+//! What can go wrong with the journal, and what to do about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::supervision::DoorError;
+
+/// An error of the system or of SQLite, shared by all whom it concerns.
+pub type Cause = Arc<dyn Error + Send + Sync>;
+
+/// Why the journal did not do what it was asked to.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// An earlier write failed. Nothing is written any more: what that write left behind is known only after a restart.
+    #[error(
+        "the journal writes nothing since an earlier failure ({reason}); mend its cause, then restart the daemon"
+    )]
+    Poisoned {
+        /// What failed.
+        reason: String,
+    },
+    /// The writer ended before it answered.
+    #[error("whether the event was stored is not known; send it again, its replay key keeps it single")]
+    Unknown,
+    /// The writer could not be reached. It did not act.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// This event cannot be stored; others can.
+    #[error("the event was not stored: {field} {problem}")]
+    Invalid {
+        /// Which part of it.
+        field: &'static str,
+        /// What is wrong with it, to follow the name of the field.
+        problem: String,
+    },
+    /// Another process holds the journal's write lock. Nothing was written.
+    #[error("another process locks the journal; nothing was written, try again when it has let go")]
+    Busy,
+    /// All connections for reading stayed in use.
+    #[error("the journal's readers are all in use; try again")]
+    ReadersBusy,
+    /// The file cannot be opened as a journal.
+    #[error("cannot open the journal {}: {problem}; {hint}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
+        /// What to do.
+        hint: &'static str,
+        /// The error below, if there is one.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The file was written by a newer program.
+    #[error(
+        "the journal has format {found}, this program knows {known}; run the newer program, the file was not touched"
+    )]
+    Newer {
+        /// Format of the file.
+        found: i64,
+        /// Newest format known here.
+        known: i64,
+    },
+    /// What the journal holds does not verify.
+    #[error(
+        "the journal does not verify at seq {seq}: {problem}; keep a copy of it, run `palyra journal verify` \
+         and restore the newest backup that verifies"
+    )]
+    Corrupt {
+        /// The first event that does not verify; 0 for the file as a whole.
+        seq: u64,
+        /// What does not.
+        problem: String,
+    },
+    /// A read failed.
+    #[error("cannot read the journal; check its disk, then run `palyra journal verify`")]
+    Read {
+        /// What SQLite said.
+        #[source]
+        source: Cause,
+    },
+    /// A page of more events than one page may hold was asked for.
+    #[error(
+        "a page of {asked} events was asked for, at most {max} are given; ask for fewer and follow the cursor"
+    )]
+    PageTooLong {
+        /// Asked for.
+        asked: usize,
+        /// Given at most.
+        max: usize,
+    },
+}
+
+impl JournalError {
+    pub(super) fn read(error: rusqlite::Error) -> Self {
+        Self::Read { source: Arc::new(error) }
+    }
+
+    pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+}

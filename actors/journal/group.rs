@@ -1,0 +1,59 @@
+//! The group that is being gathered for the next commit.
+
+use super::JournalError;
+use super::messages::{Append, AppendReply, NewEvent};
+use super::writer::{NewRow, RowOutcome};
+use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX};
+
+/// Appends that wait for their common COMMIT.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    rows: Vec<NewRow>,
+    replies: Vec<AppendReply>,
+    body_bytes: usize,
+}
+
+impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether it may take `append` too. An empty one takes anything.
+    pub(super) fn has_room_for(&self, append: &Append) -> bool {
+        let bytes = self.body_bytes + body_bytes(&append.event);
+        self.is_empty() || (self.rows.len() < GROUP_ROWS_MAX && bytes <= GROUP_BYTES_MAX)
+    }
+
+    pub(super) fn add(&mut self, Append { event, claim, reply }: Append) {
+        self.body_bytes += body_bytes(&event);
+        self.rows.push(NewRow { event, claim });
+        self.replies.push(reply);
+    }
+
+    /// Its rows, for the writer, and the answers it owes.
+    pub(super) fn split(self) -> (Vec<NewRow>, Replies) {
+        (self.rows, Replies(self.replies))
+    }
+}
+
+fn body_bytes(event: &NewEvent) -> usize {
+    match event {
+        NewEvent::Webhook(event) => event.body.len(),
+        NewEvent::System(_) => 0,
+    }
+}
+
+/// The answers owed to a group, one for each row.
+pub(super) struct Replies(Vec<AppendReply>);
+
+impl Replies {
+    /// Answers each append. Who has gone meanwhile is not waited for.
+    pub(super) fn answer(self, result: Result<Vec<RowOutcome>, JournalError>) {
+        match result {
+            Ok(outcomes) => {
+                self.0.into_iter().zip(outcomes).for_each(|(reply, outcome)| drop(reply.send(outcome)))
+            }
+            Err(error) => self.0.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
+        }
+    }
+}

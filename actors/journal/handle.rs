@@ -1,0 +1,43 @@
+//! How the rest of the daemon appends.
+
+use tokio::sync::oneshot;
+
+use super::JournalActor;
+use super::error::JournalError;
+use super::messages::{Append, Appended, NewEvent, ReplayClaim, SystemEvent};
+use crate::ids::Receipt;
+use crate::supervision::Door;
+
+/// A handle to the journal writer. It stays valid when the writer is reopened.
+#[derive(Clone, Default)]
+pub struct JournalHandle {
+    /// The way to the writer.
+    pub door: Door<JournalActor>,
+}
+
+impl JournalHandle {
+    /// Appends an event and waits for the COMMIT of its group. The append runs to its end even if this future is dropped.
+    ///
+    /// # Errors
+    /// Any [`JournalError`] of writing. After [`JournalError::Unknown`] and [`JournalError::Poisoned`] the event may or
+    /// may not be stored.
+    pub async fn append(
+        &self,
+        event: NewEvent,
+        claim: Option<ReplayClaim>,
+    ) -> Result<Appended, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.door.tell(Append { event, claim, reply })?;
+        answer.await.unwrap_or(Err(JournalError::Unknown))
+    }
+
+    /// Appends a system event that takes no replay key.
+    ///
+    /// # Errors
+    /// As [`JournalHandle::append`].
+    pub async fn append_system(&self, event: SystemEvent) -> Result<Receipt, JournalError> {
+        match self.append(NewEvent::System(event), None).await? {
+            Appended::Stored(receipt) | Appended::Held(super::KeyHolder { receipt, .. }) => Ok(receipt),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The leaf hash of an event: what makes the journal a chain. The layout is format 1 of docs/journal-format.md.
+
+use sha2::{Digest as _, Sha256};
+
+use super::row::Columns;
+use crate::ids::Digest;
+
+/// Tells a leaf from an inner node of a Merkle tree over the leaves (RFC 6962, section 2.1).
+const LEAF_PREFIX: u8 = 0x00;
+/// First byte of the header: the layout.
+const LAYOUT: u8 = 1;
+/// `prev_hash` of the first event.
+pub(super) const GENESIS: Digest = Digest([0; 32]);
+
+/// SHA-256(0x00 ‖ header ‖ SHA-256(body)); the header holds every other column, in the order of the layout.
+pub(super) fn leaf_hash(columns: &Columns) -> Digest {
+    let mut leaf = Leaf(Sha256::new());
+    leaf.0.update([LEAF_PREFIX, LAYOUT]);
+    leaf.integer(columns.seq);
+    leaf.0.update(columns.prev_hash.0);
+    leaf.text(&columns.event_id);
+    leaf.text(&columns.kind);
+    leaf.text(&columns.name);
+    leaf.text(&columns.severity);
+    leaf.text(&columns.principal);
+    leaf.text(&columns.source);
+    leaf.optional(columns.integration_id.as_deref(), Leaf::text);
+    leaf.optional(columns.provider.as_deref(), Leaf::text);
+    leaf.optional(columns.delivery_id.as_deref(), Leaf::text);
+    leaf.optional(columns.key_version, Leaf::integer);
+    leaf.integer(columns.occurred_at);
+    leaf.integer(columns.recorded_at);
+    leaf.text(&columns.summary);
+    leaf.text(&columns.tags);
+    leaf.optional(columns.claim.as_ref(), |leaf, claim| {
+        leaf.0.update(claim.key.0);
+        leaf.0.update(claim.body.0);
+        leaf.text(&claim.verdict);
+        leaf.integer(claim.expires_at);
+    });
+    leaf.text(&columns.body_format);
+    leaf.0.update(Digest::of(&columns.body).0);
+    Digest(leaf.0.finalize().into())
+}
+
+/// Feeds columns to the hash so that no two rows feed it alike.
+struct Leaf(Sha256);
+
+impl Leaf {
+    /// Eight bytes, big-endian.
+    fn integer(&mut self, value: i64) {
+        self.0.update(value.to_be_bytes());
+    }
+
+    /// Length in eight bytes, big-endian, then the UTF-8 bytes.
+    fn text(&mut self, value: &str) {
+        self.0.update((value.len() as u64).to_be_bytes());
+        self.0.update(value.as_bytes());
+    }
+
+    /// One byte 0, or one byte 1 and the value.
+    fn optional<T>(&mut self, value: Option<T>, feed: impl FnOnce(&mut Self, T)) {
+        self.0.update([u8::from(value.is_some())]);
+        if let Some(value) = value {
+            feed(self, value);
+        }
+    }
+}

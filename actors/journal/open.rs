@@ -1,0 +1,181 @@
+//! Opens the journal: makes it when it is not there, refuses what is not one, checks its newest part.
+//!
+//! A start and a restart after a panic take this same way. What it costs does not grow with the journal; the whole
+//! of it is checked by [`super::verify()`].
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::chain::ChainWalk;
+use super::connection::{self, APPLICATION_ID, Durability, FORMAT, cannot_open, refused};
+use super::error::JournalError;
+use super::identity::OpenFiles;
+use super::row::{COLUMNS, Columns, Head, digest, unsigned};
+use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// An open journal, ready for its writer.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) db: Connection,
+    pub(super) head: Head,
+    pub(super) files: OpenFiles,
+    pub(super) durability: Durability,
+}
+
+/// Opens the journal at `path` for its one writer.
+pub(super) fn for_writing(path: &Path) -> Result<Opened, JournalError> {
+    create_private(path).map_err(file_error(path))?;
+    let mut db = connection::for_writing(path)?;
+    let is_new = is_empty(&db).map_err(cannot_open(path))?;
+    if !is_new {
+        check_format(&db, path)?;
+    }
+    let durability = connection::make_durable(&db, path)?;
+    if is_new {
+        create_schema(&mut db).map_err(cannot_open(path))?;
+    }
+    if let Some(problem) = schema_problem(&db).map_err(cannot_open(path))? {
+        return Err(JournalError::Corrupt { seq: 0, problem });
+    }
+    let head = check_tail(&db)?;
+    connection::confine(&mut db).map_err(cannot_open(path))?;
+    let files = OpenFiles::of(path).map_err(file_error(path))?;
+    Ok(Opened { db, head, files, durability })
+}
+
+/// Opens the journal at `path` for reading. It has to be there.
+pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
+    if !path.try_exists().map_err(file_error(path))? {
+        return Err(refused(path, "there is no journal", "start the daemon once, or name its --state-root"));
+    }
+    let db = connection::for_reading(path)?;
+    check_format(&db, path)?;
+    Ok(db)
+}
+
+/// SQLite gives `-wal` and `-shm` the mode of the database.
+fn create_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.sync_all()?;
+            path.parent().map_or(Ok(()), sync_folder)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Without it a power cut may take the name of a new file away.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |error| JournalError::Open {
+        path: path.clone(),
+        problem: "its file cannot be reached",
+        hint: "check that the state root exists and belongs to the user of the daemon",
+        source: Some(Arc::new(error)),
+    }
+}
+
+/// A file of no tables and no format: new, or its making was cut short.
+fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+    let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(objects == 0 && format_of(db)? == (0, 0))
+}
+
+fn format_of(db: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let application_id = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let format = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok((application_id, format))
+}
+
+fn check_format(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    match format_of(db).map_err(cannot_open(path))? {
+        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
+        _ => {
+            Err(refused(path, "it is a database, but no journal", "move it away or name another state root"))
+        }
+    }
+}
+
+/// All or nothing: a cut leaves an empty file.
+fn create_schema(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Compares the tables, indices and triggers with those of `schema.sql`: a trigger that was dropped is seen.
+pub(super) fn schema_problem(db: &Connection) -> rusqlite::Result<Option<String>> {
+    let reference = Connection::open_in_memory()?;
+    reference.execute_batch(SCHEMA)?;
+    let (expected, found) = (schema_of(&reference)?, schema_of(db)?);
+    let changed = found.iter().find(|object| !expected.contains(object));
+    let missing = expected.iter().find(|object| !found.contains(object));
+    Ok(changed.or(missing).map(|(name, _)| format!("its schema was changed at `{name}`")))
+}
+
+fn schema_of(db: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let objects = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    objects.collect()
+}
+
+/// Checks the newest links of the chain and gives the head.
+fn check_tail(db: &Connection) -> Result<Head, JournalError> {
+    let start = tail_start(db).map_err(damaged)?;
+    let mut walk = match start {
+        ..=1 => ChainWalk::from_start(),
+        _ => ChainWalk::after(start - 1, hash_of(db, start - 1).map_err(damaged)?),
+    };
+    let rows = format!("SELECT {COLUMNS} FROM journal_events WHERE seq >= ?1 ORDER BY seq");
+    let mut statement = db.prepare(&rows).map_err(damaged)?;
+    let mut rows = statement.query([start]).map_err(damaged)?;
+    while let Some(row) = rows.next().map_err(damaged)? {
+        let columns = Columns::read(row).map_err(damaged)?;
+        let misplaced = walk.arrive(columns.seq);
+        let wrong = misplaced.or_else(|| Some((columns.seq, walk.inspect(&columns)?)));
+        if let Some((seq, problem)) = wrong {
+            return Err(JournalError::Corrupt { seq: unsigned(seq), problem });
+        }
+    }
+    Head::read(db).map_err(damaged)
+}
+
+/// The oldest event of those that are checked at the start.
+fn tail_start(db: &Connection) -> rusqlite::Result<i64> {
+    let mut sizes = db.prepare("SELECT seq, length(body) FROM journal_events ORDER BY seq DESC LIMIT ?1")?;
+    let mut rows = sizes.query([OPEN_CHECK_LINKS_MAX as i64])?;
+    let (mut start, mut bytes) = (1, 0);
+    while let Some(row) = rows.next()? {
+        if bytes > OPEN_CHECK_BYTES_MAX {
+            break;
+        }
+        start = row.get(0)?;
+        bytes += unsigned(row.get(1)?);
+    }
+    Ok(start)
+}
+
+fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids::Digest> {
+    db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
+}
+
+fn damaged(error: rusqlite::Error) -> JournalError {
+    JournalError::Corrupt { seq: 0, problem: format!("its newest part cannot be read ({error})") }
+}

@@ -1,0 +1,100 @@
+//! What the journal promises, accident by accident.
+
+mod acting;
+mod claims;
+mod pages;
+mod tampering;
+mod writing;
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::UnixMs;
+use crate::ids::{Digest, Receipt};
+
+const NOW: UnixMs = 1_700_000_000_000;
+const LATER: UnixMs = NOW + 1_000_000;
+
+/// A journal in a folder of its own.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::open(&self.path(), || 7).unwrap()
+    }
+
+    fn reader(&self) -> JournalReader {
+        JournalReader::open(&self.path()).unwrap()
+    }
+
+    /// A connection without any of the journal's settings: somebody with a database tool.
+    fn intruder(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        verify(&self.path()).unwrap().problems
+    }
+}
+
+fn webhook(body: &str) -> WebhookEvent {
+    WebhookEvent {
+        name: "push".to_owned(),
+        source: "octo/cat".to_owned(),
+        integration_id: "gh".to_owned(),
+        provider: "github".to_owned(),
+        delivery_id: Some("d-1".to_owned()),
+        key_version: Some(1),
+        occurred_at: NOW - 5,
+        body: body.as_bytes().to_vec(),
+        body_format: BodyFormat::Json,
+    }
+}
+
+fn system(name: &str) -> NewRow {
+    NewRow { event: NewEvent::System(SystemEvent::new(name, "it happened").detail("k", 1)), claim: None }
+}
+
+fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
+    ReplayClaim {
+        key: Digest::of(key.as_bytes()),
+        body: Digest::of(body.as_bytes()),
+        verdict,
+        expires_at: LATER,
+    }
+}
+
+/// A delivery with `verdict` under `key`: a webhook event when it is accepted, else a system event.
+fn delivery(key: &str, body: &str, verdict: Verdict) -> NewRow {
+    let event = match verdict {
+        Verdict::Accepted => NewEvent::Webhook(webhook(body)),
+        _ => {
+            NewEvent::System(SystemEvent::new(format!("webhook.{}", verdict.as_str()), "judged").about("gh"))
+        }
+    };
+    NewRow { event, claim: Some(claim(key, body, verdict)) }
+}
+
+fn append_one(writer: &mut Writer, row: NewRow, now: UnixMs) -> RowOutcome {
+    writer.append(vec![row], now).unwrap().pop().unwrap()
+}
+
+fn stored(outcome: RowOutcome) -> Receipt {
+    match outcome.unwrap() {
+        Appended::Stored(receipt) => receipt,
+        Appended::Held(holder) => panic!("held by {holder:?}"),
+    }
+}

@@ -1,0 +1,179 @@
+//! The actor around the writer.
+
+use std::future::Future;
+
+use actix::{Actor as _, Arbiter};
+use fail::FailScenario;
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::supervision::{Close, Door, Exit, Exited};
+
+/// A running journal actor and what its supervisor hears.
+struct Running {
+    journal: JournalHandle,
+    config: JournalConfig,
+    arbiter: Arbiter,
+    report_to: mpsc::UnboundedSender<Exited>,
+    exits: mpsc::UnboundedReceiver<Exited>,
+}
+
+impl Running {
+    async fn start(place: &Place) -> Self {
+        let config = JournalConfig {
+            path: place.path(),
+            clock: ManualClock::at(NOW),
+            random: || 7,
+            head: watch::Sender::new(0),
+        };
+        let (report_to, exits) = mpsc::unbounded_channel();
+        let journal = JournalHandle { door: Door::default() };
+        let running = Self { journal, config, arbiter: Arbiter::new(), report_to, exits };
+        running.reopen().await;
+        running
+    }
+
+    async fn reopen(&self) {
+        let guard = WatchGuard::new("journal", self.report_to.clone());
+        let actor = JournalActor::open(self.config.clone(), guard).unwrap();
+        self.journal.door.open(JournalActor::start_in_arbiter(&self.arbiter.handle(), |_| actor));
+        // The mailbox has its full size once the actor has started.
+        self.journal.door.ask(Observe).await.unwrap();
+    }
+
+    async fn exit(&mut self) -> Exit {
+        self.exits.recv().await.unwrap().exit
+    }
+}
+
+/// Fault points are shared by the process; the scenario lets one test at a time have them.
+fn run(test: impl Future<Output = ()>) {
+    let scenario = FailScenario::setup();
+    actix::System::new().block_on(test);
+    scenario.teardown();
+}
+
+/// Between the end of the actor and the closing of its mailbox an append may still get in; it is dropped unread.
+fn comes_too_late(result: &Result<Appended, JournalError>) -> bool {
+    matches!(result, Err(JournalError::Door(_) | JournalError::Unknown))
+}
+
+fn push(n: usize) -> NewEvent {
+    NewEvent::Webhook(webhook(&n.to_string()))
+}
+
+#[test]
+fn appends_that_wait_together_are_committed_together_and_answered_after() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        let mut head = running.config.head.subscribe();
+        let appends = (0..100).map(|n| {
+            let (journal, place) = (running.journal.clone(), &place);
+            async move {
+                let Appended::Stored(receipt) = journal.append(push(n), None).await.unwrap() else {
+                    panic!("held")
+                };
+                let event = place.reader().event(receipt.seq).unwrap().unwrap();
+                assert_eq!(event.hash, receipt.leaf_hash, "answered before it was committed");
+                receipt.seq
+            }
+        });
+        let mut seqs = futures_util::future::join_all(appends).await;
+        seqs.sort_unstable();
+        assert_eq!(seqs, (1..=100).collect::<Vec<_>>());
+        assert_eq!(*head.borrow_and_update(), 100);
+        let snapshot = running.journal.door.ask(Observe).await.unwrap();
+        assert_eq!(snapshot.appended_total, 100);
+        assert!(snapshot.groups_total < 100, "{} groups", snapshot.groups_total);
+    });
+}
+
+#[test]
+fn close_commits_what_came_before_it_and_empties_the_log() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        let replies: Vec<_> = (0..20)
+            .map(|n| {
+                let (reply, answer) = tokio::sync::oneshot::channel();
+                running.journal.door.tell(Append { event: push(n), claim: None, reply }).unwrap();
+                answer
+            })
+            .collect();
+        running.journal.door.ask(Close).await.unwrap();
+        for reply in replies {
+            assert!(matches!(reply.await, Ok(Ok(Appended::Stored(_)))));
+        }
+        assert_eq!(running.exit().await, Exit::Asked);
+        assert!(comes_too_late(&running.journal.append(push(0), None).await));
+        assert_eq!((place.reader().head().unwrap().seq, place.problems()), (20, vec![]));
+        let wal = place.folder.path().join("journal.db-wal");
+        assert!(!wal.exists() || wal.metadata().unwrap().len() == 0);
+    });
+}
+
+#[test]
+fn a_caller_that_gives_up_does_not_undo_its_append() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        drop(answer);
+        running.journal.door.tell(Append { event: push(1), claim: None, reply }).unwrap();
+        running.journal.append_system(SystemEvent::new("a", "b")).await.unwrap();
+        assert_eq!(place.reader().head().unwrap().seq, 2);
+    });
+}
+
+#[test]
+fn a_panic_costs_the_group_never_what_was_acknowledged() {
+    for point in ["journal::append", "journal::before_commit", "journal::after_commit"] {
+        run(async {
+            let place = Place::new();
+            let mut running = Running::start(&place).await;
+            running.journal.append(push(1), None).await.unwrap();
+            fail::cfg(point, "1*panic").unwrap();
+            let result = running.journal.append(push(2), None).await;
+            assert!(matches!(result, Err(JournalError::Unknown)), "{point}: {result:?}");
+            assert_eq!(running.exit().await, Exit::Panicked);
+            let mut head = running.config.head.subscribe();
+            running.reopen().await;
+            let receipt = running.journal.append_system(SystemEvent::new("a", "b")).await.unwrap();
+            let phantom = u64::from(point == "journal::after_commit");
+            assert_eq!(receipt.seq, 2 + phantom, "{point}");
+            assert_eq!(*head.borrow_and_update(), receipt.seq, "{point}: the streams lost the head");
+            assert_eq!(place.problems(), []);
+        });
+    }
+}
+
+#[test]
+fn a_poisoned_journal_answers_so_and_ends_for_good() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        running.journal.append(push(1), None).await.unwrap();
+        std::fs::remove_file(place.path()).unwrap();
+        let result = running.journal.append(push(2), None).await;
+        assert!(matches!(result, Err(JournalError::Poisoned { .. })), "{result:?}");
+        assert!(matches!(running.exit().await, Exit::Poisoned(_)));
+        assert!(comes_too_late(&running.journal.append(push(3), None).await));
+        assert_eq!(*running.config.head.borrow(), 1);
+    });
+}
+
+#[test]
+fn a_probe_tells_whether_the_journal_can_commit() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        running.journal.door.ask(ProbeCommit).await.unwrap().unwrap();
+        std::fs::remove_file(place.path()).unwrap();
+        // The clock stands still, so only a commit makes the journal look again.
+        drop(running.journal.append(push(1), None).await);
+        assert!(matches!(running.exit().await, Exit::Poisoned(_)));
+        assert!(running.journal.door.ask(ProbeCommit).await.is_err());
+    });
+}

@@ -1,0 +1,207 @@
+//! Pages against a naive model.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, Clone)]
+struct Spec {
+    webhook: bool,
+    name: usize,
+    integration: usize,
+    severity: usize,
+    step_ms: u64,
+}
+
+const NAMES: [&str; 3] = ["push", "ping", "note"];
+const INTEGRATIONS: [&str; 3] = ["gh", "st", "sl"];
+const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warn, Severity::Error];
+
+fn row(spec: &Spec) -> NewRow {
+    let name = NAMES[spec.name].to_owned();
+    let id = INTEGRATIONS[spec.integration].to_owned();
+    let event = if spec.webhook {
+        NewEvent::Webhook(WebhookEvent { name, integration_id: id, ..webhook("{}") })
+    } else {
+        let event = SystemEvent::new(name, "it happened").severity(SEVERITIES[spec.severity]);
+        NewEvent::System(if spec.integration == 0 { event } else { event.about(id) })
+    };
+    NewRow { event, claim: None }
+}
+
+fn matches(filter: &EventFilter, event: &StoredEvent) -> bool {
+    let text = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        [&event.name, &event.summary, &event.source, event.delivery_id.as_ref().unwrap_or(&String::new())]
+            .iter()
+            .any(|field| field.to_ascii_lowercase().contains(&text))
+    };
+    filter.kind.is_none_or(|kind| kind == event.kind)
+        && filter.name.as_ref().is_none_or(|name| *name == event.name)
+        && filter.integration_id.is_none_or_eq(&event.integration_id)
+        && filter.severity.is_none_or(|severity| severity == event.severity)
+        && filter.since.is_none_or(|since| event.recorded_at >= since)
+        && filter.contains.as_deref().is_none_or(text)
+}
+
+trait NoneOrEq {
+    fn is_none_or_eq(&self, other: &Self) -> bool;
+}
+
+impl NoneOrEq for Option<String> {
+    fn is_none_or_eq(&self, other: &Self) -> bool {
+        self.is_none() || self == other
+    }
+}
+
+fn specs() -> impl Strategy<Value = Vec<Spec>> {
+    let spec = (any::<bool>(), 0..3_usize, 0..3_usize, 0..3_usize, 0..3_u64).prop_map(
+        |(webhook, name, integration, severity, step_ms)| Spec {
+            webhook,
+            name,
+            integration,
+            severity,
+            step_ms,
+        },
+    );
+    prop::collection::vec(spec, 0..60)
+}
+
+fn filters() -> impl Strategy<Value = EventFilter> {
+    let kind = prop::option::of(prop::sample::select(vec![EventKind::Webhook, EventKind::System]));
+    let name = prop::option::of(prop::sample::select(NAMES.to_vec()));
+    let integration = prop::option::of(prop::sample::select(INTEGRATIONS.to_vec()));
+    let severity = prop::option::of(prop::sample::select(SEVERITIES.to_vec()));
+    let since = prop::option::of(NOW..NOW + 70);
+    let contains = prop::option::of(prop::sample::select(vec!["CAT", "p", "d-1", "nothing"]));
+    (kind, name, integration, severity, since, contains).prop_map(
+        |(kind, name, integration, severity, since, contains)| EventFilter {
+            kind,
+            name: name.map(str::to_owned),
+            integration_id: integration.map(str::to_owned),
+            severity,
+            since,
+            contains: contains.map(str::to_owned),
+        },
+    )
+}
+
+fn fill(specs: &[Spec]) -> Place {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let mut now = NOW;
+    for spec in specs {
+        now += spec.step_ms;
+        stored(append_one(&mut writer, row(spec), now));
+    }
+    place
+}
+
+fn seqs(events: &[StoredEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.seq).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_page_holds_what_a_walk_over_all_events_finds(
+        specs in specs(), filters in prop::collection::vec(filters(), 8), at in 0..70_u64, limit in 1..20_usize,
+    ) {
+        let place = fill(&specs);
+        let reader = place.reader();
+        let all: Vec<_> = (1..=specs.len() as u64).map(|seq| reader.event(seq).unwrap().unwrap()).collect();
+        for filter in filters {
+            let found: Vec<u64> = all.iter().filter(|event| matches(&filter, event)).map(|event| event.seq).collect();
+            let newest = |found: Vec<u64>| found[found.len().saturating_sub(limit)..].to_vec();
+            let page = |cursor| seqs(&reader.page(&filter, cursor, limit).unwrap().events);
+            prop_assert_eq!(page(Cursor::Newest), newest(found.clone()));
+            let before = found.iter().copied().filter(|seq| *seq < at).collect();
+            prop_assert_eq!(page(Cursor::Before(at)), newest(before));
+            let after: Vec<u64> = found.iter().copied().filter(|seq| *seq > at).take(limit).collect();
+            prop_assert_eq!(page(Cursor::After(at)), after);
+        }
+    }
+
+    #[test]
+    fn following_the_cursors_meets_every_event_once(
+        specs in specs(), filter in filters(), start in 0..70_u64, limit in 1..9_usize,
+    ) {
+        let place = fill(&specs);
+        let reader = place.reader();
+        let head = specs.len() as u64;
+        let found: Vec<u64> = (1..=head).filter(|seq| matches(&filter, &reader.event(*seq).unwrap().unwrap())).collect();
+
+        let first = reader.page(&filter, Cursor::After(start), limit).unwrap();
+        let (mut forward, mut after) = (seqs(&first.events), first.next_after);
+        while let Some(seq) = after.filter(|seq| *seq < head) {
+            let page = reader.page(&filter, Cursor::After(seq), limit).unwrap();
+            forward.extend(seqs(&page.events));
+            after = page.next_after;
+        }
+        prop_assert_eq!(after.is_none(), head == 0);
+        prop_assert_eq!(&forward, &found.iter().copied().filter(|seq| *seq > start).collect::<Vec<_>>());
+
+        let mut backward = Vec::new();
+        let mut before = first.next_before;
+        while let Some(seq) = before {
+            let page = reader.page(&filter, Cursor::Before(seq), limit).unwrap();
+            backward.splice(0..0, seqs(&page.events));
+            before = page.next_before;
+        }
+        prop_assert_eq!(backward, found.into_iter().filter(|seq| *seq <= start).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_page_of_more_than_a_page_is_refused() {
+    let place = fill(&[]);
+    let result = place.reader().page(&EventFilter::default(), Cursor::Newest, 1_001);
+    assert!(matches!(result, Err(JournalError::PageTooLong { asked: 1_001, max: 1_000 })));
+}
+
+#[test]
+fn a_page_ends_when_its_bodies_are_large() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let body = "x".repeat(3 * 1024 * 1024);
+    for _ in 0..5 {
+        stored(append_one(
+            &mut writer,
+            NewRow { event: NewEvent::Webhook(webhook(&body)), claim: None },
+            NOW,
+        ));
+    }
+    let reader = place.reader();
+    let page = reader.page(&EventFilter::default(), Cursor::After(0), 50).unwrap();
+    assert_eq!((seqs(&page.events), page.next_after), (vec![1, 2, 3], Some(3)));
+    let page = reader.page(&EventFilter::default(), Cursor::Newest, 50).unwrap();
+    assert_eq!((seqs(&page.events), page.next_before), (vec![3, 4, 5], Some(3)));
+}
+
+#[test]
+fn every_filter_walks_an_index_in_the_order_of_seq() {
+    let place = fill(&[]);
+    let db = open::for_reading(&place.path()).unwrap();
+    let name = Some("a".to_owned());
+    let table = [
+        (EventFilter::default(), "INTEGER PRIMARY KEY"),
+        (EventFilter { name: name.clone(), ..EventFilter::default() }, "journal_by_name"),
+        (
+            EventFilter { integration_id: name.clone(), name, ..EventFilter::default() },
+            "journal_by_integration",
+        ),
+        (EventFilter { kind: Some(EventKind::System), ..EventFilter::default() }, "journal_by_kind"),
+        (EventFilter { severity: Some(Severity::Error), ..EventFilter::default() }, "journal_by_severity"),
+        (EventFilter { since: Some(NOW), ..EventFilter::default() }, "INTEGER PRIMARY KEY"),
+    ];
+    for (filter, index) in table {
+        for cursor in [Cursor::Newest, Cursor::After(3)] {
+            let plan = page::plan(&db, &filter, cursor);
+            assert!(
+                plan.contains(index) && plan.starts_with("SEARCH") && !plan.contains("B-TREE"),
+                "{filter:?}: {plan}"
+            );
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The one writer: appends groups of events, each group in one transaction.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
+
+use super::connection::{CHECKPOINT, Durability, REWRITE_FORMAT};
+use super::error::JournalError;
+use super::identity::OpenFiles;
+use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim};
+use super::row::{Columns, Head};
+use super::{event, keys, open};
+use crate::clock::UnixMs;
+use crate::ids::EventId;
+use crate::limits::PROBE_FRESH_MS;
+
+/// A source of random bits for event ids.
+pub type RandomBits = fn() -> u128;
+
+/// One event on its way into the journal and the replay key it takes.
+#[derive(Debug, Clone)]
+pub struct NewRow {
+    /// The event.
+    pub event: NewEvent,
+    /// Its key, for deliveries.
+    pub claim: Option<ReplayClaim>,
+}
+
+/// How one row of a group ended.
+pub type RowOutcome = Result<Appended, JournalError>;
+
+/// The journal, open for writing. At most one exists for a file: the lock on the state root sees to it.
+#[derive(Debug)]
+pub struct Writer {
+    db: Connection,
+    files: OpenFiles,
+    durability: Durability,
+    random: RandomBits,
+    head: Head,
+    poisoned: Option<String>,
+    last_commit_at: UnixMs,
+    appended_total: u64,
+    groups_total: u64,
+    held_total: u64,
+}
+
+/// Why a group was not committed.
+enum Failure {
+    /// The write lock was not to be had: nothing happened.
+    Busy,
+    /// What is in the file now is not known.
+    Fatal(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Fatal(error.to_string())
+    }
+}
+
+impl Writer {
+    /// Opens the journal at `path`, or makes it; checks its newest part.
+    ///
+    /// # Errors
+    /// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Corrupt`].
+    pub fn open(path: &Path, random: RandomBits) -> Result<Self, JournalError> {
+        let opened = open::for_writing(path)?;
+        Ok(Self {
+            db: opened.db,
+            files: opened.files,
+            durability: opened.durability,
+            random,
+            head: opened.head,
+            poisoned: None,
+            last_commit_at: 0,
+            appended_total: 0,
+            groups_total: 0,
+            held_total: 0,
+        })
+    }
+
+    /// The newest committed event.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Why nothing is written any more, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// Appends a group: all of it is committed with `synchronous=FULL` when this returns `Ok`, except the rows whose
+    /// own outcome says otherwise. Those leave no trace; `seq` and the chain go on without them.
+    ///
+    /// # Errors
+    /// [`JournalError::Busy`]: nothing was written. [`JournalError::Poisoned`]: whether the group was stored is known
+    /// only after a restart; every later call answers the same.
+    pub fn append(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, JournalError> {
+        self.refuse_if_poisoned()?;
+        let outcomes = self.commit_group(rows, now).map_err(|failure| self.give_up(failure))?;
+        self.count(&outcomes, now);
+        Ok(outcomes)
+    }
+
+    /// Checks that the journal can commit: a commit of the last second proves it, or else one that writes a page of
+    /// the file again, unchanged.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn probe(&mut self, now: UnixMs) -> Result<(), JournalError> {
+        self.refuse_if_poisoned()?;
+        if self.last_commit_at.abs_diff(now) < PROBE_FRESH_MS {
+            return Ok(());
+        }
+        self.commit_nothing().map_err(|failure| self.give_up(failure))?;
+        self.last_commit_at = now;
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the database, the last thing before the end. Does nothing once poisoned.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`] when the log could not be moved; nothing is lost by it, the next start reads the log.
+    pub fn checkpoint(&self) -> Result<(), JournalError> {
+        if self.poisoned.is_some() {
+            return Ok(());
+        }
+        self.db.query_row(CHECKPOINT, [], |_| Ok(())).map_err(JournalError::read)
+    }
+
+    /// What it shows of itself.
+    pub fn observe(&self) -> JournalSnapshot {
+        JournalSnapshot {
+            head_seq: self.head.seq,
+            head_hash: self.head.hash,
+            appended_total: self.appended_total,
+            groups_total: self.groups_total,
+            held_total: self.held_total,
+            sqlite_version: rusqlite::version().to_owned(),
+            journal_mode: self.durability.journal_mode.clone(),
+            synchronous: self.durability.synchronous,
+            wal_bytes: self.files.wal_bytes(),
+            poisoned: self.poisoned.clone(),
+        }
+    }
+
+    fn refuse_if_poisoned(&self) -> Result<(), JournalError> {
+        let Some(reason) = self.poisoned.clone() else { return Ok(()) };
+        Err(JournalError::Poisoned { reason })
+    }
+
+    fn give_up(&mut self, failure: Failure) -> JournalError {
+        match failure {
+            Failure::Busy => JournalError::Busy,
+            Failure::Fatal(reason) => {
+                tracing::error!(reason, "the journal is poisoned: nothing is written any more");
+                self.poisoned = Some(reason.clone());
+                JournalError::Poisoned { reason }
+            }
+        }
+    }
+
+    fn commit_group(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, Failure> {
+        let mut head = self.head;
+        let transaction = begin(&mut self.db)?;
+        let outcomes = rows
+            .into_iter()
+            .map(|row| append_row(&transaction, &mut head, row, now, self.random))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        fail::fail_point!("journal::before_commit");
+        transaction.commit()?;
+        // The tree over the leaves, its checkpoint and the anchor of this head belong here: after COMMIT, before
+        // anybody is answered.
+        self.files.check().map_err(Failure::Fatal)?;
+        self.head = head;
+        fail::fail_point!("journal::after_commit");
+        Ok(outcomes)
+    }
+
+    fn commit_nothing(&mut self) -> Result<(), Failure> {
+        let transaction = begin(&mut self.db)?;
+        transaction.execute_batch(REWRITE_FORMAT)?;
+        transaction.commit()?;
+        self.files.check().map_err(Failure::Fatal)
+    }
+
+    fn count(&mut self, outcomes: &[RowOutcome], now: UnixMs) {
+        let stored = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Stored(_)))).count();
+        let held = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Held(_)))).count();
+        self.appended_total += stored as u64;
+        self.held_total += held as u64;
+        if stored > 0 {
+            self.groups_total += 1;
+            self.last_commit_at = now;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn db(&mut self) -> &mut Connection {
+        &mut self.db
+    }
+}
+
+fn begin(db: &mut Connection) -> Result<Transaction<'_>, Failure> {
+    db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::Busy,
+            _ => error.into(),
+        }
+    })
+}
+
+/// Appends one row after `head`. The inner error is the row's own; the outer one ends the group.
+fn append_row(
+    db: &Connection,
+    head: &mut Head,
+    NewRow { event, claim }: NewRow,
+    now: UnixMs,
+    random: RandomBits,
+) -> Result<RowOutcome, Failure> {
+    if let Err(invalid) = event::check(&event, claim.as_ref()) {
+        return Ok(Err(invalid));
+    }
+    if let Some(claim) = &claim
+        && let Some(holder) = keys::find(db, &claim.key, now)?
+        && !keys::takes_over(claim, &holder)
+    {
+        return Ok(Ok(Appended::Held(holder)));
+    }
+    let event_id = EventId::new(now, random());
+    let mut columns = Columns::new(event, claim.as_ref(), event_id, now);
+    columns.link(head);
+    match columns.insert(db) {
+        Ok(()) => {}
+        Err(error) if refuses_the_row(&error) => {
+            return Ok(Err(JournalError::invalid("row", error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(claim) = &claim {
+        keys::point(db, claim, columns.seq)?;
+    }
+    *head = columns.as_head();
+    Ok(Ok(Appended::Stored(columns.receipt(event_id))))
+}
+
+/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
+/// not as this writer left it.
+fn refuses_the_row(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.extended_code,
+            ffi::SQLITE_CONSTRAINT_CHECK
+                | ffi::SQLITE_CONSTRAINT_NOTNULL
+                | ffi::SQLITE_CONSTRAINT_DATATYPE
+                | ffi::SQLITE_TOOBIG
+        )
+    })
+}

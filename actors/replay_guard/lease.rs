@@ -1,0 +1,69 @@
+//! The right to append the one event of a replay key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::ids::Digest;
+use crate::journal::KeyHolder;
+
+/// How a lease ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LeaseEnd {
+    /// The journal says that this row holds the key.
+    Settled(KeyHolder),
+    /// It was dropped unused.
+    Released,
+}
+
+/// Names a lease for good: no second one of the same key has the same ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Grant {
+    pub(super) key: Digest,
+    pub(super) ticket: u64,
+}
+
+/// Tells the replay guard, whichever thread it is called on, that a lease ended.
+pub(super) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
+
+/// The right to append the one event of a replay key. While it lives, copies of the delivery wait. Dropped, it frees
+/// the key: the provider's retry must not look like a replay.
+#[must_use = "a lease that is dropped frees its key"]
+pub struct Lease {
+    grant: Grant,
+    /// Taken when it has ended.
+    ends: Option<LeaseEnds>,
+}
+
+impl Lease {
+    pub(super) fn new(grant: Grant, ends: LeaseEnds) -> Self {
+        Self { grant, ends: Some(ends) }
+    }
+
+    /// The key to append under: the delivery's own, or that of its conflict.
+    pub fn key(&self) -> Digest {
+        self.grant.key
+    }
+
+    /// Ends it with the row that holds the key now: the one appended, or the one the journal said holds it.
+    pub fn settle(mut self, holder: KeyHolder) {
+        self.end(LeaseEnd::Settled(holder));
+    }
+
+    fn end(&mut self, end: LeaseEnd) {
+        if let Some(ends) = self.ends.take() {
+            ends(self.grant, end);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end(LeaseEnd::Released);
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.grant.fmt(f)
+    }
+}
