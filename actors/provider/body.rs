@@ -1,0 +1,74 @@
+//! A body as the engine sees it: the bytes from the wire, and the document they hold, read once.
+
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use crate::envelope::form_document;
+use crate::json::{self, JsonError};
+
+/// Which parser reads a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentKind {
+    /// `application/json` and its kin.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// The body of one delivery.
+#[derive(Debug)]
+pub struct Body {
+    raw: Vec<u8>,
+    kind: ContentKind,
+    document: OnceCell<Result<Value, JsonError>>,
+}
+
+impl Body {
+    /// A body of the given kind.
+    pub fn new(raw: Vec<u8>, kind: ContentKind) -> Self {
+        Self { raw, kind, document: OnceCell::new() }
+    }
+
+    /// The bytes from the wire.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// How they are read.
+    pub fn kind(&self) -> ContentKind {
+        self.kind
+    }
+
+    /// The document: JSON as it is, a form as an object of its fields. Parsed at the first call.
+    ///
+    /// # Errors
+    /// When the bytes cannot be read as what they claim to be.
+    pub fn document(&self) -> Result<&Value, &JsonError> {
+        let document = self.document.get_or_init(|| match self.kind {
+            ContentKind::Json => json::parse(&self.raw),
+            ContentKind::Form => Ok(form_document(&self.raw)),
+        });
+        document.as_ref()
+    }
+
+    /// The JSON document; `None` for a form or for what is not JSON.
+    pub(super) fn json(&self) -> Option<&Value> {
+        self.document().ok().filter(|_| self.kind == ContentKind::Json)
+    }
+
+    /// The last value of a form's field; `None` for JSON.
+    pub(super) fn form_field(&self, name: &str) -> Option<&str> {
+        let document = self.document().ok().filter(|_| self.kind == ContentKind::Form)?;
+        match document.get(name)? {
+            Value::String(value) => Some(value),
+            Value::Array(values) => values.last().and_then(Value::as_str),
+            _ => None,
+        }
+    }
+
+    /// Gives the bytes up to be stored.
+    pub fn into_raw(self) -> Vec<u8> {
+        self.raw
+    }
+}
