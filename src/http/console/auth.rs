@@ -1,0 +1,118 @@
+//! Who may use the console: whoever holds the token, from this machine's own names, never a foreign web page.
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::Error;
+use palyra_actors::secret::Secret;
+use sha2::{Digest, Sha256};
+
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// The token of the console, kept as its digest: comparing digests takes the same time wherever they differ.
+#[derive(Clone)]
+pub struct Token(Arc<Secret>);
+
+impl Token {
+    /// The token with this text.
+    pub fn new(text: &str) -> Self {
+        Self(Arc::new(Secret::new(Sha256::digest(text).to_vec())))
+    }
+
+    fn matches(&self, presented: &[u8]) -> bool {
+        self.0.matches(&Sha256::digest(presented))
+    }
+}
+
+/// Refuses what is not for this console, before any handler runs.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    check(&request)?;
+    next.call(request).await
+}
+
+fn check(request: &ServiceRequest) -> Result<(), Problem> {
+    let remote_allowed = gate(request).is_some_and(|gate| !gate.settings.console.ip().is_loopback());
+    let host = single(request, HOST.as_str()).unwrap_or_default();
+    if !remote_allowed && !is_own_name(host) {
+        return Err(Problem::new(Kind::MisdirectedRequest)
+            .hint(Some("address the console as 127.0.0.1, [::1] or localhost".to_owned())));
+    }
+    if let Some(origin) = single(request, ORIGIN.as_str())
+        && origin.strip_prefix("http://") != Some(host)
+    {
+        return Err(Problem::new(Kind::ForeignOrigin));
+    }
+    check_content_type(request)?;
+    let presented = single(request, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let token = request.app_data::<Data<Token>>();
+    match (presented, token) {
+        (Some(presented), Some(token)) if token.matches(presented.as_bytes()) => Ok(()),
+        _ => Err(Problem::new(Kind::Unauthorized)
+            .hint(Some("send `Authorization: Bearer` with the content of admin.token".to_owned()))),
+    }
+}
+
+fn gate(request: &ServiceRequest) -> Option<&Data<Gate>> {
+    request.app_data::<Data<Gate>>()
+}
+
+/// A form of a web page cannot send JSON without asking first; what it can send is refused.
+fn check_content_type(request: &ServiceRequest) -> Result<(), Problem> {
+    let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    let typed = single(request, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let essence = typed.split(';').next().unwrap_or_default().trim();
+    if changes && !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(Kind::UnsupportedMediaType)
+            .hint(Some("send the body as application/json".to_owned())));
+    }
+    Ok(())
+}
+
+/// The value of a header that comes once.
+fn single<'a>(request: &'a ServiceRequest, name: &str) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name);
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Names under which only this machine reaches itself; a name that was rebound by DNS is none of them.
+fn is_own_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_its_own() {
+        for host in ["127.0.0.1", "127.0.0.1:7143", "localhost:1", "[::1]:7143", "[::1]"] {
+            assert!(is_own_name(host), "{host}");
+        }
+        for host in ["", "evil.com", "evil.com:7143", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1:x", "::1"] {
+            assert!(!is_own_name(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_matches_itself_alone() {
+        let token = Token::new("right");
+        assert!(token.matches(b"right"));
+        for wrong in ["", "righ", "rightx", "Right"] {
+            assert!(!token.matches(wrong.as_bytes()), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Connectors: what runs.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, ServiceConfig};
+use palyra_actors::connectors::Presence;
+use serde_json::json;
+
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// `/connectors`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/connectors", web::get().to(list));
+}
+
+async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    let asked = gate.actors.connectors.ask(Presence).await;
+    let connectors = asked.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+    Ok(HttpResponse::Ok().json(json!({"connectors": connectors})))
+}

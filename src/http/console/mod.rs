@@ -1,0 +1,51 @@
+//! The admin API: `/console/v1/…`, on a listener of its own.
+//!
+//! Every request passes [`auth`]; every change is journaled before it takes effect. Handlers turn requests
+//! into messages and answers into the documents of [`views`].
+
+mod auth;
+mod connectors;
+mod events;
+mod input;
+mod journal;
+mod providers;
+mod stream;
+mod system;
+mod vault;
+mod views;
+mod webhooks;
+mod workbench;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+
+pub use auth::Token;
+
+/// Largest body of a console request: a payload of 25 MiB in base64, and slack.
+const CONSOLE_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
+
+/// The routes of the console.
+pub fn routes(config: &mut ServiceConfig, token: &Token) {
+    let api = web::scope("/console/v1")
+        .app_data(web::Data::new(token.clone()))
+        .app_data(input::json_config(CONSOLE_BODY_BYTES_MAX))
+        .app_data(input::query_config())
+        .wrap(from_fn(auth::guard))
+        .configure(webhooks::routes)
+        .configure(workbench::routes)
+        .configure(system::routes)
+        .configure(events::routes)
+        .configure(vault::routes)
+        .configure(providers::routes)
+        .configure(connectors::routes)
+        .configure(journal::routes)
+        .default_service(web::to(super::nothing_here));
+    config.service(api).configure(health_routes).default_service(web::to(super::nothing_here));
+}
+
+/// The health of the daemon, without a token: for probes that only see this listener.
+fn health_routes(config: &mut ServiceConfig) {
+    config
+        .service(super::health::resource("/healthz").route(web::get().to(super::health::alive)))
+        .service(super::health::resource("/readyz").route(web::get().to(super::health::ready)));
+}

@@ -1,0 +1,41 @@
+//! Provider profiles in force.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use palyra_actors::provider::Catalogue;
+use palyra_actors::registry::Profiles;
+use serde_json::{Value, json};
+
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// `/providers`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/providers", web::get().to(list)).route("/providers/{name}", web::get().to(show));
+}
+
+async fn catalogue(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
+    let asked = gate.actors.registry.ask(Profiles).await;
+    asked.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+}
+
+async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    let catalogue = catalogue(&gate).await?;
+    let providers: Vec<_> = catalogue.iter().map(|profile| profile.summary()).collect();
+    Ok(HttpResponse::Ok().json(json!({"providers": providers})))
+}
+
+async fn show(gate: Data<Gate>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let catalogue = catalogue(&gate).await?;
+    let Some(profile) = catalogue.get(&name) else {
+        let nearest = catalogue.nearest(&name).map(|nearest| format!("did you mean `{nearest}`?"));
+        return Err(Problem::new(Kind::NotFound).detail(format!("no provider `{}`", name.escape_debug())).hint(nearest));
+    };
+    let mut view = json!(profile.summary());
+    if let Some(members) = view.as_object_mut() {
+        members.insert("profile_toml".to_owned(), Value::from(profile.source_toml()));
+    }
+    Ok(HttpResponse::Ok().json(view))
+}

@@ -1,0 +1,82 @@
+//! The documents of the console: what an integration and an event look like from outside.
+
+use palyra_actors::clock::UnixMs;
+use palyra_actors::ids::Digest;
+use palyra_actors::journal::{EventKind, StoredEvent};
+use palyra_actors::registry::{Integration, ReadinessReport, readiness};
+use palyra_actors::vault::{Probe, SecretStatus};
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::http::Gate;
+
+/// What the vault says of an integration's secret; one that needs none counts as found.
+pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
+    match integration.record.vault_ref() {
+        None => SecretStatus::Found,
+        Some(Err(error)) => SecretStatus::InvalidRef(error.to_string()),
+        Some(Ok(vault_ref)) => match gate.actors.vault.ask(Probe(vault_ref)).await {
+            Ok(status) => status,
+            Err(error) => SecretStatus::Unavailable(error.to_string()),
+        },
+    }
+}
+
+/// An integration with its readiness.
+pub async fn integration(gate: &Gate, integration: &Integration) -> Value {
+    let report = readiness(integration, &secret_status(gate, integration).await);
+    integration_view(gate, integration, &report)
+}
+
+fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessReport) -> Value {
+    let record = &integration.record;
+    let mut view = json!(record);
+    let members = [
+        ("url", json!(format!("{}/hooks/{}", gate.addresses.ingress, record.integration_id))),
+        ("readiness", json!(report.readiness)),
+        ("issues", json!(report.issues)),
+    ];
+    if let Some(view) = view.as_object_mut() {
+        view.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    }
+    view
+}
+
+/// An event without its body.
+pub fn event(event: &StoredEvent) -> Value {
+    let details: Option<Map<String, Value>> = match event.kind {
+        EventKind::System => Some(serde_json::from_slice(&event.body).unwrap_or_default()),
+        EventKind::Webhook => None,
+    };
+    json!({
+        "seq": event.seq,
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "name": event.name,
+        "severity": event.severity,
+        "principal": event.principal,
+        "source": event.source,
+        "integration_id": event.integration_id,
+        "provider": event.provider,
+        "delivery_id": event.delivery_id,
+        "key_version": event.key_version,
+        "occurred_at_unix_ms": event.occurred_at,
+        "recorded_at_unix_ms": event.recorded_at,
+        "recorded_at": rfc3339(event.recorded_at),
+        "summary": event.summary,
+        "tags": event.tags,
+        "body_format": event.body_format,
+        "body_bytes": event.body.len(),
+        "body_sha256": Digest::of(&event.body),
+        "details": details,
+        "prev_hash": event.prev_hash,
+        "leaf_hash": event.hash,
+    })
+}
+
+/// A point in time as RFC 3339 in UTC; empty for times beyond the calendar.
+fn rfc3339(time: UnixMs) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time) * 1_000_000).ok();
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
+}
