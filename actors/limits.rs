@@ -101,8 +101,6 @@ pub const JOURNAL_READ_LOCK_WAIT_MS: u64 = 250;
 pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
 /// Pages of 4 KiB in the write-ahead log before a commit moves them into the database.
 pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
-/// Memory for pages of the writer: the replay keys are touched at random, so a few MiB would not do.
-pub const JOURNAL_WRITER_CACHE_KIB: i32 = 32 * 1024;
 /// Size to which the write-ahead log is cut back after a checkpoint.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::error::JournalError;
 use crate::limits::{
     JOURNAL_CHECKPOINT_PAGES, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX,
-    JOURNAL_WRITE_LOCK_WAIT_MS, JOURNAL_WRITER_CACHE_KIB,
+    JOURNAL_WRITE_LOCK_WAIT_MS,
 };
 
 /// `application_id` of a journal: "Paly".
@@ -33,8 +33,6 @@ const SYNCHRONOUS_FULL: u8 = 2;
 pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, JOURNAL_WRITE_LOCK_WAIT_MS)?;
     db.pragma_update(None, "recursive_triggers", true).map_err(cannot_open(path))?;
-    // Negative: in KiB, not in pages.
-    db.pragma_update(None, "cache_size", -JOURNAL_WRITER_CACHE_KIB).map_err(cannot_open(path))?;
     Ok(db)
 }
 
