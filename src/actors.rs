@@ -35,6 +35,8 @@ pub struct Actors {
     pub journal: JournalHandle,
     /// Connectors.
     pub connectors: Door<ConnectorSupervisor>,
+    /// The journal itself, for a verification.
+    pub journal_file: std::path::PathBuf,
     /// Reads of the journal; they block.
     pub reader: JournalReader,
     /// `seq` of the newest event.
@@ -88,6 +90,7 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
         vault: Door::default(),
         replay_guard: Door::default(),
         connectors: Door::default(),
+        journal_file: plan.root.journal_file(),
         reader: JournalReader::open(&plan.root.journal_file())?,
         journal,
         head,

@@ -29,6 +29,9 @@ use counters::Counters;
 use problem::{Kind, Problem};
 use throttle::{BAD_SIGNATURES_WINDOW, Peer, Rates};
 
+/// Event streams open at a time; one more is answered 503.
+const STREAMS_MAX: usize = 32;
+
 /// What every request handler is given.
 pub struct Gate {
     /// The doors of the actors.
@@ -45,6 +48,8 @@ pub struct Gate {
     pub bad_signatures: Rates<Peer>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
+    /// Open event streams.
+    pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -71,6 +76,7 @@ impl Gate {
             counters: Counters::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
+            streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,

@@ -1,0 +1,87 @@
+//! Events: list and emit.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Query, ServiceConfig};
+use palyra_actors::clock::UnixMs;
+use palyra_actors::journal::{
+    Cursor, EventFilter, EventKind, JournalError, Page, Severity, operator_event,
+};
+use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
+use palyra_actors::schemas::SchemaIssue;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::journal::blocking;
+use super::{stream, views};
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// `/system/events`.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/system/events", web::get().to(list))
+        .route("/system/events/emit", web::post().to(emit))
+        .route("/system/events/stream", web::get().to(stream::follow));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    limit: Option<usize>,
+    after: Option<u64>,
+    before: Option<u64>,
+    kind: Option<EventKind>,
+    name: Option<String>,
+    integration: Option<String>,
+    severity: Option<Severity>,
+    since: Option<UnixMs>,
+    contains: Option<String>,
+}
+
+async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
+    let query = query.into_inner();
+    let cursor = match (query.after, query.before) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(Kind::BadRequest).detail("give `after` or `before`, not both"));
+        }
+        (Some(after), None) => Cursor::After(after),
+        (None, Some(before)) => Cursor::Before(before),
+        (None, None) => Cursor::Newest,
+    };
+    let limit = query.limit.unwrap_or(PAGE_EVENTS_DEFAULT);
+    let filter = EventFilter {
+        kind: query.kind,
+        name: query.name,
+        integration_id: query.integration,
+        severity: query.severity,
+        since: query.since,
+        contains: query.contains,
+    };
+    let reader = gate.actors.reader.clone();
+    let page = blocking(move || reader.page(&filter, cursor, limit)).await?;
+    Ok(HttpResponse::Ok().json(page_view(&page)))
+}
+
+fn page_view(page: &Page) -> Value {
+    let events: Vec<Value> = page.events.iter().map(views::event).collect();
+    json!({"events": events, "next_after": page.next_after, "next_before": page.next_before})
+}
+
+async fn emit(gate: Data<Gate>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+    let event = operator_event(&body).map_err(|issues| {
+        let issues: Vec<SchemaIssue> = issues
+            .into_iter()
+            .map(|issue| SchemaIssue { pointer: issue.pointer, message: issue.message })
+            .collect();
+        let first = issues.first().map(|issue| format!("{}: {}", issue.pointer, issue.message));
+        Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
+    })?;
+    let receipt = gate.actors.journal.append_system(event.by("console")).await.map_err(|error| {
+        let kind = match error {
+            JournalError::Invalid { .. } => Kind::Invalid,
+            _ => Kind::Unavailable,
+        };
+        Problem::new(kind).detail(error.to_string())
+    })?;
+    Ok(HttpResponse::Created().json(receipt))
+}

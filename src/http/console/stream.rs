@@ -1,0 +1,93 @@
+//! `GET /system/events/stream`: events as they are committed, as server-sent events.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Bytes, Data, Query};
+use futures_util::stream::try_unfold;
+use palyra_actors::journal::{Cursor, EventFilter};
+use palyra_actors::journal::StoredEvent;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::timeout;
+
+use super::journal::blocking;
+use super::views;
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// Pause after which a comment shows that the stream is alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a quiet stream looks whether the daemon stops.
+const GLANCE: Duration = Duration::from_millis(500);
+/// Events sent at a time.
+const BATCH_EVENTS: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowQuery {
+    after: Option<u64>,
+}
+
+struct Stream {
+    gate: Data<Gate>,
+    after: u64,
+    head: watch::Receiver<u64>,
+    quiet: Duration,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Streams the events that follow `after`; without it, those that follow the newest one.
+pub async fn follow(gate: Data<Gate>, query: Query<FollowQuery>) -> Result<HttpResponse, Problem> {
+    let place = std::sync::Arc::clone(&gate.streams).try_acquire_owned();
+    let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many streams are open"))?;
+    let head = gate.actors.head.clone();
+    let after = query.after.unwrap_or(*head.borrow());
+    let stream = Stream { gate, after, head, quiet: Duration::ZERO, _place: place };
+    let chunks = try_unfold(stream, |stream| async { stream.next().await });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .streaming(chunks))
+}
+
+impl Stream {
+    /// The next chunk; none once the daemon stops.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
+        while !self.gate.is_stopping() {
+            if let Some(chunk) = self.batch().await? {
+                self.quiet = Duration::ZERO;
+                return Ok(Some((chunk, self)));
+            }
+            if self.quiet >= KEEP_ALIVE {
+                self.quiet = Duration::ZERO;
+                return Ok(Some((Bytes::from_static(b": keep-alive\n\n"), self)));
+            }
+            match timeout(GLANCE, self.head.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(None),
+                Err(_) => self.quiet += GLANCE,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn batch(&mut self) -> Result<Option<Bytes>, Problem> {
+        if *self.head.borrow_and_update() <= self.after {
+            return Ok(None);
+        }
+        let (reader, cursor) = (self.gate.actors.reader.clone(), Cursor::After(self.after));
+        let page = blocking(move || reader.page(&EventFilter::default(), cursor, BATCH_EVENTS)).await?;
+        let Some(last) = page.events.last() else { return Ok(None) };
+        self.after = last.seq;
+        Ok(Some(Bytes::from(page.events.iter().map(frame).collect::<String>())))
+    }
+}
+
+/// One frame. The document is one line of JSON, so no value can forge a frame.
+fn frame(event: &StoredEvent) -> String {
+    let view = views::event(event);
+    let kind = view.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+    format!("id: {}\nevent: {kind}\ndata: {view}\n\n", event.seq)
+}

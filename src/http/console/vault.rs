@@ -1,0 +1,82 @@
+//! Secrets: list, put, rotate, retire, remove. Values go in and never come out.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::secret::Secret;
+use palyra_actors::supervision::DoorError;
+use palyra_actors::vault::{Delete, List, Put, Retire, Rotate, SecretEntry, VaultError, VaultRef};
+use serde::Deserialize;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::input::decoded;
+use super::webhooks::{audit, gone};
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// `/vault`. References are percent-encoded into one segment.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/vault", web::get().to(list))
+        .route("/vault/{reference}/rotate", web::post().to(rotate))
+        .route("/vault/{reference}/retire", web::post().to(retire))
+        .route("/vault/{reference}", web::put().to(put))
+        .route("/vault/{reference}", web::delete().to(remove));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Value {
+    value_base64: Zeroizing<String>,
+}
+
+async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    let secrets = answered(gate.actors.vault.ask(List).await)?;
+    Ok(HttpResponse::Ok().json(json!({"secrets": secrets})))
+}
+
+async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+    let vault_ref = parsed(&reference)?;
+    let value = Secret::new(decoded("value_base64", &body.value_base64)?);
+    audit(&gate, "vault.secret.put", &reference, json!({})).await?;
+    entry(gate.actors.vault.ask(Put { vault_ref, value }).await)
+}
+
+async fn rotate(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+    let vault_ref = parsed(&reference)?;
+    let value = Secret::new(decoded("value_base64", &body.value_base64)?);
+    audit(&gate, "vault.secret.rotate", &reference, json!({})).await?;
+    entry(gate.actors.vault.ask(Rotate { vault_ref, value }).await)
+}
+
+async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
+    let vault_ref = parsed(&reference)?;
+    audit(&gate, "vault.secret.retire", &reference, json!({})).await?;
+    entry(gate.actors.vault.ask(Retire(vault_ref)).await)
+}
+
+async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
+    let vault_ref = parsed(&reference)?;
+    audit(&gate, "vault.secret.remove", &reference, json!({})).await?;
+    answered(gate.actors.vault.ask(Delete(vault_ref)).await)?;
+    Ok(HttpResponse::Ok().json(json!({"removed": *reference})))
+}
+
+fn parsed(reference: &str) -> Result<VaultRef, Problem> {
+    VaultRef::parse(reference).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
+}
+
+fn entry(asked: Result<Result<SecretEntry, VaultError>, DoorError>) -> Result<HttpResponse, Problem> {
+    answered(asked).map(|entry| HttpResponse::Ok().json(entry))
+}
+
+fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Problem> {
+    asked.map_err(gone)?.map_err(|error| {
+        let kind = match &error {
+            VaultError::NotFound { .. } => Kind::NotFound,
+            VaultError::Unavailable { .. } => Kind::Unavailable,
+            _ => Kind::Invalid,
+        };
+        Problem::new(kind).detail(error.to_string()).hint(error.hint())
+    })
+}

@@ -1,0 +1,193 @@
+//! Integrations: list, show, create, enable, remove.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use palyra_actors::journal::SystemEvent;
+use palyra_actors::registry::{
+    Draft, Get, Integration, List, RegistryError, Remove, SetEnabled, Upsert, readiness,
+};
+use palyra_actors::supervision::DoorError;
+use palyra_actors::vault::{Probe, SecretStatus, VaultRef};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::views;
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// `/webhooks`.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/webhooks", web::get().to(list))
+        .route("/webhooks", web::post().to(create))
+        .route("/webhooks/diagnostics", web::get().to(diagnostics))
+        .route("/webhooks/{id}", web::get().to(show))
+        .route("/webhooks/{id}", web::delete().to(remove))
+        .route("/webhooks/{id}/enabled", web::post().to(set_enabled));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    provider: Option<String>,
+    enabled: Option<bool>,
+}
+
+async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
+    let mut webhooks = Vec::new();
+    for integration in all(&gate).await? {
+        let record = &integration.record;
+        let wanted = query.provider.as_ref().is_none_or(|provider| *provider == record.provider)
+            && query.enabled.is_none_or(|enabled| enabled == record.enabled);
+        if wanted {
+            webhooks.push(views::integration(&gate, &integration).await);
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({"webhooks": webhooks})))
+}
+
+async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let integration = find(&gate, &id).await?;
+    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
+}
+
+async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
+    let draft = draft.into_inner();
+    let secret = draft_secret_status(&gate, &draft).await;
+    audit(&gate, "registry.webhook.create", &draft.integration_id, json!({"provider": draft.provider})).await?;
+    let asked = gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await;
+    let integration = answered(asked)?;
+    Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
+}
+
+async fn draft_secret_status(gate: &Gate, draft: &Draft) -> SecretStatus {
+    let Some(text) = &draft.secret_vault_ref else { return SecretStatus::Found };
+    match VaultRef::parse(text) {
+        Err(error) => SecretStatus::InvalidRef(error.to_string()),
+        Ok(vault_ref) => gate
+            .actors
+            .vault
+            .ask(Probe(vault_ref))
+            .await
+            .unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string())),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Enabled {
+    enabled: bool,
+}
+
+async fn set_enabled(gate: Data<Gate>, id: Path<String>, body: Json<Enabled>) -> Result<HttpResponse, Problem> {
+    let integration = find(&gate, &id).await?;
+    let enabled = body.enabled;
+    let secret = views::secret_status(&gate, &integration).await;
+    let integration_id = integration.record.integration_id.clone();
+    let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
+    audit(&gate, name, &integration_id, json!({})).await?;
+    let asked = gate.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await;
+    let integration = answered(asked)?;
+    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
+}
+
+async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let integration = find(&gate, &id).await?;
+    let view = views::integration(&gate, &integration).await;
+    audit(&gate, "registry.webhook.remove", &id, json!({})).await?;
+    answered(gate.actors.registry.ask(Remove(id.into_inner())).await)?;
+    Ok(HttpResponse::Ok().json(view))
+}
+
+async fn diagnostics(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(diagnose(&gate).await?))
+}
+
+/// Totals by readiness and provider, and what is wrong with whom.
+///
+/// # Errors
+/// When the registry does not answer.
+pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
+    let integrations = all(gate).await?;
+    let mut by_readiness = BTreeMap::<String, usize>::new();
+    let mut by_provider = BTreeMap::<&str, usize>::new();
+    let mut problems = Vec::new();
+    for integration in &integrations {
+        let report = readiness(integration, &views::secret_status(gate, integration).await);
+        let readiness = json!(report.readiness);
+        *by_readiness.entry(readiness.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        *by_provider.entry(&integration.record.provider).or_default() += 1;
+        if !report.issues.is_empty() {
+            let id = &integration.record.integration_id;
+            problems.push(json!({"integration_id": id, "readiness": readiness, "issues": report.issues}));
+        }
+    }
+    let enabled = integrations.iter().filter(|integration| integration.record.enabled).count();
+    Ok(json!({
+        "total": integrations.len(),
+        "enabled": enabled,
+        "by_readiness": by_readiness,
+        "by_provider": by_provider,
+        "problems": problems,
+    }))
+}
+
+async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
+    gate.actors.registry.ask(List).await.map_err(gone)
+}
+
+/// The integration of that id.
+///
+/// # Errors
+/// [`Kind::NotFound`], with the nearest id.
+pub async fn find(gate: &Gate, id: &str) -> Result<Arc<Integration>, Problem> {
+    if let Some(found) = gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)? {
+        return Ok(found);
+    }
+    let ids: Vec<String> = all(gate).await?.iter().map(|one| one.record.integration_id.clone()).collect();
+    let nearest = palyra_actors::ids::nearest(id, ids.iter().map(String::as_str));
+    Err(Problem::new(Kind::NotFound)
+        .detail(format!("there is no integration `{}`", id.escape_debug()))
+        .hint(nearest.map(|nearest| format!("did you mean `{nearest}`?"))))
+}
+
+/// Journals a change before it takes effect: what cannot be recorded does not happen.
+///
+/// # Errors
+/// [`Kind::Unavailable`].
+pub async fn audit(gate: &Gate, name: &str, subject: &str, particulars: Value) -> Result<(), Problem> {
+    let subject: String = subject.chars().filter(|c| !c.is_control()).take(120).collect();
+    let event = SystemEvent::new(name, format!("{name} {subject}"))
+        .by("console")
+        .detail("subject", subject.as_str())
+        .detail("particulars", particulars);
+    gate.actors
+        .journal
+        .append_system(event)
+        .await
+        .map(drop)
+        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+}
+
+fn answered(asked: Result<Result<Arc<Integration>, RegistryError>, DoorError>) -> Result<Arc<Integration>, Problem> {
+    asked.map_err(gone)?.map_err(|error| problem_of(&error))
+}
+
+/// An actor that is being restarted.
+pub fn gone(error: DoorError) -> Problem {
+    Problem::new(Kind::Unavailable).detail(error.to_string())
+}
+
+fn problem_of(error: &RegistryError) -> Problem {
+    let problem = match error {
+        RegistryError::Exists { .. } => Problem::new(Kind::Exists),
+        RegistryError::Unknown { .. } => Problem::new(Kind::NotFound),
+        RegistryError::NotReady { issues, .. } => Problem::new(Kind::NotReady).reasons(issues),
+        RegistryError::InvalidDraft { .. } | RegistryError::TooMany { .. } => Problem::new(Kind::Invalid),
+        _ => Problem::new(Kind::Unavailable),
+    };
+    problem.detail(error.to_string()).hint(error.hint())
+}
