@@ -21,6 +21,7 @@ pub mod ids;
 pub mod journal;
 pub mod json;
 pub mod limits;
+pub mod places;
 pub mod provider;
 pub mod registry;
 pub mod replay_guard;

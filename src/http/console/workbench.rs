@@ -239,7 +239,8 @@ async fn dispatch(gate: Data<Gate>, id: Path<String>, order: Json<Dispatch>) -> 
         .map_err(|error| error.to_string())
         .and_then(|result| result.map_err(|error| error.to_string()))
         .map_err(|error| Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}")))?;
-    let headers = signed.headers;
+    // Names only: the value of a header may be the secret itself.
+    let headers: Vec<String> = signed.headers.into_iter().map(|(name, _)| name).collect();
     Ok(HttpResponse::Ok().json(json!({"url": url, "headers": headers, "status": status, "answer": answer})))
 }
 

@@ -1,0 +1,98 @@
+//! Where in a TOML text something stands, for errors a person can act on.
+
+use toml_edit::{Document, Item, TomlError};
+
+/// Line and column, both from 1, counted in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+impl Place {
+    /// The place of a byte offset in `text`.
+    pub fn at(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { line, column }
+    }
+}
+
+/// Text that is not TOML: where, and why.
+pub fn syntax_error(text: &str, error: &TomlError) -> (Place, String) {
+    let offset = error.span().map_or(0, |span| span.start);
+    let message = error.message().lines().next().unwrap_or("this is not TOML");
+    (Place::at(text, offset), message.to_owned())
+}
+
+/// Where the value at the JSON pointer `pointer` stands; for one that is missing, the nearest table around it.
+pub fn find(text: &str, pointer: &str) -> Place {
+    let Ok(document) = Document::parse(text) else { return Place { line: 1, column: 1 } };
+    let mut item = document.as_item();
+    let mut offset = 0;
+    for segment in pointer.split('/').skip(1) {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        let Some((inner, start)) = child(item, &segment) else { break };
+        offset = start.unwrap_or(offset);
+        item = inner;
+    }
+    Place::at(text, offset)
+}
+
+/// A member or an element, and where it begins: at its key, if it has one.
+fn child<'a>(item: &'a Item, segment: &str) -> Option<(&'a Item, Option<usize>)> {
+    if let Some(table) = item.as_table_like() {
+        let (key, inner) = table.get_key_value(segment)?;
+        return Some((inner, key.span().map(|span| span.start).or(start_of(inner))));
+    }
+    let index: usize = segment.parse().ok()?;
+    let inner = item.get(index)?;
+    Some((inner, start_of(inner)))
+}
+
+fn start_of(item: &Item) -> Option<usize> {
+    item.span().map(|span| span.start)
+}
+
+/// A JSON pointer as people write paths: `webhooks[1].provider`.
+pub fn path(pointer: &str) -> String {
+    let mut path = String::new();
+    for segment in pointer.split('/').skip(1) {
+        if segment.bytes().all(|byte| byte.is_ascii_digit()) && !segment.is_empty() {
+            path.push_str(&format!("[{segment}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&segment.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_tables_and_missing_members_are_placed() {
+        let text = "version = 1\n\n[[webhooks]]\n  id = \"ä\"\n\n[[webhooks]]\n  id = 2\n  inner = { a = 1 }\n";
+        let place = |pointer| {
+            let place = find(text, pointer);
+            (place.line, place.column)
+        };
+        assert_eq!(place("/version"), (1, 1));
+        assert_eq!(place("/webhooks/1/id"), (7, 3));
+        assert_eq!(place("/webhooks/1/inner/a"), (8, 13));
+        assert_eq!(place("/webhooks/0/missing"), (3, 1));
+    }
+
+    #[test]
+    fn pointers_read_as_paths() {
+        assert_eq!(path("/webhooks/1/provider"), "webhooks[1].provider");
+        assert_eq!(path(""), "");
+    }
+}

@@ -1,0 +1,119 @@
+//! The profiles in force: those of the program, and the operator's own, which win.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::load::{ProfileError, load};
+use super::{Origin, Profile};
+use crate::files;
+use crate::ids::nearest;
+use crate::limits::{OWN_PROFILES_MAX, PROFILE_FILE_BYTES_MAX};
+
+macro_rules! built_in {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../schemas/providers/", $file)))),*]
+    };
+}
+
+/// The profiles of the program: the one place that names their files.
+const BUILT_IN: &[(&str, &str)] = built_in![
+    "envelope.toml",
+    "github.toml",
+    "gitlab.toml",
+    "shopify.toml",
+    "slack.toml",
+    "standard-webhooks.toml",
+    "stripe.toml",
+];
+
+/// Profiles by name.
+#[derive(Debug)]
+pub struct Catalogue(BTreeMap<String, Arc<Profile>>);
+
+impl Catalogue {
+    /// The profiles of the program alone.
+    ///
+    /// # Errors
+    /// Never, as the tests show.
+    pub fn built_in() -> Result<Self, ProfileError> {
+        let mut profiles = BTreeMap::new();
+        for (file, text) in BUILT_IN {
+            let profile = load(file, text, Origin::BuiltIn)?;
+            profiles.insert(profile.name().to_owned(), Arc::new(profile));
+        }
+        Ok(Self(profiles))
+    }
+
+    /// The profiles of the program, and those in `own_dir`, if there is such a folder.
+    ///
+    /// # Errors
+    /// The first profile that cannot be used.
+    pub fn load(own_dir: &Path) -> Result<Self, ProfileError> {
+        let mut catalogue = Self::built_in()?;
+        for path in own_files(own_dir)? {
+            let profile = load_own(&path)?;
+            catalogue.0.insert(profile.name().to_owned(), Arc::new(profile));
+        }
+        Ok(catalogue)
+    }
+
+    /// The profile of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Profile>> {
+        self.0.get(name)
+    }
+
+    /// All names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The name most like `name`.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        nearest(name, self.names())
+    }
+
+    /// All profiles, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.0.values()
+    }
+}
+
+fn own_files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(dir, &error.to_string())),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(dir, &error.to_string()))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    if files.len() > OWN_PROFILES_MAX {
+        return Err(unreadable(dir, &format!("there are more than {OWN_PROFILES_MAX} profiles")));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn load_own(path: &Path) -> Result<Profile, ProfileError> {
+    let bytes = files::read_private(path, PROFILE_FILE_BYTES_MAX)
+        .map_err(|error| unreadable(path, &error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
+    load(&path.display().to_string(), &text, Origin::Own(path.to_owned()))
+}
+
+fn unreadable(path: &Path, message: &str) -> ProfileError {
+    ProfileError {
+        file: path.display().to_string(),
+        line: 1,
+        column: 1,
+        field: "profile".to_owned(),
+        message: message.to_owned(),
+        hint: None,
+    }
+}

@@ -1,0 +1,110 @@
+//! How the text of a profile becomes a [`Profile`]: TOML, schema, then what a schema cannot say.
+
+use serde_json::Value;
+
+use super::profile::{Auth, MacAuth, ProfileFile, Source, TimestampForm};
+use super::template::Template;
+use super::{AuthScheme, Method, Origin, Profile};
+use crate::ids::nearest;
+use crate::places::{self, Place};
+use crate::schemas::PROVIDER_PROFILE;
+
+/// A profile that cannot be used: where it stands, what is wrong, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {field}: {message}")]
+pub struct ProfileError {
+    /// The file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The field, as a path.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Names of fields, for "did you mean".
+const FIELDS: [&str; 37] = [
+    "version", "name", "title", "docs", "auth", "event", "source", "delivery_id", "content", "envelope", "from",
+    "default", "signed", "replay_key", "header", "json", "form", "form_json", "query", "join", "const", "when",
+    "mac", "token", "none", "algorithm", "key", "signature", "timestamp", "encoding", "prefixes", "split", "pair",
+    "trim", "strip_prefix", "past_seconds", "future_seconds",
+];
+
+/// Reads a profile from its text.
+///
+/// # Errors
+/// The first thing wrong with it.
+pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileError> {
+    let document: toml::Table = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        fault(file, Place::at(text, offset), "", error.message())
+    })?;
+    let document = serde_json::to_value(document).unwrap_or(Value::Null);
+    PROVIDER_PROFILE.check(&document).map_err(|issues| {
+        let issue = issues.into_iter().next();
+        let (pointer, message) = issue.map_or_else(Default::default, |issue| (issue.pointer, issue.message));
+        at(file, text, &pointer, &message)
+    })?;
+    let profile: ProfileFile =
+        serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
+    let compile = |(index, auth): (usize, &Auth)| {
+        let pointer = format!("/auth/{index}");
+        compile(auth).map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
+    };
+    let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
+    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin })
+}
+
+fn compile(auth: &Auth) -> Result<AuthScheme, (&'static str, String)> {
+    let method = match (&auth.mac, &auth.token, auth.none) {
+        (Some(form), None, false) => compile_mac(form)?,
+        (None, Some(form), false) => Method::Token(form.clone()),
+        (None, None, true) => Method::None,
+        _ => return Err(("", "names exactly one of `mac`, `token` and `none`".to_owned())),
+    };
+    Ok(AuthScheme { when: auth.when.clone(), method })
+}
+
+fn compile_mac(form: &MacAuth) -> Result<Method, (&'static str, String)> {
+    let content = Template::compile(&form.content).map_err(|message| ("/mac/content", message))?;
+    if form.signature.pair.is_some() != form.signature.key.is_some() {
+        return Err(("/mac/signature", "`pair` and `key` go together".to_owned()));
+    }
+    if content.has_timestamp() && form.timestamp.is_none() {
+        return Err(("/mac/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
+    }
+    form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
+    Ok(Method::Mac { form: form.clone(), content })
+}
+
+fn check_time(form: &MacAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
+    let has_items = form.signature.pair.is_some();
+    match (&time.from, &time.signature_item) {
+        (Some(Source::Const(_)), _) => Err(("/mac/timestamp/from", "a time cannot be constant".to_owned())),
+        (Some(_), None) => Ok(()),
+        (None, Some(_)) if has_items => Ok(()),
+        (None, Some(_)) => Err(("/mac/timestamp", "`signature_item` needs a signature with `pair`".to_owned())),
+        _ => Err(("/mac/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
+    }
+}
+
+fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
+    fault(file, places::find(text, pointer), pointer, message)
+}
+
+fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError {
+    let hint = message.split(['\'', '`', '"']).nth(1).and_then(|unknown| {
+        let near = nearest(unknown, FIELDS).filter(|near| *near != unknown);
+        near.map(|near| format!("did you mean `{near}`?"))
+    });
+    let field = match places::path(pointer) {
+        path if path.is_empty() => "profile".to_owned(),
+        path => path,
+    };
+    ProfileError { file: file.to_owned(), line: place.line, column: place.column, field, message: message.to_owned(), hint }
+}

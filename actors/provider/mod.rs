@@ -1,0 +1,298 @@
+//! Provider profiles, and the one engine that verifies deliveries by them: pure functions of profile, keys,
+//! request and time. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
+//!
+//! | file | idea |
+//! |---|---|
+//! | `profile.rs`, `load.rs` | the form of a profile, and how a file becomes a [`Profile`] |
+//! | `catalogue.rs` | the profiles in force: built in, and the operator's own |
+//! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
+//! | `signature.rs`, `timestamp.rs`, `template.rs`, `mac.rs` | the parts of a scheme |
+//! | `verify.rs` | their order |
+//! | `sign.rs` | the reverse: what the provider would send |
+
+mod body;
+mod catalogue;
+mod load;
+mod mac;
+mod profile;
+mod reject;
+mod request;
+mod sign;
+mod signature;
+mod template;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod verify;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::clock::UnixMs;
+use crate::ids::Digest;
+use crate::limits::DELIVERY_ID_BYTES_MAX;
+use crate::secret::SecretVersions;
+
+pub use body::{Body, ContentKind};
+pub use catalogue::Catalogue;
+pub use load::ProfileError;
+pub use reject::{Reason, Reject};
+pub use request::{Headers, Request};
+pub use sign::{SignDraft, SignError, Signed};
+pub use verify::{Verified, VerifyError};
+
+use profile::{Content, MacAuth, ProfileFile, TokenAuth, When};
+use request::single_header;
+use template::Template;
+
+/// A compiled profile.
+#[derive(Debug)]
+pub struct Profile {
+    file: ProfileFile,
+    schemes: Vec<AuthScheme>,
+    source_toml: String,
+    origin: Origin,
+}
+
+/// Where a profile comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// It is part of the program.
+    BuiltIn,
+    /// It is a file of the operator's, and shadows a built-in one of the same name.
+    Own(PathBuf),
+}
+
+/// One way to authenticate, compiled.
+#[derive(Debug)]
+pub(crate) struct AuthScheme {
+    when: Option<When>,
+    method: Method,
+}
+
+#[derive(Debug)]
+enum Method {
+    Mac { form: MacAuth, content: Template },
+    Token(TokenAuth),
+    None,
+}
+
+/// What a delivery is, as it says itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Name of the event.
+    pub event: Option<String>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// The provider's id; none that is longer than 256 bytes.
+    pub delivery_id: Option<String>,
+    /// The signed time.
+    pub occurred_at: Option<UnixMs>,
+}
+
+/// A body of a kind that the profile does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the Content-Type is not one of: {0}")]
+pub struct UnsupportedContent(String);
+
+/// What is shown of a profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProfileSummary {
+    /// Name by which integrations refer to it.
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// `mac`, `token` or `none`.
+    pub scheme: &'static str,
+    /// Where the signature stands.
+    pub header: Option<String>,
+    /// Template of the signed content.
+    pub signed_content: Option<String>,
+    /// Whether a time is signed.
+    pub timestamp: bool,
+    /// Whether the delivery's id is signed.
+    pub id_signed: bool,
+    /// The provider's page.
+    pub docs: String,
+    /// Where the profile comes from.
+    pub origin: Origin,
+}
+
+impl Profile {
+    /// Name by which integrations refer to it.
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// Its text.
+    pub fn source_toml(&self) -> &str {
+        &self.source_toml
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether the body is an envelope already.
+    pub fn is_envelope(&self) -> bool {
+        self.file.envelope
+    }
+
+    /// Name of the event of deliveries that name none.
+    pub fn default_event(&self) -> Option<&str> {
+        self.file.event.default.as_deref()
+    }
+
+    /// The widest tolerance for signed times; 0 where none is signed.
+    pub fn tolerance_seconds(&self) -> u64 {
+        let times = self.macs().filter_map(|form| form.timestamp.as_ref());
+        times.map(|time| time.past_seconds.max(time.future_seconds)).max().unwrap_or(0)
+    }
+
+    /// What is shown of it.
+    pub fn summary(&self) -> ProfileSummary {
+        let mac = self.macs().next();
+        let token = self.schemes.iter().find_map(|scheme| match &scheme.method {
+            Method::Token(form) => Some(form),
+            _ => None,
+        });
+        let from = mac.map(|form| &form.signature.from).or(token.map(|form| &form.from));
+        ProfileSummary {
+            name: self.file.name.clone(),
+            title: self.file.title.clone(),
+            scheme: if mac.is_some() { "mac" } else if token.is_some() { "token" } else { "none" },
+            header: match from {
+                Some(profile::Source::Header(name)) => Some(name.clone()),
+                _ => None,
+            },
+            signed_content: mac.map(|form| form.content.clone()),
+            timestamp: mac.is_some_and(|form| form.timestamp.is_some()),
+            id_signed: self.file.delivery_id.signed,
+            docs: self.file.docs.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+
+    fn macs(&self) -> impl Iterator<Item = &MacAuth> {
+        self.schemes.iter().filter_map(|scheme| match &scheme.method {
+            Method::Mac { form, .. } => Some(form),
+            _ => None,
+        })
+    }
+
+    /// Refuses what the headers alone condemn, before the body is read.
+    ///
+    /// # Errors
+    /// As [`Profile::verify`], in the same order.
+    pub fn precheck(&self, headers: &dyn Headers) -> Result<(), Reject> {
+        match verify::scheme_by_head(&self.schemes, headers) {
+            Some(scheme) => verify::precheck(scheme, headers),
+            None => Ok(()),
+        }
+    }
+
+    /// Which parser reads the body: by its type, among those the profile takes.
+    ///
+    /// # Errors
+    /// When it has no type, or another, or a character set that is not UTF-8.
+    pub fn content_kind(&self, headers: &dyn Headers) -> Result<ContentKind, UnsupportedContent> {
+        let typed = single_header(headers, "content-type", Reason::MalformedSignature).ok().flatten();
+        let kind = typed.and_then(content_kind);
+        let taken = kind.filter(|kind| {
+            self.file.content.iter().any(|content| match content {
+                Content::Json => *kind == ContentKind::Json,
+                Content::Form => *kind == ContentKind::Form,
+            })
+        });
+        taken.ok_or_else(|| UnsupportedContent(self.content_types()))
+    }
+
+    fn content_types(&self) -> String {
+        let types = self.file.content.iter().map(|content| match content {
+            Content::Json => "application/json",
+            Content::Form => "application/x-www-form-urlencoded",
+        });
+        types.collect::<Vec<_>>().join(", ")
+    }
+
+    fn scheme(&self, request: &Request<'_>) -> Result<&AuthScheme, Reject> {
+        let fits = |scheme: &&AuthScheme| scheme.when.as_ref().is_none_or(|when| request.fits(when));
+        let none = || Reject::new(Reason::MalformedSignature, "no scheme of this provider fits the request");
+        self.schemes.iter().find(fits).ok_or_else(none)
+    }
+
+    /// Verifies a delivery with any of `keys`.
+    ///
+    /// # Errors
+    /// Why it is not authentic, or why that cannot be told.
+    pub fn verify(&self, request: &Request<'_>, keys: &SecretVersions, now: UnixMs) -> Result<Verified, VerifyError> {
+        verify::verify(self.scheme(request)?, request, keys, now)
+    }
+
+    /// What stands for [`Profile::verify`] where no signature is required.
+    pub fn unsigned(&self, request: &Request<'_>) -> Verified {
+        verify::uncovered(request, None)
+    }
+
+    /// What the delivery says it is. Without defaults.
+    pub fn describe(&self, request: &Request<'_>) -> Description {
+        let find = |sources| request.first(sources, Reason::MalformedSignature).ok().flatten();
+        Description {
+            event: find(&self.file.event.from),
+            source: find(&self.file.source.from),
+            delivery_id: find(&self.file.delivery_id.from).filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX),
+            occurred_at: self.scheme(request).ok().and_then(|scheme| verify::time_of(scheme, request)),
+        }
+    }
+
+    /// What identifies the delivery: what the signature covers, and where nothing is signed, what there is.
+    pub fn replay_key(&self, integration_id: &str, verified: &Verified, request: &Request<'_>) -> Digest {
+        let identity = &self.file.delivery_id;
+        let find = |sources| request.first(sources, Reason::MalformedSignature).ok().flatten();
+        let id = match (verified.covers_content, identity.replay_key.is_empty()) {
+            (true, false) => find(&identity.replay_key),
+            (true, true) if !identity.signed => None,
+            _ => find(&identity.from),
+        };
+        match id.filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX) {
+            Some(id) => key_of(integration_id, b"id", id.as_bytes()),
+            None => key_of(integration_id, b"digest", &verified.signed_digest.0),
+        }
+    }
+
+    /// Whether `secret` can be used with this profile.
+    ///
+    /// # Errors
+    /// Why not, without the value.
+    pub fn check_key(&self, secret: &[u8]) -> Result<(), String> {
+        self.macs().try_for_each(|form| mac::key(secret, &form.key).map(drop))
+    }
+}
+
+/// Every part with its length, so that no two identities run into one another.
+fn key_of(integration_id: &str, kind: &[u8], identity: &[u8]) -> Digest {
+    let mut text = b"palyra replay key v1".to_vec();
+    for part in [integration_id.as_bytes(), kind, identity] {
+        text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        text.extend_from_slice(part);
+    }
+    Digest::of(&text)
+}
+
+fn content_kind(typed: &str) -> Option<ContentKind> {
+    let mut parts = typed.split(';').map(str::trim);
+    let essence = parts.next()?.to_ascii_lowercase();
+    let utf8 = parts.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    match essence.as_str() {
+        _ if !utf8 => None,
+        "application/x-www-form-urlencoded" => Some(ContentKind::Form),
+        _ => is_json.then_some(ContentKind::Json),
+    }
+}

@@ -1,0 +1,54 @@
+//! Why a delivery is not authentic. For the operator alone: a sender is told nothing of it.
+
+use serde::Serialize;
+
+/// Reasons, in words that scripts may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There is no signature, or a part of what it signs is missing.
+    MissingSignature,
+    /// There is something in its place that cannot be one.
+    MalformedSignature,
+    /// It was not made with any of our keys over these bytes.
+    BadSignature,
+    /// The signed time is missing.
+    MissingTimestamp,
+    /// The signed time cannot be read.
+    MalformedTimestamp,
+    /// It was signed too long ago.
+    StaleTimestamp,
+    /// It was signed too far in our future.
+    FutureTimestamp,
+}
+
+impl Reason {
+    /// The reason as it is counted and logged.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingSignature => "missing_signature",
+            Self::MalformedSignature => "malformed_signature",
+            Self::BadSignature => "bad_signature",
+            Self::MissingTimestamp => "missing_timestamp",
+            Self::MalformedTimestamp => "malformed_timestamp",
+            Self::StaleTimestamp => "stale_timestamp",
+            Self::FutureTimestamp => "future_timestamp",
+        }
+    }
+}
+
+/// A delivery that is not authentic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", reason.as_str())]
+pub struct Reject {
+    /// Why.
+    pub reason: Reason,
+    /// More of it, in words of ours: nothing a sender wrote stands in it.
+    pub detail: String,
+}
+
+impl Reject {
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}

@@ -1,0 +1,150 @@
+//! A delivery as the engine sees it, and how places in it are read.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::body::Body;
+use super::profile::{Content, Source, When};
+use super::{ContentKind, Reason, Reject};
+use crate::json;
+
+/// Headers of a request.
+pub trait Headers {
+    /// The values of the header `name` (lower case), in their order, as bytes from the wire.
+    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a>;
+}
+
+impl Headers for Vec<(String, Vec<u8>)> {
+    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
+        let name = name.to_owned();
+        let named = self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(&name));
+        Box::new(named.map(|(_, value)| value.as_slice()))
+    }
+}
+
+/// One request, its body included.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Path and query, or the whole URL where the sender signs it.
+    pub url: &'a str,
+    /// Headers.
+    pub headers: &'a dyn Headers,
+    /// Body.
+    pub body: &'a Body,
+}
+
+/// A header that may come once only.
+///
+/// # Errors
+/// `reason` when it comes again or is not text.
+pub fn single_header<'a>(
+    headers: &'a dyn Headers,
+    name: &str,
+    reason: Reason,
+) -> Result<Option<&'a str>, Reject> {
+    let mut values = headers.values(name);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Reject::new(reason, format!("header {name} comes more than once")));
+    }
+    let text = std::str::from_utf8(value)
+        .map_err(|_| Reject::new(reason, format!("header {name} is not text")))?;
+    Ok(Some(text))
+}
+
+impl<'a> Request<'a> {
+    /// The text at `source`; `None` when there is none or it is empty.
+    ///
+    /// # Errors
+    /// `reason` when a header of it comes more than once.
+    pub fn text(&self, source: &Source, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
+        let text = match source {
+            Source::Header(name) => {
+                single_header(self.headers, &name.to_ascii_lowercase(), reason)?.map(Cow::Borrowed)
+            }
+            Source::Join { from, separator } => self.joined(from, separator, reason)?,
+            other => self.elsewhere(other),
+        };
+        Ok(text.filter(|text| !text.is_empty()))
+    }
+
+    /// The first text any of `sources` yields.
+    ///
+    /// # Errors
+    /// As [`Request::text`].
+    pub fn first(&self, sources: &[Source], reason: Reason) -> Result<Option<String>, Reject> {
+        for source in sources {
+            if let Some(text) = self.text(source, reason)? {
+                return Ok(Some(text.into_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn joined(&self, from: &[Source], separator: &str, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
+        let mut parts = Vec::with_capacity(from.len());
+        for source in from {
+            match self.text(source, reason)? {
+                Some(part) => parts.push(part),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Cow::Owned(parts.join(separator))))
+    }
+
+    fn elsewhere(&self, source: &Source) -> Option<Cow<'a, str>> {
+        match source {
+            Source::Json(pointer) => scalar(self.body.json()?.pointer(pointer)?),
+            Source::Form(field) => self.body.form_field(field).map(Cow::Borrowed),
+            Source::FormJson { field, json: pointer } => {
+                let document = json::parse(self.body.form_field(field)?.as_bytes()).ok()?;
+                scalar(document.pointer(pointer)?).map(|text| Cow::Owned(text.into_owned()))
+            }
+            Source::Query(name) => self.query(name).map(Cow::Owned),
+            Source::JsonFirstKeyExcept(except) => {
+                let mut names = self.body.json()?.as_object()?.keys();
+                names.find(|name| !except.contains(name)).map(|name| Cow::Borrowed(name.as_str()))
+            }
+            Source::Const(text) => Some(Cow::Owned(text.clone())),
+            Source::Header(_) | Source::Join { .. } => None,
+        }
+    }
+
+    fn query(&self, name: &str) -> Option<String> {
+        let query = self.url.split_once('?')?.1;
+        let query = query.split('#').next().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether `when` holds.
+    pub fn fits(&self, when: &When) -> bool {
+        match when {
+            When::QueryPresent(name) => self.query(name).is_some(),
+            When::BodyIs(Content::Json) => self.body.kind() == ContentKind::Json,
+            When::BodyIs(Content::Form) => self.body.kind() == ContentKind::Form,
+            when => head_fits(when, self.headers).unwrap_or(true),
+        }
+    }
+}
+
+/// Whether `when` holds, as far as the headers tell; `None` when they do not.
+pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
+    match when {
+        When::HeaderPresent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_some()),
+        When::HeaderAbsent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_none()),
+        When::QueryPresent(_) | When::BodyIs(_) => None,
+    }
+}
+
+/// A scalar as text: strings as they are, numbers and booleans as JSON writes them.
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+        _ => None,
+    }
+}
