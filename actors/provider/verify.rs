@@ -128,7 +128,7 @@ fn verify_mac(
             }
         };
         if matches_any(&form.algorithm.compute(&key, &pieces), &signatures.candidates) {
-            if let Some(time) = time {
+            if let Some(time) = &time {
                 timestamp::check(time.unix_ms, time.form, now)?;
             }
             let key_version = Some(version.version);

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::prelude::*;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::journal::{Cursor, EventFilter, JournalActor, JournalConfig, JournalReader};
+
+/// A connector that emits, stops and panics on demand.
+struct Puppet {
+    link: ConnectorLink,
+}
+
+impl Actor for Puppet {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+enum Pull {
+    Stop,
+    Panic,
+}
+
+impl Handler<Pull> for Puppet {
+    type Result = ();
+
+    fn handle(&mut self, pull: Pull, ctx: &mut Self::Context) {
+        match pull {
+            Pull::Stop => ctx.stop(),
+            Pull::Panic => panic!("a planted panic"),
+        }
+    }
+}
+
+impl Handler<Close> for Puppet {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.link.closing();
+        ctx.stop();
+    }
+}
+
+struct House {
+    door: Door<ConnectorSupervisor>,
+    reader: JournalReader,
+    puppets: Arc<std::sync::Mutex<Vec<Addr<Puppet>>>>,
+    emitters: Arc<std::sync::Mutex<Vec<Emitter>>>,
+    _dir: TempDir,
+}
+
+fn house() -> House {
+    static BITS: AtomicUsize = AtomicUsize::new(1);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let clock = ManualClock::at(1_700_000_000_000);
+    let config = JournalConfig {
+        path: path.clone(),
+        clock: clock.clone(),
+        random: || BITS.fetch_add(1, Ordering::SeqCst) as u128,
+        head: watch::channel(0).0,
+    };
+    let journal = JournalHandle::default();
+    journal.door.open(JournalActor::open(config, WatchGuard::unwatched()).unwrap().start());
+    let door = Door::default();
+    let supervisor =
+        ConnectorSupervisor::new(Roster::default(), journal, clock, door.clone(), WatchGuard::unwatched());
+    door.open(supervisor.start());
+    let reader = JournalReader::open(&path).unwrap();
+    House { door, reader, puppets: Arc::default(), emitters: Arc::default(), _dir: dir }
+}
+
+impl House {
+    async fn register(&self, name: &str) -> Result<(), ConnectorError> {
+        let (puppets, emitters) = (Arc::clone(&self.puppets), Arc::clone(&self.emitters));
+        let factory: ConnectorFactory = Box::new(move |link| {
+            emitters.lock().unwrap().push(link.emitter());
+            let puppet = Puppet { link }.start();
+            puppets.lock().unwrap().push(puppet.clone());
+            puppet.recipient()
+        });
+        self.door.ask(Register { name: name.into(), factory }).await.unwrap()
+    }
+
+    fn emitter(&self) -> Emitter {
+        self.emitters.lock().unwrap()[0].clone()
+    }
+
+    async fn pull(&self, pull: Pull) {
+        let newest = self.puppets.lock().unwrap().last().unwrap().clone();
+        drop(newest.send(pull).await);
+    }
+
+    async fn presence(&self) -> ConnectorPresence {
+        self.door.ask(Presence).await.unwrap().remove(0)
+    }
+
+    async fn incarnations(&self, count: usize) -> bool {
+        for _ in 0..1_000 {
+            if self.puppets.lock().unwrap().len() == count {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    fn names(&self) -> Vec<String> {
+        let page = self.reader.page(&EventFilter::default(), Cursor::After(0), 100).unwrap();
+        page.events.into_iter().map(|event| format!("{} by {}", event.name, event.principal)).collect()
+    }
+}
+
+#[actix::test]
+async fn an_emitted_event_is_committed_in_the_connectors_own_name() {
+    let house = house();
+    house.register("billing").await.unwrap();
+    let receipt = house.emitter().emit(SystemEvent::new("invoice.sent", "sent").by("root")).await.unwrap();
+    assert_eq!(receipt.seq, 1);
+    assert_eq!(house.names(), ["connector.invoice.sent by connector:billing"]);
+    assert_eq!(house.presence().await.emitted_total, 1);
+}
+
+#[actix::test]
+async fn an_event_the_journal_refuses_is_told_to_its_connector() {
+    let house = house();
+    house.register("billing").await.unwrap();
+    let refused = house.emitter().emit(SystemEvent::new("Not A Name", "sent")).await;
+    assert!(matches!(refused, Err(ConnectorError::Journal(_))), "{refused:?}");
+}
+
+#[actix::test]
+async fn a_connector_that_panics_or_stops_is_started_again_and_the_end_is_journaled() {
+    tokio::time::pause();
+    let house = house();
+    house.register("billing").await.unwrap();
+    house.pull(Pull::Panic).await;
+    assert!(house.incarnations(2).await);
+    house.pull(Pull::Stop).await;
+    assert!(house.incarnations(3).await);
+
+    let presence = house.presence().await;
+    assert_eq!((presence.restarts, presence.state), (2, ConnectorState::Running));
+    assert_eq!(presence.last_exit.as_deref(), Some("stopped unasked"));
+    assert_eq!(house.names(), ["supervision.connector.ended by palyra"; 2]);
+}
+
+#[actix::test]
+async fn a_connector_closed_on_purpose_stays_closed() {
+    tokio::time::pause();
+    let house = house();
+    house.register("billing").await.unwrap();
+    let newest = house.puppets.lock().unwrap()[0].clone();
+    newest.send(Close).await.unwrap();
+    assert!(!house.incarnations(2).await);
+    assert_eq!(house.presence().await.state, ConnectorState::Stopped);
+}
+
+#[actix::test]
+async fn names_are_canonical_and_unique() {
+    let house = house();
+    assert!(matches!(house.register("No Name").await, Err(ConnectorError::InvalidName(_))));
+    house.register("billing").await.unwrap();
+    assert!(matches!(house.register("billing").await, Err(ConnectorError::Exists(_))));
+}
+
+#[actix::test]
+async fn a_supervisor_that_goes_takes_its_connectors_along() {
+    let house = house();
+    house.register("billing").await.unwrap();
+    let puppet = house.puppets.lock().unwrap()[0].clone();
+    house.door.ask(Close).await.unwrap();
+    for _ in 0..1_000 {
+        if !puppet.connected() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the connector outlived its supervisor");
+}
