@@ -77,6 +77,26 @@ impl Schema {
 }
 
 impl SchemaIssue {
+    /// The member that should not be there, if that is the issue.
+    pub fn unknown_member(&self) -> Option<&str> {
+        self.message.strip_prefix("Additional properties").and_then(|rest| rest.split('\'').nth(1))
+    }
+
+    /// The issue to tell a person who fixes one at a time: a misspelt name before what is missing for it.
+    pub fn most_telling(issues: Vec<Self>) -> Self {
+        let unknown = issues.iter().position(|issue| issue.unknown_member().is_some()).unwrap_or(0);
+        let told = issues.into_iter().nth(unknown);
+        told.map_or_else(|| Self::new("", "breaks its schema"), Self::at_the_member)
+    }
+
+    fn at_the_member(mut self) -> Self {
+        if let Some(name) = self.unknown_member().map(str::to_owned) {
+            self.pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
+            self.message = format!("there is no field `{name}`");
+        }
+        self
+    }
+
     fn new(pointer: &str, message: &str) -> Self {
         let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         Self { pointer: pointer.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect(), message }

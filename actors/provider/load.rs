@@ -7,7 +7,7 @@ use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile};
 use crate::ids::nearest;
 use crate::places::{self, Place};
-use crate::schemas::PROVIDER_PROFILE;
+use crate::schemas::{PROVIDER_PROFILE, SchemaIssue};
 
 /// A profile that cannot be used: where it stands, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +46,8 @@ pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileEr
     })?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
     PROVIDER_PROFILE.check(&document).map_err(|issues| {
-        let issue = issues.into_iter().next();
-        let (pointer, message) = issue.map_or_else(Default::default, |issue| (issue.pointer, issue.message));
-        at(file, text, &pointer, &message)
+        let issue = SchemaIssue::most_telling(issues);
+        at(file, text, &issue.pointer, &issue.message)
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;

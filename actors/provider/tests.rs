@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use base64::Engine as _;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -42,8 +44,6 @@ fn versions(newest_first: &[&str]) -> SecretVersions {
 fn profile(name: &str) -> Arc<Profile> {
     Arc::clone(Catalogue::built_in().unwrap().get(name).unwrap())
 }
-
-use std::sync::Arc;
 
 fn headers_of(vector: &Vector) -> Vec<(String, Vec<u8>)> {
     vector.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
@@ -238,7 +238,7 @@ fn bodies_are_taken_by_type_alone() {
 fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
     let good = include_str!("../../schemas/providers/github.toml");
     let cases = [
-        ("content = \"{body}\"", "contnet = \"{body}\"", "own.toml:8:1: auth[0].mac"),
+        ("content = \"{body}\"", "contnet = \"{body}\"", "own.toml:11:1: auth[0].mac.contnet: there is no field `contnet`"),
         ("content = \"{body}\"", "content = \"{bdy}\"", "own.toml:11:1: auth[0].mac.content: `{bdy}` is not a placeholder"),
         ("content = \"{body}\"", "content = \"{ts}{body}\"", "`{ts}` stands here, but there is no `timestamp`"),
         ("hmac-sha256", "hmac-md5", "own.toml:9:1: auth[0].mac.algorithm"),
@@ -248,6 +248,7 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
     for (from, to, expected) in cases {
         let error = load::load("own.toml", &good.replacen(from, to, 1), Origin::BuiltIn).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
+        assert!(to != "contnet = \"{body}\"" || error.hint.as_deref() == Some("did you mean `content`?"));
     }
 }
 

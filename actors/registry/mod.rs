@@ -1,12 +1,153 @@
 //! The registry actor: the integrations of `webhooks.toml`.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `record.rs`, `rules.rs` | one integration, and what it is held to |
+//! | `document.rs` | the text of the file |
+//! | `store.rs` | the registry as a plain value |
+//! | `readiness.rs` | whether an integration can verify |
 
+mod document;
+mod error;
 mod messages;
-pub use messages::*;
+mod readiness;
+mod record;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
 
-/// placeholder
-#[derive(Debug, Clone)]
-pub struct IntegrationRecord;
-/// placeholder
-#[derive(Debug, thiserror::Error)]
-#[error("placeholder")]
-pub struct RegistryError;
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+pub use error::{Fault, RegistryError};
+pub use messages::*;
+pub use readiness::{Readiness, ReadinessReport, readiness};
+pub use record::IntegrationRecord;
+pub use store::{Registry, RegistryConfig};
+
+use crate::clock::{SharedClock, UnixMs};
+use crate::limits::MAILBOX_MESSAGES_MAX;
+use crate::provider::Catalogue;
+use crate::supervision::{Close, Exit, WatchGuard};
+
+/// The actor around the [`Registry`].
+pub struct RegistryActor {
+    registry: Registry,
+    clock: SharedClock,
+    watch: WatchGuard,
+}
+
+impl RegistryActor {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn open(config: RegistryConfig, clock: SharedClock, watch: WatchGuard) -> Result<Self, RegistryError> {
+        let registry = Registry::open(config, clock.now_unix_ms())?;
+        Ok(Self { registry, clock, watch })
+    }
+
+    fn now(&self) -> UnixMs {
+        self.clock.now_unix_ms()
+    }
+}
+
+impl Actor for RegistryActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+    }
+}
+
+impl Handler<Lookup> for RegistryActor {
+    type Result = Option<Arc<Integration>>;
+
+    fn handle(&mut self, Lookup(id): Lookup, _: &mut Self::Context) -> Self::Result {
+        fail::fail_point!("registry::lookup");
+        self.registry.lookup(&id)
+    }
+}
+
+impl Handler<Get> for RegistryActor {
+    type Result = Option<Arc<Integration>>;
+
+    fn handle(&mut self, Get(id): Get, _: &mut Self::Context) -> Self::Result {
+        self.registry.get(&id)
+    }
+}
+
+impl Handler<List> for RegistryActor {
+    type Result = Vec<Arc<Integration>>;
+
+    fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
+        self.registry.list()
+    }
+}
+
+impl Handler<Upsert> for RegistryActor {
+    type Result = Result<Arc<Integration>, RegistryError>;
+
+    fn handle(&mut self, Upsert { draft, secret, replace }: Upsert, _: &mut Self::Context) -> Self::Result {
+        self.registry.upsert(draft, &secret, replace, self.now())
+    }
+}
+
+impl Handler<SetEnabled> for RegistryActor {
+    type Result = Result<Arc<Integration>, RegistryError>;
+
+    fn handle(&mut self, order: SetEnabled, _: &mut Self::Context) -> Self::Result {
+        self.registry.set_enabled(&order.integration_id, order.enabled, &order.secret, self.now())
+    }
+}
+
+impl Handler<Remove> for RegistryActor {
+    type Result = Result<Arc<Integration>, RegistryError>;
+
+    fn handle(&mut self, Remove(id): Remove, _: &mut Self::Context) -> Self::Result {
+        self.registry.remove(&id, self.now())
+    }
+}
+
+impl Handler<RecordTest> for RegistryActor {
+    type Result = Result<(), RegistryError>;
+
+    fn handle(&mut self, test: RecordTest, _: &mut Self::Context) -> Self::Result {
+        self.registry.record_test(&test.integration_id, test.passed, &test.message, self.now()).map(drop)
+    }
+}
+
+impl Handler<Reload> for RegistryActor {
+    type Result = Result<Changes, RegistryError>;
+
+    fn handle(&mut self, _: Reload, _: &mut Self::Context) -> Self::Result {
+        self.registry.reload(self.now())
+    }
+}
+
+impl Handler<Profiles> for RegistryActor {
+    type Result = Arc<Catalogue>;
+
+    fn handle(&mut self, _: Profiles, _: &mut Self::Context) -> Self::Result {
+        self.registry.catalogue()
+    }
+}
+
+impl Handler<Observe> for RegistryActor {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.registry.snapshot())
+    }
+}
+
+impl Handler<Close> for RegistryActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.watch.ends_with(Exit::Asked);
+        ctx.stop();
+    }
+}

@@ -1,0 +1,109 @@
+//! What can go wrong with the registry, and what to do about it.
+
+use std::sync::Arc;
+
+use crate::ids::nearest;
+
+/// A place in `webhooks.toml` that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The field, as a path; empty for the file as a whole.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Why the registry did not do what it was asked to. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RegistryError {
+    /// The file cannot be used as it is.
+    #[error("{}:{}:{}: {}: {}", fault.file, fault.line, fault.column, fault.field, fault.message)]
+    InvalidFile {
+        /// Where and why.
+        fault: Box<Fault>,
+    },
+    /// A profile of the operator's cannot be used.
+    #[error(transparent)]
+    Profile(Arc<crate::provider::ProfileError>),
+    /// An integration cannot be as it was asked for.
+    #[error("{field}: {message}")]
+    InvalidDraft {
+        /// The field.
+        field: String,
+        /// What is wrong with it.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// There is one of that id.
+    #[error("there is an integration `{id}` already")]
+    Exists {
+        /// The id.
+        id: String,
+    },
+    /// There is none of that id.
+    #[error("there is no integration `{id}`")]
+    Unknown {
+        /// The id.
+        id: String,
+        /// The id most like it.
+        nearest: Option<String>,
+    },
+    /// It cannot verify deliveries yet, so it may not take any.
+    #[error("the integration `{id}` is not ready: {}", issues.join("; "))]
+    NotReady {
+        /// The id.
+        id: String,
+        /// Why.
+        issues: Vec<String>,
+    },
+    /// One too many.
+    #[error("there are {max} integrations already, the most one daemon serves")]
+    TooMany {
+        /// The bound.
+        max: usize,
+    },
+    /// The file can be neither read nor written.
+    #[error("cannot use `{file}`: {problem}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the system says, with what to do where that is known.
+        problem: String,
+    },
+}
+
+impl RegistryError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InvalidFile { fault } => fault.hint.clone(),
+            Self::Profile(error) => error.hint.clone(),
+            Self::InvalidDraft { hint, .. } => hint.clone(),
+            Self::Exists { id } => Some(format!("choose another id, or remove it: `palyra webhooks remove {id}`")),
+            Self::Unknown { nearest, .. } => nearest.as_ref().map(|near| format!("did you mean `{near}`?")),
+            Self::NotReady { id, .. } => {
+                Some(format!("put that right, then run `palyra webhooks enable {id}`"))
+            }
+            Self::TooMany { .. } => Some("remove one that is not used any more".to_owned()),
+            Self::Io { .. } => None,
+        }
+    }
+
+    pub(super) fn unknown<'a>(id: &str, ids: impl Iterator<Item = &'a str>) -> Self {
+        let nearest = nearest(id, ids).map(str::to_owned);
+        Self::Unknown { id: id.escape_debug().take(64).collect(), nearest }
+    }
+
+    pub(super) fn draft(field: &str, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self::InvalidDraft { field: field.to_owned(), message: message.into(), hint }
+    }
+}

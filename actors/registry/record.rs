@@ -1,0 +1,112 @@
+//! One integration as `webhooks.toml` holds it.
+
+use serde::{Deserialize, Serialize};
+
+use super::messages::{Draft, OnFiltered};
+use crate::clock::UnixMs;
+use crate::limits::{PAYLOAD_BYTES_DEFAULT, UNSIGNED_RATE_PER_SECOND_DEFAULT};
+use crate::vault::{InvalidRef, VaultRef};
+
+/// An integration: one inbound endpoint. Its fields are those of `schemas/registry.v1.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationRecord {
+    /// Canonical, unique.
+    pub integration_id: String,
+    /// Name of its provider profile.
+    pub provider: String,
+    /// Name for people; empty in the file means the id.
+    #[serde(default)]
+    pub display_name: String,
+    /// Where its secret is found.
+    #[serde(default)]
+    pub secret_vault_ref: Option<String>,
+    /// Events taken in; empty: all.
+    #[serde(default)]
+    pub allowed_events: Vec<String>,
+    /// Sources taken in; empty: all.
+    #[serde(default)]
+    pub allowed_sources: Vec<String>,
+    /// Whether deliveries are taken in.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Whether a delivery must be signed.
+    #[serde(default = "yes")]
+    pub signature_required: bool,
+    /// Largest body.
+    #[serde(default = "default_payload_bytes")]
+    pub max_payload_bytes: u64,
+    /// How long its replay keys are remembered; the daemon's default where it is left out.
+    #[serde(default)]
+    pub replay_window_seconds: Option<u64>,
+    /// Unsigned deliveries a second, where no signature is required.
+    #[serde(default)]
+    pub unsigned_rate_per_second: Option<u32>,
+    /// How filtered deliveries are answered.
+    #[serde(default)]
+    pub on_filtered: OnFiltered,
+    /// When it was created; 0 for one written by hand.
+    #[serde(default)]
+    pub created_at_unix_ms: UnixMs,
+    /// When its settings last changed through the daemon.
+    #[serde(default)]
+    pub updated_at_unix_ms: UnixMs,
+    /// When it was last tested.
+    #[serde(default)]
+    pub last_test_at_unix_ms: Option<UnixMs>,
+    /// Whether every check passed then.
+    #[serde(default)]
+    pub last_test_passed: Option<bool>,
+    /// What the test came to.
+    #[serde(default)]
+    pub last_test_message: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_payload_bytes() -> u64 {
+    PAYLOAD_BYTES_DEFAULT
+}
+
+impl IntegrationRecord {
+    /// The record of a draft, before it is normalised and checked.
+    pub(super) fn of(draft: Draft, now: UnixMs) -> Self {
+        let rate = draft.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
+        Self {
+            integration_id: draft.integration_id,
+            provider: draft.provider,
+            display_name: draft.display_name.unwrap_or_default(),
+            secret_vault_ref: draft.secret_vault_ref,
+            allowed_events: draft.allowed_events,
+            allowed_sources: draft.allowed_sources,
+            enabled: draft.enabled,
+            signature_required: draft.signature_required,
+            max_payload_bytes: draft.max_payload_bytes.unwrap_or(PAYLOAD_BYTES_DEFAULT),
+            replay_window_seconds: draft.replay_window_seconds,
+            unsigned_rate_per_second: (!draft.signature_required).then_some(rate),
+            on_filtered: draft.on_filtered.unwrap_or_default(),
+            created_at_unix_ms: now,
+            updated_at_unix_ms: now,
+            last_test_at_unix_ms: None,
+            last_test_passed: None,
+            last_test_message: None,
+        }
+    }
+
+    /// The reference to its secret, read; `None` when it names none.
+    pub fn vault_ref(&self) -> Option<Result<VaultRef, InvalidRef>> {
+        self.secret_vault_ref.as_deref().map(VaultRef::parse)
+    }
+
+    /// Whether the event is taken in.
+    pub fn allows_event(&self, event: &str) -> bool {
+        self.allowed_events.is_empty() || self.allowed_events.iter().any(|allowed| allowed == event)
+    }
+
+    /// Whether the source is taken in.
+    pub fn allows_source(&self, source: &str) -> bool {
+        self.allowed_sources.is_empty() || self.allowed_sources.iter().any(|allowed| allowed == source)
+    }
+}

@@ -1,0 +1,108 @@
+//! What a schema cannot say about an integration.
+
+use std::collections::HashSet;
+
+use super::record::IntegrationRecord;
+use crate::ids::is_canonical_id;
+use crate::limits::{DISPLAY_NAME_BYTES_MAX, REPLAY_WINDOW_SECONDS_MAX};
+use crate::provider::Catalogue;
+
+/// Ids that stand for something else in the console's paths.
+const RESERVED: [&str; 1] = ["diagnostics"];
+
+/// A field that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Name of the field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+fn breach(field: &'static str, message: impl Into<String>, hint: Option<String>) -> Breach {
+    Breach { field, message: message.into(), hint }
+}
+
+/// Brings a record into its one form: trimmed, lower-cased, without duplicates, with its defaults.
+pub fn normalise(record: &mut IntegrationRecord) {
+    record.integration_id = record.integration_id.trim().to_lowercase();
+    record.provider = record.provider.trim().to_lowercase();
+    if record.display_name.is_empty() {
+        record.display_name = record.integration_id.clone();
+    }
+    for list in [&mut record.allowed_events, &mut record.allowed_sources] {
+        let mut seen = HashSet::new();
+        list.retain(|entry| seen.insert(entry.clone()));
+    }
+}
+
+/// Checks a normalised record.
+///
+/// # Errors
+/// The first rule it breaks.
+pub fn check(record: &IntegrationRecord, catalogue: &Catalogue, payload_bytes_cap: u64) -> Result<(), Breach> {
+    check_id(&record.integration_id)?;
+    check_provider(&record.provider, catalogue)?;
+    if record.display_name.len() > DISPLAY_NAME_BYTES_MAX || record.display_name.chars().any(char::is_control) {
+        return Err(breach("display_name", "is longer than 128 bytes or holds control characters", None));
+    }
+    check_secret(record)?;
+    if record.max_payload_bytes > payload_bytes_cap {
+        let hint = "raise `payload_bytes_cap` in palyra.toml, up to 26214400".to_owned();
+        let message = format!("{} is over the daemon's cap of {payload_bytes_cap}", record.max_payload_bytes);
+        return Err(breach("max_payload_bytes", message, Some(hint)));
+    }
+    check_window(record, catalogue)
+}
+
+fn check_id(id: &str) -> Result<(), Breach> {
+    if !is_canonical_id(id) {
+        let shown: String = id.escape_debug().take(64).collect();
+        let hint = "use 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit".to_owned();
+        return Err(breach("integration_id", format!("`{shown}` is no canonical id"), Some(hint)));
+    }
+    if RESERVED.contains(&id) {
+        let hint = "choose another id".to_owned();
+        return Err(breach("integration_id", format!("`{id}` is reserved"), Some(hint)));
+    }
+    Ok(())
+}
+
+fn check_provider(name: &str, catalogue: &Catalogue) -> Result<(), Breach> {
+    if catalogue.get(name).is_some() {
+        return Ok(());
+    }
+    let hint = match catalogue.nearest(name) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "run `palyra providers list` for those there are".to_owned(),
+    };
+    let shown: String = name.escape_debug().take(64).collect();
+    Err(breach("provider", format!("unknown provider `{shown}`"), Some(hint)))
+}
+
+fn check_secret(record: &IntegrationRecord) -> Result<(), Breach> {
+    match record.vault_ref() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(breach("secret_vault_ref", error.to_string(), None)),
+        None if !record.signature_required => Ok(()),
+        None => {
+            let hint = "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
+            Err(breach("secret_vault_ref", "is missing, and a signature is required", Some(hint)))
+        }
+    }
+}
+
+/// A window shorter than the tolerance would let a delivery be sent again while its signature is still fresh.
+fn check_window(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
+    let Some(window) = record.replay_window_seconds else { return Ok(()) };
+    let tolerance = catalogue.get(&record.provider).map_or(0, |profile| profile.tolerance_seconds());
+    let least = (2 * tolerance).max(1);
+    if (least..=REPLAY_WINDOW_SECONDS_MAX).contains(&window) {
+        return Ok(());
+    }
+    let message = format!("{window} is outside {least} to {REPLAY_WINDOW_SECONDS_MAX}");
+    let hint = "the window covers the provider's timestamp tolerance on both sides".to_owned();
+    Err(breach("replay_window_seconds", message, Some(hint)))
+}

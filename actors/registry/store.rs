@@ -1,0 +1,271 @@
+//! The registry as a plain value: the file, the profiles, and the integrations found by id.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::document::{Checks, RegistryDocument};
+use super::error::RegistryError;
+use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
+use super::readiness::{ReadinessReport, readiness};
+use super::record::IntegrationRecord;
+use super::rules::{self, Breach};
+use crate::clock::UnixMs;
+use crate::files;
+use crate::limits::{INTEGRATIONS_MAX, REGISTRY_FILE_BYTES_MAX, SUMMARY_BYTES_MAX};
+use crate::provider::Catalogue;
+use crate::vault::SecretStatus;
+
+/// Where the registry finds its files, and what it holds integrations to.
+#[derive(Debug, Clone)]
+pub struct RegistryConfig {
+    /// `webhooks.toml`.
+    pub file: PathBuf,
+    /// Folder of the operator's own profiles.
+    pub profiles_dir: PathBuf,
+    /// Cap on every integration's `max_payload_bytes`.
+    pub payload_bytes_cap: u64,
+}
+
+/// The integrations in force.
+#[derive(Debug)]
+pub struct Registry {
+    config: RegistryConfig,
+    catalogue: Arc<Catalogue>,
+    document: RegistryDocument,
+    integrations: Vec<Arc<Integration>>,
+    by_id: HashMap<String, Arc<Integration>>,
+    loaded_at: UnixMs,
+    stale: Option<String>,
+}
+
+type Found = Result<Arc<Integration>, RegistryError>;
+
+impl Registry {
+    /// Reads the files. A registry file that is missing is an empty one.
+    ///
+    /// # Errors
+    /// The first fault in them.
+    pub fn open(config: RegistryConfig, now: UnixMs) -> Result<Self, RegistryError> {
+        let (catalogue, document) = read(&config)?;
+        let mut registry = Self {
+            config,
+            catalogue,
+            document: RegistryDocument::new(),
+            integrations: Vec::new(),
+            by_id: HashMap::new(),
+            loaded_at: now,
+            stale: None,
+        };
+        registry.adopt(document, now);
+        Ok(registry)
+    }
+
+    /// An enabled integration that has a profile.
+    pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
+        self.get(id).filter(|integration| integration.record.enabled && integration.profile.is_some())
+    }
+
+    /// An integration, enabled or not.
+    pub fn get(&self, id: &str) -> Option<Arc<Integration>> {
+        self.by_id.get(id).map(Arc::clone)
+    }
+
+    /// All integrations, in the order of the file.
+    pub fn list(&self) -> Vec<Arc<Integration>> {
+        self.integrations.clone()
+    }
+
+    /// The profiles in force.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue)
+    }
+
+    /// Creates an integration, or replaces its settings if that is allowed. One that is not ready is stored disabled.
+    ///
+    /// # Errors
+    /// When the draft breaks a rule, the id is taken, or the file cannot be written.
+    pub fn upsert(&mut self, draft: Draft, secret: &SecretStatus, replace: bool, now: UnixMs) -> Found {
+        let mut record = IntegrationRecord::of(draft, now);
+        rules::normalise(&mut record);
+        let checked = rules::check(&record, &self.catalogue, self.config.payload_bytes_cap);
+        checked.map_err(|Breach { field, message, hint }| RegistryError::draft(field, message, hint))?;
+        let known = self.get(&record.integration_id);
+        record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
+        let mut document = self.document.clone();
+        let id = record.integration_id.clone();
+        match known {
+            Some(_) if !replace => return Err(RegistryError::Exists { id }),
+            Some(known) => document.replace(IntegrationRecord {
+                created_at_unix_ms: known.record.created_at_unix_ms,
+                last_test_at_unix_ms: known.record.last_test_at_unix_ms,
+                last_test_passed: known.record.last_test_passed,
+                last_test_message: known.record.last_test_message.clone(),
+                ..record
+            }),
+            None if self.integrations.len() >= INTEGRATIONS_MAX => {
+                return Err(RegistryError::TooMany { max: INTEGRATIONS_MAX });
+            }
+            None => document.insert(record),
+        }
+        self.save(document, now)?;
+        self.known(&id)
+    }
+
+    /// Enables or disables an integration.
+    ///
+    /// # Errors
+    /// When there is none, it is not ready to be enabled, or the file cannot be written.
+    pub fn set_enabled(&mut self, id: &str, enabled: bool, secret: &SecretStatus, now: UnixMs) -> Found {
+        let mut record = self.known(id)?.record.clone();
+        let report = self.report(&record, secret);
+        if enabled && !report.can_be_enabled() {
+            return Err(RegistryError::NotReady { id: id.to_owned(), issues: report.issues });
+        }
+        record.enabled = enabled;
+        record.updated_at_unix_ms = now;
+        self.change(record, now)
+    }
+
+    /// Removes an integration.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be written.
+    pub fn remove(&mut self, id: &str, now: UnixMs) -> Found {
+        let removed = self.known(id)?;
+        let mut document = self.document.clone();
+        document.remove(id);
+        self.save(document, now)?;
+        Ok(removed)
+    }
+
+    /// Keeps what a test of an integration came to.
+    ///
+    /// # Errors
+    /// When there is none, or the file cannot be written.
+    pub fn record_test(&mut self, id: &str, passed: bool, message: &str, now: UnixMs) -> Found {
+        let mut record = self.known(id)?.record.clone();
+        record.last_test_at_unix_ms = Some(now);
+        record.last_test_passed = Some(passed);
+        let end = message.floor_char_boundary(SUMMARY_BYTES_MAX);
+        record.last_test_message = message.get(..end).map(str::to_owned);
+        self.change(record, now)
+    }
+
+    /// Reads the files again. What is in force stays so if they have a fault, and the snapshot says why.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn reload(&mut self, now: UnixMs) -> Result<Changes, RegistryError> {
+        match read(&self.config) {
+            Err(error) => {
+                self.stale = Some(error.to_string());
+                Err(error)
+            }
+            Ok((catalogue, document)) => {
+                let before = std::mem::take(&mut self.by_id);
+                self.catalogue = catalogue;
+                self.adopt(document, now);
+                Ok(changes(&before, &self.by_id))
+            }
+        }
+    }
+
+    /// What is shown of it.
+    pub fn snapshot(&self) -> RegistrySnapshot {
+        let mut providers = BTreeMap::<String, usize>::new();
+        for integration in &self.integrations {
+            *providers.entry(integration.record.provider.clone()).or_default() += 1;
+        }
+        RegistrySnapshot {
+            integrations: self.integrations.len(),
+            enabled: self.integrations.iter().filter(|integration| integration.record.enabled).count(),
+            providers,
+            profiles: self.catalogue.names().count(),
+            loaded_at_unix_ms: self.loaded_at,
+            stale: self.stale.clone(),
+        }
+    }
+
+    fn report(&self, record: &IntegrationRecord, secret: &SecretStatus) -> ReadinessReport {
+        readiness(&self.integration(record.clone()), secret)
+    }
+
+    fn integration(&self, record: IntegrationRecord) -> Integration {
+        let profile = self.catalogue.get(&record.provider).map(Arc::clone);
+        Integration { record, profile }
+    }
+
+    fn known(&self, id: &str) -> Found {
+        let ids = self.integrations.iter().map(|integration| integration.record.integration_id.as_str());
+        self.get(id).ok_or_else(|| RegistryError::unknown(id, ids))
+    }
+
+    fn change(&mut self, record: IntegrationRecord, now: UnixMs) -> Found {
+        let id = record.integration_id.clone();
+        let mut document = self.document.clone();
+        document.replace(record);
+        self.save(document, now)?;
+        self.known(&id)
+    }
+
+    /// The file first: what cannot be written does not come into force.
+    fn save(&mut self, document: RegistryDocument, now: UnixMs) -> Result<(), RegistryError> {
+        let file = &self.config.file;
+        files::atomic_replace(file, document.text().as_bytes()).map_err(|error| RegistryError::Io {
+            file: file.display().to_string(),
+            problem: error.to_string(),
+        })?;
+        self.adopt(document, now);
+        Ok(())
+    }
+
+    fn adopt(&mut self, document: RegistryDocument, now: UnixMs) {
+        self.integrations =
+            document.records.iter().map(|record| Arc::new(self.integration(record.clone()))).collect();
+        let by_id = |one: &Arc<Integration>| (one.record.integration_id.clone(), Arc::clone(one));
+        self.by_id = self.integrations.iter().map(by_id).collect();
+        self.document = document;
+        self.loaded_at = now;
+        self.stale = None;
+    }
+}
+
+fn read(config: &RegistryConfig) -> Result<(Arc<Catalogue>, RegistryDocument), RegistryError> {
+    let catalogue =
+        Catalogue::load(&config.profiles_dir).map_err(|error| RegistryError::Profile(Arc::new(error)))?;
+    let file = config.file.display().to_string();
+    let io = |problem: String| RegistryError::Io { file: file.clone(), problem };
+    let text = match files::read_private(&config.file, REGISTRY_FILE_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| io("it is not UTF-8".to_owned()))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok((Arc::new(catalogue), RegistryDocument::new()));
+        }
+        Err(error) => return Err(io(error.to_string())),
+    };
+    let name = config.file.file_name().map_or(file.clone(), |name| name.to_string_lossy().into_owned());
+    let checks =
+        Checks { file: &name, catalogue: &catalogue, payload_bytes_cap: config.payload_bytes_cap };
+    let document = RegistryDocument::parse(&text, &checks)?;
+    Ok((Arc::new(catalogue), document))
+}
+
+fn changes(
+    before: &HashMap<String, Arc<Integration>>,
+    after: &HashMap<String, Arc<Integration>>,
+) -> Changes {
+    let mut changes = Changes::default();
+    for (id, integration) in after {
+        match before.get(id) {
+            None => changes.added.push(id.clone()),
+            Some(old) if old.record != integration.record => changes.changed.push(id.clone()),
+            Some(_) => {}
+        }
+    }
+    changes.removed = before.keys().filter(|id| !after.contains_key(*id)).cloned().collect();
+    for list in [&mut changes.added, &mut changes.changed, &mut changes.removed] {
+        list.sort();
+    }
+    changes
+}
