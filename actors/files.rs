@@ -9,6 +9,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+#[cfg(test)]
+mod tests;
+
 /// Begins the name of a file that is being written. What carries it after a crash is rubbish.
 const UNFINISHED_PREFIX: &str = ".unfinished-";
 /// Permission bits of group and others.
@@ -55,7 +58,8 @@ pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
         return Err(refused(path, "is not a regular file", "put a regular file there"));
     }
     refuse_if_shared(path, &metadata, "600")?;
-    let too_large = || refused(path, &format!("is larger than {max_bytes} bytes"), "put a smaller file there");
+    let too_large =
+        || refused(path, &format!("is larger than {max_bytes} bytes"), "put a smaller file there");
     if metadata.len() > max_bytes {
         return Err(too_large());
     }

@@ -38,5 +38,9 @@ pub(super) fn from_file(vault_ref: &VaultRef) -> Result<Secret, VaultError> {
 }
 
 fn of_fit_size(vault_ref: &VaultRef, secret: Secret) -> Result<Secret, VaultError> {
-    if secret.expose().len() > SECRET_BYTES_MAX { Err(VaultError::TooLarge(vault_ref.clone())) } else { Ok(secret) }
+    if secret.expose().len() > SECRET_BYTES_MAX {
+        Err(VaultError::TooLarge(vault_ref.clone()))
+    } else {
+        Ok(secret)
+    }
 }

@@ -54,7 +54,10 @@ impl VaultRef {
         let beginning = text.split([':', '/']).next().unwrap_or_default();
         let invalid = |(reason, hint): Complaint| InvalidRef { text: shown(text, beginning), reason, hint };
         if text.len() > VAULT_REF_BYTES_MAX {
-            return Err(invalid(complain(format!("it is longer than {VAULT_REF_BYTES_MAX} bytes"), "shorten it")));
+            return Err(invalid(complain(
+                format!("it is longer than {VAULT_REF_BYTES_MAX} bytes"),
+                "shorten it",
+            )));
         }
         let source = check(text, beginning).map_err(invalid)?;
         Ok(Self { text: text.to_owned(), source })
@@ -129,7 +132,10 @@ fn check_scope(scope: &str, beginning: &str) -> Result<(), Complaint> {
         check_part(name, parts.next().unwrap_or_default())?;
     }
     if parts.next().is_some() {
-        return Err(complain(format!("the scope `{beginning}` has too many parts"), format!("write {FORMS}")));
+        return Err(complain(
+            format!("the scope `{beginning}` has too many parts"),
+            format!("write {FORMS}"),
+        ));
     }
     Ok(())
 }
@@ -141,7 +147,10 @@ fn check_part(name: &str, part: &str) -> Result<(), Complaint> {
         return Err(complain(format!("its {name} is empty"), format!("write {FORMS}")));
     }
     if part.len() > VAULT_REF_PART_BYTES_MAX {
-        return Err(complain(format!("its {name} is longer than {VAULT_REF_PART_BYTES_MAX} bytes"), "shorten it"));
+        return Err(complain(
+            format!("its {name} is longer than {VAULT_REF_PART_BYTES_MAX} bytes"),
+            "shorten it",
+        ));
     }
     if !part.starts_with(|c: char| c.is_ascii_alphanumeric()) || !part.bytes().all(allowed) {
         let hint = format!("use `A-Z a-z 0-9 . _ -` in the {name}, starting with a letter or digit");
@@ -171,7 +180,8 @@ fn check_path(path: &str) -> Result<(), Complaint> {
 }
 
 fn check_hashivault(place: &str) -> Result<(), Complaint> {
-    let hint = || "write `hashivault:MOUNT/PATH#FIELD`, for example `hashivault:secret/github#hmac`".to_owned();
+    let hint =
+        || "write `hashivault:MOUNT/PATH#FIELD`, for example `hashivault:secret/github#hmac`".to_owned();
     let parts = place.split_once('#').and_then(|(path, field)| Some((path.split_once('/')?, field)));
     let Some(((mount, path), field)) = parts else {
         return Err(complain("it has no mount, path and field", hint()));
