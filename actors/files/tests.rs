@@ -88,7 +88,8 @@ fn a_file_of_another_owner_is_refused() {
     let path = folder.path().join("file");
     atomic_replace(&path, b"x").unwrap();
     // Only the superuser may give a file away; to anybody else, its files are foreign.
-    let foreign = if chown(&path, Some(12_345), None).is_ok() { path.as_path() } else { Path::new("/proc/1/status") };
+    let foreign =
+        if chown(&path, Some(12_345), None).is_ok() { path.as_path() } else { Path::new("/proc/1/status") };
     let refused = read_private(foreign, 1_000_000).unwrap_err().to_string();
     assert!(refused.contains("belongs to user") && refused.contains("chown"), "{refused}");
 }

@@ -13,7 +13,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseFuture};
@@ -22,20 +21,13 @@ pub use error::VaultError;
 pub use messages::*;
 pub use reference::{InvalidRef, Source, VaultRef};
 pub use resolver::Audit;
-pub use store::Store;
+pub use store::{Store, VaultConfig};
 
 use crate::clock::SharedClock;
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::secret::SecretVersions;
 use crate::supervision::{Close, Exit, WatchGuard};
 use resolver::Resolver;
-
-/// What the vault resolver is told at its start.
-#[derive(Debug, Clone)]
-pub struct VaultConfig {
-    /// The vault's folder; made when it is missing.
-    pub dir: PathBuf,
-}
 
 /// The vault resolver.
 pub struct VaultActor {
@@ -54,8 +46,16 @@ impl VaultActor {
         audit: Arc<dyn Audit>,
         watch: WatchGuard,
     ) -> Result<Self, VaultError> {
-        let store = Store::open(config.dir, Arc::clone(&clock))?;
+        let store = Store::open(config, Arc::clone(&clock))?;
         Ok(Self { resolver: Arc::new(Resolver::new(store, clock, audit)), watch })
+    }
+
+    fn change<T: Send + 'static>(
+        &self,
+        vault_ref: VaultRef,
+        change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
+    ) -> ResponseFuture<Result<T, VaultError>> {
+        Box::pin(Arc::clone(&self.resolver).change(vault_ref, change))
     }
 }
 
@@ -72,8 +72,7 @@ impl Handler<Resolve> for VaultActor {
 
     fn handle(&mut self, Resolve(vault_ref): Resolve, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("vault::resolve");
-        let resolver = Arc::clone(&self.resolver);
-        Box::pin(async move { resolver.resolve(vault_ref).await })
+        Box::pin(Arc::clone(&self.resolver).resolve(vault_ref))
     }
 }
 
@@ -81,8 +80,7 @@ impl Handler<Probe> for VaultActor {
     type Result = ResponseFuture<SecretStatus>;
 
     fn handle(&mut self, Probe(vault_ref): Probe, _: &mut Self::Context) -> Self::Result {
-        let resolver = Arc::clone(&self.resolver);
-        Box::pin(async move { resolver.probe(vault_ref).await })
+        Box::pin(Arc::clone(&self.resolver).probe(vault_ref))
     }
 }
 
@@ -122,8 +120,7 @@ impl Handler<List> for VaultActor {
     type Result = ResponseFuture<Result<Vec<SecretEntry>, VaultError>>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
-        let resolver = Arc::clone(&self.resolver);
-        Box::pin(async move { resolver.list().await })
+        Box::pin(Arc::clone(&self.resolver).list())
     }
 }
 
@@ -147,19 +144,9 @@ impl Handler<Close> for VaultActor {
     type Result = ();
 
     fn handle(&mut self, _: Close, context: &mut Self::Context) {
+        // A change under way goes on to its end: it does not run in the actor.
         self.watch.ends_with(Exit::Asked);
         self.resolver.forget_all();
         context.stop();
-    }
-}
-
-impl VaultActor {
-    fn change<T: Send + 'static>(
-        &self,
-        vault_ref: VaultRef,
-        change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
-    ) -> ResponseFuture<Result<T, VaultError>> {
-        let resolver = Arc::clone(&self.resolver);
-        Box::pin(async move { resolver.change(vault_ref, change).await })
     }
 }

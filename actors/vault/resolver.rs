@@ -56,7 +56,7 @@ impl Resolver {
     }
 
     /// The versions of a secret.
-    pub async fn resolve(&self, vault_ref: VaultRef) -> Answer {
+    pub async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
         let flight = match self.look_up(&vault_ref) {
             Known::Cached(versions) => return Ok(versions),
             Known::Flying(flight) => flight,
@@ -67,7 +67,7 @@ impl Resolver {
     }
 
     /// Whether a secret could be resolved. What was read to find out is wiped at once.
-    pub async fn probe(&self, vault_ref: VaultRef) -> SecretStatus {
+    pub async fn probe(self: Arc<Self>, vault_ref: VaultRef) -> SecretStatus {
         match self.read(&vault_ref).await {
             Ok(_wiped) => SecretStatus::Found,
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
@@ -77,7 +77,7 @@ impl Resolver {
 
     /// Runs a change of the secret `vault_ref` where blocking is allowed. Whoever asks for it later gets the new value.
     pub async fn change<T: Send + 'static>(
-        &self,
+        self: Arc<Self>,
         vault_ref: VaultRef,
         change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, VaultError> {
@@ -89,7 +89,7 @@ impl Resolver {
     }
 
     /// All secrets of the vault, without their values.
-    pub async fn list(&self) -> Result<Vec<SecretEntry>, VaultError> {
+    pub async fn list(self: Arc<Self>) -> Result<Vec<SecretEntry>, VaultError> {
         self.blocking(Store::list).await
     }
 

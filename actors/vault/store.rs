@@ -19,6 +19,13 @@ use crate::secret::{Secret, SecretVersion, SecretVersions};
 const IDENTITY_FILE: &str = "identity.txt";
 const SECRET_FILE_END: &str = ".age";
 
+/// Where a vault lies.
+#[derive(Debug, Clone)]
+pub struct VaultConfig {
+    /// The vault's folder; made when it is missing.
+    pub dir: PathBuf,
+}
+
 /// Secrets at rest. All of its methods block: they read and write files.
 ///
 /// One process at a time: the state root's lock sees to that.
@@ -31,11 +38,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the vault in `folder`. On first use the folder and the identity are made.
+    /// Opens the vault. On first use the folder and the identity are made.
     ///
     /// # Errors
     /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
-    pub fn open(folder: PathBuf, clock: SharedClock) -> Result<Self, VaultError> {
+    pub fn open(VaultConfig { dir: folder }: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
         files::create_private_dir(&folder)?;
         files::remove_unfinished(&folder)?;
         let path = folder.join(IDENTITY_FILE);

@@ -1,5 +1,6 @@
 //! Promises of the vault resolver.
 
+mod age_format;
 mod cache;
 mod record;
 mod reference;
@@ -34,8 +35,12 @@ fn private_folder() -> TempDir {
     tempfile::Builder::new().permissions(ours_alone).tempdir().unwrap()
 }
 
+fn config(folder: &Path) -> VaultConfig {
+    VaultConfig { dir: folder.to_owned() }
+}
+
 fn open_store(folder: &Path) -> Store {
-    Store::open(folder.to_owned(), ManualClock::at(1_000)).unwrap()
+    Store::open(config(folder), ManualClock::at(1_000)).unwrap()
 }
 
 /// Versions and values, newest first.

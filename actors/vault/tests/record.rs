@@ -14,10 +14,7 @@ fn the_document_is_read_as_it_is_laid_down() {
     let entry = record.entry(&vault_ref("global/a"));
     assert_eq!((entry.version, entry.versions), (2, 2));
     assert_eq!((entry.created_at_unix_ms, entry.updated_at_unix_ms), (1, 2));
-    assert_eq!(
-        values(&record.into_versions().unwrap()),
-        [(2, "v2".to_owned()), (1, "v1".to_owned())]
-    );
+    assert_eq!(values(&record.into_versions().unwrap()), [(2, "v2".to_owned()), (1, "v1".to_owned())]);
 }
 
 #[test]

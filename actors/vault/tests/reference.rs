@@ -78,7 +78,8 @@ fn lengths_are_bounded_exactly() {
 
 #[test]
 fn a_mistyped_scope_is_answered_with_the_nearest_one() {
-    for (text, word) in [("globl/key", "`global`"), ("principle:ann/key", "`principal`"), ("enw:X/", "`env`")] {
+    for (text, word) in [("globl/key", "`global`"), ("principle:ann/key", "`principal`"), ("enw:X/", "`env`")]
+    {
         let hint = VaultRef::parse(text).unwrap_err().hint;
         assert!(hint.contains(&format!("did you mean {word}")), "{text}: {hint}");
     }
@@ -86,7 +87,8 @@ fn a_mistyped_scope_is_answered_with_the_nearest_one() {
 
 #[test]
 fn a_secret_pasted_in_place_of_a_reference_is_not_repeated() {
-    for pasted in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "deadbeefdeadbeef/deadbeef", "äöüäöüäöüäöü"] {
+    for pasted in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "deadbeefdeadbeef/deadbeef", "äöüäöüäöüäöü"]
+    {
         let refused = VaultRef::parse(pasted).unwrap_err();
         let start: String = pasted.chars().take(8).collect();
         assert_eq!(refused.text, format!("{start}…"));

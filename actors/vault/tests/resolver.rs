@@ -237,7 +237,8 @@ async fn there_are_many_ways_to_have_no_secret_and_none_is_answered_with_one() {
 #[test]
 fn an_unset_or_oversized_variable_is_no_secret() {
     let name = vault_ref("env:X");
-    let read = |value: Option<Vec<u8>>| super::super::outside::from_variable(&name, value.map(OsString::from_vec));
+    let read =
+        |value: Option<Vec<u8>>| super::super::outside::from_variable(&name, value.map(OsString::from_vec));
     assert!(matches!(read(None), Err(VaultError::NotFound(_))));
     assert!(matches!(read(Some(vec![b'v'; SECRET_BYTES_MAX + 1])), Err(VaultError::TooLarge(_))));
     assert!(read(Some(vec![0xff, b'v'])).unwrap().matches(&[0xff, b'v']));

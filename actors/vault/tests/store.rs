@@ -13,7 +13,7 @@ fn mode_of(path: &Path) -> u32 {
 fn put_rotate_retire_and_delete_leave_the_versions_they_promise() {
     let folder = private_folder();
     let clock = ManualClock::at(1_000);
-    let store = Store::open(folder.path().to_owned(), clock.clone()).unwrap();
+    let store = Store::open(config(folder.path()), clock.clone()).unwrap();
     let name = vault_ref("global/github");
     let seen = || values(&store.read(&name).unwrap());
 
@@ -166,7 +166,7 @@ fn no_new_identity_is_made_beside_secrets_it_could_not_open() {
     let folder = private_folder();
     open_store(folder.path()).put(&vault_ref("global/a"), secret("v")).unwrap();
     fs::remove_file(folder.path().join("identity.txt")).unwrap();
-    let refused = Store::open(folder.path().to_owned(), ManualClock::at(0)).err().unwrap();
+    let refused = Store::open(config(folder.path()), ManualClock::at(0)).err().unwrap();
     assert!(matches!(refused, VaultError::Identity(_)));
     assert!(!folder.path().join("identity.txt").exists());
 }
@@ -185,7 +185,7 @@ fn an_unusable_identity_is_refused_with_the_reason() {
         let path = folder.path().join("identity.txt");
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let refused = Store::open(folder.path().to_owned(), ManualClock::at(0)).err().unwrap();
+        let refused = Store::open(config(folder.path()), ManualClock::at(0)).err().unwrap();
         assert!(format!("{refused} {refused:?}").contains(reason), "{refused:?}");
     }
 }
@@ -195,7 +195,7 @@ fn a_readable_or_linked_identity_or_folder_is_refused() {
     let folder = private_folder();
     let dir = folder.path().join("vault");
     drop(open_store(&dir));
-    let open = || Store::open(dir.clone(), ManualClock::at(0)).err();
+    let open = || Store::open(config(&dir), ManualClock::at(0)).err();
     let identity = dir.join("identity.txt");
     fs::set_permissions(&identity, fs::Permissions::from_mode(0o640)).unwrap();
     assert!(all_texts(&open().unwrap()).contains("chmod 600"));
