@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use actix::Addr;
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -50,6 +51,14 @@ impl Running {
 
     async fn observe(&self) -> VaultSnapshot {
         self.vault.send(Observe).await.unwrap()
+    }
+
+    /// Waits until `count` secrets are read and their events, which hold on to the journal, wait for its gate.
+    async fn until_reads_wait_for_the_journal(&self, count: usize) {
+        const OTHER_HOLDERS: usize = 2;
+        while Arc::strong_count(&self.journal) < OTHER_HOLDERS + count {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A private file beside the vault, and the reference to it.
@@ -101,10 +110,10 @@ async fn the_answer_waits_until_the_read_is_journaled() {
     let gate = Arc::new(Semaphore::new(0));
     let running = start_with(Recorder { gate: Some(Arc::clone(&gate)), ..Recorder::default() });
     running.put("global/a", "v").await;
-    let mut asked = std::pin::pin!(running.resolve("global/a"));
-    // The file is read long before this, the journal is not done.
-    let early = tokio::time::timeout(std::time::Duration::from_millis(50), asked.as_mut()).await;
-    assert!(early.is_err());
+    let mut asked = Box::pin(running.resolve("global/a"));
+    assert!(asked.as_mut().now_or_never().is_none());
+    running.until_reads_wait_for_the_journal(1).await;
+    assert!(asked.as_mut().now_or_never().is_none());
     assert_eq!((running.journal.count(), running.observe().await.cached), (0, 0));
     gate.add_permits(1);
     assert!(asked.await.is_ok());
@@ -143,18 +152,30 @@ async fn a_read_overtaken_by_a_change_is_not_kept() {
     let gate = Arc::new(Semaphore::new(0));
     let running = start_with(Recorder { gate: Some(Arc::clone(&gate)), ..Recorder::default() });
     running.put("global/a", "old").await;
-    let asked = running.vault.send(Resolve(vault_ref("global/a")));
-    let change = async {
-        // Wait until the old value was read and stands before the journal.
-        while Arc::strong_count(&running.journal) < 3 {
-            tokio::task::yield_now().await;
-        }
-        running.put("global/a", "new").await;
-        gate.add_permits(2);
-    };
-    let (early, ()) = futures_util::join!(asked, change);
-    assert_eq!(current(&early.unwrap().unwrap()), "old");
+    let overtaken = running.vault.send(Resolve(vault_ref("global/a")));
+    running.until_reads_wait_for_the_journal(1).await;
+    running.put("global/a", "new").await;
+    gate.add_permits(2);
+    assert_eq!(current(&overtaken.await.unwrap().unwrap()), "old");
     assert_eq!(current(&running.resolve("global/a").await.unwrap()), "new");
+}
+
+#[actix::test]
+async fn a_read_overtaken_by_a_change_does_not_end_the_read_that_follows_it() {
+    let gate = Arc::new(Semaphore::new(0));
+    let running = start_with(Recorder { gate: Some(Arc::clone(&gate)), ..Recorder::default() });
+    running.put("global/a", "old").await;
+    let overtaken = running.vault.send(Resolve(vault_ref("global/a")));
+    running.until_reads_wait_for_the_journal(1).await;
+    running.put("global/a", "new").await;
+    let following = running.vault.send(Resolve(vault_ref("global/a")));
+    running.until_reads_wait_for_the_journal(2).await;
+    gate.add_permits(1);
+    assert_eq!(current(&overtaken.await.unwrap().unwrap()), "old");
+    gate.add_permits(1);
+    assert_eq!(current(&following.await.unwrap().unwrap()), "new");
+    assert_eq!(current(&running.resolve("global/a").await.unwrap()), "new");
+    assert_eq!(running.journal.count(), 2);
 }
 
 #[actix::test]

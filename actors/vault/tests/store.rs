@@ -3,7 +3,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
 use crate::clock::Clock as _;
-use crate::limits::SECRET_BYTES_MAX;
+use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
 
 fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -235,6 +235,20 @@ fn blank_and_oversized_values_are_never_stored() {
     store.rotate(&name, secret(&longest)).unwrap();
     store.rotate(&name, secret(&longest)).unwrap();
     assert_eq!(current(&store.read(&name).unwrap()), longest);
+}
+
+#[test]
+fn a_full_vault_takes_no_new_secret_and_still_changes_those_it_has() {
+    let folder = private_folder();
+    let store = open_store(folder.path());
+    store.put(&vault_ref("global/a"), secret("v")).unwrap();
+    for index in 1..SECRETS_MAX {
+        fs::write(folder.path().join(format!("global~{index}.age")), "").unwrap();
+    }
+    assert!(matches!(store.put(&vault_ref("global/b"), secret("v")), Err(VaultError::Full)));
+    store.put(&vault_ref("global/a"), secret("w")).unwrap();
+    store.delete(&vault_ref("global/1")).unwrap();
+    store.put(&vault_ref("global/b"), secret("v")).unwrap();
 }
 
 #[test]
