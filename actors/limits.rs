@@ -53,6 +53,14 @@ pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 pub const SECRETS_MAX: usize = 4_096;
 /// Versions kept per secret: the current one and the one before.
 pub const SECRET_VERSIONS_MAX: usize = 2;
+/// Longest reference to a secret. Longer: refused. With `.age` it fits the 255 bytes of a file name.
+pub const VAULT_REF_BYTES_MAX: usize = 240;
+/// Longest id, name or key within a reference. Longer: refused.
+pub const VAULT_REF_PART_BYTES_MAX: usize = 128;
+/// Largest file of one secret: two versions of 64 KiB in base64, and room to spare. Larger: refused.
+pub const SECRET_FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Largest `identity.txt` of the vault. Larger: refused.
+pub const IDENTITY_FILE_BYTES_MAX: u64 = 4 * 1024;
 /// Time a value from `env:` or `file:` is served from the cache before it is read again.
 pub const SECRET_CACHE_SECONDS: u64 = 60;
 /// Secrets kept decrypted at once; the one used longest ago leaves.

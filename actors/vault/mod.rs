@@ -1,12 +1,152 @@
-//! The vault resolver: secrets by reference.
+//! The vault resolver: secrets by reference, encrypted at rest, journaled when they are read.
 
+mod cache;
+mod error;
+mod identity;
 mod messages;
-pub use messages::*;
+mod outside;
+mod record;
+mod reference;
+mod resolver;
+mod store;
 
-/// placeholder
-#[derive(Debug, Clone)]
-pub struct VaultRef;
-/// placeholder
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("placeholder")]
-pub struct VaultError;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseFuture};
+
+pub use error::VaultError;
+pub use messages::*;
+pub use reference::{InvalidRef, Source, VaultRef};
+pub use resolver::Audit;
+pub use store::{Store, VaultConfig};
+
+use crate::clock::SharedClock;
+use crate::limits::MAILBOX_MESSAGES_MAX;
+use crate::secret::SecretVersions;
+use crate::supervision::{Close, Exit, WatchGuard};
+use resolver::Resolver;
+
+/// The vault resolver.
+pub struct VaultActor {
+    resolver: Arc<Resolver>,
+    watch: WatchGuard,
+}
+
+impl VaultActor {
+    /// Opens the vault; see [`Store::open`].
+    ///
+    /// # Errors
+    /// The folder or the identity in it cannot be used.
+    pub fn open(
+        config: VaultConfig,
+        clock: SharedClock,
+        audit: Arc<dyn Audit>,
+        watch: WatchGuard,
+    ) -> Result<Self, VaultError> {
+        let store = Store::open(config, Arc::clone(&clock))?;
+        Ok(Self { resolver: Arc::new(Resolver::new(store, clock, audit)), watch })
+    }
+
+    fn change<T: Send + 'static>(
+        &self,
+        vault_ref: VaultRef,
+        change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
+    ) -> ResponseFuture<Result<T, VaultError>> {
+        Box::pin(Arc::clone(&self.resolver).change(vault_ref, change))
+    }
+}
+
+impl Actor for VaultActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+    }
+}
+
+impl Handler<Resolve> for VaultActor {
+    type Result = ResponseFuture<Result<Arc<SecretVersions>, VaultError>>;
+
+    fn handle(&mut self, Resolve(vault_ref): Resolve, _: &mut Self::Context) -> Self::Result {
+        fail::fail_point!("vault::resolve");
+        Box::pin(Arc::clone(&self.resolver).resolve(vault_ref))
+    }
+}
+
+impl Handler<Probe> for VaultActor {
+    type Result = ResponseFuture<SecretStatus>;
+
+    fn handle(&mut self, Probe(vault_ref): Probe, _: &mut Self::Context) -> Self::Result {
+        Box::pin(Arc::clone(&self.resolver).probe(vault_ref))
+    }
+}
+
+impl Handler<Put> for VaultActor {
+    type Result = ResponseFuture<Result<SecretEntry, VaultError>>;
+
+    fn handle(&mut self, Put { vault_ref, value }: Put, _: &mut Self::Context) -> Self::Result {
+        self.change(vault_ref, |store, vault_ref| store.put(vault_ref, value))
+    }
+}
+
+impl Handler<Rotate> for VaultActor {
+    type Result = ResponseFuture<Result<SecretEntry, VaultError>>;
+
+    fn handle(&mut self, Rotate { vault_ref, value }: Rotate, _: &mut Self::Context) -> Self::Result {
+        self.change(vault_ref, |store, vault_ref| store.rotate(vault_ref, value))
+    }
+}
+
+impl Handler<Retire> for VaultActor {
+    type Result = ResponseFuture<Result<SecretEntry, VaultError>>;
+
+    fn handle(&mut self, Retire(vault_ref): Retire, _: &mut Self::Context) -> Self::Result {
+        self.change(vault_ref, Store::retire)
+    }
+}
+
+impl Handler<Delete> for VaultActor {
+    type Result = ResponseFuture<Result<(), VaultError>>;
+
+    fn handle(&mut self, Delete(vault_ref): Delete, _: &mut Self::Context) -> Self::Result {
+        self.change(vault_ref, Store::delete)
+    }
+}
+
+impl Handler<List> for VaultActor {
+    type Result = ResponseFuture<Result<Vec<SecretEntry>, VaultError>>;
+
+    fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
+        Box::pin(Arc::clone(&self.resolver).list())
+    }
+}
+
+impl Handler<Forget> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, Forget(vault_ref): Forget, _: &mut Self::Context) {
+        self.resolver.forget(&vault_ref);
+    }
+}
+
+impl Handler<Observe> for VaultActor {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.resolver.snapshot())
+    }
+}
+
+impl Handler<Close> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, context: &mut Self::Context) {
+        // A change under way goes on to its end: it does not run in the actor.
+        self.watch.ends_with(Exit::Asked);
+        self.resolver.forget_all();
+        context.stop();
+    }
+}

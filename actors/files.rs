@@ -1,0 +1,145 @@
+//! Files of the state root: replaced as a whole, private to their owner.
+
+use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+#[cfg(test)]
+mod tests;
+
+/// Begins the name of a file that is being written. What carries it after a crash is rubbish.
+const UNFINISHED_PREFIX: &str = ".unfinished-";
+/// Permission bits of group and others.
+const NOT_OWNER_BITS: u32 = 0o077;
+
+/// Puts `bytes` in the place of the file at `path`, mode 0600.
+///
+/// After a crash at any moment the file holds the old bytes or the new ones, never a part: they are written to a
+/// file beside it and synced, which is then renamed; the folder is synced last.
+///
+/// # Errors
+/// What the file system says, with the path. The old file is still there.
+pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let replace = || {
+        // `tempfile` creates with mode 0600 and `O_EXCL`.
+        let mut unfinished = tempfile::Builder::new().prefix(UNFINISHED_PREFIX).tempfile_in(folder)?;
+        unfinished.write_all(bytes)?;
+        unfinished.as_file().sync_all()?;
+        unfinished.persist(path)?;
+        sync_folder(folder)
+    };
+    replace().map_err(|error| about(path, "cannot be written", &error))
+}
+
+/// Removes the file at `path` for good: the folder is synced after it.
+///
+/// # Errors
+/// `NotFound` when there is none, else what the file system says, with the path.
+pub fn remove_durably(path: &Path) -> io::Result<()> {
+    let remove = || fs::remove_file(path).and_then(|()| sync_folder(folder_of(path)));
+    remove().map_err(|error| about(path, "cannot be removed", &error))
+}
+
+/// Reads a file that is nobody's but ours: a regular file, no symbolic link, owned by the user we run as, closed to
+/// group and others, of at most `max_bytes`.
+///
+/// # Errors
+/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = open_no_follow(path)?;
+    let metadata = file.metadata().map_err(|error| about(path, "cannot be read", &error))?;
+    if !metadata.is_file() {
+        return Err(refused(path, "is not a regular file", "put a regular file there"));
+    }
+    refuse_if_shared(path, &metadata, "600")?;
+    let too_large =
+        || refused(path, &format!("is larger than {max_bytes} bytes"), "put a smaller file there");
+    if metadata.len() > max_bytes {
+        return Err(too_large());
+    }
+    // One byte to spare, so that reading never moves the buffer: a copy left behind would not be wiped.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
+    let read = file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes);
+    read.map_err(|error| about(path, "cannot be read", &error))?;
+    // It may have grown since it was measured.
+    if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
+///
+/// # Errors
+/// When it is a link, somebody else's, or open to group or others: the path, the reason and what to do.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| about(path, "cannot be made", &error))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
+    if !metadata.is_dir() {
+        return Err(refused(path, "is not a folder but a link", "name the folder itself"));
+    }
+    refuse_if_shared(path, &metadata, "700")
+}
+
+/// Removes what writes cut short by a crash have left in `folder`. Only for a folder nobody else writes to now.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    let sweep = || {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    sweep().map_err(|error| about(folder, "cannot be tidied", &error))
+}
+
+fn open_no_follow(path: &Path) -> io::Result<File> {
+    // NONBLOCK: opening a named pipe must not wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(descriptor) => Ok(File::from(descriptor)),
+        Err(Errno::LOOP) => Err(refused(path, "is a symbolic link", "name the file it points to")),
+        Err(errno) => Err(about(path, "cannot be opened", &errno.into())),
+    }
+}
+
+fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<()> {
+    let (owner, we) = (metadata.uid(), geteuid().as_raw());
+    if owner != we {
+        let reason = format!("belongs to user {owner}, not to user {we} who reads it");
+        return Err(refused(path, &reason, &format!("run `chown {we} {}`", path.display())));
+    }
+    let bits = metadata.mode() & 0o777;
+    if bits & NOT_OWNER_BITS != 0 {
+        let reason = format!("is open to others (mode {bits:03o})");
+        return Err(refused(path, &reason, &format!("run `chmod {mode} {}`", path.display())));
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// `Path::parent` of a bare file name is the empty path, which cannot be opened.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn about(path: &Path, what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{}` {what}: {error}", path.display()))
+}
+
+fn refused(path: &Path, reason: &str, remedy: &str) -> io::Error {
+    let text = format!("`{}` {reason}; {remedy}", path.display());
+    io::Error::new(ErrorKind::PermissionDenied, text)
+}

@@ -1,0 +1,116 @@
+//! Promises of the files of the state root.
+
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+use super::*;
+
+fn with_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_replaced_file_is_whole_private_and_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "old, and longer than the new").unwrap();
+    with_mode(&path, 0o644);
+    atomic_replace(&path, b"new").unwrap();
+    assert_eq!(read_private(&path, 3).unwrap(), b"new");
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_write_that_fails_leaves_nothing_behind_and_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("taken");
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("inside"), "x").unwrap();
+    let error = atomic_replace(&path, b"new").unwrap_err();
+    assert!(error.to_string().contains("taken"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn only_a_regular_file_of_ours_alone_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, "12345").unwrap();
+    for mode in [0o640, 0o604, 0o610, 0o660, 0o601] {
+        with_mode(&path, mode);
+        let error = read_private(&path, 5).unwrap_err().to_string();
+        assert!(error.contains(&format!("mode {mode:03o}")) && error.contains("chmod 600"), "{error}");
+    }
+    for mode in [0o600, 0o400] {
+        with_mode(&path, mode);
+        assert_eq!(read_private(&path, 5).unwrap(), b"12345");
+    }
+    assert!(read_private(&path, 4).unwrap_err().to_string().contains("larger than 4 bytes"));
+    assert!(read_private(folder.path(), 5).unwrap_err().to_string().contains("regular file"));
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+    atomic_replace(&path, b"x").unwrap();
+    symlink(&path, &link).unwrap();
+    assert!(read_private(&link, 1).unwrap_err().to_string().contains("symbolic link"));
+    fs::create_dir(folder.path().join("dir")).unwrap();
+    symlink(folder.path().join("dir"), folder.path().join("dir-link")).unwrap();
+    let error = create_private_dir(&folder.path().join("dir-link")).unwrap_err();
+    assert!(error.to_string().contains("link"), "{error}");
+}
+
+#[test]
+fn a_named_pipe_is_refused_without_waiting_for_its_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0);
+    made.unwrap();
+    assert!(read_private(&path, 1).unwrap_err().to_string().contains("regular file"));
+}
+
+#[test]
+fn what_is_missing_is_told_apart_from_what_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    assert_eq!(read_private(&missing, 1).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(remove_durably(&missing).unwrap_err().kind(), ErrorKind::NotFound);
+    atomic_replace(&missing, b"x").unwrap();
+    remove_durably(&missing).unwrap();
+    assert_eq!(read_private(&missing, 1).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_file_of_another_owner_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    atomic_replace(&path, b"x").unwrap();
+    // Only the superuser may give a file away; to anybody else, its files are foreign.
+    let foreign =
+        if chown(&path, Some(12_345), None).is_ok() { path.as_path() } else { Path::new("/proc/1/status") };
+    let refused = read_private(foreign, 1_000_000).unwrap_err().to_string();
+    assert!(refused.contains("belongs to user") && refused.contains("chown"), "{refused}");
+}
+
+#[test]
+fn a_private_folder_is_made_once_and_refused_when_opened_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    create_private_dir(&path).unwrap();
+    create_private_dir(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    with_mode(&path, 0o710);
+    assert!(create_private_dir(&path).unwrap_err().to_string().contains("chmod 700"));
+}
+
+#[test]
+fn only_unfinished_files_are_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".unfinished-1"), "").unwrap();
+    fs::write(folder.path().join("kept"), "").unwrap();
+    remove_unfinished(folder.path()).unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["kept"]);
+}

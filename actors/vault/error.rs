@@ -1,0 +1,89 @@
+//! What can go wrong with secrets. No text holds any part of a value.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::reference::{Source, VaultRef};
+use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
+
+/// Why the vault resolver did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum VaultError {
+    /// There is no secret of that name.
+    #[error("there is no secret `{0}`")]
+    NotFound(VaultRef),
+    /// It may be there, but cannot be handed out now.
+    #[error("the secret `{vault_ref}` is not available: {reason}")]
+    Unavailable {
+        /// Which.
+        vault_ref: VaultRef,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing but white space or NUL bytes: it could not verify anything.
+    #[error("the value of `{0}` is blank")]
+    Blank(VaultRef),
+    /// The value is too long.
+    #[error("the value of `{0}` is larger than {SECRET_BYTES_MAX} bytes")]
+    TooLarge(VaultRef),
+    /// One secret too many.
+    #[error("the vault is full: it holds {SECRETS_MAX} secrets")]
+    Full,
+    /// Its value is kept outside the vault.
+    #[error("`{0}` is kept outside the vault and cannot be changed here")]
+    Outside(VaultRef),
+    /// A file of the vault is not what was written.
+    #[error("`{file}` is not as the vault wrote it: {reason}", file = .file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The identity that opens the secrets cannot be used.
+    #[error("the vault's identity cannot be used: {0}")]
+    Identity(String),
+    /// A file could not be read or written.
+    #[error("the vault's files cannot be used")]
+    Storage(#[source] Arc<io::Error>),
+}
+
+impl VaultError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotFound(vault_ref) => how_to_provide(vault_ref),
+            Self::Unavailable { .. } => "remove the cause; the daemon reads it again by itself".to_owned(),
+            Self::Blank(_) => "give it a value that is not empty".to_owned(),
+            Self::TooLarge(_) => "give it a smaller value".to_owned(),
+            Self::Full => "remove a secret nobody uses with `palyra vault remove`".to_owned(),
+            Self::Outside(_) => "change it where it is kept, or choose a name like `global/KEY`".to_owned(),
+            Self::Damaged { .. } => {
+                "restore the file from a backup, or delete it and put the secret again".to_owned()
+            }
+            Self::Identity(_) => "restore `vault/identity.txt` from a backup".to_owned(),
+            Self::Storage(_) => "make the named file usable, then try again".to_owned(),
+        }
+    }
+
+    pub(super) fn unavailable(vault_ref: &VaultRef, reason: impl Into<String>) -> Self {
+        Self::Unavailable { vault_ref: vault_ref.clone(), reason: reason.into() }
+    }
+}
+
+fn how_to_provide(vault_ref: &VaultRef) -> String {
+    let place = vault_ref.place();
+    match vault_ref.source() {
+        Source::Vault => format!("store it with `palyra vault put {vault_ref}`"),
+        Source::Env => format!("set the environment variable `{place}` and start the daemon again"),
+        Source::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
+        Source::HashiVault => "keep the secret in this vault, in a variable or in a file".to_owned(),
+    }
+}
+
+impl From<io::Error> for VaultError {
+    fn from(error: io::Error) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}

@@ -1,0 +1,121 @@
+//! What the file of one secret holds once it is decrypted: a JSON document, newest version first.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::VaultRef;
+use super::messages::SecretEntry;
+use crate::clock::UnixMs;
+use crate::limits::SECRET_VERSIONS_MAX;
+use crate::secret::{Secret, SecretVersion, SecretVersions};
+
+/// One stored secret with its versions, newest first. Never without a version.
+pub(super) struct Record {
+    created_at: UnixMs,
+    versions: Vec<(UnixMs, SecretVersion)>,
+}
+
+/// The document. Its texts are borrowed from a buffer that is wiped.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<'a> {
+    #[serde(rename = "ref")]
+    vault_ref: &'a str,
+    created_at_unix_ms: UnixMs,
+    #[serde(borrow)]
+    versions: Vec<VersionDocument<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VersionDocument<'a> {
+    version: u32,
+    created_at_unix_ms: UnixMs,
+    value_base64: &'a str,
+}
+
+impl Record {
+    /// A secret that was not there before.
+    pub fn new(value: Secret, now: UnixMs) -> Self {
+        Self { created_at: now, versions: vec![(now, SecretVersion { version: 1, secret: value })] }
+    }
+
+    /// Gives it a new current version and drops all but the newest `keep` before it.
+    pub fn push(&mut self, value: Secret, now: UnixMs, keep: usize) {
+        let version = self.current_version().saturating_add(1);
+        self.versions.truncate(keep);
+        self.versions.insert(0, (now, SecretVersion { version, secret: value }));
+    }
+
+    /// Drops all but the current version; whether there was another.
+    pub fn retire(&mut self) -> bool {
+        let had_previous = self.versions.len() > 1;
+        self.versions.truncate(1);
+        had_previous
+    }
+
+    /// What may be shown of it.
+    pub fn entry(&self, vault_ref: &VaultRef) -> SecretEntry {
+        SecretEntry {
+            vault_ref: vault_ref.to_string(),
+            version: self.current_version(),
+            versions: self.versions.len(),
+            created_at_unix_ms: self.created_at,
+            updated_at_unix_ms: self.versions.first().map_or(self.created_at, |(stored_at, _)| *stored_at),
+        }
+    }
+
+    /// Its values; `None` when one of them is blank.
+    pub fn into_versions(self) -> Option<SecretVersions> {
+        SecretVersions::new(self.versions.into_iter().map(|(_, version)| version).collect())
+    }
+
+    fn current_version(&self) -> u32 {
+        self.versions.first().map_or(0, |(_, version)| version.version)
+    }
+
+    /// The document, in a buffer that is wiped and never moves.
+    pub fn encode(&self, vault_ref: &VaultRef) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+        const FRAME_BYTES: usize = 512;
+        let values: Vec<Zeroizing<String>> =
+            self.versions.iter().map(|(_, v)| Zeroizing::new(STANDARD.encode(v.secret.expose()))).collect();
+        let room = values.iter().map(|value| value.len() + FRAME_BYTES).sum::<usize>() + FRAME_BYTES;
+        let versions = self.versions.iter().zip(&values).map(|((stored_at, version), value)| {
+            VersionDocument { version: version.version, created_at_unix_ms: *stored_at, value_base64: value }
+        });
+        let document = Document {
+            vault_ref: vault_ref.as_str(),
+            created_at_unix_ms: self.created_at,
+            versions: versions.collect(),
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        serde_json::to_writer(&mut *bytes, &document)?;
+        Ok(bytes)
+    }
+
+    /// Reads the document of `vault_ref`.
+    ///
+    /// # Errors
+    /// What is wrong, naming nothing of the content.
+    pub fn decode(bytes: &[u8], vault_ref: &VaultRef) -> Result<Self, &'static str> {
+        let document: Document<'_> =
+            serde_json::from_slice(bytes).map_err(|_| "its content is not a secret's document")?;
+        if document.vault_ref != vault_ref.as_str() {
+            return Err("it holds another secret than its name says");
+        }
+        let ordered = document.versions.is_sorted_by(|newer, older| newer.version > older.version);
+        if !ordered || !(1..=SECRET_VERSIONS_MAX).contains(&document.versions.len()) {
+            return Err("its versions are not in order");
+        }
+        let versions = document.versions.iter().map(read_version).collect::<Result<_, _>>()?;
+        Ok(Self { created_at: document.created_at_unix_ms, versions })
+    }
+}
+
+fn read_version(document: &VersionDocument<'_>) -> Result<(UnixMs, SecretVersion), &'static str> {
+    let value = STANDARD.decode(document.value_base64).map_err(|_| "a value in it is not base64")?;
+    let secret = Secret::new(value);
+    Ok((document.created_at_unix_ms, SecretVersion { version: document.version, secret }))
+}

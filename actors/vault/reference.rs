@@ -1,0 +1,221 @@
+//! How a secret is named: in the vault itself, or somewhere outside it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use crate::ids::nearest;
+use crate::limits::{VAULT_REF_BYTES_MAX, VAULT_REF_PART_BYTES_MAX};
+
+const FORMS: &str = "`global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, `skill:ID/KEY`, \
+                     `env:NAME`, `file:/ABSOLUTE/PATH`, `hashivault:MOUNT/PATH#FIELD`";
+/// Words a reference begins with, up to the first `:` or `/`.
+const BEGINNINGS: [&str; 7] = ["global", "principal", "channel", "skill", "env", "file", "hashivault"];
+
+/// Where the value of a reference is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// In the vault: `<scope>/<key>`.
+    Vault,
+    /// In an environment variable of the daemon: `env:NAME`.
+    Env,
+    /// In a private file: `file:/ABSOLUTE/PATH`.
+    File,
+    /// In a HashiCorp Vault: `hashivault:MOUNT/PATH#FIELD`.
+    HashiVault,
+}
+
+/// The name of a secret. Always well formed; see DESIGN §6 `secret_vault_ref` for the forms.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VaultRef {
+    text: String,
+    source: Source,
+}
+
+/// Why a text names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a vault reference: {reason}")]
+pub struct InvalidRef {
+    /// What was given. Cut short where it does not even begin like a reference: people paste secrets by mistake.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+impl VaultRef {
+    /// Reads one of the forms.
+    ///
+    /// # Errors
+    /// What is wrong with `text` and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, InvalidRef> {
+        let beginning = text.split([':', '/']).next().unwrap_or_default();
+        let invalid = |(reason, hint): Complaint| InvalidRef { text: shown(text, beginning), reason, hint };
+        if text.len() > VAULT_REF_BYTES_MAX {
+            return Err(invalid(complain(
+                format!("it is longer than {VAULT_REF_BYTES_MAX} bytes"),
+                "shorten it",
+            )));
+        }
+        let source = check(text, beginning).map_err(invalid)?;
+        Ok(Self { text: text.to_owned(), source })
+    }
+
+    /// The reference as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where its value is kept.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What follows the prefix of an outside source (the name, the path); the whole text for the vault itself.
+    pub fn place(&self) -> &str {
+        let prefix = match self.source {
+            Source::Vault => "",
+            Source::Env => "env:",
+            Source::File => "file:",
+            Source::HashiVault => "hashivault:",
+        };
+        self.text.strip_prefix(prefix).unwrap_or(&self.text)
+    }
+}
+
+/// Reason and hint.
+type Complaint = (String, String);
+
+fn complain(reason: impl Into<String>, hint: impl Into<String>) -> Complaint {
+    (reason.into(), hint.into())
+}
+
+fn shown(text: &str, beginning: &str) -> String {
+    const SHOWN_CHARS: usize = 8;
+    let known = BEGINNINGS.contains(&beginning) && text.len() <= VAULT_REF_BYTES_MAX;
+    if known || text.chars().count() <= SHOWN_CHARS {
+        return text.to_owned();
+    }
+    text.chars().take(SHOWN_CHARS).chain(['…']).collect()
+}
+
+fn check(text: &str, beginning: &str) -> Result<Source, Complaint> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return check_variable(name).map(|()| Source::Env);
+    }
+    if let Some(path) = text.strip_prefix("file:") {
+        return check_path(path).map(|()| Source::File);
+    }
+    if let Some(place) = text.strip_prefix("hashivault:") {
+        return check_hashivault(place).map(|()| Source::HashiVault);
+    }
+    let Some((scope, key)) = text.split_once('/') else {
+        return Err(complain("it has no `/` between scope and key", expected(beginning)));
+    };
+    check_scope(scope, beginning)?;
+    check_part("key", key)?;
+    Ok(Source::Vault)
+}
+
+fn check_scope(scope: &str, beginning: &str) -> Result<(), Complaint> {
+    let mut parts = scope.split(':').skip(1);
+    let names: &[&str] = match beginning {
+        "global" => &[],
+        "principal" => &["principal id"],
+        "channel" => &["channel name", "channel account"],
+        "skill" => &["skill id"],
+        _ => return Err(complain("its scope is not known", expected(beginning))),
+    };
+    for name in names {
+        check_part(name, parts.next().unwrap_or_default())?;
+    }
+    if parts.next().is_some() {
+        return Err(complain(
+            format!("the scope `{beginning}` has too many parts"),
+            format!("write {FORMS}"),
+        ));
+    }
+    Ok(())
+}
+
+/// `[A-Za-z0-9._-]`, starting with a letter or digit.
+fn check_part(name: &str, part: &str) -> Result<(), Complaint> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if part.is_empty() {
+        return Err(complain(format!("its {name} is empty"), format!("write {FORMS}")));
+    }
+    if part.len() > VAULT_REF_PART_BYTES_MAX {
+        return Err(complain(
+            format!("its {name} is longer than {VAULT_REF_PART_BYTES_MAX} bytes"),
+            "shorten it",
+        ));
+    }
+    if !part.starts_with(|c: char| c.is_ascii_alphanumeric()) || !part.bytes().all(allowed) {
+        let hint = format!("use `A-Z a-z 0-9 . _ -` in the {name}, starting with a letter or digit");
+        return Err(complain(format!("its {name} has a character that is not allowed"), hint));
+    }
+    Ok(())
+}
+
+/// POSIX: letters, digits and underscores, not starting with a digit.
+fn check_variable(name: &str) -> Result<(), Complaint> {
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts_well && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(());
+    }
+    Err(complain("it names no environment variable", "write `env:NAME`, for example `env:GITHUB_SECRET`"))
+}
+
+fn check_path(path: &str) -> Result<(), Complaint> {
+    let hint = "write `file:/ABSOLUTE/PATH` without `..`, for example `file:/etc/palyra/github.secret`";
+    if !path.starts_with('/') || path.ends_with('/') {
+        return Err(complain("its path is not the absolute path of a file", hint));
+    }
+    if path.split('/').any(|part| part == "..") || path.chars().any(char::is_control) {
+        return Err(complain("its path has `..` or a control character in it", hint));
+    }
+    Ok(())
+}
+
+fn check_hashivault(place: &str) -> Result<(), Complaint> {
+    let hint =
+        || "write `hashivault:MOUNT/PATH#FIELD`, for example `hashivault:secret/github#hmac`".to_owned();
+    let parts = place.split_once('#').and_then(|(path, field)| Some((path.split_once('/')?, field)));
+    let Some(((mount, path), field)) = parts else {
+        return Err(complain("it has no mount, path and field", hint()));
+    };
+    check_part("mount", mount)?;
+    for part in path.split('/') {
+        check_part("path", part)?;
+    }
+    check_part("field", field)
+}
+
+fn expected(beginning: &str) -> String {
+    match nearest(beginning, BEGINNINGS) {
+        Some(word) if word != beginning => format!("did you mean `{word}`? Write {FORMS}"),
+        _ => format!("write {FORMS}"),
+    }
+}
+
+impl fmt::Display for VaultRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for VaultRef {
+    type Err = InvalidRef;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRef> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for VaultRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}

@@ -1,0 +1,192 @@
+//! From a reference to the versions of its secret: cached, read once for all who ask, journaled before it is answered.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+use super::cache::Cache;
+use super::messages::{SecretEntry, SecretStatus, VaultSnapshot};
+use super::{Store, VaultError, VaultRef};
+use crate::clock::SharedClock;
+use crate::journal::SystemEvent;
+use crate::secret::SecretVersions;
+
+/// Writes the reads of secrets into the journal.
+pub trait Audit: Send + Sync + 'static {
+    /// Records `event`; it is durable when the answer is `Ok`. The error is for a person.
+    fn record(&self, event: SystemEvent) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+}
+
+type Answer = Result<Arc<SecretVersions>, VaultError>;
+
+/// One read that is under way. All who ask for the same secret meanwhile wait for its answer.
+type Flight = Arc<OnceCell<Answer>>;
+
+/// The logic of the vault resolver.
+pub(super) struct Resolver {
+    store: Arc<Store>,
+    clock: SharedClock,
+    audit: Arc<dyn Audit>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    cache: Cache,
+    flights: HashMap<VaultRef, Flight>,
+    cache_hits_total: u64,
+    reads_total: u64,
+    failures_total: u64,
+}
+
+enum Known {
+    Cached(Arc<SecretVersions>),
+    Flying(Flight),
+}
+
+impl Resolver {
+    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>) -> Self {
+        Self { store: Arc::new(store), clock, audit, memory: Mutex::default() }
+    }
+
+    /// The versions of a secret.
+    pub async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
+        let flight = match self.look_up(&vault_ref) {
+            Known::Cached(versions) => return Ok(versions),
+            Known::Flying(flight) => flight,
+        };
+        let answer = flight.get_or_init(|| self.read_and_journal(&vault_ref)).await.clone();
+        self.land(vault_ref, &flight, &answer);
+        answer
+    }
+
+    /// Whether a secret could be resolved. What was read to find out is wiped at once.
+    pub async fn probe(self: Arc<Self>, vault_ref: VaultRef) -> SecretStatus {
+        match self.read(&vault_ref).await {
+            Ok(_wiped) => SecretStatus::Found,
+            Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
+            Err(error) => SecretStatus::Unavailable(with_source(&error)),
+        }
+    }
+
+    /// Runs a change of the secret `vault_ref` where blocking is allowed. Whoever asks for it later gets the new value.
+    pub async fn change<T: Send + 'static>(
+        self: Arc<Self>,
+        vault_ref: VaultRef,
+        change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let changed_ref = vault_ref.clone();
+        let changed = self.blocking(move |store| change(store, &changed_ref)).await;
+        // Even a change that failed may have reached the disk.
+        self.forget(&vault_ref);
+        changed
+    }
+
+    /// All secrets of the vault, without their values.
+    pub async fn list(self: Arc<Self>) -> Result<Vec<SecretEntry>, VaultError> {
+        self.blocking(Store::list).await
+    }
+
+    /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
+    pub fn forget(&self, vault_ref: &VaultRef) {
+        let mut memory = self.memory();
+        memory.flights.remove(vault_ref);
+        memory.cache.remove(vault_ref);
+    }
+
+    /// Wipes all secrets from memory.
+    pub fn forget_all(&self) {
+        let mut memory = self.memory();
+        memory.flights.clear();
+        memory.cache.clear();
+    }
+
+    pub fn snapshot(&self) -> VaultSnapshot {
+        let memory = self.memory();
+        VaultSnapshot {
+            cached: memory.cache.len(),
+            cache_hits_total: memory.cache_hits_total,
+            reads_total: memory.reads_total,
+            failures_total: memory.failures_total,
+        }
+    }
+
+    fn look_up(&self, vault_ref: &VaultRef) -> Known {
+        let now = self.clock.now_unix_ms();
+        let mut memory = self.memory();
+        if let Some(versions) = memory.cache.get(vault_ref, now) {
+            memory.cache_hits_total += 1;
+            return Known::Cached(versions);
+        }
+        Known::Flying(Arc::clone(memory.flights.entry(vault_ref.clone()).or_default()))
+    }
+
+    async fn read_and_journal(&self, vault_ref: &VaultRef) -> Answer {
+        let answer = self.read_then_journal(vault_ref).await;
+        let mut memory = self.memory();
+        memory.reads_total += 1;
+        memory.failures_total += u64::from(answer.is_err());
+        answer
+    }
+
+    async fn read_then_journal(&self, vault_ref: &VaultRef) -> Answer {
+        let versions = self.read(vault_ref).await?;
+        let journaled = self.audit.record(read_event(vault_ref, &versions)).await;
+        journaled.map_err(|reason| {
+            VaultError::unavailable(vault_ref, format!("its read could not be journaled: {reason}"))
+        })?;
+        Ok(Arc::new(versions))
+    }
+
+    async fn read(&self, vault_ref: &VaultRef) -> Result<SecretVersions, VaultError> {
+        let read_ref = vault_ref.clone();
+        self.blocking(move |store| store.read(&read_ref)).await
+    }
+
+    /// Works on the store where blocking is allowed.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let store = Arc::clone(&self.store);
+        let done = spawn_blocking(move || work(&store)).await;
+        done.unwrap_or_else(|cut_short| Err(io::Error::other(cut_short).into()))
+    }
+
+    /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
+    fn land(&self, vault_ref: VaultRef, flight: &Flight, answer: &Answer) {
+        let now = self.clock.now_unix_ms();
+        let mut memory = self.memory();
+        if !memory.flights.get(&vault_ref).is_some_and(|open| Arc::ptr_eq(open, flight)) {
+            return;
+        }
+        memory.flights.remove(&vault_ref);
+        if let Ok(versions) = answer {
+            memory.cache.insert(vault_ref, Arc::clone(versions), now);
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read_event(vault_ref: &VaultRef, versions: &SecretVersions) -> SystemEvent {
+    let version = versions.current().map_or(0, |current| current.version);
+    SystemEvent::new("vault.secret.read", "a secret was read from storage")
+        .detail("vault_ref", vault_ref.as_str())
+        .detail("version", version)
+}
+
+fn with_source(error: &VaultError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

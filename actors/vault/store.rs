@@ -1,0 +1,193 @@
+//! The vault's folder: one age file per secret, and the identity that opens them.
+
+use std::env;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::identity::Identity;
+use super::messages::SecretEntry;
+use super::record::Record;
+use super::reference::{Source, VaultRef};
+use super::{VaultError, outside};
+use crate::clock::SharedClock;
+use crate::files;
+use crate::limits::{SECRET_BYTES_MAX, SECRET_FILE_BYTES_MAX, SECRET_VERSIONS_MAX, SECRETS_MAX};
+use crate::secret::{Secret, SecretVersion, SecretVersions};
+
+const IDENTITY_FILE: &str = "identity.txt";
+const SECRET_FILE_END: &str = ".age";
+
+/// Where a vault lies.
+#[derive(Debug, Clone)]
+pub struct VaultConfig {
+    /// The vault's folder; made when it is missing.
+    pub dir: PathBuf,
+}
+
+/// Secrets at rest. All of its methods block: they read and write files.
+///
+/// One process at a time: the state root's lock sees to that.
+pub struct Store {
+    folder: PathBuf,
+    identity: Identity,
+    clock: SharedClock,
+    /// Held from reading a secret to replacing it, so that two changes follow each other.
+    changing: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the vault. On first use the folder and the identity are made.
+    ///
+    /// # Errors
+    /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
+    pub fn open(VaultConfig { dir: folder }: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
+        files::create_private_dir(&folder)?;
+        files::remove_unfinished(&folder)?;
+        let path = folder.join(IDENTITY_FILE);
+        let identity = match Identity::load(&path)? {
+            Some(identity) => identity,
+            None if secret_refs(&folder)?.is_empty() => Identity::create(&path)?,
+            None => {
+                let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
+                return Err(VaultError::Identity(reason));
+            }
+        };
+        Ok(Self { folder, identity, clock, changing: Mutex::new(()) })
+    }
+
+    /// Reads the versions of a secret, in the vault or outside it.
+    ///
+    /// # Errors
+    /// It is missing, blank, unreadable or not as it was written.
+    pub fn read(&self, vault_ref: &VaultRef) -> Result<SecretVersions, VaultError> {
+        let versions = match vault_ref.source() {
+            Source::Vault => self.load(vault_ref)?.into_versions(),
+            Source::Env => only_version(outside::from_variable(vault_ref, env::var_os(vault_ref.place()))?),
+            Source::File => only_version(outside::from_file(vault_ref)?),
+            Source::HashiVault => {
+                return Err(VaultError::unavailable(vault_ref, "not supported in this version"));
+            }
+        };
+        versions.ok_or_else(|| VaultError::Blank(vault_ref.clone()))
+    }
+
+    /// Stores a secret with this one version. Where it was there before, the version takes the next number.
+    ///
+    /// # Errors
+    /// The value is blank or too large, the reference is not into the vault, the vault is full, or a file fails.
+    pub fn put(&self, vault_ref: &VaultRef, value: Secret) -> Result<SecretEntry, VaultError> {
+        refuse_unfit(vault_ref, &value)?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now_unix_ms();
+        let record = match self.load(vault_ref) {
+            Ok(mut record) => {
+                record.push(value, now, 0);
+                record
+            }
+            Err(VaultError::NotFound(_)) if secret_refs(&self.folder)?.len() >= SECRETS_MAX => {
+                return Err(VaultError::Full);
+            }
+            Err(VaultError::NotFound(_)) => Record::new(value, now),
+            Err(error) => return Err(error),
+        };
+        self.save(vault_ref, &record)
+    }
+
+    /// Gives a secret a new current version and keeps the one before.
+    ///
+    /// # Errors
+    /// As [`Store::put`]; `NotFound` when there is nothing to rotate.
+    pub fn rotate(&self, vault_ref: &VaultRef, value: Secret) -> Result<SecretEntry, VaultError> {
+        refuse_unfit(vault_ref, &value)?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.load(vault_ref)?;
+        record.push(value, self.clock.now_unix_ms(), SECRET_VERSIONS_MAX - 1);
+        self.save(vault_ref, &record)
+    }
+
+    /// Drops the previous version of a secret, if it has one.
+    ///
+    /// # Errors
+    /// The secret is missing or kept outside the vault, or a file fails.
+    pub fn retire(&self, vault_ref: &VaultRef) -> Result<SecretEntry, VaultError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.load(vault_ref)?;
+        if record.retire() { self.save(vault_ref, &record) } else { Ok(record.entry(vault_ref)) }
+    }
+
+    /// Removes a secret. It need not be readable.
+    ///
+    /// # Errors
+    /// The secret is missing or kept outside the vault, or the file cannot be removed.
+    pub fn delete(&self, vault_ref: &VaultRef) -> Result<(), VaultError> {
+        let path = self.path_of(vault_ref)?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        files::remove_durably(&path).map_err(|error| missing_or(vault_ref, error))
+    }
+
+    /// All secrets, in the order of their names.
+    ///
+    /// # Errors
+    /// A secret that is not as it was written.
+    pub fn list(&self) -> Result<Vec<SecretEntry>, VaultError> {
+        let mut refs = secret_refs(&self.folder)?;
+        refs.sort();
+        refs.iter().map(|vault_ref| Ok(self.load(vault_ref)?.entry(vault_ref))).collect()
+    }
+
+    fn load(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {
+        let path = self.path_of(vault_ref)?;
+        let read = files::read_private(&path, SECRET_FILE_BYTES_MAX);
+        let sealed = read.map_err(|error| missing_or(vault_ref, error))?;
+        let opened = self.identity.open(&sealed).and_then(|plaintext| Record::decode(&plaintext, vault_ref));
+        opened.map_err(|reason| VaultError::Damaged { file: path, reason: reason.to_owned() })
+    }
+
+    fn save(&self, vault_ref: &VaultRef, record: &Record) -> Result<SecretEntry, VaultError> {
+        let plaintext = record.encode(vault_ref).map_err(io::Error::other)?;
+        files::atomic_replace(&self.path_of(vault_ref)?, &self.identity.seal(&plaintext)?)?;
+        Ok(record.entry(vault_ref))
+    }
+
+    fn path_of(&self, vault_ref: &VaultRef) -> Result<PathBuf, VaultError> {
+        if vault_ref.source() != Source::Vault {
+            return Err(VaultError::Outside(vault_ref.clone()));
+        }
+        Ok(self.folder.join(format!("{}{SECRET_FILE_END}", vault_ref.as_str().replace('/', "~"))))
+    }
+}
+
+/// The secrets that have a file in `folder`. `~` stands for the `/` that a file name cannot hold; no part of a
+/// reference into the vault may contain it.
+fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
+    let mut refs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let stem = name.to_str().and_then(|name| name.strip_suffix(SECRET_FILE_END));
+        let vault_ref = stem.and_then(|stem| VaultRef::parse(&stem.replace('~', "/")).ok());
+        refs.extend(vault_ref.filter(|vault_ref| vault_ref.source() == Source::Vault));
+    }
+    Ok(refs)
+}
+
+/// Outside the vault nobody counts versions.
+fn only_version(secret: Secret) -> Option<SecretVersions> {
+    SecretVersions::new(vec![SecretVersion { version: 1, secret }])
+}
+
+fn missing_or(vault_ref: &VaultRef, error: io::Error) -> VaultError {
+    match error.kind() {
+        ErrorKind::NotFound => VaultError::NotFound(vault_ref.clone()),
+        _ => error.into(),
+    }
+}
+
+fn refuse_unfit(vault_ref: &VaultRef, value: &Secret) -> Result<(), VaultError> {
+    match value {
+        value if value.is_blank() => Err(VaultError::Blank(vault_ref.clone())),
+        value if value.expose().len() > SECRET_BYTES_MAX => Err(VaultError::TooLarge(vault_ref.clone())),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,115 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::{VAULT_REF_BYTES_MAX, VAULT_REF_PART_BYTES_MAX};
+
+#[test]
+fn every_documented_form_is_read_and_written_back_unchanged() {
+    let table = [
+        ("global/github", Source::Vault, "global/github"),
+        ("global/9.a_b-C", Source::Vault, "global/9.a_b-C"),
+        ("principal:ann/key", Source::Vault, "principal:ann/key"),
+        ("channel:slack:acct-1/key", Source::Vault, "channel:slack:acct-1/key"),
+        ("skill:deploy/key", Source::Vault, "skill:deploy/key"),
+        ("env:GITHUB_SECRET", Source::Env, "GITHUB_SECRET"),
+        ("env:_x", Source::Env, "_x"),
+        ("file:/etc/palyra/a secret", Source::File, "/etc/palyra/a secret"),
+        ("hashivault:secret/team/github#hmac", Source::HashiVault, "secret/team/github#hmac"),
+    ];
+    for (text, source, place) in table {
+        let parsed = vault_ref(text);
+        assert_eq!((parsed.to_string().as_str(), parsed.source(), parsed.place()), (text, source, place));
+    }
+}
+
+#[test]
+fn what_is_no_reference_is_refused_with_the_reason() {
+    let table = [
+        ("", "no `/`"),
+        ("global", "no `/`"),
+        ("global/", "key is empty"),
+        ("/key", "scope is not known"),
+        ("globl/key", "scope is not known"),
+        ("Global/key", "scope is not known"),
+        (" global/key", "scope is not known"),
+        ("global/key ", "not allowed"),
+        ("global/a/b", "not allowed"),
+        ("global/../x", "not allowed"),
+        ("global/.x", "not allowed"),
+        ("global/-x", "not allowed"),
+        ("global/a~b", "not allowed"),
+        ("global/a\0", "not allowed"),
+        ("global/ключ", "not allowed"),
+        ("global:x/key", "too many parts"),
+        ("principal/key", "principal id is empty"),
+        ("principal:/key", "principal id is empty"),
+        ("principal:a:b/key", "too many parts"),
+        ("channel:slack/key", "channel account is empty"),
+        ("channel:slack:a:b/key", "too many parts"),
+        ("skill:../key", "not allowed"),
+        ("env:", "environment variable"),
+        ("env:1X", "environment variable"),
+        ("env:A=B", "environment variable"),
+        ("file:relative", "absolute path"),
+        ("file:/etc/", "absolute path"),
+        ("file:/etc/../shadow", "`..`"),
+        ("file:/a\nb", "control character"),
+        ("hashivault:secret#field", "mount, path and field"),
+        ("hashivault:secret/path", "mount, path and field"),
+        ("hashivault:secret/a//b#f", "path is empty"),
+        ("hashivault:secret/a#", "field is empty"),
+    ];
+    for (text, reason) in table {
+        let refused = VaultRef::parse(text).unwrap_err();
+        assert!(refused.reason.contains(reason), "{text:?}: {refused}");
+        assert!(!refused.hint.is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn lengths_are_bounded_exactly() {
+    let part = "k".repeat(VAULT_REF_PART_BYTES_MAX);
+    assert!(VaultRef::parse(&format!("global/{part}")).is_ok());
+    assert!(VaultRef::parse(&format!("global/{part}k")).unwrap_err().reason.contains("longer"));
+    let path = |bytes: usize| format!("file:/{}", "p".repeat(bytes - "file:/".len()));
+    assert!(VaultRef::parse(&path(VAULT_REF_BYTES_MAX)).is_ok());
+    assert!(VaultRef::parse(&path(VAULT_REF_BYTES_MAX + 1)).unwrap_err().reason.contains("longer"));
+}
+
+#[test]
+fn a_mistyped_scope_is_answered_with_the_nearest_one() {
+    for (text, word) in [("globl/key", "`global`"), ("principle:ann/key", "`principal`"), ("enw:X/", "`env`")]
+    {
+        let hint = VaultRef::parse(text).unwrap_err().hint;
+        assert!(hint.contains(&format!("did you mean {word}")), "{text}: {hint}");
+    }
+}
+
+#[test]
+fn a_secret_pasted_in_place_of_a_reference_is_not_repeated() {
+    for pasted in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "deadbeefdeadbeef/deadbeef", "äöüäöüäöüäöü"]
+    {
+        let refused = VaultRef::parse(pasted).unwrap_err();
+        let start: String = pasted.chars().take(8).collect();
+        assert_eq!(refused.text, format!("{start}…"));
+        assert!(!format!("{refused} {refused:?}").contains(pasted));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_refused_or_read_without_loss(text in "\\PC{0,60}") {
+        if let Ok(parsed) = VaultRef::parse(&text) {
+            prop_assert_eq!(parsed.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn every_well_formed_stored_reference_is_read(
+        scope in "(global|principal:[A-Za-z0-9][A-Za-z0-9._-]{0,20}|channel:[a-z0-9]{1,9}:[a-z0-9]{1,9}|skill:[a-z]{1,9})",
+        key in "[A-Za-z0-9][A-Za-z0-9._-]{0,60}",
+    ) {
+        let text = format!("{scope}/{key}");
+        prop_assert_eq!(VaultRef::parse(&text).unwrap().source(), Source::Vault);
+    }
+}
