@@ -1,42 +1,63 @@
 //! Palyra: takes webhooks in and never loses one.
 
-// The daemon uses what the client alone does not.
-#![allow(dead_code, unused_imports)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod actors;
 mod cli;
+mod connect;
+mod daemon;
+mod demo;
 mod exit;
+mod http;
+mod logging;
+mod random;
+mod settings;
+mod state_root;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cli::{CliError, Command, Connection, ConsoleClient, Context, Output};
+use cli::{Cli, CliError, Command, Context, Output};
+use exit::Exit;
+use settings::{Flags, Settings};
+use state_root::{Role, StateRoot};
 
 fn main() -> ExitCode {
+    // Faults that tests plant in a build made for them; nothing in any other.
+    let faults = fail::FailScenario::setup();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
-    let state_root = cli.state_root.clone().unwrap_or_else(|| PathBuf::from("."));
-    let context = Context::new(Output::terminal(cli.mode()), Box::new(move |_need| connect(&state_root)));
-    let result = match cli.command {
-        Command::Client(command) => cli::run(command, &context),
-        Command::Daemon(_) | Command::Demo(_) => {
-            Err(CliError::failed("the daemon is not part of this build"))
+    let output = Output::terminal(cli.mode());
+    let exit = match cli.command {
+        Command::Client(_) => client(cli, output),
+        Command::Daemon(args) => {
+            let flags = Flags { ingress: args.ingress, console: args.console };
+            cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
         }
+        Command::Demo(args) => cli::finish(demo::run(&args), &output),
     };
-    cli::finish(result, &context.out).into()
+    faults.teardown();
+    exit.into()
 }
 
-fn connect(state_root: &Path) -> Result<Connection, CliError> {
-    let read = |name: &str| {
-        std::fs::read_to_string(state_root.join(name)).map_err(|_| {
-            CliError::unreachable("no daemon runs on this state root").hint("start it with `palyra daemon`")
-        })
-    };
-    let daemon: serde_json::Value = serde_json::from_str(&read("daemon.json")?)
-        .map_err(|error| CliError::config(format!("daemon.json cannot be read: {error}")))?;
-    let console = daemon.get("console").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let token = zeroize::Zeroizing::new(read("admin.token")?.trim().to_owned());
-    Ok(Connection::to_daemon(ConsoleClient::new(console, token)))
+fn client(cli: Cli, output: Output) -> Exit {
+    logging::for_commands(cli.verbose);
+    let Command::Client(command) = cli.command else { return Exit::Usage };
+    let named = cli.state_root;
+    let connect = Box::new(move |need| connect::connect(&locate(named.clone())?, need));
+    let context = Context::new(output, connect);
+    cli::finish(cli::run(command, &context), &context.out)
+}
+
+fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
+    let root = locate(named)?;
+    let possession = root.take(Role::Daemon).map_err(connect::refused)?;
+    let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
+    logging::for_daemon(verbose, settings.log_json);
+    daemon::run(possession, settings).map_err(|error| connect::not_started(&error))
+}
+
+fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {
+    StateRoot::locate(named, |name| std::env::var(name).ok()).map_err(connect::refused)
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct ProfileFile {
     /// Version of the format: 1.
-    pub version: u32,
+    #[serde(rename = "version")]
+    _version: u32,
     /// Name by which integrations refer to it.
     pub name: String,
     /// Name for people.

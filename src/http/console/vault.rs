@@ -63,7 +63,9 @@ async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpRespons
 }
 
 fn parsed(reference: &str) -> Result<VaultRef, Problem> {
-    VaultRef::parse(reference).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
+    VaultRef::parse(reference).map_err(|error| {
+        Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint))
+    })
 }
 
 fn entry(asked: Result<Result<SecretEntry, VaultError>, DoorError>) -> Result<HttpResponse, Problem> {
@@ -73,10 +75,10 @@ fn entry(asked: Result<Result<SecretEntry, VaultError>, DoorError>) -> Result<Ht
 fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Problem> {
     asked.map_err(gone)?.map_err(|error| {
         let kind = match &error {
-            VaultError::NotFound { .. } => Kind::NotFound,
-            VaultError::Unavailable { .. } => Kind::Unavailable,
+            VaultError::NotFound(_) => Kind::NotFound,
+            VaultError::Unavailable { .. } | VaultError::Storage(_) => Kind::Unavailable,
             _ => Kind::Invalid,
         };
-        Problem::new(kind).detail(error.to_string()).hint(error.hint())
+        Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()))
     })
 }

@@ -1,0 +1,293 @@
+//! The daemon: takes the state root, starts the actors, serves, and stops in the reverse order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_rt::System;
+use actix_server::ServerHandle;
+use anyhow::Context as _;
+use palyra_actors::clock::{SharedClock, SystemClock};
+use palyra_actors::connectors::{Roster, heartbeat};
+use palyra_actors::journal::{Severity, SystemEvent};
+use palyra_actors::registry::Reload;
+use palyra_actors::supervision::{Escalation, Supervisor};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::actors::{self, Actors, Plan, Stopper};
+use crate::exit::Exit;
+use crate::http::console::Token;
+use crate::http::{Addresses, Gate, server};
+use crate::settings::Settings;
+use crate::state_root::{Possession, Runtime};
+
+/// Pause between two summaries of deliveries nobody could authenticate.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Runs the daemon until it is told to stop, or cannot go on.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
+    System::new().block_on(async move {
+        let daemon = Daemon::start(possession, settings, Serve::Both)?;
+        println!("ready ingress={} console={}", daemon.gate.addresses.ingress, daemon.gate.addresses.console);
+        daemon.serve().await
+    })
+}
+
+/// Which listeners a daemon opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serve {
+    /// Ingress and console.
+    Both,
+    /// The console alone, on a free port of loopback: for a command while no daemon runs.
+    ConsoleOnly,
+}
+
+/// A daemon that serves.
+pub struct Daemon {
+    /// What its listeners share.
+    pub gate: Arc<Gate>,
+    possession: Possession,
+    supervisor: Supervisor,
+    stopper: Stopper,
+    ingress: Option<ServerHandle>,
+    console: ServerHandle,
+}
+
+impl Daemon {
+    /// Starts the actors and opens the listeners; when it returns, deliveries are taken in.
+    ///
+    /// # Errors
+    /// What could not be started.
+    pub fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let token = Token::new(&possession.token()?);
+        let roster = Roster::default();
+        if serve == Serve::Both {
+            roster.add("heartbeat", heartbeat::factory(settings.heartbeat_interval, Arc::clone(&clock)))?;
+        } else {
+            settings.console = SocketAddr::from(([127, 0, 0, 1], 0));
+        }
+        let plan = Plan {
+            root: possession.root().clone(),
+            clock: Arc::clone(&clock),
+            payload_bytes_cap: settings.payload_bytes_cap,
+            roster,
+        };
+        let ingress = (serve == Serve::Both).then(|| listen(settings.ingress)).transpose()?;
+        let console = listen(settings.console)?;
+        let (actors, supervisor, stopper) = actors::start(&plan)?.into_parts();
+        let addresses = Addresses {
+            ingress: ingress.as_ref().map(base_url).transpose()?.unwrap_or_default(),
+            console: base_url(&console)?,
+        };
+        let gate = Gate::new(actors, settings, clock, addresses);
+        let ingress = ingress.map(|listener| server::serve_ingress(&gate, listener)).transpose()?;
+        let console = server::serve_console(&gate, &token, console)?;
+        let daemon = Self {
+            possession,
+            supervisor,
+            stopper,
+            ingress: ingress.as_ref().map(actix_server::Server::handle),
+            console: console.handle(),
+            gate,
+        };
+        ingress.into_iter().for_each(|server| drop(actix_rt::spawn(server)));
+        drop(actix_rt::spawn(console));
+        if serve == Serve::Both {
+            daemon.announce()?;
+        }
+        Ok(daemon)
+    }
+
+    fn announce(&self) -> anyhow::Result<()> {
+        let addresses = &self.gate.addresses;
+        self.possession.announce(&Runtime {
+            pid: std::process::id(),
+            ingress: addresses.ingress.clone(),
+            console: addresses.console.clone(),
+            started_at_unix_ms: self.gate.started_at,
+        })?;
+        Ok(())
+    }
+
+    async fn serve(self) -> anyhow::Result<Exit> {
+        let Self { gate, possession, supervisor, stopper, ingress, console } = self;
+        let mut signals = Signals::listen()?;
+        journal_lifecycle(&gate.actors, started_event(&gate)).await;
+        let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
+        let supervision = actix_rt::spawn(supervisor.run());
+        let end = tokio::select! {
+            () = signals.until_told_to_stop(&gate) => End::Asked,
+            escalation = supervision => match escalation {
+                Ok(escalation) => End::Escalated(escalation),
+                Err(error) => return Err(error).context("the supervision of the actors ended"),
+            },
+        };
+        summaries.abort();
+        let drain = shut_down(&gate, ingress, console, stopper, &end);
+        tokio::select! {
+            () = drain => {}
+            () = signals.second_request() => tracing::warn!("told to stop again: leaving at once"),
+        }
+        possession.withdraw();
+        Ok(end.exit())
+    }
+
+    /// Stops a daemon that served one command.
+    pub async fn close(self) {
+        self.console.stop(true).await;
+        self.stopper.close(None).await;
+    }
+}
+
+/// Why the daemon stops.
+enum End {
+    Asked,
+    Escalated(Escalation),
+}
+
+impl End {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Asked => Exit::Ok,
+            Self::Escalated(_) => Exit::Internal,
+        }
+    }
+
+    fn event(&self) -> SystemEvent {
+        match self {
+            Self::Asked => SystemEvent::new("system.daemon.stopped", "the daemon stopped as it was told to"),
+            Self::Escalated(why) => SystemEvent::new("system.daemon.stopped", "the daemon could not go on")
+                .severity(Severity::Error)
+                .detail("why", why.to_string()),
+        }
+    }
+}
+
+/// Not ready, stop accepting, finish what is in flight, then the actors.
+async fn shut_down(
+    gate: &Arc<Gate>,
+    ingress: Option<ServerHandle>,
+    console: ServerHandle,
+    stopper: Stopper,
+    end: &End,
+) {
+    if let End::Escalated(why) = end {
+        tracing::error!(%why, "the daemon cannot go on and stops");
+    }
+    gate.stopping.store(true, Ordering::SeqCst);
+    let drain = async {
+        if let Some(ingress) = ingress {
+            ingress.stop(true).await;
+        }
+        console.stop(true).await;
+    };
+    if timeout(gate.settings.drain_deadline, drain).await.is_err() {
+        tracing::warn!("not everything in flight was finished in time");
+    }
+    journal_refusals(gate).await;
+    stopper.close(Some(end.event())).await;
+}
+
+fn started_event(gate: &Gate) -> SystemEvent {
+    SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
+        .detail("version", env!("CARGO_PKG_VERSION"))
+        .detail("pid", std::process::id())
+        .detail("ingress", gate.addresses.ingress.as_str())
+        .detail("console", gate.addresses.console.as_str())
+}
+
+async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
+    if let Err(error) = actors.journal.append_system(event).await {
+        tracing::error!(%error, "an event of the daemon's own was not journaled");
+    }
+}
+
+/// Sums up, now and then, the deliveries nobody could authenticate: one row each integration and reason.
+async fn sum_up_refusals(gate: Arc<Gate>) {
+    let mut ticks = interval(SUMMARY_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        journal_refusals(&gate).await;
+    }
+}
+
+async fn journal_refusals(gate: &Gate) {
+    for refusals in gate.counters.take_refusals() {
+        let said = format!("{} deliveries were refused: {}", refusals.count, refusals.reason);
+        let event = SystemEvent::new("webhook.unauthenticated", said)
+            .severity(Severity::Warn)
+            .about(refusals.integration_id)
+            .detail("reason", refusals.reason)
+            .detail("count", refusals.count);
+        journal_lifecycle(&gate.actors, event).await;
+    }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; is another program there?"))
+}
+
+fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+/// The signals a daemon heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reads the registry again at every hang-up, until it is time to stop.
+    async fn until_told_to_stop(&mut self, gate: &Gate) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => reload(gate).await,
+            }
+        }
+    }
+
+    async fn second_request(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn reload(gate: &Gate) {
+    let event = match gate.actors.registry.ask(Reload).await {
+        Ok(Ok(changes)) => SystemEvent::new("registry.reloaded", "webhooks.toml was read again")
+            .detail("changes", serde_json::to_value(&changes).unwrap_or_default()),
+        Ok(Err(error)) => {
+            tracing::error!(%error, hint = error.hint(), "webhooks.toml was not taken; the last good one stays in force");
+            SystemEvent::new("registry.reload_refused", "webhooks.toml has a fault; the last good one stays in force")
+                .severity(Severity::Error)
+                .detail("fault", error.to_string())
+        }
+        Err(error) => {
+            tracing::error!(%error, "the registry did not read its file again");
+            return;
+        }
+    };
+    journal_lifecycle(&gate.actors, event).await;
+}
