@@ -1,1 +1,6 @@
-fn main() {}
+//! The integration tests: the real binary, real HTTP, real restarts. A module per behaviour or accident.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod answers;
+mod support;

@@ -1,0 +1,232 @@
+//! A daemon as a process of its own, and what it takes to talk to it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use tempfile::TempDir;
+
+/// The secret of [`Daemon::with_github`].
+pub const SECRET: &str = "a secret for tests";
+
+/// A command of the real binary.
+pub fn palyra(root: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_palyra"));
+    command.arg("--state-root").arg(root).env("NO_COLOR", "1").env_remove("FAILPOINTS");
+    command
+}
+
+/// Runs a command to its end, with `input` on its standard input.
+pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
+    let mut child = palyra(root)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Runs a command that must succeed.
+pub fn succeed(root: &Path, args: &[&str], input: &[u8]) -> String {
+    let output = run(root, args, input);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command with `--json` that must succeed.
+pub fn json(root: &Path, args: &[&str]) -> Value {
+    let args: Vec<&str> = std::iter::once("--json").chain(args.iter().copied()).collect();
+    serde_json::from_str(&succeed(root, &args, b"")).unwrap()
+}
+
+/// A running daemon. Killed when it is dropped.
+pub struct Daemon {
+    child: Child,
+    _stdout: BufReader<ChildStdout>,
+    /// Base URL of the ingress.
+    pub ingress: String,
+    /// Base URL of the console.
+    pub console: String,
+}
+
+impl Daemon {
+    /// Starts a daemon on `root` with free ports, and waits until it serves.
+    pub fn start(root: &Path) -> Self {
+        Self::start_with(root, &[], &[])
+    }
+
+    /// Starts a daemon with more arguments and environment.
+    pub fn start_with(root: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = palyra(root)
+            .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
+            .args(args)
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let field = |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
+        let (Some(ingress), Some(console)) = (field("ingress="), field("console=")) else {
+            panic!("the daemon did not start: {line:?} {:?}", child.wait());
+        };
+        Self { child, _stdout: stdout, ingress, console }
+    }
+
+    /// A daemon with the integration `gh` of GitHub under [`SECRET`].
+    pub fn with_github(root: &Path) -> Self {
+        add_github(root);
+        Self::start(root)
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name, as `kill` does.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the daemon did not end in {patience:?}");
+    }
+
+    /// Kills it without warning, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Posts to an integration.
+    pub fn post(&self, id: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        request("POST", &format!("{}/hooks/{id}", self.ingress), headers, body)
+    }
+
+    /// Posts a signed GitHub delivery to `gh`.
+    pub fn github(&self, event: &str, delivery_id: &str, body: &str) -> Answer {
+        let signature = github_signature(SECRET, body.as_bytes());
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("X-GitHub-Event", event),
+            ("X-GitHub-Delivery", delivery_id),
+            ("X-Hub-Signature-256", &signature),
+        ];
+        self.post("gh", &headers, body.as_bytes())
+    }
+
+    /// Asks the console, with its token.
+    pub fn console(&self, root: &Path, method: &str, path: &str, body: &[u8]) -> Answer {
+        let token = std::fs::read_to_string(root.join("admin.token")).unwrap();
+        let bearer = format!("Bearer {}", token.trim());
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        request(method, &format!("{}{path}", self.console), &headers, body)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // One that was waited for is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// An answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// The outcome.
+    pub fn outcome(&self) -> String {
+        self.json()["outcome"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The seq of the receipt.
+    pub fn seq(&self) -> u64 {
+        self.json()["receipt"]["seq"].as_u64().unwrap_or_else(|| panic!("no receipt: {self:?}"))
+    }
+
+    /// A header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One request over a connection of its own.
+pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .proxy(None)
+            .build(),
+    );
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned()))
+        .collect();
+    let body = answer.body_mut().read_to_string().unwrap();
+    Answer { status: answer.status().as_u16(), headers, body }
+}
+
+/// Stores [`SECRET`] and adds `gh` of GitHub.
+pub fn add_github(root: &Path) {
+    succeed(root, &["vault", "put", "global/github"], SECRET.as_bytes());
+    succeed(root, &["webhooks", "add", "gh", "github", "--secret-ref", "global/github"], b"");
+}
+
+/// An empty state root.
+pub fn state_root() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// HMAC-SHA-256 in hexadecimal.
+pub fn hmac_hex(secret: &[u8], content: &[u8]) -> String {
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).unwrap();
+    mac.update(content);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The header GitHub would send.
+pub fn github_signature(secret: &str, body: &[u8]) -> String {
+    format!("sha256={}", hmac_hex(secret.as_bytes(), body))
+}
