@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn values_tables_and_missing_members_are_placed() {
-        let text = "version = 1\n\n[[webhooks]]\n  id = \"ä\"\n\n[[webhooks]]\n  id = 2\n  inner = { a = 1 }\n";
+        let text =
+            "version = 1\n\n[[webhooks]]\n  id = \"ä\"\n\n[[webhooks]]\n  id = 2\n  inner = { a = 1 }\n";
         let place = |pointer| {
             let place = find(text, pointer);
             (place.line, place.column)

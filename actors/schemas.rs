@@ -67,7 +67,9 @@ impl Schema {
             return Ok(());
         }
         let errors = validator.iter_errors(document).take(SCHEMA_ISSUES_MAX);
-        Err(errors.map(|error| SchemaIssue::new(error.instance_path().as_str(), &error.masked().to_string())).collect())
+        Err(errors
+            .map(|error| SchemaIssue::new(error.instance_path().as_str(), &error.masked().to_string()))
+            .collect())
     }
 
     /// Why the schema itself cannot be used; none of the embedded ones says so.
@@ -99,7 +101,10 @@ impl SchemaIssue {
 
     fn new(pointer: &str, message: &str) -> Self {
         let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
-        Self { pointer: pointer.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect(), message }
+        Self {
+            pointer: pointer.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect(),
+            message,
+        }
     }
 }
 
@@ -112,7 +117,10 @@ fn compile(text: &str) -> Compiled {
         registry = registry.add(id, document).map_err(|error| error.to_string())?;
     }
     let registry = registry.prepare().map_err(|error| error.to_string())?;
-    jsonschema::draft202012::options().with_registry(&registry).build(&schema).map_err(|error| error.to_string())
+    jsonschema::draft202012::options()
+        .with_registry(&registry)
+        .build(&schema)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -149,6 +157,10 @@ mod tests {
             (0..100).map(|n| (format!("member{n}\u{1b}[2J"), json!("value"))).collect();
         let issues = WEBHOOK_ENVELOPE.check(&Value::Object(document)).unwrap_err();
         assert!(issues.len() <= SCHEMA_ISSUES_MAX);
-        assert!(issues.iter().all(|issue| !issue.message.contains('\u{1b}') && !issue.message.contains("value\"")));
+        assert!(
+            issues
+                .iter()
+                .all(|issue| !issue.message.contains('\u{1b}') && !issue.message.contains("value\""))
+        );
     }
 }

@@ -169,7 +169,8 @@ fn start_replay_guard(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let (door, path, clock) = (actors.replay_guard.clone(), plan.root.journal_file(), Arc::clone(&plan.clock));
+    let (door, path, clock) =
+        (actors.replay_guard.clone(), plan.root.journal_file(), Arc::clone(&plan.clock));
     let open = move |watch: WatchGuard| {
         let index = JournalReader::open(&path)?;
         door.open(ReplayGuardActor::start(&arbiter, index, Arc::clone(&clock), watch));
@@ -267,10 +268,11 @@ where
 
 fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::RestartListener {
     Box::new(move |name, how| {
-        let event = SystemEvent::new("supervision.actor.restarted", format!("actor `{name}` {how}, restarted"))
-            .severity(Severity::Warn)
-            .detail("actor", name)
-            .detail("how_it_ended", how);
+        let event =
+            SystemEvent::new("supervision.actor.restarted", format!("actor `{name}` {how}, restarted"))
+                .severity(Severity::Warn)
+                .detail("actor", name)
+                .detail("how_it_ended", how);
         let journal = journal.clone();
         actix_rt::spawn(async move {
             if let Err(error) = journal.append_system(event).await {
@@ -286,6 +288,8 @@ struct JournalAudit(JournalHandle);
 impl Audit for JournalAudit {
     fn record(&self, event: SystemEvent) -> BoxFuture<'static, Result<(), String>> {
         let journal = self.0.clone();
-        Box::pin(async move { journal.append_system(event).await.map(drop).map_err(|error| error.to_string()) })
+        Box::pin(
+            async move { journal.append_system(event).await.map(drop).map_err(|error| error.to_string()) },
+        )
     }
 }

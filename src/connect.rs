@@ -45,7 +45,7 @@ fn offline(root: &StateRoot) -> Result<Connection, CliError> {
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::spawn(move || {
         System::new().block_on(async move {
-            match Daemon::start(possession, settings, Serve::ConsoleOnly) {
+            match Daemon::start(possession, settings, Serve::ConsoleOnly).await {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(daemon) => {
                     drop(started.send(Ok(daemon.gate.addresses.console.clone())));

@@ -1,5 +1,6 @@
 //! The daemon: takes the state root, starts the actors, serves, and stops in the reverse order.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::actors::{self, Actors, Plan, Stopper};
 use crate::exit::Exit;
 use crate::http::console::Token;
+use crate::http::health::reasons_not_ready;
 use crate::http::{Addresses, Gate, server};
 use crate::settings::Settings;
 use crate::state_root::{Possession, Runtime};
@@ -32,8 +34,11 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// When it cannot start.
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
-        let daemon = Daemon::start(possession, settings, Serve::Both)?;
-        println!("ready ingress={} console={}", daemon.gate.addresses.ingress, daemon.gate.addresses.console);
+        let daemon = Daemon::start(possession, settings, Serve::Both).await?;
+        let Addresses { ingress, console } = &daemon.gate.addresses;
+        if let Err(error) = writeln!(std::io::stdout(), "ready ingress={ingress} console={console}") {
+            tracing::warn!(%error, "nobody reads where the daemon serves");
+        }
         daemon.serve().await
     })
 }
@@ -63,7 +68,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What could not be started.
-    pub fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
+    pub async fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::new(SystemClock);
         let token = Token::new(&possession.token()?);
         let roster = Roster::default();
@@ -86,6 +91,7 @@ impl Daemon {
             console: base_url(&console)?,
         };
         let gate = Gate::new(actors, settings, clock, addresses);
+        prove_ready(&gate).await?;
         let ingress = ingress.map(|listener| server::serve_ingress(&gate, listener)).transpose()?;
         let console = server::serve_console(&gate, &token, console)?;
         let daemon = Self {
@@ -194,6 +200,13 @@ async fn shut_down(
     stopper.close(Some(end.event())).await;
 }
 
+/// Asks every actor on the path once, up to a commit, before anybody else does.
+async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
+    let reasons = reasons_not_ready(gate).await;
+    anyhow::ensure!(reasons.is_empty(), "the daemon is not ready: {}", reasons.join("; "));
+    Ok(())
+}
+
 fn started_event(gate: &Gate) -> SystemEvent {
     SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
         .detail("version", env!("CARGO_PKG_VERSION"))
@@ -232,7 +245,8 @@ async fn journal_refusals(gate: &Gate) {
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}; is another program there?"))
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another program there?"))
 }
 
 fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
@@ -280,9 +294,12 @@ async fn reload(gate: &Gate) {
             .detail("changes", serde_json::to_value(&changes).unwrap_or_default()),
         Ok(Err(error)) => {
             tracing::error!(%error, hint = error.hint(), "webhooks.toml was not taken; the last good one stays in force");
-            SystemEvent::new("registry.reload_refused", "webhooks.toml has a fault; the last good one stays in force")
-                .severity(Severity::Error)
-                .detail("fault", error.to_string())
+            SystemEvent::new(
+                "registry.reload_refused",
+                "webhooks.toml has a fault; the last good one stays in force",
+            )
+            .severity(Severity::Error)
+            .detail("fault", error.to_string())
         }
         Err(error) => {
             tracing::error!(%error, "the registry did not read its file again");

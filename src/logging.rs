@@ -3,6 +3,10 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Of a daemon: `info`, more with `-v`.
 pub fn for_daemon(verbose: u8, json: bool) {
@@ -25,12 +29,12 @@ pub fn for_commands(verbose: u8) {
     start(level, false);
 }
 
+/// Other libraries are held to warnings at any level: what they would say of a request may hold its headers.
 fn start(level: LevelFilter, json: bool) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(colour);
-    if json {
-        log.json().init();
-    } else {
-        log.init();
-    }
+    let ours = Targets::new().with_target("palyra", level).with_target("palyra_actors", level);
+    let others = ours.with_default(level.min(LevelFilter::WARN));
+    let log = fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+    let log = if json { log.json().boxed() } else { log.boxed() };
+    tracing_subscriber::registry().with(log.with_filter(others)).init();
 }

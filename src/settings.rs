@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use palyra_actors::files;
 use palyra_actors::ids::nearest;
 use palyra_actors::limits::{
-    PAYLOAD_BYTES_CAP_DEFAULT, PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_DEFAULT, REPLAY_WINDOW_SECONDS_MAX,
-    REPLAY_WINDOW_SECONDS_MIN,
+    PAYLOAD_BYTES_CAP_DEFAULT, PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_DEFAULT,
+    REPLAY_WINDOW_SECONDS_MAX, REPLAY_WINDOW_SECONDS_MIN,
 };
-use palyra_actors::files;
 use serde::Deserialize;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -128,7 +128,9 @@ impl Settings {
             Ok(bytes) => String::from_utf8(bytes)
                 .map_err(|_| SettingsError::new("palyra.toml is not UTF-8", "write it as UTF-8 text"))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon")),
+            Err(error) => {
+                return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon"));
+            }
         };
         Self::parse(&text, flags)
     }
@@ -140,7 +142,10 @@ impl Settings {
         let remote_allowed = file.console_allow_remote.unwrap_or(false);
         if !settings.console.ip().is_loopback() && !remote_allowed {
             return Err(SettingsError::new(
-                format!("the console would listen on {}, which is not loopback, without TLS", settings.console),
+                format!(
+                    "the console would listen on {}, which is not loopback, without TLS",
+                    settings.console
+                ),
                 "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
             ));
         }
@@ -242,7 +247,9 @@ mod tests {
 
     #[test]
     fn every_number_has_bounds() {
-        for line in ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"] {
+        for line in
+            ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"]
+        {
             assert!(Settings::parse(line, Flags::default()).is_err(), "{line}");
         }
     }

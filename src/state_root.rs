@@ -103,7 +103,10 @@ impl StateRoot {
     ///
     /// # Errors
     /// [`StateRootError::Unnamed`].
-    pub fn locate(named: Option<PathBuf>, env: impl Fn(&str) -> Option<String>) -> Result<Self, StateRootError> {
+    pub fn locate(
+        named: Option<PathBuf>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StateRootError> {
         let from_env = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let path = named
             .or_else(|| from_env("PALYRA_STATE_ROOT"))
@@ -192,7 +195,9 @@ impl StateRoot {
 
     fn refused(&self, path: &Path, source: std::io::Error) -> StateRootError {
         match std::fs::symlink_metadata(path) {
-            Ok(meta) if meta.file_type().is_symlink() => unsafe_entry(path, "is a symbolic link", "remove it"),
+            Ok(meta) if meta.file_type().is_symlink() => {
+                unsafe_entry(path, "is a symbolic link", "remove it")
+            }
             _ => StateRootError::Io { path: path.to_owned(), source },
         }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::messages::{ConnectorFactory, ConnectorPresence, ConnectorState, ConnectorsSnapshot};
 use super::ConnectorError;
+use super::messages::{ConnectorFactory, ConnectorPresence, ConnectorState, ConnectorsSnapshot};
 use crate::clock::UnixMs;
 use crate::ids::is_canonical_id;
 use crate::journal::SystemEvent;

@@ -69,7 +69,11 @@ fn classify(bytes: &[u8], error: &serde_json::Error) -> JsonError {
 
 /// Segments are collected from the inside out.
 fn reversed(segments: &[String]) -> String {
-    segments.iter().rev().map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1"))).collect()
+    segments
+        .iter()
+        .rev()
+        .map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1")))
+        .collect()
 }
 
 /// Reads one value; after a duplicate key it reads on only to leave.

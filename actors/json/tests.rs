@@ -31,8 +31,18 @@ fn json_that_readers_could_disagree_about_is_refused() {
 fn what_is_not_json_is_told_apart() {
     let hundred_thousand = "[".repeat(100_000);
     let texts: [&[u8]; 12] = [
-        b"", b"Hello, World!", b"{} {}", b"NaN", b"{'a':1}", b"\xef\xbb\xbf{}", b"\"\xff\"", b"{\0\"\0a\0",
-        b"[1,]", b"{\"a\":01}", b"truex", hundred_thousand.as_bytes(),
+        b"",
+        b"Hello, World!",
+        b"{} {}",
+        b"NaN",
+        b"{'a':1}",
+        b"\xef\xbb\xbf{}",
+        b"\"\xff\"",
+        b"{\0\"\0a\0",
+        b"[1,]",
+        b"{\"a\":01}",
+        b"truex",
+        hundred_thousand.as_bytes(),
     ];
     for text in texts {
         let shown = String::from_utf8_lossy(&text[..text.len().min(20)]).into_owned();
@@ -54,8 +64,15 @@ fn only_white_space_outside_strings_is_dropped() {
 
 #[test]
 fn numbers_that_a_double_changes_are_found() {
-    let survive = ["1", "-0", "0.1", "1.0", "1e3", "100e-2", "9007199254740992", "1.5e300", "\"12345678901234567890\""];
-    let change = ["9007199254740993", "0.1234567890123456789", "1e999", "12345678901234567890", "[1,{\"a\":9007199254740993}]"];
+    let survive =
+        ["1", "-0", "0.1", "1.0", "1e3", "100e-2", "9007199254740992", "1.5e300", "\"12345678901234567890\""];
+    let change = [
+        "9007199254740993",
+        "0.1234567890123456789",
+        "1e999",
+        "12345678901234567890",
+        "[1,{\"a\":9007199254740993}]",
+    ];
     for text in survive {
         assert!(numbers_survive_double(text.as_bytes()), "{text}");
     }

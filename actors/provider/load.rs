@@ -29,10 +29,43 @@ pub struct ProfileError {
 
 /// Names of fields, for "did you mean".
 const FIELDS: [&str; 37] = [
-    "version", "name", "title", "docs", "auth", "event", "source", "delivery_id", "content", "envelope", "from",
-    "default", "signed", "replay_key", "header", "json", "form", "form_json", "query", "join", "const", "when",
-    "mac", "token", "none", "algorithm", "key", "signature", "timestamp", "encoding", "prefixes", "split", "pair",
-    "trim", "strip_prefix", "past_seconds", "future_seconds",
+    "version",
+    "name",
+    "title",
+    "docs",
+    "auth",
+    "event",
+    "source",
+    "delivery_id",
+    "content",
+    "envelope",
+    "from",
+    "default",
+    "signed",
+    "replay_key",
+    "header",
+    "json",
+    "form",
+    "form_json",
+    "query",
+    "join",
+    "const",
+    "when",
+    "mac",
+    "token",
+    "none",
+    "algorithm",
+    "key",
+    "signature",
+    "timestamp",
+    "encoding",
+    "prefixes",
+    "split",
+    "pair",
+    "trim",
+    "strip_prefix",
+    "past_seconds",
+    "future_seconds",
 ];
 
 /// Reads a profile from its text.
@@ -78,7 +111,7 @@ fn compile_mac(form: &MacAuth) -> Result<Method, (&'static str, String)> {
         return Err(("/mac/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Mac { form: form.clone(), content })
+    Ok(Method::Mac { form: Box::new(form.clone()), content })
 }
 
 fn check_time(form: &MacAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
@@ -87,7 +120,9 @@ fn check_time(form: &MacAuth, time: &TimestampForm) -> Result<(), (&'static str,
         (Some(Source::Const(_)), _) => Err(("/mac/timestamp/from", "a time cannot be constant".to_owned())),
         (Some(_), None) => Ok(()),
         (None, Some(_)) if has_items => Ok(()),
-        (None, Some(_)) => Err(("/mac/timestamp", "`signature_item` needs a signature with `pair`".to_owned())),
+        (None, Some(_)) => {
+            Err(("/mac/timestamp", "`signature_item` needs a signature with `pair`".to_owned()))
+        }
         _ => Err(("/mac/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
     }
 }
@@ -105,5 +140,12 @@ fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError
         path if path.is_empty() => "profile".to_owned(),
         path => path,
     };
-    ProfileError { file: file.to_owned(), line: place.line, column: place.column, field, message: message.to_owned(), hint }
+    ProfileError {
+        file: file.to_owned(),
+        line: place.line,
+        column: place.column,
+        field,
+        message: message.to_owned(),
+        hint,
+    }
 }

@@ -74,7 +74,7 @@ pub(crate) struct AuthScheme {
 
 #[derive(Debug)]
 enum Method {
-    Mac { form: MacAuth, content: Template },
+    Mac { form: Box<MacAuth>, content: Template },
     Token(TokenAuth),
     None,
 }
@@ -163,7 +163,13 @@ impl Profile {
         ProfileSummary {
             name: self.file.name.clone(),
             title: self.file.title.clone(),
-            scheme: if mac.is_some() { "mac" } else if token.is_some() { "token" } else { "none" },
+            scheme: if mac.is_some() {
+                "mac"
+            } else if token.is_some() {
+                "token"
+            } else {
+                "none"
+            },
             header: match from {
                 Some(profile::Source::Header(name)) => Some(name.clone()),
                 _ => None,
@@ -178,7 +184,7 @@ impl Profile {
 
     fn macs(&self) -> impl Iterator<Item = &MacAuth> {
         self.schemes.iter().filter_map(|scheme| match &scheme.method {
-            Method::Mac { form, .. } => Some(form),
+            Method::Mac { form, .. } => Some(form.as_ref()),
             _ => None,
         })
     }
@@ -228,7 +234,12 @@ impl Profile {
     ///
     /// # Errors
     /// Why it is not authentic, or why that cannot be told.
-    pub fn verify(&self, request: &Request<'_>, keys: &SecretVersions, now: UnixMs) -> Result<Verified, VerifyError> {
+    pub fn verify(
+        &self,
+        request: &Request<'_>,
+        keys: &SecretVersions,
+        now: UnixMs,
+    ) -> Result<Verified, VerifyError> {
         verify::verify(self.scheme(request)?, request, keys, now)
     }
 
@@ -287,9 +298,11 @@ fn content_kind(typed: &str) -> Option<ContentKind> {
     let essence = parts.next()?.to_ascii_lowercase();
     let utf8 = parts.all(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     match essence.as_str() {
         _ if !utf8 => None,
         "application/x-www-form-urlencoded" => Some(ContentKind::Form),

@@ -50,8 +50,8 @@ pub fn single_header<'a>(
     if values.next().is_some() {
         return Err(Reject::new(reason, format!("header {name} comes more than once")));
     }
-    let text = std::str::from_utf8(value)
-        .map_err(|_| Reject::new(reason, format!("header {name} is not text")))?;
+    let text =
+        std::str::from_utf8(value).map_err(|_| Reject::new(reason, format!("header {name} is not text")))?;
     Ok(Some(text))
 }
 
@@ -84,7 +84,12 @@ impl<'a> Request<'a> {
         Ok(None)
     }
 
-    fn joined(&self, from: &[Source], separator: &str, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
+    fn joined(
+        &self,
+        from: &[Source],
+        separator: &str,
+        reason: Reason,
+    ) -> Result<Option<Cow<'a, str>>, Reject> {
         let mut parts = Vec::with_capacity(from.len());
         for source in from {
             match self.text(source, reason)? {
@@ -116,7 +121,9 @@ impl<'a> Request<'a> {
     fn query(&self, name: &str) -> Option<String> {
         let query = self.url.split_once('?')?.1;
         let query = query.split('#').next().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.into_owned())
     }
 
     /// Whether `when` holds.

@@ -42,7 +42,9 @@ pub enum SignError {
     #[error("the secret cannot be used: {0}; store it as the provider shows it")]
     UnusableKey(String),
     /// The scheme has no place in the head of a request to be written to.
-    #[error("this provider's scheme cannot be signed here; test it with a captured request and `webhooks test`")]
+    #[error(
+        "this provider's scheme cannot be signed here; test it with a captured request and `webhooks test`"
+    )]
     Unsupported,
 }
 
@@ -83,7 +85,9 @@ impl Making {
     fn new(profile: &Profile, draft: &SignDraft<'_>, id: &str) -> Self {
         let made_up = || match profile.file.envelope {
             true => envelope(draft, id),
-            false => json!({"message": "sent by palyra webhooks send", "sent_at_unix_ms": draft.now, "nonce": id}),
+            false => {
+                json!({"message": "sent by palyra webhooks send", "sent_at_unix_ms": draft.now, "nonce": id})
+            }
         };
         let body = draft.payload.map_or_else(|| made_up().to_string().into_bytes(), <[u8]>::to_vec);
         Self { headers: vec![("Content-Type".to_owned(), "application/json".to_owned())], body }

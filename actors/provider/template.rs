@@ -112,7 +112,9 @@ impl Piece {
                 let text = request.text(&source, Reason::MalformedSignature)?;
                 bytes(text.ok_or_else(|| missing(format!("signed header {name} is missing")))?)
             }
-            Self::Place(source) => bytes(request.text(source, Reason::MalformedSignature)?.unwrap_or_default()),
+            Self::Place(source) => {
+                bytes(request.text(source, Reason::MalformedSignature)?.unwrap_or_default())
+            }
             Self::CanonicalJsonWithout(pointer) => Cow::Owned(canonical_without(request, pointer)?),
         }))
     }

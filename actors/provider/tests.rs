@@ -53,7 +53,8 @@ fn headers_of(vector: &Vector) -> Vec<(String, Vec<u8>)> {
 fn outcome(profile: &Profile, vector: &Vector) -> (String, Option<String>, Option<String>, Option<String>) {
     let headers = headers_of(vector);
     let kind = profile.content_kind(&headers).unwrap_or(ContentKind::Json);
-    let body = Body::new(base64::engine::general_purpose::STANDARD.decode(&vector.body_base64).unwrap(), kind);
+    let body =
+        Body::new(base64::engine::general_purpose::STANDARD.decode(&vector.body_base64).unwrap(), kind);
     let request = Request { method: &vector.method, url: &vector.url, headers: &headers, body: &body };
     let keys = keys(vector.secret.as_deref().unwrap());
     match profile.verify(&request, &keys, vector.now_unix_s * 1_000) {
@@ -61,7 +62,9 @@ fn outcome(profile: &Profile, vector: &Vector) -> (String, Option<String>, Optio
             let description = profile.describe(&request);
             ("accept".into(), None, description.event, description.delivery_id)
         }
-        Err(VerifyError::Rejected(reject)) => ("reject".into(), Some(reject.reason.as_str().into()), None, None),
+        Err(VerifyError::Rejected(reject)) => {
+            ("reject".into(), Some(reject.reason.as_str().into()), None, None)
+        }
         Err(error) => (error.to_string(), None, None, None),
     }
 }
@@ -72,8 +75,12 @@ fn every_vector_is_accepted_or_refused_for_the_reason_it_names() {
     for provider in ["github", "stripe", "slack", "standard-webhooks", "shopify", "gitlab"] {
         let profile = profile(provider);
         for vector in vectors(provider) {
-            let expected =
-                (vector.expect.clone(), vector.reason.clone(), vector.event_type.clone(), vector.delivery_id.clone());
+            let expected = (
+                vector.expect.clone(),
+                vector.reason.clone(),
+                vector.event_type.clone(),
+                vector.delivery_id.clone(),
+            );
             assert_eq!(outcome(&profile, &vector), expected, "{provider}/{}", vector.case);
             run += 1;
         }
@@ -102,7 +109,12 @@ fn signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Si
     profile.sign(&draft, key.current().unwrap()).unwrap()
 }
 
-fn verify_signed(profile: &Profile, signed: &Signed, keys: &SecretVersions, now: UnixMs) -> Result<Verified, VerifyError> {
+fn verify_signed(
+    profile: &Profile,
+    signed: &Signed,
+    keys: &SecretVersions,
+    now: UnixMs,
+) -> Result<Verified, VerifyError> {
     let headers: Vec<(String, Vec<u8>)> =
         signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
     let body = Body::new(signed.body.clone(), ContentKind::Json);
@@ -144,7 +156,8 @@ fn signed_times_are_fresh_up_to_the_tolerance_on_both_sides() {
 #[test]
 fn an_envelope_may_carry_its_signature_inside() {
     let profile = profile("envelope");
-    let mut document: serde_json::Value = serde_json::from_slice(&signed(&profile, None, &keys(SECRET)).body).unwrap();
+    let mut document: serde_json::Value =
+        serde_json::from_slice(&signed(&profile, None, &keys(SECRET)).body).unwrap();
     let canonical = serde_json_canonicalizer::to_vec(&document).unwrap();
     let code = profile::MacAlgorithm::HmacSha256.compute(SECRET.as_bytes(), &[Some(canonical.into())]);
     for prefix in ["", "sha256=", "hmac-sha256="] {
@@ -171,7 +184,13 @@ fn repeated_headers_are_refused_whichever_is_genuine() {
     }
 }
 
-fn replay_key(name: &str, integration: &str, headers: &[(&str, &str)], body: &str, verified: &Verified) -> Digest {
+fn replay_key(
+    name: &str,
+    integration: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    verified: &Verified,
+) -> Digest {
     let headers: Vec<(String, Vec<u8>)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     let body = Body::new(body.as_bytes().to_vec(), ContentKind::Json);
@@ -186,7 +205,9 @@ fn only_what_is_signed_identifies_a_delivery() {
         signed_digest: Digest::of(content),
         covers_content: true,
     };
-    let github = |id, body: &str| replay_key("github", "a", &[("x-github-delivery", id)], body, &covered(body.as_bytes()));
+    let github = |id, body: &str| {
+        replay_key("github", "a", &[("x-github-delivery", id)], body, &covered(body.as_bytes()))
+    };
     assert_eq!(github("1", "{}"), github("2", "{}"), "an unsigned id makes no new delivery");
     assert_ne!(github("1", "{}"), github("1", "[]"));
     let stripe = |body, signed: &[u8]| replay_key("stripe", "a", &[], body, &covered(signed));
@@ -197,7 +218,10 @@ fn only_what_is_signed_identifies_a_delivery() {
         replay_key("gitlab", "a", &[("idempotency-key", id)], body, &nothing)
     };
     assert_ne!(token("1", "{}"), token("2", "{}"));
-    assert_ne!(replay_key("github", "a", &[], "{}", &covered(b"{}")), replay_key("github", "b", &[], "{}", &covered(b"{}")));
+    assert_ne!(
+        replay_key("github", "a", &[], "{}", &covered(b"{}")),
+        replay_key("github", "b", &[], "{}", &covered(b"{}"))
+    );
 }
 
 #[test]
@@ -227,7 +251,9 @@ fn bodies_are_taken_by_type_alone() {
         assert_eq!(kind("github", typed), Some(ContentKind::Json), "{typed}");
     }
     assert_eq!(kind("github", "application/x-www-form-urlencoded"), Some(ContentKind::Form));
-    for typed in ["", "text/plain", "multipart/form-data", "application/json; charset=utf-16", "application/xml"] {
+    for typed in
+        ["", "text/plain", "multipart/form-data", "application/json; charset=utf-16", "application/xml"]
+    {
         assert_eq!(kind("github", typed), None, "{typed}");
     }
     assert_eq!(kind("stripe", "application/x-www-form-urlencoded"), None);
@@ -238,9 +264,21 @@ fn bodies_are_taken_by_type_alone() {
 fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
     let good = include_str!("../../schemas/providers/github.toml");
     let cases = [
-        ("content = \"{body}\"", "contnet = \"{body}\"", "own.toml:11:1: auth[0].mac.contnet: there is no field `contnet`"),
-        ("content = \"{body}\"", "content = \"{bdy}\"", "own.toml:11:1: auth[0].mac.content: `{bdy}` is not a placeholder"),
-        ("content = \"{body}\"", "content = \"{ts}{body}\"", "`{ts}` stands here, but there is no `timestamp`"),
+        (
+            "content = \"{body}\"",
+            "contnet = \"{body}\"",
+            "own.toml:11:1: auth[0].mac.contnet: there is no field `contnet`",
+        ),
+        (
+            "content = \"{body}\"",
+            "content = \"{bdy}\"",
+            "own.toml:11:1: auth[0].mac.content: `{bdy}` is not a placeholder",
+        ),
+        (
+            "content = \"{body}\"",
+            "content = \"{ts}{body}\"",
+            "`{ts}` stands here, but there is no `timestamp`",
+        ),
         ("hmac-sha256", "hmac-md5", "own.toml:9:1: auth[0].mac.algorithm"),
         ("version = 1", "version = 2", "own.toml:1:1: version"),
         ("version = 1", "version = ", "own.toml:1:"),

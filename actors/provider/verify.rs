@@ -79,8 +79,10 @@ fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<&'a str, Reject> {
 
 /// The first scheme whose condition may hold, as far as headers tell.
 pub fn scheme_by_head<'a>(schemes: &'a [AuthScheme], headers: &dyn Headers) -> Option<&'a AuthScheme> {
-    let undecided = schemes.iter().any(|one| one.when.as_ref().is_some_and(|when| head_fits(when, headers).is_none()));
-    let fits = |one: &&AuthScheme| one.when.as_ref().is_none_or(|when| head_fits(when, headers) == Some(true));
+    let undecided =
+        schemes.iter().any(|one| one.when.as_ref().is_some_and(|when| head_fits(when, headers).is_none()));
+    let fits =
+        |one: &&AuthScheme| one.when.as_ref().is_none_or(|when| head_fits(when, headers) == Some(true));
     if undecided { None } else { schemes.iter().find(fits) }
 }
 
@@ -135,7 +137,8 @@ fn verify_mac(
             return Ok(Verified { key_version, signed_digest: mac::digest(&pieces), covers_content: true });
         }
     }
-    let bad = || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes").into();
+    let bad =
+        || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes").into();
     Err(unusable.unwrap_or_else(bad))
 }
 
@@ -169,7 +172,8 @@ fn present_time(text: Option<&str>) -> Result<&str, Reject> {
 /// A time that is an item of the signature header: without it the header is not of the scheme.
 fn signed_item<'a>(signatures: &Signatures<'a>, item: &str) -> Result<&'a str, Reject> {
     let text = signatures.item(item);
-    let text = text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time beside it"))?;
+    let text =
+        text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time beside it"))?;
     present_time(Some(text))
 }
 
@@ -202,7 +206,8 @@ fn verify_token(form: &TokenAuth, request: &Request<'_>, keys: &SecretVersions) 
 }
 
 fn token(text: &str, scheme: Option<TokenScheme>) -> Result<Vec<u8>, Reject> {
-    let malformed = || Reject::new(Reason::MalformedSignature, "the token is not written in the scheme's form");
+    let malformed =
+        || Reject::new(Reason::MalformedSignature, "the token is not written in the scheme's form");
     let Some(scheme) = scheme else { return Ok(text.as_bytes().to_vec()) };
     let (word, rest) = text.split_once(' ').ok_or_else(malformed)?;
     match scheme {

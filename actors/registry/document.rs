@@ -150,7 +150,10 @@ impl Checks<'_> {
         let issue = SchemaIssue::most_telling(issues);
         let field = issue.pointer.rsplit('/').next().unwrap_or_default();
         let hint = match field {
-            "secret" => Some("a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`".to_owned()),
+            "secret" => Some(
+                "a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"
+                    .to_owned(),
+            ),
             unknown if !FIELDS.contains(&unknown) => {
                 nearest(unknown, FIELDS).map(|near| format!("did you mean `{near}`?"))
             }
@@ -178,9 +181,9 @@ impl Checks<'_> {
         let mut record: IntegrationRecord = serde_json::from_value(table.clone())
             .map_err(|error| self.at(text, pointer, &error.to_string(), None))?;
         rules::normalise(&mut record);
-        rules::check(&record, self.catalogue, self.payload_bytes_cap).map_err(|Breach { field, message, hint }| {
-            self.at(text, &format!("{pointer}/{field}"), &message, hint)
-        })?;
+        rules::check(&record, self.catalogue, self.payload_bytes_cap).map_err(
+            |Breach { field, message, hint }| self.at(text, &format!("{pointer}/{field}"), &message, hint),
+        )?;
         Ok(record)
     }
 }
@@ -209,12 +212,15 @@ fn set(table: &mut Table, name: &str, mut new: toml_edit::Value) {
     table.insert(name, value(new));
 }
 
+/// Whether a value says the same, however it is laid out.
 fn same_value(old: &Item, new: &toml_edit::Value) -> bool {
-    let plain = |mut value: toml_edit::Value| {
-        value.decor_mut().clear();
-        value.to_string().split_whitespace().collect::<String>()
+    let Some(old) = old.as_value() else { return false };
+    let items = |value: &toml_edit::Value| {
+        let array = value.as_array()?;
+        Some(array.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Vec<_>>())
     };
-    old.as_value().is_some_and(|old| plain(old.clone()) == plain(new.clone()))
+    (old.as_bool(), old.as_integer(), old.as_str(), items(old))
+        == (new.as_bool(), new.as_integer(), new.as_str(), items(new))
 }
 
 /// A JSON value as TOML; `None` for what is left out: null, and empty lists.

@@ -88,7 +88,9 @@ impl RegistryError {
             Self::InvalidFile { fault } => fault.hint.clone(),
             Self::Profile(error) => error.hint.clone(),
             Self::InvalidDraft { hint, .. } => hint.clone(),
-            Self::Exists { id } => Some(format!("choose another id, or remove it: `palyra webhooks remove {id}`")),
+            Self::Exists { id } => {
+                Some(format!("choose another id, or remove it: `palyra webhooks remove {id}`"))
+            }
             Self::Unknown { nearest, .. } => nearest.as_ref().map(|near| format!("did you mean `{near}`?")),
             Self::NotReady { id, .. } => {
                 Some(format!("put that right, then run `palyra webhooks enable {id}`"))

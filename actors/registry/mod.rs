@@ -44,7 +44,11 @@ impl RegistryActor {
     ///
     /// # Errors
     /// As [`Registry::open`].
-    pub fn open(config: RegistryConfig, clock: SharedClock, watch: WatchGuard) -> Result<Self, RegistryError> {
+    pub fn open(
+        config: RegistryConfig,
+        clock: SharedClock,
+        watch: WatchGuard,
+    ) -> Result<Self, RegistryError> {
         let registry = Registry::open(config, clock.now_unix_ms())?;
         Ok(Self { registry, clock, watch })
     }

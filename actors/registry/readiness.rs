@@ -53,9 +53,10 @@ pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessR
             Some((Readiness::InvalidSecretRef, "it names no secret".to_owned()))
         }
         SecretStatus::Found => None,
-        SecretStatus::NotFound => {
-            Some((Readiness::SecretNotFound, format!("there is no secret `{name}`: run `palyra vault put {name}`")))
-        }
+        SecretStatus::NotFound => Some((
+            Readiness::SecretNotFound,
+            format!("there is no secret `{name}`: run `palyra vault put {name}`"),
+        )),
         SecretStatus::Unavailable(why) => Some((Readiness::SecretUnavailable, why.clone())),
         SecretStatus::InvalidRef(why) => Some((Readiness::InvalidSecretRef, why.clone())),
     };

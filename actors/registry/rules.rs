@@ -42,10 +42,15 @@ pub fn normalise(record: &mut IntegrationRecord) {
 ///
 /// # Errors
 /// The first rule it breaks.
-pub fn check(record: &IntegrationRecord, catalogue: &Catalogue, payload_bytes_cap: u64) -> Result<(), Breach> {
+pub fn check(
+    record: &IntegrationRecord,
+    catalogue: &Catalogue,
+    payload_bytes_cap: u64,
+) -> Result<(), Breach> {
     check_id(&record.integration_id)?;
     check_provider(&record.provider, catalogue)?;
-    if record.display_name.len() > DISPLAY_NAME_BYTES_MAX || record.display_name.chars().any(char::is_control) {
+    if record.display_name.len() > DISPLAY_NAME_BYTES_MAX || record.display_name.chars().any(char::is_control)
+    {
         return Err(breach("display_name", "is longer than 128 bytes or holds control characters", None));
     }
     check_secret(record)?;
@@ -88,7 +93,8 @@ fn check_secret(record: &IntegrationRecord) -> Result<(), Breach> {
         Some(Err(error)) => Err(breach("secret_vault_ref", error.to_string(), None)),
         None if !record.signature_required => Ok(()),
         None => {
-            let hint = "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
+            let hint =
+                "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
             Err(breach("secret_vault_ref", "is missing, and a signature is required", Some(hint)))
         }
     }

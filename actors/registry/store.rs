@@ -245,16 +245,12 @@ fn read(config: &RegistryConfig) -> Result<(Arc<Catalogue>, RegistryDocument), R
         Err(error) => return Err(io(error.to_string())),
     };
     let name = config.file.file_name().map_or(file.clone(), |name| name.to_string_lossy().into_owned());
-    let checks =
-        Checks { file: &name, catalogue: &catalogue, payload_bytes_cap: config.payload_bytes_cap };
+    let checks = Checks { file: &name, catalogue: &catalogue, payload_bytes_cap: config.payload_bytes_cap };
     let document = RegistryDocument::parse(&text, &checks)?;
     Ok((Arc::new(catalogue), document))
 }
 
-fn changes(
-    before: &HashMap<String, Arc<Integration>>,
-    after: &HashMap<String, Arc<Integration>>,
-) -> Changes {
+fn changes(before: &HashMap<String, Arc<Integration>>, after: &HashMap<String, Arc<Integration>>) -> Changes {
     let mut changes = Changes::default();
     for (id, integration) in after {
         match before.get(id) {

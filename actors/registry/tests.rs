@@ -1,1 +1,281 @@
+use std::os::unix::fs::PermissionsExt;
 
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::document::{Checks, RegistryDocument};
+use super::*;
+use crate::vault::SecretStatus;
+
+const NOW: UnixMs = 1_700_000_000_000;
+const HAND_WRITTEN: &str = r#"# our webhooks
+version = 1
+
+# the main repository
+[[webhooks]]
+integration_id = "gh" # short
+provider = "github"
+secret_vault_ref = "global/github"
+enabled = true
+allowed_events = [
+  "push", # only these
+  "release",
+]
+
+[[webhooks]]
+# billing
+integration_id = "pay"
+provider = "stripe"
+secret_vault_ref = "global/stripe"
+"#;
+
+fn parse(text: &str) -> Result<RegistryDocument, RegistryError> {
+    let catalogue = Catalogue::built_in().unwrap();
+    let checks = Checks { file: "webhooks.toml", catalogue: &catalogue, payload_bytes_cap: 1_048_576 };
+    RegistryDocument::parse(text, &checks)
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(text: Option<&str>) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        if let Some(text) = text {
+            crate::files::atomic_replace(&folder.config().file, text.as_bytes()).unwrap();
+        }
+        folder
+    }
+
+    fn config(&self) -> RegistryConfig {
+        RegistryConfig {
+            file: self.0.path().join("webhooks.toml"),
+            profiles_dir: self.0.path().join("providers"),
+            payload_bytes_cap: 1_048_576,
+        }
+    }
+
+    fn open(&self) -> Registry {
+        Registry::open(self.config(), NOW).unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.config().file).unwrap()
+    }
+}
+
+fn draft(id: &str, provider: &str) -> Draft {
+    serde_json::from_value(serde_json::json!({
+        "integration_id": id, "provider": provider, "secret_vault_ref": "global/key"
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_missing_file_is_an_empty_registry_and_is_made_by_the_first_change() {
+    let folder = Folder::with(None);
+    let mut registry = folder.open();
+    assert!(registry.list().is_empty());
+    registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW).unwrap();
+    assert!(folder.open().lookup("gh").is_some());
+    assert_eq!(std::fs::metadata(folder.config().file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn comments_and_order_survive_every_edit() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    registry.upsert(draft("new", "gitlab"), &SecretStatus::Found, false, NOW).unwrap();
+    registry.set_enabled("gh", false, &SecretStatus::Found, NOW + 1).unwrap();
+    registry.record_test("pay", true, "every check passed", NOW + 2).unwrap();
+    registry.remove("new", NOW + 3).unwrap();
+    let text = folder.text();
+    for kept in ["# our webhooks", "# the main repository", "# short", "# only these", "# billing"] {
+        assert!(text.contains(kept), "{kept} is gone from:\n{text}");
+    }
+    assert!(text.find("gh").unwrap() < text.find("pay").unwrap());
+    assert!(text.contains("enabled = false"), "{text}");
+    let again = folder.open();
+    assert_eq!(again.list().len(), 2);
+    assert_eq!(again.get("pay").unwrap().record.last_test_passed, Some(true));
+}
+
+#[test]
+fn every_rule_of_a_field_is_enforced_with_its_place() {
+    let entry = |line: &str| {
+        format!(
+            "version = 1\n[[webhooks]]\nintegration_id = \"a\"\nprovider = \"github\"\nsecret_vault_ref = \"global/a\"\n{line}\n"
+        )
+    };
+    let cases = [
+        (
+            entry("enabeld = true"),
+            "webhooks.toml:6:1: webhooks[0].enabeld: there is no field `enabeld`",
+            Some("did you mean `enabled`?"),
+        ),
+        (
+            entry("secret = \"x\""),
+            "webhooks.toml:6:1: webhooks[0].secret",
+            Some("a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"),
+        ),
+        (entry("enabled = 1"), "webhooks.toml:6:1: webhooks[0].enabled", None),
+        (entry("max_payload_bytes = 0"), "webhooks.toml:6:1: webhooks[0].max_payload_bytes", None),
+        (
+            entry("max_payload_bytes = 1048577"),
+            "webhooks.toml:6:1: webhooks[0].max_payload_bytes: 1048577 is over the daemon's cap",
+            Some("raise `payload_bytes_cap` in palyra.toml, up to 26214400"),
+        ),
+        (
+            entry("replay_window_seconds = 99999999999"),
+            "webhooks.toml:6:1: webhooks[0].replay_window_seconds",
+            None,
+        ),
+        (entry("allowed_events = [\"\"]"), "webhooks.toml:6:19: webhooks[0].allowed_events[0]", None),
+        (entry("on_filtered = \"drop\""), "webhooks.toml:6:1: webhooks[0].on_filtered", None),
+        (entry("display_name = \"a\\u0000b\""), "webhooks.toml:6:1: webhooks[0].display_name", None),
+        (
+            entry("").replace("github", "gihub"),
+            "webhooks.toml:4:1: webhooks[0].provider: unknown provider `gihub`",
+            Some("did you mean `github`?"),
+        ),
+        (entry("").replace("global/a", "nowhere"), "webhooks.toml:5:1: webhooks[0].secret_vault_ref", None),
+        (
+            entry("").replace("secret_vault_ref = \"global/a\"", ""),
+            "webhooks[0].secret_vault_ref: is missing",
+            None,
+        ),
+        (
+            entry("").replace("\"a\"", "\"-a\""),
+            "webhooks.toml:3:1: webhooks[0].integration_id: `-a` is no canonical id",
+            None,
+        ),
+        (entry("").replace("\"a\"", "\"diagnostics\""), "`diagnostics` is reserved", None),
+        (
+            entry(
+                "[[webhooks]]\nintegration_id = \" A \"\nprovider = \"github\"\nsecret_vault_ref = \"global/a\"",
+            ),
+            "webhooks.toml:7:1: webhooks[1].integration_id: `a` stands here for the second time",
+            None,
+        ),
+        ("version = 2".to_owned(), "webhooks.toml:1:1: version", None),
+        (String::new(), "\"version\" is a required property", None),
+        ("version = 1\nversion = 1".to_owned(), "webhooks.toml:2:1: file", None),
+        ("version = 1\n[[webhooks]]\nintegration_id = \"\0\"".to_owned(), "webhooks.toml:3:", None),
+    ];
+    for (text, expected, hint) in cases {
+        let error = parse(&text).unwrap_err();
+        assert!(error.to_string().contains(expected), "got: {error}\nfor:\n{text}");
+        if hint.is_some() {
+            assert_eq!(error.hint().as_deref(), hint, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_refused_or_holds_whole_integrations_only() {
+    let whole = parse(HAND_WRITTEN).unwrap().records;
+    for end in 0..HAND_WRITTEN.len() {
+        if let Ok(document) = parse(&HAND_WRITTEN[..end]) {
+            for record in document.records {
+                let original = whole.iter().find(|other| other.integration_id == record.integration_id);
+                assert_eq!(original.unwrap().provider, record.provider);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_integration_without_its_secret_is_stored_disabled_and_cannot_be_enabled() {
+    let folder = Folder::with(None);
+    let mut registry = folder.open();
+    let stored = registry.upsert(draft("gh", "github"), &SecretStatus::NotFound, false, NOW).unwrap();
+    assert!(!stored.record.enabled);
+    let refused = registry.set_enabled("gh", true, &SecretStatus::NotFound, NOW).unwrap_err();
+    assert!(
+        matches!(&refused, RegistryError::NotReady { issues, .. } if issues[0].contains("vault put")),
+        "{refused}"
+    );
+    assert!(registry.lookup("gh").is_none());
+    registry.set_enabled("gh", true, &SecretStatus::Found, NOW).unwrap();
+    assert!(registry.lookup("gh").is_some());
+}
+
+#[test]
+fn readiness_names_what_is_lacking() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let registry = folder.open();
+    let report = |id: &str, status| readiness(&registry.get(id).unwrap(), &status);
+    assert_eq!(report("gh", SecretStatus::Found).readiness, Readiness::Ready);
+    assert_eq!(report("pay", SecretStatus::Found).readiness, Readiness::Disabled);
+    let cases = [
+        (SecretStatus::NotFound, Readiness::SecretNotFound),
+        (SecretStatus::Unavailable("locked".into()), Readiness::SecretUnavailable),
+        (SecretStatus::InvalidRef("odd".into()), Readiness::InvalidSecretRef),
+    ];
+    for (status, expected) in cases {
+        let report = report("gh", status);
+        assert_eq!((report.readiness, report.issues.len(), report.can_be_enabled()), (expected, 1, false));
+    }
+    let gone = Integration { record: registry.get("gh").unwrap().record.clone(), profile: None };
+    assert_eq!(readiness(&gone, &SecretStatus::Found).readiness, Readiness::InvalidConfiguration);
+}
+
+#[test]
+fn a_reload_with_a_fault_keeps_the_last_good_file_in_force_and_says_so() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    crate::files::atomic_replace(&folder.config().file, b"version = 1\n[[webhooks]]\n").unwrap();
+    registry.reload(NOW).unwrap_err();
+    assert!(registry.lookup("gh").is_some());
+    assert!(registry.snapshot().stale.unwrap().contains("webhooks.toml:2:"));
+    let repaired = HAND_WRITTEN.replace("\"pay\"", "\"money\"").replace("enabled = true", "enabled = false");
+    crate::files::atomic_replace(&folder.config().file, repaired.as_bytes()).unwrap();
+    let changes = registry.reload(NOW).unwrap();
+    assert_eq!(
+        changes,
+        Changes { added: vec!["money".into()], removed: vec!["pay".into()], changed: vec!["gh".into()] }
+    );
+    assert_eq!(registry.snapshot().stale, None);
+}
+
+#[test]
+fn a_change_that_cannot_be_written_does_not_come_into_force() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    std::fs::remove_dir_all(folder.0.path()).unwrap();
+    assert!(matches!(registry.remove("gh", NOW), Err(RegistryError::Io { .. })));
+    assert!(registry.lookup("gh").is_some());
+}
+
+#[test]
+fn ids_are_unique_and_unknown_ones_bring_the_nearest() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    let taken = registry.upsert(draft(" GH ", "github"), &SecretStatus::Found, false, NOW);
+    assert!(matches!(taken, Err(RegistryError::Exists { id }) if id == "gh"));
+    let unknown = registry.remove("paz", NOW).unwrap_err();
+    assert_eq!(unknown.hint().as_deref(), Some("did you mean `pay`?"));
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        id in "[a-z0-9][a-z0-9._-]{0,20}x",
+        name in "[^\\p{Cc}]{1,30}",
+        events in prop::collection::vec("[^\\p{Cc}]{1,20}", 0..5),
+        enabled: bool,
+        bytes in 1_u64..1_048_576,
+        window in proptest::option::of(600_u64..1_000_000),
+    ) {
+        let folder = Folder::with(Some(HAND_WRITTEN));
+        let mut registry = folder.open();
+        let mut draft = draft(&id, "stripe");
+        draft.display_name = Some(name);
+        draft.allowed_events = events;
+        draft.enabled = enabled;
+        draft.max_payload_bytes = Some(bytes);
+        draft.replay_window_seconds = window;
+        let stored = registry.upsert(draft, &SecretStatus::Found, false, NOW).unwrap();
+        let read = folder.open().get(&id).unwrap();
+        prop_assert_eq!(&read.record, &stored.record);
+    }
+}

@@ -78,7 +78,10 @@ impl Supervisor {
     pub async fn run(mut self) -> Escalation {
         loop {
             let Some(exited) = self.exits.recv().await else {
-                return Escalation::Poisoned { actor: "supervisor".into(), reason: "its channel closed".into() };
+                return Escalation::Poisoned {
+                    actor: "supervisor".into(),
+                    reason: "its channel closed".into(),
+                };
             };
             if let Err(escalation) = self.handle(exited).await {
                 return escalation;

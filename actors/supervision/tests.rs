@@ -46,7 +46,8 @@ fn supervise(door: Door<Worker>) -> (Supervisor, PresenceBoard, Restarts) {
     let board = PresenceBoard::default();
     let restarts = Restarts::default();
     let heard = Arc::clone(&restarts);
-    let listener = Box::new(move |name: &str, how: &str| heard.lock().unwrap().push(format!("{name}: {how}")));
+    let listener =
+        Box::new(move |name: &str, how: &str| heard.lock().unwrap().push(format!("{name}: {how}")));
     let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), listener);
     let factory = Box::new(move |watch| {
         door.open(Worker { watch }.start());

@@ -55,11 +55,16 @@ pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
         Ok(Ok(Ok(()))) => {}
     }
     let answers = [
-        ("registry", timeout(PROBE_DEADLINE, actors.registry.ask(registry::Observe)).await.is_ok_and(|it| it.is_ok())),
+        (
+            "registry",
+            timeout(PROBE_DEADLINE, actors.registry.ask(registry::Observe)).await.is_ok_and(|it| it.is_ok()),
+        ),
         ("vault", timeout(PROBE_DEADLINE, actors.vault.ask(vault::Observe)).await.is_ok_and(|it| it.is_ok())),
         (
             "replay guard",
-            timeout(PROBE_DEADLINE, actors.replay_guard.ask(replay_guard::Observe)).await.is_ok_and(|it| it.is_ok()),
+            timeout(PROBE_DEADLINE, actors.replay_guard.ask(replay_guard::Observe))
+                .await
+                .is_ok_and(|it| it.is_ok()),
         ),
     ];
     let silent = answers.iter().filter(|(_, answered)| !answered);

@@ -28,7 +28,12 @@ use super::throttle::{BAD_SIGNATURES_MAX, Peer};
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
 /// `POST /hooks/{integration_id}`.
-pub async fn deliver(request: HttpRequest, id: Path<String>, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+pub async fn deliver(
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+    gate: Data<Gate>,
+) -> HttpResponse {
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.into_inner() };
     match delivery.take_in(payload).await {
         Ok(answer) => answer.respond(&gate),
@@ -200,7 +205,12 @@ impl Delivery<'_> {
     fn unauthenticated(&self, reject: &Reject) -> Problem {
         let reason = reject.reason.as_str();
         self.gate.counters.refuse(&self.id, reason);
-        tracing::debug!(integration = self.id, reason, detail = reject.detail, "a delivery was not authentic");
+        tracing::debug!(
+            integration = self.id,
+            reason,
+            detail = reject.detail,
+            "a delivery was not authentic"
+        );
         let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         Problem::new(if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated })
@@ -227,7 +237,12 @@ struct Authentic<'a> {
 }
 
 impl Authentic<'_> {
-    async fn conclude(self, reservation: Reservation, profile: &Profile, body: Body) -> Result<Answer, Problem> {
+    async fn conclude(
+        self,
+        reservation: Reservation,
+        profile: &Profile,
+        body: Body,
+    ) -> Result<Answer, Problem> {
         let (lease, held) = match reservation {
             Reservation::Duplicate(receipt) => return Ok(Answer::Duplicate(receipt)),
             Reservation::Conflict { lease, .. } => return self.conflict(lease, &body).await,
@@ -265,7 +280,13 @@ impl Authentic<'_> {
             Judgement::Accept(format) => {
                 let key_version = self.verified.key_version;
                 let raw = body.into_raw();
-                return NewEvent::Webhook(judge::webhook_event(record, self.names.clone(), key_version, raw, *format));
+                return NewEvent::Webhook(judge::webhook_event(
+                    record,
+                    self.names.clone(),
+                    key_version,
+                    raw,
+                    *format,
+                ));
             }
             Judgement::Filter { what } => vec![format!("allowed_{what}s does not name it")],
             Judgement::Reject(_, why) => why.clone(),

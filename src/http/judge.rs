@@ -153,7 +153,9 @@ pub fn refusal_event(
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
         Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "same id as an earlier delivery, other bytes"),
+        Verdict::Conflict => {
+            ("webhook.conflict", Severity::Warn, "same id as an earlier delivery, other bytes")
+        }
         _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
     };
     let mut event = SystemEvent::new(name, format!("{}: {said}", record.integration_id))

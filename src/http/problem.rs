@@ -57,7 +57,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, for the documentation and its test.
+    /// Every kind.
+    #[cfg(test)]
     pub const ALL: [Self; 20] = [
         Self::Unauthenticated,
         Self::NotFound,
@@ -104,9 +105,11 @@ impl Kind {
                 "This content type or encoding is not taken",
             ),
             Self::NotJson => (StatusCode::BAD_REQUEST, "not_json", "The body is not JSON"),
-            Self::SchemaViolation => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "schema_violation", "The body breaks the envelope's schema")
-            }
+            Self::SchemaViolation => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "schema_violation",
+                "The body breaks the envelope's schema",
+            ),
             Self::Filtered => (StatusCode::FORBIDDEN, "filtered", "This event or source is not taken"),
             Self::TooManyRequests => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests of this kind")
@@ -123,7 +126,9 @@ impl Kind {
                 (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "This console has another name")
             }
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read"),
-            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something invalid"),
+            Self::Invalid => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something invalid")
+            }
             Self::Exists => (StatusCode::CONFLICT, "exists", "There is one of that name already"),
             Self::NotReady => (StatusCode::CONFLICT, "not_ready", "The integration is not ready"),
         }
@@ -166,7 +171,8 @@ impl Problem {
     /// With the places of a document that break a schema.
     #[must_use]
     pub fn schema_issues(mut self, issues: &[SchemaIssue]) -> Self {
-        self.issues = issues.iter().map(|issue| json!({"pointer": issue.pointer, "message": issue.message})).collect();
+        self.issues =
+            issues.iter().map(|issue| json!({"pointer": issue.pointer, "message": issue.message})).collect();
         self
     }
 
@@ -236,5 +242,45 @@ impl ResponseError for Problem {
             answer.insert_header((ALLOW, "POST"));
         }
         answer.body(self.document().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use palyra_actors::schemas::PROBLEM;
+
+    use super::*;
+
+    #[test]
+    fn every_problem_fits_its_schema_and_has_a_code_of_its_own() {
+        let mut codes = HashSet::new();
+        for kind in Kind::ALL {
+            let bare = Problem::new(kind).document();
+            assert_eq!(PROBLEM.check(&bare), Ok(()), "{bare}");
+            let issue = SchemaIssue { pointer: "/a".into(), message: "is wrong".into() };
+            let full = Problem::new(kind).detail("d").hint(Some("h".into())).schema_issues(&[issue]);
+            assert_eq!(PROBLEM.check(&full.outcome("rejected").document()), Ok(()));
+            assert!(codes.insert(kind.entry().1), "{bare}");
+        }
+    }
+
+    #[test]
+    fn our_own_faults_ask_the_sender_to_come_again() {
+        for kind in Kind::ALL {
+            let answer = Problem::new(kind).error_response();
+            let again = answer.headers().contains_key(RETRY_AFTER);
+            assert_eq!(again, matches!(answer.status().as_u16(), 429 | 503), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_is_explained_to_operators() {
+        let page = include_str!("../../docs/answers.md");
+        for kind in Kind::ALL {
+            let code = kind.entry().1;
+            assert!(page.contains(&format!("`{code}`")), "docs/answers.md does not name `{code}`");
+        }
     }
 }

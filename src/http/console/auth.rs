@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::Error;
 use palyra_actors::secret::Secret;
 use sha2::{Digest, Sha256};
 
@@ -102,7 +102,9 @@ mod tests {
         for host in ["127.0.0.1", "127.0.0.1:7143", "localhost:1", "[::1]:7143", "[::1]"] {
             assert!(is_own_name(host), "{host}");
         }
-        for host in ["", "evil.com", "evil.com:7143", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1:x", "::1"] {
+        for host in
+            ["", "evil.com", "evil.com:7143", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1:x", "::1"]
+        {
             assert!(!is_own_name(host), "{host}");
         }
     }

@@ -3,9 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Query, ServiceConfig};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::journal::{
-    Cursor, EventFilter, EventKind, JournalError, Page, Severity, operator_event,
-};
+use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, Page, Severity, operator_event};
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Deserialize;

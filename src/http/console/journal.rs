@@ -18,7 +18,9 @@ const EXPORT_PAGE_EVENTS: usize = 256;
 
 /// `/journal`.
 pub fn routes(config: &mut ServiceConfig) {
-    config.route("/journal/verify", web::post().to(verify_all)).route("/journal/export", web::get().to(export));
+    config
+        .route("/journal/verify", web::post().to(verify_all))
+        .route("/journal/export", web::get().to(export));
 }
 
 async fn verify_all(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
@@ -56,7 +58,8 @@ fn line(event: &StoredEvent) -> String {
     let mut view = views::event(event).to_string();
     if event.kind == EventKind::Webhook {
         let rendered = envelope::render(event).map(RawValue::from_string);
-        let rendered = rendered.ok().and_then(Result::ok).map_or("null".to_owned(), |raw| raw.get().to_owned());
+        let rendered =
+            rendered.ok().and_then(Result::ok).map_or("null".to_owned(), |raw| raw.get().to_owned());
         view.pop();
         view.push_str(",\"envelope\":");
         view.push_str(&rendered);

@@ -31,7 +31,9 @@ async fn show(gate: Data<Gate>, name: Path<String>) -> Result<HttpResponse, Prob
     let catalogue = catalogue(&gate).await?;
     let Some(profile) = catalogue.get(&name) else {
         let nearest = catalogue.nearest(&name).map(|nearest| format!("did you mean `{nearest}`?"));
-        return Err(Problem::new(Kind::NotFound).detail(format!("no provider `{}`", name.escape_debug())).hint(nearest));
+        return Err(Problem::new(Kind::NotFound)
+            .detail(format!("no provider `{}`", name.escape_debug()))
+            .hint(nearest));
     };
     let mut view = json!(profile.summary());
     if let Some(members) = view.as_object_mut() {

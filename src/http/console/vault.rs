@@ -42,7 +42,11 @@ async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Re
     entry(gate.actors.vault.ask(Put { vault_ref, value }).await)
 }
 
-async fn rotate(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+async fn rotate(
+    gate: Data<Gate>,
+    reference: Path<String>,
+    body: Json<Value>,
+) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     audit(&gate, "vault.secret.rotate", &reference, json!({})).await?;
@@ -63,9 +67,8 @@ async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpRespons
 }
 
 fn parsed(reference: &str) -> Result<VaultRef, Problem> {
-    VaultRef::parse(reference).map_err(|error| {
-        Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint))
-    })
+    VaultRef::parse(reference)
+        .map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint)))
 }
 
 fn entry(asked: Result<Result<SecretEntry, VaultError>, DoorError>) -> Result<HttpResponse, Problem> {

@@ -57,7 +57,8 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let draft = draft.into_inner();
     let secret = draft_secret_status(&gate, &draft).await;
-    audit(&gate, "registry.webhook.create", &draft.integration_id, json!({"provider": draft.provider})).await?;
+    audit(&gate, "registry.webhook.create", &draft.integration_id, json!({"provider": draft.provider}))
+        .await?;
     let asked = gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await;
     let integration = answered(asked)?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
@@ -82,7 +83,11 @@ struct Enabled {
     enabled: bool,
 }
 
-async fn set_enabled(gate: Data<Gate>, id: Path<String>, body: Json<Enabled>) -> Result<HttpResponse, Problem> {
+async fn set_enabled(
+    gate: Data<Gate>,
+    id: Path<String>,
+    body: Json<Enabled>,
+) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let enabled = body.enabled;
     let secret = views::secret_status(&gate, &integration).await;
@@ -172,7 +177,9 @@ pub async fn audit(gate: &Gate, name: &str, subject: &str, particulars: Value) -
         .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
 }
 
-fn answered(asked: Result<Result<Arc<Integration>, RegistryError>, DoorError>) -> Result<Arc<Integration>, Problem> {
+fn answered(
+    asked: Result<Result<Arc<Integration>, RegistryError>, DoorError>,
+) -> Result<Arc<Integration>, Problem> {
     asked.map_err(gone)?.map_err(|error| problem_of(&error))
 }
 

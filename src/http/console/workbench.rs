@@ -116,7 +116,8 @@ async fn run_checks(
     };
     checks.pass("content type", "taken by the profile");
     if u64::try_from(payload.len()).is_ok_and(|bytes| bytes > record.max_payload_bytes) {
-        checks.fail("size", format!("{} bytes, at most {} are taken", payload.len(), record.max_payload_bytes));
+        checks
+            .fail("size", format!("{} bytes, at most {} are taken", payload.len(), record.max_payload_bytes));
         return would(&Problem::new(Kind::PayloadTooLarge));
     }
     checks.pass("size", format!("{} of {} bytes", payload.len(), record.max_payload_bytes));
@@ -150,7 +151,8 @@ async fn check_authentic(
     checks.pass("secret", "found in the vault");
     match profile.verify(request, &keys, gate.clock.now_unix_ms()) {
         Ok(verified) => {
-            let version = verified.key_version.map_or_else(String::new, |version| format!(" of version {version}"));
+            let version =
+                verified.key_version.map_or_else(String::new, |version| format!(" of version {version}"));
             checks.pass("signature", format!("made with the secret{version}"));
             Ok(())
         }
@@ -203,7 +205,8 @@ async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVer
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
     let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
     let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
-    resolved.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
+    resolved
+        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
 }
 
 #[derive(Deserialize)]
@@ -214,7 +217,11 @@ struct Dispatch {
 }
 
 /// Signs as the provider would and posts to the ingress, over HTTP like any sender.
-async fn dispatch(gate: Data<Gate>, id: Path<String>, order: Json<Dispatch>) -> Result<HttpResponse, Problem> {
+async fn dispatch(
+    gate: Data<Gate>,
+    id: Path<String>,
+    order: Json<Dispatch>,
+) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
     let profile = integration.profile.clone().ok_or_else(missing)?;
@@ -230,7 +237,8 @@ async fn dispatch(gate: Data<Gate>, id: Path<String>, order: Json<Dispatch>) -> 
         now: gate.clock.now_unix_ms(),
         random: random_u128(),
     };
-    let signed = profile.sign(&draft, key).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
+    let signed =
+        profile.sign(&draft, key).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
     audit(&gate, "registry.webhook.send", &id, json!({"event": order.event})).await?;
     let url = format!("{}/hooks/{}", gate.addresses.ingress, integration.record.integration_id);
     let (headers, to) = (signed.headers.clone(), url.clone());
@@ -238,7 +246,9 @@ async fn dispatch(gate: Data<Gate>, id: Path<String>, order: Json<Dispatch>) -> 
     let (status, answer) = posted
         .map_err(|error| error.to_string())
         .and_then(|result| result.map_err(|error| error.to_string()))
-        .map_err(|error| Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}")))?;
+        .map_err(|error| {
+            Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}"))
+        })?;
     // Names only: the value of a header may be the secret itself.
     let headers: Vec<String> = signed.headers.into_iter().map(|(name, _)| name).collect();
     Ok(HttpResponse::Ok().json(json!({"url": url, "headers": headers, "status": status, "answer": answer})))

@@ -1,0 +1,90 @@
+//! A subsystem of your own that emits events into Palyra's journal, as a supervised connector.
+//!
+//! `cargo run --example embedded_connector`
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use palyra_actors::clock::{SharedClock, SystemClock};
+use palyra_actors::connectors::{
+    ConnectorFactory, ConnectorLink, ConnectorSupervisor, Presence, Register, Roster,
+};
+use palyra_actors::journal::{
+    Cursor, EventFilter, JournalActor, JournalConfig, JournalHandle, JournalReader, SystemEvent,
+};
+use palyra_actors::supervision::{Close, Door, WatchGuard};
+
+/// A meter that reports a reading every 50 ms. It keeps its link: when the actor ends, the supervisor
+/// hears of it and builds the next one.
+struct Meter {
+    link: ConnectorLink,
+    readings: u32,
+}
+
+impl Actor for Meter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(Duration::from_millis(50), |meter, ctx| {
+            meter.readings += 1;
+            assert!(meter.readings != 3, "the third reading always fails, to show the restart");
+            let event = SystemEvent::new("meter.reading", "a reading").detail("value", meter.readings);
+            let emitter = meter.link.emitter();
+            let emit = async move {
+                match emitter.emit(event).await {
+                    Ok(receipt) => println!("committed as seq {}", receipt.seq),
+                    Err(error) => eprintln!("not committed: {error}"),
+                }
+            };
+            ctx.spawn(emit.into_actor(meter));
+        });
+    }
+}
+
+impl Handler<Close> for Meter {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+        self.link.closing();
+        ctx.stop();
+    }
+}
+
+#[actix::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("journal.db");
+    let clock: SharedClock = std::sync::Arc::new(SystemClock);
+    let head = tokio::sync::watch::channel(0).0;
+    let config = JournalConfig { path: path.clone(), clock: clock.clone(), random: random_bits, head };
+    let journal = JournalHandle::default();
+    journal.door.open(JournalActor::open(config, WatchGuard::unwatched())?.start());
+
+    let door = Door::default();
+    let supervisor =
+        ConnectorSupervisor::new(Roster::default(), journal, clock, door.clone(), WatchGuard::unwatched());
+    door.open(supervisor.start());
+
+    let factory: ConnectorFactory = Box::new(|link| Meter { link, readings: 0 }.start().recipient());
+    door.ask(Register { name: "meter".to_owned(), factory }).await??;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+
+    for connector in door.ask(Presence).await? {
+        println!(
+            "{}: {:?}, {} restarts, {} events",
+            connector.name, connector.state, connector.restarts, connector.emitted_total
+        );
+    }
+    for event in JournalReader::open(&path)?.page(&EventFilter::default(), Cursor::Newest, 10)?.events {
+        println!("{:>3} {} by {}", event.seq, event.name, event.principal);
+    }
+    door.ask(Close).await?;
+    Ok(())
+}
+
+/// Where the random bits of event ids come from. Ids of an example may repeat; those of a daemon may not.
+fn random_bits() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap_or_default();
+    u128::from_ne_bytes(bytes)
+}
