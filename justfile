@@ -1,0 +1,19 @@
+# The verbs of every day. `just --list` names them.
+
+# Format, lints and tests.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test
+
+# The demo, on a temporary state root.
+demo:
+    cargo run --release -- demo
+
+# The slow sweeps in their long form.
+sweep:
+    PALYRA_TEST_LONG=1 cargo test --test it -- --nocapture
+
+# What lands or rejects a change.
+ci:
+    bash .ci/run
