@@ -3,6 +3,7 @@
 //! Every request passes [`auth`]; every change is journaled before it takes effect. Handlers turn requests
 //! into messages and answers into the documents of [`views`].
 
+mod audit;
 mod auth;
 mod connectors;
 mod events;

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::audit::Change;
 use super::input::decoded;
-use super::webhooks::{audit, gone};
+use super::webhooks::gone;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
@@ -38,8 +39,8 @@ async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
 async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    audit(&gate, "vault.secret.put", &reference, json!({})).await?;
-    entry(gate.actors.vault.ask(Put { vault_ref, value }).await)
+    let put = async { answered(gate.actors.vault.ask(Put { vault_ref, value }).await) };
+    entry(Change::new("vault.secret.put", &reference).journaled(&gate, put).await)
 }
 
 async fn rotate(
@@ -49,20 +50,20 @@ async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    audit(&gate, "vault.secret.rotate", &reference, json!({})).await?;
-    entry(gate.actors.vault.ask(Rotate { vault_ref, value }).await)
+    let rotate = async { answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await) };
+    entry(Change::new("vault.secret.rotate", &reference).journaled(&gate, rotate).await)
 }
 
 async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    audit(&gate, "vault.secret.retire", &reference, json!({})).await?;
-    entry(gate.actors.vault.ask(Retire(vault_ref)).await)
+    let retire = async { answered(gate.actors.vault.ask(Retire(vault_ref)).await) };
+    entry(Change::new("vault.secret.retire", &reference).journaled(&gate, retire).await)
 }
 
 async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    audit(&gate, "vault.secret.remove", &reference, json!({})).await?;
-    answered(gate.actors.vault.ask(Delete(vault_ref)).await)?;
+    let remove = async { answered(gate.actors.vault.ask(Delete(vault_ref)).await) };
+    Change::new("vault.secret.remove", &reference).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": *reference})))
 }
 
@@ -71,8 +72,8 @@ fn parsed(reference: &str) -> Result<VaultRef, Problem> {
         .map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint)))
 }
 
-fn entry(asked: Result<Result<SecretEntry, VaultError>, DoorError>) -> Result<HttpResponse, Problem> {
-    answered(asked).map(|entry| HttpResponse::Ok().json(entry))
+fn entry(changed: Result<SecretEntry, Problem>) -> Result<HttpResponse, Problem> {
+    changed.map(|entry| HttpResponse::Ok().json(entry))
 }
 
 fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Problem> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
-use palyra_actors::journal::SystemEvent;
 use palyra_actors::registry::{
     Draft, Get, Integration, List, RegistryError, Remove, SetEnabled, Upsert, readiness,
 };
@@ -14,6 +13,7 @@ use palyra_actors::vault::{Probe, SecretStatus, VaultRef};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audit::Change;
 use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
@@ -57,10 +57,10 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let draft = draft.into_inner();
     let secret = draft_secret_status(&gate, &draft).await;
-    audit(&gate, "registry.webhook.create", &draft.integration_id, json!({"provider": draft.provider}))
-        .await?;
-    let asked = gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await;
-    let integration = answered(asked)?;
+    let change = Change::new("registry.webhook.create", &draft.integration_id)
+        .particulars(json!({"provider": draft.provider, "secret_vault_ref": draft.secret_vault_ref}));
+    let create = async { answered(gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await) };
+    let integration = change.journaled(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
 
@@ -93,17 +93,17 @@ async fn set_enabled(
     let secret = views::secret_status(&gate, &integration).await;
     let integration_id = integration.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
-    audit(&gate, name, &integration_id, json!({})).await?;
-    let asked = gate.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await;
-    let integration = answered(asked)?;
+    let order = SetEnabled { integration_id, enabled, secret };
+    let switch = async { answered(gate.actors.registry.ask(order).await) };
+    let integration = Change::new(name, &id).journaled(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
 async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let view = views::integration(&gate, &integration).await;
-    audit(&gate, "registry.webhook.remove", &id, json!({})).await?;
-    answered(gate.actors.registry.ask(Remove(id.into_inner())).await)?;
+    let remove = async { answered(gate.actors.registry.ask(Remove(id.to_string())).await) };
+    Change::new("registry.webhook.remove", &id).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -157,24 +157,6 @@ pub async fn find(gate: &Gate, id: &str) -> Result<Arc<Integration>, Problem> {
     Err(Problem::new(Kind::NotFound)
         .detail(format!("there is no integration `{}`", id.escape_debug()))
         .hint(nearest.map(|nearest| format!("did you mean `{nearest}`?"))))
-}
-
-/// Journals a change before it takes effect: what cannot be recorded does not happen.
-///
-/// # Errors
-/// [`Kind::Unavailable`].
-pub async fn audit(gate: &Gate, name: &str, subject: &str, particulars: Value) -> Result<(), Problem> {
-    let subject: String = subject.chars().filter(|c| !c.is_control()).take(120).collect();
-    let event = SystemEvent::new(name, format!("{name} {subject}"))
-        .by("console")
-        .detail("subject", subject.as_str())
-        .detail("particulars", particulars);
-    gate.actors
-        .journal
-        .append_system(event)
-        .await
-        .map(drop)
-        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
 }
 
 fn answered(

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use super::audit::Change;
 use super::input::decoded;
-use super::webhooks::{audit, find, gone};
+use super::webhooks::{find, gone};
 use crate::http::Gate;
 use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
@@ -74,11 +75,14 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let mut checks = Checks::default();
     let would_answer = run_checks(&gate, &integration, headers, payload, &mut checks).await;
     let passed = checks.all_passed();
-    audit(&gate, "registry.webhook.test", &id, json!({"passed": passed})).await?;
     let integration_id = integration.record.integration_id.clone();
     let record = RecordTest { integration_id: integration_id.clone(), passed, message: checks.gist() };
-    let recorded = gate.actors.registry.ask(record).await.map_err(gone)?;
-    recorded.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+    let keep = async {
+        let kept = gate.actors.registry.ask(record).await.map_err(gone)?;
+        kept.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+    };
+    let change = Change::new("registry.webhook.test", &id).particulars(json!({"passed": passed}));
+    change.journaled(&gate, keep).await?;
     Ok(HttpResponse::Ok().json(json!({
         "integration_id": integration_id,
         "passed": passed,
@@ -239,16 +243,19 @@ async fn dispatch(
     };
     let signed =
         profile.sign(&draft, key).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
-    audit(&gate, "registry.webhook.send", &id, json!({"event": order.event})).await?;
     let url = format!("{}/hooks/{}", gate.addresses.ingress, integration.record.integration_id);
     let (headers, to) = (signed.headers.clone(), url.clone());
-    let posted = web::block(move || post(&to, &headers, &signed.body)).await;
-    let (status, answer) = posted
-        .map_err(|error| error.to_string())
-        .and_then(|result| result.map_err(|error| error.to_string()))
-        .map_err(|error| {
+    let send = async {
+        let posted = web::block(move || post(&to, &headers, &signed.body)).await;
+        let answered = posted
+            .map_err(|error| error.to_string())
+            .and_then(|sent| sent.map_err(|error| error.to_string()));
+        answered.map_err(|error| {
             Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}"))
-        })?;
+        })
+    };
+    let change = Change::new("registry.webhook.send", &id).particulars(json!({"event": order.event}));
+    let (status, answer) = change.journaled(&gate, send).await?;
     // Names only: the value of a header may be the secret itself.
     let headers: Vec<String> = signed.headers.into_iter().map(|(name, _)| name).collect();
     Ok(HttpResponse::Ok().json(json!({"url": url, "headers": headers, "status": status, "answer": answer})))

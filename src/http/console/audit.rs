@@ -1,0 +1,64 @@
+//! Every change is journaled before it takes effect, and again if it then did not.
+
+use palyra_actors::journal::{Severity, SystemEvent};
+use serde_json::{Value, json};
+
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+
+/// Longest subject that is journaled, in characters.
+const SUBJECT_CHARS_MAX: usize = 120;
+
+/// A change somebody asks the console for.
+pub struct Change {
+    name: &'static str,
+    subject: String,
+    particulars: Value,
+}
+
+impl Change {
+    /// A change called `name` to `subject`.
+    pub fn new(name: &'static str, subject: &str) -> Self {
+        let subject = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS_MAX).collect();
+        Self { name, subject, particulars: json!({}) }
+    }
+
+    /// With more of it. Never a secret.
+    #[must_use]
+    pub fn particulars(mut self, particulars: Value) -> Self {
+        self.particulars = particulars;
+        self
+    }
+
+    /// Journals the change, then makes it: what cannot be recorded does not happen.
+    ///
+    /// # Errors
+    /// Those of the change, and [`Kind::Unavailable`] when it could not be journaled.
+    pub async fn journaled<T>(
+        self,
+        gate: &Gate,
+        make: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        append(gate, self.event(self.name.to_owned(), Severity::Info)).await?;
+        let made = make.await;
+        if let Err(problem) = &made {
+            let refused = self.event(format!("{}.refused", self.name), Severity::Warn);
+            append(gate, refused.detail("problem", problem.kind().entry().1)).await?;
+        }
+        made
+    }
+
+    fn event(&self, name: String, severity: Severity) -> SystemEvent {
+        let summary = format!("{name} {}", self.subject);
+        SystemEvent::new(name, summary)
+            .severity(severity)
+            .by("console")
+            .detail("subject", self.subject.as_str())
+            .detail("particulars", self.particulars.clone())
+    }
+}
+
+async fn append(gate: &Gate, event: SystemEvent) -> Result<(), Problem> {
+    let appended = gate.actors.journal.append_system(event).await;
+    appended.map(drop).map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+}
