@@ -1,6 +1,8 @@
 //! A daemon as a process of its own, and what it takes to talk to it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -231,4 +233,70 @@ pub fn hmac_hex(secret: &[u8], content: &[u8]) -> String {
 /// The header GitHub would send.
 pub fn github_signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hmac_hex(secret.as_bytes(), body))
+}
+
+/// Writes `bytes` to the listener at `base` and reads until it closes or falls silent.
+pub fn raw(base: &str, bytes: &[u8]) -> String {
+    let mut stream = connect(base);
+    stream.write_all(bytes).unwrap();
+    read_available(&mut stream)
+}
+
+/// A bare connection to the listener at `base`.
+pub fn connect(base: &str) -> TcpStream {
+    let stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// What comes until the other end closes, resets or falls silent.
+pub fn read_available(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut chunk = [0; 4_096];
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        text.extend_from_slice(&chunk[..count]);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Status lines in `text`, in order.
+pub fn statuses(text: &str) -> Vec<u16> {
+    let lines = text.split("HTTP/1.1 ").skip(1);
+    lines.map(|rest| rest[..3].parse().unwrap()).collect()
+}
+
+/// Headers of a signed GitHub delivery, as lines of a request.
+pub fn github_head(event: &str, delivery_id: &str, body: &[u8]) -> String {
+    let signature = github_signature(SECRET, body);
+    format!(
+        "Content-Type: application/json\r\nX-GitHub-Event: {event}\r\nX-GitHub-Delivery: {delivery_id}\r\n\
+         X-Hub-Signature-256: {signature}\r\n"
+    )
+}
+
+/// Writes a file of the state root as the daemon wants it: readable by its owner alone.
+pub fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// The events of the journal, oldest first, through `journal export`.
+pub fn events(root: &Path) -> Vec<Value> {
+    let lines = succeed(root, &["journal", "export"], b"");
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The events of that name.
+pub fn events_named(root: &Path, name: &str) -> Vec<Value> {
+    events(root).into_iter().filter(|event| event["name"] == name).collect()
+}
+
+/// Asks until it is so; fails when it is not within ten seconds.
+pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !so() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
