@@ -83,9 +83,9 @@ pub enum JournalError {
     },
     /// A page of more events than one page may hold was asked for.
     #[error(
-        "a page of {asked} events was asked for, at most {max} are given; ask for fewer and follow the cursor"
+        "a page of {asked} events was asked for, 1 to {max} are given; ask for so many and follow the cursor"
     )]
-    PageTooLong {
+    PageLength {
         /// Asked for.
         asked: usize,
         /// Given at most.

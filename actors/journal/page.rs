@@ -25,7 +25,7 @@ pub(super) fn read(
     let first = first_since(db, filter.since, head).map_err(JournalError::read)?;
     let span = Span::of(cursor, first, head);
     let mut page = Page::default();
-    let stopped_at = Walk::new(filter, span).run(db, limit.max(1), &mut page)?;
+    let stopped_at = Walk::new(filter, span).run(db, limit, &mut page)?;
     span.set_cursors(&mut page, stopped_at, head);
     if span.backward {
         page.events.reverse();

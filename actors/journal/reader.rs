@@ -43,14 +43,14 @@ impl JournalReader {
         Ok(Self(Arc::new(Pool { path: path.to_owned(), state, came_back: Condvar::new() })))
     }
 
-    /// The events of `filter` at `cursor`, at most `limit` (and one at least) of them, in the order of `seq`. A page may hold fewer, even
+    /// The events of `filter` at `cursor`, at most `limit` of them, in the order of `seq`. A page may hold fewer, even
     /// none, before the end is reached: its cursors say where to go on.
     ///
     /// # Errors
-    /// [`JournalError::PageTooLong`], [`JournalError::Corrupt`], [`JournalError::Read`], [`JournalError::ReadersBusy`].
+    /// [`JournalError::PageLength`], [`JournalError::Corrupt`], [`JournalError::Read`], [`JournalError::ReadersBusy`].
     pub fn page(&self, filter: &EventFilter, cursor: Cursor, limit: usize) -> Result<Page, JournalError> {
-        if limit > PAGE_EVENTS_MAX {
-            return Err(JournalError::PageTooLong { asked: limit, max: PAGE_EVENTS_MAX });
+        if !(1..=PAGE_EVENTS_MAX).contains(&limit) {
+            return Err(JournalError::PageLength { asked: limit, max: PAGE_EVENTS_MAX });
         }
         self.with(|db| page::read(db, filter, cursor, limit))
     }

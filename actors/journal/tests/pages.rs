@@ -154,10 +154,11 @@ proptest! {
 }
 
 #[test]
-fn a_page_of_more_than_a_page_is_refused() {
+fn a_page_of_none_or_of_more_than_a_page_is_refused() {
     let place = fill(&[]);
-    let result = place.reader().page(&EventFilter::default(), Cursor::Newest, 1_001);
-    assert!(matches!(result, Err(JournalError::PageTooLong { asked: 1_001, max: 1_000 })));
+    let of = |limit| place.reader().page(&EventFilter::default(), Cursor::Newest, limit);
+    assert!(matches!(of(1_001), Err(JournalError::PageLength { asked: 1_001, max: 1_000 })));
+    assert!(matches!(of(0), Err(JournalError::PageLength { asked: 0, .. })));
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub async fn blocking<T: Send + 'static>(
     let done = web::block(read).await;
     let result = done.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
     result.map_err(|error| match error {
-        JournalError::PageTooLong { .. } => Problem::new(Kind::BadRequest).detail(error.to_string()),
+        JournalError::PageLength { .. } => Problem::new(Kind::BadRequest).detail(error.to_string()),
         other => Problem::new(Kind::Unavailable).detail(other.to_string()),
     })
 }

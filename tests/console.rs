@@ -1,0 +1,237 @@
+//! The admin API: who gets in, what it answers, and that every change leaves a row.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Daemon, connect, events_named, read_available, request, state_root, statuses};
+
+struct Console {
+    root: tempfile::TempDir,
+    daemon: Daemon,
+}
+
+impl Console {
+    fn start() -> Self {
+        let root = state_root();
+        let daemon = Daemon::with_github(root.path());
+        Self { root, daemon }
+    }
+
+    fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.daemon.console(self.root(), method, &format!("/console/v1{path}"), body.as_bytes())
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &Value::Null)
+    }
+
+    fn with_headers(&self, method: &str, headers: &[(&str, &str)]) -> Answer {
+        let token = std::fs::read_to_string(self.root().join("admin.token")).unwrap();
+        let bearer = format!("Bearer {}", token.trim());
+        let all: Vec<(&str, &str)> =
+            std::iter::once(("Authorization", bearer.as_str())).chain(headers.iter().copied()).collect();
+        request(method, &format!("{}/console/v1/webhooks", self.daemon.console), &all, b"{}")
+    }
+}
+
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.json()["code"], code, "{answer:?}");
+}
+
+#[test]
+fn nobody_gets_in_without_the_token() {
+    let console = Console::start();
+    let url = format!("{}/console/v1/webhooks", console.daemon.console);
+    for header in ["", "Bearer", "Bearer ", "Bearer wrong", "Basic dTpw"] {
+        assert_problem(&request("GET", &url, &[("Authorization", header)], b""), 401, "unauthorized");
+    }
+    assert_problem(&request("GET", &url, &[], b""), 401, "unauthorized");
+    assert_eq!(console.get("/webhooks").status, 200);
+}
+
+#[test]
+fn a_web_page_gets_nowhere() {
+    let console = Console::start();
+    let json = ("Content-Type", "application/json");
+    assert_problem(&console.with_headers("GET", &[("Host", "evil.example")]), 421, "misdirected_request");
+    assert_problem(&console.with_headers("GET", &[("Origin", "http://evil.example")]), 403, "foreign_origin");
+    assert_problem(&console.with_headers("GET", &[("Origin", "null")]), 403, "foreign_origin");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    assert_problem(&console.with_headers("POST", &[form]), 415, "unsupported_media_type");
+    assert_problem(
+        &console.with_headers("POST", &[("Content-Type", "text/plain")]),
+        415,
+        "unsupported_media_type",
+    );
+    assert_problem(&console.with_headers("POST", &[json]), 400, "bad_request");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_by_name() {
+    let console = Console::start();
+    for query in
+        ["limit=0", "limit=1001", "limit=x", "severity=loud", "afterr=1", "after=1&before=2", "after=-1"]
+    {
+        assert_problem(&console.get(&format!("/system/events?{query}")), 400, "bad_request");
+    }
+    assert_problem(&console.get("/nothing"), 404, "not_found");
+    assert_problem(&console.ask("PUT", "/webhooks", &json!({})), 404, "not_found");
+    let misspelt = json!({"integration_id": "a", "provider": "githb", "secret_vault_ref": "global/github"});
+    let answer = console.ask("POST", "/webhooks", &misspelt);
+    assert_problem(&answer, 422, "invalid");
+    assert!(answer.body.contains("did you mean `github`?"), "{answer:?}");
+    let unknown = json!({"integration_id": "a", "provider": "github", "secret": "x"});
+    assert!((400..500).contains(&console.ask("POST", "/webhooks", &unknown).status));
+}
+
+#[test]
+fn an_integration_lives_its_life_over_the_api_and_each_change_leaves_a_row() {
+    let console = Console::start();
+    let draft = json!({"integration_id": "a", "provider": "github", "secret_vault_ref": "global/github"});
+    assert_eq!(console.ask("POST", "/webhooks", &draft).status, 201);
+    assert_problem(&console.ask("POST", "/webhooks", &draft), 409, "exists");
+    assert_eq!(console.get("/webhooks/a").json()["integration_id"], "a");
+    assert_eq!(console.ask("POST", "/webhooks/a/enabled", &json!({"enabled": false})).status, 200);
+    assert_eq!(console.get("/webhooks/a").json()["enabled"], false);
+    assert_eq!(console.ask("DELETE", "/webhooks/a", &Value::Null).status, 200);
+    assert_problem(&console.get("/webhooks/a"), 404, "not_found");
+    assert_problem(&console.ask("DELETE", "/webhooks/a", &Value::Null), 404, "not_found");
+    let missing = json!({"integration_id": "b", "provider": "github", "secret_vault_ref": "global/none"});
+    let stored = console.ask("POST", "/webhooks", &missing).json();
+    assert_eq!(stored["enabled"], false, "what cannot verify is not enabled: {stored}");
+    assert_problem(&console.ask("POST", "/webhooks/b/enabled", &json!({"enabled": true})), 409, "not_ready");
+    for name in [
+        "registry.webhook.create",
+        "registry.webhook.create.refused",
+        "registry.webhook.disable",
+        "registry.webhook.remove",
+        "registry.webhook.enable.refused",
+    ] {
+        assert!(!events_named(console.root(), name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn diagnostics_count_the_integrations_by_readiness_and_provider() {
+    let console = Console::start();
+    let missing = json!({"integration_id": "b", "provider": "gitlab", "secret_vault_ref": "global/none"});
+    assert_eq!(console.ask("POST", "/webhooks", &missing).status, 201);
+    let said = console.get("/webhooks/diagnostics").json();
+    assert_eq!(said["total"], 2, "{said}");
+    assert_eq!(said["by_readiness"]["ready"], 1, "{said}");
+    assert_eq!(said["by_readiness"]["secret_not_found"], 1, "{said}");
+    assert_eq!(said["by_provider"]["gitlab"], 1, "{said}");
+}
+
+#[test]
+fn events_are_paged_both_ways_and_filtered() {
+    let console = Console::start();
+    for n in 0..5 {
+        let event = json!({"name": format!("deploy.{}", n % 2), "message": format!("number {n}")});
+        assert_eq!(console.ask("POST", "/system/events/emit", &event).status, 201);
+    }
+    let seqs = |page: &Value| -> Vec<u64> {
+        page["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+    };
+    let all = console.get("/system/events?after=0&limit=1000").json();
+    let first = console.get("/system/events?after=0&limit=3").json();
+    let next = first["next_after"].as_u64().unwrap();
+    let rest = console.get(&format!("/system/events?after={next}&limit=1000")).json();
+    assert_eq!([seqs(&first), seqs(&rest)].concat(), seqs(&all));
+    let named = console.get("/system/events?name=system.operator.deploy.1").json();
+    assert_eq!(seqs(&named).len(), 2);
+    assert_eq!(seqs(&console.get("/system/events?contains=number%203").json()).len(), 1);
+    assert_eq!(seqs(&console.get("/system/events?kind=webhook").json()).len(), 0);
+}
+
+#[test]
+fn an_event_that_breaks_its_schema_is_refused_and_leaves_nothing() {
+    let console = Console::start();
+    for event in [
+        json!({"message": "no name"}),
+        json!({"name": "Upper"}),
+        json!({"name": "a".repeat(65)}),
+        json!({"name": "a", "severity": "loud"}),
+        json!({"name": "a", "message": "x".repeat(241)}),
+        json!({"name": "a", "details": [1]}),
+        json!({"name": "a", "details": {"x": "y".repeat(9_000)}}),
+        json!({"name": "a", "more": 1}),
+    ] {
+        assert_problem(&console.ask("POST", "/system/events/emit", &event), 422, "invalid");
+    }
+    assert_eq!(console.get("/system/events?contains=operator").json()["events"], json!([]));
+}
+
+#[test]
+fn the_stream_shows_events_as_they_are_committed() {
+    let console = Console::start();
+    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
+    let mut stream = connect(&console.daemon.console);
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let ask = format!(
+        "GET /console/v1/system/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.trim()
+    );
+    stream.write_all(ask.as_bytes()).unwrap();
+    // The stream begins after the newest event, so it has to be open before the next one is emitted.
+    std::io::Read::read_exact(&mut stream, &mut [0; 15]).unwrap();
+    assert_eq!(console.daemon.github("push", "1", "{}").status, 202);
+    let text = read_available(&mut stream);
+    assert!(text.contains("event: webhook\n") && text.contains("\"name\":\"push\""), "{text}");
+}
+
+#[test]
+fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
+    let console = Console::start();
+    assert_eq!(console.daemon.github("push", "1", "{}").status, 202);
+    assert_eq!(console.daemon.github("push", "1", "{}").status, 200);
+    assert_eq!(console.daemon.post("gh", &[("Content-Type", "application/json")], b"{}").status, 401);
+    let heartbeat = console.get("/system/heartbeat").json();
+    assert_eq!((&heartbeat["status"], &heartbeat["ready"]), (&json!("ok"), &json!(true)));
+    let presence = console.get("/system/presence").json();
+    let mut names: Vec<&str> =
+        presence["actors"].as_array().unwrap().iter().map(|actor| actor["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["connectors", "journal", "registry", "replay_guard", "vault"]);
+    assert_eq!(presence["connectors"][0]["name"], "heartbeat");
+    let insights = console.get("/system/insights").json().to_string();
+    for counted in ["\"accepted\":1", "\"duplicate\":1", "\"missing_signature\":1"] {
+        assert!(insights.contains(counted), "{counted}: {insights}");
+    }
+}
+
+#[test]
+fn health_needs_no_token_and_readiness_tells_no_reasons() {
+    let console = Console::start();
+    for base in [&console.daemon.console, &console.daemon.ingress] {
+        for (path, status) in [("/healthz", "alive"), ("/readyz", "ready")] {
+            let answer = request("GET", &format!("{base}{path}"), &[], b"");
+            assert_eq!((answer.status, answer.json()), (200, json!({"status": status})));
+        }
+    }
+}
+
+#[test]
+fn the_console_is_on_loopback_and_no_other_host_can_be_named_in_the_request_line() {
+    let console = Console::start();
+    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
+    assert!(console.daemon.console.starts_with("http://127.0.0.1:"));
+    let ask = format!(
+        "GET /console/v1/webhooks HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        token.trim()
+    );
+    let mut stream = connect(&console.daemon.console);
+    stream.write_all(ask.as_bytes()).unwrap();
+    let status = statuses(&read_available(&mut stream));
+    assert!(matches!(status.as_slice(), [400 | 421]), "{status:?}");
+}
