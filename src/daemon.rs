@@ -295,7 +295,7 @@ async fn reload(gate: &Gate) {
         Ok(Err(error)) => {
             tracing::error!(%error, hint = error.hint(), "webhooks.toml was not taken; the last good one stays in force");
             SystemEvent::new(
-                "registry.reload_refused",
+                "registry.reload.refused",
                 "webhooks.toml has a fault; the last good one stays in force",
             )
             .severity(Severity::Error)

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod answers;
+mod commands;
 mod console;
 mod senders;
+mod state_root;
 mod support;

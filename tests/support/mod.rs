@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -22,6 +23,9 @@ pub fn palyra(root: &Path) -> Command {
     command
 }
 
+/// Time a command may take before it is killed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Runs a command to its end, with `input` on its standard input.
 pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
     let mut child = palyra(root)
@@ -32,7 +36,17 @@ pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
+    let pid = child.id().to_string();
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    watchdog.join().unwrap();
+    output
 }
 
 /// Runs a command that must succeed.
