@@ -14,6 +14,10 @@ demo:
 sweep:
     PALYRA_TEST_LONG=1 cargo test --test it -- --nocapture
 
+# What pages and appends cost as the journal grows to 1,000,000 rows.
+measure:
+    cargo bench --bench journal_size
+
 # What lands or rejects a change.
 ci:
     bash .ci/run

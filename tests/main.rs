@@ -5,6 +5,8 @@
 mod answers;
 mod commands;
 mod console;
+mod replay;
+mod secrets;
 mod senders;
 mod state_root;
 mod support;

@@ -1,5 +1,8 @@
 //! A daemon as a process of its own, and what it takes to talk to it.
 
+pub mod seed;
+
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -81,11 +84,21 @@ impl Daemon {
 
     /// Starts a daemon with more arguments and environment.
     pub fn start_with(root: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::launch(root, Stdio::inherit(), args, env)
+    }
+
+    /// Starts a daemon that logs into `log`.
+    pub fn logging_to(root: &Path, log: File, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::launch(root, log.into(), args, env)
+    }
+
+    fn launch(root: &Path, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = palyra(root)
             .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
             .args(args)
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -204,6 +217,29 @@ impl Answer {
 
 /// One request over a connection of its own.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut answer = ask(method, url, headers, body).unwrap();
+    let headers = answer
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned()))
+        .collect();
+    let body = answer.body_mut().read_to_string().unwrap();
+    Answer { status: answer.status().as_u16(), headers, body }
+}
+
+/// Posts to a daemon that may be gone, and gives the status once the whole answer was read.
+pub fn try_post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<u16> {
+    let mut answer = ask("POST", url, headers, body).ok()?;
+    answer.body_mut().read_to_string().ok()?;
+    Some(answer.status().as_u16())
+}
+
+fn ask(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -216,14 +252,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut answer = agent.run(request.body(body).unwrap()).unwrap();
-    let headers = answer
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned()))
-        .collect();
-    let body = answer.body_mut().read_to_string().unwrap();
-    Answer { status: answer.status().as_u16(), headers, body }
+    agent.run(request.body(body).unwrap())
 }
 
 /// Stores [`SECRET`] and adds `gh` of GitHub.

@@ -1,0 +1,184 @@
+//! Secrets stay where they are: in no log, no row, no answer, in no encoding.
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use crate::support::{Daemon, events, github_signature, palyra, run, state_root, succeed};
+
+/// Has bytes that percent-encoding, JSON and a terminal would each write differently.
+const CANARY: &str = "canary/+\"<é>% 0123456789abcdefghijklmnop";
+
+/// What would give the canary away: its readings in the encodings a program writes by habit. Base64 at each
+/// of its three alignments, without the ends that depend on the neighbours.
+fn traces() -> Vec<(&'static str, Vec<u8>)> {
+    let bytes = CANARY.as_bytes();
+    let json = serde_json::to_string(CANARY).unwrap();
+    let percent: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let partly: String = bytes
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() { char::from(*byte).to_string() } else { format!("%{byte:02X}") }
+        })
+        .collect();
+    let decimal = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    let mut traces = vec![
+        ("raw", bytes.to_vec()),
+        ("its plain tail", CANARY[CANARY.len() - 20..].as_bytes().to_vec()),
+        ("JSON", json.trim_matches('"').as_bytes().to_vec()),
+        ("hex", hex::encode(bytes).into_bytes()),
+        ("HEX", hex::encode_upper(bytes).into_bytes()),
+        ("percent", percent.into_bytes()),
+        ("percent where needed", partly.into_bytes()),
+        ("a list of bytes", decimal.into_bytes()),
+    ];
+    for skip in 0..3 {
+        let whole = &bytes[skip..skip + (bytes.len() - skip) / 3 * 3];
+        traces.push(("base64", STANDARD_NO_PAD.encode(whole).into_bytes()));
+        traces.push(("base64url", URL_SAFE_NO_PAD.encode(whole).into_bytes()));
+    }
+    traces
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The traces of the canary in `text`.
+fn found(text: &[u8]) -> Vec<&'static str> {
+    traces().into_iter().filter(|(_, trace)| contains(text, trace)).map(|(name, _)| name).collect()
+}
+
+fn assert_clean(what: &str, text: &[u8]) {
+    assert!(!text.is_empty(), "{what} is empty: nothing was looked at");
+    assert_eq!(found(text), Vec::<&str>::new(), "in {what}: {}", String::from_utf8_lossy(text));
+}
+
+/// Everything in the state root, with its name.
+fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
+#[test]
+fn the_search_finds_a_planted_secret_in_every_encoding() {
+    for planted in [
+        CANARY.to_owned(),
+        format!("a row: {}", serde_json::to_string(CANARY).unwrap()),
+        hex::encode(CANARY),
+        STANDARD.encode(CANARY),
+        STANDARD.encode(format!("x{CANARY}")),
+        STANDARD.encode(format!("xy{CANARY}")),
+        format!("{:?}", CANARY.as_bytes()),
+    ] {
+        assert!(!found(planted.as_bytes()).is_empty(), "{planted}");
+    }
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    succeed(root.path(), &["system", "event", "emit", "x", "--message", CANARY], b"");
+    daemon.kill();
+    assert!(
+        files(root.path())
+            .iter()
+            .any(|(name, bytes)| name.contains("journal.db") && !found(bytes).is_empty())
+    );
+}
+
+/// Works the daemon in every way that touches a secret, and gives the outputs of the commands.
+fn exercise(root: &Path, daemon: &Daemon) -> Vec<(String, Vec<u8>)> {
+    let body = br#"{"a":1}"#;
+    let json = ("Content-Type", "application/json");
+    let right = github_signature(CANARY, body);
+    let wrong = github_signature("wrong", body);
+    let mut said = Vec::new();
+    for (id, headers) in [
+        ("gh", [json, ("X-Hub-Signature-256", right.as_str())]),
+        ("gh", [json, ("X-Hub-Signature-256", wrong.as_str())]),
+        ("gh", [json, ("X-Hub-Signature-256", "sha256=zz")]),
+        ("lab", [json, ("X-Gitlab-Token", CANARY)]),
+        ("lab", [json, ("X-Gitlab-Token", "wrong")]),
+    ] {
+        let answer = daemon.post(id, &headers, body);
+        said.push((format!("answer of {id}"), format!("{:?} {}", answer.headers, answer.body).into_bytes()));
+    }
+    let token = format!("X-Gitlab-Token: {CANARY}");
+    let commands: [&[&str]; 12] = [
+        &["vault", "list"],
+        &["vault", "rotate", "global/secret"],
+        &["webhooks", "list"],
+        &["--json", "webhooks", "show", "gh"],
+        &["webhooks", "test", "lab", "--payload-stdin", "--header", &token],
+        &["webhooks", "send", "gh", "--event", "push"],
+        &["--json", "system", "insights"],
+        &["--json", "system", "presence"],
+        &["--json", "system", "event", "list"],
+        &["journal", "verify"],
+        &["journal", "export"],
+        &["vault", "remove", "global/nothing"],
+    ];
+    for args in commands {
+        let output = run(root, args, CANARY.as_bytes());
+        said.push((format!("{args:?}"), [output.stdout, output.stderr].concat()));
+    }
+    said
+}
+
+#[test]
+fn a_secret_is_in_no_log_no_row_no_answer_and_no_file() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/secret"], CANARY.as_bytes());
+    for (id, provider) in [("gh", "github"), ("lab", "gitlab")] {
+        succeed(root, &["webhooks", "add", id, provider, "--secret-ref", "global/secret"], b"");
+    }
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::logging_to(root, log.reopen().unwrap(), &["-vvv"], &[("RUST_LOG", "trace")]);
+    let said = exercise(root, &daemon);
+    let environment = std::fs::read(format!("/proc/{}/environ", daemon.pid())).unwrap_or_else(|_| vec![0]);
+    daemon.signal("TERM");
+    daemon.wait(std::time::Duration::from_secs(30));
+
+    for (what, text) in &said {
+        assert_clean(what, text);
+    }
+    assert_clean("the environment", &environment);
+    assert_clean("the log", &std::fs::read(log.path()).unwrap());
+    for (name, bytes) in files(root) {
+        if !bytes.is_empty() {
+            assert_clean(&name, &bytes);
+        }
+    }
+    assert!(events(root).iter().any(|event| event["kind"] == "webhook"), "something was verified with it");
+}
+
+#[test]
+#[ignore = "needs the `age` program; .ci/run installs it and runs this"]
+fn stock_age_opens_a_secret_with_the_identity_file() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/secret"], CANARY.as_bytes());
+    let vault = root.path().join("vault");
+    let all: Vec<_> = std::fs::read_dir(&vault).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let secret =
+        all.iter().find(|path| path.extension().is_some_and(|extension| extension == "age")).unwrap();
+    let identity = all.iter().find(|path| path.to_string_lossy().contains("identity")).unwrap();
+    let opened = Command::new("age").args(["-d", "-i"]).arg(identity).arg(secret).output().unwrap();
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    assert!(!opened.stdout.is_empty());
+}
+
+#[test]
+fn a_secret_typed_on_the_command_line_has_no_place_there() {
+    let root = state_root();
+    let output = palyra(root.path()).args(["vault", "put", "global/secret", CANARY]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "a value as an argument would show in the process list");
+}

@@ -1,0 +1,83 @@
+//! A journal filled with events of long ago, through the journal's own writer.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use palyra_actors::ids::Digest;
+use palyra_actors::journal::{
+    Appended, BodyFormat, NewEvent, NewRow, ReplayClaim, Severity, SystemEvent, Verdict, WebhookEvent, Writer,
+};
+
+/// Rows committed at a time.
+const GROUP_ROWS: u64 = 1_000;
+/// Names, integrations and severities take turns.
+pub const NAMES: [&str; 4] = ["push", "issues", "ping", "release"];
+/// Integrations of the seeded deliveries.
+pub const INTEGRATIONS: [&str; 8] = ["gh", "a", "b", "c", "d", "e", "f", "g"];
+
+/// When the first seeded event was recorded, Unix ms; each follows a millisecond after the one before.
+pub fn began_at(rows: u64) -> u64 {
+    now_unix_ms() - rows - 60_000
+}
+
+fn now_unix_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+/// Appends `rows` events under keys of their own. Gives what each tenth of them took.
+pub fn fill(root: &Path, rows: u64) -> Vec<Duration> {
+    let mut writer = Writer::open(&root.join("journal.db"), || 7).unwrap();
+    let begun = began_at(rows);
+    let mut tenths = Vec::new();
+    let mut since = Instant::now();
+    for first in (0..rows).step_by(GROUP_ROWS.try_into().unwrap()) {
+        let group = (first..rows.min(first + GROUP_ROWS)).map(row).collect();
+        for outcome in writer.append(group, begun + first).unwrap() {
+            assert!(matches!(outcome, Ok(Appended::Stored(_))));
+        }
+        let done = first + GROUP_ROWS;
+        if done * 10 / rows > first * 10 / rows {
+            tenths.push(since.elapsed());
+            since = Instant::now();
+        }
+    }
+    tenths
+}
+
+fn turn<T: Copy>(among: &[T], n: u64) -> T {
+    among[usize::try_from(n).unwrap() % among.len()]
+}
+
+/// Nine deliveries, then a system event.
+fn row(n: u64) -> NewRow {
+    let body = format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(200));
+    if n.is_multiple_of(10) {
+        let severity = turn(&[Severity::Info, Severity::Warn, Severity::Error], n / 10);
+        let event = SystemEvent::new("system.operator.seed", format!("number {n}")).severity(severity);
+        return NewRow { event: NewEvent::System(event), claim: None };
+    }
+    let claim = ReplayClaim {
+        key: Digest::of(format!("seed {n}").as_bytes()),
+        body: Digest::of(body.as_bytes()),
+        verdict: Verdict::Accepted,
+        expires_at: now_unix_ms() + 7 * 24 * 3_600_000,
+    };
+    let event = WebhookEvent {
+        name: turn(&NAMES, n / 7).to_owned(),
+        source: "octo/cat".to_owned(),
+        integration_id: turn(&INTEGRATIONS, n / 3).to_owned(),
+        provider: "github".to_owned(),
+        delivery_id: Some(format!("d-{n}")),
+        key_version: Some(1),
+        occurred_at: now_unix_ms(),
+        body: body.into_bytes(),
+        body_format: BodyFormat::Json,
+    };
+    NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
+}
+
+/// `short`, or `long` when the sweeps are asked for in full by `PALYRA_TEST_LONG=1`.
+pub fn scaled<T>(short: T, long: T) -> T {
+    if std::env::var_os("PALYRA_TEST_LONG").is_some() { long } else { short }
+}
