@@ -5,8 +5,10 @@
 mod answers;
 mod commands;
 mod console;
+mod panics;
 mod replay;
 mod secrets;
 mod senders;
+mod shutdown;
 mod state_root;
 mod support;

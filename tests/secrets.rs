@@ -26,7 +26,7 @@ fn traces() -> Vec<(&'static str, Vec<u8>)> {
     let decimal = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let mut traces = vec![
         ("raw", bytes.to_vec()),
-        ("its plain tail", CANARY[CANARY.len() - 20..].as_bytes().to_vec()),
+        ("its plain tail", bytes[bytes.len() - 20..].to_vec()),
         ("JSON", json.trim_matches('"').as_bytes().to_vec()),
         ("hex", hex::encode(bytes).into_bytes()),
         ("HEX", hex::encode_upper(bytes).into_bytes()),

@@ -1,18 +1,18 @@
 //! Each provider's deliveries through the running daemon: signed here by hand, as its documentation says.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use palyra_actors::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::support::{Answer, Daemon, SECRET, add_github, events, hmac_hex, state_root, succeed};
 
 fn now_unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemClock.now_unix_ms() / 1_000
 }
 
 fn hmac_base64(secret: &[u8], content: &[u8]) -> String {

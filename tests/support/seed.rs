@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use palyra_actors::clock::{Clock, SystemClock};
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{
     Appended, BodyFormat, NewEvent, NewRow, ReplayClaim, Severity, SystemEvent, Verdict, WebhookEvent, Writer,
@@ -17,12 +18,7 @@ pub const INTEGRATIONS: [&str; 8] = ["gh", "a", "b", "c", "d", "e", "f", "g"];
 
 /// When the first seeded event was recorded, Unix ms; each follows a millisecond after the one before.
 pub fn began_at(rows: u64) -> u64 {
-    now_unix_ms() - rows - 60_000
-}
-
-fn now_unix_ms() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    u64::try_from(now.as_millis()).unwrap()
+    SystemClock.now_unix_ms() - rows - 60_000
 }
 
 /// Appends `rows` events under keys of their own. Gives what each tenth of them took.
@@ -61,7 +57,7 @@ fn row(n: u64) -> NewRow {
         key: Digest::of(format!("seed {n}").as_bytes()),
         body: Digest::of(body.as_bytes()),
         verdict: Verdict::Accepted,
-        expires_at: now_unix_ms() + 7 * 24 * 3_600_000,
+        expires_at: SystemClock.now_unix_ms() + 7 * 24 * 3_600_000,
     };
     let event = WebhookEvent {
         name: turn(&NAMES, n / 7).to_owned(),
@@ -70,7 +66,7 @@ fn row(n: u64) -> NewRow {
         provider: "github".to_owned(),
         delivery_id: Some(format!("d-{n}")),
         key_version: Some(1),
-        occurred_at: now_unix_ms(),
+        occurred_at: SystemClock.now_unix_ms(),
         body: body.into_bytes(),
         body_format: BodyFormat::Json,
     };

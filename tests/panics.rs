@@ -1,0 +1,133 @@
+//! A panic in one handler costs one request, never the process.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{
+    Daemon, add_github, events, events_named, eventually, state_root, succeed, write_private,
+};
+
+/// A daemon in which the handler at `point` does as `actions` say.
+fn daemon(root: &Path, point: &str, actions: &str) -> Daemon {
+    add_github(root);
+    write_private(&root.join("palyra.toml"), "heartbeat_interval_seconds = 1\n");
+    Daemon::start_with(root, &[], &[("FAILPOINTS", &format!("{point}={actions}"))])
+}
+
+fn actor(daemon: &Daemon, root: &Path, name: &str) -> Value {
+    let presence = daemon.console(root, "GET", "/console/v1/system/presence", b"").json();
+    let actors = presence["actors"].as_array().unwrap();
+    actors.iter().find(|actor| actor["name"] == name).unwrap().clone()
+}
+
+/// Posts one delivery after the other until one is answered 503; gives the numbers of the accepted ones.
+fn post_until_503(daemon: &Daemon) -> Vec<u64> {
+    for n in 0..20 {
+        let answer = daemon.github("push", "1", &format!("{{\"n\":{n}}}"));
+        if answer.status == 503 {
+            assert!(answer.header("retry-after").is_some());
+            return (0..n).collect();
+        }
+        assert_eq!(answer.status, 202);
+    }
+    panic!("the planted panic was not met");
+}
+
+/// The journal holds each acknowledged delivery once, and verifies.
+fn assert_nothing_lost(root: &Path, acknowledged: &[u64]) {
+    let rows = events(root);
+    for n in acknowledged {
+        let of_n = |row: &&Value| row["envelope"]["payload"]["n"] == *n;
+        assert_eq!(rows.iter().filter(of_n).count(), 1, "{n}");
+    }
+    succeed(root, &["journal", "verify"], b"");
+}
+
+/// One panic of the actor `name`: one 503, then service within a second, shown and journaled.
+fn survives(name: &str, point: &str) {
+    let root = state_root();
+    let daemon = daemon(root.path(), point, "2*off->1*panic->off");
+    let mut acknowledged = post_until_503(&daemon);
+    let struck = Instant::now();
+    let hit = u64::try_from(acknowledged.len()).unwrap();
+    eventually("the retry is taken", || {
+        let status = daemon.github("push", "1", &format!("{{\"n\":{hit}}}")).status;
+        assert!(matches!(status, 200 | 202 | 503), "{status}");
+        status != 503
+    });
+    assert!(struck.elapsed() < Duration::from_secs(1), "{name} was away for {:?}", struck.elapsed());
+    acknowledged.push(hit);
+    eventually("presence shows the restart", || actor(&daemon, root.path(), name)["restarts"] == 1);
+    assert_eq!(actor(&daemon, root.path(), name)["last_exit"], "panicked");
+    assert_eq!(daemon.console(root.path(), "GET", "/readyz", b"").status, 200);
+    assert_eq!(events_named(root.path(), "supervision.actor.restarted").len(), 1);
+    for n in &acknowledged {
+        assert_eq!(daemon.github("push", "1", &format!("{{\"n\":{n}}}")).status, 200, "{n} is still known");
+    }
+    assert_nothing_lost(root.path(), &acknowledged);
+}
+
+#[test]
+fn a_panic_of_the_registry_costs_one_request() {
+    survives("registry", "registry::lookup");
+}
+
+#[test]
+fn a_panic_of_the_vault_costs_one_request() {
+    survives("vault", "vault::resolve");
+}
+
+#[test]
+fn a_panic_of_the_replay_guard_costs_one_request() {
+    survives("replay_guard", "replay_guard::reserve");
+}
+
+#[test]
+fn a_panic_of_the_journal_costs_one_request() {
+    survives("journal", "journal::append");
+}
+
+#[test]
+fn a_panic_of_the_writer_before_or_after_its_commit_costs_one_group() {
+    for point in ["journal::before_commit", "journal::after_commit"] {
+        survives("journal", point);
+    }
+}
+
+#[test]
+fn a_panic_of_the_connector_supervisor_costs_no_delivery() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "connectors::emit", "1*panic->off");
+    eventually("the supervisor is restarted", || actor(&daemon, root.path(), "connectors")["restarts"] == 1);
+    assert_eq!(daemon.github("push", "1", "{\"n\":0}").status, 202);
+    eventually("the connector emits again", || !events_named(root.path(), "connector.heartbeat").is_empty());
+    assert_nothing_lost(root.path(), &[0]);
+}
+
+#[test]
+fn an_actor_that_panics_again_and_again_ends_the_process_with_70_and_loses_nothing() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "registry::lookup", "1*off->panic");
+    let acknowledged = post_until_503(&daemon);
+    let url = format!("{}/hooks/gh", daemon.ingress);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while crate::support::try_post(&url, &[("Content-Type", "application/json")], b"{}").is_some() {
+        assert!(Instant::now() < deadline, "the daemon goes on and on");
+    }
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    assert_nothing_lost(root.path(), &acknowledged);
+    let stopped = events_named(root.path(), "system.daemon.stopped");
+    assert!(stopped.last().unwrap().to_string().contains("registry"), "the journal says why");
+}
+
+#[test]
+fn without_a_planted_panic_nothing_is_restarted() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "registry::lookup", "off");
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    for name in ["registry", "vault", "replay_guard", "journal", "connectors"] {
+        assert_eq!(actor(&daemon, root.path(), name)["restarts"], 0);
+    }
+}

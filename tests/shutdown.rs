@@ -1,0 +1,194 @@
+//! The daemon stops as it is told to, and whoever was answered is in the journal.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Daemon, add_github, connect, events, events_named, eventually, github_head, request, state_root,
+    statuses, succeed, write_private,
+};
+
+const DRAIN: Duration = Duration::from_secs(27);
+
+/// One connection that posts one delivery after the other, with keep-alive, until it is closed or refused.
+/// Gives the numbers that were acknowledged; fails on an answer that breaks off in the middle.
+fn post_over_one_connection(base: &str, writer: usize, answered: &AtomicUsize) -> Vec<String> {
+    let mut stream = connect(base);
+    let mut acknowledged = Vec::new();
+    for n in 0.. {
+        let id = format!("{writer}-{n}");
+        let body = format!("{{\"n\":\"{id}\"}}");
+        let head = github_head("push", "1", body.as_bytes());
+        let text = format!(
+            "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{head}\r\n{body}",
+            body.len()
+        );
+        if stream.write_all(text.as_bytes()).is_err() {
+            break;
+        }
+        match read_answer(&mut stream) {
+            None => break,
+            Some(202) => acknowledged.push(id),
+            Some(503) => {}
+            Some(status) => panic!("{id} was answered {status}"),
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+    acknowledged
+}
+
+/// The status of one whole answer; none when the connection was closed before it began.
+fn read_answer(stream: &mut std::net::TcpStream) -> Option<u16> {
+    let mut text = Vec::new();
+    let mut chunk = [0; 2_048];
+    loop {
+        let count = stream.read(&mut chunk).unwrap_or(0);
+        if count == 0 {
+            assert!(text.is_empty(), "an answer broke off: {}", String::from_utf8_lossy(&text));
+            return None;
+        }
+        text.extend_from_slice(&chunk[..count]);
+        let said = String::from_utf8_lossy(&text);
+        let Some((head, body)) = said.split_once("\r\n\r\n") else { continue };
+        let length = head.to_ascii_lowercase().lines().find_map(|line| {
+            line.strip_prefix("content-length: ").map(|length| length.trim().parse::<usize>().unwrap())
+        });
+        if body.len() >= length.unwrap_or(0) {
+            return statuses(&said).first().copied();
+        }
+    }
+}
+
+#[test]
+fn sigterm_under_load_loses_no_acknowledged_event_and_ends_with_0() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let base = daemon.ingress.clone();
+    let (answered, acknowledged) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    let told = Mutex::new(Instant::now());
+    std::thread::scope(|scope| {
+        for writer in 0..16 {
+            let (base, answered, acknowledged) = (&base, &answered, &acknowledged);
+            scope.spawn(move || {
+                let own = post_over_one_connection(base, writer, answered);
+                acknowledged.lock().unwrap().extend(own);
+            });
+        }
+        eventually("the daemon is under load", || answered.load(Ordering::Relaxed) > 300);
+        *told.lock().unwrap() = Instant::now();
+        daemon.signal("TERM");
+    });
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert!(told.lock().unwrap().elapsed() < DRAIN);
+    let journaled: BTreeSet<String> = events(root.path())
+        .iter()
+        .filter_map(|row| row["envelope"]["payload"]["n"].as_str().map(str::to_owned))
+        .collect();
+    let acknowledged = acknowledged.into_inner().unwrap();
+    assert!(acknowledged.len() >= 300);
+    assert_eq!(acknowledged.difference(&journaled).collect::<Vec<_>>(), Vec::<&String>::new());
+    succeed(root.path(), &["journal", "verify"], b"");
+    assert_eq!(events_named(root.path(), "system.daemon.stopped").len(), 1);
+}
+
+#[test]
+fn a_delivery_that_is_being_sent_is_finished_and_a_new_one_is_not_let_in() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let body = br#"{"n":"slow"}"#;
+    let head = github_head("push", "1", body);
+    let mut open = connect(&daemon.ingress);
+    let begin = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{head}\r\n", body.len());
+    open.write_all(begin.as_bytes()).unwrap();
+    let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+    eventually("it is in flight", || heartbeat()["in_flight"] == 1);
+    daemon.signal("TERM");
+    std::thread::sleep(Duration::from_millis(200));
+    open.write_all(body).unwrap();
+    assert_eq!(read_answer(&mut open), Some(202));
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert_eq!(events_named(root.path(), "push").len(), 1);
+}
+
+#[test]
+fn an_open_event_stream_does_not_hold_the_daemon_up() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let mut stream = connect(&daemon.console);
+    let ask = format!(
+        "GET /console/v1/system/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.trim()
+    );
+    stream.write_all(ask.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 15]).unwrap();
+    let told = Instant::now();
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+}
+
+#[test]
+fn idle_connections_do_not_hold_the_daemon_up() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut used = connect(&daemon.ingress);
+    used.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut used), Some(200));
+    let _fresh = connect(&daemon.ingress);
+    let told = Instant::now();
+    daemon.signal("INT");
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+}
+
+#[test]
+fn a_second_signal_leaves_at_once_and_the_journal_is_whole() {
+    let root = state_root();
+    add_github(root.path());
+    write_private(&root.path().join("palyra.toml"), "body_deadline_seconds = 60\n");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    let body = "x".repeat(20_000);
+    let head = github_head("push", "2", body.as_bytes());
+    let mut open = connect(&daemon.ingress);
+    let begin = format!(
+        "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n{head}\r\n{}",
+        &body[..19_000]
+    );
+    open.write_all(begin.as_bytes()).unwrap();
+    let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+    eventually("it is in flight", || heartbeat()["in_flight"] == 1);
+    daemon.signal("TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    let told = Instant::now();
+    daemon.signal("TERM");
+    let status = daemon.wait(Duration::from_secs(10));
+    assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+    assert_eq!(status.code(), Some(0), "{status:?}");
+    succeed(root.path(), &["journal", "verify"], b"");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 200);
+}
+
+#[test]
+fn while_it_stops_it_is_not_ready() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let head = github_head("push", "1", b"{}");
+    let mut open = connect(&daemon.ingress);
+    let begin = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{head}\r\n");
+    open.write_all(begin.as_bytes()).unwrap();
+    let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+    eventually("it is in flight", || heartbeat()["in_flight"] == 1);
+    daemon.signal("TERM");
+    eventually("readiness is withdrawn", || {
+        request("GET", &format!("{}/readyz", daemon.console), &[], b"").status == 503
+    });
+    open.write_all(b"{}").unwrap();
+    assert_eq!(read_answer(&mut open), Some(202));
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+}
