@@ -14,7 +14,6 @@ use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::registry::Reload;
 use palyra_actors::supervision::{Escalation, Supervisor};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
@@ -23,6 +22,7 @@ use crate::http::console::Token;
 use crate::http::health::reasons_not_ready;
 use crate::http::{Addresses, Gate, server};
 use crate::settings::Settings;
+use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Runtime};
 
 /// Pause between two summaries of deliveries nobody could authenticate.
@@ -34,12 +34,13 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// When it cannot start.
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
+        let signals = Signals::listen()?;
         let daemon = Daemon::start(possession, settings, Serve::Both).await?;
         let Addresses { ingress, console } = &daemon.gate.addresses;
         if let Err(error) = writeln!(std::io::stdout(), "ready ingress={ingress} console={console}") {
             tracing::warn!(%error, "nobody reads where the daemon serves");
         }
-        daemon.serve().await
+        daemon.serve(signals).await
     })
 }
 
@@ -121,14 +122,13 @@ impl Daemon {
         Ok(())
     }
 
-    async fn serve(self) -> anyhow::Result<Exit> {
+    async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, supervisor, stopper, ingress, console } = self;
-        let mut signals = Signals::listen()?;
         journal_lifecycle(&gate.actors, started_event(&gate)).await;
         let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
-            () = signals.until_told_to_stop(&gate) => End::Asked,
+            () = until_told_to_stop(&mut signals, &gate) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => return Err(error).context("the supervision of the actors ended"),
@@ -138,7 +138,7 @@ impl Daemon {
         let drain = shut_down(&gate, ingress, console, stopper, &end);
         tokio::select! {
             () = drain => {}
-            () = signals.second_request() => tracing::warn!("told to stop again: leaving at once"),
+            () = signals.stop() => tracing::warn!("told to stop again: leaving at once"),
         }
         possession.withdraw();
         Ok(end.exit())
@@ -253,38 +253,10 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-/// The signals a daemon heeds.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Reads the registry again at every hang-up, until it is time to stop.
-    async fn until_told_to_stop(&mut self, gate: &Gate) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => reload(gate).await,
-            }
-        }
-    }
-
-    async fn second_request(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+/// Reads the registry again whenever it is asked for, until it is time to stop.
+async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
+    while signals.next().await == Asked::Reload {
+        reload(gate).await;
     }
 }
 

@@ -12,6 +12,7 @@ mod http;
 mod logging;
 mod random;
 mod settings;
+mod signals;
 mod state_root;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 mod answers;
 mod commands;
 mod console;
+mod disk;
 mod panics;
 mod replay;
 mod secrets;

@@ -84,16 +84,25 @@ impl Daemon {
 
     /// Starts a daemon with more arguments and environment.
     pub fn start_with(root: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        Self::launch(root, Stdio::inherit(), args, env)
+        Self::launch(palyra(root), Stdio::inherit(), args, env)
     }
 
     /// Starts a daemon that logs into `log`.
     pub fn logging_to(root: &Path, log: File, args: &[&str], env: &[(&str, &str)]) -> Self {
-        Self::launch(root, log.into(), args, env)
+        Self::launch(palyra(root), log.into(), args, env)
     }
 
-    fn launch(root: &Path, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = palyra(root)
+    /// Starts a daemon that can make no file larger than this.
+    pub fn with_files_up_to(root: &Path, kib: u32) -> Self {
+        let mut limited = Command::new("bash");
+        let program = palyra(root);
+        limited.args(["-c", &format!("ulimit -f {kib}; exec \"$@\""), "bash"]);
+        limited.arg(program.get_program()).args(program.get_args()).env("NO_COLOR", "1");
+        Self::launch(limited, Stdio::inherit(), &[], &[])
+    }
+
+    fn launch(mut program: Command, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = program
             .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
             .args(args)
             .envs(env.iter().copied())
