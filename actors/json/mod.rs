@@ -3,6 +3,7 @@
 //! A document with duplicate keys reads differently to different parsers, so it is refused. What two
 //! readers could disagree about never reaches the schema.
 
+mod order;
 mod text;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, Map, Number, Value};
 
+pub use order::first_key_except;
 pub use text::{compact, numbers_survive_double};
 
 /// Why a body is not taken as JSON.

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::profile::{Auth, MacAuth, ProfileFile, Source, TimestampForm};
+use super::profile::{Algorithm, Auth, ProfileFile, SignedAuth, Source, TimestampForm};
+use super::signed::Scheme;
 use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile};
 use crate::ids::nearest;
@@ -28,7 +29,7 @@ pub struct ProfileError {
 }
 
 /// Names of fields, for "did you mean".
-const FIELDS: [&str; 37] = [
+const FIELDS: [&str; 53] = [
     "version",
     "name",
     "title",
@@ -66,6 +67,22 @@ const FIELDS: [&str; 37] = [
     "strip_prefix",
     "past_seconds",
     "future_seconds",
+    "public_key",
+    "certificate",
+    "jwt",
+    "parameters",
+    "handshake",
+    "behaviour",
+    "url_variants",
+    "url_unescape",
+    "body_sha256_query",
+    "certificate_url",
+    "algorithm_from",
+    "numbered_header",
+    "claims",
+    "claims_from_parameters",
+    "body_sha256_claim",
+    "expiry_leeway_seconds",
 ];
 
 /// Reads a profile from its text.
@@ -92,38 +109,65 @@ pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileEr
     Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin })
 }
 
-fn compile(auth: &Auth) -> Result<AuthScheme, (&'static str, String)> {
-    let method = match (&auth.mac, &auth.token, auth.none) {
-        (Some(form), None, false) => compile_mac(form)?,
-        (None, Some(form), false) => Method::Token(form.clone()),
-        (None, None, true) => Method::None,
-        _ => return Err(("", "names exactly one of `mac`, `token` and `none`".to_owned())),
-    };
+fn compile(auth: &Auth) -> Result<AuthScheme, (String, String)> {
+    let signed = [
+        ("mac", &auth.mac, MAC_ALGORITHMS),
+        ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
+        ("certificate", &auth.certificate, CERTIFICATE_ALGORITHMS),
+    ];
+    let mut methods = Vec::new();
+    for (member, form, algorithms) in signed {
+        if let Some(form) = form {
+            let scheme = compile_signed(form, algorithms);
+            methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
+        }
+    }
+    methods.extend(auth.jwt.clone().map(Method::Jwt));
+    methods.extend(auth.token.clone().map(Method::Token));
+    methods.extend(auth.none.then_some(Method::None));
+    let method = methods.pop().filter(|_| methods.is_empty());
+    let method = method.ok_or_else(|| {
+        (
+            String::new(),
+            "names exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`".to_owned(),
+        )
+    })?;
     Ok(AuthScheme { when: auth.when.clone(), method })
 }
 
-fn compile_mac(form: &MacAuth) -> Result<Method, (&'static str, String)> {
-    let content = Template::compile(&form.content).map_err(|message| ("/mac/content", message))?;
+const MAC_ALGORITHMS: &[Algorithm] =
+    &[Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256];
+const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256];
+const CERTIFICATE_ALGORITHMS: &[Algorithm] = &[Algorithm::RsaSha1, Algorithm::RsaSha256];
+
+fn compile_signed(form: &SignedAuth, algorithms: &[Algorithm]) -> Result<Method, (&'static str, String)> {
+    let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
+    let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
+    let named: Vec<&Algorithm> = form.algorithm.iter().chain(chosen).collect();
+    if form.algorithm.is_some() == form.algorithm_from.is_some() || named.is_empty() {
+        return Err(("", "names exactly one of `algorithm` and `algorithm_from`".to_owned()));
+    }
+    if !named.iter().all(|algorithm| algorithms.contains(algorithm)) {
+        return Err(("/algorithm", "is not an algorithm of this kind of scheme".to_owned()));
+    }
     if form.signature.pair.is_some() != form.signature.key.is_some() {
-        return Err(("/mac/signature", "`pair` and `key` go together".to_owned()));
+        return Err(("/signature", "`pair` and `key` go together".to_owned()));
     }
     if content.has_timestamp() && form.timestamp.is_none() {
-        return Err(("/mac/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
+        return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Mac { form: Box::new(form.clone()), content })
+    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content })))
 }
 
-fn check_time(form: &MacAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
+fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
     let has_items = form.signature.pair.is_some();
     match (&time.from, &time.signature_item) {
-        (Some(Source::Const(_)), _) => Err(("/mac/timestamp/from", "a time cannot be constant".to_owned())),
+        (Some(Source::Const(_)), _) => Err(("/timestamp/from", "a time cannot be constant".to_owned())),
         (Some(_), None) => Ok(()),
         (None, Some(_)) if has_items => Ok(()),
-        (None, Some(_)) => {
-            Err(("/mac/timestamp", "`signature_item` needs a signature with `pair`".to_owned()))
-        }
-        _ => Err(("/mac/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
+        (None, Some(_)) => Err(("/timestamp", "`signature_item` needs a signature with `pair`".to_owned())),
+        _ => Err(("/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
     }
 }
 

@@ -6,23 +6,32 @@
 //! | `profile.rs`, `load.rs` | the form of a profile, and how a file becomes a [`Profile`] |
 //! | `catalogue.rs` | the profiles in force: built in, and the operator's own |
 //! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
-//! | `signature.rs`, `timestamp.rs`, `template.rs`, `mac.rs` | the parts of a scheme |
-//! | `verify.rs` | their order |
-//! | `sign.rs` | the reverse: what the provider would send |
+//! | `verify.rs` | which scheme applies, and what it comes to |
+//! | `signed.rs`, `token.rs`, `jwt.rs` | the schemes |
+//! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
+//! | `handshake.rs` | what a provider asks before it delivers |
+//! | `sign.rs`, `making.rs` | the reverse: what the provider would send |
 
 mod body;
 mod catalogue;
+mod handshake;
+mod jwt;
+mod key;
 mod load;
 mod mac;
+mod making;
 mod profile;
 mod reject;
 mod request;
 mod sign;
 mod signature;
+mod signed;
 mod template;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+mod token;
+mod url;
 mod verify;
 
 use std::path::PathBuf;
@@ -38,13 +47,13 @@ pub use body::{Body, ContentKind};
 pub use catalogue::Catalogue;
 pub use load::ProfileError;
 pub use reject::{Reason, Reject};
-pub use request::{Headers, Request};
+pub use request::{Headers, Parameters, Request};
 pub use sign::{SignDraft, SignError, Signed};
 pub use verify::{Verified, VerifyError};
 
-use profile::{Content, MacAuth, ProfileFile, TokenAuth, When};
+use key::Key;
+use profile::{Algorithm, Content, JwtAuth, ProfileFile, SignedAuth, TokenAuth, When};
 use request::single_header;
-use template::Template;
 
 /// A compiled profile.
 #[derive(Debug)]
@@ -74,8 +83,9 @@ pub(crate) struct AuthScheme {
 
 #[derive(Debug)]
 enum Method {
-    Mac { form: Box<MacAuth>, content: Template },
+    Signed(Box<signed::Scheme>),
     Token(TokenAuth),
+    Jwt(JwtAuth),
     None,
 }
 
@@ -104,7 +114,7 @@ pub struct ProfileSummary {
     pub name: String,
     /// Name for people.
     pub title: String,
-    /// `mac`, `token` or `none`.
+    /// `mac`, `public_key`, `certificate`, `jwt`, `token` or `none`.
     pub scheme: &'static str,
     /// Where the signature stands.
     pub header: Option<String>,
@@ -148,45 +158,45 @@ impl Profile {
 
     /// The widest tolerance for signed times; 0 where none is signed.
     pub fn tolerance_seconds(&self) -> u64 {
-        let times = self.macs().filter_map(|form| form.timestamp.as_ref());
+        let times = self.signed().filter_map(|form| form.timestamp.as_ref());
         times.map(|time| time.past_seconds.max(time.future_seconds)).max().unwrap_or(0)
     }
 
     /// What is shown of it.
     pub fn summary(&self) -> ProfileSummary {
-        let mac = self.macs().next();
-        let token = self.schemes.iter().find_map(|scheme| match &scheme.method {
-            Method::Token(form) => Some(form),
-            _ => None,
+        let signed = self.signed().next();
+        let from = self.schemes.iter().find_map(|scheme| match &scheme.method {
+            Method::Signed(scheme) => Some(&scheme.form.signature.from),
+            Method::Token(form) => Some(&form.from),
+            Method::Jwt(form) => Some(&form.from),
+            Method::None => None,
         });
-        let from = mac.map(|form| &form.signature.from).or(token.map(|form| &form.from));
         ProfileSummary {
             name: self.file.name.clone(),
             title: self.file.title.clone(),
-            scheme: if mac.is_some() {
-                "mac"
-            } else if token.is_some() {
-                "token"
-            } else {
-                "none"
-            },
+            scheme: self.schemes.first().map_or("none", |scheme| scheme.method.word()),
             header: match from {
                 Some(profile::Source::Header(name)) => Some(name.clone()),
                 _ => None,
             },
-            signed_content: mac.map(|form| form.content.clone()),
-            timestamp: mac.is_some_and(|form| form.timestamp.is_some()),
+            signed_content: signed.map(|form| form.content.clone()),
+            timestamp: self.signed().any(|form| form.timestamp.is_some()),
             id_signed: self.file.delivery_id.signed,
             docs: self.file.docs.clone(),
             origin: self.origin.clone(),
         }
     }
 
-    fn macs(&self) -> impl Iterator<Item = &MacAuth> {
+    fn signed(&self) -> impl Iterator<Item = &SignedAuth> {
         self.schemes.iter().filter_map(|scheme| match &scheme.method {
-            Method::Mac { form, .. } => Some(form.as_ref()),
+            Method::Signed(scheme) => Some(&scheme.form),
             _ => None,
         })
+    }
+
+    /// Names of what an integration has to be told beside its secret.
+    pub fn parameters(&self) -> &[String] {
+        &self.file.parameters
     }
 
     /// Refuses what the headers alone condemn, before the body is read.
@@ -206,10 +216,11 @@ impl Profile {
     /// When it has no type, or another, or a character set that is not UTF-8.
     pub fn content_kind(&self, headers: &dyn Headers) -> Result<ContentKind, UnsupportedContent> {
         let typed = single_header(headers, "content-type", Reason::MalformedSignature).ok().flatten();
-        let kind = typed.and_then(content_kind);
+        let as_text = self.file.content.contains(&Content::JsonAsText);
+        let kind = typed.and_then(|typed| content_kind(typed, as_text));
         let taken = kind.filter(|kind| {
             self.file.content.iter().any(|content| match content {
-                Content::Json => *kind == ContentKind::Json,
+                Content::Json | Content::JsonAsText => *kind == ContentKind::Json,
                 Content::Form => *kind == ContentKind::Form,
             })
         });
@@ -220,6 +231,7 @@ impl Profile {
         let types = self.file.content.iter().map(|content| match content {
             Content::Json => "application/json",
             Content::Form => "application/x-www-form-urlencoded",
+            Content::JsonAsText => "text/plain",
         });
         types.collect::<Vec<_>>().join(", ")
     }
@@ -255,7 +267,14 @@ impl Profile {
             event: find(&self.file.event.from),
             source: find(&self.file.source.from),
             delivery_id: find(&self.file.delivery_id.from).filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX),
-            occurred_at: self.scheme(request).ok().and_then(|scheme| verify::time_of(scheme, request)),
+            occurred_at: self.signed_time(request),
+        }
+    }
+
+    fn signed_time(&self, request: &Request<'_>) -> Option<UnixMs> {
+        match &self.scheme(request).ok()?.method {
+            Method::Signed(scheme) => signed::time_of(scheme, request),
+            _ => None,
         }
     }
 
@@ -279,7 +298,23 @@ impl Profile {
     /// # Errors
     /// Why not, without the value.
     pub fn check_key(&self, secret: &[u8]) -> Result<(), String> {
-        self.macs().try_for_each(|form| mac::key(secret, &form.key).map(drop))
+        let any = |form: &SignedAuth| form.algorithm.unwrap_or(Algorithm::RsaSha256);
+        self.signed().try_for_each(|form| Key::read(secret, &form.key, any(form)).map(drop))
+    }
+}
+
+impl Method {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Signed(scheme) => match scheme.form.algorithm {
+                None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
+                Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
+                Some(_) => "mac",
+            },
+            Self::Token(_) => "token",
+            Self::Jwt(_) => "jwt",
+            Self::None => "none",
+        }
     }
 }
 
@@ -293,7 +328,7 @@ fn key_of(integration_id: &str, kind: &[u8], identity: &[u8]) -> Digest {
     Digest::of(&text)
 }
 
-fn content_kind(typed: &str) -> Option<ContentKind> {
+fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
     let mut parts = typed.split(';').map(str::trim);
     let essence = parts.next()?.to_ascii_lowercase();
     let utf8 = parts.all(|parameter| {
@@ -306,6 +341,7 @@ fn content_kind(typed: &str) -> Option<ContentKind> {
     match essence.as_str() {
         _ if !utf8 => None,
         "application/x-www-form-urlencoded" => Some(ContentKind::Form),
+        "text/plain" if json_as_text => Some(ContentKind::Json),
         _ => is_json.then_some(ContentKind::Json),
     }
 }

@@ -1,6 +1,10 @@
 //! The form of a provider profile, as it is written in TOML (`schemas/provider-profile.v1.json`).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+
+use super::handshake::Handshake;
 
 /// One profile file.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +34,28 @@ pub struct ProfileFile {
     /// Whether the body is an envelope already.
     #[serde(default)]
     pub envelope: bool,
+    /// Names of what an integration has to be told beside its secret, for `{param:NAME}` and the claims of a token.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    /// What it asks before it delivers, answered in its own form.
+    #[serde(default)]
+    pub handshake: Vec<Handshake>,
+    /// What it does with answers, for people.
+    #[serde(default)]
+    pub behaviour: Behaviour,
+}
+
+/// How a provider treats the receiver, in words; hints for people, nothing is decided by them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Behaviour {
+    /// Which answer it expects, and by when.
+    pub answer: Option<String>,
+    /// When it delivers again.
+    pub retries: Option<String>,
+    /// What else there is to know.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Sources tried in turn; the first that yields text is taken.
@@ -66,6 +92,8 @@ pub enum Source {
     Header(String),
     /// A JSON pointer (RFC 6901) into a JSON body.
     Json(String),
+    /// The headers of this name followed by a number from 1 to 100; as a signature, each of them is one.
+    NumberedHeader(String),
     /// A field of a form.
     Form(String),
     /// A JSON pointer into the JSON document a form's field holds.
@@ -92,12 +120,14 @@ pub enum Source {
 
 /// A kind of body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Content {
     /// `application/json` and `…+json`.
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// JSON that is sent as `text/plain`.
+    JsonAsText,
 }
 
 /// One way to authenticate.
@@ -106,8 +136,14 @@ pub enum Content {
 pub struct Auth {
     /// When it applies; always, if this is left out.
     pub when: Option<When>,
-    /// A code over signed content.
-    pub mac: Option<MacAuth>,
+    /// A code over signed content, under a shared secret.
+    pub mac: Option<SignedAuth>,
+    /// A signature over signed content, under a public key that the vault holds.
+    pub public_key: Option<SignedAuth>,
+    /// A signature under a certificate that the vault holds, and whose address the delivery names.
+    pub certificate: Option<SignedAuth>,
+    /// A signed token (RFC 7519).
+    pub jwt: Option<JwtAuth>,
     /// A shared token, sent as it is.
     pub token: Option<TokenAuth>,
     /// Nothing at all.
@@ -127,14 +163,32 @@ pub enum When {
     QueryPresent(String),
     /// The body is of this kind.
     BodyIs(Content),
+    /// A header of the form `a=1, b=2` holds this item.
+    HeaderItem {
+        /// The header.
+        header: String,
+        /// The item.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// The text at a JSON pointer is one of these.
+    JsonIs {
+        /// The pointer.
+        json: String,
+        /// The texts.
+        values: Vec<String>,
+    },
 }
 
-/// A message authentication code.
+/// A signature over content.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MacAuth {
-    /// Which.
-    pub algorithm: MacAlgorithm,
+pub struct SignedAuth {
+    /// Which; left out only where `algorithm_from` chooses among several.
+    pub algorithm: Option<Algorithm>,
+    /// Which of these the delivery was signed with: by a text in it, among those named here.
+    pub algorithm_from: Option<AlgorithmChoice>,
     /// How the secret becomes the key.
     #[serde(default)]
     pub key: KeyForm,
@@ -144,12 +198,22 @@ pub struct MacAuth {
     pub content: String,
     /// The signed time, if there is one.
     pub timestamp: Option<TimestampForm>,
+    /// Forms of the URL that may have been signed; any will do. The URL as it is, when there is none.
+    #[serde(default)]
+    pub url_variants: Vec<UrlVariant>,
+    /// Escapes of the URL that are undone before it is signed.
+    #[serde(default)]
+    pub url_unescape: Vec<String>,
+    /// The parameter of the signed URL that holds the body's SHA-256 in hexadecimal.
+    pub body_sha256_query: Option<String>,
+    /// Where the delivery says its certificate is to be had; its form is pinned.
+    pub certificate_url: Option<PinnedUrl>,
 }
 
-/// Algorithms of [`MacAuth`]. The profile chooses, never the request.
+/// Algorithms of [`SignedAuth`]. The profile chooses, never the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum MacAlgorithm {
+pub enum Algorithm {
     /// HMAC-SHA-1 (RFC 2104).
     HmacSha1,
     /// HMAC-SHA-256.
@@ -158,6 +222,85 @@ pub enum MacAlgorithm {
     HmacSha512,
     /// SHA-256 of content that holds the secret.
     Sha256,
+    /// Ed25519 (RFC 8032), verified strictly.
+    Ed25519,
+    /// ECDSA over P-256 with SHA-256, DER.
+    EcdsaP256Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-1.
+    RsaSha1,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RsaSha256,
+}
+
+/// A choice among algorithms.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlgorithmChoice {
+    /// Where the text stands.
+    pub from: Source,
+    /// Text and algorithm.
+    pub values: BTreeMap<String, Algorithm>,
+}
+
+/// A URL in a delivery, as far as it may be believed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedUrl {
+    /// Where it stands.
+    pub from: Source,
+    /// Hosts it may name; a label `*` stands for one label, a leading `**.` for any labels or none.
+    pub hosts: Vec<String>,
+    /// What its path ends with.
+    #[serde(default)]
+    pub path_suffix: String,
+}
+
+/// A form of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UrlVariant {
+    /// As it is.
+    AsIs,
+    /// Without its port.
+    WithoutPort,
+    /// With its port, the scheme's own if it names none.
+    WithPort,
+}
+
+/// A signed token (RFC 7519, JWS compact form).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtAuth {
+    /// Where it stands.
+    pub from: Source,
+    /// The `Authorization` scheme before it.
+    pub scheme: Option<TokenScheme>,
+    /// Whether the scheme's word may be left out.
+    #[serde(default)]
+    pub scheme_optional: bool,
+    /// The one algorithm; a header that names another is refused.
+    pub algorithm: JwtAlgorithm,
+    /// Claims and the values of which each must have one.
+    #[serde(default)]
+    pub claims: BTreeMap<String, Vec<serde_json::Value>>,
+    /// Claims that must have the value of a parameter of the integration.
+    #[serde(default)]
+    pub claims_from_parameters: BTreeMap<String, String>,
+    /// The claim that holds the body's SHA-256 in hexadecimal. Without one the body is not signed.
+    pub body_sha256_claim: Option<String>,
+    /// How long after `exp` it is still taken, in seconds; without it `exp` is not looked at.
+    pub expiry_leeway_seconds: Option<u64>,
+}
+
+/// Algorithms of [`JwtAuth`] (RFC 7518).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum JwtAlgorithm {
+    /// HMAC-SHA-256 under the secret.
+    #[serde(rename = "HS256")]
+    Hs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256 under a key of the JWK set the vault holds.
+    #[serde(rename = "RS256")]
+    Rs256,
 }
 
 /// How a secret becomes a key.
@@ -173,7 +316,7 @@ pub struct KeyForm {
 
 /// Decodings of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum KeyDecoding {
     /// The bytes as they are.
     #[default]
@@ -182,6 +325,10 @@ pub enum KeyDecoding {
     Hex,
     /// Base64, padding optional.
     Base64,
+    /// A SubjectPublicKeyInfo (RFC 5280) in Base64.
+    SpkiBase64,
+    /// A certificate in PEM.
+    Pem,
 }
 
 /// Where and how signatures are written.
@@ -254,6 +401,10 @@ pub struct TokenAuth {
     pub from: Source,
     /// `Authorization` scheme before it.
     pub scheme: Option<TokenScheme>,
+    /// The parameter of the query that may hold it instead, without a scheme.
+    pub or_query: Option<String>,
+    /// The array of which each item must hold it; `from` is a pointer into an item.
+    pub each: Option<String>,
 }
 
 /// Schemes of the `Authorization` header.

@@ -20,6 +20,10 @@ pub enum Reason {
     StaleTimestamp,
     /// It was signed too far in our future.
     FutureTimestamp,
+    /// A claim of its token is not what it must be.
+    BadClaim,
+    /// It names a key or certificate that is none of ours.
+    UntrustedKey,
 }
 
 impl Reason {
@@ -33,6 +37,8 @@ impl Reason {
             Self::MalformedTimestamp => "malformed_timestamp",
             Self::StaleTimestamp => "stale_timestamp",
             Self::FutureTimestamp => "future_timestamp",
+            Self::BadClaim => "bad_claim",
+            Self::UntrustedKey => "untrusted_key",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A delivery as the engine sees it, and how places in it are read.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -8,6 +9,12 @@ use super::body::Body;
 use super::profile::{Content, Source, When};
 use super::{ContentKind, Reason, Reject};
 use crate::json;
+
+/// Numbers that are tried for numbered headers.
+const NUMBERED_HEADERS_MAX: u32 = 100;
+
+/// What an integration is told beside its secret, by name.
+pub type Parameters = BTreeMap<String, String>;
 
 /// Headers of a request.
 pub trait Headers {
@@ -34,6 +41,8 @@ pub struct Request<'a> {
     pub headers: &'a dyn Headers,
     /// Body.
     pub body: &'a Body,
+    /// What the integration was told beside its secret.
+    pub parameters: &'a Parameters,
 }
 
 /// A header that may come once only.
@@ -65,6 +74,7 @@ impl<'a> Request<'a> {
             Source::Header(name) => {
                 single_header(self.headers, &name.to_ascii_lowercase(), reason)?.map(Cow::Borrowed)
             }
+            Source::NumberedHeader(name) => self.numbered(name, reason)?.map(Cow::Owned),
             Source::Join { from, separator } => self.joined(from, separator, reason)?,
             other => self.elsewhere(other),
         };
@@ -100,6 +110,16 @@ impl<'a> Request<'a> {
         Ok(Some(Cow::Owned(parts.join(separator))))
     }
 
+    /// The values of numbered headers, separated by commas, which their encodings do not use.
+    fn numbered(&self, name: &str, reason: Reason) -> Result<Option<String>, Reject> {
+        let name = name.to_ascii_lowercase();
+        let mut values = Vec::new();
+        for number in 1..=NUMBERED_HEADERS_MAX {
+            values.extend(single_header(self.headers, &format!("{name}{number}"), reason)?);
+        }
+        Ok((!values.is_empty()).then(|| values.join(",")))
+    }
+
     fn elsewhere(&self, source: &Source) -> Option<Cow<'a, str>> {
         match source {
             Source::Json(pointer) => scalar(self.body.json()?.pointer(pointer)?),
@@ -110,15 +130,16 @@ impl<'a> Request<'a> {
             }
             Source::Query(name) => self.query(name).map(Cow::Owned),
             Source::JsonFirstKeyExcept(except) => {
-                let mut names = self.body.json()?.as_object()?.keys();
-                names.find(|name| !except.contains(name)).map(|name| Cow::Borrowed(name.as_str()))
+                self.body.json()?;
+                json::first_key_except(self.body.raw(), except).map(Cow::Owned)
             }
             Source::Const(text) => Some(Cow::Owned(text.clone())),
-            Source::Header(_) | Source::Join { .. } => None,
+            Source::Header(_) | Source::NumberedHeader(_) | Source::Join { .. } => None,
         }
     }
 
-    fn query(&self, name: &str) -> Option<String> {
+    /// A parameter of the query.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
         let query = self.url.split_once('?')?.1;
         let query = query.split('#').next().unwrap_or_default();
         form_urlencoded::parse(query.as_bytes())
@@ -130,8 +151,12 @@ impl<'a> Request<'a> {
     pub fn fits(&self, when: &When) -> bool {
         match when {
             When::QueryPresent(name) => self.query(name).is_some(),
-            When::BodyIs(Content::Json) => self.body.kind() == ContentKind::Json,
             When::BodyIs(Content::Form) => self.body.kind() == ContentKind::Form,
+            When::BodyIs(_) => self.body.kind() == ContentKind::Json,
+            When::JsonIs { json, values } => {
+                let text = self.elsewhere(&Source::Json(json.clone()));
+                text.is_some_and(|text| values.iter().any(|value| *value == text))
+            }
             when => head_fits(when, self.headers).unwrap_or(true),
         }
     }
@@ -142,12 +167,20 @@ pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
     match when {
         When::HeaderPresent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_some()),
         When::HeaderAbsent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_none()),
-        When::QueryPresent(_) | When::BodyIs(_) => None,
+        When::HeaderItem { header, name, value } => Some(header_item(headers, header, name) == Some(value)),
+        When::QueryPresent(_) | When::BodyIs(_) | When::JsonIs { .. } => None,
     }
 }
 
+/// The item `name` of a header of the form `a=1, b=2`.
+fn header_item<'a>(headers: &'a dyn Headers, header: &str, name: &str) -> Option<&'a str> {
+    let text = single_header(headers, &header.to_ascii_lowercase(), Reason::MalformedSignature).ok()??;
+    let items = text.split(',').filter_map(|item| item.trim().split_once('='));
+    items.into_iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+}
+
 /// A scalar as text: strings as they are, numbers and booleans as JSON writes them.
-fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Number(number) => Some(Cow::Owned(number.to_string())),

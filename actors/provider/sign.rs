@@ -1,14 +1,13 @@
 //! The reverse of verification: a request as the provider would send it, for `webhooks send`.
 
-use serde_json::{Map, Value, json};
-
-use super::body::{Body, ContentKind};
-use super::profile::{MacAuth, Source, TokenAuth, TokenScheme};
-use super::request::Request;
-use super::template::Template;
-use super::{AuthScheme, Method, Profile, mac, signature, timestamp};
+use super::key::Key;
+use super::making::Making;
+use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, Source, TokenAuth, TokenScheme};
+use super::request::{Parameters, Request};
+use super::signed::Scheme;
+use super::{AuthScheme, Content, ContentKind, Method, Profile, mac, signature, timestamp};
 use crate::clock::UnixMs;
-use crate::ids::EventId;
+use crate::ids::{Digest, EventId};
 use crate::secret::SecretVersion;
 
 /// What is to be sent.
@@ -22,9 +21,13 @@ pub struct SignDraft<'a> {
     pub now: UnixMs,
     /// Where ids come from.
     pub random: u128,
+    /// Where it is sent to, for senders that sign the URL.
+    pub url: &'a str,
+    /// What the integration is told beside its secret.
+    pub parameters: &'a Parameters,
 }
 
-/// A signed request. Its headers may hold the secret itself: they are for the wire alone.
+/// A signed request. Its headers and body may hold the secret itself: they are for the wire alone.
 pub struct Signed {
     /// Headers, in the order in which they were set.
     pub headers: Vec<(String, String)>,
@@ -35,15 +38,15 @@ pub struct Signed {
 /// Why a request cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// The event or id stands in the body, and the body has no place for it.
-    #[error("the payload is not a JSON object, so `{0}` cannot be set in it; give a JSON object")]
-    NotAnObject(String),
+    /// Something stands in the body, and the body has no place for it.
+    #[error("the payload has no place for `{0}`; give one of the form this provider sends")]
+    NoPlace(String),
     /// The secret cannot be used.
     #[error("the secret cannot be used: {0}; store it as the provider shows it")]
     UnusableKey(String),
-    /// The scheme has no place in the head of a request to be written to.
+    /// The provider signs with a private key that is not ours to have.
     #[error(
-        "this provider's scheme cannot be signed here; test it with a captured request and `webhooks test`"
+        "this provider signs with a key that only it has; test it with a captured request and `webhooks test`"
     )]
     Unsupported,
 }
@@ -55,130 +58,128 @@ impl Profile {
     /// Why it cannot be.
     pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<Signed, SignError> {
         let id = EventId::new(draft.now, draft.random).to_string();
-        let mut making = Making::new(self, draft, &id);
-        making.place(self.file.event.from.first(), draft.event, true)?;
-        making.place(self.file.delivery_id.from.first(), &id, false)?;
-        let scheme = self.schemes.iter().find(|scheme| writes_head(scheme)).ok_or(SignError::Unsupported)?;
+        let scheme = self.schemes.iter().find(|scheme| can_sign(scheme)).ok_or(SignError::Unsupported)?;
+        let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
+        making.place_first(&self.file.event.from, draft.event, true)?;
+        // An id may be missing: not every body has a place for it.
+        making.place_first(&self.file.delivery_id.from, &id, false).ok();
         match &scheme.method {
-            Method::Mac { form, content } => making.sign(form, content, key, draft.now),
-            Method::Token(form) => making.present(form, key),
+            Method::Signed(scheme) => sign(making, scheme, key, draft),
+            Method::Token(form) => present(making, form, key),
+            Method::Jwt(form) => issue(making, form, key, draft),
             Method::None => Ok(making.done()),
         }
     }
-}
 
-fn writes_head(scheme: &AuthScheme) -> bool {
-    match &scheme.method {
-        Method::Mac { form, .. } => matches!(form.signature.from, Source::Header(_)),
-        Method::Token(form) => matches!(form.from, Source::Header(_)),
-        Method::None => true,
-    }
-}
-
-/// A request in the making. The body is parsed only if something has to be set in it.
-struct Making {
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Making {
-    fn new(profile: &Profile, draft: &SignDraft<'_>, id: &str) -> Self {
-        let made_up = || match profile.file.envelope {
-            true => envelope(draft, id),
-            false => {
-                json!({"message": "sent by palyra webhooks send", "sent_at_unix_ms": draft.now, "nonce": id})
-            }
-        };
-        let body = draft.payload.map_or_else(|| made_up().to_string().into_bytes(), <[u8]>::to_vec);
-        Self { headers: vec![("Content-Type".to_owned(), "application/json".to_owned())], body }
-    }
-
-    /// Puts `text` where the profile looks for it; `over` what stands there already.
-    fn place(&mut self, source: Option<&Source>, text: &str, over: bool) -> Result<(), SignError> {
-        match source {
-            Some(Source::Header(name)) => self.headers.push((name.clone(), text.to_owned())),
-            Some(Source::Json(pointer)) => self.set_in_body(pointer, text, over)?,
-            _ => {}
+    fn sent_kind(&self) -> ContentKind {
+        match self.file.content.first() {
+            Some(Content::Form) => ContentKind::Form,
+            _ => ContentKind::Json,
         }
-        Ok(())
-    }
-
-    fn set_in_body(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {
-        let not_an_object = || SignError::NotAnObject(pointer.to_owned());
-        let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| not_an_object())?;
-        let present = document.pointer(pointer);
-        if present == Some(&Value::from(text)) || (present.is_some() && !over) {
-            return Ok(());
-        }
-        set(&mut document, pointer, text).ok_or_else(not_an_object)?;
-        self.body = document.to_string().into_bytes();
-        Ok(())
-    }
-
-    fn sign(
-        mut self,
-        form: &MacAuth,
-        content: &Template,
-        key: &SecretVersion,
-        now: UnixMs,
-    ) -> Result<Signed, SignError> {
-        let Source::Header(name) = &form.signature.from else { return Err(SignError::Unsupported) };
-        let time = form.timestamp.as_ref().map(|time| timestamp::write(now, time.format));
-        let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_deref());
-        if let Some((time, text)) = form.timestamp.as_ref().zip(time.as_deref()) {
-            self.place(time.from.as_ref().filter(|from| matches!(from, Source::Header(_))), text, true)?;
-        }
-        let key = mac::key(key.secret.expose(), &form.key).map_err(SignError::UnusableKey)?;
-        let headers: Vec<(String, Vec<u8>)> =
-            self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
-        let body = Body::new(self.body.clone(), ContentKind::Json);
-        let request = Request { method: "POST", url: "/", headers: &headers, body: &body };
-        let pieces = content.fill(&request, time.as_deref()).map_err(|_| SignError::Unsupported)?;
-        let code = form.algorithm.compute(&key, &pieces);
-        let text = signature::write(&code, &form.signature, item.zip(time.as_deref()));
-        self.headers.push((name.clone(), text));
-        Ok(self.done())
-    }
-
-    fn present(mut self, form: &TokenAuth, key: &SecretVersion) -> Result<Signed, SignError> {
-        let Source::Header(name) = &form.from else { return Err(SignError::Unsupported) };
-        let secret = std::str::from_utf8(key.secret.expose())
-            .map_err(|_| SignError::UnusableKey("a token is text".to_owned()))?;
-        let text = match form.scheme {
-            None => secret.to_owned(),
-            Some(TokenScheme::Bearer) => format!("Bearer {secret}"),
-            Some(TokenScheme::Basic) => {
-                format!("Basic {}", signature::encode(secret.as_bytes(), super::profile::Encoding::Base64))
-            }
-        };
-        self.headers.push((name.clone(), text));
-        Ok(self.done())
-    }
-
-    fn done(self) -> Signed {
-        Signed { headers: self.headers, body: self.body }
     }
 }
 
-fn envelope(draft: &SignDraft<'_>, id: &str) -> Value {
-    json!({
-        "v": 1,
-        "id": id,
-        "event": draft.event,
-        "source": "palyra",
-        "payload": {"message": "sent by palyra webhooks send"},
-        "replay_protection": {"nonce": id, "timestamp_unix_ms": draft.now},
-    })
+fn can_sign(scheme: &AuthScheme) -> bool {
+    use super::profile::When;
+    let plain =
+        matches!(scheme.when, None | Some(When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_)));
+    plain
+        && match &scheme.method {
+            Method::Signed(scheme) => scheme.form.algorithm.is_some_and(is_shared),
+            Method::Jwt(form) => form.algorithm == JwtAlgorithm::Hs256,
+            Method::Token(_) | Method::None => true,
+        }
 }
 
-/// Sets a text at a pointer, making the objects on the way; `None` where something else is in the way.
-fn set(document: &mut Value, pointer: &str, text: &str) -> Option<()> {
-    let (parents, member) = pointer.rsplit_once('/')?;
-    let mut place = document;
-    for segment in parents.split('/').skip(1) {
-        let members = place.as_object_mut()?;
-        place = members.entry(segment.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+fn is_shared(algorithm: Algorithm) -> bool {
+    use Algorithm::{HmacSha1, HmacSha256, HmacSha512, Sha256};
+    matches!(algorithm, HmacSha1 | HmacSha256 | HmacSha512 | Sha256)
+}
+
+fn sign(
+    mut making: Making,
+    scheme: &Scheme,
+    key: &SecretVersion,
+    draft: &SignDraft<'_>,
+) -> Result<Signed, SignError> {
+    let form = &scheme.form;
+    let time = form.timestamp.as_ref().map(|time| timestamp::write(draft.now, time.format));
+    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_deref());
+    if let Some((time, text)) = form.timestamp.as_ref().zip(time.as_deref())
+        && let Some(from) = &time.from
+    {
+        making.place(from, text, true)?;
     }
-    place.as_object_mut()?.insert(member.to_owned(), Value::from(text));
-    Some(())
+    for name in scheme.content.headers() {
+        making.place(&Source::Header(name.to_owned()), "palyra", false)?;
+    }
+    let algorithm = form.algorithm.ok_or(SignError::Unsupported)?;
+    let key = Key::read(key.secret.expose(), &form.key, algorithm).map_err(SignError::UnusableKey)?;
+    let Key::Shared(key) = key else { return Err(SignError::Unsupported) };
+    let (headers, body) = making.parts();
+    let request = Request {
+        method: "POST",
+        url: draft.url,
+        headers: &headers,
+        body: &body,
+        parameters: draft.parameters,
+    };
+    let pieces = scheme.content.fill(&request, time.as_deref()).map_err(|_| SignError::Unsupported)?;
+    let code = mac::compute(algorithm, &key, &pieces).ok_or(SignError::Unsupported)?;
+    let text = signature::write(&code, &form.signature, item.zip(time.as_deref()));
+    making.place(&form.signature.from, &text, true)?;
+    Ok(making.done())
+}
+
+fn present(mut making: Making, form: &TokenAuth, key: &SecretVersion) -> Result<Signed, SignError> {
+    let secret = text_of(key)?;
+    let text = match form.scheme {
+        None => secret.to_owned(),
+        Some(TokenScheme::Bearer) => format!("Bearer {secret}"),
+        Some(TokenScheme::Basic) => {
+            format!("Basic {}", signature::encode(secret.as_bytes(), Encoding::Base64))
+        }
+    };
+    match (&form.each, &form.from) {
+        (Some(array), Source::Json(member)) => {
+            making.place(&Source::Json(format!("{array}/0{member}")), &text, true)?;
+        }
+        (_, from) => making.place(from, &text, true)?,
+    }
+    Ok(making.done())
+}
+
+fn text_of(key: &SecretVersion) -> Result<&str, SignError> {
+    std::str::from_utf8(key.secret.expose()).map_err(|_| SignError::UnusableKey("a token is text".to_owned()))
+}
+
+/// A token under the secret (RFC 7519).
+fn issue(
+    mut making: Making,
+    form: &JwtAuth,
+    key: &SecretVersion,
+    draft: &SignDraft<'_>,
+) -> Result<Signed, SignError> {
+    let (_, body) = making.parts();
+    let mut claims = serde_json::Map::new();
+    for (claim, values) in &form.claims {
+        claims.extend(values.first().map(|value| (claim.clone(), value.clone())));
+    }
+    for (claim, name) in &form.claims_from_parameters {
+        claims.extend(draft.parameters.get(name).map(|value| (claim.clone(), value.as_str().into())));
+    }
+    if let Some(claim) = &form.body_sha256_claim {
+        claims.insert(claim.clone(), Digest::of(body.raw()).to_string().into());
+    }
+    claims.insert("exp".to_owned(), (draft.now / 1_000 + 60).into());
+    let part = |text: String| signature::encode(text.as_bytes(), Encoding::Base64url);
+    let head = part(r#"{"alg":"HS256","typ":"JWT"}"#.to_owned());
+    let signed = format!("{head}.{}", part(serde_json::Value::Object(claims).to_string()));
+    let key = Key::read(key.secret.expose(), &KeyForm::default(), Algorithm::HmacSha256);
+    let Key::Shared(key) = key.map_err(SignError::UnusableKey)? else { return Err(SignError::Unsupported) };
+    let code = mac::compute(Algorithm::HmacSha256, &key, &[Some(signed.as_bytes().into())]);
+    let code = signature::encode(&code.ok_or(SignError::Unsupported)?, Encoding::Base64url);
+    let word = if form.scheme == Some(TokenScheme::Bearer) { "Bearer " } else { "" };
+    making.place(&form.from, &format!("{word}{signed}.{code}"), true)?;
+    Ok(making.done())
 }

@@ -29,11 +29,15 @@ impl<'a> Signatures<'a> {
     }
 }
 
-/// Reads `text`; signatures of any other length than `length_bytes` are none.
+/// Reads `text`; bytes that do not have the form of a signature are none.
 ///
 /// # Errors
 /// [`Reason::MalformedSignature`] when no signature of the scheme is among the items, or there are too many.
-pub fn read<'a>(text: &'a str, form: &SignatureForm, length_bytes: usize) -> Result<Signatures<'a>, Reject> {
+pub fn read<'a>(
+    text: &'a str,
+    form: &SignatureForm,
+    has_form: impl Fn(&[u8]) -> bool,
+) -> Result<Signatures<'a>, Reject> {
     let malformed = |detail: &str| Reject::new(Reason::MalformedSignature, detail);
     if text.len() > SIGNATURE_HEADER_BYTES_MAX {
         return Err(malformed("the signature is longer than 16 KiB"));
@@ -46,12 +50,12 @@ pub fn read<'a>(text: &'a str, form: &SignatureForm, length_bytes: usize) -> Res
         if tried > SIGNATURE_CANDIDATES_MAX {
             return Err(malformed("there are more than 8 signatures"));
         }
-        let decoded = decode(encoded, form.encoding).filter(|bytes| bytes.len() == length_bytes);
+        let decoded = decode(encoded, form.encoding).filter(|bytes| has_form(bytes));
         signatures.candidates.extend(decoded);
     }
     match (signatures.candidates.is_empty(), tried) {
         (true, 0) => Err(malformed("no item is a signature of this scheme")),
-        (true, _) => Err(malformed("a signature cannot be decoded, or has the wrong length")),
+        (true, _) => Err(malformed("a signature cannot be decoded, or has another form")),
         (false, _) => Ok(signatures),
     }
 }

@@ -1,11 +1,13 @@
 //! The signed content: a template of literal text and `{placeholders}`, compiled once per profile.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::profile::Source;
-use super::request::Request;
-use super::{Reason, Reject};
+use super::request::{Request, scalar, single_header};
+use super::{ContentKind, Reason, Reject, url};
 use crate::json;
+use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
 /// A compiled template.
 #[derive(Debug)]
@@ -25,6 +27,18 @@ enum Piece {
     Place(Source),
     /// RFC 8785 form of the JSON body, without the member at this pointer.
     CanonicalJsonWithout(String),
+    /// CRC-32 (ISO 3309) of the body, in decimal.
+    BodyCrc32,
+    /// Names and values of a form, in the order of the names, without separators and repetitions.
+    SortedForm,
+    /// These members of the JSON body in their order, as `name\nvalue\n`; those that are missing left out.
+    Members(Vec<String>),
+    /// Path and query, encoded as JavaScript does.
+    UriEncoded,
+    /// The headers that this header lists, in the order of their names, as `name:value` separated by `;`.
+    ListedHeaders(String),
+    /// A parameter of the integration.
+    Parameter(String),
 }
 
 impl Template {
@@ -52,6 +66,35 @@ impl Template {
     /// Whether the signed time is part of the content.
     pub fn has_timestamp(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Timestamp))
+    }
+
+    /// Whether the whole body is part of the content.
+    pub fn covers_body(&self) -> bool {
+        let whole =
+            |piece: &Piece| matches!(piece, Piece::Body | Piece::CanonicalJsonWithout(_) | Piece::SortedForm);
+        self.0.iter().any(whole)
+    }
+
+    /// Whether what stands at `source` is part of the content by itself.
+    pub fn covers(&self, source: &Source) -> bool {
+        self.0.iter().any(|piece| match (piece, source) {
+            (Piece::Header(name), Source::Header(other)) => name.eq_ignore_ascii_case(other),
+            (Piece::Place(Source::Json(pointer)), Source::Json(other)) => pointer == other,
+            (Piece::Place(Source::Form(field)), Source::Form(other)) => field == other,
+            (Piece::Members(names), Source::Json(pointer)) => {
+                pointer.strip_prefix('/').is_some_and(|name| names.iter().any(|own| own == name))
+            }
+            (_, Source::Join { from, .. }) => from.iter().all(|source| self.covers(source)),
+            _ => false,
+        })
+    }
+
+    /// The names of parameters it asks for.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Parameter(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The names of headers that must be there.
@@ -84,6 +127,14 @@ impl Piece {
             ("url", "") => Self::Url,
             ("method", "") => Self::Method,
             ("secret", "") => Self::Secret,
+            ("body_crc32", "") => Self::BodyCrc32,
+            ("sorted_form", "") => Self::SortedForm,
+            ("uri_encoded", "") => Self::UriEncoded,
+            ("members", names) if !names.is_empty() => {
+                Self::Members(names.split(',').map(str::to_owned).collect())
+            }
+            ("listed_headers", name) if !name.is_empty() => Self::ListedHeaders(name.to_ascii_lowercase()),
+            ("param", name) if !name.is_empty() => Self::Parameter(name.to_owned()),
             ("h", name) if !name.is_empty() => Self::Header(name.to_ascii_lowercase()),
             ("json", pointer) if pointer.starts_with('/') => Self::Place(Source::Json(pointer.to_owned())),
             ("form", field) if !field.is_empty() => Self::Place(Source::Form(field.to_owned())),
@@ -116,8 +167,52 @@ impl Piece {
                 bytes(request.text(source, Reason::MalformedSignature)?.unwrap_or_default())
             }
             Self::CanonicalJsonWithout(pointer) => Cow::Owned(canonical_without(request, pointer)?),
+            Self::BodyCrc32 => owned(crc32fast::hash(request.body.raw()).to_string()),
+            Self::SortedForm => owned(sorted_form(request)),
+            Self::Members(names) => owned(members(request, names)),
+            Self::UriEncoded => owned(url::uri_encoded(request.url)),
+            Self::ListedHeaders(name) => owned(listed_headers(request, name)?),
+            Self::Parameter(name) => {
+                let value = request.parameters.get(name).map(String::as_str).unwrap_or_default();
+                Cow::Borrowed(value.as_bytes())
+            }
         }))
     }
+}
+
+fn owned<'a>(text: String) -> Cow<'a, [u8]> {
+    Cow::Owned(text.into_bytes())
+}
+
+fn sorted_form(request: &Request<'_>) -> String {
+    if request.body.kind() != ContentKind::Form {
+        return String::new();
+    }
+    let pairs: BTreeSet<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(request.body.raw()).collect();
+    pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
+}
+
+fn members(request: &Request<'_>, names: &[String]) -> String {
+    let text = |name: &String| {
+        let value = request.body.json()?.get(name)?;
+        Some(format!("{name}\n{}\n", scalar(value)?))
+    };
+    names.iter().filter_map(text).collect()
+}
+
+/// At most as many headers as there are names in a list of 16 KiB.
+fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
+    let listed = single_header(request.headers, list, Reason::MalformedSignature)?.unwrap_or_default();
+    if listed.len() > SIGNATURE_HEADER_BYTES_MAX {
+        return Err(Reject::new(Reason::MalformedSignature, "the list of signed headers is too long"));
+    }
+    let names: BTreeSet<String> = listed.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+    let mut lines = Vec::new();
+    for name in names {
+        let value = single_header(request.headers, &name, Reason::MalformedSignature)?;
+        lines.extend(value.map(|value| format!("{name}:{}", value.trim())));
+    }
+    Ok(lines.join(";"))
 }
 
 fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

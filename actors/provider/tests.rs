@@ -1,32 +1,17 @@
+mod vectors;
+
 use std::sync::Arc;
 
-use base64::Engine as _;
 use proptest::prelude::*;
-use serde::Deserialize;
 
 use super::profile::{Encoding, SignatureForm, Source};
 use super::*;
 use crate::secret::{Secret, SecretVersion};
 
-#[derive(Deserialize)]
-struct Vector {
-    case: String,
-    secret: Option<String>,
-    method: String,
-    url: String,
-    headers: std::collections::BTreeMap<String, String>,
-    body_base64: String,
-    now_unix_s: u64,
-    expect: String,
-    reason: Option<String>,
-    event_type: Option<String>,
-    delivery_id: Option<String>,
-}
+static NO_PARAMETERS: Parameters = Parameters::new();
 
-fn vectors(provider: &str) -> Vec<Vector> {
-    let path = format!("{}/../tests/vectors/{provider}.jsonl", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn request<'a>(url: &'a str, headers: &'a dyn Headers, body: &'a Body) -> Request<'a> {
+    Request { method: "POST", url, headers, body, parameters: &NO_PARAMETERS }
 }
 
 fn keys(secret: &str) -> SecretVersions {
@@ -45,68 +30,19 @@ fn profile(name: &str) -> Arc<Profile> {
     Arc::clone(Catalogue::built_in().unwrap().get(name).unwrap())
 }
 
-fn headers_of(vector: &Vector) -> Vec<(String, Vec<u8>)> {
-    vector.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
-}
-
-/// What the engine says, in the words of the vectors.
-fn outcome(profile: &Profile, vector: &Vector) -> (String, Option<String>, Option<String>, Option<String>) {
-    let headers = headers_of(vector);
-    let kind = profile.content_kind(&headers).unwrap_or(ContentKind::Json);
-    let body =
-        Body::new(base64::engine::general_purpose::STANDARD.decode(&vector.body_base64).unwrap(), kind);
-    let request = Request { method: &vector.method, url: &vector.url, headers: &headers, body: &body };
-    let keys = keys(vector.secret.as_deref().unwrap());
-    match profile.verify(&request, &keys, vector.now_unix_s * 1_000) {
-        Ok(_) => {
-            let description = profile.describe(&request);
-            ("accept".into(), None, description.event, description.delivery_id)
-        }
-        Err(VerifyError::Rejected(reject)) => {
-            ("reject".into(), Some(reject.reason.as_str().into()), None, None)
-        }
-        Err(error) => (error.to_string(), None, None, None),
-    }
-}
-
-#[test]
-fn every_vector_is_accepted_or_refused_for_the_reason_it_names() {
-    let mut run = 0;
-    for provider in ["github", "stripe", "slack", "standard-webhooks", "shopify", "gitlab"] {
-        let profile = profile(provider);
-        for vector in vectors(provider) {
-            let expected = (
-                vector.expect.clone(),
-                vector.reason.clone(),
-                vector.event_type.clone(),
-                vector.delivery_id.clone(),
-            );
-            assert_eq!(outcome(&profile, &vector), expected, "{provider}/{}", vector.case);
-            run += 1;
-        }
-    }
-    assert_eq!(run, 22 + 26 + 25 + 30 + 13 + 10);
-}
-
-#[test]
-fn what_the_head_condemns_is_what_verification_refuses() {
-    let by_head = ["missing_signature", "malformed_signature", "missing_timestamp", "malformed_timestamp"];
-    for provider in ["github", "stripe", "slack", "standard-webhooks", "shopify", "gitlab"] {
-        let profile = profile(provider);
-        for vector in vectors(provider) {
-            let refused = profile.precheck(&headers_of(&vector)).err().map(|reject| reject.reason.as_str());
-            let expected = vector.reason.as_deref().filter(|reason| by_head.contains(reason));
-            assert_eq!(refused, expected, "{provider}/{}", vector.case);
-        }
-    }
-}
-
 const NOW: UnixMs = 1_767_323_045_000;
 const SECRET: &str = "whsec_gC7cpm0eD4s04kmpgbmB4+Xonv/oFcgxVQRHgB77kOs=";
 
+const URL: &str = "https://hooks.example/in";
+
 fn signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Signed {
-    let draft = SignDraft { event: "push", payload, now: NOW, random: 7 };
-    profile.sign(&draft, key.current().unwrap()).unwrap()
+    try_signed(profile, payload, key).unwrap()
+}
+
+fn try_signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Result<Signed, SignError> {
+    let parameters = Parameters::from([("audience".to_owned(), "us".to_owned())]);
+    let draft = SignDraft { event: "push", payload, now: NOW, random: 7, url: URL, parameters: &parameters };
+    profile.sign(&draft, key.current().unwrap())
 }
 
 fn verify_signed(
@@ -117,23 +53,36 @@ fn verify_signed(
 ) -> Result<Verified, VerifyError> {
     let headers: Vec<(String, Vec<u8>)> =
         signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
-    let body = Body::new(signed.body.clone(), ContentKind::Json);
-    let request = Request { method: "POST", url: "/hooks/x", headers: &headers, body: &body };
-    assert_eq!(profile.describe(&request).event.as_deref(), Some("push"), "{}", profile.name());
+    let body = Body::new(signed.body.clone(), profile.content_kind(&headers).unwrap_or(ContentKind::Json));
+    let parameters = Parameters::from([("audience".to_owned(), "us".to_owned())]);
+    let request = Request { parameters: &parameters, ..request(URL, &headers, &body) };
     profile.verify(&request, keys, now)
 }
 
 #[test]
 fn what_each_profile_signs_it_verifies_with_the_current_and_the_previous_key() {
-    for profile in Catalogue::built_in().unwrap().iter() {
-        let signed = signed(profile, None, &keys(SECRET));
-        let verified = verify_signed(profile, &signed, &keys(SECRET), NOW).unwrap();
-        assert_eq!(verified.key_version, Some(1), "{}", profile.name());
-        let rotated = versions(&["another+secret/of+base64+form/", SECRET]);
+    // Reads as text, as hexadecimal and as Base64.
+    let (own, other) = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100");
+    let mut unsigned = Vec::new();
+    for profile in Catalogue::built_in().unwrap().iter().filter(|profile| profile.summary().scheme != "none")
+    {
+        let signed = match try_signed(profile, None, &keys(own)) {
+            Ok(signed) => signed,
+            Err(error) => {
+                assert_eq!(error, SignError::Unsupported, "{}", profile.name());
+                unsigned.push(profile.name().to_owned());
+                continue;
+            }
+        };
+        let verified = verify_signed(profile, &signed, &keys(own), NOW);
+        assert_eq!(verified.map(|verified| verified.key_version), Ok(Some(1)), "{}", profile.name());
+        let rotated = versions(&[other, own]);
         assert_eq!(verify_signed(profile, &signed, &rotated, NOW).unwrap().key_version, Some(1));
-        let other = verify_signed(profile, &signed, &keys("another+secret/of+base64+form/"), NOW);
-        assert!(other.is_err(), "{}", profile.name());
+        assert!(verify_signed(profile, &signed, &keys(other), NOW).is_err(), "{}", profile.name());
     }
+    let key_pairs =
+        ["aws-sns", "discord", "google-pubsub", "paypal", "sendgrid", "standard-webhooks-v1a", "telnyx"];
+    assert_eq!(unsigned, key_pairs, "only who signs with a key of its own cannot be stood in for");
 }
 
 #[test]
@@ -159,7 +108,7 @@ fn an_envelope_may_carry_its_signature_inside() {
     let mut document: serde_json::Value =
         serde_json::from_slice(&signed(&profile, None, &keys(SECRET)).body).unwrap();
     let canonical = serde_json_canonicalizer::to_vec(&document).unwrap();
-    let code = profile::MacAlgorithm::HmacSha256.compute(SECRET.as_bytes(), &[Some(canonical.into())]);
+    let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(canonical.into())]).unwrap();
     for prefix in ["", "sha256=", "hmac-sha256="] {
         document["replay_protection"]["signature"] = format!("{prefix}{}", hex::encode(&code)).into();
         let posted = Signed { headers: Vec::new(), body: serde_json::to_vec_pretty(&document).unwrap() };
@@ -194,7 +143,7 @@ fn replay_key(
     let headers: Vec<(String, Vec<u8>)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     let body = Body::new(body.as_bytes().to_vec(), ContentKind::Json);
-    let request = Request { method: "POST", url: "/", headers: &headers, body: &body };
+    let request = request("/", &headers, &body);
     profile(name).replay_key(integration, verified, &request)
 }
 
@@ -237,7 +186,7 @@ fn sources_are_found_in_every_shape_of_payload() {
     for (text, source) in cases {
         let headers = Vec::new();
         let body = Body::new(text.as_bytes().to_vec(), ContentKind::Json);
-        let request = Request { method: "POST", url: "/", headers: &headers, body: &body };
+        let request = request("/", &headers, &body);
         assert_eq!(profile("github").describe(&request).source.as_deref(), source, "{text}");
     }
 }
@@ -302,9 +251,9 @@ fn at_most_eight_signatures_are_tried() {
         trim: false,
     };
     let header = |count| vec![format!("v1={}", "ab".repeat(32)); count].join(",");
-    assert_eq!(signature::read(&header(8), &form, 32).unwrap().candidates.len(), 8);
-    assert!(signature::read(&header(9), &form, 32).is_err());
-    assert!(signature::read(&header(5_000), &form, 32).is_err());
+    assert_eq!(signature::read(&header(8), &form, |_| true).unwrap().candidates.len(), 8);
+    assert!(signature::read(&header(9), &form, |_| true).is_err());
+    assert!(signature::read(&header(5_000), &form, |_| true).is_err());
 }
 
 proptest! {
@@ -318,19 +267,20 @@ proptest! {
             let headers: Vec<(String, Vec<u8>)> =
                 forged.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
             let body = Body::new(forged.body, ContentKind::Json);
-            let request = Request { method: "POST", url: "/", headers: &headers, body: &body };
+            let request = request("/", &headers, &body);
             prop_assert!(profile.verify(&request, &keys(SECRET), NOW).is_err(), "{}", name);
         }
     }
 
     #[test]
     fn arbitrary_headers_never_panic_and_never_verify(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        for profile in Catalogue::built_in().unwrap().iter() {
+        let catalogue = Catalogue::built_in().unwrap();
+        for profile in catalogue.iter().filter(|profile| profile.summary().scheme != "none") {
             let summary = profile.summary();
             let header = summary.header.unwrap_or_else(|| "x-palyra-signature".into());
             let headers = vec![(header, bytes.clone()), ("webhook-timestamp".to_owned(), bytes.clone())];
             let body = Body::new(bytes.clone(), ContentKind::Json);
-            let request = Request { method: "POST", url: "/", headers: &headers, body: &body };
+            let request = request("/", &headers, &body);
             prop_assert!(profile.verify(&request, &keys(SECRET), NOW).is_err());
         }
     }

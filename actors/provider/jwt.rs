@@ -1,0 +1,181 @@
+//! Signed tokens (RFC 7519) in compact form (RFC 7515).
+
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::key::Key;
+use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm};
+use super::request::Request;
+use super::signature::decode;
+use super::token::after_scheme;
+use super::verify::{Verified, VerifyError, uncovered};
+use super::{Reason, Reject};
+use crate::clock::UnixMs;
+use crate::ids::Digest;
+use crate::json;
+use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
+use crate::secret::{SecretVersion, SecretVersions};
+
+/// A token taken apart, unverified.
+struct Parts<'a> {
+    signed: &'a str,
+    header: Value,
+    claims: Value,
+    signature: Vec<u8>,
+}
+
+/// Verifies the token of `request` with any of `keys`: a shared secret, or a JWK set (RFC 7517).
+///
+/// # Errors
+/// Why it is not authentic, or why that cannot be told.
+pub fn verify(
+    form: &JwtAuth,
+    request: &Request<'_>,
+    keys: &SecretVersions,
+    now: UnixMs,
+) -> Result<Verified, VerifyError> {
+    let text = request.text(&form.from, Reason::MalformedSignature)?;
+    let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "there is no token"))?;
+    let parts = take_apart(token(&text, form)?)?;
+    let named = parts.header.get("alg").and_then(Value::as_str);
+    if named != Some(name(form.algorithm)) {
+        return Err(bad("the token names another algorithm").into());
+    }
+    let version = find_key(form, &parts, keys)?;
+    let body = Digest::of(request.body.raw());
+    if let Some(claim) = &form.body_sha256_claim
+        && parts.claims.get(claim).and_then(Value::as_str) != Some(body.to_string().as_str())
+    {
+        return Err(bad("the signed digest is not that of the body").into());
+    }
+    check_claims(form, &parts.claims, request)?;
+    check_expiry(form, &parts.claims, now)?;
+    let covers_content = form.body_sha256_claim.is_some();
+    Ok(Verified { covers_content, ..uncovered(request, Some(version)) })
+}
+
+fn name(algorithm: JwtAlgorithm) -> &'static str {
+    match algorithm {
+        JwtAlgorithm::Hs256 => "HS256",
+        JwtAlgorithm::Rs256 => "RS256",
+    }
+}
+
+fn token<'a>(text: &'a str, form: &JwtAuth) -> Result<&'a str, Reject> {
+    let Some(scheme) = form.scheme else { return Ok(text) };
+    match after_scheme(text, scheme) {
+        Some(rest) => Ok(rest),
+        None if form.scheme_optional => Ok(text),
+        None => Err(malformed()),
+    }
+}
+
+fn take_apart(token: &str) -> Result<Parts<'_>, Reject> {
+    if token.len() > SIGNATURE_HEADER_BYTES_MAX {
+        return Err(malformed());
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
+    let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
+    let document = |text: &str| {
+        let bytes = decode(text, Encoding::Base64url)?;
+        json::parse(&bytes).ok().filter(Value::is_object)
+    };
+    Ok(Parts {
+        signed,
+        header: document(header).ok_or_else(malformed)?,
+        claims: document(claims).ok_or_else(malformed)?,
+        signature: match signature {
+            "" => Vec::new(),
+            text => decode(text, Encoding::Base64url).ok_or_else(malformed)?,
+        },
+    })
+}
+
+fn find_key(form: &JwtAuth, parts: &Parts<'_>, keys: &SecretVersions) -> Result<u32, VerifyError> {
+    let mut last = VerifyError::from(bad("no key of ours made this token"));
+    for version in keys.iter() {
+        let accepted = match form.algorithm {
+            JwtAlgorithm::Hs256 => accepts_shared(parts, version),
+            JwtAlgorithm::Rs256 => accepts_jwk(parts, version),
+        };
+        match accepted {
+            Ok(()) => return Ok(version.version),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn accepts_shared(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyError> {
+    let key = Key::read(version.secret.expose(), &KeyForm::default(), Algorithm::HmacSha256);
+    let key = key.map_err(|reason| VerifyError::UnusableKey { version: version.version, reason })?;
+    let content = [Some(parts.signed.as_bytes().into())];
+    match key.accepts(Algorithm::HmacSha256, &content, std::slice::from_ref(&parts.signature)) {
+        true => Ok(()),
+        false => Err(bad("no key of ours made this token").into()),
+    }
+}
+
+/// A JWK set, as far as RSA goes.
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+#[derive(Deserialize)]
+struct Jwk {
+    kid: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+fn accepts_jwk(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyError> {
+    let unusable = || VerifyError::UnusableKey {
+        version: version.version,
+        reason: "the secret is not a JWK set (RFC 7517)".to_owned(),
+    };
+    let set: JwkSet = serde_json::from_slice(version.secret.expose()).map_err(|_| unusable())?;
+    let kid = parts.header.get("kid").and_then(Value::as_str);
+    let untrusted = || Reject::new(Reason::UntrustedKey, "the token names a key that is not in our set");
+    let jwk = set.keys.iter().find(|key| key.kid.as_deref() == kid).ok_or_else(untrusted)?;
+    let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
+    let (n, e) = number(&jwk.n).zip(number(&jwk.e)).ok_or_else(unusable)?;
+    let key = RsaPublicKeyComponents { n, e };
+    key.verify(&RSA_PKCS1_2048_8192_SHA256, parts.signed.as_bytes(), &parts.signature)
+        .map_err(|_| bad("no key of ours made this token").into())
+}
+
+fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {
+    let wrong =
+        |claim: &str| Reject::new(Reason::BadClaim, format!("the claim `{claim}` is not what it must be"));
+    for (claim, values) in &form.claims {
+        if !claims.get(claim).is_some_and(|value| values.contains(value)) {
+            return Err(wrong(claim));
+        }
+    }
+    for (claim, parameter) in &form.claims_from_parameters {
+        let expected = request.parameters.get(parameter).map(String::as_str);
+        if expected.is_none() || claims.get(claim).and_then(Value::as_str) != expected {
+            return Err(wrong(claim));
+        }
+    }
+    Ok(())
+}
+
+fn check_expiry(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject> {
+    let Some(leeway) = form.expiry_leeway_seconds else { return Ok(()) };
+    let expiry = claims.get("exp").and_then(Value::as_u64).unwrap_or(0);
+    match now / 1_000 > expiry.saturating_add(leeway) {
+        true => Err(Reject::new(Reason::StaleTimestamp, "the token has expired")),
+        false => Ok(()),
+    }
+}
+
+fn malformed() -> Reject {
+    Reject::new(Reason::MalformedSignature, "the token is not a JWS in compact form")
+}
+
+fn bad(detail: &str) -> Reject {
+    Reject::new(Reason::BadSignature, detail)
+}

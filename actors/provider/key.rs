@@ -1,0 +1,150 @@
+//! Keys: how a secret of the vault becomes one, and what it verifies.
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use ring::signature::{self as rsa, UnparsedPublicKey};
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, SequenceOf, UintRef};
+use x509_cert::der::{Decode, DecodePem, Encode};
+use x509_cert::spki::SubjectPublicKeyInfoRef;
+use zeroize::Zeroizing;
+
+use super::mac::{self, Pieces};
+use super::profile::{Algorithm, Encoding, KeyDecoding, KeyForm};
+use super::signature::decode;
+use super::{Reason, Reject};
+use crate::clock::UnixMs;
+
+/// `id-ecPublicKey` and `secp256r1` (RFC 5480).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// `rsaEncryption` (RFC 8017).
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+/// A key that is ready to verify.
+pub enum Key {
+    /// A shared secret.
+    Shared(Zeroizing<Vec<u8>>),
+    /// An Ed25519 public key.
+    Ed25519(VerifyingKey),
+    /// A point of P-256, uncompressed.
+    EcdsaP256(Vec<u8>),
+    /// An RSA public key (PKCS #1), and the span in which its certificate holds, Unix ms.
+    Rsa(Vec<u8>, std::ops::RangeInclusive<UnixMs>),
+}
+
+impl Key {
+    /// The key a secret stands for.
+    ///
+    /// # Errors
+    /// Why it is none, without the value.
+    pub fn read(secret: &[u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
+        let bytes = bytes(secret, form)?;
+        let not = |what: &str| format!("the secret is not {what}, as this provider shows it");
+        match algorithm {
+            Algorithm::Ed25519 => {
+                let bytes =
+                    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| not("an Ed25519 public key"))?;
+                VerifyingKey::from_bytes(&bytes).map(Self::Ed25519).map_err(|_| not("an Ed25519 public key"))
+            }
+            Algorithm::EcdsaP256Sha256 => {
+                point(&bytes).map(Self::EcdsaP256).ok_or_else(|| not("a public key of P-256"))
+            }
+            Algorithm::RsaSha1 | Algorithm::RsaSha256 => {
+                certificate(&bytes).ok_or_else(|| not("a certificate of an RSA key in PEM"))
+            }
+            _ => Ok(Self::Shared(bytes)),
+        }
+    }
+
+    /// Refuses a certificate that does not hold at `now`.
+    ///
+    /// # Errors
+    /// [`Reason::UntrustedKey`].
+    pub fn holds(&self, now: UnixMs) -> Result<(), Reject> {
+        match self {
+            Self::Rsa(_, span) if !span.contains(&now) => {
+                Err(Reject::new(Reason::UntrustedKey, "the certificate has ended, or has not begun"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether any candidate is this key's signature over `pieces`.
+    pub fn accepts(&self, algorithm: Algorithm, pieces: &Pieces<'_>, candidates: &[Vec<u8>]) -> bool {
+        let message = || mac::concatenated(pieces);
+        match (self, algorithm) {
+            (Self::Shared(key), _) => {
+                mac::compute(algorithm, key, pieces).is_some_and(|code| mac::matches_any(&code, candidates))
+            }
+            (Self::Ed25519(key), _) => {
+                let message = message();
+                let accepts = |signature: Signature| key.verify_strict(&message, &signature).is_ok();
+                candidates.iter().any(|candidate| Signature::from_slice(candidate).is_ok_and(accepts))
+            }
+            (Self::EcdsaP256(point), _) => {
+                accepts(&rsa::ECDSA_P256_SHA256_ASN1, point, &message(), candidates)
+            }
+            (Self::Rsa(key, _), Algorithm::RsaSha1) => {
+                accepts(&rsa::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key, &message(), candidates)
+            }
+            (Self::Rsa(key, _), _) => accepts(&rsa::RSA_PKCS1_2048_8192_SHA256, key, &message(), candidates),
+        }
+    }
+}
+
+fn accepts(
+    algorithm: &'static dyn rsa::VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    candidates: &[Vec<u8>],
+) -> bool {
+    let key = UnparsedPublicKey::new(algorithm, key);
+    candidates.iter().any(|candidate| key.verify(message, candidate).is_ok())
+}
+
+/// Whether bytes have the form of a signature: DER of two integers for ECDSA (RFC 3279 §2.2.3).
+pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
+    match algorithm {
+        Algorithm::HmacSha1 => signature.len() == 20,
+        Algorithm::HmacSha256 | Algorithm::Sha256 => signature.len() == 32,
+        Algorithm::HmacSha512 | Algorithm::Ed25519 => signature.len() == 64,
+        Algorithm::EcdsaP256Sha256 => {
+            SequenceOf::<UintRef<'_>, 2>::from_der(signature).is_ok_and(|integers| integers.len() == 2)
+        }
+        Algorithm::RsaSha1 | Algorithm::RsaSha256 => true,
+    }
+}
+
+fn bytes(secret: &[u8], form: &KeyForm) -> Result<Zeroizing<Vec<u8>>, String> {
+    let prefix = form.strip_prefix.as_deref().unwrap_or_default();
+    let rest = secret.strip_prefix(prefix.as_bytes()).unwrap_or(secret);
+    let as_text = || std::str::from_utf8(rest).map(str::trim).ok();
+    let key = match form.decode {
+        KeyDecoding::Raw | KeyDecoding::Pem => Some(rest.to_vec()),
+        KeyDecoding::Hex => as_text().and_then(|text| decode(text, Encoding::Hex)),
+        KeyDecoding::Base64 | KeyDecoding::SpkiBase64 => {
+            as_text().and_then(|text| decode(text, Encoding::Base64))
+        }
+    };
+    match key {
+        Some(key) if !key.is_empty() => Ok(Zeroizing::new(key)),
+        Some(_) => Err("the secret is empty once its prefix is taken off".to_owned()),
+        None => Err(format!("the secret is not written in {:?}, as this provider writes it", form.decode)),
+    }
+}
+
+fn point(spki: &[u8]) -> Option<Vec<u8>> {
+    let info = SubjectPublicKeyInfoRef::from_der(spki).ok()?;
+    let curve = info.algorithm.parameters_oid().ok()?;
+    let is_p256 = info.algorithm.oid == EC_PUBLIC_KEY && curve == P256;
+    is_p256.then(|| info.subject_public_key.raw_bytes().to_vec())
+}
+
+fn certificate(pem: &[u8]) -> Option<Key> {
+    let certificate = Certificate::from_pem(pem).ok()?.tbs_certificate;
+    let info = certificate.subject_public_key_info;
+    let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
+    let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
+    let key = info.subject_public_key.raw_bytes().to_vec();
+    (info.algorithm.oid == RSA && info.to_der().is_ok()).then_some(Key::Rsa(key, span))
+}

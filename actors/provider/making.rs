@@ -1,0 +1,151 @@
+//! A request in the making: texts are put where a profile looks for them.
+
+use serde_json::{Map, Value, json};
+
+use super::body::{Body, ContentKind};
+use super::profile::Source;
+use super::sign::{SignDraft, SignError, Signed};
+
+/// Largest index of an array that is made up.
+const ARRAY_ITEMS_MAX: usize = 8;
+
+/// A request in the making. The body is parsed only if something has to be set in it.
+pub struct Making {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    kind: ContentKind,
+}
+
+impl Making {
+    /// A request with the body of `draft`, or a small one of `kind`.
+    pub fn new(is_envelope: bool, kind: ContentKind, draft: &SignDraft<'_>, id: &str) -> Self {
+        let message = "sent by palyra webhooks send";
+        let made_up = || match kind {
+            _ if is_envelope => envelope(draft, id, message).to_string(),
+            ContentKind::Json => json!({"message": message, "nonce": id}).to_string(),
+            ContentKind::Form => form_urlencoded::Serializer::new(String::new())
+                .append_pair("message", message)
+                .append_pair("nonce", id)
+                .finish(),
+        };
+        let typed = match kind {
+            ContentKind::Json => "application/json",
+            ContentKind::Form => "application/x-www-form-urlencoded",
+        };
+        let body = draft.payload.map_or_else(|| made_up().into_bytes(), <[u8]>::to_vec);
+        Self { headers: vec![("Content-Type".to_owned(), typed.to_owned())], body, kind }
+    }
+
+    /// Puts `text` where the first of `sources` that this kind of body has a place for looks for it.
+    ///
+    /// # Errors
+    /// [`SignError::NoPlace`].
+    pub fn place_first(&mut self, sources: &[Source], text: &str, over: bool) -> Result<(), SignError> {
+        let fits = |source: &&Source| match source {
+            Source::Json(_) => self.kind == ContentKind::Json,
+            Source::Form(_) => self.kind == ContentKind::Form,
+            _ => true,
+        };
+        match sources.iter().find(fits) {
+            Some(source) => self.place(source, text, over),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts `text` where `source` looks for it; `over` what stands there already. What has no single place
+    /// (a join, a constant) is left alone.
+    ///
+    /// # Errors
+    /// [`SignError::NoPlace`].
+    pub fn place(&mut self, source: &Source, text: &str, over: bool) -> Result<(), SignError> {
+        match source {
+            Source::Header(name) => self.set_header(name, text, over),
+            Source::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, over),
+            Source::Json(pointer) => self.set_in_json(pointer, text, over)?,
+            Source::Form(field) => self.set_in_form(field, text, over),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_header(&mut self, name: &str, text: &str, over: bool) {
+        let own = self.headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        match own {
+            Some((_, value)) if over => text.clone_into(value),
+            Some(_) => {}
+            None => self.headers.push((name.to_owned(), text.to_owned())),
+        }
+    }
+
+    fn set_in_json(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {
+        let no_place = || SignError::NoPlace(pointer.to_owned());
+        let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| no_place())?;
+        let present = document.pointer(pointer);
+        if present == Some(&Value::from(text)) || (present.is_some() && !over) {
+            return Ok(());
+        }
+        set(&mut document, pointer, text).ok_or_else(no_place)?;
+        self.body = document.to_string().into_bytes();
+        Ok(())
+    }
+
+    fn set_in_form(&mut self, field: &str, text: &str, over: bool) {
+        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(&self.body).into_owned().collect();
+        match pairs.iter_mut().find(|(name, _)| name == field) {
+            Some((_, value)) if over => text.clone_into(value),
+            Some(_) => {}
+            None => pairs.push((field.to_owned(), text.to_owned())),
+        }
+        self.body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes();
+    }
+
+    /// Headers and body as verification sees them.
+    pub fn parts(&self) -> (Vec<(String, Vec<u8>)>, Body) {
+        let headers = self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+        (headers.collect(), Body::new(self.body.clone(), self.kind))
+    }
+
+    /// The request.
+    pub fn done(self) -> Signed {
+        Signed { headers: self.headers, body: self.body }
+    }
+}
+
+fn envelope(draft: &SignDraft<'_>, id: &str, message: &str) -> Value {
+    json!({
+        "v": 1,
+        "id": id,
+        "event": draft.event,
+        "source": "palyra",
+        "payload": {"message": message},
+        "replay_protection": {"nonce": id, "timestamp_unix_ms": draft.now},
+    })
+}
+
+/// Sets a text at a pointer, making objects and arrays on the way; `None` where something else is in the way.
+/// A document without members becomes the array a pointer asks for.
+fn set(document: &mut Value, pointer: &str, text: &str) -> Option<()> {
+    let mut place = document;
+    for segment in pointer.split('/').skip(1) {
+        place = descend(place, segment)?;
+    }
+    *place = Value::from(text);
+    Some(())
+}
+
+fn descend<'a>(place: &'a mut Value, segment: &str) -> Option<&'a mut Value> {
+    let index = segment.parse::<usize>().ok().filter(|index| *index < ARRAY_ITEMS_MAX);
+    if let Some(index) = index {
+        if !place.is_array() {
+            *place = Value::Array(vec![place.take()]);
+        }
+        let items = place.as_array_mut()?;
+        items.resize(items.len().max(index + 1), Value::Null);
+        return items.get_mut(index);
+    }
+    if place.is_null() {
+        *place = Value::Object(Map::new());
+    }
+    let segment = segment.replace("~1", "/").replace("~0", "~");
+    Some(place.as_object_mut()?.entry(segment).or_insert(Value::Null))
+}

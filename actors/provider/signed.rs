@@ -1,0 +1,195 @@
+//! Signatures over content, made with a shared secret, a key pair or a certificate.
+//!
+//! The order of the checks fixes the reason that is told: signature there and readable, key of ours, signed
+//! time there and readable, everything signed there, cryptography, freshness.
+
+use std::borrow::Cow;
+
+use super::key::{self, Key};
+use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
+use super::request::{Headers, Request, single_header};
+use super::signature::{self, Signatures};
+use super::template::Template;
+use super::token::header;
+use super::verify::{Verified, VerifyError};
+use super::{Reason, Reject, mac, timestamp, url};
+use crate::clock::UnixMs;
+use crate::ids::Digest;
+use crate::secret::SecretVersions;
+
+/// A compiled scheme.
+#[derive(Debug)]
+pub struct Scheme {
+    /// How it is written.
+    pub form: SignedAuth,
+    /// What is signed.
+    pub content: Template,
+}
+
+/// Checks what the headers alone tell.
+///
+/// # Errors
+/// What refuses the delivery whatever its body is.
+pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
+    let form = &scheme.form;
+    let Source::Header(name) = &form.signature.from else { return Ok(()) };
+    let has_form = |bytes: &[u8]| form.algorithm.is_none_or(|algorithm| key::has_form(bytes, algorithm));
+    let signatures = signature::read(header(headers, name)?, &form.signature, has_form)?;
+    if form.algorithm_from.is_some() {
+        return Ok(());
+    }
+    if let Some(time) = &form.timestamp {
+        match (&time.from, &time.signature_item) {
+            (Some(Source::Header(name)), _) => {
+                let text = single_header(headers, &name.to_ascii_lowercase(), Reason::MalformedTimestamp)?;
+                timestamp::read(present_time(text)?, time.format)?;
+            }
+            (None, Some(item)) => drop(timestamp::read(signed_item(&signatures, item)?, time.format)?),
+            _ => return Ok(()),
+        }
+    }
+    scheme.content.headers().try_for_each(|name| header(headers, name).map(drop))
+}
+
+/// Verifies `request` with any of `keys`.
+///
+/// # Errors
+/// Why it is not authentic, or why that cannot be told.
+pub fn verify(
+    scheme: &Scheme,
+    request: &Request<'_>,
+    keys: &SecretVersions,
+    now: UnixMs,
+) -> Result<Verified, VerifyError> {
+    let form = &scheme.form;
+    let text = request.text(&form.signature.from, Reason::MalformedSignature)?;
+    let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "there is no signature"))?;
+    let read = |algorithm: Option<Algorithm>| {
+        let has_form = |bytes: &[u8]| algorithm.is_none_or(|algorithm| key::has_form(bytes, algorithm));
+        signature::read(&text, &form.signature, has_form)
+    };
+    let signatures = read(form.algorithm)?;
+    let algorithm = algorithm(form, request)?;
+    check_certificate_url(form, request)?;
+    let time = form.timestamp.as_ref().map(|time| signed_time(time, request, &signatures)).transpose()?;
+    let time_text = time.as_ref().map(|time| time.text.as_ref());
+    let urls = url::variants(request.url, form);
+    let contents = urls.iter().map(|url| scheme.content.fill(&Request { url, ..*request }, time_text));
+    let contents = contents.collect::<Result<Vec<_>, _>>()?;
+    let (key_version, digest) = find_key(form, algorithm, keys, now, &contents, &signatures.candidates)?;
+    check_body_digest(form, request)?;
+    if let Some(time) = &time {
+        timestamp::check(time.unix_ms, time.form, now)?;
+    }
+    let covers_content = scheme.content.covers_body() || form.body_sha256_query.is_some();
+    Ok(Verified { key_version: Some(key_version), signed_digest: digest, covers_content })
+}
+
+type Pieces<'a> = Vec<Option<Cow<'a, [u8]>>>;
+
+/// The version of the key that made one of `candidates` over one of `contents`, and that content's digest.
+fn find_key(
+    form: &SignedAuth,
+    algorithm: Algorithm,
+    keys: &SecretVersions,
+    now: UnixMs,
+    contents: &[Pieces<'_>],
+    candidates: &[Vec<u8>],
+) -> Result<(u32, Digest), VerifyError> {
+    let mut unusable = None;
+    for version in keys.iter() {
+        let key = match Key::read(version.secret.expose(), &form.key, algorithm) {
+            Ok(key) => key,
+            Err(reason) => {
+                unusable = Some(VerifyError::UnusableKey { version: version.version, reason });
+                continue;
+            }
+        };
+        let hit = contents.iter().find(|pieces| key.accepts(algorithm, pieces, candidates));
+        if let Some(pieces) = hit {
+            key.holds(now)?;
+            return Ok((version.version, mac::digest(pieces)));
+        }
+    }
+    let bad =
+        || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes").into();
+    Err(unusable.unwrap_or_else(bad))
+}
+
+/// The algorithm: the profile's, or the one among the profile's that the delivery names.
+fn algorithm(form: &SignedAuth, request: &Request<'_>) -> Result<Algorithm, Reject> {
+    let unknown = || Reject::new(Reason::MalformedSignature, "the algorithm is none of this provider's");
+    match (&form.algorithm_from, form.algorithm) {
+        (Some(choice), _) => {
+            let text = request.text(&choice.from, Reason::MalformedSignature)?.ok_or_else(unknown)?;
+            choice.values.get(text.as_ref()).copied().ok_or_else(unknown)
+        }
+        (None, algorithm) => algorithm.ok_or_else(unknown),
+    }
+}
+
+fn check_certificate_url(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
+    let Some(pinned) = &form.certificate_url else { return Ok(()) };
+    let text = request.text(&pinned.from, Reason::UntrustedKey)?.unwrap_or_default();
+    match url::is_pinned(&text, pinned) {
+        true => Ok(()),
+        false => Err(Reject::new(Reason::UntrustedKey, "the certificate's address is not the provider's")),
+    }
+}
+
+/// Where the URL is signed and holds the body's digest.
+fn check_body_digest(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
+    let Some(name) = &form.body_sha256_query else { return Ok(()) };
+    let own = Digest::of(request.body.raw()).to_string();
+    match request.query(name).is_some_and(|text| text.eq_ignore_ascii_case(&own)) {
+        true => Ok(()),
+        false => Err(Reject::new(Reason::BadSignature, "the signed digest is not that of the body")),
+    }
+}
+
+struct SignedTime<'a> {
+    text: Cow<'a, str>,
+    unix_ms: UnixMs,
+    form: &'a TimestampForm,
+}
+
+fn signed_time<'a>(
+    form: &'a TimestampForm,
+    request: &Request<'a>,
+    signatures: &Signatures<'a>,
+) -> Result<SignedTime<'a>, Reject> {
+    let text = match (&form.from, &form.signature_item) {
+        (Some(source), _) => {
+            let text = request.text(source, Reason::MalformedTimestamp)?;
+            text.ok_or_else(|| Reject::new(Reason::MissingTimestamp, "the signed time is missing"))?
+        }
+        (None, item) => Cow::Borrowed(signed_item(signatures, item.as_deref().unwrap_or_default())?),
+    };
+    let unix_ms = timestamp::read(&text, form.format)?;
+    Ok(SignedTime { text, unix_ms, form })
+}
+
+fn present_time(text: Option<&str>) -> Result<&str, Reject> {
+    text.filter(|text| !text.is_empty())
+        .ok_or_else(|| Reject::new(Reason::MissingTimestamp, "the signed time is missing"))
+}
+
+/// A time that is an item of the signature header: without it the header is not of the scheme.
+fn signed_item<'a>(signatures: &Signatures<'a>, item: &str) -> Result<&'a str, Reject> {
+    let text = signatures.item(item);
+    let text =
+        text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time beside it"))?;
+    present_time(Some(text))
+}
+
+/// The signed time of a delivery, unchecked: for the record.
+pub fn time_of(scheme: &Scheme, request: &Request<'_>) -> Option<UnixMs> {
+    let time = scheme.form.timestamp.as_ref()?;
+    let text = request.text(&scheme.form.signature.from, Reason::MalformedSignature).ok()??;
+    let signatures = signature::read(&text, &scheme.form.signature, |_| true).ok()?;
+    let text = match (&time.from, &time.signature_item) {
+        (Some(source), _) => request.text(source, Reason::MalformedTimestamp).ok()??.into_owned(),
+        (None, item) => signatures.item(item.as_deref()?)?.to_owned(),
+    };
+    timestamp::read(&text, time.format).ok()
+}

@@ -1,0 +1,154 @@
+//! URLs as senders sign them, and URLs as far as they may be believed.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::profile::{PinnedUrl, SignedAuth, UrlVariant};
+
+/// What `encodeURI` (ECMA-262) leaves as it is.
+const URI: AsciiSet = COMPONENT
+    .remove(b';')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'&')
+    .remove(b'=')
+    .remove(b'+')
+    .remove(b'$')
+    .remove(b'#');
+/// What `encodeURIComponent` (ECMA-262) leaves as it is.
+const COMPONENT: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// The forms of `url` that may have been signed.
+pub fn variants(url: &str, form: &SignedAuth) -> Vec<String> {
+    let url = form.url_unescape.iter().fold(url.to_owned(), |url, escape| {
+        let plain = percent_decode_str(escape).decode_utf8_lossy();
+        url.replace(escape.as_str(), &plain).replace(&escape.to_ascii_lowercase(), &plain)
+    });
+    if form.url_variants.is_empty() {
+        return vec![url];
+    }
+    form.url_variants.iter().map(|variant| written(&url, *variant).into_owned()).collect()
+}
+
+fn written(url: &str, variant: UrlVariant) -> Cow<'_, str> {
+    let Some((scheme, authority, rest)) = parts(url) else { return Cow::Borrowed(url) };
+    let (host, port) = split_port(authority);
+    let own_port = if scheme == "https" { "443" } else { "80" };
+    match variant {
+        UrlVariant::AsIs => Cow::Borrowed(url),
+        UrlVariant::WithoutPort => Cow::Owned(format!("{scheme}://{host}{rest}")),
+        UrlVariant::WithPort => Cow::Owned(format!("{scheme}://{host}:{}{rest}", port.unwrap_or(own_port))),
+    }
+}
+
+/// Scheme, authority, and the rest from the path on.
+fn parts(url: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, after) = url.split_once("://")?;
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    Some((scheme, after.get(..end)?, after.get(end..)?))
+}
+
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (host, Some(port))
+        }
+        _ => (authority, None),
+    }
+}
+
+/// Whether `url` is `https`, of a pinned host, without user or port, and its path ends as it must.
+pub fn is_pinned(url: &str, pinned: &PinnedUrl) -> bool {
+    let Some(("https", host, path)) = parts(url) else { return false };
+    let plain = !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let path_only = path.starts_with('/') && !path.contains(['?', '#']);
+    let host = host.to_ascii_lowercase();
+    plain
+        && path_only
+        && path.ends_with(&pinned.path_suffix)
+        && pinned.hosts.iter().any(|pattern| host_fits(&host, pattern))
+}
+
+fn host_fits(host: &str, pattern: &str) -> bool {
+    if let Some(tail) = pattern.strip_prefix("**.") {
+        return host == tail || host.strip_suffix(tail).is_some_and(|labels| labels.ends_with('.'));
+    }
+    let (labels, wanted): (Vec<&str>, Vec<&str>) = (host.split('.').collect(), pattern.split('.').collect());
+    labels.len() == wanted.len()
+        && labels.iter().zip(wanted).all(
+            |(label, wanted)| {
+                if wanted == "*" { label.len() >= 3 } else { *label == wanted }
+            },
+        )
+}
+
+/// Path and query as JavaScript's `encodeURI(path + "?" + encodeURIComponent(query))` writes them.
+pub fn uri_encoded(url: &str) -> String {
+    let rest = parts(url).map_or(url, |(_, _, rest)| rest);
+    let rest = rest.split('#').next().unwrap_or_default();
+    let whole = match rest.split_once('?') {
+        Some((path, query)) if !query.is_empty() => {
+            format!("{path}?{}", utf8_percent_encode(query, &COMPONENT))
+        }
+        Some((path, _)) => path.to_owned(),
+        None => rest.to_owned(),
+    };
+    utf8_percent_encode(&whole, &URI).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::profile::Source;
+
+    #[test]
+    fn only_pinned_hosts_over_https_are_believed() {
+        let pinned = |hosts: &[&str]| PinnedUrl {
+            from: Source::Const(String::new()),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            path_suffix: ".pem".to_owned(),
+        };
+        let sns = pinned(&["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"]);
+        assert!(is_pinned("https://sns.us-east-1.amazonaws.com/a.pem", &sns));
+        assert!(is_pinned("https://sns.cn-north-1.amazonaws.com.cn/a.pem", &sns));
+        for forged in [
+            "http://sns.us-east-1.amazonaws.com/a.pem",
+            "https://sns.us-east-1.amazonaws.com.evil.example/a.pem",
+            "https://sns.a.us.amazonaws.com/a.pem",
+            "https://evil.example/sns.us-east-1.amazonaws.com/a.pem",
+            "https://evil@sns.us-east-1.amazonaws.com/a.pem",
+            "https://sns.us-east-1.amazonaws.com:444/a.pem",
+            "https://sns.us-east-1.amazonaws.com/a?.pem",
+            "https://sns.us-east-1.amazonaws.com",
+            "",
+        ] {
+            assert!(!is_pinned(forged, &sns), "{forged}");
+        }
+        let any = pinned(&["**.paypal.com"]);
+        assert!(is_pinned("https://api.sandbox.paypal.com/x.pem", &any));
+        assert!(is_pinned("https://paypal.com/x.pem", &any));
+        assert!(!is_pinned("https://evilpaypal.com/x.pem", &any));
+    }
+
+    #[test]
+    fn a_url_is_written_with_and_without_its_port() {
+        let url = "https://a.example/x?y=1";
+        assert_eq!(written(url, UrlVariant::WithPort), "https://a.example:443/x?y=1");
+        assert_eq!(written("https://a.example:8443/x", UrlVariant::WithoutPort), "https://a.example/x");
+        assert_eq!(written("/only/a/path", UrlVariant::WithPort), "/only/a/path");
+    }
+}
