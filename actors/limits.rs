@@ -130,3 +130,6 @@ pub const RESTARTS_MAX: usize = 3;
 pub const RESTART_WINDOW_SECONDS: u64 = 60;
 /// Messages an actor's mailbox holds; `tell` answers `Full` over it.
 pub const MAILBOX_MESSAGES_MAX: usize = 8_192;
+
+/// Longest text of a question that the answer to a handshake gives back.
+pub const ECHO_BYTES_MAX: usize = 256;

@@ -19,6 +19,9 @@ const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
 pub struct Settings {
     /// Where deliveries come in. Default 127.0.0.1:7142.
     pub ingress: SocketAddr,
+    /// What senders see in front of the paths of the ingress, `https://your.host`: for providers that sign the URL.
+    /// Default: `https` and the `Host` of the request.
+    pub public_url: Option<String>,
     /// Where the admin API listens. Default 127.0.0.1:7143.
     pub console: SocketAddr,
     /// Threads that serve the ingress. Default: one per processor.
@@ -52,6 +55,7 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 struct SettingsFile {
     ingress: Option<SocketAddr>,
+    public_url: Option<String>,
     console: Option<SocketAddr>,
     console_allow_remote: Option<bool>,
     workers: Option<usize>,
@@ -68,8 +72,9 @@ struct SettingsFile {
     log_format: Option<LogFormat>,
 }
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "ingress",
+    "public_url",
     "console",
     "console_allow_remote",
     "workers",
@@ -159,6 +164,7 @@ impl SettingsFile {
         let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
         Settings {
             ingress: flags.ingress.or(self.ingress).unwrap_or_else(|| loopback(7142)),
+            public_url: self.public_url.clone(),
             console: flags.console.or(self.console).unwrap_or_else(|| loopback(7143)),
             workers: self.workers.unwrap_or_else(processors),
             in_flight_max: self.in_flight_max.unwrap_or(1_024),
@@ -176,6 +182,7 @@ impl SettingsFile {
     }
 
     fn check(&self) -> Result<(), SettingsError> {
+        self.check_public_url()?;
         let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
         check_range("workers", small(self.workers), 1, 256)?;
         check_range("in_flight_max", small(self.in_flight_max), 1, 4_096)?;
@@ -189,6 +196,20 @@ impl SettingsFile {
         let window = (REPLAY_WINDOW_SECONDS_MIN, REPLAY_WINDOW_SECONDS_MAX);
         check_range("replay_window_seconds", self.replay_window_seconds, window.0, window.1)?;
         check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds, 1, 86_400)
+    }
+}
+
+impl SettingsFile {
+    fn check_public_url(&self) -> Result<(), SettingsError> {
+        let Some(url) = &self.public_url else { return Ok(()) };
+        let host = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
+        if host.is_empty() || host.starts_with('/') || host.ends_with('/') || host.contains(['?', '#', ' ']) {
+            return Err(SettingsError::new(
+                format!("palyra.toml: public_url is `{url}`, not a URL in front of a path"),
+                "write it as `https://your.host`, without a slash at the end",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ mod answers;
 mod commands;
 mod console;
 mod disk;
+mod handshakes;
 mod panics;
 mod replay;
 mod secrets;

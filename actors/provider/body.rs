@@ -30,6 +30,11 @@ impl Body {
         Self { raw, kind, document: OnceCell::new() }
     }
 
+    /// No body: a question that comes without one.
+    pub fn empty() -> Self {
+        Self::new(Vec::new(), ContentKind::Json)
+    }
+
     /// The bytes from the wire.
     pub fn raw(&self) -> &[u8] {
         &self.raw

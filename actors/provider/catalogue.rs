@@ -93,6 +93,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "vercel.toml",
     "woocommerce.toml",
     "workos.toml",
+    "x.toml",
     "xero.toml",
     "zendesk.toml",
     "zoom.toml",

@@ -1,10 +1,17 @@
-//! What a provider asks before it delivers, and the bounded answers to it.
+//! What a provider asks before it delivers, and the bounded answers to it. They change nothing and leave no row.
 
 use std::collections::BTreeMap;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
+use serde_json::Value;
+use sha2::Sha256;
 
-use super::profile::{Source, When};
+use super::profile::{Encoding, Source, When};
+use super::request::Request;
+use super::{Profile, Reason, signature};
+use crate::limits::ECHO_BYTES_MAX;
+use crate::secret::{Secret, SecretVersions};
 
 /// A question a provider asks before it delivers, and its answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,8 +25,10 @@ pub struct Handshake {
     /// What authenticates it. The profile's own scheme, unless it says otherwise.
     #[serde(default)]
     pub check: HandshakeCheck,
-    /// A text that must be one of the secrets of the integration, for [`HandshakeCheck::Token`].
+    /// Where the token stands, for [`HandshakeCheck::Token`].
     pub token: Option<Source>,
+    /// The parameter of the integration that it must be.
+    pub token_parameter: Option<String>,
     /// The answer.
     pub answer: HandshakeAnswer,
 }
@@ -45,7 +54,7 @@ pub enum HandshakeCheck {
     /// The profile's own scheme.
     #[default]
     Signature,
-    /// A token in the question.
+    /// A token in the question, agreed on beforehand.
     Token,
     /// Nothing: the provider signs it not, and the answer gives nothing away.
     Nothing,
@@ -55,6 +64,8 @@ pub enum HandshakeCheck {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandshakeAnswer {
+    /// The status; 200 unless it says otherwise.
+    pub status: Option<u16>,
     /// The text that is given back as `text/plain`; at most 256 bytes.
     pub echo: Option<Source>,
     /// The members of a JSON object; at most 256 bytes each.
@@ -75,4 +86,123 @@ pub enum AnswerText {
     HmacSha256Hex(Source),
     /// `sha256=` and HMAC-SHA-256 of it under the secret, in Base64.
     HmacSha256Base64(Source),
+    /// This number.
+    Number(i64),
+}
+
+/// An answer, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Status.
+    pub status: u16,
+    /// Type of the body; none for an empty one.
+    pub content_type: Option<&'static str>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: String,
+}
+
+impl HandshakeMethod {
+    fn is(self, method: &str) -> bool {
+        let own = match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+        };
+        own == method
+    }
+}
+
+impl Profile {
+    /// The handshake that `request` is, if it is one.
+    pub fn asks(&self, request: &Request<'_>) -> Option<&Handshake> {
+        let fits = |one: &&Handshake| {
+            one.method.is(request.method) && one.when.iter().all(|when| request.fits(when))
+        };
+        self.file.handshake.iter().find(fits)
+    }
+
+    /// Whether some handshake comes by `POST`, unsigned, so that a missing signature alone condemns nothing.
+    pub fn greets_unsigned(&self) -> bool {
+        let unsigned =
+            |one: &Handshake| one.method == HandshakeMethod::Post && one.check != HandshakeCheck::Signature;
+        self.file.handshake.iter().any(unsigned)
+    }
+
+    /// The methods of its handshakes, besides `POST`.
+    pub fn greets_by(&self, method: &str) -> bool {
+        self.file.handshake.iter().any(|one| one.method.is(method))
+    }
+}
+
+impl Handshake {
+    /// Whether the token is the one agreed on. Constant in time.
+    pub fn token_fits(&self, request: &Request<'_>) -> bool {
+        let agreed = self.token_parameter.as_ref().and_then(|name| request.parameters.get(name));
+        let presented = self.token.as_ref().and_then(|source| text(request, source));
+        match (agreed, presented) {
+            (Some(agreed), Some(presented)) => {
+                Secret::new(agreed.as_bytes().to_vec()).matches(presented.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    /// The answer; none when what is to be given back is missing or longer than [`ECHO_BYTES_MAX`].
+    pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Reply> {
+        let answer = &self.answer;
+        let mut headers = Vec::with_capacity(answer.headers.len());
+        for (name, form) in &answer.headers {
+            let value = form.text(request, keys)?;
+            headers.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        }
+        let (content_type, body) = match &answer.echo {
+            Some(source) => (Some("text/plain; charset=utf-8"), text(request, source)?),
+            None if answer.json.is_empty() => (None, String::new()),
+            None => {
+                let members =
+                    answer.json.iter().map(|(name, form)| Some((name.clone(), form.text(request, keys)?)));
+                let members = members.collect::<Option<serde_json::Map<_, _>>>()?;
+                (Some("application/json"), Value::Object(members).to_string())
+            }
+        };
+        Some(Reply { status: answer.status.unwrap_or(200), content_type, headers, body })
+    }
+}
+
+impl AnswerText {
+    fn text(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Value> {
+        let code = |source: &Source| {
+            let text = text(request, source).filter(|text| is_token(text))?;
+            let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(keys?.current()?.secret.expose()).ok()?;
+            mac.update(text.as_bytes());
+            Some(mac.finalize().into_bytes().to_vec())
+        };
+        match self {
+            Self::Echo(source) => text(request, source).map(Value::String),
+            Self::HmacSha256Hex(source) => {
+                code(source).map(|code| Value::String(signature::encode(&code, Encoding::Hex)))
+            }
+            Self::HmacSha256Base64(source) => {
+                let written =
+                    |code: Vec<u8>| format!("sha256={}", signature::encode(&code, Encoding::Base64));
+                code(source).map(written).map(Value::String)
+            }
+            Self::Number(number) => Some(Value::from(*number)),
+        }
+    }
+}
+
+/// A code over a text of the asker's choice must never be one over a delivery: what is signed is a bare word.
+fn is_token(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=".contains(&byte))
+}
+
+/// A text of the question, without control characters, of at most [`ECHO_BYTES_MAX`].
+fn text(request: &Request<'_>, source: &Source) -> Option<String> {
+    let text = request.text(source, Reason::MalformedSignature).ok()??;
+    let plain = text.len() <= ECHO_BYTES_MAX && !text.chars().any(char::is_control);
+    plain.then(|| text.into_owned())
 }

@@ -45,6 +45,7 @@ use crate::secret::SecretVersions;
 
 pub use body::{Body, ContentKind};
 pub use catalogue::Catalogue;
+pub use handshake::{Handshake, HandshakeCheck, Reply};
 pub use load::ProfileError;
 pub use reject::{Reason, Reject};
 pub use request::{Headers, Parameters, Request};

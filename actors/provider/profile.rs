@@ -172,6 +172,13 @@ pub enum When {
         /// Its value.
         value: String,
     },
+    /// The header is one of these.
+    HeaderIs {
+        /// The header.
+        header: String,
+        /// The texts.
+        values: Vec<String>,
+    },
     /// The text at a JSON pointer is one of these.
     JsonIs {
         /// The pointer.
@@ -179,6 +186,8 @@ pub enum When {
         /// The texts.
         values: Vec<String>,
     },
+    /// The body is JSON with nothing at this pointer.
+    JsonAbsent(String),
 }
 
 /// A signature over content.

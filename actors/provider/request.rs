@@ -153,6 +153,9 @@ impl<'a> Request<'a> {
             When::QueryPresent(name) => self.query(name).is_some(),
             When::BodyIs(Content::Form) => self.body.kind() == ContentKind::Form,
             When::BodyIs(_) => self.body.kind() == ContentKind::Json,
+            When::JsonAbsent(pointer) => {
+                self.body.json().is_some_and(|document| document.pointer(pointer).is_none())
+            }
             When::JsonIs { json, values } => {
                 let text = self.elsewhere(&Source::Json(json.clone()));
                 text.is_some_and(|text| values.iter().any(|value| *value == text))
@@ -167,8 +170,13 @@ pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
     match when {
         When::HeaderPresent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_some()),
         When::HeaderAbsent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_none()),
+        When::HeaderIs { header, values } => {
+            let name = header.to_ascii_lowercase();
+            let text = single_header(headers, &name, Reason::MalformedSignature).ok().flatten();
+            Some(text.is_some_and(|text| values.iter().any(|value| value == text)))
+        }
         When::HeaderItem { header, name, value } => Some(header_item(headers, header, name) == Some(value)),
-        When::QueryPresent(_) | When::BodyIs(_) | When::JsonIs { .. } => None,
+        When::QueryPresent(_) | When::BodyIs(_) | When::JsonIs { .. } | When::JsonAbsent(_) => None,
     }
 }
 

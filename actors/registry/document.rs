@@ -1,5 +1,7 @@
 //! The text of `webhooks.toml`: read strictly, edited so that comments and order survive.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
@@ -13,7 +15,7 @@ use crate::schemas::{REGISTRY, SchemaIssue};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "version",
     "webhooks",
     "integration_id",
@@ -27,6 +29,7 @@ const FIELDS: [&str; 19] = [
     "max_payload_bytes",
     "replay_window_seconds",
     "unsigned_rate_per_second",
+    "parameters",
     "on_filtered",
     "created_at_unix_ms",
     "updated_at_unix_ms",
@@ -219,16 +222,29 @@ fn same_value(old: &Item, new: &toml_edit::Value) -> bool {
         let array = value.as_array()?;
         Some(array.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Vec<_>>())
     };
-    (old.as_bool(), old.as_integer(), old.as_str(), items(old))
-        == (new.as_bool(), new.as_integer(), new.as_str(), items(new))
+    let table = |value: &toml_edit::Value| {
+        let table = value.as_inline_table()?;
+        Some(
+            table
+                .iter()
+                .map(|(key, item)| (key.to_owned(), item.as_str().map(str::to_owned)))
+                .collect::<BTreeMap<_, _>>(),
+        )
+    };
+    (old.as_bool(), old.as_integer(), old.as_str(), items(old), table(old))
+        == (new.as_bool(), new.as_integer(), new.as_str(), items(new), table(new))
 }
 
-/// A JSON value as TOML; `None` for what is left out: null, and empty lists.
+/// A JSON value as TOML; `None` for what is left out: null, empty lists and empty tables.
 fn toml_value(json: &Value) -> Option<toml_edit::Value> {
     match json {
         Value::Bool(flag) => Some((*flag).into()),
         Value::Number(number) => Some(number.as_i64()?.into()),
         Value::String(text) => Some(text.as_str().into()),
+        Value::Object(members) if !members.is_empty() => {
+            let pairs = members.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+            Some(toml_edit::Value::InlineTable(pairs.collect()))
+        }
         Value::Array(items) if !items.is_empty() => Some(items.iter().filter_map(Value::as_str).collect()),
         _ => None,
     }

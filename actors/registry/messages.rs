@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{IntegrationRecord, RegistryError};
 use crate::clock::UnixMs;
+use crate::provider::Parameters;
 use crate::provider::{Catalogue, Profile};
 use crate::vault::SecretStatus;
 
@@ -82,6 +83,9 @@ pub struct Draft {
     /// Default 50; only looked at while `signature_required` is false.
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
+    /// What the profile needs to know beside the secret, by name.
+    #[serde(default)]
+    pub parameters: Parameters,
     /// Default `accept`.
     #[serde(default)]
     pub on_filtered: Option<OnFiltered>,

@@ -46,6 +46,13 @@ pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessR
         let issue = format!("there is no provider profile `{}`", record.provider);
         return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues: vec![issue] };
     }
+    let needed = integration.profile.iter().flat_map(|profile| profile.parameters());
+    let missing: Vec<&str> =
+        needed.map(String::as_str).filter(|name| !record.parameters.contains_key(*name)).collect();
+    if record.signature_required && !missing.is_empty() {
+        let issues = missing.iter().map(|name| format!("it needs `parameters.{name}`")).collect();
+        return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues };
+    }
     let name = record.secret_vault_ref.as_deref().unwrap_or_default();
     let lacking = match secret {
         _ if !record.signature_required => None,

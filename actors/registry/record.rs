@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::messages::{Draft, OnFiltered};
 use crate::clock::UnixMs;
 use crate::limits::{PAYLOAD_BYTES_DEFAULT, UNSIGNED_RATE_PER_SECOND_DEFAULT};
+use crate::provider::Parameters;
 use crate::vault::{InvalidRef, VaultRef};
 
 /// An integration: one inbound endpoint. Its fields are those of `schemas/registry.v1.json`.
@@ -42,6 +43,9 @@ pub struct IntegrationRecord {
     /// Unsigned deliveries a second, where no signature is required.
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
+    /// What its profile needs to know beside the secret, by name.
+    #[serde(default)]
+    pub parameters: Parameters,
     /// How filtered deliveries are answered.
     #[serde(default)]
     pub on_filtered: OnFiltered,
@@ -86,6 +90,7 @@ impl IntegrationRecord {
             max_payload_bytes: draft.max_payload_bytes.unwrap_or(PAYLOAD_BYTES_DEFAULT),
             replay_window_seconds: draft.replay_window_seconds,
             unsigned_rate_per_second: (!draft.signature_required).then_some(rate),
+            parameters: draft.parameters,
             on_filtered: draft.on_filtered.unwrap_or_default(),
             created_at_unix_ms: now,
             updated_at_unix_ms: now,

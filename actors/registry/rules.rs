@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::record::IntegrationRecord;
 use crate::ids::is_canonical_id;
+use crate::ids::nearest;
 use crate::limits::{DISPLAY_NAME_BYTES_MAX, REPLAY_WINDOW_SECONDS_MAX};
 use crate::provider::Catalogue;
 
@@ -54,12 +55,22 @@ pub fn check(
         return Err(breach("display_name", "is longer than 128 bytes or holds control characters", None));
     }
     check_secret(record)?;
+    check_parameters(record, catalogue)?;
     if record.max_payload_bytes > payload_bytes_cap {
         let hint = "raise `payload_bytes_cap` in palyra.toml, up to 26214400".to_owned();
         let message = format!("{} is over the daemon's cap of {payload_bytes_cap}", record.max_payload_bytes);
         return Err(breach("max_payload_bytes", message, Some(hint)));
     }
     check_window(record, catalogue)
+}
+
+/// A parameter the profile does not know is a mistake in its name.
+fn check_parameters(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
+    let known = catalogue.get(&record.provider).map(|profile| profile.parameters()).unwrap_or_default();
+    let Some(unknown) = record.parameters.keys().find(|name| !known.contains(name)) else { return Ok(()) };
+    let near = nearest(unknown, known.iter().map(String::as_str));
+    let hint = near.map(|near| format!("did you mean `{near}`?"));
+    Err(breach("parameters", format!("`{}` has no parameter `{unknown}`", record.provider), hint))
 }
 
 fn check_id(id: &str) -> Result<(), Breach> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use palyra_actors::provider::{Catalogue, SignDraft, Signed};
+use palyra_actors::provider::{Catalogue, Parameters, SignDraft, Signed};
 use palyra_actors::secret::{Secret, SecretVersion};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,7 +115,15 @@ impl House {
         let catalogue = Catalogue::built_in().map_err(|error| failed("the profiles", error))?;
         let profile = catalogue.get("github").ok_or_else(|| CliError::failed("the profile is missing"))?;
         let key = SecretVersion { version: 1, secret: Secret::new(SECRET.to_vec()) };
-        let draft = SignDraft { event, payload: Some(payload.as_bytes()), now: 0, random: id };
+        let parameters = Parameters::new();
+        let draft = SignDraft {
+            event,
+            payload: Some(payload.as_bytes()),
+            now: 0,
+            random: id,
+            url: &self.ingress,
+            parameters: &parameters,
+        };
         profile.sign(&draft, &key).map_err(|error| failed("the signature", error))
     }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use palyra_actors::ids::{Digest, Receipt};
@@ -14,10 +13,10 @@ use palyra_actors::registry::{Integration, Lookup};
 use palyra_actors::replay_guard::{Lease, Reservation, Reserve, supersedes};
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
-use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
+use super::answer::Answer;
 use super::body::{self, BodyLimits};
 use super::headers::HeaderView;
 use super::judge::{self, Judgement, Names};
@@ -68,7 +67,8 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(request: &'a HttpRequest) -> Self {
+    /// The head of `request`.
+    pub fn of(request: &'a HttpRequest) -> Self {
         Self {
             method: request.method().as_str(),
             url: request.uri().path_and_query().map_or("/", |url| url.as_str()),
@@ -82,18 +82,11 @@ impl<'a> Head<'a> {
     }
 }
 
-struct Delivery<'a> {
-    gate: &'a Gate,
-    head: Head<'a>,
-    id: String,
-}
-
-/// What a delivery that was authentic is answered with.
-enum Answer {
-    Accepted(Receipt),
-    Duplicate(Receipt),
-    Filtered(Receipt),
-    Refused(Problem),
+/// One delivery on its way in.
+pub(super) struct Delivery<'a> {
+    pub gate: &'a Gate,
+    pub head: Head<'a>,
+    pub id: String,
 }
 
 impl Delivery<'_> {
@@ -103,18 +96,30 @@ impl Delivery<'_> {
         // 2. Look up: unknown and disabled are told apart by nobody outside.
         let integration = self.look_up().await?;
         let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
+        if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty())? {
+            return Ok(Answer::Handshake(reply));
+        }
         // 3. Refuse early what the head alone condemns.
         self.refuse_early(&integration)?;
         let kind = self.content_kind(profile)?;
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
         let body = Body::new(raw, kind);
+        if let Some(reply) = self.unsigned_greeting(&integration, &body)? {
+            return Ok(Answer::Handshake(reply));
+        }
         // 5. Resolve the keys. No key, no acceptance.
         let keys = self.resolve(&integration).await?;
         // 6. Verify, over the bytes from the wire.
         let view = HeaderView(self.head.headers);
-        let request = Request { method: self.head.method, url: self.head.url, headers: &view, body: &body };
+        let (url, parameters) = (self.public_url(), &integration.record.parameters);
+        let request =
+            Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         let verified = self.verify(&integration, profile, &request, keys.as_deref())?;
+        if let Some(handshake) = profile.asks(&request) {
+            let reply = handshake.reply(&request, keys.as_deref());
+            return reply.map(Answer::Handshake).ok_or_else(|| Problem::new(Kind::BadRequest));
+        }
         // 7. Parse, and find what the profile says the delivery is.
         let now = self.gate.clock.now_unix_ms();
         let names = Names::of(profile.describe(&request), profile, now);
@@ -126,7 +131,18 @@ impl Delivery<'_> {
         authentic.conclude(reservation, profile, body).await
     }
 
-    async fn look_up(&self) -> Result<Arc<Integration>, Problem> {
+    /// The URL as the sender wrote it, as far as it can be known behind a proxy.
+    pub(super) fn public_url(&self) -> String {
+        match &self.gate.settings.public_url {
+            Some(front) => format!("{front}{}", self.head.url),
+            None => {
+                let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
+                format!("https://{}{}", host.unwrap_or_default(), self.head.url)
+            }
+        }
+    }
+
+    pub(super) async fn look_up(&self) -> Result<Arc<Integration>, Problem> {
         let found = self.gate.actors.registry.ask(Lookup(self.id.clone())).await;
         let found = found.map_err(|error| unavailable("registry", &error))?;
         found.ok_or_else(|| Problem::new(Kind::NotFound))
@@ -134,7 +150,7 @@ impl Delivery<'_> {
 
     fn refuse_early(&self, integration: &Integration) -> Result<(), Problem> {
         let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
-        if integration.record.signature_required {
+        if integration.record.signature_required && !profile.greets_unsigned() {
             let view = HeaderView(self.head.headers);
             profile.precheck(&view).map_err(|reject| self.unauthenticated(&reject))?;
         }
@@ -159,7 +175,10 @@ impl Delivery<'_> {
     }
 
     /// The keys of an integration; `None` only where it neither has nor needs any.
-    async fn resolve(&self, integration: &Integration) -> Result<Option<Arc<SecretVersions>>, Problem> {
+    pub(super) async fn resolve(
+        &self,
+        integration: &Integration,
+    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
         let record = &integration.record;
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
@@ -175,7 +194,7 @@ impl Delivery<'_> {
         }
     }
 
-    fn verify(
+    pub(super) fn verify(
         &self,
         integration: &Integration,
         profile: &Profile,
@@ -202,7 +221,7 @@ impl Delivery<'_> {
     }
 
     /// One body for every reason: the sender learns nothing, the operator everything.
-    fn unauthenticated(&self, reject: &Reject) -> Problem {
+    pub(super) fn unauthenticated(&self, reject: &Reject) -> Problem {
         let reason = reject.reason.as_str();
         self.gate.counters.refuse(&self.id, reason);
         tracing::debug!(
@@ -356,29 +375,4 @@ fn unavailable(what: &'static str, error: &dyn std::error::Error) -> Problem {
     let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
     tracing::warn!(what, error = %format!("{error}{cause}"), "a delivery could not be taken in");
     Problem::new(Kind::Unavailable)
-}
-
-impl Answer {
-    fn respond(self, gate: &Gate) -> HttpResponse {
-        let (status, outcome, receipt) = match self {
-            Self::Accepted(receipt) => (StatusCode::ACCEPTED, "accepted", receipt),
-            Self::Duplicate(receipt) => (StatusCode::OK, "duplicate", receipt),
-            Self::Filtered(receipt) => (StatusCode::ACCEPTED, "filtered", receipt),
-            Self::Refused(problem) => {
-                gate.counters.count(refused_outcome(&problem));
-                return problem.error_response();
-            }
-        };
-        gate.counters.count(outcome);
-        let document = json!({"outcome": outcome, "receipt": receipt});
-        HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(document)
-    }
-}
-
-fn refused_outcome(problem: &Problem) -> &'static str {
-    match problem.kind() {
-        Kind::Conflict => "conflict",
-        Kind::Filtered => "filtered",
-        _ => "rejected",
-    }
 }

@@ -4,9 +4,11 @@
 //! Both listeners share one [`Gate`]; nothing here keeps state of its own beyond counters and permits.
 
 pub mod admission;
+pub mod answer;
 pub mod body;
 pub mod console;
 pub mod counters;
+pub mod greeting;
 pub mod headers;
 pub mod health;
 pub mod ingress;
@@ -85,6 +87,13 @@ impl Gate {
         })
     }
 
+    /// The URL that a sender of an integration posts to.
+    pub fn hook_url(&self, id: &str) -> String {
+        let local = self.addresses.ingress.replacen("http://", "https://", 1);
+        let front = self.settings.public_url.clone().unwrap_or(local);
+        format!("{front}/hooks/{id}")
+    }
+
     /// Whether the daemon was told to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
@@ -97,15 +106,11 @@ pub fn ingress_routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/hooks/{integration_id}")
                 .route(web::post().to(ingress::deliver))
-                .default_service(web::to(wrong_method)),
+                .default_service(web::to(greeting::greet)),
         )
         .service(health::resource("/healthz").route(web::get().to(health::alive)))
         .service(health::resource("/readyz").route(web::get().to(health::ready)))
         .default_service(web::to(nothing_here));
-}
-
-async fn wrong_method() -> impl Responder {
-    Err::<&str, _>(Problem::new(Kind::MethodNotAllowed))
 }
 
 async fn nothing_here() -> impl Responder {

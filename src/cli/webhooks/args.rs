@@ -1,5 +1,7 @@
 //! What can be typed after `palyra webhooks`.
 
+use std::collections::BTreeMap;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -83,6 +85,9 @@ pub struct AddArgs {
     /// How long a delivery is remembered, so that it is taken once [default: the daemon's, 7 days]
     #[arg(long, value_name = "N")]
     pub replay_window_seconds: Option<u64>,
+    /// What the provider's profile needs to know beside the secret; may be given several times
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
+    pub parameters: Vec<(String, String)>,
     /// Store it disabled, even if it is ready
     #[arg(long)]
     pub disabled: bool,
@@ -105,8 +110,14 @@ impl AddArgs {
             "signature_required": !self.allow_unsigned,
             "max_payload_bytes": self.max_payload_bytes,
             "replay_window_seconds": self.replay_window_seconds,
+            "parameters": self.parameters.iter().cloned().collect::<BTreeMap<_, _>>(),
         })
     }
+}
+
+fn parse_parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a parameter is written NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Arguments of `list`.

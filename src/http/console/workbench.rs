@@ -126,8 +126,9 @@ async fn run_checks(
     }
     checks.pass("size", format!("{} of {} bytes", payload.len(), record.max_payload_bytes));
     let body = Body::new(payload, kind);
-    let url = format!("/hooks/{}", record.integration_id);
-    let request = Request { method: "POST", url: &url, headers: &headers, body: &body };
+    let url = gate.hook_url(&record.integration_id);
+    let parameters = &record.parameters;
+    let request = Request { method: "POST", url: &url, headers: &headers, body: &body, parameters };
     match check_authentic(gate, integration, profile, &request, checks).await {
         Err(problem) => would(&problem),
         Ok(()) => check_envelope(gate, integration, profile, &request, checks),
@@ -240,6 +241,8 @@ async fn dispatch(
         payload: payload.as_deref(),
         now: gate.clock.now_unix_ms(),
         random: random_u128(),
+        url: &gate.hook_url(&integration.record.integration_id),
+        parameters: &integration.record.parameters,
     };
     let signed =
         profile.sign(&draft, key).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;

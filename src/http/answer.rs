@@ -1,0 +1,56 @@
+//! What becomes of a delivery that was authentic, as a response.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::ids::Receipt;
+use palyra_actors::provider::Reply;
+use serde_json::json;
+
+use super::Gate;
+use super::greeting::handshake_answer;
+use super::problem::{Kind, Problem};
+
+/// What a delivery that was authentic is answered with.
+pub enum Answer {
+    /// It is in the journal.
+    Accepted(Receipt),
+    /// It was there before.
+    Duplicate(Receipt),
+    /// An allow list leaves it out.
+    Filtered(Receipt),
+    /// It was a question.
+    Handshake(Reply),
+    /// It is refused, and that is journaled.
+    Refused(Problem),
+}
+
+impl Answer {
+    /// The response, counted.
+    pub fn respond(self, gate: &Gate) -> HttpResponse {
+        let (status, outcome, receipt) = match self {
+            Self::Accepted(receipt) => (StatusCode::ACCEPTED, "accepted", receipt),
+            Self::Duplicate(receipt) => (StatusCode::OK, "duplicate", receipt),
+            Self::Filtered(receipt) => (StatusCode::ACCEPTED, "filtered", receipt),
+            Self::Handshake(reply) => {
+                gate.counters.count("handshake");
+                return handshake_answer(reply);
+            }
+            Self::Refused(problem) => {
+                gate.counters.count(refused_outcome(&problem));
+                return problem.error_response();
+            }
+        };
+        gate.counters.count(outcome);
+        let document = json!({"outcome": outcome, "receipt": receipt});
+        HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(document)
+    }
+}
+
+fn refused_outcome(problem: &Problem) -> &'static str {
+    match problem.kind() {
+        Kind::Conflict => "conflict",
+        Kind::Filtered => "filtered",
+        _ => "rejected",
+    }
+}

@@ -1,0 +1,110 @@
+//! Handshakes: what a provider asks before it delivers. They change nothing and leave no row.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use palyra_actors::provider::{Body, Handshake, HandshakeCheck, Reason, Reject, Reply, Request};
+use palyra_actors::registry::Integration;
+use palyra_actors::secret::SecretVersions;
+
+use super::Gate;
+use super::headers::HeaderView;
+use super::ingress::{Delivery, Head};
+use super::problem::{Kind, Problem};
+
+/// Any other method on `/hooks/{integration_id}`: a handshake of the provider's, or not allowed.
+pub async fn greet(request: HttpRequest, id: Path<String>, gate: Data<Gate>) -> HttpResponse {
+    let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.into_inner() };
+    match delivery.greet().await {
+        Ok(reply) => {
+            gate.counters.count("handshake");
+            handshake_answer(reply)
+        }
+        Err(problem) => {
+            gate.counters.count(problem.kind().entry().1);
+            problem.error_response()
+        }
+    }
+}
+
+impl Delivery<'_> {
+    /// The answer to a handshake that comes by `POST` and is not signed.
+    ///
+    /// # Errors
+    /// When its token is wrong, or there is nothing to give back.
+    pub(super) fn unsigned_greeting(
+        &self,
+        integration: &Integration,
+        body: &Body,
+    ) -> Result<Option<Reply>, Problem> {
+        let Some(profile) = integration.profile.as_deref().filter(|profile| profile.greets_unsigned()) else {
+            return Ok(None);
+        };
+        let (view, url) = (HeaderView(self.head.headers), self.public_url());
+        let parameters = &integration.record.parameters;
+        let request = Request { method: self.head.method, url: &url, headers: &view, body, parameters };
+        match profile.asks(&request).filter(|handshake| handshake.check != HandshakeCheck::Signature) {
+            Some(handshake) => self.reply_unsigned(handshake, &request, None).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn reply_unsigned(
+        &self,
+        handshake: &Handshake,
+        request: &Request<'_>,
+        keys: Option<&SecretVersions>,
+    ) -> Result<Reply, Problem> {
+        if handshake.check == HandshakeCheck::Token && !handshake.token_fits(request) {
+            let reject =
+                Reject { reason: Reason::BadSignature, detail: "the token of a handshake".to_owned() };
+            return Err(self.unauthenticated(&reject));
+        }
+        handshake.reply(request, keys).ok_or_else(|| Problem::new(Kind::BadRequest))
+    }
+
+    /// A handshake that comes by another method than `POST`.
+    async fn greet(&self) -> Result<Reply, Problem> {
+        let _permit = self.gate.admission.enter()?;
+        if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
+            return Err(Problem::new(Kind::MethodNotAllowed));
+        }
+        let integration = self.look_up().await.map_err(not_allowed_if_unknown)?;
+        let not_allowed = || Problem::new(Kind::MethodNotAllowed);
+        let profile = integration.profile.as_deref().ok_or_else(not_allowed)?;
+        let (view, url, body) = (HeaderView(self.head.headers), self.public_url(), Body::empty());
+        let parameters = &integration.record.parameters;
+        let request =
+            Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
+        let handshake = profile.asks(&request).ok_or_else(not_allowed)?;
+        let keys = self.resolve(&integration).await?;
+        if handshake.check == HandshakeCheck::Signature {
+            self.verify(&integration, profile, &request, keys.as_deref())?;
+        }
+        self.reply_unsigned(handshake, &request, keys.as_deref())
+    }
+}
+
+/// Which ids exist is nobody's to find out by another method.
+fn not_allowed_if_unknown(problem: Problem) -> Problem {
+    match problem.kind() {
+        Kind::NotFound => Problem::new(Kind::MethodNotAllowed),
+        _ => problem,
+    }
+}
+
+/// What is given back is text of the asker's, so no browser may take it for anything else.
+pub(super) fn handshake_answer(reply: Reply) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let mut answer = HttpResponse::build(status);
+    answer.insert_header((CACHE_CONTROL, "no-store"));
+    answer.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    for (name, value) in reply.headers {
+        answer.insert_header((name, value));
+    }
+    if let Some(content_type) = reply.content_type {
+        answer.content_type(content_type);
+    }
+    answer.body(reply.body)
+}

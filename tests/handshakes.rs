@@ -1,0 +1,141 @@
+//! What providers ask before they deliver, over real HTTP.
+
+use palyra_actors::clock::{Clock, SystemClock};
+use std::path::Path;
+
+use crate::support::{Answer, Daemon, events, hmac_hex, request, state_root, succeed};
+
+const KEY: &str = "00112233445566778899aabbccddeeff";
+
+fn daemon(root: &Path, provider: &str, more: &[&str]) -> Daemon {
+    succeed(root, &["vault", "put", "global/key"], KEY.as_bytes());
+    let add = ["webhooks", "add", "in", provider, "--secret-ref", "global/key"];
+    succeed(root, &[&add[..], more].concat(), b"");
+    Daemon::start(root)
+}
+
+fn get(daemon: &Daemon, query: &str) -> Answer {
+    request("GET", &format!("{}/hooks/in?{query}", daemon.ingress), &[], b"")
+}
+
+/// Given back as plain text that no browser reads as anything else, and nothing is journaled.
+fn assert_echo(answer: &Answer, text: &str) {
+    assert_eq!((answer.status, answer.body.as_str()), (200, text), "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
+
+#[test]
+fn a_challenge_with_the_right_token_is_given_back_and_with_another_it_is_401() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "meta", &["--parameter", "verify_token=agreed"]);
+    let ask = |token: &str| {
+        get(&daemon, &format!("hub.mode=subscribe&hub.verify_token={token}&hub.challenge=1158"))
+    };
+    assert_echo(&ask("agreed"), "1158");
+    assert_eq!(ask("another").status, 401);
+    assert_eq!(get(&daemon, "hub.mode=subscribe").status, 405, "not a handshake");
+}
+
+#[test]
+fn an_integration_without_its_parameter_is_not_ready() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/key"], KEY.as_bytes());
+    succeed(root.path(), &["webhooks", "add", "in", "meta", "--secret-ref", "global/key"], b"");
+    let shown = succeed(root.path(), &["webhooks", "show", "in"], b"");
+    assert!(shown.contains("parameters.verify_token"), "{shown}");
+}
+
+#[test]
+fn what_is_given_back_is_bounded_and_plain() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "dropbox", &[]);
+    assert_echo(&get(&daemon, "challenge=abc-123"), "abc-123");
+    assert_echo(&get(&daemon, "challenge=%3Cscript%3E"), "<script>");
+    assert_eq!(get(&daemon, &format!("challenge={}", "x".repeat(257))).status, 400);
+    assert_eq!(get(&daemon, "challenge=a%0d%0ab").status, 400);
+    assert!(events(root.path()).iter().all(|event| event["integration_id"].is_null()), "no row is left");
+}
+
+fn signed(daemon: &Daemon, secret: &str, prefix: (&str, &str), body: &str) -> Answer {
+    let at = (SystemClock.now_unix_ms() / 1_000).to_string();
+    let signature = format!("v0={}", hmac_hex(secret.as_bytes(), format!("v0:{at}:{body}").as_bytes()));
+    let headers =
+        [("Content-Type", "application/json"), (prefix.0, at.as_str()), (prefix.1, signature.as_str())];
+    daemon.post("in", &headers, body.as_bytes())
+}
+
+#[test]
+fn a_signed_url_verification_is_answered_only_if_the_signature_is_right() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "slack", &[]);
+    let names = ("X-Slack-Request-Timestamp", "X-Slack-Signature");
+    let body = r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#;
+    assert_echo(&signed(&daemon, KEY, names, body), "3eZbrw1a");
+    assert_eq!(signed(&daemon, "wrong", names, body).status, 401);
+}
+
+#[test]
+fn a_challenge_is_answered_with_its_code_and_never_with_one_over_a_delivery() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "zoom", &[]);
+    let names = ("x-zm-request-timestamp", "x-zm-signature");
+    let ask = |token: &str| {
+        let body = format!(r#"{{"event":"endpoint.url_validation","payload":{{"plainToken":"{token}"}}}}"#);
+        signed(&daemon, KEY, names, &body)
+    };
+    let answer = ask("qgg8vlvZRS6UYooatFL8Aw");
+    assert_eq!(answer.json()["encryptedToken"], hmac_hex(KEY.as_bytes(), b"qgg8vlvZRS6UYooatFL8Aw"));
+    assert_eq!(ask("v0:1:{}").status, 400, "a text that could be a delivery is not signed");
+
+    let root = state_root();
+    let x = self::daemon(root.path(), "x", &[]);
+    assert!(get(&x, "crc_token=abc").json()["response_token"].as_str().unwrap().starts_with("sha256="));
+    assert_eq!(get(&x, "crc_token=%7B%22a%22%3A1%7D").status, 400);
+}
+
+#[test]
+fn a_validation_token_is_given_back_though_nothing_is_signed() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "microsoft-graph", &[]);
+    let url = format!("{}/hooks/in?validationToken=Validation%3A%20Testing", daemon.ingress);
+    assert_echo(&request("POST", &url, &[("Content-Type", "text/plain")], b""), "Validation: Testing");
+    let notification = br#"{"value":[{"clientState":"wrong"}]}"#;
+    assert_eq!(daemon.post("in", &[("Content-Type", "application/json")], notification).status, 401);
+}
+
+#[test]
+fn headers_are_asked_for_and_given() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "cloudevents", &[]);
+    let url = format!("{}/hooks/in", daemon.ingress);
+    let answer = request("OPTIONS", &url, &[("WebHook-Request-Origin", "eventemitter.example.com")], b"");
+    assert_eq!(
+        (answer.status, answer.header("webhook-allowed-origin")),
+        (200, Some("eventemitter.example.com"))
+    );
+    assert_eq!(request("OPTIONS", &url, &[], b"").status, 405);
+
+    let root = state_root();
+    let okta = self::daemon(root.path(), "okta", &[]);
+    let ask = |token: &str| {
+        let headers = [("Authorization", token), ("X-Okta-Verification-Challenge", "once")];
+        request("GET", &format!("{}/hooks/in", okta.ingress), &headers, b"")
+    };
+    assert_eq!(ask(KEY).json()["verification"], "once");
+    assert_eq!(ask("wrong").status, 401);
+
+    let root = state_root();
+    let asana = self::daemon(root.path(), "asana", &[]);
+    let answer = asana.post("in", &[("X-Hook-Secret", "b537207f")], b"");
+    assert_eq!((answer.status, answer.header("x-hook-secret")), (200, Some("b537207f")));
+}
+
+#[test]
+fn a_handshake_tells_nobody_which_ids_exist() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "github", &[]);
+    let known = request("GET", &format!("{}/hooks/in", daemon.ingress), &[], b"");
+    let unknown = request("GET", &format!("{}/hooks/out", daemon.ingress), &[], b"");
+    assert_eq!((known.status, &known.body), (405, &unknown.body));
+}
