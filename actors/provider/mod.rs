@@ -9,14 +9,17 @@
 //! | `verify.rs` | which scheme applies, and what it comes to |
 //! | `signed.rs`, `token.rs`, `jwt.rs` | the schemes |
 //! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
+//! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
 //! | `handshake.rs` | what a provider asks before it delivers |
 //! | `sign.rs`, `making.rs` | the reverse: what the provider would send |
 
 mod body;
 mod catalogue;
+mod conformance;
 mod handshake;
 mod jwt;
 mod key;
+mod lint;
 mod load;
 mod mac;
 mod making;
@@ -45,7 +48,9 @@ use crate::secret::SecretVersions;
 
 pub use body::{Body, ContentKind};
 pub use catalogue::Catalogue;
+pub use conformance::{Case, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, Reply};
+pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;
 pub use reject::{Reason, Reject};
 pub use request::{Headers, Parameters, Request};

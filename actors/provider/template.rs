@@ -68,6 +68,11 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Timestamp))
     }
 
+    /// Whether nothing of the delivery is part of the content.
+    pub fn is_constant(&self) -> bool {
+        self.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Secret | Piece::Parameter(_)))
+    }
+
     /// Whether the whole body is part of the content.
     pub fn covers_body(&self) -> bool {
         let whole =
@@ -79,6 +84,7 @@ impl Template {
     pub fn covers(&self, source: &Source) -> bool {
         self.0.iter().any(|piece| match (piece, source) {
             (Piece::Header(name), Source::Header(other)) => name.eq_ignore_ascii_case(other),
+            (Piece::ListedHeaders(_), Source::Header(_)) => true,
             (Piece::Place(Source::Json(pointer)), Source::Json(other)) => pointer == other,
             (Piece::Place(Source::Form(field)), Source::Form(other)) => field == other,
             (Piece::Members(names), Source::Json(pointer)) => {

@@ -1,0 +1,103 @@
+//! Signed requests that a provider's own library accepts or refuses: whether a profile agrees with it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+
+use super::{Body, ContentKind, Parameters, Profile, Request, VerifyError};
+use crate::secret::{Secret, SecretVersion, SecretVersions};
+
+/// One request, and what is to become of it. One line of a vector file; members that are not named here are
+/// for people.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Case {
+    /// Name of the profile.
+    pub provider: String,
+    /// Name of the case.
+    pub case: String,
+    /// The shared secret; of no worth but for the test.
+    secret: Option<String>,
+    /// The public key, certificate or JWK set, where there is one.
+    public_key: Option<String>,
+    method: String,
+    url: String,
+    headers: BTreeMap<String, String>,
+    body_base64: String,
+    /// The clock of the case.
+    now_unix_s: u64,
+    #[serde(default)]
+    config: Parameters,
+    expect: String,
+    reason: Option<String>,
+    event_type: Option<String>,
+    delivery_id: Option<String>,
+}
+
+/// What became, or is to become, of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// `accept` or `reject`; or why neither could be told.
+    pub verdict: String,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// Name of the event of an accepted one.
+    pub event: Option<String>,
+    /// The id of an accepted one.
+    pub delivery_id: Option<String>,
+}
+
+impl Case {
+    /// What is to become of it.
+    pub fn expected(&self) -> Outcome {
+        Outcome {
+            verdict: self.expect.clone(),
+            reason: self.reason.clone(),
+            event: self.event_type.clone(),
+            delivery_id: self.delivery_id.clone(),
+        }
+    }
+
+    /// The headers, as the engine reads them.
+    pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
+    }
+
+    /// What becomes of it by `profile`, at the time of its own clock.
+    pub fn run(&self, profile: &Profile) -> Outcome {
+        let outcome = |verdict: String, reason| Outcome { verdict, reason, event: None, delivery_id: None };
+        let Some(keys) = self.keys() else { return outcome("the case names no key".to_owned(), None) };
+        let Ok(raw) = base64::engine::general_purpose::STANDARD.decode(&self.body_base64) else {
+            return outcome("the body of the case is not Base64".to_owned(), None);
+        };
+        let headers = self.headers();
+        let kind = profile.content_kind(&headers).unwrap_or(ContentKind::Json);
+        let body = Body::new(raw, kind);
+        let request = Request {
+            method: &self.method,
+            url: &self.url,
+            headers: &headers,
+            body: &body,
+            parameters: &self.config,
+        };
+        match profile.verify(&request, &keys, self.now_unix_s.saturating_mul(1_000)) {
+            Ok(_) => {
+                let said = profile.describe(&request);
+                Outcome {
+                    event: said.event,
+                    delivery_id: said.delivery_id,
+                    ..outcome("accept".to_owned(), None)
+                }
+            }
+            Err(VerifyError::Rejected(reject)) => {
+                outcome("reject".to_owned(), Some(reject.reason.as_str().to_owned()))
+            }
+            Err(error) => outcome(error.to_string(), None),
+        }
+    }
+
+    fn keys(&self) -> Option<SecretVersions> {
+        let key = self.public_key.as_deref().or(self.secret.as_deref())?;
+        SecretVersions::new(vec![SecretVersion { version: 1, secret: Secret::new(key.as_bytes().to_vec()) }])
+    }
+}
