@@ -16,6 +16,8 @@ pub const ALLOW_LIST_ENTRY_BYTES_MAX: usize = 128;
 pub const REGISTRY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Largest provider profile that is read. Larger: refused.
 pub const PROFILE_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Largest file of signed requests that `providers check` reads. Larger: refused.
+pub const VECTOR_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most profiles of the operator's own. One more: the daemon does not start and says so.
 pub const OWN_PROFILES_MAX: usize = 256;
 

@@ -7,6 +7,7 @@ mod commands;
 mod console;
 mod disk;
 mod handshakes;
+mod mutations;
 mod panics;
 mod replay;
 mod secrets;

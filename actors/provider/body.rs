@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use serde_json::Value;
 
 use crate::envelope::form_document;
+use crate::ids::Digest;
 use crate::json::{self, JsonError};
 
 /// Which parser reads a body.
@@ -22,12 +23,13 @@ pub struct Body {
     raw: Vec<u8>,
     kind: ContentKind,
     document: OnceCell<Result<Value, JsonError>>,
+    digest: OnceCell<Digest>,
 }
 
 impl Body {
     /// A body of the given kind.
     pub fn new(raw: Vec<u8>, kind: ContentKind) -> Self {
-        Self { raw, kind, document: OnceCell::new() }
+        Self { raw, kind, document: OnceCell::new(), digest: OnceCell::new() }
     }
 
     /// No body: a question that comes without one.
@@ -38,6 +40,11 @@ impl Body {
     /// The bytes from the wire.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// Their SHA-256, computed at the first call.
+    pub fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| Digest::of(&self.raw))
     }
 
     /// How they are read.

@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::load::{ProfileError, load};
+use super::lint::{Weight, mistakes};
+use super::load::{self, ProfileError};
 use super::{Origin, Profile};
 use crate::files;
 use crate::ids::nearest;
@@ -28,6 +29,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "auth0.toml",
     "aws-sns.toml",
     "bitbucket.toml",
+    "buildkite-token.toml",
     "buildkite.toml",
     "calendly.toml",
     "circleci.toml",
@@ -76,6 +78,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "resend.toml",
     "sanity.toml",
     "sendgrid.toml",
+    "sentry-service-hooks.toml",
     "sentry.toml",
     "shopify.toml",
     "slack.toml",
@@ -111,7 +114,7 @@ impl Catalogue {
     pub fn built_in() -> Result<Self, ProfileError> {
         let mut profiles = BTreeMap::new();
         for (file, text) in BUILT_IN {
-            let profile = load(file, text, Origin::BuiltIn)?;
+            let profile = load::load(file, text, Origin::BuiltIn)?;
             profiles.insert(profile.name().to_owned(), Arc::new(profile));
         }
         Ok(Self(profiles))
@@ -120,14 +123,29 @@ impl Catalogue {
     /// The profiles of the program, and those in `own_dir`, if there is such a folder.
     ///
     /// # Errors
-    /// The first profile that cannot be used.
+    /// The first profile that cannot be used, or makes a mistake that [`mistakes`] calls an error.
     pub fn load(own_dir: &Path) -> Result<Self, ProfileError> {
         let mut catalogue = Self::built_in()?;
         for path in own_files(own_dir)? {
             let profile = load_own(&path)?;
-            catalogue.0.insert(profile.name().to_owned(), Arc::new(profile));
+            catalogue.add_own(profile, path)?;
         }
         Ok(catalogue)
+    }
+
+    /// Adds a profile that is read from `file`. It hides a built-in one of its name, never another own one.
+    ///
+    /// # Errors
+    /// When an own profile has the name already.
+    pub fn add_own(&mut self, mut profile: Profile, file: PathBuf) -> Result<(), ProfileError> {
+        let hidden = self.get(profile.name()).map(|hidden| hidden.origin.clone());
+        if let Some(Origin::Own { file: other, .. }) = &hidden {
+            let message = format!("`{}` is the name of {} too", profile.name(), other.display());
+            return Err(load::at(&file.display().to_string(), profile.source_toml(), "/name", &message));
+        }
+        profile.origin = Origin::Own { file, shadows_built_in: hidden.is_some() };
+        self.0.insert(profile.name().to_owned(), Arc::new(profile));
+        Ok(())
     }
 
     /// The profile of that name.
@@ -175,7 +193,19 @@ fn load_own(path: &Path) -> Result<Profile, ProfileError> {
     let bytes = files::read_private(path, PROFILE_FILE_BYTES_MAX)
         .map_err(|error| unreadable(path, &error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
-    load(&path.display().to_string(), &text, Origin::Own(path.to_owned()))
+    read_profile(&path.display().to_string(), &text)
+}
+
+/// Reads the text of an operator's profile. Where it comes from is set when it is added.
+///
+/// # Errors
+/// When it cannot be used, or makes a mistake that [`mistakes`] calls an error.
+pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
+    let profile = load::load(file, text, Origin::BuiltIn)?;
+    match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {
+        Some(mistake) => Err(mistake.into_error(file.to_owned())),
+        None => Ok(profile),
+    }
 }
 
 fn unreadable(path: &Path, message: &str) -> ProfileError {

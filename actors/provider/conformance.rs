@@ -47,6 +47,13 @@ pub struct Outcome {
     pub delivery_id: Option<String>,
 }
 
+impl Outcome {
+    /// A verdict about which nothing else is told.
+    pub fn untold(verdict: impl Into<String>) -> Self {
+        Self { verdict: verdict.into(), reason: None, event: None, delivery_id: None }
+    }
+}
+
 impl Case {
     /// What is to become of it.
     pub fn expected(&self) -> Outcome {
@@ -65,34 +72,28 @@ impl Case {
 
     /// What becomes of it by `profile`, at the time of its own clock.
     pub fn run(&self, profile: &Profile) -> Outcome {
-        let outcome = |verdict: String, reason| Outcome { verdict, reason, event: None, delivery_id: None };
-        let Some(keys) = self.keys() else { return outcome("the case names no key".to_owned(), None) };
+        self.run_with(profile, &self.headers())
+    }
+
+    /// As [`Case::run`], with other headers.
+    pub fn run_with(&self, profile: &Profile, headers: &Vec<(String, Vec<u8>)>) -> Outcome {
+        let Some(keys) = self.keys() else { return Outcome::untold("the case names no key") };
         let Ok(raw) = base64::engine::general_purpose::STANDARD.decode(&self.body_base64) else {
-            return outcome("the body of the case is not Base64".to_owned(), None);
+            return Outcome::untold("the body of the case is not Base64");
         };
-        let headers = self.headers();
-        let kind = profile.content_kind(&headers).unwrap_or(ContentKind::Json);
+        let kind = profile.content_kind(headers).unwrap_or(ContentKind::Json);
         let body = Body::new(raw, kind);
-        let request = Request {
-            method: &self.method,
-            url: &self.url,
-            headers: &headers,
-            body: &body,
-            parameters: &self.config,
-        };
+        let request =
+            Request { method: &self.method, url: &self.url, headers, body: &body, parameters: &self.config };
         match profile.verify(&request, &keys, self.now_unix_s.saturating_mul(1_000)) {
             Ok(_) => {
                 let said = profile.describe(&request);
-                Outcome {
-                    event: said.event,
-                    delivery_id: said.delivery_id,
-                    ..outcome("accept".to_owned(), None)
-                }
+                Outcome { event: said.event, delivery_id: said.delivery_id, ..Outcome::untold("accept") }
             }
             Err(VerifyError::Rejected(reject)) => {
-                outcome("reject".to_owned(), Some(reject.reason.as_str().to_owned()))
+                Outcome { reason: Some(reject.reason.as_str().to_owned()), ..Outcome::untold("reject") }
             }
-            Err(error) => outcome(error.to_string(), None),
+            Err(error) => Outcome::untold(error.to_string()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Signed tokens (RFC 7519) in compact form (RFC 7515).
 
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,10 +14,12 @@ use super::token::after_scheme;
 use super::verify::{Verified, VerifyError, uncovered};
 use super::{Reason, Reject};
 use crate::clock::UnixMs;
-use crate::ids::Digest;
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
+
+/// What an uncompressed point begins with (SEC 1 §2.3.3).
+const UNCOMPRESSED_POINT: u8 = 4;
 
 /// A token taken apart, unverified.
 struct Parts<'a> {
@@ -39,26 +43,29 @@ pub fn verify(
     let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "there is no token"))?;
     let parts = take_apart(token(&text, form)?)?;
     let named = parts.header.get("alg").and_then(Value::as_str);
-    if named != Some(name(form.algorithm)) {
+    if named != Some(form.algorithm.as_str()) {
         return Err(bad("the token names another algorithm").into());
     }
     let version = find_key(form, &parts, keys)?;
-    let body = Digest::of(request.body.raw());
     if let Some(claim) = &form.body_sha256_claim
-        && parts.claims.get(claim).and_then(Value::as_str) != Some(body.to_string().as_str())
+        && parts.claims.get(claim).and_then(Value::as_str) != Some(request.body.digest().to_string().as_str())
     {
         return Err(bad("the signed digest is not that of the body").into());
     }
     check_claims(form, &parts.claims, request)?;
     check_expiry(form, &parts.claims, now)?;
     let covers_content = form.body_sha256_claim.is_some();
-    Ok(Verified { covers_content, ..uncovered(request, Some(version)) })
+    Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
 
-fn name(algorithm: JwtAlgorithm) -> &'static str {
-    match algorithm {
-        JwtAlgorithm::Hs256 => "HS256",
-        JwtAlgorithm::Rs256 => "RS256",
+impl JwtAlgorithm {
+    /// Its name in a token (RFC 7518 §3.1).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
     }
 }
 
@@ -97,7 +104,7 @@ fn find_key(form: &JwtAuth, parts: &Parts<'_>, keys: &SecretVersions) -> Result<
     for version in keys.iter() {
         let accepted = match form.algorithm {
             JwtAlgorithm::Hs256 => accepts_shared(parts, version),
-            JwtAlgorithm::Rs256 => accepts_jwk(parts, version),
+            JwtAlgorithm::Rs256 | JwtAlgorithm::Es256 => accepts_jwk(form.algorithm, parts, version),
         };
         match accepted {
             Ok(()) => return Ok(version.version),
@@ -117,7 +124,7 @@ fn accepts_shared(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), Veri
     }
 }
 
-/// A JWK set, as far as RSA goes.
+/// A JWK set, as far as RSA and P-256 go.
 #[derive(Deserialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
@@ -128,9 +135,15 @@ struct Jwk {
     kid: Option<String>,
     n: Option<String>,
     e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
 }
 
-fn accepts_jwk(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyError> {
+fn accepts_jwk(
+    algorithm: JwtAlgorithm,
+    parts: &Parts<'_>,
+    version: &SecretVersion,
+) -> Result<(), VerifyError> {
     let unusable = || VerifyError::UnusableKey {
         version: version.version,
         reason: "the secret is not a JWK set (RFC 7517)".to_owned(),
@@ -140,10 +153,16 @@ fn accepts_jwk(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyE
     let untrusted = || Reject::new(Reason::UntrustedKey, "the token names a key that is not in our set");
     let jwk = set.keys.iter().find(|key| key.kid.as_deref() == kid).ok_or_else(untrusted)?;
     let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
-    let (n, e) = number(&jwk.n).zip(number(&jwk.e)).ok_or_else(unusable)?;
-    let key = RsaPublicKeyComponents { n, e };
-    key.verify(&RSA_PKCS1_2048_8192_SHA256, parts.signed.as_bytes(), &parts.signature)
-        .map_err(|_| bad("no key of ours made this token").into())
+    let (signed, signature) = (parts.signed.as_bytes(), parts.signature.as_slice());
+    let accepted = if algorithm == JwtAlgorithm::Es256 {
+        let (x, y) = number(&jwk.x).zip(number(&jwk.y)).ok_or_else(unusable)?;
+        let point = [&[UNCOMPRESSED_POINT], x.as_slice(), y.as_slice()].concat();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature)
+    } else {
+        let (n, e) = number(&jwk.n).zip(number(&jwk.e)).ok_or_else(unusable)?;
+        RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature)
+    };
+    accepted.map_err(|_| bad("no key of ours made this token").into())
 }
 
 fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {

@@ -1,5 +1,7 @@
 //! Keys: how a secret of the vault becomes one, and what it verifies.
 
+use std::ops::Deref;
+
 use ed25519_dalek::{Signature, VerifyingKey};
 use ring::signature::{self as rsa, UnparsedPublicKey};
 use x509_cert::Certificate;
@@ -21,9 +23,9 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// A key that is ready to verify.
-pub enum Key {
+pub enum Key<'a> {
     /// A shared secret.
-    Shared(Zeroizing<Vec<u8>>),
+    Shared(Bytes<'a>),
     /// An Ed25519 public key.
     Ed25519(VerifyingKey),
     /// A point of P-256, uncompressed.
@@ -32,18 +34,36 @@ pub enum Key {
     Rsa(Vec<u8>, std::ops::RangeInclusive<UnixMs>),
 }
 
-impl Key {
+/// The bytes of a key: the secret as it is, or what it is written for.
+pub enum Bytes<'a> {
+    /// As it is.
+    Plain(&'a [u8]),
+    /// Decoded.
+    Decoded(Zeroizing<Vec<u8>>),
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Decoded(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> Key<'a> {
     /// The key a secret stands for.
     ///
     /// # Errors
     /// Why it is none, without the value.
-    pub fn read(secret: &[u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
+    pub fn read(secret: &'a [u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
         let bytes = bytes(secret, form)?;
         let not = |what: &str| format!("the secret is not {what}, as this provider shows it");
         match algorithm {
             Algorithm::Ed25519 => {
-                let bytes =
-                    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| not("an Ed25519 public key"))?;
+                let bytes = <[u8; 32]>::try_from(&*bytes).map_err(|_| not("an Ed25519 public key"))?;
                 VerifyingKey::from_bytes(&bytes).map(Self::Ed25519).map_err(|_| not("an Ed25519 public key"))
             }
             Algorithm::EcdsaP256Sha256 => {
@@ -73,9 +93,7 @@ impl Key {
     pub fn accepts(&self, algorithm: Algorithm, pieces: &Pieces<'_>, candidates: &[Vec<u8>]) -> bool {
         let message = || mac::concatenated(pieces);
         match (self, algorithm) {
-            (Self::Shared(key), _) => {
-                mac::compute(algorithm, key, pieces).is_some_and(|code| mac::matches_any(&code, candidates))
-            }
+            (Self::Shared(key), _) => mac::accepts(algorithm, key, pieces, candidates),
             (Self::Ed25519(key), _) => {
                 let message = message();
                 let accepts = |signature: Signature| key.verify_strict(&message, &signature).is_ok();
@@ -115,19 +133,20 @@ pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
     }
 }
 
-fn bytes(secret: &[u8], form: &KeyForm) -> Result<Zeroizing<Vec<u8>>, String> {
+fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     let prefix = form.strip_prefix.as_deref().unwrap_or_default();
     let rest = secret.strip_prefix(prefix.as_bytes()).unwrap_or(secret);
     let as_text = || std::str::from_utf8(rest).map(str::trim).ok();
+    let decoded = |encoding| {
+        as_text().and_then(|text| decode(text, encoding)).map(|bytes| Bytes::Decoded(Zeroizing::new(bytes)))
+    };
     let key = match form.decode {
-        KeyDecoding::Raw | KeyDecoding::Pem => Some(rest.to_vec()),
-        KeyDecoding::Hex => as_text().and_then(|text| decode(text, Encoding::Hex)),
-        KeyDecoding::Base64 | KeyDecoding::SpkiBase64 => {
-            as_text().and_then(|text| decode(text, Encoding::Base64))
-        }
+        KeyDecoding::Raw | KeyDecoding::Pem => Some(Bytes::Plain(rest)),
+        KeyDecoding::Hex => decoded(Encoding::Hex),
+        KeyDecoding::Base64 | KeyDecoding::SpkiBase64 => decoded(Encoding::Base64),
     };
     match key {
-        Some(key) if !key.is_empty() => Ok(Zeroizing::new(key)),
+        Some(key) if !key.is_empty() => Ok(key),
         Some(_) => Err("the secret is empty once its prefix is taken off".to_owned()),
         None => Err(format!("the secret is not written in {:?}, as this provider writes it", form.decode)),
     }
@@ -140,7 +159,7 @@ fn point(spki: &[u8]) -> Option<Vec<u8>> {
     is_p256.then(|| info.subject_public_key.raw_bytes().to_vec())
 }
 
-fn certificate(pem: &[u8]) -> Option<Key> {
+fn certificate(pem: &[u8]) -> Option<Key<'static>> {
     let certificate = Certificate::from_pem(pem).ok()?.tbs_certificate;
     let info = certificate.subject_public_key_info;
     let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();

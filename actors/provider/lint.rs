@@ -7,7 +7,7 @@ use super::load::{ProfileError, load};
 use super::profile::{Algorithm, SignedAuth, Source};
 use super::signed::Scheme;
 use super::{Method, Origin, Profile};
-use crate::places;
+use crate::places::{self, Place};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
 const TOLERANCE_SECONDS_SOUND: u64 = 600;
@@ -31,10 +31,29 @@ pub struct Finding {
     pub rule: &'static str,
     /// Line, from 1.
     pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The field, as a path.
+    pub field: String,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub remedy: &'static str,
+}
+
+impl Finding {
+    /// The mistake as a reason not to use the profile in `file`.
+    pub fn into_error(self, file: String) -> ProfileError {
+        let hint = Some(self.remedy.to_owned());
+        ProfileError {
+            file,
+            line: self.line,
+            column: self.column,
+            field: self.field,
+            message: self.message,
+            hint,
+        }
+    }
 }
 
 /// Reads a profile and looks for mistakes.
@@ -42,15 +61,19 @@ pub struct Finding {
 /// # Errors
 /// When it cannot be read at all.
 pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
-    let profile = load(file, text, Origin::BuiltIn)?;
-    let mut findings = Findings { text, all: Vec::new() };
+    load(file, text, Origin::BuiltIn).map(|profile| mistakes(&profile))
+}
+
+/// The mistakes in a profile that could be read, in the order in which rules are tried.
+pub fn mistakes(profile: &Profile) -> Vec<Finding> {
+    let mut findings = Findings { text: profile.source_toml(), all: Vec::new() };
     for index in 0..profile.schemes.len() {
-        check_scheme(&profile, index, &mut findings);
+        check_scheme(profile, index, &mut findings);
     }
-    check_identity(&profile, &mut findings);
-    check_parameters(&profile, &mut findings);
-    check_handshakes(&profile, &mut findings);
-    Ok(findings.all)
+    check_identity(profile, &mut findings);
+    check_parameters(profile, &mut findings);
+    check_handshakes(profile, &mut findings);
+    findings.all
 }
 
 struct Findings<'a> {
@@ -75,8 +98,9 @@ impl Findings<'_> {
         message: &str,
         remedy: &'static str,
     ) {
-        let line = places::find(self.text, pointer).line;
-        self.all.push(Finding { weight, rule, line, message: message.to_owned(), remedy });
+        let Place { line, column } = places::find(self.text, pointer);
+        let (field, message) = (places::path(pointer), message.to_owned());
+        self.all.push(Finding { weight, rule, line, column, field, message, remedy });
     }
 }
 
@@ -189,7 +213,8 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             scheme.content.covers(source) || (scheme.content.covers_body() && is_in_body(source))
         })
     };
-    if identity.signed && !identity.from.first().is_some_and(covered) {
+    let all_covered = !identity.from.is_empty() && identity.from.iter().all(covered);
+    if identity.signed && !all_covered {
         findings.error(
             "unsigned_id",
             "/delivery_id/signed",
@@ -197,7 +222,7 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             "set `signed = false`: the digest of what is signed then identifies the delivery",
         );
     }
-    if !identity.replay_key.iter().any(covered) && !identity.replay_key.is_empty() {
+    if !identity.replay_key.iter().all(covered) {
         findings.error(
             "unsigned_replay_key",
             "/delivery_id/replay_key",

@@ -171,7 +171,8 @@ fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static s
     }
 }
 
-fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
+/// A fault of the member at the JSON pointer.
+pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
     fault(file, places::find(text, pointer), pointer, message)
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::{Body, ContentKind};
 use super::profile::Source;
+use super::request::scalar;
 use super::sign::{SignDraft, SignError, Signed};
 
 /// Largest index of an array that is made up.
@@ -81,10 +82,12 @@ impl Making {
         let no_place = || SignError::NoPlace(pointer.to_owned());
         let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| no_place())?;
         let present = document.pointer(pointer);
-        if present == Some(&Value::from(text)) || (present.is_some() && !over) {
+        if present.is_some() && (!over || present.and_then(scalar).is_some_and(|own| own == text)) {
             return Ok(());
         }
-        set(&mut document, pointer, text).ok_or_else(no_place)?;
+        let number = present.filter(|own| own.is_number()).and_then(|_| text.parse::<u64>().ok());
+        let value = number.map_or_else(|| Value::from(text), Value::from);
+        set(&mut document, pointer, value).ok_or_else(no_place)?;
         self.body = document.to_string().into_bytes();
         Ok(())
     }
@@ -122,14 +125,14 @@ fn envelope(draft: &SignDraft<'_>, id: &str, message: &str) -> Value {
     })
 }
 
-/// Sets a text at a pointer, making objects and arrays on the way; `None` where something else is in the way.
+/// Sets a value at a pointer, making objects and arrays on the way; `None` where something else is in the way.
 /// A document without members becomes the array a pointer asks for.
-fn set(document: &mut Value, pointer: &str, text: &str) -> Option<()> {
+fn set(document: &mut Value, pointer: &str, value: Value) -> Option<()> {
     let mut place = document;
     for segment in pointer.split('/').skip(1) {
         place = descend(place, segment)?;
     }
-    *place = Value::from(text);
+    *place = value;
     Some(())
 }
 

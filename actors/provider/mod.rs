@@ -11,7 +11,8 @@
 //! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
 //! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
 //! | `handshake.rs` | what a provider asks before it delivers |
-//! | `sign.rs`, `making.rs` | the reverse: what the provider would send |
+//! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: what the provider would send, or almost |
+//! | `summary.rs` | what people are shown |
 
 mod body;
 mod catalogue;
@@ -19,16 +20,19 @@ mod conformance;
 mod handshake;
 mod jwt;
 mod key;
+mod key_pair;
 mod lint;
 mod load;
 mod mac;
 mod making;
+mod mutation;
 mod profile;
 mod reject;
 mod request;
 mod sign;
 mod signature;
 mod signed;
+mod summary;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -47,14 +51,16 @@ use crate::limits::DELIVERY_ID_BYTES_MAX;
 use crate::secret::SecretVersions;
 
 pub use body::{Body, ContentKind};
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, Reply};
 pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;
+pub use mutation::Mutation;
 pub use reject::{Reason, Reject};
 pub use request::{Headers, Parameters, Request};
 pub use sign::{SignDraft, SignError, Signed};
+pub use summary::ProfileSummary;
 pub use verify::{Verified, VerifyError};
 
 use key::Key;
@@ -76,8 +82,13 @@ pub struct Profile {
 pub enum Origin {
     /// It is part of the program.
     BuiltIn,
-    /// It is a file of the operator's, and shadows a built-in one of the same name.
-    Own(PathBuf),
+    /// It is a file of the operator's.
+    Own {
+        /// The file.
+        file: PathBuf,
+        /// Whether a built-in profile of the same name is hidden by it.
+        shadows_built_in: bool,
+    },
 }
 
 /// One way to authenticate, compiled.
@@ -113,29 +124,6 @@ pub struct Description {
 #[error("the Content-Type is not one of: {0}")]
 pub struct UnsupportedContent(String);
 
-/// What is shown of a profile.
-#[derive(Debug, Clone, Serialize)]
-pub struct ProfileSummary {
-    /// Name by which integrations refer to it.
-    pub name: String,
-    /// Name for people.
-    pub title: String,
-    /// `mac`, `public_key`, `certificate`, `jwt`, `token` or `none`.
-    pub scheme: &'static str,
-    /// Where the signature stands.
-    pub header: Option<String>,
-    /// Template of the signed content.
-    pub signed_content: Option<String>,
-    /// Whether a time is signed.
-    pub timestamp: bool,
-    /// Whether the delivery's id is signed.
-    pub id_signed: bool,
-    /// The provider's page.
-    pub docs: String,
-    /// Where the profile comes from.
-    pub origin: Origin,
-}
-
 impl Profile {
     /// Name by which integrations refer to it.
     pub fn name(&self) -> &str {
@@ -166,31 +154,6 @@ impl Profile {
     pub fn tolerance_seconds(&self) -> u64 {
         let times = self.signed().filter_map(|form| form.timestamp.as_ref());
         times.map(|time| time.past_seconds.max(time.future_seconds)).max().unwrap_or(0)
-    }
-
-    /// What is shown of it.
-    pub fn summary(&self) -> ProfileSummary {
-        let signed = self.signed().next();
-        let from = self.schemes.iter().find_map(|scheme| match &scheme.method {
-            Method::Signed(scheme) => Some(&scheme.form.signature.from),
-            Method::Token(form) => Some(&form.from),
-            Method::Jwt(form) => Some(&form.from),
-            Method::None => None,
-        });
-        ProfileSummary {
-            name: self.file.name.clone(),
-            title: self.file.title.clone(),
-            scheme: self.schemes.first().map_or("none", |scheme| scheme.method.word()),
-            header: match from {
-                Some(profile::Source::Header(name)) => Some(name.clone()),
-                _ => None,
-            },
-            signed_content: signed.map(|form| form.content.clone()),
-            timestamp: self.signed().any(|form| form.timestamp.is_some()),
-            id_signed: self.file.delivery_id.signed,
-            docs: self.file.docs.clone(),
-            origin: self.origin.clone(),
-        }
     }
 
     fn signed(&self) -> impl Iterator<Item = &SignedAuth> {
@@ -262,8 +225,8 @@ impl Profile {
     }
 
     /// What stands for [`Profile::verify`] where no signature is required.
-    pub fn unsigned(&self, request: &Request<'_>) -> Verified {
-        verify::uncovered(request, None)
+    pub fn unsigned(&self) -> Verified {
+        verify::uncovered(None)
     }
 
     /// What the delivery says it is. Without defaults.
@@ -295,7 +258,11 @@ impl Profile {
         };
         match id.filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX) {
             Some(id) => key_of(integration_id, b"id", id.as_bytes()),
-            None => key_of(integration_id, b"digest", &verified.signed_digest.0),
+            None => key_of(
+                integration_id,
+                b"digest",
+                &verified.signed_digest.unwrap_or_else(|| request.body.digest()).0,
+            ),
         }
     }
 
@@ -306,21 +273,6 @@ impl Profile {
     pub fn check_key(&self, secret: &[u8]) -> Result<(), String> {
         let any = |form: &SignedAuth| form.algorithm.unwrap_or(Algorithm::RsaSha256);
         self.signed().try_for_each(|form| Key::read(secret, &form.key, any(form)).map(drop))
-    }
-}
-
-impl Method {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Signed(scheme) => match scheme.form.algorithm {
-                None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
-                Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
-                Some(_) => "mac",
-            },
-            Self::Token(_) => "token",
-            Self::Jwt(_) => "jwt",
-            Self::None => "none",
-        }
     }
 }
 

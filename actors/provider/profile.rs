@@ -310,6 +310,9 @@ pub enum JwtAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 under a key of the JWK set the vault holds.
     #[serde(rename = "RS256")]
     Rs256,
+    /// ECDSA over P-256 with SHA-256 under a key of the JWK set the vault holds.
+    #[serde(rename = "ES256")]
+    Es256,
 }
 
 /// How a secret becomes a key.

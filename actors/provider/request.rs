@@ -18,15 +18,16 @@ pub type Parameters = BTreeMap<String, String>;
 
 /// Headers of a request.
 pub trait Headers {
-    /// The values of the header `name` (lower case), in their order, as bytes from the wire.
-    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a>;
+    /// The first value of the header `name`, written in any case, as bytes from the wire; and whether there are
+    /// more.
+    fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)>;
 }
 
 impl Headers for Vec<(String, Vec<u8>)> {
-    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
-        let name = name.to_owned();
-        let named = self.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(&name));
-        Box::new(named.map(|(_, value)| value.as_slice()))
+    fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)> {
+        let mut named = self.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let (_, first) = named.next()?;
+        Some((first, named.next().is_some()))
     }
 }
 
@@ -54,9 +55,8 @@ pub fn single_header<'a>(
     name: &str,
     reason: Reason,
 ) -> Result<Option<&'a str>, Reject> {
-    let mut values = headers.values(name);
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
+    let Some((value, again)) = headers.first(name) else { return Ok(None) };
+    if again {
         return Err(Reject::new(reason, format!("header {name} comes more than once")));
     }
     let text =
@@ -71,9 +71,7 @@ impl<'a> Request<'a> {
     /// `reason` when a header of it comes more than once.
     pub fn text(&self, source: &Source, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
         let text = match source {
-            Source::Header(name) => {
-                single_header(self.headers, &name.to_ascii_lowercase(), reason)?.map(Cow::Borrowed)
-            }
+            Source::Header(name) => single_header(self.headers, name, reason)?.map(Cow::Borrowed),
             Source::NumberedHeader(name) => self.numbered(name, reason)?.map(Cow::Owned),
             Source::Join { from, separator } => self.joined(from, separator, reason)?,
             other => self.elsewhere(other),
@@ -112,7 +110,6 @@ impl<'a> Request<'a> {
 
     /// The values of numbered headers, separated by commas, which their encodings do not use.
     fn numbered(&self, name: &str, reason: Reason) -> Result<Option<String>, Reject> {
-        let name = name.to_ascii_lowercase();
         let mut values = Vec::new();
         for number in 1..=NUMBERED_HEADERS_MAX {
             values.extend(single_header(self.headers, &format!("{name}{number}"), reason)?);
@@ -168,11 +165,10 @@ impl<'a> Request<'a> {
 /// Whether `when` holds, as far as the headers tell; `None` when they do not.
 pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
     match when {
-        When::HeaderPresent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_some()),
-        When::HeaderAbsent(name) => Some(headers.values(&name.to_ascii_lowercase()).next().is_none()),
+        When::HeaderPresent(name) => Some(headers.first(name).is_some()),
+        When::HeaderAbsent(name) => Some(headers.first(name).is_none()),
         When::HeaderIs { header, values } => {
-            let name = header.to_ascii_lowercase();
-            let text = single_header(headers, &name, Reason::MalformedSignature).ok().flatten();
+            let text = single_header(headers, header, Reason::MalformedSignature).ok().flatten();
             Some(text.is_some_and(|text| values.iter().any(|value| value == text)))
         }
         When::HeaderItem { header, name, value } => Some(header_item(headers, header, name) == Some(value)),
@@ -182,7 +178,7 @@ pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
 
 /// The item `name` of a header of the form `a=1, b=2`.
 fn header_item<'a>(headers: &'a dyn Headers, header: &str, name: &str) -> Option<&'a str> {
-    let text = single_header(headers, &header.to_ascii_lowercase(), Reason::MalformedSignature).ok()??;
+    let text = single_header(headers, header, Reason::MalformedSignature).ok()??;
     let items = text.split(',').filter_map(|item| item.trim().split_once('='));
     items.into_iter().find(|(own, _)| *own == name).map(|(_, value)| value)
 }

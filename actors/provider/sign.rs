@@ -1,17 +1,27 @@
 //! The reverse of verification: a request as the provider would send it, for `webhooks send`.
 
+use serde_json::Value;
+
 use super::key::Key;
+use super::key_pair::{self, PairAlgorithm};
 use super::making::Making;
-use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, Source, TokenAuth, TokenScheme};
+use super::mutation::tampered;
+use super::profile::{
+    Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, PinnedUrl, SignedAuth, Source, TokenAuth,
+    TokenScheme, When,
+};
 use super::request::{Parameters, Request};
 use super::signed::Scheme;
-use super::{AuthScheme, Content, ContentKind, Method, Profile, mac, signature, timestamp};
+use super::{Content, ContentKind, Method, Mutation, Profile, mac, signature, timestamp};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId};
 use crate::secret::SecretVersion;
 
+/// How long a token that is made lives, in seconds.
+const TOKEN_LIFE_SECONDS: u64 = 60;
+
 /// What is to be sent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct SignDraft<'a> {
     /// Name of the event.
     pub event: &'a str,
@@ -25,6 +35,10 @@ pub struct SignDraft<'a> {
     pub url: &'a str,
     /// What the integration is told beside its secret.
     pub parameters: &'a Parameters,
+    /// For providers that sign with a key pair: a private key whose public half the vault holds, PKCS #8 in PEM.
+    pub private_key: Option<&'a [u8]>,
+    /// What is to be wrong with it.
+    pub mutation: Option<Mutation>,
 }
 
 /// A signed request. Its headers and body may hold the secret itself: they are for the wire alone.
@@ -44,10 +58,17 @@ pub enum SignError {
     /// The secret cannot be used.
     #[error("the secret cannot be used: {0}; store it as the provider shows it")]
     UnusableKey(String),
-    /// The provider signs with a private key that is not ours to have.
+    /// The provider signs with a private key, and none was given.
     #[error(
-        "this provider signs with a key that only it has; test it with a captured request and `webhooks test`"
+        "this provider signs with a private key that only it has; give one of a pair of your own, whose public \
+         half is in the vault"
     )]
+    NoPrivateKey,
+    /// The private key cannot be used.
+    #[error("the private key cannot be used: {0}")]
+    UnusablePrivateKey(String),
+    /// No request of this provider can be made up.
+    #[error("requests of this provider cannot be made up; test it with a captured one and `webhooks test`")]
     Unsupported,
 }
 
@@ -58,17 +79,25 @@ impl Profile {
     /// Why it cannot be.
     pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<Signed, SignError> {
         let id = EventId::new(draft.now, draft.random).to_string();
-        let scheme = self.schemes.iter().find(|scheme| can_sign(scheme)).ok_or(SignError::Unsupported)?;
-        let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
+        let plain = |when: &Option<When>| {
+            matches!(when, None | Some(When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_)))
+        };
+        let scheme = self.schemes.iter().find(|scheme| plain(&scheme.when)).ok_or(SignError::Unsupported)?;
+        let kind = self.sent_kind();
+        let mut making = Making::new(self.is_envelope(), kind, draft, &id);
         making.place_first(&self.file.event.from, draft.event, true)?;
         // An id may be missing: not every body has a place for it.
         making.place_first(&self.file.delivery_id.from, &id, false).ok();
-        match &scheme.method {
+        let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
-            Method::Token(form) => present(making, form, key),
+            Method::Token(form) => present(making, form, key, draft),
             Method::Jwt(form) => issue(making, form, key, draft),
             Method::None => Ok(making.done()),
+        }?;
+        if draft.mutation == Some(Mutation::Body) {
+            signed.body = tampered(signed.body, kind);
         }
+        Ok(signed)
     }
 
     fn sent_kind(&self) -> ContentKind {
@@ -79,21 +108,26 @@ impl Profile {
     }
 }
 
-fn can_sign(scheme: &AuthScheme) -> bool {
-    use super::profile::When;
-    let plain =
-        matches!(scheme.when, None | Some(When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_)));
-    plain
-        && match &scheme.method {
-            Method::Signed(scheme) => scheme.form.algorithm.is_some_and(is_shared),
-            Method::Jwt(form) => form.algorithm == JwtAlgorithm::Hs256,
-            Method::Token(_) | Method::None => true,
+impl SignDraft<'_> {
+    /// Puts what authenticates the request where it belongs, or leaves it out.
+    fn authenticate(&self, making: &mut Making, from: &Source, text: &str) -> Result<(), SignError> {
+        match self.mutation {
+            Some(Mutation::DropHeader) => Ok(()),
+            _ => making.place(from, text, true),
         }
-}
+    }
 
-fn is_shared(algorithm: Algorithm) -> bool {
-    use Algorithm::{HmacSha1, HmacSha256, HmacSha512, Sha256};
-    matches!(algorithm, HmacSha1 | HmacSha256 | HmacSha512 | Sha256)
+    fn spoilt(&self, mut code: Vec<u8>) -> Vec<u8> {
+        if let (Some(Mutation::Signature), Some(last)) = (self.mutation, code.last_mut()) {
+            *last ^= 1;
+        }
+        code
+    }
+
+    fn paired(&self, algorithm: PairAlgorithm, content: &[u8]) -> Result<Vec<u8>, SignError> {
+        let private_key = self.private_key.ok_or(SignError::NoPrivateKey)?;
+        key_pair::sign(private_key, algorithm, content).map_err(SignError::UnusablePrivateKey)
+    }
 }
 
 fn sign(
@@ -113,9 +147,10 @@ fn sign(
     for name in scheme.content.headers() {
         making.place(&Source::Header(name.to_owned()), "palyra", false)?;
     }
-    let algorithm = form.algorithm.ok_or(SignError::Unsupported)?;
-    let key = Key::read(key.secret.expose(), &form.key, algorithm).map_err(SignError::UnusableKey)?;
-    let Key::Shared(key) = key else { return Err(SignError::Unsupported) };
+    if let Some(pinned) = &form.certificate_url {
+        making.place(&pinned.from, &sample_url(pinned), true)?;
+    }
+    let algorithm = choose_algorithm(&mut making, form)?;
     let (headers, body) = making.parts();
     let request = Request {
         method: "POST",
@@ -125,35 +160,87 @@ fn sign(
         parameters: draft.parameters,
     };
     let pieces = scheme.content.fill(&request, time.as_deref()).map_err(|_| SignError::Unsupported)?;
-    let code = mac::compute(algorithm, &key, &pieces).ok_or(SignError::Unsupported)?;
+    let code = draft.spoilt(code(algorithm, key, &form.key, &pieces, draft)?);
     let text = signature::write(&code, &form.signature, item.zip(time.as_deref()));
-    making.place(&form.signature.from, &text, true)?;
+    draft.authenticate(&mut making, &form.signature.from, &text)?;
     Ok(making.done())
 }
 
-fn present(mut making: Making, form: &TokenAuth, key: &SecretVersion) -> Result<Signed, SignError> {
-    let secret = text_of(key)?;
+/// The profile's algorithm; where the request chooses, one that we can sign with, and the text that says so.
+fn choose_algorithm(making: &mut Making, form: &SignedAuth) -> Result<Algorithm, SignError> {
+    let Some(choice) = &form.algorithm_from else { return form.algorithm.ok_or(SignError::Unsupported) };
+    let choices = &choice.values;
+    let (text, algorithm) = choices
+        .iter()
+        .find(|(_, algorithm)| **algorithm != Algorithm::RsaSha1)
+        .ok_or(SignError::Unsupported)?;
+    making.place(&choice.from, text, true)?;
+    Ok(*algorithm)
+}
+
+/// An address the pin allows.
+fn sample_url(pinned: &PinnedUrl) -> String {
+    let host = pinned.hosts.first().map(String::as_str).unwrap_or_default();
+    let host = host.replace("**.", "api.").replace('*', "region");
+    format!("https://{host}/palyra{}", pinned.path_suffix)
+}
+
+fn code(
+    algorithm: Algorithm,
+    key: &SecretVersion,
+    form: &KeyForm,
+    pieces: &mac::Pieces<'_>,
+    draft: &SignDraft<'_>,
+) -> Result<Vec<u8>, SignError> {
+    let pair = match algorithm {
+        Algorithm::Ed25519 => PairAlgorithm::Ed25519,
+        Algorithm::EcdsaP256Sha256 => PairAlgorithm::EcdsaDer,
+        Algorithm::RsaSha256 => PairAlgorithm::RsaSha256,
+        Algorithm::RsaSha1 => return Err(SignError::Unsupported),
+        shared => return shared_code(shared, key, form, pieces),
+    };
+    draft.paired(pair, &mac::concatenated(pieces))
+}
+
+fn shared_code(
+    algorithm: Algorithm,
+    key: &SecretVersion,
+    form: &KeyForm,
+    pieces: &mac::Pieces<'_>,
+) -> Result<Vec<u8>, SignError> {
+    let key = Key::read(key.secret.expose(), form, algorithm).map_err(SignError::UnusableKey)?;
+    let Key::Shared(key) = key else { return Err(SignError::Unsupported) };
+    mac::compute(algorithm, &key, pieces).ok_or(SignError::Unsupported)
+}
+
+fn present(
+    mut making: Making,
+    form: &TokenAuth,
+    key: &SecretVersion,
+    draft: &SignDraft<'_>,
+) -> Result<Signed, SignError> {
+    let not_text = |_| SignError::UnusableKey("a token is text".to_owned());
+    let mut token = String::from_utf8(key.secret.expose().to_vec()).map_err(not_text)?;
+    if draft.mutation == Some(Mutation::Signature) {
+        let last = token.pop();
+        token.push(if last == Some('x') { 'y' } else { 'x' });
+    }
     let text = match form.scheme {
-        None => secret.to_owned(),
-        Some(TokenScheme::Bearer) => format!("Bearer {secret}"),
+        None => token,
+        Some(TokenScheme::Bearer) => format!("Bearer {token}"),
         Some(TokenScheme::Basic) => {
-            format!("Basic {}", signature::encode(secret.as_bytes(), Encoding::Base64))
+            format!("Basic {}", signature::encode(token.as_bytes(), Encoding::Base64))
         }
     };
-    match (&form.each, &form.from) {
-        (Some(array), Source::Json(member)) => {
-            making.place(&Source::Json(format!("{array}/0{member}")), &text, true)?;
-        }
-        (_, from) => making.place(from, &text, true)?,
-    }
+    let each = match (&form.each, &form.from) {
+        (Some(array), Source::Json(member)) => Some(Source::Json(format!("{array}/0{member}"))),
+        _ => None,
+    };
+    draft.authenticate(&mut making, each.as_ref().unwrap_or(&form.from), &text)?;
     Ok(making.done())
 }
 
-fn text_of(key: &SecretVersion) -> Result<&str, SignError> {
-    std::str::from_utf8(key.secret.expose()).map_err(|_| SignError::UnusableKey("a token is text".to_owned()))
-}
-
-/// A token under the secret (RFC 7519).
+/// A token under the secret, or under the private key (RFC 7519).
 fn issue(
     mut making: Making,
     form: &JwtAuth,
@@ -171,15 +258,39 @@ fn issue(
     if let Some(claim) = &form.body_sha256_claim {
         claims.insert(claim.clone(), Digest::of(body.raw()).to_string().into());
     }
-    claims.insert("exp".to_owned(), (draft.now / 1_000 + 60).into());
-    let part = |text: String| signature::encode(text.as_bytes(), Encoding::Base64url);
-    let head = part(r#"{"alg":"HS256","typ":"JWT"}"#.to_owned());
-    let signed = format!("{head}.{}", part(serde_json::Value::Object(claims).to_string()));
-    let key = Key::read(key.secret.expose(), &KeyForm::default(), Algorithm::HmacSha256);
-    let Key::Shared(key) = key.map_err(SignError::UnusableKey)? else { return Err(SignError::Unsupported) };
-    let code = mac::compute(Algorithm::HmacSha256, &key, &[Some(signed.as_bytes().into())]);
-    let code = signature::encode(&code.ok_or(SignError::Unsupported)?, Encoding::Base64url);
+    claims.insert("exp".to_owned(), (draft.now / 1_000 + TOKEN_LIFE_SECONDS).into());
+    let part = |document: Value| signature::encode(document.to_string().as_bytes(), Encoding::Base64url);
+    let signed = format!("{}.{}", part(token_header(form, key)), part(Value::Object(claims)));
+    let code = token_code(form, key, &signed, draft)?;
+    let code = signature::encode(&draft.spoilt(code), Encoding::Base64url);
     let word = if form.scheme == Some(TokenScheme::Bearer) { "Bearer " } else { "" };
-    making.place(&form.from, &format!("{word}{signed}.{code}"), true)?;
+    draft.authenticate(&mut making, &form.from, &format!("{word}{signed}.{code}"))?;
     Ok(making.done())
+}
+
+/// Names the first key of the vault's JWK set, where there is one.
+fn token_header(form: &JwtAuth, key: &SecretVersion) -> Value {
+    let mut header = serde_json::json!({"alg": form.algorithm.as_str(), "typ": "JWT"});
+    let set: Option<Value> = serde_json::from_slice(key.secret.expose()).ok();
+    let kid = set.as_ref().and_then(|set| set.pointer("/keys/0/kid"));
+    if let Some((kid, members)) = kid.zip(header.as_object_mut()) {
+        members.insert("kid".to_owned(), kid.clone());
+    }
+    header
+}
+
+fn token_code(
+    form: &JwtAuth,
+    key: &SecretVersion,
+    signed: &str,
+    draft: &SignDraft<'_>,
+) -> Result<Vec<u8>, SignError> {
+    match form.algorithm {
+        JwtAlgorithm::Hs256 => {
+            let pieces = [Some(signed.as_bytes().into())];
+            shared_code(Algorithm::HmacSha256, key, &KeyForm::default(), &pieces)
+        }
+        JwtAlgorithm::Rs256 => draft.paired(PairAlgorithm::RsaSha256, signed.as_bytes()),
+        JwtAlgorithm::Es256 => draft.paired(PairAlgorithm::EcdsaFixed, signed.as_bytes()),
+    }
 }

@@ -6,16 +6,17 @@
 use std::borrow::Cow;
 
 use super::key::{self, Key};
+use super::mac::Pieces;
 use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
 use super::request::{Headers, Request, single_header};
 use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
 use super::verify::{Verified, VerifyError};
-use super::{Reason, Reject, mac, timestamp, url};
+use super::{Reason, Reject, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
-use crate::secret::SecretVersions;
+use crate::secret::{SecretVersion, SecretVersions};
 
 /// A compiled scheme.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
     if let Some(time) = &form.timestamp {
         match (&time.from, &time.signature_item) {
             (Some(Source::Header(name)), _) => {
-                let text = single_header(headers, &name.to_ascii_lowercase(), Reason::MalformedTimestamp)?;
+                let text = single_header(headers, name, Reason::MalformedTimestamp)?;
                 timestamp::read(present_time(text)?, time.format)?;
             }
             (None, Some(item)) => drop(timestamp::read(signed_item(&signatures, item)?, time.format)?),
@@ -73,47 +74,61 @@ pub fn verify(
     check_certificate_url(form, request)?;
     let time = form.timestamp.as_ref().map(|time| signed_time(time, request, &signatures)).transpose()?;
     let time_text = time.as_ref().map(|time| time.text.as_ref());
-    let urls = url::variants(request.url, form);
-    let contents = urls.iter().map(|url| scheme.content.fill(&Request { url, ..*request }, time_text));
-    let contents = contents.collect::<Result<Vec<_>, _>>()?;
-    let (key_version, digest) = find_key(form, algorithm, keys, now, &contents, &signatures.candidates)?;
+    let attempt = Attempt { form, algorithm, keys, now, candidates: &signatures.candidates };
+    let (key_version, signed_digest) = attempt.any_url(scheme, request, time_text)?;
     check_body_digest(form, request)?;
     if let Some(time) = &time {
         timestamp::check(time.unix_ms, time.form, now)?;
     }
     let covers_content = scheme.content.covers_body() || form.body_sha256_query.is_some();
-    Ok(Verified { key_version: Some(key_version), signed_digest: digest, covers_content })
+    Ok(Verified { key_version: Some(key_version), signed_digest, covers_content })
 }
 
-type Pieces<'a> = Vec<Option<Cow<'a, [u8]>>>;
-
-/// The version of the key that made one of `candidates` over one of `contents`, and that content's digest.
-fn find_key(
-    form: &SignedAuth,
+/// What is the same for every content that is tried.
+struct Attempt<'a> {
+    form: &'a SignedAuth,
     algorithm: Algorithm,
-    keys: &SecretVersions,
+    keys: &'a SecretVersions,
     now: UnixMs,
-    contents: &[Pieces<'_>],
-    candidates: &[Vec<u8>],
-) -> Result<(u32, Digest), VerifyError> {
-    let mut unusable = None;
-    for version in keys.iter() {
-        let key = match Key::read(version.secret.expose(), &form.key, algorithm) {
-            Ok(key) => key,
-            Err(reason) => {
-                unusable = Some(VerifyError::UnusableKey { version: version.version, reason });
-                continue;
+    candidates: &'a [Vec<u8>],
+}
+
+impl Attempt<'_> {
+    /// The version of the key that signed the request with one of the forms of its URL, and the digest of what it
+    /// signed, where that is not just the body.
+    fn any_url(
+        &self,
+        scheme: &Scheme,
+        request: &Request<'_>,
+        time: Option<&str>,
+    ) -> Result<(u32, Option<Digest>), VerifyError> {
+        let bad = || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes");
+        let mut unusable = None;
+        for url in url::variants(request.url, self.form) {
+            let request = Request { url: &url, ..*request };
+            let pieces = scheme.content.fill(&request, time)?;
+            match self.any_key(&pieces)? {
+                Ok(version) => return Ok((version, scheme.content.digest(&pieces, request.body))),
+                Err(why) => unusable = why.or(unusable),
             }
-        };
-        let hit = contents.iter().find(|pieces| key.accepts(algorithm, pieces, candidates));
-        if let Some(pieces) = hit {
-            key.holds(now)?;
-            return Ok((version.version, mac::digest(pieces)));
         }
+        Err(unusable.unwrap_or_else(|| bad().into()))
     }
-    let bad =
-        || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes").into();
-    Err(unusable.unwrap_or_else(bad))
+
+    /// The version of the key that made one of the candidates over `pieces`; else why a key could not be tried.
+    fn any_key(&self, pieces: &Pieces<'_>) -> Result<Result<u32, Option<VerifyError>>, Reject> {
+        let mut unusable = None;
+        for SecretVersion { version, secret } in self.keys.iter() {
+            match Key::read(secret.expose(), &self.form.key, self.algorithm) {
+                Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
+                    return key.holds(self.now).map(|()| Ok(*version));
+                }
+                Ok(_) => {}
+                Err(reason) => unusable = Some(VerifyError::UnusableKey { version: *version, reason }),
+            }
+        }
+        Ok(Err(unusable))
+    }
 }
 
 /// The algorithm: the profile's, or the one among the profile's that the delivery names.
@@ -140,7 +155,7 @@ fn check_certificate_url(form: &SignedAuth, request: &Request<'_>) -> Result<(),
 /// Where the URL is signed and holds the body's digest.
 fn check_body_digest(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
     let Some(name) = &form.body_sha256_query else { return Ok(()) };
-    let own = Digest::of(request.body.raw()).to_string();
+    let own = request.body.digest().to_string();
     match request.query(name).is_some_and(|text| text.eq_ignore_ascii_case(&own)) {
         true => Ok(()),
         false => Err(Reject::new(Reason::BadSignature, "the signed digest is not that of the body")),

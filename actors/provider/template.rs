@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::body::Body;
+use super::mac::Pieces;
 use super::profile::Source;
 use super::request::{Request, scalar, single_header};
 use super::{ContentKind, Reason, Reject, url};
+use crate::ids::Digest;
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
@@ -61,6 +64,37 @@ impl Template {
             pieces.push(Piece::Literal(rest.to_owned()));
         }
         Ok(Self(pieces))
+    }
+
+    /// Whether a body that was changed by accident is noticed; a checksum is enough for that, though not against
+    /// somebody who means it.
+    pub fn notices_body(&self) -> bool {
+        self.covers_body() || self.0.iter().any(|piece| matches!(piece, Piece::BodyCrc32))
+    }
+
+    /// Whether every byte of the body is signed as it is.
+    #[cfg(test)]
+    pub fn covers_bytes(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Body))
+    }
+
+    /// Digest of content that [`Template::fill`] made, the body taken by its own digest and the secret not at all;
+    /// none where the body is all there is.
+    pub fn digest(&self, filled: &Pieces<'_>, body: &Body) -> Option<Digest> {
+        if matches!(self.0.as_slice(), [Piece::Body]) {
+            return None;
+        }
+        let mut parts = Vec::new();
+        for (piece, bytes) in self.0.iter().zip(filled) {
+            let whole = body.digest();
+            let bytes = match piece {
+                Piece::Body => whole.0.as_slice(),
+                _ => bytes.as_deref().unwrap_or_default(),
+            };
+            parts.extend_from_slice(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            parts.extend_from_slice(bytes);
+        }
+        Some(Digest::of(&parts))
     }
 
     /// Whether the signed time is part of the content.
@@ -120,7 +154,11 @@ impl Template {
         request: &Request<'a>,
         timestamp: Option<&'a str>,
     ) -> Result<Vec<Option<Cow<'a, [u8]>>>, Reject> {
-        self.0.iter().map(|piece| piece.fill(request, timestamp)).collect()
+        let mut filled = Vec::with_capacity(self.0.len());
+        for piece in &self.0 {
+            filled.push(piece.fill(request, timestamp)?);
+        }
+        Ok(filled)
     }
 }
 

@@ -1,8 +1,8 @@
+mod hostile;
+mod tokens;
 mod vectors;
 
 use std::sync::Arc;
-
-use proptest::prelude::*;
 
 use super::profile::{Encoding, SignatureForm, Source};
 use super::*;
@@ -41,7 +41,16 @@ fn signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Si
 
 fn try_signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Result<Signed, SignError> {
     let parameters = Parameters::from([("audience".to_owned(), "us".to_owned())]);
-    let draft = SignDraft { event: "push", payload, now: NOW, random: 7, url: URL, parameters: &parameters };
+    let draft = SignDraft {
+        event: "push",
+        payload,
+        now: NOW,
+        random: 7,
+        url: URL,
+        parameters: &parameters,
+        private_key: None,
+        mutation: None,
+    };
     profile.sign(&draft, key.current().unwrap())
 }
 
@@ -69,7 +78,7 @@ fn what_each_profile_signs_it_verifies_with_the_current_and_the_previous_key() {
         let signed = match try_signed(profile, None, &keys(own)) {
             Ok(signed) => signed,
             Err(error) => {
-                assert_eq!(error, SignError::Unsupported, "{}", profile.name());
+                assert_eq!(error, SignError::NoPrivateKey, "{}", profile.name());
                 unsigned.push(profile.name().to_owned());
                 continue;
             }
@@ -151,7 +160,7 @@ fn replay_key(
 fn only_what_is_signed_identifies_a_delivery() {
     let covered = |content: &[u8]| Verified {
         key_version: Some(1),
-        signed_digest: Digest::of(content),
+        signed_digest: Some(Digest::of(content)),
         covers_content: true,
     };
     let github = |id, body: &str| {
@@ -254,34 +263,4 @@ fn at_most_eight_signatures_are_tried() {
     assert_eq!(signature::read(&header(8), &form, |_| true).unwrap().candidates.len(), 8);
     assert!(signature::read(&header(9), &form, |_| true).is_err());
     assert!(signature::read(&header(5_000), &form, |_| true).is_err());
-}
-
-proptest! {
-    #[test]
-    fn any_changed_byte_is_refused(index in any::<prop::sample::Index>(), flip in 1_u8..=255) {
-        for name in ["github", "stripe", "slack", "standard-webhooks", "shopify"] {
-            let profile = profile(name);
-            let mut forged = signed(&profile, None, &keys(SECRET));
-            let at = index.index(forged.body.len());
-            forged.body[at] ^= flip;
-            let headers: Vec<(String, Vec<u8>)> =
-                forged.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
-            let body = Body::new(forged.body, ContentKind::Json);
-            let request = request("/", &headers, &body);
-            prop_assert!(profile.verify(&request, &keys(SECRET), NOW).is_err(), "{}", name);
-        }
-    }
-
-    #[test]
-    fn arbitrary_headers_never_panic_and_never_verify(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let catalogue = Catalogue::built_in().unwrap();
-        for profile in catalogue.iter().filter(|profile| profile.summary().scheme != "none") {
-            let summary = profile.summary();
-            let header = summary.header.unwrap_or_else(|| "x-palyra-signature".into());
-            let headers = vec![(header, bytes.clone()), ("webhook-timestamp".to_owned(), bytes.clone())];
-            let body = Body::new(bytes.clone(), ContentKind::Json);
-            let request = request("/", &headers, &body);
-            prop_assert!(profile.verify(&request, &keys(SECRET), NOW).is_err());
-        }
-    }
 }

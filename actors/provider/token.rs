@@ -32,7 +32,7 @@ pub fn precheck_header(from: &Source, headers: &dyn Headers) -> Result<(), Rejec
 /// # Errors
 /// As [`precheck`].
 pub fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<&'a str, Reject> {
-    let text = single_header(headers, &name.to_ascii_lowercase(), Reason::MalformedSignature)?;
+    let text = single_header(headers, name, Reason::MalformedSignature)?;
     text.filter(|text| !text.is_empty())
         .ok_or_else(|| Reject::new(Reason::MissingSignature, format!("header {name} is missing")))
 }
@@ -44,7 +44,7 @@ pub fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<&'a str, Rejec
 pub fn verify(form: &TokenAuth, request: &Request<'_>, keys: &SecretVersions) -> Result<Verified, Reject> {
     if let Some(array) = &form.each {
         let version = verify_each(form, array, request, keys)?;
-        return Ok(uncovered(request, Some(version)));
+        return Ok(uncovered(Some(version)));
     }
     if let Source::Json(pointer) = &form.from
         && request.body.json().and_then(|document| document.pointer(pointer)).is_some_and(is_no_text)
@@ -60,7 +60,7 @@ pub fn verify(form: &TokenAuth, request: &Request<'_>, keys: &SecretVersions) ->
         (None, None) => return Err(missing()),
     };
     let version = find(&presented, keys).ok_or_else(none_of_ours)?;
-    Ok(uncovered(request, Some(version.version)))
+    Ok(uncovered(Some(version.version)))
 }
 
 fn is_no_text(value: &Value) -> bool {

@@ -32,26 +32,34 @@ const COMPONENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b')');
 
 /// The forms of `url` that may have been signed.
-pub fn variants(url: &str, form: &SignedAuth) -> Vec<String> {
-    let url = form.url_unescape.iter().fold(url.to_owned(), |url, escape| {
-        let plain = percent_decode_str(escape).decode_utf8_lossy();
-        url.replace(escape.as_str(), &plain).replace(&escape.to_ascii_lowercase(), &plain)
-    });
-    if form.url_variants.is_empty() {
-        return vec![url];
-    }
-    form.url_variants.iter().map(|variant| written(&url, *variant).into_owned()).collect()
+pub fn variants<'a>(url: &'a str, form: &'a SignedAuth) -> impl Iterator<Item = Cow<'a, str>> {
+    let variants = match form.url_variants.as_slice() {
+        [] => &[UrlVariant::AsIs],
+        variants => variants,
+    };
+    variants.iter().map(|variant| {
+        let url = form.url_unescape.iter().fold(Cow::Borrowed(url), unescaped);
+        written(&url, *variant).map_or(url, Cow::Owned)
+    })
 }
 
-fn written(url: &str, variant: UrlVariant) -> Cow<'_, str> {
-    let Some((scheme, authority, rest)) = parts(url) else { return Cow::Borrowed(url) };
-    let (host, port) = split_port(authority);
-    let own_port = if scheme == "https" { "443" } else { "80" };
-    match variant {
-        UrlVariant::AsIs => Cow::Borrowed(url),
-        UrlVariant::WithoutPort => Cow::Owned(format!("{scheme}://{host}{rest}")),
-        UrlVariant::WithPort => Cow::Owned(format!("{scheme}://{host}:{}{rest}", port.unwrap_or(own_port))),
+fn unescaped<'a>(url: Cow<'a, str>, escape: &String) -> Cow<'a, str> {
+    let plain = percent_decode_str(escape).decode_utf8_lossy();
+    url.replace(escape.as_str(), &plain).replace(&escape.to_ascii_lowercase(), &plain).into()
+}
+
+/// The variant of `url`; `None` for the URL as it is.
+fn written(url: &str, variant: UrlVariant) -> Option<String> {
+    if variant == UrlVariant::AsIs {
+        return None;
     }
+    let (scheme, authority, rest) = parts(url)?;
+    let (host, port) = split_port(authority);
+    if variant == UrlVariant::WithoutPort {
+        return Some(format!("{scheme}://{host}{rest}"));
+    }
+    let own_port = if scheme == "https" { "443" } else { "80" };
+    Some(format!("{scheme}://{host}:{}{rest}", port.unwrap_or(own_port)))
 }
 
 /// Scheme, authority, and the rest from the path on.

@@ -11,8 +11,8 @@ use crate::secret::SecretVersions;
 pub struct Verified {
     /// The version of the secret that verified it; `None` where nothing did.
     pub key_version: Option<u32>,
-    /// SHA-256 of what the signature covers; of the body where nothing is signed.
-    pub signed_digest: Digest,
+    /// SHA-256 of what the signature covers, where that is not just the body.
+    pub signed_digest: Option<Digest>,
     /// Whether a signature covers the content.
     pub covers_content: bool,
 }
@@ -69,11 +69,11 @@ pub fn verify(
         Method::Signed(scheme) => signed::verify(scheme, request, keys, now),
         Method::Token(form) => Ok(token::verify(form, request, keys)?),
         Method::Jwt(form) => jwt::verify(form, request, keys, now),
-        Method::None => Ok(uncovered(request, None)),
+        Method::None => Ok(uncovered(None)),
     }
 }
 
 /// What is known of a delivery nothing covers.
-pub fn uncovered(request: &Request<'_>, key_version: Option<u32>) -> Verified {
-    Verified { key_version, signed_digest: Digest::of(request.body.raw()), covers_content: false }
+pub fn uncovered(key_version: Option<u32>) -> Verified {
+    Verified { key_version, signed_digest: None, covers_content: false }
 }

@@ -35,6 +35,14 @@ pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec
     Ok(bytes)
 }
 
+/// What `path` holds, at most `bytes_max` bytes.
+pub fn file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CliError> {
+    let bytes = bounded(Some(path), &mut std::io::empty(), bytes_max)?;
+    bytes
+        .map(|mut bytes| std::mem::take(&mut *bytes))
+        .ok_or_else(|| CliError::failed(format!("{} is larger than {bytes_max} bytes", path.display())))
+}
+
 /// At most `bytes_max` bytes; `None` when there are more. Every buffer it uses is wiped.
 fn bounded(
     file: Option<&Path>,

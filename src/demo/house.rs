@@ -123,6 +123,8 @@ impl House {
             random: id,
             url: &self.ingress,
             parameters: &parameters,
+            private_key: None,
+            mutation: None,
         };
         profile.sign(&draft, &key).map_err(|error| failed("the signature", error))
     }

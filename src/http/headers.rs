@@ -7,7 +7,9 @@ use palyra_actors::provider::Headers;
 pub struct HeaderView<'a>(pub &'a HeaderMap);
 
 impl Headers for HeaderView<'_> {
-    fn values<'a>(&'a self, name: &str) -> Box<dyn Iterator<Item = &'a [u8]> + 'a> {
-        Box::new(self.0.get_all(name).map(|value| value.as_bytes()))
+    fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)> {
+        let mut values = self.0.get_all(name);
+        let first = values.next()?.as_bytes();
+        Some((first, values.next().is_some()))
     }
 }

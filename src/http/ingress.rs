@@ -125,7 +125,7 @@ impl Delivery<'_> {
         let names = Names::of(profile.describe(&request), profile, now);
         let key = profile.replay_key(&self.id, &verified, &request);
         // 8. Reserve the key: one copy goes on, the others wait for its verdict.
-        let reservation = self.reserve(key, Digest::of(body.raw())).await?;
+        let reservation = self.reserve(key, body.digest()).await?;
         // 9.–11. Judge, append, settle, answer.
         let authentic = Authentic { delivery: self, integration: &integration, names, verified, key };
         authentic.conclude(reservation, profile, body).await
@@ -204,7 +204,7 @@ impl Delivery<'_> {
         let record = &integration.record;
         let signed = profile.precheck(request.headers).is_ok();
         let Some(keys) = keys.filter(|_| record.signature_required || signed) else {
-            return self.admit_unsigned(integration).map(|()| profile.unsigned(request));
+            return self.admit_unsigned(integration).map(|()| profile.unsigned());
         };
         match profile.verify(request, keys, self.gate.clock.now_unix_ms()) {
             Ok(verified) => Ok(verified),
@@ -273,7 +273,7 @@ impl Authentic<'_> {
         if let Some(holder) = held.filter(|holder| !supersedes(verdict, holder.verdict)) {
             return Ok(self.answer(judgement, holder.receipt));
         }
-        let digest = Digest::of(body.raw());
+        let digest = body.digest();
         let event = self.event(&judgement, body, digest);
         match self.append(event, lease, digest, verdict).await? {
             (Appended::Stored(receipt), _) => Ok(self.answer(judgement, receipt)),
@@ -282,7 +282,7 @@ impl Authentic<'_> {
     }
 
     async fn conflict(self, lease: Option<Lease>, body: &Body) -> Result<Answer, Problem> {
-        let digest = Digest::of(body.raw());
+        let digest = body.digest();
         if let Some(lease) = lease {
             let why = ["the key is held by an earlier delivery with another body".to_owned()];
             let record = &self.integration.record;

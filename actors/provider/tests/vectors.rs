@@ -2,14 +2,26 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::*;
 
-fn all() -> Vec<Case> {
+/// Every line of every file.
+pub fn all_lines() -> Vec<Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let read = |path| std::fs::read_to_string(path).unwrap();
     let texts: Vec<String> = files.map(read).collect();
     texts.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The case a line is.
+pub fn case(line: &Value) -> Case {
+    serde_json::from_value(line.clone()).unwrap()
+}
+
+fn all() -> Vec<Case> {
+    all_lines().iter().map(case).collect()
 }
 
 #[test]

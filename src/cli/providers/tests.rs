@@ -1,21 +1,27 @@
 use serde_json::{Value, json};
 
-use crate::cli::testing::{Stub, answer, palyra};
+use crate::cli::testing::{Ran, Stub, answer, palyra, palyra_with};
 
 fn github() -> Value {
-    json!({"name": "github", "title": "GitHub", "scheme": "hmac-sha256", "header": "X-Hub-Signature-256",
-        "signed_content": "body", "timestamp": false, "id_signed": false, "docs": "https://docs.github.com", "origin": "built-in",
+    json!({"name": "github", "title": "GitHub", "scheme": "mac", "algorithm": "hmac-sha256",
+        "signature": "header X-Hub-Signature-256", "signed_content": "{body}", "timestamp": false, "tolerance_seconds": 0,
+        "id_signed": false, "replay_key": "digest", "handshakes": [], "parameters": [], "answer": "2xx within 10 s",
+        "retries": null, "notes": ["be quick"], "docs": "https://docs.github.com", "origin": "built_in",
         "profile_toml": "name = \"github\"\ntitle = \"GitHub\u{1b}[2J\"\n"})
 }
 
 #[test]
 fn the_list_is_a_table_of_profiles() {
-    let ran = palyra("providers list", &Stub::answering([answer(200, &json!({"providers": [github()]}))]));
+    let mut own = github();
+    own["origin"] = json!({"own": {"file": "/srv/p/github.toml", "shadows_built_in": true}});
+    let ran =
+        palyra("providers list", &Stub::answering([answer(200, &json!({"providers": [github(), own]}))]));
     assert_eq!(
         ran.stdout,
         "\
-name    title   scheme       signature header     timestamp  signed id  origin
-github  GitHub  hmac-sha256  X-Hub-Signature-256  no         no         built-in
+name    title   scheme  algorithm    signature                   timestamp  signed id  origin
+github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         built-in
+github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         /srv/p/github.toml (instead of the built-in one)
 "
     );
 }
@@ -23,7 +29,7 @@ github  GitHub  hmac-sha256  X-Hub-Signature-256  no         no         built-in
 #[test]
 fn a_profile_is_shown_with_its_file() {
     let ran = palyra("providers show github", &Stub::answering([answer(200, &github())]));
-    assert!(ran.stdout.contains("documentation     https://docs.github.com\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("documentation      https://docs.github.com\n"), "{}", ran.stdout);
     assert!(
         ran.stdout.ends_with("Profile\nname = \"github\"\ntitle = \"GitHub\\u{1b}[2J\"\n"),
         "{}",
@@ -54,4 +60,83 @@ fn the_hint_of_the_console_goes_first() {
     );
     let ran = palyra("providers show gitla", &Stub::answering([missing]));
     assert!(ran.stderr.contains("`gitlab`"), "{}", ran.stderr);
+}
+
+const GITHUB: &str = include_str!("../../../schemas/providers/github.toml");
+
+/// Runs a command over files of these names and contents; no console may be asked.
+fn over_files(words: &[&str], files: &[(&str, &str)]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = files.iter().map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    });
+    let paths: Vec<String> = paths.collect();
+    let words = words.iter().map(|word| match word.strip_prefix('@') {
+        Some(index) => paths[index.parse::<usize>().unwrap()].as_str(),
+        None => word,
+    });
+    let ran = palyra_with(&words.collect::<Vec<_>>(), b"", &Stub::answering([]));
+    assert!(ran.needs.is_empty(), "no console is needed");
+    let told = |text: &str| text.replace(&folder.path().display().to_string(), "DIR");
+    Ran { stdout: told(&ran.stdout), stderr: told(&ran.stderr), ..ran }
+}
+
+#[test]
+fn lint_tells_the_line_and_the_remedy_and_fails_on_an_error() {
+    let right = over_files(&["providers", "lint", "@0"], &[("a.toml", GITHUB)]);
+    assert_eq!((right.code, right.stdout.as_str()), (0, ""));
+    assert!(right.stderr.contains("errors: 0"), "{}", right.stderr);
+    let wrong = GITHUB.replace("signed = false", "signed = true");
+    let ran = over_files(&["providers", "lint", "@0", "@1"], &[("a.toml", GITHUB), ("b.toml", &wrong)]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stdout.starts_with("DIR/b.toml:30:1: error[unsigned_id]: delivery_id.signed: the signature"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("\n  remedy: set `signed = false`"), "{}", ran.stdout);
+    let unreadable = GITHUB.replace("encoding", "encodng");
+    let ran = over_files(&["--json", "providers", "lint", "@0"], &[("c.toml", &unreadable)]);
+    let finding = &ran.json()["findings"][0];
+    assert_eq!(
+        (ran.code, &finding["rule"], &finding["line"]),
+        (1, &json!("unreadable"), &json!(10)),
+        "{finding}"
+    );
+    assert!(finding["remedy"].as_str().unwrap().contains("did you mean `encoding`?"), "{finding}");
+}
+
+const VECTORS: &str = include_str!("../../../tests/vectors/github.jsonl");
+
+#[test]
+fn check_tells_each_case_and_fails_on_a_difference() {
+    let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", VECTORS)]);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+    assert_eq!(ran.stdout.lines().count(), VECTORS.lines().count() + 1);
+    let wrong = VECTORS.replacen("\"expect\": \"accept\"", "\"expect\": \"reject\"", 1);
+    let ran = over_files(&["--json", "providers", "check", "@0"], &[("v.jsonl", &wrong)]);
+    assert_eq!((ran.code, &ran.json()["differences"]), (1, &json!(1)));
+    let renamed = VECTORS.replace("\"github\"", "\"mine\"");
+    let own = GITHUB.replace("name = \"github\"", "name = \"mine\"");
+    let files = [("v.jsonl", renamed.as_str()), ("own.toml", own.as_str())];
+    assert_eq!(over_files(&["providers", "check", "@0", "--profile", "@1"], &files).code, 0);
+    let ran = over_files(&["providers", "check", "@0"], &files);
+    assert!(ran.code == 1 && ran.stdout.contains("no profile `mine`"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_cannot_be_checked_is_refused_with_its_place() {
+    let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", "\n{\"provider\": 1}\n")]);
+    assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:2: this is not a case"), "{}", ran.stderr);
+    let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", "\n")]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let wrong = GITHUB.replace("signed = false", "signed = true");
+    let files = [("v.jsonl", VECTORS), ("own.toml", wrong.as_str())];
+    let ran = over_files(&["providers", "check", "@0", "--profile", "@1"], &files);
+    assert!(ran.code == 78 && ran.stderr.contains("DIR/own.toml:30:1"), "{}", ran.stderr);
+    assert!(
+        over_files(&["providers", "lint", "nowhere.toml"], &[]).stderr.contains("cannot read nowhere.toml")
+    );
 }

@@ -159,7 +159,16 @@ pub struct SendArgs {
     /// The body to send [default: a small one the daemon makes]
     #[arg(long, value_name = "F")]
     pub payload_file: Option<PathBuf>,
+    /// Sign with this private key (PKCS #8, PEM), for providers with a key pair; the vault holds its public half
+    #[arg(long, value_name = "F")]
+    pub private_key_file: Option<PathBuf>,
+    /// Make it wrong in one way, and expect to be answered as docs/answers.md says
+    #[arg(long, value_name = "M", value_parser = MUTATIONS)]
+    pub mutate: Option<String>,
 }
+
+/// What `send --mutate` can do.
+const MUTATIONS: [&str; 5] = ["signature", "timestamp", "body", "duplicate", "drop-header"];
 
 /// A header as `curl -H` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

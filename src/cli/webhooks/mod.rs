@@ -121,12 +121,20 @@ fn send(args: &SendArgs, context: &Context) -> Result<Exit, CliError> {
         Some(file) => Some(payload_base64(Some(file), context)?),
         None => None,
     };
+    let private_key = match &args.private_key_file {
+        Some(file) => Some(BASE64_STANDARD.encode(&*input::secret(Some(file), &mut std::io::empty())?)),
+        None => None,
+    };
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({ "event": args.event, "payload_base64": payload });
+    let body = json!({
+        "event": args.event,
+        "payload_base64": payload,
+        "private_key_base64": private_key,
+        "mutate": args.mutate,
+    });
     let sent = connection.client.post(&route(&["webhooks", &args.id, "dispatch"]), &body)?;
     context.out.answer(&sent, view::sent)?;
-    let status = sent.get("status").and_then(Value::as_u64).unwrap_or(0);
-    Ok(if (200..300).contains(&status) { Exit::Ok } else { Exit::Failed })
+    Ok(if view::as_expected(&sent) { Exit::Ok } else { Exit::Failed })
 }
 
 fn payload_base64(file: Option<&Path>, context: &Context) -> Result<String, CliError> {

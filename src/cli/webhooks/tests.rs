@@ -102,7 +102,7 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
         json!({
             "integration_id": "github", "provider": "github", "display_name": null, "secret_vault_ref": "global/github",
             "allowed_events": ["push", "ping"], "allowed_sources": [], "enabled": true, "signature_required": true,
-            "max_payload_bytes": null, "replay_window_seconds": null
+            "max_payload_bytes": null, "replay_window_seconds": null, "parameters": {}
         })
     );
     assert!(ran.stdout.contains("http://127.0.0.1:7142/hooks/github"), "{}", ran.stdout);
@@ -245,11 +245,28 @@ fn send_posts_the_file_as_it_is_and_shows_the_receipt() {
         b"",
         &stub,
     );
-    assert_eq!(stub.asked()[0].json(), json!({"event": "push", "payload_base64": "eyJhIjogMX0K"}));
+    assert_eq!(
+        stub.asked()[0].json(),
+        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "private_key_base64": null, "mutate": null})
+    );
     assert_eq!(
         ran.stdout,
         "posted to  http://127.0.0.1:7142/hooks/github\nanswered   202 accepted\nevent id   01J\nleaf hash  ab\nseq        7\n"
     );
+}
+
+#[test]
+fn a_mutated_delivery_succeeds_when_it_is_answered_as_documented() {
+    let sent = |status| json!({"url": "u", "headers": [], "status": status, "expected_status": 401, "answer": {"title": "no"}});
+    for (status, code, verdict) in
+        [(401, 0, "as expected: 401 is documented"), (202, 1, "NOT as expected: 401 is documented")]
+    {
+        let stub = Stub::answering([answer(200, &sent(status))]);
+        let ran = palyra("webhooks send github --event push --mutate body", &stub);
+        assert_eq!(stub.asked()[0].json()["mutate"], "body");
+        assert_eq!(ran.code, code);
+        assert!(ran.stdout.contains(verdict), "{}", ran.stdout);
+    }
 }
 
 #[test]

@@ -142,18 +142,35 @@ pub fn test_outcome(outcome: &Value) -> String {
 
 /// What was posted where, and how it was answered.
 pub fn sent(sent: &Value) -> String {
-    let status = sent.get("status").and_then(Value::as_u64).unwrap_or(0);
-    let tone = if (200..300).contains(&status) { Tone::Good } else { Tone::Bad };
+    let status = number(sent, "status").unwrap_or(0);
+    let tone = if as_expected(sent) { Tone::Good } else { Tone::Bad };
     let answer = sent.get("answer").unwrap_or(&Value::Null);
     let mut fields = Fields::default();
     fields.add("posted to", shown(sent, "url"));
     fields.toned(tone, "answered", format!("{status} {}", outcome(answer)));
+    if let Some(expected) = number(sent, "expected_status") {
+        let word = if as_expected(sent) { "as expected" } else { "NOT as expected" };
+        fields.toned(tone, "verdict", format!("{word}: {expected} is documented"));
+    }
     for (name, value) in answer.as_object().into_iter().flatten() {
         if !matches!(&**name, "outcome" | "title" | "status" | "type") {
             fields.add(name.replace('_', " "), show(value));
         }
     }
     fields.render(0)
+}
+
+/// Whether it was answered as documented: with any 2xx, unless it was made wrong on purpose.
+pub fn as_expected(sent: &Value) -> bool {
+    let status = number(sent, "status").unwrap_or(0);
+    match number(sent, "expected_status") {
+        Some(expected) => status == expected,
+        None => (200..300).contains(&status),
+    }
+}
+
+fn number(document: &Value, name: &str) -> Option<u64> {
+    document.get(name).and_then(Value::as_u64)
 }
 
 fn outcome(answer: &Value) -> &str {

@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 mod connectors;
+mod dispatch;
 mod events;
 mod input;
 mod journal;
@@ -34,6 +35,7 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .wrap(from_fn(auth::guard))
         .configure(webhooks::routes)
         .configure(workbench::routes)
+        .configure(dispatch::routes)
         .configure(system::routes)
         .configure(events::routes)
         .configure(vault::routes)

@@ -1,9 +1,8 @@
-//! `webhooks test` and `webhooks send`: try an integration without, and with, a real delivery.
+//! `webhooks test`: every check of a captured delivery in order, and nothing stored but the result.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use palyra_actors::ids::Digest;
-use palyra_actors::provider::{Body, Profile, Request, SignDraft, VerifyError};
+use palyra_actors::provider::{Body, Profile, Request, VerifyError};
 use palyra_actors::registry::{Integration, RecordTest};
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
@@ -17,16 +16,10 @@ use super::webhooks::{find, gone};
 use crate::http::Gate;
 use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
-use crate::random::random_u128;
 
-/// Longest answer of the ingress that is shown.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
-
-/// `/webhooks/{id}/test` and `/dispatch`.
+/// `/webhooks/{id}/test`.
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/webhooks/{id}/test", web::post().to(test))
-        .route("/webhooks/{id}/dispatch", web::post().to(dispatch));
+    config.route("/webhooks/{id}/test", web::post().to(test));
 }
 
 #[derive(Deserialize)]
@@ -180,7 +173,7 @@ fn check_envelope(
     checks: &mut Checks,
 ) -> Value {
     let names = Names::of(profile.describe(request), profile, gate.clock.now_unix_ms());
-    let nonce = Digest::of(request.body.raw());
+    let nonce = request.body.digest();
     match judge::judge(&integration.record, profile, request.body, &names, nonce) {
         Judgement::Accept(_) => {
             checks.pass("envelope", format!("event `{}` from `{}`", names.event, names.source));
@@ -205,76 +198,12 @@ fn would(problem: &Problem) -> Value {
     json!({"status": document.get("status"), "outcome": document.get("outcome").or(document.get("code"))})
 }
 
-async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
+/// The keys of an integration, with a problem that says what is missing.
+pub(super) async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
     let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
     let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
     let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
     resolved
         .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Dispatch {
-    event: String,
-    payload_base64: Option<String>,
-}
-
-/// Signs as the provider would and posts to the ingress, over HTTP like any sender.
-async fn dispatch(
-    gate: Data<Gate>,
-    id: Path<String>,
-    order: Json<Dispatch>,
-) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
-    let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
-    let profile = integration.profile.clone().ok_or_else(missing)?;
-    if gate.addresses.ingress.is_empty() {
-        return Err(Problem::new(Kind::Unavailable).detail("the daemon does not serve its ingress"));
-    }
-    let payload = order.payload_base64.as_deref().map(|text| decoded("payload_base64", text)).transpose()?;
-    let keys = resolve(&gate, &integration).await?;
-    let key = keys.current().ok_or_else(missing)?;
-    let draft = SignDraft {
-        event: &order.event,
-        payload: payload.as_deref(),
-        now: gate.clock.now_unix_ms(),
-        random: random_u128(),
-        url: &gate.hook_url(&integration.record.integration_id),
-        parameters: &integration.record.parameters,
-    };
-    let signed =
-        profile.sign(&draft, key).map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
-    let url = format!("{}/hooks/{}", gate.addresses.ingress, integration.record.integration_id);
-    let (headers, to) = (signed.headers.clone(), url.clone());
-    let send = async {
-        let posted = web::block(move || post(&to, &headers, &signed.body)).await;
-        let answered = posted
-            .map_err(|error| error.to_string())
-            .and_then(|sent| sent.map_err(|error| error.to_string()));
-        answered.map_err(|error| {
-            Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}"))
-        })
-    };
-    let change = Change::new("registry.webhook.send", &id).particulars(json!({"event": order.event}));
-    let (status, answer) = change.journaled(&gate, send).await?;
-    // Names only: the value of a header may be the secret itself.
-    let headers: Vec<String> = signed.headers.into_iter().map(|(name, _)| name).collect();
-    Ok(HttpResponse::Ok().json(json!({"url": url, "headers": headers, "status": status, "answer": answer})))
-}
-
-fn post(url: &str, headers: &[(String, String)], body: &[u8]) -> Result<(u16, Value), ureq::Error> {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(std::time::Duration::from_secs(30)))
-        .proxy(None)
-        .build();
-    let mut request = ureq::Agent::new_with_config(config).post(url);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    let mut answer = request.send(body)?;
-    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
-    Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }

@@ -1,0 +1,71 @@
+//! Deliveries that are almost right, and what they are to be answered: to see for oneself that the receiver refuses.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::ContentKind;
+use super::{Method, Profile};
+
+/// What is wrong with a delivery that is otherwise signed as the provider would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mutation {
+    /// One bit of the signature, or one character of the token.
+    Signature,
+    /// It was signed too long ago.
+    Timestamp,
+    /// The body was changed after it was signed.
+    Body,
+    /// Nothing, but it comes twice.
+    Duplicate,
+    /// The signature is missing.
+    DropHeader,
+}
+
+impl Profile {
+    /// The status such a delivery is answered with; none where the provider gives nothing that could be mutated so.
+    pub fn answer_to(&self, mutation: Mutation, signature_required: bool) -> Option<u16> {
+        let signed = self.schemes.iter().any(|scheme| !matches!(scheme.method, Method::None));
+        match mutation {
+            Mutation::Duplicate => Some(200),
+            Mutation::Signature if signed => Some(401),
+            Mutation::DropHeader if signed => Some(if signature_required { 401 } else { 202 }),
+            Mutation::Body if signed => Some(if self.notices_body() { 401 } else { 202 }),
+            Mutation::Timestamp => self.age_refused_seconds().map(|_| 401),
+            _ => None,
+        }
+    }
+
+    /// An age at which a delivery of this provider is refused; none where no time is signed.
+    pub fn age_refused_seconds(&self) -> Option<u64> {
+        let ages = self.schemes.iter().filter_map(|scheme| match &scheme.method {
+            Method::Signed(scheme) => scheme.form.timestamp.as_ref().map(|time| time.past_seconds),
+            Method::Jwt(form) => form.expiry_leeway_seconds,
+            Method::Token(_) | Method::None => None,
+        });
+        // Twice over, and longer than a token made now would live.
+        ages.max().map(|seconds| seconds.saturating_mul(2).saturating_add(120))
+    }
+
+    fn notices_body(&self) -> bool {
+        self.schemes.iter().any(|scheme| match &scheme.method {
+            Method::Signed(scheme) => {
+                scheme.content.notices_body() || scheme.form.body_sha256_query.is_some()
+            }
+            Method::Jwt(form) => form.body_sha256_claim.is_some(),
+            Method::Token(_) | Method::None => false,
+        })
+    }
+}
+
+/// The body with something in it that the sender did not write; still a body of its kind.
+pub fn tampered(body: Vec<u8>, kind: ContentKind) -> Vec<u8> {
+    match (kind, serde_json::from_slice(&body)) {
+        (ContentKind::Json, Ok(Value::Object(mut members))) => {
+            members.insert("tampered".to_owned(), Value::Bool(true));
+            Value::Object(members).to_string().into_bytes()
+        }
+        (ContentKind::Json, _) => [body.as_slice(), b" "].concat(),
+        (ContentKind::Form, _) => [body.as_slice(), b"&tampered=true"].concat(),
+    }
+}

@@ -1,0 +1,185 @@
+//! What people are shown of a profile.
+
+use serde::Serialize;
+
+use super::handshake::{HandshakeCheck, HandshakeMethod};
+use super::profile::{Algorithm, Identity, Source, TokenScheme};
+use super::{Method, Origin, Profile};
+
+/// What is shown of a profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProfileSummary {
+    /// Name by which integrations refer to it.
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// `mac`, `public_key`, `certificate`, `jwt`, `token` or `none`.
+    pub scheme: &'static str,
+    /// The algorithms, or how a token is presented.
+    pub algorithm: String,
+    /// Where the signature stands: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
+    pub signature: Option<String>,
+    /// Template of the signed content.
+    pub signed_content: Option<String>,
+    /// Whether a time is signed.
+    pub timestamp: bool,
+    /// How far a signed time may be from ours, in seconds; 0 where none is signed.
+    pub tolerance_seconds: u64,
+    /// Whether the delivery's id is signed.
+    pub id_signed: bool,
+    /// What tells deliveries apart.
+    pub replay_key: String,
+    /// What it asks before it delivers: the method, and what authenticates the question.
+    pub handshakes: Vec<String>,
+    /// What an integration has to be told beside its secret.
+    pub parameters: Vec<String>,
+    /// Which answer it expects, and by when.
+    pub answer: Option<String>,
+    /// When it delivers again.
+    pub retries: Option<String>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+    /// The provider's page.
+    pub docs: String,
+    /// Where the profile comes from.
+    pub origin: Origin,
+}
+
+impl Profile {
+    /// What is shown of it.
+    pub fn summary(&self) -> ProfileSummary {
+        let file = &self.file;
+        let main = self.schemes.last().map(|scheme| &scheme.method);
+        ProfileSummary {
+            name: file.name.clone(),
+            title: file.title.clone(),
+            scheme: main.map_or("none", Method::word),
+            algorithm: self.algorithms().join(", "),
+            signature: main.and_then(Method::place).map(Source::place),
+            signed_content: self.signed().last().map(|form| form.content.clone()),
+            timestamp: self.signed().any(|form| form.timestamp.is_some()),
+            tolerance_seconds: self.tolerance_seconds(),
+            id_signed: file.delivery_id.signed,
+            replay_key: replay_key(&file.delivery_id, main),
+            handshakes: self.handshakes(),
+            parameters: file.parameters.clone(),
+            answer: file.behaviour.answer.clone(),
+            retries: file.behaviour.retries.clone(),
+            notes: file.behaviour.notes.clone(),
+            docs: file.docs.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// Each once, in the order of the schemes.
+    fn algorithms(&self) -> Vec<&'static str> {
+        let mut words = Vec::new();
+        for word in self.schemes.iter().flat_map(|scheme| scheme.method.algorithms()) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words
+    }
+
+    fn handshakes(&self) -> Vec<String> {
+        let told = self.file.handshake.iter().map(|one| {
+            let method = match one.method {
+                HandshakeMethod::Get => "GET",
+                HandshakeMethod::Head => "HEAD",
+                HandshakeMethod::Options => "OPTIONS",
+                HandshakeMethod::Post => "POST",
+            };
+            let check = match one.check {
+                HandshakeCheck::Signature => "signed",
+                HandshakeCheck::Token => "by token",
+                HandshakeCheck::Nothing => "open",
+            };
+            format!("{method}, {check}")
+        });
+        told.collect()
+    }
+}
+
+impl Method {
+    /// The kind of scheme, as profiles name it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Signed(scheme) => match scheme.form.algorithm {
+                None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
+                Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
+                Some(_) => "mac",
+            },
+            Self::Token(_) => "token",
+            Self::Jwt(_) => "jwt",
+            Self::None => "none",
+        }
+    }
+
+    fn place(&self) -> Option<&Source> {
+        match self {
+            Self::Signed(scheme) => Some(&scheme.form.signature.from),
+            Self::Token(form) => Some(&form.from),
+            Self::Jwt(form) => Some(&form.from),
+            Self::None => None,
+        }
+    }
+
+    fn algorithms(&self) -> Vec<&'static str> {
+        match self {
+            Self::Signed(scheme) => {
+                let chosen = scheme.form.algorithm_from.iter().flat_map(|choice| choice.values.values());
+                scheme.form.algorithm.iter().chain(chosen).map(|algorithm| algorithm.as_str()).collect()
+            }
+            Self::Token(form) => match form.scheme {
+                Some(TokenScheme::Bearer) => vec!["bearer token"],
+                Some(TokenScheme::Basic) => vec!["basic credentials"],
+                None => vec!["shared token"],
+            },
+            Self::Jwt(form) => vec![form.algorithm.as_str()],
+            Self::None => vec!["none"],
+        }
+    }
+}
+
+impl Algorithm {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::HmacSha1 => "hmac-sha1",
+            Self::HmacSha256 => "hmac-sha256",
+            Self::HmacSha512 => "hmac-sha512",
+            Self::Sha256 => "sha256",
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+            Self::RsaSha1 => "rsa-sha1",
+            Self::RsaSha256 => "rsa-sha256",
+        }
+    }
+}
+
+impl Source {
+    /// The place in words.
+    fn place(&self) -> String {
+        match self {
+            Self::Header(name) => format!("header {name}"),
+            Self::NumberedHeader(name) => format!("headers {name}1 to {name}100"),
+            Self::Json(pointer) => format!("json {pointer}"),
+            Self::Form(field) => format!("form {field}"),
+            Self::FormJson { field, json } => format!("json {json} in form {field}"),
+            Self::Query(name) => format!("query {name}"),
+            Self::Join { from, .. } => from.iter().map(Self::place).collect::<Vec<_>>().join(" + "),
+            Self::JsonFirstKeyExcept(_) => "name of a json member".to_owned(),
+            Self::Const(text) => format!("\"{text}\""),
+        }
+    }
+}
+
+fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
+    let places = |sources: &[Source]| sources.iter().map(Source::place).collect::<Vec<_>>().join(", else ");
+    let signs = matches!(main, Some(Method::Signed(_)));
+    match (identity.replay_key.as_slice(), identity.from.as_slice()) {
+        (key @ [_, ..], _) if signs => format!("{}, else digest", places(key)),
+        (_, id @ [_, ..]) if identity.signed || !signs => format!("{}, else digest", places(id)),
+        _ => "digest of what is signed".to_owned(),
+    }
+}

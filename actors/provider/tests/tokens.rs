@@ -1,0 +1,77 @@
+//! Tokens signed by a key pair on a curve: no provider of the catalogue has them, a profile of one's own may.
+
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+
+use super::*;
+
+const OWN: &str = r#"
+version = 1
+name = "own"
+title = "Own"
+docs = "https://example.test/"
+content = ["json"]
+
+[[auth]]
+[auth.jwt]
+from = { header = "Authorization" }
+scheme = "bearer"
+algorithm = "ES256"
+body_sha256_claim = "body"
+expiry_leeway_seconds = 0
+
+[event]
+default = "delivery"
+"#;
+
+fn part(document: &Value) -> String {
+    signature::encode(document.to_string().as_bytes(), Encoding::Base64url)
+}
+
+struct Issuer(EcdsaKeyPair);
+
+impl Issuer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
+        Self(pair.unwrap())
+    }
+
+    fn jwks(&self) -> String {
+        let point = self.0.public_key().as_ref();
+        let [x, y] = [&point[1..33], &point[33..]].map(|part| signature::encode(part, Encoding::Base64url));
+        json!({"keys": [{"kid": "1", "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
+    }
+
+    fn token(&self, algorithm: &str, body: &[u8]) -> String {
+        let claims = json!({"exp": NOW / 1_000 + 60, "body": Digest::of(body).to_string()});
+        let signed = format!("{}.{}", part(&json!({"alg": algorithm, "kid": "1"})), part(&claims));
+        let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", signature::encode(code.as_ref(), Encoding::Base64url))
+    }
+}
+
+#[test]
+fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {
+    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let (issuer, other) = (Issuer::new(), Issuer::new());
+    let (body, changed) = (b"{\"a\":1}".as_slice(), b"{\"a\":2}".as_slice());
+    let verdict = |token: String, body: &[u8]| {
+        let headers = vec![("authorization".to_owned(), format!("Bearer {token}").into_bytes())];
+        let body = Body::new(body.to_vec(), ContentKind::Json);
+        let verified = profile.verify(&request("/", &headers, &body), &keys(&issuer.jwks()), NOW);
+        verified.map(|verified| verified.covers_content).map_err(|error| error.to_string())
+    };
+    assert_eq!(verdict(issuer.token("ES256", body), body), Ok(true));
+    for (token, body) in [
+        (issuer.token("ES256", body), changed),
+        (other.token("ES256", body), body),
+        (issuer.token("RS256", body), body),
+        (issuer.token("none", body), body),
+    ] {
+        let refused = verdict(token, body).unwrap_err();
+        assert!(refused.starts_with("bad_signature"), "{refused}");
+    }
+}

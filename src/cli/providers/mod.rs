@@ -1,0 +1,158 @@
+//! `palyra providers`: the profiles that say how each provider signs.
+
+mod bench;
+
+use bench::{CheckArgs, LintArgs};
+use clap::Subcommand;
+use palyra_actors::ids::nearest;
+use serde_json::Value;
+
+use super::client::{ConsoleClient, route};
+use super::context::{Context, Need};
+use super::error::{CliError, Kind};
+use super::table::{Fields, Table, Tone, heading};
+use super::text::visible_lines;
+use super::view::{items, shown, text};
+use crate::exit::Exit;
+
+/// Commands for provider profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProvidersCommand {
+    /// List the profiles
+    List,
+    /// Show one profile, with the file it comes from
+    #[command(after_long_help = "\
+The profile is printed as TOML: save it under `providers/` in the state root to change it.
+
+Examples:
+  palyra providers show github
+  palyra --quiet providers show github > my-github.toml")]
+    Show {
+        /// Name of the profile
+        name: String,
+    },
+    /// Look for mistakes in profiles of your own; exit code 1 when there is an error
+    #[command(after_long_help = "\
+What is an error keeps the daemon from using the profile; a warning may be what the provider gives us to work with.
+
+Examples:
+  palyra providers lint my-provider.toml
+  palyra --json providers lint providers/*.toml | jq '.findings[] | .line'")]
+    Lint(LintArgs),
+    /// Run captured signed requests against their profiles; exit code 1 when one is judged otherwise than it says
+    #[command(after_long_help = "\
+Each request is judged by the clock it names. docs/profiles.md describes the file.
+
+Examples:
+  palyra providers check tests/vectors/*.jsonl
+  palyra providers check captured.jsonl --profile my-provider.toml")]
+    Check(CheckArgs),
+}
+
+/// Runs a command for provider profiles.
+pub fn run(command: ProvidersCommand, context: &Context) -> Result<Exit, CliError> {
+    match command {
+        ProvidersCommand::List => list(context),
+        ProvidersCommand::Show { name } => show(&name, context),
+        ProvidersCommand::Lint(args) => bench::run_lint(&args, context),
+        ProvidersCommand::Check(args) => bench::run_check(&args, context),
+    }
+}
+
+fn list(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let profiles = connection.client.get(&route(&["providers"]))?;
+    context.out.answer(&profiles, |profiles| context.out.table_text(&table(profiles)))?;
+    Ok(Exit::Ok)
+}
+
+fn show(name: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let profile = find(name, &connection.client)?;
+    context.out.answer(&profile, |profile| profile_text(profile, context.out.mode().quiet))?;
+    Ok(Exit::Ok)
+}
+
+fn table(profiles: &Value) -> Table {
+    let mut table = Table::new(&[
+        "name",
+        "title",
+        "scheme",
+        "algorithm",
+        "signature",
+        "timestamp",
+        "signed id",
+        "origin",
+    ]);
+    for profile in items(profiles, "providers") {
+        let names = ["name", "title", "scheme", "algorithm", "signature", "timestamp", "id_signed"];
+        let cells = names.map(|name| shown(profile, name)).into_iter().chain([origin(profile)]);
+        table.row(if shadows(profile) { Tone::Warn } else { Tone::Plain }, cells);
+    }
+    table
+}
+
+fn origin(profile: &Value) -> String {
+    match profile.pointer("/origin/own/file").and_then(Value::as_str) {
+        Some(file) if shadows(profile) => format!("{file} (instead of the built-in one)"),
+        Some(file) => file.to_owned(),
+        None => text(profile, "origin").replace('_', "-"),
+    }
+}
+
+fn shadows(profile: &Value) -> bool {
+    profile.pointer("/origin/own/shadows_built_in") == Some(&Value::Bool(true))
+}
+
+fn profile_text(profile: &Value, only_toml: bool) -> String {
+    let toml = visible_lines(text(profile, "profile_toml"));
+    if only_toml {
+        return toml;
+    }
+    let mut fields = Fields::default();
+    for (label, name) in [
+        ("name", "name"),
+        ("title", "title"),
+        ("scheme", "scheme"),
+        ("algorithm", "algorithm"),
+        ("signature", "signature"),
+        ("signed content", "signed_content"),
+        ("timestamp", "timestamp"),
+        ("tolerance seconds", "tolerance_seconds"),
+        ("signed id", "id_signed"),
+        ("replays told by", "replay_key"),
+        ("handshakes", "handshakes"),
+        ("parameters", "parameters"),
+        ("it expects", "answer"),
+        ("it retries", "retries"),
+        ("documentation", "docs"),
+    ] {
+        fields.add(label, shown(profile, name));
+    }
+    fields.add("origin", origin(profile));
+    for note in items(profile, "notes") {
+        fields.add("note", super::view::show(note));
+    }
+    format!("{}\n{}{toml}", fields.render(0), heading("Profile"))
+}
+
+/// The profile `name`; when there is none, the refusal with the nearest name there is.
+fn find(name: &str, client: &ConsoleClient) -> Result<Value, CliError> {
+    let refused = match client.get(&route(&["providers", name])) {
+        Err(refused)
+            if refused.hint.is_none() && matches!(refused.kind, Kind::Problem { status: 404, .. }) =>
+        {
+            refused
+        }
+        answer => return answer,
+    };
+    let profiles = client.get(&route(&["providers"]))?;
+    let names = items(&profiles, "providers").map(|profile| text(profile, "name"));
+    Err(refused.hint(match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`palyra providers list` shows those there are".to_owned(),
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! `webhooks send`: a delivery as the provider would make it, or almost, posted to the real ingress.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::provider::{Mutation, Profile, SignDraft, Signed};
+use palyra_actors::registry::Integration;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::audit::Change;
+use super::input::decoded;
+use super::webhooks::find;
+use super::workbench::resolve;
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+use crate::random::random_u128;
+
+/// Longest answer of the ingress that is shown.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// How long the ingress may take.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// `/webhooks/{id}/dispatch`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/webhooks/{id}/dispatch", web::post().to(dispatch));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dispatch {
+    event: String,
+    payload_base64: Option<String>,
+    private_key_base64: Option<Zeroizing<String>>,
+    mutate: Option<Mutation>,
+}
+
+/// Signs as the provider would and posts to the ingress, over HTTP like any sender.
+async fn dispatch(
+    gate: Data<Gate>,
+    id: Path<String>,
+    order: Json<Dispatch>,
+) -> Result<HttpResponse, Problem> {
+    let integration = find(&gate, &id).await?;
+    let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
+    let profile = integration.profile.clone().ok_or_else(missing)?;
+    if gate.addresses.ingress.is_empty() {
+        return Err(Problem::new(Kind::Unavailable).detail("the daemon does not serve its ingress"));
+    }
+    let expected = expected(&order, &integration, &profile)?;
+    let signed = sign(&gate, &order, &integration, &profile).await?;
+    let url = format!("{}/hooks/{}", gate.addresses.ingress, integration.record.integration_id);
+    // Names only: the value of a header may be the secret itself.
+    let headers: Vec<String> = signed.headers.iter().map(|(name, _)| name.clone()).collect();
+    let twice = order.mutate == Some(Mutation::Duplicate);
+    let send = post_to_ingress(url.clone(), signed, twice);
+    let change = Change::new("registry.webhook.send", &id)
+        .particulars(json!({"event": order.event, "mutate": order.mutate}));
+    let (status, answer) = change.journaled(&gate, send).await?;
+    Ok(HttpResponse::Ok().json(json!({
+        "url": url,
+        "headers": headers,
+        "status": status,
+        "expected_status": expected,
+        "answer": answer,
+    })))
+}
+
+/// The status a mutated delivery is to be answered with; none for one that is not mutated.
+fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> Result<Option<u16>, Problem> {
+    let Some(mutation) = order.mutate else { return Ok(None) };
+    let answer = profile.answer_to(mutation, integration.record.signature_required);
+    let lacks = || {
+        let detail = format!("deliveries of `{}` have nothing that could be mutated so", profile.name());
+        Problem::new(Kind::Invalid)
+            .detail(detail)
+            .hint(Some("`duplicate` works with every provider".to_owned()))
+    };
+    answer.map(Some).ok_or_else(lacks)
+}
+
+async fn sign(
+    gate: &Gate,
+    order: &Dispatch,
+    integration: &Integration,
+    profile: &Profile,
+) -> Result<Signed, Problem> {
+    let payload = order.payload_base64.as_deref().map(|text| decoded("payload_base64", text)).transpose()?;
+    let private_key = order.private_key_base64.as_ref().map(|text| decoded("private_key_base64", text));
+    let private_key = private_key.transpose()?.map(Zeroizing::new);
+    let keys = resolve(gate, integration).await?;
+    let missing = || Problem::new(Kind::Invalid).detail("its secret has no version");
+    let age_seconds = match order.mutate {
+        Some(Mutation::Timestamp) => profile.age_refused_seconds().unwrap_or_default(),
+        _ => 0,
+    };
+    let draft = SignDraft {
+        event: &order.event,
+        payload: payload.as_deref(),
+        now: gate.clock.now_unix_ms().saturating_sub(age_seconds.saturating_mul(1_000)),
+        random: random_u128(),
+        url: &gate.hook_url(&integration.record.integration_id),
+        parameters: &integration.record.parameters,
+        private_key: private_key.as_ref().map(|key| key.as_slice()),
+        mutation: order.mutate,
+    };
+    let signed = profile.sign(&draft, keys.current().ok_or_else(missing)?);
+    signed.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
+}
+
+/// Posts once, or twice; tells the last answer.
+async fn post_to_ingress(url: String, signed: Signed, twice: bool) -> Result<(u16, Value), Problem> {
+    let posted = web::block(move || {
+        if twice {
+            post(&url, &signed)?;
+        }
+        post(&url, &signed)
+    });
+    let answered = posted.await.map_err(|error| error.to_string());
+    let answered = answered.and_then(|sent| sent.map_err(|error| error.to_string()));
+    answered.map_err(|error| {
+        Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}"))
+    })
+}
+
+fn post(url: &str, signed: &Signed) -> Result<(u16, Value), ureq::Error> {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(ANSWER_DEADLINE))
+        .proxy(None)
+        .build();
+    let mut request = ureq::Agent::new_with_config(config).post(url);
+    for (name, value) in &signed.headers {
+        request = request.header(name, value);
+    }
+    let mut answer = request.send(&signed.body)?;
+    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+    Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
+}
