@@ -104,10 +104,15 @@ fn signature_item<'a>(
 /// Bytes from their written form; `None` when the text is not of that form.
 pub fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
-        Encoding::Hex => hex::decode(text).ok(),
+        Encoding::Hex => decode_hex(text),
         Encoding::Base64 => BASE64.decode(text).ok().filter(|_| !text.is_empty()),
         Encoding::Base64url => BASE64URL.decode(text).ok().filter(|_| !text.is_empty()),
     }
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
 /// Bytes in their written form.
