@@ -21,3 +21,7 @@ measure:
 # What lands or rejects a change.
 ci:
     bash .ci/run
+
+# Every fuzz target for as many seconds, from the vectors and profiles on.
+fuzz seconds="60":
+    bash fuzz/run {{seconds}}

@@ -17,10 +17,10 @@ pub struct ProfileSummary {
     pub scheme: &'static str,
     /// The algorithms, or how a token is presented.
     pub algorithm: String,
-    /// Where the signature stands: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
-    pub signature: Option<String>,
-    /// Template of the signed content.
-    pub signed_content: Option<String>,
+    /// Where the signature stands, by scheme: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
+    pub signature: Vec<String>,
+    /// Templates of the signed content, by scheme.
+    pub signed_content: Vec<String>,
     /// Whether a time is signed.
     pub timestamp: bool,
     /// How far a signed time may be from ours, in seconds; 0 where none is signed.
@@ -49,14 +49,14 @@ impl Profile {
     /// What is shown of it.
     pub fn summary(&self) -> ProfileSummary {
         let file = &self.file;
-        let main = self.schemes.last().map(|scheme| &scheme.method);
+        let main = self.methods().last();
         ProfileSummary {
             name: file.name.clone(),
             title: file.title.clone(),
             scheme: main.map_or("none", Method::word),
-            algorithm: self.algorithms().join(", "),
-            signature: main.and_then(Method::place).map(Source::place),
-            signed_content: self.signed().last().map(|form| form.content.clone()),
+            algorithm: distinct(self.methods().flat_map(Method::algorithms)).join(", "),
+            signature: distinct(self.methods().filter_map(Method::place).map(Source::place)),
+            signed_content: distinct(self.signed().map(|form| form.content.clone())),
             timestamp: self.signed().any(|form| form.timestamp.is_some()),
             tolerance_seconds: self.tolerance_seconds(),
             id_signed: file.delivery_id.signed,
@@ -71,15 +71,8 @@ impl Profile {
         }
     }
 
-    /// Each once, in the order of the schemes.
-    fn algorithms(&self) -> Vec<&'static str> {
-        let mut words = Vec::new();
-        for word in self.schemes.iter().flat_map(|scheme| scheme.method.algorithms()) {
-            if !words.contains(&word) {
-                words.push(word);
-            }
-        }
-        words
+    fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.schemes.iter().map(|scheme| &scheme.method)
     }
 
     fn handshakes(&self) -> Vec<String> {
@@ -99,6 +92,17 @@ impl Profile {
         });
         told.collect()
     }
+}
+
+/// Each once, in their order.
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
 }
 
 impl Method {
@@ -180,6 +184,7 @@ fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
     match (identity.replay_key.as_slice(), identity.from.as_slice()) {
         (key @ [_, ..], _) if signs => format!("{}, else digest", places(key)),
         (_, id @ [_, ..]) if identity.signed || !signs => format!("{}, else digest", places(id)),
-        _ => "digest of what is signed".to_owned(),
+        _ if signs => "digest of what is signed".to_owned(),
+        _ => "digest of the body".to_owned(),
     }
 }

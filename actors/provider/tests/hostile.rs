@@ -139,7 +139,7 @@ proptest! {
 }
 
 fn header_of(profile: &Profile) -> String {
-    let place = profile.summary().signature.unwrap_or_default();
+    let place = profile.summary().signature.pop().unwrap_or_default();
     place.strip_prefix("header ").unwrap_or("x-palyra-signature").to_owned()
 }
 

@@ -1,6 +1,8 @@
 //! `palyra providers`: the profiles that say how each provider signs.
 
 mod bench;
+#[cfg(test)]
+mod reference;
 
 use bench::{CheckArgs, LintArgs};
 use clap::Subcommand;
@@ -94,7 +96,7 @@ fn table(profiles: &Value) -> Table {
 
 fn origin(profile: &Value) -> String {
     match profile.pointer("/origin/own/file").and_then(Value::as_str) {
-        Some(file) if shadows(profile) => format!("{file} (instead of the built-in one)"),
+        Some(file) if shadows(profile) => format!("shadows the built-in one: {file}"),
         Some(file) => file.to_owned(),
         None => text(profile, "origin").replace('_', "-"),
     }

@@ -1,0 +1,110 @@
+//! `docs/providers.md` is written from the profiles themselves; this test tells when it no longer fits.
+//! `UPDATE=1 cargo test reference` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use palyra_actors::provider::{Catalogue, ProfileSummary};
+
+const HEAD: &str = "\
+# Providers
+
+Written from `schemas/providers/*.toml` by `UPDATE=1 cargo test reference`. `palyra providers show NAME` prints one whole;
+[profiles.md](profiles.md) tells how to write one.
+
+- **signed** is what the signature covers: `{body}` the bytes of the body, `{ts}` the signed time, `{h:NAME}` a header.
+- **time** is how far a signed time may be from ours, in seconds, before and after; `-` where none is signed.
+- **replays told by** is what makes two deliveries the same. An id the signature does not cover identifies nothing, for whoever
+  captured a delivery could send it again under a new one: the digest of what is signed takes its place.
+- **asks first** is what the provider wants answered before it delivers, and what authenticates that question.
+
+";
+
+const LIMITS: &str = "\
+## What a profile cannot express
+
+- **Amazon SNS, PayPal: the certificate is given, not fetched.** The address in the delivery must be of the pinned form, but nothing is
+  fetched from it: put the certificate (PEM) into the vault, and the next one beside it before the first ends (`palyra vault
+  rotate`). That it is the provider's is what you check when you put it there; its span is checked with each delivery.
+- **Google Pub/Sub: the key set is given, not fetched.** Put the JWK set into the vault, and rotate it when Google does.
+- **Amazon SNS: any AWS account can have SNS sign.** Set `allowed_sources` to the ARN of your topic. The subscription is not
+  confirmed by itself: the first delivery is journaled with its `SubscribeURL`, for you to open. Raw message delivery is not signed.
+- **PayPal signs a CRC-32 of the body,** which somebody who captured a delivery can keep while changing the body.
+- **Adyen, Mailgun, Amazon SNS sign named fields.** Whoever captured a delivery can change the others; `providers lint` says so.
+- **Shared tokens sign nothing.** Whoever sees one delivery can send any other. Prefer a profile that signs where the provider has one
+  (`buildkite` over `buildkite-token`, `gitlab-signing` over `gitlab`).
+- **Ids whose retries have another body** (Intercom, Telnyx may write the attempt into the body): under a signed id the retry is a conflict (409), for
+  two bodies under one id cannot be told from an attack. The first stays.
+- **Batches without a signed id** (LINE, HubSpot, SendGrid): the whole batch is one delivery, told by its digest.
+- **Signed times are bounded on both sides** though several providers' libraries refuse only old ones: a time ahead of ours is refused beyond the
+  same tolerance. Keep the clock right (NTP).
+- **Asana** sends its secret once, in the answer to the call that creates the webhook: read it there and put it into the vault.
+- **Atlassian Connect** has no profile: its secret arrives in an `installed` call that is itself signed with another key, and its token covers a
+  canonical form of the query and not the body. Connect is at the end of its support; use the `jira` profile for Jira's own webhooks.
+";
+
+#[test]
+fn the_reference_of_providers_fits_the_profiles() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/providers.md");
+    let page = page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &page).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&file).unwrap() == page,
+        "docs/providers.md is old: run `UPDATE=1 cargo test reference`"
+    );
+}
+
+fn page() -> String {
+    let catalogue = Catalogue::built_in().unwrap();
+    let all: Vec<ProfileSummary> = catalogue.iter().map(|profile| profile.summary()).collect();
+    let mut text = HEAD.to_owned();
+    text += "| profile | scheme | signature in | signed | time | id signed | replays told by | asks first | answer | retries |\n";
+    text += "|---|---|---|---|---|---|---|---|---|---|\n";
+    all.iter().for_each(|one| text += &row(one));
+    text += "\n";
+    text += LIMITS;
+    text += "\n## What to know about each\n";
+    all.iter()
+        .filter(|one| !one.notes.is_empty() || !one.parameters.is_empty())
+        .for_each(|one| text += &notes(one));
+    text
+}
+
+fn row(one: &ProfileSummary) -> String {
+    let code = |texts: &[String]| {
+        let texts = texts.iter().map(|text| format!("`{}`", text.replace('|', "\\|").replace('\n', "\\n")));
+        or_nothing(&texts.collect::<Vec<_>>())
+    };
+    let words = |text: &Option<String>| text.as_deref().unwrap_or("-").replace('|', "\\|");
+    let time = if one.timestamp { one.tolerance_seconds.to_string() } else { "-".to_owned() };
+    let cells = [
+        format!("[`{}`]({})", one.name, one.docs),
+        format!("{}: {}", one.scheme.replace('_', " "), one.algorithm),
+        or_nothing(&one.signature),
+        code(&one.signed_content),
+        time,
+        if one.id_signed { "yes" } else { "no" }.to_owned(),
+        one.replay_key.clone(),
+        or_nothing(&one.handshakes),
+        words(&one.answer),
+        words(&one.retries),
+    ];
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn or_nothing(texts: &[String]) -> String {
+    if texts.is_empty() { "-".to_owned() } else { texts.join("; ") }
+}
+
+fn notes(one: &ProfileSummary) -> String {
+    let mut text = format!("\n**{}** (`{}`)\n\n", one.title, one.name);
+    for parameter in &one.parameters {
+        writeln!(text, "- needs `--parameter {parameter}=…`").unwrap();
+    }
+    for note in &one.notes {
+        writeln!(text, "- {note}").unwrap();
+    }
+    text
+}
