@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
-use serde_json::Value;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, RsaPublicKeyComponents,
+};
+use serde_json::{Value, json};
 
 use crate::support::{Daemon, events_named, run, state_root, succeed, write_private};
 
@@ -108,6 +110,16 @@ fn a_provider_with_a_key_pair_is_stood_in_for_with_a_pair_of_ones_own() {
     }
 }
 
+/// The public half of a key of openssl's, as a JWK set (RFC 7517).
+fn jwk_set(key: &Path) -> String {
+    let text = std::fs::read_to_string(key).unwrap();
+    let base64: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    let pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(base64).unwrap()).unwrap();
+    let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
+    let [n, e] = [public.n, public.e].map(|number| URL_SAFE_NO_PAD.encode(number));
+    json!({"keys": [{"kty": "RSA", "kid": "1", "n": n, "e": e}]}).to_string()
+}
+
 #[test]
 #[ignore = "needs openssl; .ci/run runs it"]
 fn a_provider_with_a_certificate_is_stood_in_for_with_one_of_openssl() {
@@ -124,9 +136,11 @@ fn a_provider_with_a_certificate_is_stood_in_for_with_one_of_openssl() {
     let public = std::fs::read(&certificate).unwrap();
     add(root.path(), "sns", "aws-sns", &public, &[]);
     add(root.path(), "paypal", "paypal", &public, &["--parameter", "webhook_id=WH-1"]);
+    let google = ["--parameter", "audience=us", "--parameter", "email=push@example.test"];
+    add(root.path(), "pubsub", "google-pubsub", jwk_set(&key).as_bytes(), &google);
     let _daemon = Daemon::start(root.path());
     let private_key = ["--private-key-file", key.to_str().unwrap()];
-    for (id, body) in [("sns", Some(202)), ("paypal", Some(401))] {
+    for (id, body) in [("sns", Some(202)), ("paypal", Some(401)), ("pubsub", Some(202))] {
         assert_eq!(send(root.path(), id, &private_key), (Some(202), 0), "{id}");
         let expected = [Some(401), Some(401), body, Some(200), Some(401)];
         assert_eq!(statuses(root.path(), id, &private_key), expected, "{id}");

@@ -20,12 +20,12 @@ pub struct Making {
 impl Making {
     /// A request with the body of `draft`, or a small one of `kind`.
     pub fn new(is_envelope: bool, kind: ContentKind, draft: &SignDraft<'_>, id: &str) -> Self {
-        let message = "sent by palyra webhooks send";
+        let message = "palyra webhooks send";
         let made_up = || match kind {
             _ if is_envelope => envelope(draft, id, message).to_string(),
-            ContentKind::Json => json!({"message": message, "nonce": id}).to_string(),
+            ContentKind::Json => json!({"sent_by": message, "nonce": id}).to_string(),
             ContentKind::Form => form_urlencoded::Serializer::new(String::new())
-                .append_pair("message", message)
+                .append_pair("sent_by", message)
                 .append_pair("nonce", id)
                 .finish(),
         };

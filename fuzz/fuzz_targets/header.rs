@@ -16,8 +16,10 @@ static PARAMETERS: Parameters = Parameters::new();
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, rest)) = bytes.split_first() else { return };
-    let profiles = CATALOGUE.iter().filter(|profile| profile.summary().scheme != "none");
-    let Some(profile) = profiles.cycle().nth(usize::from(*which)) else { return };
+    let Some(profile) = CATALOGUE.iter().nth(usize::from(*which) % CATALOGUE.names().count()) else { return };
+    if profile.summary().scheme == "none" {
+        return;
+    }
     let (header, body) = rest.split_at(rest.len() / 2);
     let names = profile.summary().signature.into_iter();
     let mut headers: Vec<(String, Vec<u8>)> = names

@@ -2,6 +2,8 @@
 //!
 //! `fuzz/` has the same targets for a fuzzer that looks for new paths by itself.
 
+use std::sync::LazyLock;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -30,6 +32,9 @@ const TELLING: [&str; 16] = [
     "A",
     ".",
 ];
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::built_in().unwrap());
+static LINES: LazyLock<Vec<Value>> = LazyLock::new(all_lines);
 
 #[derive(Debug, Clone)]
 enum Change {
@@ -83,9 +88,9 @@ proptest! {
     fn what_is_almost_right_is_judged_and_never_brings_the_engine_down(
         changes in vec((any::<Index>(), any::<Index>(), change()), 8)
     ) {
-        let (catalogue, lines) = (Catalogue::built_in().unwrap(), all_lines());
+        let (catalogue, lines) = (&*CATALOGUE, &*LINES);
         for (which, place, by) in changes {
-            let mut line = which.get(&lines).clone();
+            let mut line = which.get(lines).clone();
             change_case(&mut line, &place, &by);
             let case = case(&line);
             let outcome = case.run(catalogue.get(&case.provider).unwrap());
@@ -95,15 +100,14 @@ proptest! {
 
     #[test]
     fn any_changed_byte_of_a_signed_body_is_refused(which in any::<Index>(), at in any::<Index>(), flip in 1_u8..=255) {
-        let catalogue = Catalogue::built_in().unwrap();
+        let catalogue = &*CATALOGUE;
         let signs_bytes = |line: &&Value| {
             let profile = catalogue.get(line["provider"].as_str().unwrap()).unwrap();
             let covered = profile.schemes.iter().all(|scheme| matches!(&scheme.method,
                 Method::Signed(scheme) if scheme.content.covers_bytes()));
             covered && line["expect"] == "accept" && line["body_base64"] != ""
         };
-        let lines = all_lines();
-        let lines: Vec<&Value> = lines.iter().filter(signs_bytes).collect();
+        let lines: Vec<&Value> = LINES.iter().filter(signs_bytes).collect();
         let mut line = (*which.get(&lines)).clone();
         let mut body = signature::decode(line["body_base64"].as_str().unwrap(), Encoding::Base64).unwrap();
         let at = at.index(body.len());
@@ -116,7 +120,7 @@ proptest! {
 
     #[test]
     fn arbitrary_headers_never_verify(bytes in vec(any::<u8>(), 0..300)) {
-        let catalogue = Catalogue::built_in().unwrap();
+        let catalogue = &*CATALOGUE;
         for profile in catalogue.iter().filter(|profile| profile.summary().scheme != "none") {
             let headers = vec![(header_of(profile), bytes.clone()), ("webhook-timestamp".to_owned(), bytes.clone())];
             let body = Body::new(bytes.clone(), ContentKind::Json);
@@ -126,7 +130,7 @@ proptest! {
 
     #[test]
     fn a_file_that_is_almost_a_profile_is_read_or_refused(which in any::<Index>(), line in any::<Index>(), by in change()) {
-        let catalogue = Catalogue::built_in().unwrap();
+        let catalogue = &*CATALOGUE;
         let profiles: Vec<_> = catalogue.iter().collect();
         let mut lines: Vec<String> =
             which.get(&profiles).source_toml().lines().map(str::to_owned).collect();
@@ -145,9 +149,9 @@ fn header_of(profile: &Profile) -> String {
 
 #[test]
 fn a_repeated_signature_header_is_refused_by_every_profile() {
-    let catalogue = Catalogue::built_in().unwrap();
+    let catalogue = &*CATALOGUE;
     let mut tried = std::collections::BTreeSet::new();
-    for line in all_lines().iter().filter(|line| line["expect"] == "accept") {
+    for line in LINES.iter().filter(|line| line["expect"] == "accept") {
         let case = case(line);
         let profile = catalogue.get(&case.provider).unwrap();
         let mut headers = case.headers();
@@ -165,8 +169,8 @@ fn a_repeated_signature_header_is_refused_by_every_profile() {
 
 #[test]
 fn a_signature_longer_than_16_kib_is_refused_by_every_profile_that_reads_one() {
-    let catalogue = Catalogue::built_in().unwrap();
-    for line in all_lines().iter().filter(|line| line["expect"] == "accept") {
+    let catalogue = &*CATALOGUE;
+    for line in LINES.iter().filter(|line| line["expect"] == "accept") {
         let case = case(line);
         let profile = catalogue.get(&case.provider).unwrap();
         if profile.summary().scheme == "token" || profile.summary().scheme == "none" {
