@@ -1,7 +1,7 @@
 //! Flags, environment and `palyra.toml` become [`Settings`]: validated, complete, nothing optional left.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use palyra_actors::files;
@@ -11,6 +11,8 @@ use palyra_actors::limits::{
     REPLAY_WINDOW_SECONDS_MAX, REPLAY_WINDOW_SECONDS_MIN,
 };
 use serde::Deserialize;
+
+use crate::http::published::Trust;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -46,6 +48,8 @@ pub struct Settings {
     pub replay_window_seconds: u64,
     /// Pause between two heartbeats. Default 300 s.
     pub heartbeat_interval: Duration,
+    /// Authorities that the keys providers publish are trusted by. Default: those of the web.
+    pub key_trust: Trust,
     /// Whether logs are JSON lines.
     pub log_json: bool,
 }
@@ -69,10 +73,11 @@ struct SettingsFile {
     payload_bytes_cap: Option<u64>,
     replay_window_seconds: Option<u64>,
     heartbeat_interval_seconds: Option<u64>,
+    key_roots_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "ingress",
     "public_url",
     "console",
@@ -88,6 +93,7 @@ const FIELDS: [&str; 16] = [
     "payload_bytes_cap",
     "replay_window_seconds",
     "heartbeat_interval_seconds",
+    "key_roots_file",
     "log_format",
 ];
 
@@ -143,7 +149,7 @@ impl Settings {
     fn parse(text: &str, flags: Flags) -> Result<Self, SettingsError> {
         let file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
         file.check()?;
-        let settings = file.complete(flags);
+        let settings = file.complete(flags, file.key_trust()?);
         let remote_allowed = file.console_allow_remote.unwrap_or(false);
         if !settings.console.ip().is_loopback() && !remote_allowed {
             return Err(SettingsError::new(
@@ -159,7 +165,7 @@ impl Settings {
 }
 
 impl SettingsFile {
-    fn complete(&self, flags: Flags) -> Settings {
+    fn complete(&self, flags: Flags, key_trust: Trust) -> Settings {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
         Settings {
@@ -177,6 +183,7 @@ impl SettingsFile {
             payload_bytes_cap: self.payload_bytes_cap.unwrap_or(PAYLOAD_BYTES_CAP_DEFAULT),
             replay_window_seconds: self.replay_window_seconds.unwrap_or(REPLAY_WINDOW_SECONDS_DEFAULT),
             heartbeat_interval: seconds(self.heartbeat_interval_seconds, 300),
+            key_trust,
             log_json: self.log_format == Some(LogFormat::Json),
         }
     }
@@ -200,6 +207,19 @@ impl SettingsFile {
 }
 
 impl SettingsFile {
+    fn key_trust(&self) -> Result<Trust, SettingsError> {
+        let Some(path) = &self.key_roots_file else { return Ok(Trust::web()) };
+        let refused = |why: &str| {
+            let message = format!("palyra.toml: key_roots_file `{}` {why}", path.display());
+            SettingsError::new(
+                message,
+                "name a file of certificates of authorities in PEM, or leave the field out",
+            )
+        };
+        let bytes = std::fs::read(path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
+        Trust::from_pem(&bytes).ok_or_else(|| refused("holds no certificate that can be read"))
+    }
+
     fn check_public_url(&self) -> Result<(), SettingsError> {
         let Some(url) = &self.public_url else { return Ok(()) };
         let host = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();

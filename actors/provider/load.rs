@@ -29,7 +29,7 @@ pub struct ProfileError {
 }
 
 /// Names of fields, for "did you mean".
-const FIELDS: [&str; 53] = [
+const FIELDS: [&str; 55] = [
     "version",
     "name",
     "title",
@@ -83,6 +83,8 @@ const FIELDS: [&str; 53] = [
     "claims_from_parameters",
     "body_sha256_claim",
     "expiry_leeway_seconds",
+    "jwks_url",
+    "chain_name",
 ];
 
 /// Reads a profile from its text.

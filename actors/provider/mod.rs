@@ -11,6 +11,7 @@
 //! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
 //! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
 //! | `handshake.rs` | what a provider asks before it delivers |
+//! | `published.rs` | keys that a provider publishes itself |
 //! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: what the provider would send, or almost |
 //! | `summary.rs` | what people are shown |
 
@@ -27,6 +28,7 @@ mod mac;
 mod making;
 mod mutation;
 mod profile;
+mod published;
 mod reject;
 mod request;
 mod sign;
@@ -57,6 +59,7 @@ pub use handshake::{Handshake, HandshakeCheck, Reply};
 pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;
 pub use mutation::Mutation;
+pub use published::{Published, PublishedError, Roots};
 pub use reject::{Reason, Reject};
 pub use request::{Headers, Parameters, Request};
 pub use sign::{SignDraft, SignError, Signed};

@@ -262,6 +262,9 @@ pub struct PinnedUrl {
     /// What its path ends with.
     #[serde(default)]
     pub path_suffix: String,
+    /// The name the certificate must be for, by a chain to an authority; without one the host it is fetched from
+    /// vouches for it.
+    pub chain_name: Option<String>,
 }
 
 /// A form of a URL.
@@ -289,6 +292,8 @@ pub struct JwtAuth {
     pub scheme_optional: bool,
     /// The one algorithm; a header that names another is refused.
     pub algorithm: JwtAlgorithm,
+    /// Where the provider publishes its JWK set, for integrations that are given none.
+    pub jwks_url: Option<String>,
     /// Claims and the values of which each must have one.
     #[serde(default)]
     pub claims: BTreeMap<String, Vec<serde_json::Value>>,

@@ -13,7 +13,7 @@ use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
 use super::verify::{Verified, VerifyError};
-use super::{Reason, Reject, timestamp, url};
+use super::{Reason, Reject, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::secret::{SecretVersion, SecretVersions};
@@ -145,11 +145,7 @@ fn algorithm(form: &SignedAuth, request: &Request<'_>) -> Result<Algorithm, Reje
 
 fn check_certificate_url(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
     let Some(pinned) = &form.certificate_url else { return Ok(()) };
-    let text = request.text(&pinned.from, Reason::UntrustedKey)?.unwrap_or_default();
-    match url::is_pinned(&text, pinned) {
-        true => Ok(()),
-        false => Err(Reject::new(Reason::UntrustedKey, "the certificate's address is not the provider's")),
-    }
+    published::pinned_url(pinned, request).map(drop)
 }
 
 /// Where the URL is signed and holds the body's digest.

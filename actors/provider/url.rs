@@ -78,11 +78,12 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `url` is `https`, of a pinned host, without user or port, and its path ends as it must.
+/// Whether `url` is `https`, of a pinned host, without user, with a port only if the pin has one, and its path ends
+/// as it must.
 pub fn is_pinned(url: &str, pinned: &PinnedUrl) -> bool {
     let Some(("https", host, path)) = parts(url) else { return false };
     let plain = !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+        && split_port(host).0.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     let path_only = path.starts_with('/') && !path.contains(['?', '#']);
     let host = host.to_ascii_lowercase();
     plain
@@ -129,6 +130,7 @@ mod tests {
             from: Source::Const(String::new()),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             path_suffix: ".pem".to_owned(),
+            chain_name: None,
         };
         let sns = pinned(&["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"]);
         assert!(is_pinned("https://sns.us-east-1.amazonaws.com/a.pem", &sns));
@@ -145,6 +147,11 @@ mod tests {
             "",
         ] {
             assert!(!is_pinned(forged, &sns), "{forged}");
+        }
+        let with_port = pinned(&["keys.example:8443"]);
+        assert!(is_pinned("https://keys.example:8443/a.pem", &with_port));
+        for forged in ["https://keys.example/a.pem", "https://keys.example:8444/a.pem", "https://a:8443@keys.example:8443/a.pem"] {
+            assert!(!is_pinned(forged, &with_port), "{forged}");
         }
         let any = pinned(&["**.paypal.com"]);
         assert!(is_pinned("https://api.sandbox.paypal.com/x.pem", &any));

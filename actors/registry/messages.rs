@@ -21,6 +21,14 @@ pub struct Integration {
     pub profile: Option<Arc<Profile>>,
 }
 
+impl Integration {
+    /// Whether it is verified with keys that the provider publishes, having none of its own.
+    pub fn takes_published_keys(&self) -> bool {
+        let published = self.profile.as_ref().is_some_and(|profile| profile.publishes_keys());
+        self.record.secret_vault_ref.is_none() && self.record.signature_required && published
+    }
+}
+
 /// Finds an enabled integration that has a profile. Unknown and disabled ones are both `None`.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Option<Arc<Integration>>")]

@@ -56,6 +56,7 @@ pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessR
     let name = record.secret_vault_ref.as_deref().unwrap_or_default();
     let lacking = match secret {
         _ if !record.signature_required => None,
+        _ if integration.takes_published_keys() => None,
         SecretStatus::Found if record.secret_vault_ref.is_none() => {
             Some((Readiness::InvalidSecretRef, "it names no secret".to_owned()))
         }

@@ -54,7 +54,7 @@ pub fn check(
     {
         return Err(breach("display_name", "is longer than 128 bytes or holds control characters", None));
     }
-    check_secret(record)?;
+    check_secret(record, catalogue)?;
     check_parameters(record, catalogue)?;
     if record.max_payload_bytes > payload_bytes_cap {
         let hint = "raise `payload_bytes_cap` in palyra.toml, up to 26214400".to_owned();
@@ -98,17 +98,22 @@ fn check_provider(name: &str, catalogue: &Catalogue) -> Result<(), Breach> {
     Err(breach("provider", format!("unknown provider `{shown}`"), Some(hint)))
 }
 
-fn check_secret(record: &IntegrationRecord) -> Result<(), Breach> {
+fn check_secret(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     match record.vault_ref() {
         Some(Ok(_)) => Ok(()),
         Some(Err(error)) => Err(breach("secret_vault_ref", error.to_string(), None)),
         None if !record.signature_required => Ok(()),
+        None if publishes_keys(record, catalogue) => Ok(()),
         None => {
             let hint =
                 "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
             Err(breach("secret_vault_ref", "is missing, and a signature is required", Some(hint)))
         }
     }
+}
+
+fn publishes_keys(record: &IntegrationRecord, catalogue: &Catalogue) -> bool {
+    catalogue.get(&record.provider).is_some_and(|profile| profile.publishes_keys())
 }
 
 /// A window shorter than the tolerance would let a delivery be sent again while its signature is still fresh.

@@ -108,13 +108,17 @@ impl Delivery<'_> {
         if let Some(reply) = self.unsigned_greeting(&integration, &body)? {
             return Ok(Answer::Handshake(reply));
         }
-        // 5. Resolve the keys. No key, no acceptance.
-        let keys = self.resolve(&integration).await?;
-        // 6. Verify, over the bytes from the wire.
         let view = HeaderView(self.head.headers);
         let (url, parameters) = (self.public_url(), &integration.record.parameters);
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
+        // 5. Resolve the keys. No key, no acceptance.
+        let keys = if integration.takes_published_keys() {
+            self.fetch(profile, &request).await?
+        } else {
+            self.resolve(&integration).await?
+        };
+        // 6. Verify, over the bytes from the wire.
         let verified = self.verify(&integration, profile, &request, keys.as_deref())?;
         if let Some(handshake) = profile.asks(&request) {
             let reply = handshake.reply(&request, keys.as_deref());
@@ -192,6 +196,19 @@ impl Delivery<'_> {
             Err(_) if !record.signature_required => Ok(None),
             Err(error) => Err(unavailable("secret", &error)),
         }
+    }
+
+    /// The keys that the provider publishes for `request`.
+    async fn fetch(
+        &self,
+        profile: &Profile,
+        request: &Request<'_>,
+    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
+        let Some(published) = published else { return Err(Problem::new(Kind::Unavailable)) };
+        let asked = self.gate.published.get(published, self.gate.clock.now_unix_ms());
+        let keys = self.in_time(asked).await?;
+        keys.map(Some).map_err(|why| unavailable("published keys", &why))
     }
 
     pub(super) fn verify(

@@ -14,6 +14,7 @@ pub mod health;
 pub mod ingress;
 pub mod judge;
 pub mod problem;
+pub mod published;
 pub mod server;
 pub mod throttle;
 
@@ -29,6 +30,7 @@ use crate::settings::Settings;
 use admission::Admission;
 use counters::Counters;
 use problem::{Kind, Problem};
+use published::PublishedKeys;
 use throttle::{BAD_SIGNATURES_WINDOW, Peer, Rates};
 
 /// Event streams open at a time; one more is answered 503.
@@ -50,6 +52,8 @@ pub struct Gate {
     pub bad_signatures: Rates<Peer>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
+    /// Keys that providers publish.
+    pub published: PublishedKeys,
     /// Open event streams.
     pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
@@ -78,6 +82,7 @@ impl Gate {
             counters: Counters::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
+            published: PublishedKeys::new(settings.key_trust.clone()),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),

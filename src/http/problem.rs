@@ -220,7 +220,7 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind.entry().1)
+        f.write_str(self.detail.as_deref().unwrap_or(self.kind.entry().1))
     }
 }
 

@@ -16,6 +16,8 @@ Written from `schemas/providers/*.toml` by `UPDATE=1 cargo test reference`. `pal
 - **time** is how far a signed time may be from ours, in seconds, before and after; `-` where none is signed.
 - **replays told by** is what makes two deliveries the same. An id the signature does not cover identifies nothing, for whoever
   captured a delivery could send it again under a new one: the digest of what is signed takes its place.
+- **certificate** and **RS256** keys are those the provider publishes (`palyra webhooks add ID PROVIDER --published-keys`): fetched once from an
+  address the profile pins, over TLS, and kept for a day or an hour; or put into the vault by you.
 - **asks first** is what the provider wants answered before it delivers, and what authenticates that question.
 
 ";
@@ -23,10 +25,8 @@ Written from `schemas/providers/*.toml` by `UPDATE=1 cargo test reference`. `pal
 const LIMITS: &str = "\
 ## What a profile cannot express
 
-- **Amazon SNS, PayPal: the certificate is given, not fetched.** The address in the delivery must be of the pinned form, but nothing is
-  fetched from it: put the certificate (PEM) into the vault, and the next one beside it before the first ends (`palyra vault
-  rotate`). That it is the provider's is what you check when you put it there; its span is checked with each delivery.
-- **Google Pub/Sub: the key set is given, not fetched.** Put the JWK set into the vault, and rotate it when Google does.
+- **Amazon SNS publishes its certificate without those above it,** so no chain can be followed: the host it is fetched from, pinned and authentic by
+  TLS, vouches for it. PayPal's has to lead to an authority and bear PayPal's name.
 - **Amazon SNS: any AWS account can have SNS sign.** Set `allowed_sources` to the ARN of your topic. The subscription is not
   confirmed by itself: the first delivery is journaled with its `SubscribeURL`, for you to open. Raw message delivery is not signed.
 - **PayPal signs a CRC-32 of the body,** which somebody who captured a delivery can keep while changing the body.

@@ -68,8 +68,11 @@ pub struct AddArgs {
     /// Name of the provider profile (see `palyra providers list`)
     pub provider: String,
     /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
-    #[arg(long, value_name = "REF", required_unless_present = "allow_unsigned")]
+    #[arg(long, value_name = "REF", required_unless_present_any = ["allow_unsigned", "published_keys"])]
     pub secret_ref: Option<String>,
+    /// Verify with the keys that the provider itself publishes, fetched from where its profile pins them
+    #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
+    pub published_keys: bool,
     /// Name to show [default: the id]
     #[arg(long, value_name = "N")]
     pub display_name: Option<String>,

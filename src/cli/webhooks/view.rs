@@ -58,7 +58,7 @@ pub fn details(integration: &Value) -> String {
     for issue in items(integration, "issues") {
         fields.toned(Tone::Bad, "issue", show(issue));
     }
-    fields.add("secret", shown(integration, "secret_vault_ref"));
+    fields.add("secret", keys_text(integration));
     let unsigned = !is_true(integration, "signature_required");
     fields.toned(if unsigned { Tone::Warn } else { Tone::Plain }, "signature", signature(integration));
     if unsigned {
@@ -113,6 +113,15 @@ fn address(integration: &Value) -> String {
 fn secret_text(integration: &Value) -> String {
     match integration.get("secret_vault_ref").and_then(Value::as_str) {
         Some(vault_ref) => format!("the value of {vault_ref}"),
+        None => keys_text(integration),
+    }
+}
+
+/// Where the keys of an integration are.
+fn keys_text(integration: &Value) -> String {
+    match integration.get("secret_vault_ref").and_then(Value::as_str) {
+        Some(vault_ref) => vault_ref.to_owned(),
+        None if is_true(integration, "signature_required") => "published by the provider".to_owned(),
         None => "none".to_owned(),
     }
 }

@@ -139,14 +139,16 @@ async fn check_authentic(
         checks.pass("signature", "not required by this integration");
         return Ok(());
     }
-    let keys = match resolve(gate, integration).await {
+    let keys = match keys(gate, integration, profile, request).await {
         Ok(keys) => keys,
         Err(problem) => {
             checks.fail("secret", problem.to_string());
             return Err(Problem::new(Kind::Unavailable));
         }
     };
-    checks.pass("secret", "found in the vault");
+    let whence =
+        if integration.takes_published_keys() { "published by the provider" } else { "found in the vault" };
+    checks.pass("secret", whence);
     match profile.verify(request, &keys, gate.clock.now_unix_ms()) {
         Ok(verified) => {
             let version =
@@ -196,6 +198,23 @@ fn check_envelope(
 fn would(problem: &Problem) -> Value {
     let document = problem.document();
     json!({"status": document.get("status"), "outcome": document.get("outcome").or(document.get("code"))})
+}
+
+/// The keys of an integration: of its own, or those that the provider publishes.
+async fn keys(
+    gate: &Gate,
+    integration: &Integration,
+    profile: &Profile,
+    request: &Request<'_>,
+) -> Result<Arc<SecretVersions>, Problem> {
+    if !integration.takes_published_keys() {
+        return resolve(gate, integration).await;
+    }
+    let problem = |why: String| Problem::new(Kind::Unavailable).detail(why);
+    let published = profile.published(request).map_err(|reject| problem(reject.detail))?;
+    let published = published.ok_or_else(|| problem("the delivery names no keys".to_owned()))?;
+    let keys = gate.published.get(published, gate.clock.now_unix_ms()).await;
+    keys.map_err(|error| problem(error.to_string()))
 }
 
 /// The keys of an integration, with a problem that says what is missing.

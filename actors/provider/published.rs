@@ -1,0 +1,180 @@
+//! Keys that a provider publishes: where they are to be had, and what makes them its own. Nothing is fetched here.
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use serde_json::Value;
+use webpki::{EndEntityCert, KeyUsage};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
+
+use super::profile::PinnedUrl;
+use super::request::Request;
+use super::{Method, Profile, Reason, Reject, url};
+use crate::clock::UnixMs;
+use crate::secret::{Secret, SecretVersion, SecretVersions};
+
+/// How long a certificate is kept, in seconds: what stands at its address does not change.
+const CERTIFICATE_LIFE_SECONDS: u64 = 24 * 60 * 60;
+/// How long a set of keys is kept, in seconds: providers publish the next key well before they use it.
+const KEY_SET_LIFE_SECONDS: u64 = 60 * 60;
+/// Certificates that may stand in one file.
+const CHAIN_CERTIFICATES_MAX: usize = 8;
+
+/// Where the keys for one delivery are, of a form that the profile pins.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Published {
+    url: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Kind {
+    Certificate { chain_name: Option<String> },
+    KeySet,
+}
+
+/// Why what stands at the address cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishedError {
+    /// It is something else.
+    #[error("what stands there is not {0}")]
+    Form(&'static str),
+    /// The certificate does not lead to an authority we trust, or is somebody else's.
+    #[error("the certificate is not one of `{name}`: {source}")]
+    Chain {
+        /// Whose it should be.
+        name: String,
+        /// Why it is not.
+        source: webpki::Error,
+    },
+}
+
+/// The authorities that certificates have to lead to.
+#[derive(Debug, Clone)]
+pub struct Roots(Vec<TrustAnchor<'static>>);
+
+impl Roots {
+    /// Those of the web: Mozilla's, as they were when the program was built.
+    pub fn web() -> Self {
+        Self(webpki_roots::TLS_SERVER_ROOTS.to_vec())
+    }
+
+    /// Those in a PEM file; `None` when there is none in it, or one that cannot be read.
+    pub fn from_pem(text: &[u8]) -> Option<Self> {
+        let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().ok()?;
+        let anchor = |certificate| Some(webpki::anchor_from_trusted_cert(certificate).ok()?.to_owned());
+        let anchors = certificates.iter().map(anchor).collect::<Option<Vec<_>>>()?;
+        Some(Self(anchors)).filter(|roots| !roots.0.is_empty())
+    }
+}
+
+impl Profile {
+    /// Whether the provider publishes its keys, so that an integration need not name any.
+    pub fn publishes_keys(&self) -> bool {
+        self.schemes.iter().any(|scheme| match &scheme.method {
+            Method::Signed(scheme) => scheme.form.certificate_url.is_some(),
+            Method::Jwt(form) => form.jwks_url.is_some(),
+            Method::Token(_) | Method::None => false,
+        })
+    }
+
+    /// Where the keys for `request` are; `None` where the provider publishes none.
+    ///
+    /// # Errors
+    /// [`Reason::UntrustedKey`] when the delivery names an address that is not the provider's.
+    pub fn published(&self, request: &Request<'_>) -> Result<Option<Published>, Reject> {
+        Ok(match &self.scheme(request)?.method {
+            Method::Signed(scheme) => match &scheme.form.certificate_url {
+                Some(pinned) => {
+                    let kind = Kind::Certificate { chain_name: pinned.chain_name.clone() };
+                    Some(Published { url: pinned_url(pinned, request)?, kind })
+                }
+                None => None,
+            },
+            Method::Jwt(form) => form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet }),
+            Method::Token(_) | Method::None => None,
+        })
+    }
+}
+
+/// The address in `request`, if it is of the pinned form.
+///
+/// # Errors
+/// [`Reason::UntrustedKey`].
+pub fn pinned_url(pinned: &PinnedUrl, request: &Request<'_>) -> Result<String, Reject> {
+    let text = request.text(&pinned.from, Reason::UntrustedKey)?.unwrap_or_default();
+    match url::is_pinned(&text, pinned) {
+        true => Ok(text.into_owned()),
+        false => Err(Reject::new(Reason::UntrustedKey, "the certificate's address is not the provider's")),
+    }
+}
+
+impl Published {
+    /// The address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How long what stands there may be kept, in seconds.
+    pub fn life_seconds(&self) -> u64 {
+        match self.kind {
+            Kind::Certificate { .. } => CERTIFICATE_LIFE_SECONDS,
+            Kind::KeySet => KEY_SET_LIFE_SECONDS,
+        }
+    }
+
+    /// The keys in what stands at the address.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn read(&self, text: &[u8], roots: &Roots, now: UnixMs) -> Result<SecretVersions, PublishedError> {
+        let key = match &self.kind {
+            Kind::KeySet => key_set(text)?,
+            Kind::Certificate { chain_name } => certificate(text, chain_name.as_deref(), roots, now)?,
+        };
+        let version = SecretVersion { version: 1, secret: Secret::new(key) };
+        SecretVersions::new(vec![version]).ok_or(PublishedError::Form("a key"))
+    }
+}
+
+fn key_set(text: &[u8]) -> Result<Vec<u8>, PublishedError> {
+    let document: Option<Value> = serde_json::from_slice(text).ok();
+    match document.as_ref().and_then(|document| document.get("keys")).and_then(Value::as_array) {
+        Some(_) => Ok(text.to_vec()),
+        None => Err(PublishedError::Form("a JWK set (RFC 7517)")),
+    }
+}
+
+/// The first certificate of a PEM file; those after it lead to an authority.
+fn certificate(
+    text: &[u8],
+    chain_name: Option<&str>,
+    roots: &Roots,
+    now: UnixMs,
+) -> Result<Vec<u8>, PublishedError> {
+    let not = || PublishedError::Form("a certificate in PEM");
+    let chain = CertificateDer::pem_slice_iter(text).take(CHAIN_CERTIFICATES_MAX);
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| not())?;
+    let (first, others) = chain.split_first().ok_or_else(not)?;
+    if let Some(name) = chain_name {
+        leads_to_a_root(first, others, name, roots, now)
+            .map_err(|source| PublishedError::Chain { name: name.to_owned(), source })?;
+    }
+    let certificate = Certificate::from_der(first).map_err(|_| not())?;
+    certificate.to_pem(LineEnding::LF).map(String::into_bytes).map_err(|_| not())
+}
+
+fn leads_to_a_root(
+    first: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    name: &str,
+    roots: &Roots,
+    now: UnixMs,
+) -> Result<(), webpki::Error> {
+    let certificate = EndEntityCert::try_from(first)?;
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_millis(now));
+    let (algorithms, usage) = (webpki::ALL_VERIFICATION_ALGS, KeyUsage::server_auth());
+    certificate.verify_for_usage(algorithms, &roots.0, others, now, usage, None, None)?;
+    let name = ServerName::try_from(name).map_err(|_| webpki::Error::MalformedDnsIdentifier)?;
+    certificate.verify_is_valid_for_subject_name(&name)
+}

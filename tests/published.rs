@@ -1,0 +1,258 @@
+//! Keys that a provider publishes, fetched over TLS from a server of the test's own.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use palyra_actors::clock::{Clock, SystemClock};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::support::{Answer, Daemon, events, run, state_root, succeed, write_private};
+
+/// An authority that the daemon trusts, or not.
+struct Authority(Issuer<'static, KeyPair>, String);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(params, key), pem)
+    }
+
+    /// A certificate for `name` (DER), and its key (PKCS #8).
+    fn issue(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap().der().to_vec(), key.serialize_der())
+    }
+}
+
+/// An HTTPS server at `localhost` that answers every request alike, and counts them.
+struct Server {
+    address: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn start(authority: &Authority, head: &'static str, body: String) -> Self {
+        let (certificate, key) = authority.issue("localhost");
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.into()], key.try_into().unwrap())
+            .unwrap();
+        let (config, requests) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let counted = Arc::clone(&requests);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                let mut request = [0; 4_096];
+                // A client that does not trust us goes away here.
+                if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).unwrap_or_default();
+                    stream.flush().unwrap_or_default();
+                }
+            }
+        });
+        Self { address, requests }
+    }
+
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// A pair of keys on a curve, published as a JWK set.
+struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
+        Self(pair.unwrap())
+    }
+
+    fn set(&self) -> String {
+        let point = self.0.public_key().as_ref();
+        let [x, y] = [&point[1..33], &point[33..]].map(|part| URL_SAFE_NO_PAD.encode(part));
+        json!({"keys": [{"kid": "1", "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
+    }
+
+    fn token(&self) -> String {
+        let part = |document: serde_json::Value| URL_SAFE_NO_PAD.encode(document.to_string());
+        let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
+        let signed =
+            format!("{}.{}", part(json!({"alg": "ES256", "kid": "1"})), part(json!({"exp": expiry})));
+        let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()))
+    }
+}
+
+fn key_set_profile(address: &str) -> String {
+    format!(
+        "version = 1\nname = \"own\"\ntitle = \"Own\"\ndocs = \"https://example.test/\"\ncontent = [\"json\"]\n\
+         [[auth]]\n[auth.jwt]\nfrom = {{ header = \"Authorization\" }}\nscheme = \"bearer\"\nalgorithm = \"ES256\"\n\
+         jwks_url = \"https://{address}/keys\"\nexpiry_leeway_seconds = 0\n[event]\ndefault = \"delivery\"\n"
+    )
+}
+
+fn daemon(root: &Path, profile: &str, trusted: &Authority) -> Daemon {
+    let folder = root.join("providers");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    write_private(&folder.join("own.toml"), profile);
+    let roots = root.join("roots.pem");
+    write_private(&roots, &trusted.1);
+    write_private(&root.join("palyra.toml"), &format!("key_roots_file = {:?}\n", roots.to_str().unwrap()));
+    succeed(root, &["webhooks", "add", "in", "own", "--published-keys"], b"");
+    Daemon::start(root)
+}
+
+fn post(daemon: &Daemon, token: &str, body: &str) -> Answer {
+    let bearer = format!("Bearer {token}");
+    daemon.post("in", &[("Content-Type", "application/json"), ("Authorization", &bearer)], body.as_bytes())
+}
+
+#[test]
+fn a_published_key_set_is_fetched_once_and_verifies() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
+    let shown = succeed(root.path(), &["webhooks", "show", "in"], b"");
+    assert!(shown.contains("ready") && !shown.contains("issue"), "{shown}");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (daemon, signer) = (&daemon, &signer);
+            scope
+                .spawn(move || assert_eq!(post(daemon, &signer.token(), &format!("[{number}]")).status, 202));
+        }
+    });
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn keys_that_cannot_be_had_are_503_and_not_asked_for_by_every_delivery() {
+    let (authority, signer) = (Authority::new(), Signer::new());
+    let moved = "HTTP/1.1 302 Found\r\nlocation: https://localhost/";
+    for (head, body, trusted) in [
+        ("HTTP/1.1 500 No", signer.set(), &authority),
+        (moved, signer.set(), &authority),
+        ("HTTP/1.1 200 OK", "<html>".to_owned(), &authority),
+        ("HTTP/1.1 200 OK", format!("{{\"keys\":[{}]}}", " ".repeat(70_000)), &authority),
+        ("HTTP/1.1 200 OK", signer.set(), &Authority::new()),
+    ] {
+        let root = state_root();
+        let server = Server::start(&authority, head, body);
+        let daemon = daemon(root.path(), &key_set_profile(&server.address), trusted);
+        for _ in 0..5 {
+            let answer = post(&daemon, &signer.token(), "{}");
+            assert_eq!(
+                (answer.status, answer.header("retry-after").is_some()),
+                (503, true),
+                "{head}: {answer:?}"
+            );
+        }
+        assert!(server.requests() <= 1, "{head}: {}", server.requests());
+        assert!(events(root.path()).iter().all(|event| event["kind"] != "webhook"), "{head}");
+    }
+}
+
+fn certificate_profile(address: &str) -> String {
+    let sns = include_str!("../schemas/providers/aws-sns.toml");
+    let pin = "hosts = [\"sns.*.amazonaws.com\", \"sns.*.amazonaws.com.cn\"], path_suffix = \".pem\"";
+    assert!(sns.contains(pin));
+    let own = format!("hosts = [\"{address}\"], chain_name = \"signer.test\"");
+    sns.replace("name = \"aws-sns\"", "name = \"own\"").replace(pin, &own)
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+#[test]
+fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
+    let authority = Authority::new();
+    let (right, another, strangers) = (
+        authority.issue("signer.test"),
+        authority.issue("other.test"),
+        Authority::new().issue("signer.test"),
+    );
+    for (certificate, why) in [
+        (right, "not a certificate of an RSA key"),
+        (another, "not one of `signer.test`"),
+        (strangers, "not one of `signer.test`"),
+    ] {
+        let root = state_root();
+        let server = Server::start(&authority, "HTTP/1.1 200 OK", pem(&certificate.0));
+        let daemon = daemon(root.path(), &certificate_profile(&server.address), &authority);
+        let url = format!("https://{}/a", server.address);
+        let body = json!({"Type": "Notification", "MessageId": "1", "Message": "m", "TopicArn": "t",
+            "Timestamp": "2026-01-01T00:00:00.000Z", "SignatureVersion": "2", "SigningCertURL": url, "Signature": "AAAA"});
+        let headers = [("Content-Type", "application/json")];
+        let status = daemon.post("in", &headers, body.to_string().as_bytes()).status;
+        assert_eq!(status, 503, "{why}: what cannot be told is not refused");
+        let file = root.path().join("sample.json");
+        write_private(&file, &body.to_string());
+        let tested =
+            run(root.path(), &["webhooks", "test", "in", "--payload-file", file.to_str().unwrap()], b"");
+        let said = String::from_utf8_lossy(&tested.stdout);
+        assert!(said.contains(why), "{said}");
+        let forged = body.to_string().replace(&server.address, "evil.example");
+        assert_eq!(daemon.post("in", &headers, forged.as_bytes()).status, 401, "another address");
+        assert_eq!(server.requests(), 1, "it is asked once, and nobody else");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl; .ci/run runs it"]
+fn a_delivery_signed_under_a_published_certificate_is_taken() {
+    let made = Command::new("openssl").args(["genpkey", "-algorithm", "RSA"]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let key = rcgen::KeyPair::from_pem(&String::from_utf8(made.stdout).unwrap()).unwrap();
+    let signer = RsaKeyPair::from_pkcs8(&key.serialize_der()).unwrap();
+    let (root, authority) = (state_root(), Authority::new());
+    let params = CertificateParams::new(vec!["signer.test".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority.0).unwrap();
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", certificate.pem());
+    let daemon = daemon(root.path(), &certificate_profile(&server.address), &authority);
+    let time = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    let send = |message: &str, signed: &str| {
+        let content =
+            format!("Message\n{signed}\nMessageId\n1\nTimestamp\n{time}\nTopicArn\nt\nType\nNotification\n");
+        let mut signature = vec![0; signer.public().modulus_len()];
+        signer.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), content.as_bytes(), &mut signature).unwrap();
+        let body = json!({"Type": "Notification", "MessageId": "1", "Message": message, "TopicArn": "t", "Timestamp": time,
+            "SignatureVersion": "2", "SigningCertURL": format!("https://{}/a", server.address),
+            "Signature": STANDARD.encode(signature)});
+        daemon.post("in", &[("Content-Type", "text/plain")], body.to_string().as_bytes()).status
+    };
+    assert_eq!((send("m", "m"), send("m", "m"), send("another", "m")), (202, 200, 401));
+    assert_eq!(server.requests(), 1);
+}
