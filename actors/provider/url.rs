@@ -150,7 +150,11 @@ mod tests {
         }
         let with_port = pinned(&["keys.example:8443"]);
         assert!(is_pinned("https://keys.example:8443/a.pem", &with_port));
-        for forged in ["https://keys.example/a.pem", "https://keys.example:8444/a.pem", "https://a:8443@keys.example:8443/a.pem"] {
+        for forged in [
+            "https://keys.example/a.pem",
+            "https://keys.example:8444/a.pem",
+            "https://a:8443@keys.example:8443/a.pem",
+        ] {
             assert!(!is_pinned(forged, &with_port), "{forged}");
         }
         let any = pinned(&["**.paypal.com"]);
