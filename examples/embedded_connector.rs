@@ -10,7 +10,7 @@ use palyra_actors::connectors::{
     ConnectorFactory, ConnectorLink, ConnectorSupervisor, Presence, Register, Roster,
 };
 use palyra_actors::journal::{
-    Cursor, EventFilter, JournalActor, JournalConfig, JournalHandle, JournalReader, SystemEvent,
+    Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, SystemEvent,
 };
 use palyra_actors::supervision::{Close, Door, WatchGuard};
 
@@ -53,10 +53,12 @@ impl Handler<Close> for Meter {
 #[actix::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("journal.db");
+    let files = JournalFiles::in_folder(folder.path());
+    let path = files.database.clone();
     let clock: SharedClock = std::sync::Arc::new(SystemClock);
     let head = tokio::sync::watch::channel(0).0;
-    let config = JournalConfig { path: path.clone(), clock: clock.clone(), random: random_bits, head };
+    let config =
+        JournalConfig { files, accept_rollback: false, clock: clock.clone(), random: random_bits, head };
     let journal = JournalHandle::default();
     journal.door.open(JournalActor::open(config, WatchGuard::unwatched())?.start());
 

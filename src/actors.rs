@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
-    JournalActor, JournalConfig, JournalHandle, JournalReader, Severity, SystemEvent,
+    JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, Severity, SystemEvent,
 };
 use palyra_actors::registry::{RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::ReplayGuardActor;
@@ -36,7 +36,7 @@ pub struct Actors {
     /// Connectors.
     pub connectors: Door<ConnectorSupervisor>,
     /// The journal itself, for a verification.
-    pub journal_file: std::path::PathBuf,
+    pub journal_files: JournalFiles,
     /// Reads of the journal; they block.
     pub reader: JournalReader,
     /// `seq` of the newest event.
@@ -49,6 +49,10 @@ pub struct Actors {
 pub struct Plan {
     /// Where their files lie.
     pub root: StateRoot,
+    /// Where the journal's do.
+    pub journal: JournalFiles,
+    /// Whether a journal that is behind its anchor is taken as it is.
+    pub accept_rollback: bool,
     /// The time.
     pub clock: SharedClock,
     /// Cap on every integration's `max_payload_bytes`.
@@ -90,8 +94,8 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
         vault: Door::default(),
         replay_guard: Door::default(),
         connectors: Door::default(),
-        journal_file: plan.root.journal_file(),
-        reader: JournalReader::open(&plan.root.journal_file())?,
+        journal_files: plan.journal.clone(),
+        reader: JournalReader::open(&plan.journal.database)?,
         journal,
         head,
         board,
@@ -111,7 +115,8 @@ fn start_journal(
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
     let config = JournalConfig {
-        path: plan.root.journal_file(),
+        files: plan.journal.clone(),
+        accept_rollback: plan.accept_rollback,
         clock: Arc::clone(&plan.clock),
         random: random_u128,
         head,
@@ -170,7 +175,7 @@ fn start_replay_guard(
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
     let (door, path, clock) =
-        (actors.replay_guard.clone(), plan.root.journal_file(), Arc::clone(&plan.clock));
+        (actors.replay_guard.clone(), plan.journal.database.clone(), Arc::clone(&plan.clock));
     let open = move |watch: WatchGuard| {
         let index = JournalReader::open(&path)?;
         door.open(ReplayGuardActor::start(&arbiter, index, Arc::clone(&clock), watch));

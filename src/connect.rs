@@ -118,7 +118,9 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
         };
     }
     match error.downcast_ref::<JournalError>() {
-        Some(JournalError::Corrupt { .. }) => CliError::does_not_verify(message),
+        Some(JournalError::Corrupt { .. } | JournalError::Behind { .. }) => {
+            CliError::does_not_verify(message)
+        }
         Some(JournalError::Open { .. } | JournalError::Newer { .. }) => CliError::config(message),
         _ => CliError::failed(message),
     }

@@ -80,6 +80,8 @@ impl Daemon {
         }
         let plan = Plan {
             root: possession.root().clone(),
+            journal: possession.root().journal_files(settings.anchor_dir.as_deref()),
+            accept_rollback: settings.accept_rollback,
             clock: Arc::clone(&clock),
             payload_bytes_cap: settings.payload_bytes_cap,
             roster,

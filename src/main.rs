@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Client(_) => client(cli, output),
         Command::Daemon(args) => {
-            let flags = Flags { ingress: args.ingress, console: args.console };
+            let flags =
+                Flags { ingress: args.ingress, console: args.console, accept_rollback: args.accept_rollback };
             cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
         }
         Command::Demo(args) => cli::finish(demo::run(&args), &output),

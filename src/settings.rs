@@ -48,6 +48,10 @@ pub struct Settings {
     pub replay_window_seconds: u64,
     /// Pause between two heartbeats. Default 300 s.
     pub heartbeat_interval: Duration,
+    /// The folder of the journal's anchor. Default: `anchor` in the state root.
+    pub anchor_dir: Option<PathBuf>,
+    /// Whether a journal that is behind its anchor is taken as it is, this once.
+    pub accept_rollback: bool,
     /// Authorities that the keys providers publish are trusted by. Default: those of the web.
     pub key_trust: Trust,
     /// Whether logs are JSON lines.
@@ -73,11 +77,12 @@ struct SettingsFile {
     payload_bytes_cap: Option<u64>,
     replay_window_seconds: Option<u64>,
     heartbeat_interval_seconds: Option<u64>,
+    anchor_dir: Option<PathBuf>,
     key_roots_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "ingress",
     "public_url",
     "console",
@@ -93,6 +98,7 @@ const FIELDS: [&str; 17] = [
     "payload_bytes_cap",
     "replay_window_seconds",
     "heartbeat_interval_seconds",
+    "anchor_dir",
     "key_roots_file",
     "log_format",
 ];
@@ -104,13 +110,15 @@ enum LogFormat {
     Json,
 }
 
-/// Addresses given on the command line; they win over the file.
+/// What is given on the command line; it wins over the file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flags {
     /// `--ingress`.
     pub ingress: Option<SocketAddr>,
     /// `--console`.
     pub console: Option<SocketAddr>,
+    /// `--accept-rollback`.
+    pub accept_rollback: bool,
 }
 
 /// A setting that cannot be used. Where it stands, what is wrong, what to do.
@@ -183,6 +191,8 @@ impl SettingsFile {
             payload_bytes_cap: self.payload_bytes_cap.unwrap_or(PAYLOAD_BYTES_CAP_DEFAULT),
             replay_window_seconds: self.replay_window_seconds.unwrap_or(REPLAY_WINDOW_SECONDS_DEFAULT),
             heartbeat_interval: seconds(self.heartbeat_interval_seconds, 300),
+            anchor_dir: self.anchor_dir.clone(),
+            accept_rollback: flags.accept_rollback,
             key_trust,
             log_json: self.log_format == Some(LogFormat::Json),
         }

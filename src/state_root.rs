@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use palyra_actors::files;
+use palyra_actors::journal::JournalFiles;
 use serde::{Deserialize, Serialize};
 
 const LOCK_FILE_BYTES_MAX: u64 = 256;
@@ -137,9 +138,13 @@ impl StateRoot {
         self.0.join("vault")
     }
 
-    /// `journal.db`, the events.
-    pub fn journal_file(&self) -> PathBuf {
-        self.0.join("journal.db")
+    /// `journal.db`, the events, and `anchor/journal`, unless the anchor is to be in another folder.
+    pub fn journal_files(&self, anchor_dir: Option<&Path>) -> JournalFiles {
+        let mut files = JournalFiles::in_folder(&self.0);
+        if let Some(dir) = anchor_dir {
+            files.anchor = dir.join("journal");
+        }
+        files
     }
 
     /// `providers/`, the operator's own profiles.

@@ -11,6 +11,7 @@ mod mutations;
 mod panics;
 mod published;
 mod replay;
+mod rollback;
 mod secrets;
 mod senders;
 mod shutdown;

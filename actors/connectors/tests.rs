@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::journal::{Cursor, EventFilter, JournalActor, JournalConfig, JournalReader};
+use crate::journal::{Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalReader};
 
 /// A connector that emits, stops and panics on demand.
 struct Puppet {
@@ -60,7 +60,8 @@ fn house() -> House {
     let path = dir.path().join("journal.db");
     let clock = ManualClock::at(1_700_000_000_000);
     let config = JournalConfig {
-        path: path.clone(),
+        files: JournalFiles::in_folder(dir.path()),
+        accept_rollback: false,
         clock: clock.clone(),
         random: || BITS.fetch_add(1, Ordering::SeqCst) as u128,
         head: watch::channel(0).0,

@@ -74,6 +74,19 @@ pub enum JournalError {
         /// What does not.
         problem: String,
     },
+    /// Events that were acknowledged are not there any more.
+    #[error(
+        "the journal is behind its anchor: {missing} acknowledged events are missing from seq {first_missing} on \
+         ({why}); restore a newer copy, or accept the loss once with `palyra daemon --accept-rollback`"
+    )]
+    Behind {
+        /// The first of them.
+        first_missing: u64,
+        /// How many.
+        missing: u64,
+        /// What gives it away.
+        why: &'static str,
+    },
     /// A read failed.
     #[error("cannot read the journal; check its disk, then run `palyra journal verify`")]
     Read {

@@ -5,6 +5,7 @@
 //! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
 //! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
+//! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `keys.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
 //! | `chain.rs`, `verify.rs` | whether it is still what was written |
@@ -14,6 +15,7 @@
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. A tree over the leaves, signed
 //! checkpoints and the anchor outside the database have their place in `Writer`, between COMMIT and the answers.
 
+mod anchor;
 mod chain;
 mod connection;
 mod error;
@@ -34,13 +36,14 @@ mod verify;
 mod words;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, MessageResult, fut,
 };
 use tokio::sync::watch;
 
+pub use anchor::Anchored;
 pub use error::{Cause, JournalError};
 pub use event::{EventIssue, OPERATOR_PREFIX, operator_event};
 pub use handle::JournalHandle;
@@ -55,11 +58,29 @@ use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::supervision::{Close, Exit, WatchGuard};
 use group::Group;
 
+/// Where a journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalFiles {
+    /// The database.
+    pub database: PathBuf,
+    /// The anchor; best on another disk than the database.
+    pub anchor: PathBuf,
+}
+
+impl JournalFiles {
+    /// Where they are in a state root: `journal.db` and `anchor/journal`.
+    pub fn in_folder(root: &Path) -> Self {
+        Self { database: root.join("journal.db"), anchor: root.join("anchor/journal") }
+    }
+}
+
 /// What a journal writer is made of. A writer that is reopened gets the same.
 #[derive(Clone)]
 pub struct JournalConfig {
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub files: JournalFiles,
+    /// Whether a database that is behind its anchor is taken as it is; the loss is journaled.
+    pub accept_rollback: bool,
     /// Gives `recorded_at`.
     pub clock: SharedClock,
     /// Gives the random bits of event ids.
@@ -84,7 +105,8 @@ impl JournalActor {
     /// # Errors
     /// As [`Writer::open`].
     pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
-        let writer = Writer::open(&config.path, config.random)?;
+        let mut writer = Writer::open(&config.files, config.random, config.accept_rollback)?;
+        writer.record_rollback(config.clock.now_unix_ms())?;
         config.head.send_replace(writer.head().seq);
         Ok(Self { writer, config, group: Group::default(), armed: false, watch })
     }

@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::JournalFiles;
+use super::anchor::{Anchor, Anchored, Records};
 use super::chain::ChainWalk;
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, cannot_open, refused};
 use super::error::JournalError;
 use super::identity::OpenFiles;
-use super::row::{COLUMNS, Columns, Head, digest, unsigned};
+use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
 use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -27,10 +29,23 @@ pub(super) struct Opened {
     pub(super) head: Head,
     pub(super) files: OpenFiles,
     pub(super) durability: Durability,
+    pub(super) anchor: Anchor,
+    pub(super) rollback: Option<Rollback>,
 }
 
-/// Opens the journal at `path` for its one writer.
-pub(super) fn for_writing(path: &Path) -> Result<Opened, JournalError> {
+/// A loss that the operator accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rollback {
+    /// What the anchor named; none when there was no anchor that could be read.
+    pub(super) anchored: Option<Anchored>,
+    /// What was there.
+    pub(super) found: Head,
+}
+
+/// Opens the journal for its one writer.
+pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result<Opened, JournalError> {
+    let path = files.database.as_path();
+    let records = anchor_records(files)?;
     create_private(path).map_err(file_error(path))?;
     let mut db = connection::for_writing(path)?;
     let is_new = is_empty(&db).map_err(cannot_open(path))?;
@@ -46,8 +61,47 @@ pub(super) fn for_writing(path: &Path) -> Result<Opened, JournalError> {
     }
     let head = check_tail(&db)?;
     connection::confine(&mut db).map_err(cannot_open(path))?;
+    let rollback = match check_anchor(&db, head, records.as_ref(), is_new) {
+        Ok(()) => None,
+        Err(refused) if !accept_rollback => return Err(refused),
+        Err(_) => Some(Rollback { anchored: records.as_ref().and_then(Records::newest), found: head }),
+    };
+    let anchor = Anchor::begin(&files.anchor, head).map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
-    Ok(Opened { db, head, files, durability })
+    Ok(Opened { db, head, files, durability, anchor, rollback })
+}
+
+/// Whether everything that the anchor names is there.
+fn check_anchor(
+    db: &Connection,
+    head: Head,
+    records: Option<&Records>,
+    is_new: bool,
+) -> Result<(), JournalError> {
+    let corrupt = |seq, problem: &str| JournalError::Corrupt { seq, problem: problem.to_owned() };
+    let Some(records) = records else {
+        let lost = corrupt(0, "its anchor is missing, so nobody can tell what else is");
+        return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
+    };
+    if records.is_damaged() {
+        return Err(corrupt(0, "its anchor was changed"));
+    }
+    let Some(anchored) = records.newest() else { return Ok(()) };
+    if anchored.seq > head.seq {
+        let (first_missing, missing) = (head.seq + 1, anchored.seq - head.seq);
+        let why = "its tail or its write-ahead log was removed, or an older copy was put in its place";
+        return Err(JournalError::Behind { first_missing, missing, why });
+    }
+    match anchored.seq {
+        0 => Ok(()),
+        seq if hash_of(db, signed(seq)).map_err(damaged)? == anchored.hash => Ok(()),
+        seq => Err(corrupt(seq, "it is not the event that the anchor names")),
+    }
+}
+
+/// What the anchor of a journal holds; `None` when it has none.
+pub(super) fn anchor_records(files: &JournalFiles) -> Result<Option<Records>, JournalError> {
+    Records::read(&files.anchor).map_err(file_error(&files.anchor))
 }
 
 /// Opens the journal at `path` for reading. It has to be there.

@@ -3,6 +3,7 @@
 mod acting;
 mod claims;
 mod pages;
+mod rollback;
 mod tampering;
 mod writing;
 
@@ -28,12 +29,16 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
+    fn files(&self) -> JournalFiles {
+        JournalFiles::in_folder(self.folder.path())
+    }
+
     fn path(&self) -> PathBuf {
         self.folder.path().join("journal.db")
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(&self.path(), || 7).unwrap()
+        Writer::open(&self.files(), || 7, false).unwrap()
     }
 
     fn reader(&self) -> JournalReader {
@@ -46,7 +51,7 @@ impl Place {
     }
 
     fn problems(&self) -> Vec<Problem> {
-        verify(&self.path()).unwrap().problems
+        verify(&self.files()).unwrap().problems
     }
 }
 

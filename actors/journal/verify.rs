@@ -1,15 +1,15 @@
 //! Verifies the whole journal: what it holds is what was appended.
 
-use std::path::Path;
-
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use serde::Serialize;
 
+use super::JournalFiles;
+use super::anchor::Records;
 use super::chain::ChainWalk;
 use super::error::JournalError;
 use super::leaf::GENESIS;
 use super::open;
-use super::row::{COLUMNS, ClaimColumns, Columns, digest, unsigned};
+use super::row::{COLUMNS, ClaimColumns, Columns, digest, signed, unsigned};
 use crate::ids::Digest;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
@@ -59,19 +59,55 @@ impl VerifyReport {
     }
 }
 
-/// Verifies the journal at `path`: every leaf, every link, the replay keys against the events and the events against
-/// the replay keys, the schema, and SQLite's own structure. A daemon may go on appending to it meanwhile.
+/// Verifies the journal: every leaf, every link, the replay keys against the events and the events against the replay
+/// keys, the anchor, the schema, and SQLite's own structure. A daemon may go on appending to it meanwhile.
 ///
 /// # Errors
 /// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Read`] when it cannot be verified at all.
-pub fn verify(path: &Path) -> Result<VerifyReport, JournalError> {
-    let db = open::for_reading(path)?;
+pub fn verify(files: &JournalFiles) -> Result<VerifyReport, JournalError> {
+    // Before the events: whatever it names then has to be among them.
+    let records = open::anchor_records(files)?;
+    let db = open::for_reading(&files.database)?;
     let mut report =
         VerifyReport { events: 0, head_seq: 0, head_hash: GENESIS, problems: Vec::new(), problems_total: 0 };
     for check in [check_events, check_keys, check_schema, check_structure] {
         check(&db, &mut report).or_else(|error| damage(error, &mut report)).map_err(JournalError::read)?;
     }
+    check_anchor(&db, records.as_ref(), &mut report)
+        .or_else(|error| damage(error, &mut report))
+        .map_err(JournalError::read)?;
     Ok(report)
+}
+
+/// Every event that the anchor names has to be there, and to be the one.
+fn check_anchor(
+    db: &Connection,
+    records: Option<&Records>,
+    report: &mut VerifyReport,
+) -> rusqlite::Result<()> {
+    let Some(records) = records else {
+        if report.head_seq > 0 {
+            report.add(0, "its anchor is missing".to_owned());
+        }
+        return Ok(());
+    };
+    if records.is_damaged() {
+        report.add(0, "its anchor was changed".to_owned());
+    }
+    let mut find = db.prepare("SELECT hash FROM journal_events WHERE seq = ?1")?;
+    let head_seq = report.head_seq;
+    for anchored in records.all.iter().filter(|anchored| (1..=head_seq).contains(&anchored.seq)) {
+        let found = find.query_row([signed(anchored.seq)], |row| digest(row, 0)).optional()?;
+        if found.is_some_and(|hash| hash != anchored.hash) {
+            report.add(signed(anchored.seq), "it is not the event that the anchor names".to_owned());
+        }
+    }
+    if let Some(newest) = records.newest().filter(|newest| newest.seq > report.head_seq) {
+        let missing = newest.seq - report.head_seq;
+        let problem = format!("missing: {missing} acknowledged events from here on are not there any more");
+        report.add(signed(report.head_seq + 1), problem);
+    }
+    Ok(())
 }
 
 /// A damaged page ends the check that met it, not the verification: it is what was looked for.

@@ -1,15 +1,15 @@
 //! The one writer: appends groups of events, each group in one transaction.
 
-use std::path::Path;
-
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
+use super::anchor::Anchor;
 use super::connection::{CHECKPOINT, Durability, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
-use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim};
+use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity, SystemEvent};
+use super::open::Rollback;
 use super::row::{Columns, Head};
-use super::{event, keys, open};
+use super::{JournalFiles, event, keys, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
 use crate::limits::PROBE_FRESH_MS;
@@ -34,6 +34,8 @@ pub type RowOutcome = Result<Appended, JournalError>;
 pub struct Writer {
     db: Connection,
     files: OpenFiles,
+    anchor: Anchor,
+    rollback: Option<Rollback>,
     durability: Durability,
     random: RandomBits,
     head: Head,
@@ -59,15 +61,22 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Writer {
-    /// Opens the journal at `path`, or makes it; checks its newest part.
+    /// Opens the journal, or makes it; checks its newest part, and that nothing its anchor names is missing, unless
+    /// that is accepted.
     ///
     /// # Errors
-    /// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Corrupt`].
-    pub fn open(path: &Path, random: RandomBits) -> Result<Self, JournalError> {
-        let opened = open::for_writing(path)?;
+    /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::Corrupt`] or [`JournalError::Behind`].
+    pub fn open(
+        files: &JournalFiles,
+        random: RandomBits,
+        accept_rollback: bool,
+    ) -> Result<Self, JournalError> {
+        let opened = open::for_writing(files, accept_rollback)?;
         Ok(Self {
             db: opened.db,
             files: opened.files,
+            anchor: opened.anchor,
+            rollback: opened.rollback,
             durability: opened.durability,
             random,
             head: opened.head,
@@ -100,6 +109,23 @@ impl Writer {
         let outcomes = self.commit_group(rows, now).map_err(|failure| self.give_up(failure))?;
         self.count(&outcomes, now);
         Ok(outcomes)
+    }
+
+    /// Journals a loss that was accepted when the journal was opened, if there was one.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub fn record_rollback(&mut self, now: UnixMs) -> Result<(), JournalError> {
+        let Some(rollback) = self.rollback.take() else { return Ok(()) };
+        let (anchored, found) = (rollback.anchored.map(|anchored| anchored.seq), rollback.found.seq);
+        let missing = anchored.map_or(0, |anchored| anchored.saturating_sub(found));
+        let event =
+            SystemEvent::new("journal.rollback.accepted", format!("{missing} missing events were accepted"))
+                .severity(Severity::Error)
+                .detail("anchored_seq", anchored)
+                .detail("found_seq", found)
+                .detail("found_hash", rollback.found.hash.to_string());
+        self.append(vec![NewRow { event: NewEvent::System(event), claim: None }], now).map(drop)
     }
 
     /// Checks that the journal can commit: a commit of the last second proves it, or else one that writes a page of
@@ -169,9 +195,11 @@ impl Writer {
             .collect::<Result<Vec<_>, Failure>>()?;
         fail::fail_point!("journal::before_commit");
         transaction.commit()?;
-        // The tree over the leaves, its checkpoint and the anchor of this head belong here: after COMMIT, before
-        // anybody is answered.
         self.files.check().map_err(Failure::Fatal)?;
+        fail::fail_point!("journal::before_anchor");
+        if head.seq > self.head.seq {
+            self.anchor.append(head).map_err(|error| Failure::Fatal(error.to_string()))?;
+        }
         self.head = head;
         fail::fail_point!("journal::after_commit");
         Ok(outcomes)

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use palyra_actors::clock::{Clock, SystemClock};
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{
-    Appended, BodyFormat, NewEvent, NewRow, ReplayClaim, Severity, SystemEvent, Verdict, WebhookEvent, Writer,
+    Appended, BodyFormat, JournalFiles, NewEvent, NewRow, ReplayClaim, Severity, SystemEvent, Verdict,
+    WebhookEvent, Writer,
 };
 
 /// Rows committed at a time.
@@ -23,7 +24,7 @@ pub fn began_at(rows: u64) -> u64 {
 
 /// Appends `rows` events under keys of their own. Gives what each tenth of them took.
 pub fn fill(root: &Path, rows: u64) -> Vec<Duration> {
-    let mut writer = Writer::open(&root.join("journal.db"), || 7).unwrap();
+    let mut writer = Writer::open(&JournalFiles::in_folder(root), || 7, false).unwrap();
     let begun = began_at(rows);
     let mut tenths = Vec::new();
     let mut since = Instant::now();

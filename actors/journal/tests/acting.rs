@@ -22,7 +22,8 @@ struct Running {
 impl Running {
     async fn start(place: &Place) -> Self {
         let config = JournalConfig {
-            path: place.path(),
+            files: place.files(),
+            accept_rollback: false,
             clock: ManualClock::at(NOW),
             random: || 7,
             head: watch::Sender::new(0),

@@ -32,7 +32,7 @@ fn tamper(place: &Place, edit: &str) {
 
 #[test]
 fn an_untouched_journal_verifies() {
-    let report = verify(&filled().path()).unwrap();
+    let report = verify(&filled().files()).unwrap();
     assert!(report.is_ok(), "{report:?}");
     assert_eq!((report.events, report.head_seq), (4, 4));
 }
@@ -136,9 +136,12 @@ fn an_edit_of_any_column_is_found_where_it_is() {
         for seq in [1_u64, 4] {
             let place = filled();
             tamper(&place, &format!("UPDATE journal_events SET {edit} WHERE seq = {seq}"));
-            let report = verify(&place.path()).unwrap();
+            let report = verify(&place.files()).unwrap();
             assert_eq!(report.first_bad_seq(), Some(seq), "{edit}: {report:?}");
-            assert!(Writer::open(&place.path(), || 0).is_err(), "{edit} at {seq}: opened all the same");
+            assert!(
+                Writer::open(&place.files(), || 0, false).is_err(),
+                "{edit} at {seq}: opened all the same"
+            );
         }
     }
 }
@@ -180,7 +183,7 @@ fn rows_taken_out_put_in_or_swapped_are_found() {
     for (edit, first) in table {
         let place = filled();
         tamper(&place, edit);
-        assert_eq!(verify(&place.path()).unwrap().first_bad_seq(), Some(first), "{edit}");
+        assert_eq!(verify(&place.files()).unwrap().first_bad_seq(), Some(first), "{edit}");
     }
 }
 
@@ -198,7 +201,7 @@ fn a_flipped_bit_in_what_is_stored_is_found() {
         for at in spots {
             file[at] ^= 1;
             std::fs::write(place.path(), &file).unwrap();
-            assert!(!verify(&place.path()).is_ok_and(|report| report.is_ok()), "{needle:?} at {at}");
+            assert!(!verify(&place.files()).is_ok_and(|report| report.is_ok()), "{needle:?} at {at}");
             file[at] ^= 1;
         }
     }
@@ -213,19 +216,19 @@ fn a_damaged_file_is_told_of_whatever_byte_it_hits() {
         let mut file = whole.clone();
         file[at] ^= 0xff;
         std::fs::write(place.path(), &file).unwrap();
-        found += usize::from(!verify(&place.path()).is_ok_and(|report| report.is_ok()));
-        drop(Writer::open(&place.path(), || 7));
+        found += usize::from(!verify(&place.files()).is_ok_and(|report| report.is_ok()));
+        drop(Writer::open(&place.files(), || 7, false));
         std::fs::write(place.path(), &whole).unwrap();
     }
     assert!(found > 0);
-    assert!(verify(&place.path()).unwrap().is_ok());
+    assert!(verify(&place.files()).unwrap().is_ok());
 }
 
 #[test]
 fn a_guard_that_was_dropped_is_found() {
     let place = filled();
     place.intruder().execute_batch("DROP TRIGGER journal_events_no_update").unwrap();
-    assert!(matches!(Writer::open(&place.path(), || 0), Err(JournalError::Corrupt { seq: 0, .. })));
+    assert!(matches!(Writer::open(&place.files(), || 0, false), Err(JournalError::Corrupt { seq: 0, .. })));
     assert!(place.problems().iter().any(|problem| problem.problem.contains("journal_events_no_update")));
 }
 
@@ -236,7 +239,7 @@ fn the_list_of_problems_is_bounded_but_all_are_counted() {
     writer.append((0..250).map(|_| system("a")).collect(), NOW).unwrap();
     drop(writer);
     tamper(&place, "UPDATE journal_events SET summary = 'x'");
-    let report = verify(&place.path()).unwrap();
+    let report = verify(&place.files()).unwrap();
     assert_eq!((report.problems.len(), report.problems_total), (crate::limits::VERIFY_PROBLEMS_MAX, 250));
 }
 

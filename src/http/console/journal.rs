@@ -25,8 +25,8 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn verify_all(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
-    let path = gate.actors.journal_file.clone();
-    let report = blocking(move || verify(&path)).await?;
+    let files = gate.actors.journal_files.clone();
+    let report = blocking(move || verify(&files)).await?;
     Ok(HttpResponse::Ok().json(json!({
         "verified": report.is_ok(),
         "events": report.events,

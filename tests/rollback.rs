@@ -1,0 +1,82 @@
+//! A journal that lost something acknowledged does not start, and says from which event on.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Daemon, SECRET, add_github, events_named, github_signature, run, state_root, succeed};
+
+fn deliver(daemon: &Daemon, number: u32) -> u16 {
+    let body = format!("{{\"n\":{number}}}");
+    let signature = github_signature(SECRET, body.as_bytes());
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("X-GitHub-Event", "push"),
+        ("X-Hub-Signature-256", signature.as_str()),
+    ];
+    daemon.post("gh", &headers, body.as_bytes()).status
+}
+
+fn remove_wal(root: &Path) {
+    for name in ["journal.db-wal", "journal.db-shm"] {
+        drop(fs::remove_file(root.join(name)));
+    }
+}
+
+/// Runs the daemon, which has to refuse, and gives what it said.
+fn refused(root: &Path) -> String {
+    let output = run(root, &["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"], b"");
+    assert_eq!(output.status.code(), Some(65));
+    assert!(output.stdout.is_empty(), "nothing is served");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_daemon_whose_write_ahead_log_was_deleted_is_refused_with_65_until_the_loss_is_accepted() {
+    let root = state_root();
+    add_github(root.path());
+    let daemon = Daemon::start(root.path());
+    assert!((0..5).all(|number| deliver(&daemon, number) == 202));
+    daemon.kill();
+    remove_wal(root.path());
+    let said = refused(root.path());
+    assert!(said.contains("acknowledged events are missing from seq"), "{said}");
+    assert!(said.contains("--accept-rollback"), "{said}");
+    let listed = run(root.path(), &["webhooks", "list"], b"");
+    assert_eq!(listed.status.code(), Some(65), "nor does a command take it as it is");
+    drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+    assert_eq!(events_named(root.path(), "journal.rollback.accepted").len(), 1);
+    succeed(root.path(), &["journal", "verify"], b"");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(deliver(&daemon, 1), 202, "what was lost is taken in when it comes again");
+}
+
+#[test]
+fn an_older_copy_of_the_database_is_refused() {
+    let root = state_root();
+    add_github(root.path());
+    drop(Daemon::start(root.path()));
+    succeed(root.path(), &["journal", "verify"], b"");
+    let old = fs::read(root.path().join("journal.db")).unwrap();
+    let daemon = Daemon::start(root.path());
+    assert_eq!(deliver(&daemon, 1), 202);
+    drop(daemon);
+    succeed(root.path(), &["journal", "verify"], b"");
+    fs::write(root.path().join("journal.db"), old).unwrap();
+    remove_wal(root.path());
+    assert!(refused(root.path()).contains("behind its anchor"));
+}
+
+#[test]
+fn the_anchor_may_lie_in_another_folder() {
+    let (root, elsewhere) = (state_root(), tempfile::tempdir().unwrap());
+    let folder = elsewhere.path().join("anchor");
+    let settings = format!("anchor_dir = {:?}\n", folder.to_str().unwrap());
+    crate::support::write_private(&root.path().join("palyra.toml"), &settings);
+    add_github(root.path());
+    let daemon = Daemon::start(root.path());
+    assert_eq!(deliver(&daemon, 1), 202);
+    drop(daemon);
+    assert!(folder.join("journal").exists() && !root.path().join("anchor").exists());
+    fs::remove_file(folder.join("journal")).unwrap();
+    assert!(refused(root.path()).contains("its anchor is missing"));
+}
