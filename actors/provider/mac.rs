@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::profile::Algorithm;
+use crate::ids::Digest;
 
 /// Content with gaps where the secret stands.
 pub type Pieces<'a> = [Option<Cow<'a, [u8]>>];
@@ -62,4 +63,11 @@ fn feed(secret: &[u8], pieces: &Pieces<'_>, mut sink: impl FnMut(&[u8])) {
 /// The content in one piece; where the secret stands there is nothing.
 pub fn concatenated(pieces: &Pieces<'_>) -> Vec<u8> {
     pieces.iter().flatten().flat_map(|piece| piece.iter().copied()).collect()
+}
+
+/// Digest of the signed content; the secret is no part of it.
+pub fn digest(pieces: &Pieces<'_>) -> Digest {
+    let mut hash = Sha256::new();
+    feed(&[], pieces, |bytes| hash.update(bytes));
+    Digest(hash.finalize().into())
 }

@@ -13,7 +13,7 @@ use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
 use super::verify::{Verified, VerifyError};
-use super::{Reason, Reject, published, timestamp, url};
+use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::secret::{SecretVersion, SecretVersions};
@@ -80,8 +80,7 @@ pub fn verify(
     if let Some(time) = &time {
         timestamp::check(time.unix_ms, time.form, now)?;
     }
-    let covers_content = scheme.content.covers_body() || form.body_sha256_query.is_some();
-    Ok(Verified { key_version: Some(key_version), signed_digest, covers_content })
+    Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true })
 }
 
 /// What is the same for every content that is tried.
@@ -108,7 +107,7 @@ impl Attempt<'_> {
             let request = Request { url: &url, ..*request };
             let pieces = scheme.content.fill(&request, time)?;
             match self.any_key(&pieces)? {
-                Ok(version) => return Ok((version, scheme.content.digest(&pieces, request.body))),
+                Ok(version) => return Ok((version, digest(scheme, &pieces))),
                 Err(why) => unusable = why.or(unusable),
             }
         }
@@ -129,6 +128,12 @@ impl Attempt<'_> {
         }
         Ok(Err(unusable))
     }
+}
+
+/// Digest of what is signed, byte for byte as it is signed: whoever moves bytes from one part of it to another, from
+/// the URL to the body say, makes no new delivery by it.
+fn digest(scheme: &Scheme, pieces: &Pieces<'_>) -> Option<Digest> {
+    (!scheme.content.is_body()).then(|| mac::digest(pieces))
 }
 
 /// The algorithm: the profile's, or the one among the profile's that the delivery names.

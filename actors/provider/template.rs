@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::body::Body;
-use super::mac::Pieces;
 use super::profile::Source;
 use super::request::{Request, scalar, single_header};
 use super::{ContentKind, Reason, Reject, url};
-use crate::ids::Digest;
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
@@ -78,23 +75,9 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Body))
     }
 
-    /// Digest of content that [`Template::fill`] made, the body taken by its own digest and the secret not at all;
-    /// none where the body is all there is.
-    pub fn digest(&self, filled: &Pieces<'_>, body: &Body) -> Option<Digest> {
-        if matches!(self.0.as_slice(), [Piece::Body]) {
-            return None;
-        }
-        let mut parts = Vec::new();
-        for (piece, bytes) in self.0.iter().zip(filled) {
-            let whole = body.digest();
-            let bytes = match piece {
-                Piece::Body => whole.0.as_slice(),
-                _ => bytes.as_deref().unwrap_or_default(),
-            };
-            parts.extend_from_slice(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-            parts.extend_from_slice(bytes);
-        }
-        Some(Digest::of(&parts))
+    /// Whether the body is all there is.
+    pub fn is_body(&self) -> bool {
+        matches!(self.0.as_slice(), [Piece::Body])
     }
 
     /// Whether the signed time is part of the content.
@@ -212,7 +195,7 @@ impl Piece {
             }
             Self::CanonicalJsonWithout(pointer) => Cow::Owned(canonical_without(request, pointer)?),
             Self::BodyCrc32 => owned(crc32fast::hash(request.body.raw()).to_string()),
-            Self::SortedForm => owned(sorted_form(request)),
+            Self::SortedForm => owned(sorted_form(request)?),
             Self::Members(names) => owned(members(request, names)),
             Self::UriEncoded => owned(url::uri_encoded(request.url)),
             Self::ListedHeaders(name) => owned(listed_headers(request, name)?),
@@ -228,12 +211,13 @@ fn owned<'a>(text: String) -> Cow<'a, [u8]> {
     Cow::Owned(text.into_bytes())
 }
 
-fn sorted_form(request: &Request<'_>) -> String {
+/// A body that is no form would not be covered at all.
+fn sorted_form(request: &Request<'_>) -> Result<String, Reject> {
     if request.body.kind() != ContentKind::Form {
-        return String::new();
+        return Err(Reject::new(Reason::BadSignature, "the signature covers a form, and the body is none"));
     }
     let pairs: BTreeSet<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(request.body.raw()).collect();
-    pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
+    Ok(pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect())
 }
 
 fn members(request: &Request<'_>, names: &[String]) -> String {

@@ -156,6 +156,37 @@ fn replay_key(
     profile(name).replay_key(integration, verified, &request)
 }
 
+/// The replay key of a delivery that verifies.
+fn verified_key(profile: &Profile, signed: &Signed, url: &str) -> Digest {
+    let headers: Vec<(String, Vec<u8>)> =
+        signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    let body = Body::new(signed.body.clone(), profile.content_kind(&headers).unwrap());
+    let request = request(url, &headers, &body);
+    let verified = profile.verify(&request, &keys(SECRET), NOW).unwrap();
+    profile.replay_key("a", &verified, &request)
+}
+
+#[test]
+fn a_captured_signature_identifies_one_delivery_whatever_is_changed_beside_it() {
+    let mailgun = profile("mailgun");
+    let mut captured = signed(&mailgun, None, &keys(SECRET));
+    let genuine = verified_key(&mailgun, &captured, URL);
+    let mut document: serde_json::Value = serde_json::from_slice(&captured.body).unwrap();
+    document["event-data"]["id"] = "another".into();
+    captured.body = document.to_string().into_bytes();
+    assert_eq!(verified_key(&mailgun, &captured, URL), genuine, "the token is what is signed");
+    let twilio = profile("twilio");
+    let mut captured = signed(&twilio, Some(b"Body=hello&To=me"), &keys(SECRET));
+    let genuine = verified_key(&twilio, &captured, URL);
+    captured.body = b"Bodyhello=&To=me&MessageStatus=push".to_vec();
+    assert_eq!(verified_key(&twilio, &captured, URL), genuine, "names and values run into one another");
+    captured.body = b"ToMe=".to_vec();
+    captured.headers.iter_mut().filter(|(name, _)| name == "Content-Type").for_each(|(_, value)| {
+        "application/json".clone_into(value);
+    });
+    assert!(verify_signed(&twilio, &captured, &keys(SECRET), NOW).is_err(), "JSON is not what was signed");
+}
+
 #[test]
 fn only_what_is_signed_identifies_a_delivery() {
     let covered = |content: &[u8]| Verified {

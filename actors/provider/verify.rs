@@ -13,7 +13,7 @@ pub struct Verified {
     pub key_version: Option<u32>,
     /// SHA-256 of what the signature covers, where that is not just the body.
     pub signed_digest: Option<Digest>,
-    /// Whether a signature covers the content.
+    /// Whether a signature covers something of the delivery, be it not all of the body.
     pub covers_content: bool,
 }
 
