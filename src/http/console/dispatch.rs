@@ -90,6 +90,11 @@ async fn sign(
     let payload = order.payload_base64.as_deref().map(|text| decoded("payload_base64", text)).transpose()?;
     let private_key = order.private_key_base64.as_ref().map(|text| decoded("private_key_base64", text));
     let private_key = private_key.transpose()?.map(Zeroizing::new);
+    if integration.takes_published_keys() {
+        let detail = "its keys are published by the provider, which alone can sign with them";
+        let hint = "try a pair of your own: an integration with its public half as --secret-ref";
+        return Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())));
+    }
     let keys = resolve(gate, integration).await?;
     let missing = || Problem::new(Kind::Invalid).detail("its secret has no version");
     let age_seconds = match order.mutate {
