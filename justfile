@@ -12,7 +12,7 @@ demo:
 
 # The slow sweeps in their long form.
 sweep:
-    PALYRA_TEST_LONG=1 cargo test --test it -- --nocapture
+    PALYRA_TEST_LONG=1 cargo test --test it -- --nocapture --include-ignored
 
 # What pages and appends cost as the journal grows to 1,000,000 rows.
 measure:

@@ -1,8 +1,12 @@
 //! The disk says no: nothing is acknowledged that is not written, and a restart goes on.
 
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Daemon, SECRET, add_github, events, github_signature, state_root, succeed, try_post};
+use crate::support::seed::scaled;
+use crate::support::{
+    Daemon, SECRET, add_github, events, eventually, github_signature, state_root, succeed, try_post,
+};
 
 fn body(n: usize) -> String {
     format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(2_000))
@@ -39,4 +43,80 @@ fn after_the_first_failed_write_nothing_is_acknowledged_and_the_daemon_ends_with
     let rows = events(root.path());
     assert_eq!(rows.iter().filter(|row| row["kind"] == "webhook").count(), acknowledged + 1);
     succeed(root.path(), &["journal", "verify"], b"");
+}
+
+/// Where answers break the promise: an acceptance after the first one that was none.
+fn acceptance_after_failure(answers: &[Option<u16>]) -> Option<usize> {
+    let failed = answers.iter().position(|status| *status != Some(202))?;
+    let later = answers.iter().skip(failed).position(|status| status.is_some_and(|status| status < 300))?;
+    Some(failed + later)
+}
+
+#[test]
+fn an_acceptance_after_a_failed_write_would_be_seen() {
+    assert_eq!(acceptance_after_failure(&[Some(202), Some(202), Some(503), None]), None);
+    assert_eq!(acceptance_after_failure(&[Some(202), Some(503), Some(202)]), Some(2));
+    assert_eq!(acceptance_after_failure(&[Some(202), None, Some(503), Some(200)]), Some(3));
+}
+
+/// Has every write and sync of each thread fail with `error` from its `nth` on.
+fn failing_disk(daemon: &Daemon, error: &str, nth: usize) -> Child {
+    const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
+    let mut strace = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-p", &daemon.pid().to_string()])
+        .args(["-e", &format!("trace={CALLS}"), "-e", &format!("inject={CALLS}:error={error}:when={nth}+")])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", daemon.pid());
+    let traced =
+        || std::fs::read_to_string(&status).unwrap().contains(&format!("TracerPid:\t{}", strace.id()));
+    eventually("strace holds the daemon", traced);
+    assert!(strace.try_wait().unwrap().is_none(), "strace holds the daemon");
+    strace
+}
+
+/// One daemon whose disk fails from the `nth` write or sync on; gives how many deliveries were acknowledged.
+fn fail_from(error: &str, nth: usize) -> usize {
+    const DELIVERIES: usize = 60;
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut strace = failing_disk(&daemon, error, nth);
+    let mut answers: Vec<Option<u16>> = Vec::new();
+    while answers.len() < DELIVERIES && answers.iter().rev().take(5).all(|status| *status != None) {
+        answers.push(post(&daemon, answers.len()));
+    }
+    assert_eq!(acceptance_after_failure(&answers), None, "{error} from {nth}: {answers:?}");
+    let acknowledged = answers.iter().take_while(|status| **status == Some(202)).count();
+    assert!(acknowledged < DELIVERIES, "{error} from {nth}: the fault was met");
+    assert_eq!(daemon.wait(Duration::from_secs(60)).code(), Some(70), "{error} from {nth}");
+    strace.wait().unwrap();
+
+    let daemon = Daemon::start(root.path());
+    for n in 0..answers.len() {
+        let again = post(&daemon, n);
+        let expected: &[u16] = if n < acknowledged { &[200] } else { &[200, 202] };
+        assert!(expected.contains(&again.unwrap()), "{error} from {nth}: delivery {n} is {again:?}");
+    }
+    drop(daemon);
+    let rows = events(root.path());
+    let taken = rows.iter().filter(|row| row["kind"] == "webhook").count();
+    assert_eq!(taken, answers.len(), "{error} from {nth}: each exactly once");
+    succeed(root.path(), &["journal", "verify"], b"");
+    acknowledged
+}
+
+#[test]
+#[ignore = "needs strace; .ci/run runs it"]
+fn whichever_write_or_sync_fails_first_nothing_is_acknowledged_after_it_and_every_retry_lands_once() {
+    let mut acknowledged = Vec::new();
+    for nth in (1..=200).step_by(scaled(23, 1)) {
+        acknowledged.push(fail_from("EIO", nth));
+    }
+    for nth in (1..=200).step_by(scaled(67, 10)) {
+        acknowledged.push(fail_from("ENOSPC", nth));
+    }
+    assert!(acknowledged.contains(&0), "the first write failed once");
+    assert!(acknowledged.iter().any(|count| *count > 10), "and others later: {acknowledged:?}");
+    println!("acknowledged before each fault: {acknowledged:?}");
 }

@@ -98,7 +98,7 @@ fn a_lost_and_a_doubled_row_would_be_seen() {
 
 /// Posts from several threads until `stop`, and records which were answered 2xx.
 fn post_until(daemon: &Daemon, round: u64, stop: &AtomicBool, acknowledged: &Mutex<BTreeSet<String>>) {
-    const WRITERS: u64 = 8;
+    const WRITERS: u64 = 64;
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             scope.spawn(move || {
@@ -133,7 +133,7 @@ fn a_daemon_killed_again_and_again_loses_nothing_and_takes_nothing_twice() {
     let root = state_root();
     add_github(root.path());
     let acknowledged: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    for round in 0..scaled(4, 100) {
+    for round in 0..scaled(4, 500) {
         let daemon = Daemon::start(root.path());
         let retried: Vec<u64> =
             acknowledged.lock().unwrap().iter().rev().take(20).map(|n: &String| n.parse().unwrap()).collect();
@@ -155,4 +155,26 @@ fn a_daemon_killed_again_and_again_loses_nothing_and_takes_nothing_twice() {
     assert!(acknowledged.len() > 50, "the daemon was busy: {}", acknowledged.len());
     assert_eq!(faults(&acknowledged, &rows), (vec![], vec![]), "{} acknowledged", acknowledged.len());
     crate::support::succeed(root.path(), &["journal", "verify"], b"");
+}
+
+#[test]
+fn a_commit_that_is_lost_after_all_would_be_seen() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let acknowledged: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| post_until(&daemon, 0, &stop, &acknowledged));
+        std::thread::sleep(Duration::from_millis(300));
+        daemon.signal("KILL");
+        stop.store(true, Ordering::Relaxed);
+    });
+    daemon.wait(Duration::from_secs(10));
+    // What a disk that lies about its syncs would leave.
+    for name in ["journal.db-wal", "journal.db-shm"] {
+        std::fs::remove_file(root.path().join(name)).unwrap();
+    }
+    drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+    let (lost, twice) = faults(&acknowledged.into_inner().unwrap(), &events(root.path()));
+    assert!(!lost.is_empty() && twice.is_empty(), "{} lost", lost.len());
 }

@@ -87,7 +87,9 @@ impl Profile {
         let mut making = Making::new(self.is_envelope(), kind, draft, &id);
         making.place_first(&self.file.event.from, draft.event, true)?;
         // An id may be missing: not every body has a place for it.
-        making.place_first(&self.file.delivery_id.from, &id, false).ok();
+        let identity = &self.file.delivery_id;
+        making.place_first(&identity.from, &id, false).ok();
+        making.place_first(&identity.replay_key, &id, false).ok();
         let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
             Method::Token(form) => present(making, form, key, draft),
