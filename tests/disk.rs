@@ -83,7 +83,7 @@ fn fail_from(error: &str, nth: usize) -> usize {
     let daemon = Daemon::with_github(root.path());
     let mut strace = failing_disk(&daemon, error, nth);
     let mut answers: Vec<Option<u16>> = Vec::new();
-    while answers.len() < DELIVERIES && answers.iter().rev().take(5).all(|status| *status != None) {
+    while answers.len() < DELIVERIES && answers.iter().rev().take(5).all(Option::is_some) {
         answers.push(post(&daemon, answers.len()));
     }
     assert_eq!(acceptance_after_failure(&answers), None, "{error} from {nth}: {answers:?}");
