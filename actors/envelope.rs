@@ -71,6 +71,7 @@ pub fn render(event: &StoredEvent) -> Result<String, RenderError> {
         BodyFormat::Json => json::compact(body()?),
         BodyFormat::JsonArray => format!("{{\"items\":{}}}", json::compact(body()?)),
         BodyFormat::Form => form_document(&event.body).to_string(),
+        BodyFormat::Text => text_document(body()?).to_string(),
     };
     let claim = event.claim.as_ref().ok_or(RenderError::NoEnvelope(event.seq))?;
     let quoted = |text: &str| Value::from(text).to_string();
@@ -83,6 +84,11 @@ pub fn render(event: &StoredEvent) -> Result<String, RenderError> {
         claim.key,
         event.occurred_at,
     ))
+}
+
+/// A text as an object with the one member `text`.
+pub fn text_document(text: &str) -> Value {
+    json!({ "text": text })
 }
 
 /// The fields of a form as an object: a field that comes once is a string, one that comes again an array.
@@ -138,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_rendered_envelope_fits_its_schema_and_is_the_same_every_time() {
-        let cases: [(&[u8], BodyFormat); 3] = [
+        let cases: [(&[u8], BodyFormat); 4] = [
+            (b"disk \"full\"\non a", BodyFormat::Text),
             (b"{\n \"a\" : 1.0, \"big\": 123456789012345678901234567890 }", BodyFormat::Json),
             (b"[1, 2]", BodyFormat::JsonArray),
             (b"a=1&b=%7B%7D&a=2", BodyFormat::Form),

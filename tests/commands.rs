@@ -337,3 +337,23 @@ fn two_profiles_of_one_name_are_refused() {
     let said = fail(root.path(), &["daemon"], 78);
     assert!(said.contains("zzz.toml:2:") && said.contains("own.toml too"), "{said}");
 }
+
+#[test]
+fn plain_text_is_taken_where_a_profile_says_so() {
+    let root = state_root();
+    let text = GITHUB_TOML.replace("content = [\"json\", \"form\"]", "content = [\"text\"]");
+    assert_ne!(text, GITHUB_TOML);
+    own_profile(root.path(), &text);
+    let daemon = Daemon::with_github(root.path());
+    let post = |typed: &str, body: &[u8]| {
+        let signature = github_signature(SECRET, body);
+        let headers =
+            [("Content-Type", typed), ("X-GitHub-Event", "push"), ("X-Hub-Signature-256", &*signature)];
+        daemon.post("gh", &headers, body).status
+    };
+    assert_eq!(post("text/plain; charset=utf-8", b"disk \"full\" on a\n"), 202);
+    assert_eq!(post("application/json", b"{}"), 415);
+    assert_eq!(post("text/plain", b"\xff"), 422);
+    let taken = events_named(root.path(), "push").remove(0);
+    assert_eq!(taken["envelope"]["payload"], json!({"text": "disk \"full\" on a\n"}), "{taken}");
+}

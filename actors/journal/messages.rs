@@ -47,6 +47,8 @@ pub enum BodyFormat {
     JsonArray,
     /// `application/x-www-form-urlencoded`: the payload is an object of its fields.
     Form,
+    /// Text that is not read any further.
+    Text,
     /// The sender posted a whole envelope.
     Envelope,
 }

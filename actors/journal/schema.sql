@@ -21,7 +21,7 @@ CREATE TABLE journal_events (
     replay_body       BLOB    CHECK (length(replay_body) = 32),
     replay_verdict    TEXT    CHECK (replay_verdict IN ('rejected', 'filtered', 'conflict', 'accepted')),
     replay_expires_at INTEGER CHECK (replay_expires_at >= 0),
-    body_format       TEXT    NOT NULL CHECK (body_format IN ('none', 'json', 'json_array', 'form', 'envelope')),
+    body_format       TEXT    NOT NULL CHECK (body_format IN ('none', 'json', 'json_array', 'form', 'text', 'envelope')),
     prev_hash         BLOB    NOT NULL CHECK (length(prev_hash) = 32),
     hash              BLOB    NOT NULL CHECK (length(hash) = 32),
     -- Last, so that reading any other column touches no overflow page of a large body.

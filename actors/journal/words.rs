@@ -26,5 +26,6 @@ words!(BodyFormat {
     Json = "json",
     JsonArray = "json_array",
     Form = "form",
+    Text = "text",
     Envelope = "envelope",
 });

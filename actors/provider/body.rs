@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use crate::envelope::form_document;
+use crate::envelope::{form_document, text_document};
 use crate::ids::Digest;
 use crate::json::{self, JsonError};
 
@@ -15,6 +15,8 @@ pub enum ContentKind {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// Text that is not read any further.
+    Text,
 }
 
 /// The body of one delivery.
@@ -52,7 +54,8 @@ impl Body {
         self.kind
     }
 
-    /// The document: JSON as it is, a form as an object of its fields. Parsed at the first call.
+    /// The document: JSON as it is, a form as an object of its fields, a text as an object that holds it. Parsed at the
+    /// first call.
     ///
     /// # Errors
     /// When the bytes cannot be read as what they claim to be.
@@ -60,6 +63,7 @@ impl Body {
         let document = self.document.get_or_init(|| match self.kind {
             ContentKind::Json => json::parse(&self.raw),
             ContentKind::Form => Ok(form_document(&self.raw)),
+            ContentKind::Text => text(&self.raw),
         });
         document.as_ref()
     }
@@ -83,4 +87,9 @@ impl Body {
     pub fn into_raw(self) -> Vec<u8> {
         self.raw
     }
+}
+
+fn text(raw: &[u8]) -> Result<Value, JsonError> {
+    let refused = |_| JsonError::Refused { pointer: String::new(), reason: "text that is not UTF-8" };
+    std::str::from_utf8(raw).map(text_document).map_err(refused)
 }

@@ -28,10 +28,12 @@ impl Making {
                 .append_pair("sent_by", message)
                 .append_pair("nonce", id)
                 .finish(),
+            ContentKind::Text => format!("{message} {id}"),
         };
         let typed = match kind {
             ContentKind::Json => "application/json",
             ContentKind::Form => "application/x-www-form-urlencoded",
+            ContentKind::Text => "text/plain; charset=utf-8",
         };
         let body = draft.payload.map_or_else(|| made_up().into_bytes(), <[u8]>::to_vec);
         Self { headers: vec![("Content-Type".to_owned(), typed.to_owned())], body, kind }

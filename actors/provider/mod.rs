@@ -194,6 +194,7 @@ impl Profile {
             self.file.content.iter().any(|content| match content {
                 Content::Json | Content::JsonAsText => *kind == ContentKind::Json,
                 Content::Form => *kind == ContentKind::Form,
+                Content::Text => *kind == ContentKind::Text,
             })
         });
         taken.ok_or_else(|| UnsupportedContent(self.content_types()))
@@ -203,7 +204,7 @@ impl Profile {
         let types = self.file.content.iter().map(|content| match content {
             Content::Json => "application/json",
             Content::Form => "application/x-www-form-urlencoded",
-            Content::JsonAsText => "text/plain",
+            Content::JsonAsText | Content::Text => "text/plain",
         });
         types.collect::<Vec<_>>().join(", ")
     }
@@ -303,6 +304,7 @@ fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
         _ if !utf8 => None,
         "application/x-www-form-urlencoded" => Some(ContentKind::Form),
         "text/plain" if json_as_text => Some(ContentKind::Json),
+        "text/plain" => Some(ContentKind::Text),
         _ => is_json.then_some(ContentKind::Json),
     }
 }

@@ -66,6 +66,7 @@ pub fn tampered(body: Vec<u8>, kind: ContentKind) -> Vec<u8> {
             Value::Object(members).to_string().into_bytes()
         }
         (ContentKind::Json, _) => [body.as_slice(), b" "].concat(),
+        (ContentKind::Text, _) => [body.as_slice(), b" tampered"].concat(),
         (ContentKind::Form, _) => [body.as_slice(), b"&tampered=true"].concat(),
     }
 }

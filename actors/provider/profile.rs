@@ -128,6 +128,8 @@ pub enum Content {
     Form,
     /// JSON that is sent as `text/plain`.
     JsonAsText,
+    /// `text/plain` that is nothing more.
+    Text,
 }
 
 /// One way to authenticate.

@@ -149,6 +149,7 @@ impl<'a> Request<'a> {
         match when {
             When::QueryPresent(name) => self.query(name).is_some(),
             When::BodyIs(Content::Form) => self.body.kind() == ContentKind::Form,
+            When::BodyIs(Content::Text) => self.body.kind() == ContentKind::Text,
             When::BodyIs(_) => self.body.kind() == ContentKind::Json,
             When::JsonAbsent(pointer) => {
                 self.body.json().is_some_and(|document| document.pointer(pointer).is_none())

@@ -105,6 +105,7 @@ impl Profile {
     fn sent_kind(&self) -> ContentKind {
         match self.file.content.first() {
             Some(Content::Form) => ContentKind::Form,
+            Some(Content::Text) => ContentKind::Text,
             _ => ContentKind::Json,
         }
     }

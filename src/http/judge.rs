@@ -92,6 +92,7 @@ fn body_format(profile: &Profile, kind: ContentKind, document: &Value) -> BodyFo
     match kind {
         _ if profile.is_envelope() => BodyFormat::Envelope,
         ContentKind::Form => BodyFormat::Form,
+        ContentKind::Text => BodyFormat::Text,
         ContentKind::Json if document.is_array() => BodyFormat::JsonArray,
         ContentKind::Json => BodyFormat::Json,
     }
