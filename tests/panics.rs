@@ -91,7 +91,7 @@ fn a_panic_of_the_journal_costs_one_request() {
 
 #[test]
 fn a_panic_of_the_writer_before_or_after_its_commit_costs_one_group() {
-    for point in ["journal::before_commit", "journal::after_commit"] {
+    for point in ["journal::before_commit", "journal::before_anchor", "journal::after_commit"] {
         survives("journal", point);
     }
 }
