@@ -8,8 +8,8 @@
 //! | [`journal`] | journal writer | `journal.db`, append-only |
 //! | [`connectors`] | connector supervisor | the connectors that run |
 //!
-//! Around them: [`provider`] verifies deliveries from data, [`envelope`] is what a delivery becomes,
-//! [`supervision`] restarts what panics. actix stays in the `mod.rs` files; the rest is plain Rust.
+//! Around them: [`provider`] verifies deliveries from data, [`envelope`] is what a delivery becomes, [`tlog`] proves what
+//! the journal holds, [`supervision`] restarts what panics. actix stays in the `mod.rs` files; the rest is plain Rust.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
@@ -28,4 +28,5 @@ pub mod replay_guard;
 pub mod schemas;
 pub mod secret;
 pub mod supervision;
+pub mod tlog;
 pub mod vault;

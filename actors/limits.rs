@@ -121,6 +121,22 @@ pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 102
 pub const OPEN_CHECK_LINKS_MAX: usize = 1_000;
 /// Bytes of bodies hashed for that check; the newest event is checked whatever its size.
 pub const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Events after which a checkpoint is signed.
+pub const CHECKPOINT_EVENTS: u64 = 1_000;
+/// Bytes of bodies after which a checkpoint is signed: what a start may have to hash again.
+pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
+/// Time after which a checkpoint is signed if there is any event it would cover.
+pub const CHECKPOINT_SECONDS: u64 = 10;
+/// Events signed with one key; then it introduces the next and is destroyed.
+pub const EPOCH_EVENTS: u64 = 100_000;
+/// Time for which one key signs, busy or idle.
+pub const EPOCH_MS: u64 = 24 * 3_600 * 1_000;
+/// Largest signed note that is read. Larger: refused.
+pub const NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Largest file of a signing key that is read. Larger: refused.
+pub const SIGNING_KEY_FILE_BYTES_MAX: u64 = 4 * 1024;
+/// Largest proof that is read: an audit path, and a handover a day for decades. Larger: refused.
+pub const PROOF_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Problems one verification lists; the rest are only counted.
 pub const VERIFY_PROBLEMS_MAX: usize = 100;
 /// Age of the last commit up to which it proves that the journal can commit.

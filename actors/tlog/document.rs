@@ -1,0 +1,174 @@
+//! Proofs as files. To check one takes the file and a public key that was kept somewhere else; no journal, no daemon.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Checkpoint;
+use super::lineage::{Lineage, LineageError};
+use super::note::{VerifierKey, signed_text};
+use super::proof::{verify_consistency, verify_inclusion};
+use crate::ids::Digest;
+
+/// What a proof of inclusion calls itself.
+const INCLUSION: &str = "palyra-inclusion-proof/1";
+/// What a proof of consistency calls itself.
+const CONSISTENCY: &str = "palyra-consistency-proof/1";
+
+/// Why a proof proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not of this form.
+    #[error("it is no proof of this program: {0}")]
+    Form(String),
+    /// The proof disagrees with itself.
+    #[error("its `{0}` is not what its entry says")]
+    Disagrees(&'static str),
+    /// No chain of keys leads from the trusted one to its checkpoint.
+    #[error("its checkpoint is not vouched for by this public key: {0}")]
+    Checkpoint(#[from] LineageError),
+    /// The checkpoint is of a later epoch than the event.
+    #[error(
+        "its checkpoint is of a later epoch than the event; prove it with the first checkpoint that covers it"
+    )]
+    LaterEpoch,
+    /// The hashes do not give the root of the checkpoint.
+    #[error("its path does not lead to the root of its checkpoint")]
+    Path,
+}
+
+/// That an event is in the journal: a file of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InclusionProof {
+    /// `palyra-inclusion-proof/1`.
+    pub proof: String,
+    /// Place of the event, from 1.
+    pub seq: u64,
+    /// Its id.
+    pub event_id: String,
+    /// Its leaf hash: SHA-256 of 0x00 and the entry.
+    pub leaf_hash: Digest,
+    /// The hashed columns of the event and the hash of its body (`docs/journal-format.md`), in base64.
+    pub entry: String,
+    /// The audit path, from the leaf up.
+    pub path: Vec<Digest>,
+    /// The checkpoint it leads to.
+    pub checkpoint: String,
+    /// The checkpoints that introduced the keys up to the one that signed it, the oldest first.
+    pub handovers: Vec<String>,
+}
+
+/// That a later checkpoint contains an earlier one: a file of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencyProof {
+    /// `palyra-consistency-proof/1`.
+    pub proof: String,
+    /// The earlier checkpoint.
+    pub old: String,
+    /// The later one.
+    pub new: String,
+    /// The hashes that show it.
+    pub path: Vec<Digest>,
+    /// As in an inclusion proof.
+    pub handovers: Vec<String>,
+}
+
+impl InclusionProof {
+    /// Puts the parts together.
+    pub fn new(
+        seq: u64,
+        event_id: String,
+        entry: &[u8],
+        path: Vec<Digest>,
+        signed: (String, Vec<String>),
+    ) -> Self {
+        let leaf_hash = leaf_of(entry);
+        let (proof, entry, (checkpoint, handovers)) = (INCLUSION.to_owned(), STANDARD.encode(entry), signed);
+        Self { proof, seq, event_id, leaf_hash, entry, path, checkpoint, handovers }
+    }
+
+    /// Checks everything that does not need the meaning of the entry, and gives the entry and the checkpoint.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub fn check(&self, trusted: &VerifierKey) -> Result<(Vec<u8>, Checkpoint), DocumentError> {
+        expect_form(&self.proof, INCLUSION)?;
+        let entry = STANDARD
+            .decode(&self.entry)
+            .map_err(|_| DocumentError::Form("its entry is not base64".to_owned()))?;
+        if leaf_of(&entry) != self.leaf_hash {
+            return Err(DocumentError::Disagrees("leaf_hash"));
+        }
+        let Vouched { checkpoint, epoch_from } = vouched(trusted, &self.handovers, &self.checkpoint)?;
+        // A key of a later epoch may be in wrong hands by now: it has no say about an event of this one.
+        let index = self.seq.checked_sub(1).filter(|index| *index >= epoch_from);
+        let index = index.ok_or(DocumentError::LaterEpoch)?;
+        if !verify_inclusion(self.leaf_hash, index, checkpoint.size, &self.path, checkpoint.root) {
+            return Err(DocumentError::Path);
+        }
+        Ok((entry, checkpoint))
+    }
+}
+
+impl ConsistencyProof {
+    /// Puts the parts together.
+    pub fn new(old: String, new: String, path: Vec<Digest>, handovers: Vec<String>) -> Self {
+        Self { proof: CONSISTENCY.to_owned(), old, new, path, handovers }
+    }
+
+    /// Checks it, and gives the two checkpoints.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub fn check(&self, trusted: &VerifierKey) -> Result<(Checkpoint, Checkpoint), DocumentError> {
+        expect_form(&self.proof, CONSISTENCY)?;
+        let old = vouched(trusted, &self.handovers, &self.old)?.checkpoint;
+        let new = vouched(trusted, &self.handovers, &self.new)?.checkpoint;
+        if verify_consistency((old.size, old.root), (new.size, new.root), &self.path) {
+            Ok((old, new))
+        } else {
+            Err(DocumentError::Path)
+        }
+    }
+}
+
+/// A checkpoint that is believed.
+struct Vouched {
+    checkpoint: Checkpoint,
+    /// Size of the log when its key was introduced; 0 when that is not known.
+    epoch_from: u64,
+}
+
+/// Follows the keys from the trusted one to the one that signed `note`.
+fn vouched(trusted: &VerifierKey, handovers: &[String], note: &str) -> Result<Vouched, LineageError> {
+    let epoch = read(note).ok_or(LineageError::NotACheckpoint)?.epoch;
+    let earlier = |handover: &&String| read(handover).is_some_and(|checkpoint| checkpoint.epoch < epoch);
+    let chain = handovers.iter().filter(earlier).map(String::as_str).chain([note]);
+    let mut chain = chain.skip_while(|note| trusted.open(note).is_err()).peekable();
+    let Some(first) = chain.peek().copied().and_then(read) else {
+        return Err(trusted.open(note).err().map_or(LineageError::NotACheckpoint, LineageError::Note));
+    };
+    let mut lineage = Lineage::trusting(trusted.clone(), first.epoch);
+    let mut vouched = Vouched { checkpoint: first, epoch_from: 0 };
+    let mut before = 0;
+    for note in chain {
+        let checkpoint = lineage.follow(note)?;
+        vouched.epoch_from = std::mem::replace(&mut before, checkpoint.size);
+        vouched.checkpoint = checkpoint;
+    }
+    Ok(vouched)
+}
+
+fn read(note: &str) -> Option<Checkpoint> {
+    Checkpoint::parse(signed_text(note).ok()?)
+}
+
+fn leaf_of(entry: &[u8]) -> Digest {
+    Digest::of(&[&[0x00], entry].concat())
+}
+
+fn expect_form(found: &str, expected: &str) -> Result<(), DocumentError> {
+    if found == expected { Ok(()) } else { Err(DocumentError::Form(format!("`proof` is not `{expected}`"))) }
+}
