@@ -46,6 +46,29 @@ pub fn remove_durably(path: &Path) -> io::Result<()> {
     remove().map_err(|error| about(path, "cannot be removed", &error))
 }
 
+/// Moves the file `new` into the place of `old`, whose bytes are overwritten with zeros first: for keys that nobody may
+/// have again. A disk that writes elsewhere (an SSD) may keep them; its own encryption is what helps there.
+///
+/// # Errors
+/// What the file system says, with the path. After a crash `old` may be zeros or missing while `new` is still there.
+pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
+    let wipe = |file: &mut File| {
+        let bytes = file.metadata()?.len();
+        io::copy(&mut io::repeat(0).take(bytes), file)?;
+        file.sync_all()
+    };
+    let replace = || {
+        match open_to_wipe(old) {
+            Ok(mut file) => wipe(&mut file)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        fs::rename(new, old)?;
+        sync_folder(folder_of(old))
+    };
+    replace().map_err(|error| about(old, "cannot be replaced", &error))
+}
+
 /// Reads a file that is nobody's but ours: a regular file, no symbolic link, owned by the user we run as, closed to
 /// group and others, of at most `max_bytes`.
 ///
@@ -110,6 +133,11 @@ fn open_no_follow(path: &Path) -> io::Result<File> {
         Err(Errno::LOOP) => Err(refused(path, "is a symbolic link", "name the file it points to")),
         Err(errno) => Err(about(path, "cannot be opened", &errno.into())),
     }
+}
+
+fn open_to_wipe(path: &Path) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
 }
 
 fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<()> {

@@ -21,6 +21,11 @@ impl EventId {
         Self(Ulid::from_parts(now, random))
     }
 
+    /// The time it was made at.
+    pub fn unix_ms(self) -> UnixMs {
+        self.0.timestamp_ms()
+    }
+
     /// Reads the 26-character form.
     pub fn parse(text: &str) -> Option<Self> {
         Ulid::from_string(text).ok().map(Self)

@@ -8,7 +8,7 @@ use super::row::Columns;
 use crate::ids::Digest;
 
 /// Where a walk along the chain stands: what the next row has to be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ChainWalk {
     next_seq: i64,
     /// Unknown after a row that could not be read.
@@ -25,6 +25,11 @@ impl ChainWalk {
     /// From the event after one that is not looked at itself.
     pub(super) fn after(seq: i64, hash: Digest) -> Self {
         Self { next_seq: seq + 1, prev_hash: Some(hash), recorded_at: 0 }
+    }
+
+    /// Arrives at a row and inspects it: the first thing that is wrong, and where.
+    pub(super) fn step(&mut self, columns: &Columns) -> Option<(i64, String)> {
+        self.arrive(columns.seq).or_else(|| Some((columns.seq, self.inspect(columns)?)))
     }
 
     /// Whether `seq` is the next one; the seq that is not as it should be if it is not. The walk goes on from `seq`.

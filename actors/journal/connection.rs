@@ -118,7 +118,9 @@ pub(super) fn confine(db: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn writer_may(action: &AuthAction<'_>) -> bool {
-    let is_ours = |table: &str| matches!(table, "journal_events" | "replay_keys");
+    let is_ours = |table: &str| {
+        matches!(table, "journal_events" | "replay_keys" | "journal_checkpoints" | "journal_subtrees")
+    };
     match *action {
         AuthAction::Select | AuthAction::Transaction { .. } => true,
         AuthAction::Read { table_name, .. } | AuthAction::Insert { table_name } => is_ours(table_name),

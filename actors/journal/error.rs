@@ -87,6 +87,15 @@ pub enum JournalError {
         /// What gives it away.
         why: &'static str,
     },
+    /// No checkpoint could be signed.
+    #[error("cannot sign a checkpoint ({reason}); check the disks of the state root and of the anchor")]
+    Seal {
+        /// What failed.
+        reason: String,
+    },
+    /// What was asked about is not covered by the journal or its checkpoints.
+    #[error("{0}")]
+    NotThere(String),
     /// A read failed.
     #[error("cannot read the journal; check its disk, then run `palyra journal verify`")]
     Read {

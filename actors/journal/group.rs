@@ -18,6 +18,11 @@ impl Group {
         self.rows.is_empty()
     }
 
+    /// Bytes of its bodies.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body_bytes
+    }
+
     /// Whether it may take `append` too. An empty one takes anything.
     pub(super) fn has_room_for(&self, append: &Append) -> bool {
         let bytes = self.body_bytes + body_bytes(&append.event);

@@ -12,12 +12,27 @@ const LAYOUT: u8 = 1;
 /// `prev_hash` of the first event.
 pub(super) const GENESIS: Digest = Digest([0; 32]);
 
-/// SHA-256(0x00 ‖ header ‖ SHA-256(body)); the header holds every other column, in the order of the layout.
+/// SHA-256(0x00 ‖ entry).
 pub(super) fn leaf_hash(columns: &Columns) -> Digest {
-    let mut leaf = Leaf(Sha256::new());
-    leaf.0.update([LEAF_PREFIX, LAYOUT]);
+    let mut hash = Sha256::new();
+    hash.update([LEAF_PREFIX]);
+    feed(columns, &mut |bytes| hash.update(bytes));
+    Digest(hash.finalize().into())
+}
+
+/// What is hashed of an event: header ‖ SHA-256(body).
+pub(super) fn entry(columns: &Columns) -> Vec<u8> {
+    let mut entry = Vec::new();
+    feed(columns, &mut |bytes| entry.extend_from_slice(bytes));
+    entry
+}
+
+/// The header holds every column but the hash and the body, in the order of the layout.
+fn feed(columns: &Columns, sink: &mut impl FnMut(&[u8])) {
+    let mut leaf = Leaf(sink);
+    leaf.bytes(&[LAYOUT]);
     leaf.integer(columns.seq);
-    leaf.0.update(columns.prev_hash.0);
+    leaf.bytes(&columns.prev_hash.0);
     leaf.text(&columns.event_id);
     leaf.text(&columns.kind);
     leaf.text(&columns.name);
@@ -33,34 +48,37 @@ pub(super) fn leaf_hash(columns: &Columns) -> Digest {
     leaf.text(&columns.summary);
     leaf.text(&columns.tags);
     leaf.optional(columns.claim.as_ref(), |leaf, claim| {
-        leaf.0.update(claim.key.0);
-        leaf.0.update(claim.body.0);
+        leaf.bytes(&claim.key.0);
+        leaf.bytes(&claim.body.0);
         leaf.text(&claim.verdict);
         leaf.integer(claim.expires_at);
     });
     leaf.text(&columns.body_format);
-    leaf.0.update(Digest::of(&columns.body).0);
-    Digest(leaf.0.finalize().into())
+    leaf.bytes(&Digest::of(&columns.body).0);
 }
 
-/// Feeds columns to the hash so that no two rows feed it alike.
-struct Leaf(Sha256);
+/// Feeds columns to a sink so that no two rows feed it alike.
+struct Leaf<'a, S>(&'a mut S);
 
-impl Leaf {
+impl<S: FnMut(&[u8])> Leaf<'_, S> {
+    fn bytes(&mut self, value: &[u8]) {
+        (self.0)(value);
+    }
+
     /// Eight bytes, big-endian.
     fn integer(&mut self, value: i64) {
-        self.0.update(value.to_be_bytes());
+        self.bytes(&value.to_be_bytes());
     }
 
     /// Length in eight bytes, big-endian, then the UTF-8 bytes.
     fn text(&mut self, value: &str) {
-        self.0.update((value.len() as u64).to_be_bytes());
-        self.0.update(value.as_bytes());
+        self.bytes(&(value.len() as u64).to_be_bytes());
+        self.bytes(value.as_bytes());
     }
 
     /// One byte 0, or one byte 1 and the value.
     fn optional<T>(&mut self, value: Option<T>, feed: impl FnOnce(&mut Self, T)) {
-        self.0.update([u8::from(value.is_some())]);
+        self.bytes(&[u8::from(value.is_some())]);
         if let Some(value) = value {
             feed(self, value);
         }

@@ -241,6 +241,11 @@ pub struct JournalSnapshot {
     pub poisoned: Option<String>,
 }
 
+/// Signs a checkpoint that covers every event appended so far, unless the newest one does; answers once it is stored.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
+pub struct Seal;
+
 /// One row as it is read.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {

@@ -7,17 +7,22 @@
 //! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `keys.rs`, `group.rs` | groups of events, committed together with their replay keys |
+//! | `sealer.rs`, `resume.rs`, `signing_key.rs` | signed checkpoints, and with which log and key an opened journal goes on |
+//! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
-//! | `chain.rs`, `verify.rs` | whether it is still what was written |
+//! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
+//! | `chain.rs`, `verify/` | whether it is still what was written |
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
-//! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. A tree over the leaves, signed
-//! checkpoints and the anchor outside the database have their place in `Writer`, between COMMIT and the answers.
+//! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
+//! signed on a thread for blocking work, from what a connection of its own reads; the writer stores them.
 
 mod anchor;
 mod chain;
+mod checkpoints;
 mod connection;
+mod entry;
 mod error;
 mod event;
 mod group;
@@ -28,8 +33,13 @@ mod leaf;
 mod messages;
 mod open;
 mod page;
+mod prove;
 mod reader;
+mod resume;
 mod row;
+mod sealer;
+mod signing_key;
+mod subtrees;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -38,25 +48,33 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use actix::{
-    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, MessageResult, fut,
+    Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, MessageResult,
+    ResponseFuture, WrapFuture as _, fut,
 };
-use tokio::sync::watch;
+use actix_rt::task::{JoinError, spawn_blocking};
+use tokio::sync::{oneshot, watch};
 
 pub use anchor::Anchored;
+pub use entry::ProvenEvent;
 pub use error::{Cause, JournalError};
 pub use event::{EventIssue, OPERATOR_PREFIX, operator_event};
 pub use handle::JournalHandle;
 pub use messages::*;
+pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
-pub use verify::{Problem, VerifyReport, verify};
+pub use verify::{OnProgress, Problem, Progress, Scope, VerifyReport, verify, verify_with};
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
-use crate::clock::SharedClock;
-use crate::limits::MAILBOX_MESSAGES_MAX;
+use crate::clock::{SharedClock, UnixMs};
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
+use crate::tlog::{Checkpoint, KeyLine};
 use group::Group;
+use sealer::{SealError, Sealed, Sealer};
 
 /// Where a journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +86,11 @@ pub struct JournalFiles {
 }
 
 impl JournalFiles {
+    /// The newest signed checkpoint, beside the anchor.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.anchor.with_file_name("checkpoint")
+    }
+
     /// Where they are in a state root: `journal.db` and `anchor/journal`.
     pub fn in_folder(root: &Path) -> Self {
         Self { database: root.join("journal.db"), anchor: root.join("anchor/journal") }
@@ -96,19 +119,39 @@ pub struct JournalActor {
     group: Group,
     /// Whether a drain of the group is under way.
     armed: bool,
+    seals: Seals,
     watch: WatchGuard,
 }
 
+/// What is under way with checkpoints.
+struct Seals {
+    /// Away while it signs.
+    sealer: Option<Sealer>,
+    /// Signed, and not stored because another process locked the database.
+    unstored: Option<Sealed>,
+    /// Bytes of bodies appended since the newest checkpoint was begun.
+    bytes: u64,
+    /// Who waits for a checkpoint of so many events.
+    waiting: Vec<(u64, oneshot::Sender<Result<(), JournalError>>)>,
+    /// Who waits for the end.
+    closing: Option<oneshot::Sender<()>>,
+}
+
+/// What comes back from the thread that signs.
+type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
+
 impl JournalActor {
-    /// Opens the journal. It blocks; start the actor with `start_in_arbiter` on an arbiter of its own.
+    /// Opens the journal and signs a checkpoint of what it holds. It blocks; start the actor with `start_in_arbiter` on
+    /// an arbiter of its own.
     ///
     /// # Errors
-    /// As [`Writer::open`].
+    /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback)?;
-        writer.record_rollback(config.clock.now_unix_ms())?;
+        let sealer = Some(open_sealer(&config, &mut writer)?);
         config.head.send_replace(writer.head().seq);
-        Ok(Self { writer, config, group: Group::default(), armed: false, watch })
+        let seals = Seals { sealer, unstored: None, bytes: 0, waiting: Vec::new(), closing: None };
+        Ok(Self { writer, config, group: Group::default(), armed: false, seals, watch })
     }
 
     /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.
@@ -125,11 +168,136 @@ impl JournalActor {
         if self.group.is_empty() {
             return;
         }
+        self.seals.bytes += self.group.body_bytes() as u64;
         let (rows, replies) = std::mem::take(&mut self.group).split();
         let result = self.writer.append(rows, self.config.clock.now_unix_ms());
         self.config.head.send_replace(self.writer.head().seq);
         replies.answer(result);
         self.stop_if_poisoned(ctx);
+        if self.uncovered() >= CHECKPOINT_EVENTS || self.seals.bytes >= CHECKPOINT_BYTES {
+            self.seal(ctx);
+        }
+    }
+
+    /// Events that no checkpoint covers; 0 while one is being signed.
+    fn uncovered(&self) -> u64 {
+        let covered = self.seals.sealer.as_ref().map(Sealer::size);
+        covered.map_or(0, |size| self.writer.head().seq.saturating_sub(size))
+    }
+
+    /// Signs a checkpoint elsewhere, unless one is being signed.
+    fn seal(&mut self, ctx: &mut Context<Self>) {
+        if self.seals.unstored.is_some() || self.writer.poisoned().is_some() {
+            return;
+        }
+        let Some(mut sealer) = self.seals.sealer.take() else { return };
+        self.seals.bytes = 0;
+        let (events, now) = (self.writer.head().seq, self.config.clock.now_unix_ms());
+        let signed = spawn_blocking(move || {
+            let sealed = sealer.seal(events, now);
+            (sealer, sealed)
+        });
+        ctx.spawn(signed.into_actor(self).map(|signed, actor, ctx| actor.take_back(signed, ctx)));
+    }
+
+    fn take_back(&mut self, signed: Signed, ctx: &mut Context<Self>) {
+        match signed {
+            Ok((sealer, sealed)) => {
+                self.seals.sealer = Some(sealer);
+                self.take_in(sealed);
+            }
+            // The supervisor opens the journal again, as after any panic of its actor.
+            Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
+        }
+        self.stop_if_poisoned(ctx);
+        self.answer_those_who_wait(ctx);
+        if self.seals.closing.is_some() {
+            self.close(ctx);
+        }
+    }
+
+    fn take_in(&mut self, sealed: Result<Option<Sealed>, SealError>) {
+        match sealed {
+            Ok(sealed) => {
+                self.seals.unstored = sealed;
+                self.store();
+            }
+            Err(SealError::Busy) => {
+                tracing::warn!("no checkpoint was signed: another process locks the journal")
+            }
+            Err(error) => drop(self.writer.poison(JournalError::from(error).to_string())),
+        }
+    }
+
+    /// Stores what was signed.
+    fn store(&mut self) {
+        let Some(sealed) = self.seals.unstored.take() else { return };
+        let Some(sealer) = &mut self.seals.sealer else { return };
+        match store(&mut self.writer, sealer, &sealed, self.config.clock.now_unix_ms()) {
+            Ok(()) => {}
+            Err(JournalError::Busy) => self.seals.unstored = Some(sealed),
+            Err(JournalError::Poisoned { .. }) => {}
+            Err(error) => drop(self.writer.poison(error.to_string())),
+        }
+        self.config.head.send_replace(self.writer.head().seq);
+    }
+
+    /// Whoever waits for more events than the newest checkpoint covers starts another one.
+    fn answer_those_who_wait(&mut self, ctx: &mut Context<Self>) {
+        let covered = match (&self.seals.sealer, &self.seals.unstored) {
+            (Some(sealer), None) => sealer.size(),
+            _ => 0,
+        };
+        let poisoned = self.writer.refuse_if_poisoned();
+        let waiting = std::mem::take(&mut self.seals.waiting);
+        for (events, reply) in waiting {
+            match &poisoned {
+                // Who asked may have gone meanwhile.
+                Err(error) => drop(reply.send(Err(error.clone()))),
+                Ok(()) if events <= covered => drop(reply.send(Ok(()))),
+                Ok(()) => self.seals.waiting.push((events, reply)),
+            }
+        }
+        if !self.seals.waiting.is_empty() {
+            self.seal(ctx);
+        }
+    }
+
+    /// Now and then: what is not covered, what was not stored, a key that has signed for long enough.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.store();
+        self.stop_if_poisoned(ctx);
+        let (events, now) = (self.writer.head().seq, self.config.clock.now_unix_ms());
+        let is_epoch_over =
+            self.seals.sealer.as_ref().is_some_and(|sealer| sealer.is_epoch_over(events, now));
+        if self.uncovered() > 0 || is_epoch_over {
+            self.seal(ctx);
+        }
+        self.answer_those_who_wait(ctx);
+    }
+
+    /// The last checkpoint, then the end.
+    fn close(&mut self, ctx: &mut Context<Self>) {
+        self.store();
+        if let Some(sealer) = &mut self.seals.sealer
+            && self.writer.poisoned().is_none()
+            && self.seals.unstored.is_none()
+        {
+            let sealed = sealer.seal(self.writer.head().seq, self.config.clock.now_unix_ms());
+            self.take_in(sealed);
+        }
+        match self.writer.poisoned() {
+            None => self.watch.ends_with(Exit::Asked),
+            Some(reason) => self.watch.ends_with(Exit::Poisoned(reason.to_owned())),
+        }
+        if let Err(error) = self.writer.checkpoint() {
+            tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
+        }
+        ctx.stop();
+        if let Some(closing) = self.seals.closing.take() {
+            // Who waited may have given up.
+            closing.send(()).unwrap_or_default();
+        }
     }
 
     fn stop_if_poisoned(&mut self, ctx: &mut Context<Self>) {
@@ -145,6 +313,7 @@ impl Actor for JournalActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+        ctx.run_interval(Duration::from_secs(CHECKPOINT_SECONDS), Self::tick);
     }
 }
 
@@ -179,17 +348,71 @@ impl Handler<Observe> for JournalActor {
     }
 }
 
-impl Handler<Close> for JournalActor {
-    type Result = ();
+impl Handler<Seal> for JournalActor {
+    type Result = ResponseFuture<Result<(), JournalError>>;
 
-    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
+    fn handle(&mut self, Seal: Seal, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
-        if self.writer.poisoned().is_none() {
-            self.watch.ends_with(Exit::Asked);
-        }
-        if let Err(error) = self.writer.checkpoint() {
-            tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
-        }
-        ctx.stop();
+        let (reply, answer) = oneshot::channel();
+        self.seals.waiting.push((self.writer.head().seq, reply));
+        self.answer_those_who_wait(ctx);
+        Box::pin(async { answer.await.unwrap_or(Err(JournalError::Unknown)) })
     }
+}
+
+impl Handler<Close> for JournalActor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
+        self.commit(ctx);
+        let (reply, answer) = oneshot::channel();
+        self.seals.closing = Some(reply);
+        if self.seals.sealer.is_some() {
+            self.close(ctx);
+        }
+        Box::pin(async { answer.await.unwrap_or_default() })
+    }
+}
+
+/// Finds the log to go on with, and signs and stores a checkpoint of all there is.
+fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result<Sealer, JournalError> {
+    let now = config.clock.now_unix_ms();
+    let (mut sealer, adopted) = match Sealer::open(&config.files, writer.head(), config.random) {
+        Err(refusal) if config.accept_rollback => {
+            writer.accept(&refusal);
+            (Sealer::begin_anew(&config.files, config.random)?, None)
+        }
+        opened => opened?,
+    };
+    if let Some(adopted) = adopted {
+        store(writer, &mut sealer, &adopted, now)?;
+    }
+    writer.record_rollback(now)?;
+    if let Some(sealed) = sealer.seal(writer.head().seq, now)? {
+        store(writer, &mut sealer, &sealed, now)?;
+    }
+    Ok(sealer)
+}
+
+/// Stores a checkpoint. The one that ends an epoch is told to whoever takes events out of the journal too: a copy that
+/// left this machine is what convicts who has all its keys.
+fn store(writer: &mut Writer, sealer: &mut Sealer, sealed: &Sealed, now: UnixMs) -> Result<(), JournalError> {
+    writer.store(sealed)?;
+    sealer.settle()?;
+    match &sealed.checkpoint.key {
+        Some(KeyLine::Next(_)) => writer.append(vec![handed_over(sealed)], now).map(drop),
+        Some(KeyLine::Root(_)) => {
+            let public_key = sealer.public_key();
+            tracing::info!(%public_key, "a journal begins; keep its public key on another machine");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn handed_over(sealed: &Sealed) -> NewRow {
+    let Checkpoint { epoch, size, .. } = sealed.checkpoint;
+    let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
+    let event = SystemEvent::new("journal.epoch.ended", said).detail("checkpoint", sealed.note.as_str());
+    NewRow { event: NewEvent::System(event), claim: None }
 }

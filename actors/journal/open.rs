@@ -34,12 +34,14 @@ pub(super) struct Opened {
 }
 
 /// A loss that the operator accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Rollback {
     /// What the anchor named; none when there was no anchor that could be read.
     pub(super) anchored: Option<Anchored>,
     /// What was there.
     pub(super) found: Head,
+    /// What gave it away.
+    pub(super) why: String,
 }
 
 /// Opens the journal for its one writer.
@@ -64,7 +66,10 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
     let rollback = match check_anchor(&db, head, records.as_ref(), is_new) {
         Ok(()) => None,
         Err(refused) if !accept_rollback => return Err(refused),
-        Err(_) => Some(Rollback { anchored: records.as_ref().and_then(Records::newest), found: head }),
+        Err(refused) => {
+            let anchored = records.as_ref().and_then(Records::newest);
+            Some(Rollback { anchored, found: head, why: refused.to_string() })
+        }
     };
     let anchor = Anchor::begin(&files.anchor, head).map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
@@ -202,9 +207,7 @@ fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     let mut rows = statement.query([start]).map_err(damaged)?;
     while let Some(row) = rows.next().map_err(damaged)? {
         let columns = Columns::read(row).map_err(damaged)?;
-        let misplaced = walk.arrive(columns.seq);
-        let wrong = misplaced.or_else(|| Some((columns.seq, walk.inspect(&columns)?)));
-        if let Some((seq, problem)) = wrong {
+        if let Some((seq, problem)) = walk.step(&columns) {
             return Err(JournalError::Corrupt { seq: unsigned(seq), problem });
         }
     }
@@ -226,7 +229,8 @@ fn tail_start(db: &Connection) -> rusqlite::Result<i64> {
     Ok(start)
 }
 
-fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids::Digest> {
+/// The leaf hash of one event.
+pub(super) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids::Digest> {
     db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
 }
 

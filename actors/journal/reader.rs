@@ -9,11 +9,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::error::JournalError;
 use super::messages::{Cursor, EventFilter, KeyHolder, Page, StoredEvent};
+use super::prove::{self, SignedCheckpoint};
 use super::row::{COLUMNS, Columns, Head, signed, unsigned};
 use super::{keys, open, page};
 use crate::clock::UnixMs;
-use crate::ids::Digest;
+use crate::ids::{Digest, EventId};
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
+use crate::tlog::{ConsistencyProof, InclusionProof};
 
 /// Reads the journal. Clones share at most [`JOURNAL_READERS_MAX`] connections, opened when they are first needed.
 #[derive(Debug, Clone)]
@@ -69,6 +71,38 @@ impl JournalReader {
     /// [`JournalError::Read`] or [`JournalError::ReadersBusy`].
     pub fn find_key(&self, key: &Digest, now: UnixMs) -> Result<Option<KeyHolder>, JournalError> {
         self.with(|db| keys::find(db, key, now).map_err(JournalError::read))
+    }
+
+    /// The newest signed checkpoint; none before the first start of a daemon.
+    ///
+    /// # Errors
+    /// [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
+    pub fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, JournalError> {
+        self.with(prove::newest)
+    }
+
+    /// The proof that the event `seq` is in the journal.
+    ///
+    /// # Errors
+    /// [`JournalError::NotThere`], [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
+    pub fn prove(&self, seq: u64) -> Result<InclusionProof, JournalError> {
+        self.with(|db| prove::inclusion(db, seq))
+    }
+
+    /// The proof that the checkpoint of `new` events contains the one of `old`.
+    ///
+    /// # Errors
+    /// As [`JournalReader::prove`].
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<ConsistencyProof, JournalError> {
+        self.with(|db| prove::consistency(db, old, new))
+    }
+
+    /// The place of the event with this id.
+    ///
+    /// # Errors
+    /// As [`JournalReader::prove`].
+    pub fn place_of(&self, id: EventId) -> Result<u64, JournalError> {
+        self.with(|db| prove::place_of(db, id))
     }
 
     /// The newest event.

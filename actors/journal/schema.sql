@@ -47,6 +47,26 @@ CREATE TABLE replay_keys (
     expires_at INTEGER NOT NULL CHECK (expires_at >= 0)
 ) STRICT, WITHOUT ROWID;
 
+-- The signed checkpoints, in the order they were signed in. `kind` says which key lines the note has.
+CREATE TABLE journal_checkpoints (
+    number INTEGER PRIMARY KEY,
+    size   INTEGER NOT NULL CHECK (size >= 0),
+    kind   TEXT    NOT NULL CHECK (kind IN ('root', 'plain', 'handover')),
+    note   TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX journal_checkpoints_by_size ON journal_checkpoints (size, number);
+CREATE INDEX journal_checkpoints_by_kind ON journal_checkpoints (kind, number) WHERE kind <> 'plain';
+
+-- Roots of the full subtrees of 2^8, 2^16, … leaves that the newest checkpoint covers. All can be derived from the
+-- leaf hashes; `verify` does.
+CREATE TABLE journal_subtrees (
+    level INTEGER NOT NULL CHECK (level IN (8, 16, 24, 32, 40, 48, 56)),
+    place INTEGER NOT NULL CHECK (place >= 0),
+    hash  BLOB    NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, place)
+) STRICT, WITHOUT ROWID;
+
 CREATE TRIGGER journal_events_no_update BEFORE UPDATE ON journal_events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
@@ -73,3 +93,20 @@ BEGIN SELECT RAISE(ABORT, 'replay keys are never deleted'); END;
 CREATE TRIGGER replay_keys_forward BEFORE UPDATE ON replay_keys
 WHEN NEW.key IS NOT OLD.key OR NEW.seq <= OLD.seq
 BEGIN SELECT RAISE(ABORT, 'a replay key only moves to a newer event'); END;
+
+CREATE TRIGGER journal_checkpoints_no_update BEFORE UPDATE ON journal_checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+
+CREATE TRIGGER journal_checkpoints_no_delete BEFORE DELETE ON journal_checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+
+CREATE TRIGGER journal_checkpoints_follow BEFORE INSERT ON journal_checkpoints
+WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM journal_checkpoints)
+  OR NEW.size < (SELECT coalesce(max(size), 0) FROM journal_checkpoints)
+BEGIN SELECT RAISE(ABORT, 'the checkpoint does not follow the newest one'); END;
+
+CREATE TRIGGER journal_subtrees_no_update BEFORE UPDATE ON journal_subtrees
+BEGIN SELECT RAISE(ABORT, 'subtrees are append-only'); END;
+
+CREATE TRIGGER journal_subtrees_no_delete BEFORE DELETE ON journal_subtrees
+BEGIN SELECT RAISE(ABORT, 'subtrees are append-only'); END;

@@ -4,6 +4,7 @@ mod acting;
 mod claims;
 mod pages;
 mod rollback;
+mod sealing;
 mod tampering;
 mod writing;
 
@@ -102,4 +103,22 @@ fn stored(outcome: RowOutcome) -> Receipt {
         Appended::Stored(receipt) => receipt,
         Appended::Held(holder) => panic!("held by {holder:?}"),
     }
+}
+
+/// Edits the database behind the guards' back, and puts them back as they were, so that only the edit is to be found.
+fn tamper(place: &Place, edit: &str) {
+    tamper_with(place, |db| db.execute_batch(edit).unwrap());
+}
+
+fn tamper_with(place: &Place, edit: impl FnOnce(&Connection)) {
+    let db = place.intruder();
+    let guards: Vec<(String, String)> = {
+        let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    guards.iter().for_each(|(name, _)| db.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
+    db.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+    edit(&db);
+    guards.iter().for_each(|(_, sql)| db.execute_batch(sql).unwrap());
 }

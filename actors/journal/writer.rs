@@ -9,7 +9,8 @@ use super::identity::OpenFiles;
 use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity, SystemEvent};
 use super::open::Rollback;
 use super::row::{Columns, Head};
-use super::{JournalFiles, event, keys, open};
+use super::sealer::Sealed;
+use super::{JournalFiles, checkpoints, event, keys, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
 use crate::limits::PROBE_FRESH_MS;
@@ -124,8 +125,30 @@ impl Writer {
                 .severity(Severity::Error)
                 .detail("anchored_seq", anchored)
                 .detail("found_seq", found)
-                .detail("found_hash", rollback.found.hash.to_string());
+                .detail("found_hash", rollback.found.hash.to_string())
+                .detail("why", rollback.why);
         self.append(vec![NewRow { event: NewEvent::System(event), claim: None }], now).map(drop)
+    }
+
+    /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.
+    pub(super) fn accept(&mut self, refusal: &JournalError) {
+        let found = self.head;
+        let rollback = self.rollback.get_or_insert(Rollback { anchored: None, found, why: String::new() });
+        rollback.why = refusal.to_string();
+    }
+
+    /// Stores a checkpoint, in a transaction of its own.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub(super) fn store(&mut self, sealed: &Sealed) -> Result<(), JournalError> {
+        self.refuse_if_poisoned()?;
+        self.commit_checkpoint(sealed).map_err(|failure| self.give_up(failure))
+    }
+
+    /// Writes nothing from here on.
+    pub(super) fn poison(&mut self, reason: String) -> JournalError {
+        self.give_up(Failure::Fatal(reason))
     }
 
     /// Checks that the journal can commit: a commit of the last second proves it, or else one that writes a page of
@@ -170,7 +193,8 @@ impl Writer {
         }
     }
 
-    fn refuse_if_poisoned(&self) -> Result<(), JournalError> {
+    /// Fails once nothing is written any more.
+    pub(super) fn refuse_if_poisoned(&self) -> Result<(), JournalError> {
         let Some(reason) = self.poisoned.clone() else { return Ok(()) };
         Err(JournalError::Poisoned { reason })
     }
@@ -203,6 +227,14 @@ impl Writer {
         self.head = head;
         fail::fail_point!("journal::after_commit");
         Ok(outcomes)
+    }
+
+    fn commit_checkpoint(&mut self, sealed: &Sealed) -> Result<(), Failure> {
+        fail::fail_point!("journal::before_checkpoint");
+        let transaction = begin(&mut self.db)?;
+        checkpoints::insert(&transaction, sealed)?;
+        transaction.commit()?;
+        self.files.check().map_err(Failure::Fatal)
     }
 
     fn commit_nothing(&mut self) -> Result<(), Failure> {

@@ -1,20 +1,52 @@
 //! Verifies the whole journal: what it holds is what was appended.
+//!
+//! | file | what it compares |
+//! |---|---|
+//! | `events.rs` | each event with its hash, the chain, its replay key |
+//! | `tree.rs` | the Merkle tree over the events with the stored subtrees and the signed roots |
+//! | `notes.rs` | the checkpoints with their keys, their order and the file outside the database |
+
+mod events;
+mod notes;
+mod tree;
+
+use std::ops::ControlFlow;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use serde::Serialize;
 
 use super::JournalFiles;
 use super::anchor::Records;
-use super::chain::ChainWalk;
 use super::error::JournalError;
 use super::leaf::GENESIS;
 use super::open;
-use super::row::{COLUMNS, ClaimColumns, Columns, digest, signed, unsigned};
+use super::row::{digest, signed, unsigned};
 use crate::ids::Digest;
 use crate::limits::VERIFY_PROBLEMS_MAX;
+use crate::tlog::VerifierKey;
+use events::Events;
+use notes::Notes;
 
-/// Rows read in one go; between two goes the write-ahead log may be moved into the database.
-const BATCH_ROWS: i64 = 1_000;
+/// What is verified.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// The first event that is read; those before it are taken at their hashes. 0 and 1: every event.
+    pub from: u64,
+    /// The key that has to vouch for the newest checkpoint: one that was kept somewhere else.
+    pub public_key: Option<VerifierKey>,
+}
+
+/// How far a verification is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// `seq` of the last event that was read.
+    pub seq: u64,
+    /// `seq` of the newest event when it began.
+    pub head_seq: u64,
+}
+
+/// Hears of the progress after every thousand events; a `Break` ends the verification early.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +57,14 @@ pub struct VerifyReport {
     pub head_seq: u64,
     /// Its leaf hash, as it is stored.
     pub head_hash: Digest,
+    /// Checkpoints whose signatures were verified.
+    pub checkpoints: u64,
+    /// Events that the newest of them covers.
+    pub checkpoint_size: u64,
+    /// Acknowledged events that are not there any more, as far as the anchor and the checkpoints tell.
+    pub missing: u64,
+    /// Whether it was ended early.
+    pub is_partial: bool,
     /// What does not verify, at most [`VERIFY_PROBLEMS_MAX`] problems, first those of the events in the order of `seq`.
     pub problems: Vec<Problem>,
     /// All problems there are, listed or not.
@@ -41,6 +81,20 @@ pub struct Problem {
 }
 
 impl VerifyReport {
+    fn new() -> Self {
+        Self {
+            events: 0,
+            head_seq: 0,
+            head_hash: GENESIS,
+            checkpoints: 0,
+            checkpoint_size: 0,
+            missing: 0,
+            is_partial: false,
+            problems: Vec::new(),
+            problems_total: 0,
+        }
+    }
+
     /// Whether everything verifies.
     pub fn is_ok(&self) -> bool {
         self.problems_total == 0
@@ -51,6 +105,17 @@ impl VerifyReport {
         self.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > 0).min()
     }
 
+    /// Something acknowledged is not there: `newest` was the last event.
+    fn add_missing(&mut self, newest: u64) {
+        let missing = newest.saturating_sub(self.head_seq);
+        if missing > self.missing {
+            self.missing = missing;
+            let problem =
+                format!("missing: {missing} acknowledged events from here on are not there any more");
+            self.add(signed(self.head_seq + 1), problem);
+        }
+    }
+
     fn add(&mut self, seq: i64, problem: String) {
         self.problems_total += 1;
         if self.problems.len() < VERIFY_PROBLEMS_MAX {
@@ -59,23 +124,42 @@ impl VerifyReport {
     }
 }
 
-/// Verifies the journal: every leaf, every link, the replay keys against the events and the events against the replay
-/// keys, the anchor, the schema, and SQLite's own structure. A daemon may go on appending to it meanwhile.
+/// Verifies the journal: every leaf and link, the replay keys against the events and the events against the replay keys,
+/// the Merkle tree, every checkpoint, its key and its root, the anchor, the schema, and SQLite's own structure. A daemon
+/// may go on appending to it meanwhile.
 ///
 /// # Errors
 /// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Read`] when it cannot be verified at all.
 pub fn verify(files: &JournalFiles) -> Result<VerifyReport, JournalError> {
-    // Before the events: whatever it names then has to be among them.
+    verify_with(files, &Scope::default(), &mut |_| ControlFlow::Continue(()))
+}
+
+/// As [`verify()`], for a part of the journal or against a key, and telling how far it is.
+///
+/// # Errors
+/// As [`verify()`].
+pub fn verify_with(
+    files: &JournalFiles,
+    scope: &Scope,
+    on_progress: OnProgress<'_>,
+) -> Result<VerifyReport, JournalError> {
+    // Before the events: whatever these name then has to be among them.
     let records = open::anchor_records(files)?;
     let db = open::for_reading(&files.database)?;
-    let mut report =
-        VerifyReport { events: 0, head_seq: 0, head_hash: GENESIS, problems: Vec::new(), problems_total: 0 };
-    for check in [check_events, check_keys, check_schema, check_structure] {
-        check(&db, &mut report).or_else(|error| damage(error, &mut report)).map_err(JournalError::read)?;
+    let mut report = VerifyReport::new();
+    let notes = Notes::begin(&db, files, scope).map_err(JournalError::read)?;
+    let guarded = |result: rusqlite::Result<()>, report: &mut VerifyReport| {
+        result.or_else(|error| damage(error, report)).map_err(JournalError::read)
+    };
+    let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
+    guarded(result, &mut report)?;
+    if report.is_partial {
+        return Ok(report);
     }
-    check_anchor(&db, records.as_ref(), &mut report)
-        .or_else(|error| damage(error, &mut report))
-        .map_err(JournalError::read)?;
+    for check in [check_keys, check_schema, check_structure] {
+        guarded(check(&db, &mut report), &mut report)?;
+    }
+    guarded(check_anchor(&db, records.as_ref(), &mut report), &mut report)?;
     Ok(report)
 }
 
@@ -102,10 +186,8 @@ fn check_anchor(
             report.add(signed(anchored.seq), "it is not the event that the anchor names".to_owned());
         }
     }
-    if let Some(newest) = records.newest().filter(|newest| newest.seq > report.head_seq) {
-        let missing = newest.seq - report.head_seq;
-        let problem = format!("missing: {missing} acknowledged events from here on are not there any more");
-        report.add(signed(report.head_seq + 1), problem);
+    if let Some(newest) = records.newest() {
+        report.add_missing(newest.seq);
     }
     Ok(())
 }
@@ -113,6 +195,10 @@ fn check_anchor(
 /// A damaged page ends the check that met it, not the verification: it is what was looked for.
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
     match error.sqlite_error_code() {
+        None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
+            report.add(0, "the stored tree does not reach so far".to_owned());
+            Ok(())
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             report.add(0, format!("SQLite cannot read on after seq {} ({error})", report.head_seq));
             Ok(())
@@ -126,84 +212,6 @@ fn check_schema(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<
         report.add(0, problem);
     }
     Ok(())
-}
-
-fn check_events(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    let mut walk = ChainWalk::from_start();
-    let mut after = i64::MIN;
-    while let Some(last) = check_batch(db, after, &mut walk, report)? {
-        after = last;
-    }
-    Ok(())
-}
-
-/// Checks the next rows; gives the last of them, none at the end of the journal.
-fn check_batch(
-    db: &Connection,
-    after: i64,
-    walk: &mut ChainWalk,
-    report: &mut VerifyReport,
-) -> rusqlite::Result<Option<i64>> {
-    let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
-    let mut statement = db.prepare_cached(&select)?;
-    let mut rows = statement.query([after, BATCH_ROWS])?;
-    let mut last = None;
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
-        last = Some(seq);
-        report.events += 1;
-        report.head_seq = unsigned(seq);
-        if let Some((seq, problem)) = walk.arrive(seq) {
-            report.add(seq, problem);
-        }
-        match Columns::read(row) {
-            Ok(columns) => check_row(db, &columns, walk, report)?,
-            Err(error) => {
-                walk.skip();
-                report.add(seq, format!("its columns cannot be read ({error})"));
-            }
-        }
-    }
-    Ok(last)
-}
-
-fn check_row(
-    db: &Connection,
-    columns: &Columns,
-    walk: &mut ChainWalk,
-    report: &mut VerifyReport,
-) -> rusqlite::Result<()> {
-    report.head_hash = columns.hash;
-    if let Some(problem) = walk.inspect(columns) {
-        report.add(columns.seq, problem);
-    }
-    let Some(claim) = &columns.claim else { return Ok(()) };
-    if let Some(problem) = key_problem(db, columns.seq, claim)? {
-        report.add(columns.seq, problem.to_owned());
-    }
-    Ok(())
-}
-
-/// Whether the key of an event points to it, with what the event says of it, or to a newer event.
-fn key_problem(db: &Connection, seq: i64, claim: &ClaimColumns) -> rusqlite::Result<Option<&'static str>> {
-    let find = "SELECT seq, body, verdict, expires_at FROM replay_keys WHERE key = ?1";
-    let row = db.prepare_cached(find)?.query_row([claim.key.0], |row| {
-        let stored = ClaimColumns {
-            key: claim.key,
-            body: digest(row, 1)?,
-            verdict: row.get(2)?,
-            expires_at: row.get(3)?,
-        };
-        Ok((row.get::<_, i64>(0)?, stored))
-    });
-    Ok(match row.optional()? {
-        None => Some("its replay key is missing"),
-        Some((at, _)) if at < seq => Some("its replay key points to an older event"),
-        Some((at, stored)) if at == seq && stored != *claim => {
-            Some("its replay key says something else than it does")
-        }
-        Some(_) => None,
-    })
 }
 
 /// The other direction: every replay key points to an event that took it.

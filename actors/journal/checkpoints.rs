@@ -1,0 +1,106 @@
+//! The table of signed checkpoints.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::row::{signed, unsigned};
+use super::sealer::Sealed;
+use super::subtrees;
+use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
+
+/// One row of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredCheckpoint {
+    pub(super) number: u64,
+    pub(super) size: u64,
+    pub(super) kind: String,
+    pub(super) note: String,
+}
+
+const COLUMNS: &str = "SELECT number, size, kind, note FROM journal_checkpoints";
+
+impl StoredCheckpoint {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (number, size) = (unsigned(row.get(0)?), unsigned(row.get(1)?));
+        Ok(Self { number, size, kind: row.get(2)?, note: row.get(3)? })
+    }
+}
+
+/// The word of `kind` for a checkpoint.
+pub(super) fn kind_of(checkpoint: &Checkpoint) -> &'static str {
+    match checkpoint.key {
+        None => "plain",
+        Some(KeyLine::Root(_)) => "root",
+        Some(KeyLine::Next(_)) => "handover",
+    }
+}
+
+/// Stores a checkpoint and the subtrees it completes.
+pub(super) fn insert(db: &Connection, sealed: &Sealed) -> rusqlite::Result<()> {
+    for subtree in &sealed.subtrees {
+        subtrees::insert(db, subtree)?;
+    }
+    let insert = "INSERT INTO journal_checkpoints (number, size, kind, note) \
+         VALUES ((SELECT coalesce(max(number), 0) + 1 FROM journal_checkpoints), ?1, ?2, ?3)";
+    let checkpoint = &sealed.checkpoint;
+    let values = params![signed(checkpoint.size), kind_of(checkpoint), sealed.note];
+    db.prepare_cached(insert)?.execute(values).map(drop)
+}
+
+/// The newest one.
+pub(super) fn newest(db: &Connection) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let newest = format!("{COLUMNS} ORDER BY number DESC LIMIT 1");
+    db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
+}
+
+/// The first one that covers the event `seq`.
+pub(super) fn first_to_cover(db: &Connection, seq: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let first = format!("{COLUMNS} WHERE size >= ?1 ORDER BY size, number LIMIT 1");
+    db.prepare_cached(&first)?.query_row([signed(seq)], StoredCheckpoint::read).optional()
+}
+
+/// The newest one of `size` events.
+pub(super) fn of_size(db: &Connection, size: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let newest = format!("{COLUMNS} WHERE size = ?1 ORDER BY number DESC LIMIT 1");
+    db.prepare_cached(&newest)?.query_row([signed(size)], StoredCheckpoint::read).optional()
+}
+
+/// Those after `number` up to `last`, at most `count` of them.
+pub(super) fn between(
+    db: &Connection,
+    number: u64,
+    last: u64,
+    count: u64,
+) -> rusqlite::Result<Vec<StoredCheckpoint>> {
+    let next = format!("{COLUMNS} WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3");
+    let mut statement = db.prepare_cached(&next)?;
+    let rows = statement.query_map([signed(number), signed(last), signed(count)], StoredCheckpoint::read)?;
+    rows.collect()
+}
+
+/// The root checkpoint of the log to which `number` belongs, and the handovers from there up to before `number`.
+pub(super) fn introductions(db: &Connection, number: u64) -> rusqlite::Result<Vec<StoredCheckpoint>> {
+    let since_root = format!(
+        "{COLUMNS} WHERE kind IN ('root', 'handover') AND number < ?1 AND number >= coalesce((SELECT max(number) \
+         FROM journal_checkpoints WHERE kind = 'root' AND number <= ?1), 0) ORDER BY number"
+    );
+    let mut statement = db.prepare_cached(&since_root)?;
+    statement.query_map([signed(number)], StoredCheckpoint::read)?.collect()
+}
+
+/// The keys up to and including the one that `newest` introduces.
+pub(super) fn lineage(
+    db: &Connection,
+    newest: &StoredCheckpoint,
+) -> rusqlite::Result<Result<Lineage, LineageError>> {
+    let chain = introductions(db, newest.number)?;
+    Ok(follow(chain.iter().chain([newest])))
+}
+
+fn follow<'a>(mut chain: impl Iterator<Item = &'a StoredCheckpoint>) -> Result<Lineage, LineageError> {
+    let root = chain.next().and_then(|root| Lineage::begin(&root.note));
+    let mut lineage = root.ok_or(LineageError::NotACheckpoint)?;
+    for stored in chain {
+        lineage.follow(&stored.note)?;
+    }
+    Ok(lineage)
+}

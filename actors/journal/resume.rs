@@ -1,0 +1,156 @@
+//! Which log a journal that is opened goes on with: the one its newest checkpoint belongs to, if the file outside the
+//! database and the signing key say so too.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::chain::ChainWalk;
+use super::checkpoints::{self, StoredCheckpoint};
+use super::row::{Head, signed};
+use super::sealer::{Log, SealError, Sealed, Sealer, not_what_was_signed};
+use super::signing_key::{KeyFiles, SigningKey};
+use super::subtrees::StoredSubtrees;
+use super::writer::RandomBits;
+use super::{JournalError, JournalFiles, open};
+use crate::files;
+use crate::limits::NOTE_BYTES_MAX;
+use crate::tlog::{Checkpoint, Frontier, Lineage, VerifierKey, signed_text};
+
+/// A log to go on with.
+struct Standing {
+    log: Log,
+    /// A checkpoint that was signed before a crash and not stored any more.
+    unstored: Option<(Checkpoint, String)>,
+}
+
+impl Sealer {
+    /// Goes on with the log of the journal, or begins one in a journal that has none. The checkpoint it gives is to be
+    /// stored first.
+    ///
+    /// # Errors
+    /// [`JournalError::Behind`] or [`JournalError::Corrupt`] when database, checkpoint file and key do not fit.
+    pub(super) fn open(
+        files: &JournalFiles,
+        head: Head,
+        random: RandomBits,
+    ) -> Result<(Self, Option<Sealed>), JournalError> {
+        let db = open::for_reading(&files.database)?;
+        let keys = KeyFiles::beside(&files.database);
+        let standing = standing(&db, files, &keys, head)?;
+        let mut sealer = Self::at(db, files, keys, random)?;
+        let Some(Standing { log, unstored }) = standing else { return Ok((sealer, None)) };
+        sealer.log = Some(log);
+        let adopted = unstored.map(|(checkpoint, note)| sealer.adopt(checkpoint, note)).transpose()?;
+        Ok((sealer, adopted))
+    }
+
+    /// Begins another log: what was signed for the one before is not all there any more. What is there has to be what
+    /// was signed for it all the same.
+    ///
+    /// # Errors
+    /// [`JournalError::Corrupt`].
+    pub(super) fn begin_anew(files: &JournalFiles, random: RandomBits) -> Result<Self, JournalError> {
+        let db = open::for_reading(&files.database)?;
+        Self::at(db, files, KeyFiles::beside(&files.database), random)
+    }
+
+    /// At the newest stored checkpoint.
+    fn at(
+        db: Connection,
+        files: &JournalFiles,
+        keys: KeyFiles,
+        random: RandomBits,
+    ) -> Result<Self, JournalError> {
+        let newest = checkpoints::newest(&db).map_err(SealError::from)?;
+        let size = newest.as_ref().map_or(0, |newest| newest.size);
+        let tree = Frontier::load(&StoredSubtrees(&db), size).map_err(|_| not_what_was_signed(size))?;
+        let signed_root = newest.and_then(|newest| read_checkpoint(&newest.note)).map(|newest| newest.root);
+        if signed_root.is_some_and(|root| root != tree.root()) {
+            return Err(not_what_was_signed(size).into());
+        }
+        let walk = match size {
+            0 => ChainWalk::from_start(),
+            _ => ChainWalk::after(signed(size), open::hash_of(&db, signed(size)).map_err(SealError::from)?),
+        };
+        let checkpoint_file = files.checkpoint();
+        Ok(Self { db, checkpoint_file, keys, random, tree, walk, log: None, introduced: None })
+    }
+}
+
+/// Fits the newest stored checkpoint, the file outside the database and the signing key together.
+fn standing(
+    db: &Connection,
+    files: &JournalFiles,
+    keys: &KeyFiles,
+    head: Head,
+) -> Result<Option<Standing>, JournalError> {
+    let stored = checkpoints::newest(db).map_err(SealError::from)?;
+    let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
+    let (lineage, note) = match (stored, note) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(corrupt("its checkpoint file is missing")),
+        (None, Some(note)) => (first_of(&note)?, Some(note)),
+        (Some(stored), Some(note)) => {
+            (kept_lineage(db, &stored)?, Some(note).filter(|note| *note != stored.note))
+        }
+    };
+    let (lineage, unstored) = match note {
+        None => (lineage, None),
+        Some(note) => follow_file(lineage, note, head)?,
+    };
+    let key = held_key(keys, lineage.key())?;
+    Ok(Some(Standing { log: Log { lineage, key }, unstored }))
+}
+
+/// The log of a file whose first checkpoint was not stored any more.
+fn first_of(note: &str) -> Result<Lineage, JournalError> {
+    Lineage::begin(note).ok_or_else(|| corrupt("its checkpoint file names checkpoints that it does not have"))
+}
+
+fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, JournalError> {
+    let lineage = checkpoints::lineage(db, newest).map_err(SealError::from)?;
+    lineage
+        .map_err(|error| corrupt(&format!("its checkpoint {} is not to be believed: {error}", newest.number)))
+}
+
+/// A file that says something else than the newest stored checkpoint has to say what comes next.
+fn follow_file(
+    mut lineage: Lineage,
+    note: String,
+    head: Head,
+) -> Result<(Lineage, Option<(Checkpoint, String)>), JournalError> {
+    let followed = lineage.follow(&note);
+    let checkpoint =
+        followed.map_err(|error| corrupt(&format!("its checkpoint file was changed: {error}")))?;
+    if checkpoint.size > head.seq {
+        let (first_missing, missing) = (head.seq + 1, checkpoint.size - head.seq);
+        let why = "a checkpoint was signed for them";
+        return Err(JournalError::Behind { first_missing, missing, why });
+    }
+    Ok((lineage, Some((checkpoint, note))))
+}
+
+fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
+    let found = keys.find(expected).map_err(SealError::from)?;
+    found.ok_or_else(|| corrupt("its signing key `journal.key` is missing or is that of another journal"))
+}
+
+/// The checkpoint file; none when there is none. What is no text reads as no note.
+pub(super) fn read_note(path: &Path) -> io::Result<Option<String>> {
+    match files::read_private(path, NOTE_BYTES_MAX as u64) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The checkpoint of a note, not verified.
+pub(super) fn read_checkpoint(note: &str) -> Option<Checkpoint> {
+    Checkpoint::parse(signed_text(note).ok()?)
+}
+
+fn corrupt(problem: &str) -> JournalError {
+    JournalError::Corrupt { seq: 0, problem: problem.to_owned() }
+}

@@ -1,0 +1,126 @@
+//! Reads every event in order and holds it against its hash, the chain, its replay key and the tree.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::super::chain::ChainWalk;
+use super::super::open;
+use super::super::row::{COLUMNS, ClaimColumns, Columns, Head, digest, signed, unsigned};
+use super::notes::Notes;
+use super::tree::Tree;
+use super::{OnProgress, Progress, Scope, VerifyReport};
+
+/// Rows read in one go; between two goes the write-ahead log may be moved into the database.
+const BATCH_ROWS: i64 = 1_000;
+
+/// A walk over the events.
+pub(super) struct Events<'a> {
+    db: &'a Connection,
+    after: i64,
+    walk: ChainWalk,
+    tree: Tree<'a>,
+    notes: Notes<'a>,
+}
+
+impl<'a> Events<'a> {
+    /// From the first event of `scope` on.
+    pub(super) fn begin(db: &'a Connection, scope: &Scope, notes: Notes<'a>) -> rusqlite::Result<Self> {
+        let before = scope.from.saturating_sub(1).min(Head::read(db)?.seq);
+        let walk = match before {
+            0 => ChainWalk::from_start(),
+            _ => ChainWalk::after(signed(before), open::hash_of(db, signed(before))?),
+        };
+        // A first seq of 0 or less is no event: it is to be met, and reported.
+        let after = if before == 0 { i64::MIN } else { signed(before) };
+        Ok(Self { db, after, walk, tree: Tree::at(db, before, notes.covered())?, notes })
+    }
+
+    /// Checks them to the end.
+    pub(super) fn check(
+        mut self,
+        report: &mut VerifyReport,
+        on_progress: OnProgress<'_>,
+    ) -> rusqlite::Result<()> {
+        let head_seq = Head::read(self.db)?.seq;
+        report.head_seq = unsigned(self.after);
+        if report.head_seq > 0 {
+            report.head_hash = open::hash_of(self.db, self.after)?;
+        }
+        self.notes.check_up_to(self.tree.size(), None, report)?;
+        while self.check_batch(report)? {
+            let progress = Progress { seq: report.head_seq, head_seq: head_seq.max(report.head_seq) };
+            if on_progress(progress) == ControlFlow::Break(()) {
+                report.is_partial = true;
+                return Ok(());
+            }
+        }
+        self.notes.finish(report)?;
+        self.tree.finish(report)
+    }
+
+    /// Checks the next rows; none are left when it gives false.
+    fn check_batch(&mut self, report: &mut VerifyReport) -> rusqlite::Result<bool> {
+        let db = self.db;
+        let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+        let mut statement = db.prepare_cached(&select)?;
+        let mut rows = statement.query([self.after, BATCH_ROWS])?;
+        let mut found = false;
+        while let Some(row) = rows.next()? {
+            found = true;
+            let seq: i64 = row.get(0)?;
+            self.after = seq;
+            report.events += 1;
+            report.head_seq = unsigned(seq);
+            if let Some((seq, problem)) = self.walk.arrive(seq) {
+                report.add(seq, problem);
+            }
+            match Columns::read(row) {
+                Ok(columns) => self.check_row(&columns, report)?,
+                Err(error) => {
+                    self.walk.skip();
+                    report.add(seq, format!("its columns cannot be read ({error})"));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn check_row(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        report.head_hash = columns.hash;
+        if let Some(problem) = self.walk.inspect(columns) {
+            report.add(columns.seq, problem);
+        }
+        self.tree.push(columns, report)?;
+        if self.notes.next_size() == Some(self.tree.size()) {
+            self.notes.check_up_to(self.tree.size(), Some(self.tree.root()), report)?;
+        }
+        let Some(claim) = &columns.claim else { return Ok(()) };
+        if let Some(problem) = key_problem(self.db, columns.seq, claim)? {
+            report.add(columns.seq, problem.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Whether the key of an event points to it, with what the event says of it, or to a newer event.
+fn key_problem(db: &Connection, seq: i64, claim: &ClaimColumns) -> rusqlite::Result<Option<&'static str>> {
+    let find = "SELECT seq, body, verdict, expires_at FROM replay_keys WHERE key = ?1";
+    let row = db.prepare_cached(find)?.query_row([claim.key.0], |row| {
+        let stored = ClaimColumns {
+            key: claim.key,
+            body: digest(row, 1)?,
+            verdict: row.get(2)?,
+            expires_at: row.get(3)?,
+        };
+        Ok((row.get::<_, i64>(0)?, stored))
+    });
+    Ok(match row.optional()? {
+        None => Some("its replay key is missing"),
+        Some((at, _)) if at < seq => Some("its replay key points to an older event"),
+        Some((at, stored)) if at == seq && stored != *claim => {
+            Some("its replay key says something else than it does")
+        }
+        Some(_) => None,
+    })
+}

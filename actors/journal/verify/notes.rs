@@ -1,0 +1,186 @@
+//! Follows the checkpoints in the order they were signed in: every signature, every key, every root.
+
+use std::collections::VecDeque;
+
+use rusqlite::Connection;
+
+use super::super::JournalFiles;
+use super::super::checkpoints::{self, StoredCheckpoint, kind_of};
+use super::super::resume::{read_checkpoint, read_note};
+use super::super::row::{signed, unsigned};
+use super::{Scope, VerifyReport};
+use crate::ids::Digest;
+use crate::tlog::{Checkpoint, Lineage, VerifierKey};
+
+/// Checkpoints read in one go.
+const BATCH: u64 = 256;
+/// What journals an accepted loss; only after one may another log begin.
+const ROLLBACK: &str = "journal.rollback.accepted";
+
+/// The checkpoints, as far as they were followed.
+pub(super) struct Notes<'a> {
+    db: &'a Connection,
+    waiting: VecDeque<StoredCheckpoint>,
+    /// The last one that was read.
+    read: u64,
+    /// The last one there was when the verification began.
+    last: Option<StoredCheckpoint>,
+    /// What the file outside the database says.
+    file: Option<String>,
+    /// The file's checkpoint while the table does not have it yet.
+    unstored: Option<StoredCheckpoint>,
+    lineage: Option<Lineage>,
+    public_key: Option<VerifierKey>,
+    is_vouched_for: bool,
+}
+
+impl<'a> Notes<'a> {
+    /// Those that concern `scope`. The file is read after the table: it is never behind it.
+    pub(super) fn begin(db: &'a Connection, files: &JournalFiles, scope: &Scope) -> rusqlite::Result<Self> {
+        let last = checkpoints::newest(db)?;
+        let file = read_note(&files.checkpoint()).ok().flatten();
+        let unstored = file.as_ref().filter(|file| last.as_ref().is_none_or(|last| last.note != **file));
+        let unstored = unstored.and_then(|note| as_stored(note, last.as_ref()));
+        let mut notes = Self {
+            db,
+            waiting: VecDeque::new(),
+            read: 0,
+            last,
+            file,
+            unstored,
+            lineage: None,
+            public_key: scope.public_key.clone(),
+            is_vouched_for: false,
+        };
+        if scope.from > 1
+            && let Some(first) = checkpoints::first_to_cover(db, scope.from)?
+        {
+            notes.waiting = checkpoints::introductions(db, first.number)?.into();
+            notes.read = first.number.saturating_sub(1);
+        }
+        notes.fill()?;
+        Ok(notes)
+    }
+
+    /// Events that the newest checkpoint covers.
+    pub(super) fn covered(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.size)
+    }
+
+    /// The size of the checkpoint that comes next.
+    pub(super) fn next_size(&self) -> Option<u64> {
+        self.waiting.front().map(|stored| stored.size)
+    }
+
+    /// Follows every checkpoint of up to `size` events; those of just so many have to have `root`.
+    pub(super) fn check_up_to(
+        &mut self,
+        size: u64,
+        root: Option<Digest>,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
+        while let Some(stored) = self.waiting.pop_front_if(|stored| stored.size <= size) {
+            self.check(&stored, root.filter(|_| stored.size == size), report)?;
+            if self.waiting.is_empty() {
+                self.fill()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left covers events that are not there. Then the file, and whether the key vouches for all of it.
+    pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
+        report.add_missing(sizes.max().unwrap_or(0));
+        if let Some(problem) = self.file_problem() {
+            report.add(0, problem.to_owned());
+        }
+        if let Some(key) = &self.public_key
+            && !self.is_vouched_for
+        {
+            report.add(0, format!("its checkpoints are not vouched for by the public key {key}"));
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self) -> rusqlite::Result<()> {
+        let last = self.last.as_ref().map_or(0, |last| last.number);
+        let more = checkpoints::between(self.db, self.read, last, BATCH)?;
+        self.read = more.last().map_or(self.read, |stored| stored.number);
+        self.waiting.extend(more);
+        if self.waiting.is_empty() {
+            self.waiting.extend(self.unstored.take());
+        }
+        Ok(())
+    }
+
+    fn check(
+        &mut self,
+        stored: &StoredCheckpoint,
+        root: Option<Digest>,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
+        let (number, seq) = (stored.number, signed(stored.size));
+        let checkpoint = match self.follow(stored)? {
+            Ok(checkpoint) => checkpoint,
+            Err(problem) => {
+                report.add(seq, format!("checkpoint {number} is not to be believed: {problem}"));
+                return Ok(());
+            }
+        };
+        report.checkpoints += 1;
+        report.checkpoint_size = report.checkpoint_size.max(checkpoint.size);
+        if (checkpoint.size, kind_of(&checkpoint)) != (stored.size, stored.kind.as_str()) {
+            report.add(seq, format!("checkpoint {number} is not stored as what it is"));
+        }
+        if root.is_some_and(|root| root != checkpoint.root) {
+            report
+                .add(seq, format!("the events up to here are not those checkpoint {number} was signed for"));
+        }
+        Ok(())
+    }
+
+    /// Takes the next checkpoint, and with it the key that it introduces.
+    fn follow(&mut self, stored: &StoredCheckpoint) -> rusqlite::Result<Result<Checkpoint, String>> {
+        if stored.kind == "root" {
+            let may_begin = self.lineage.is_none() || self.follows_a_rollback(stored.size)?;
+            self.lineage = Lineage::begin(&stored.note);
+            self.is_vouched_for = false;
+            if !may_begin {
+                return Ok(Err("it begins another log, and no loss was accepted".to_owned()));
+            }
+        }
+        let Some(lineage) = &mut self.lineage else { return Ok(Err("no log has begun".to_owned())) };
+        self.is_vouched_for |= self.public_key.as_ref() == Some(lineage.key());
+        let followed = lineage.follow(&stored.note).map_err(|error| error.to_string());
+        self.is_vouched_for |= self.public_key.as_ref() == Some(lineage.key());
+        Ok(followed)
+    }
+
+    fn follows_a_rollback(&self, size: u64) -> rusqlite::Result<bool> {
+        let find = "SELECT count(*) FROM journal_events WHERE seq = ?1 AND name = ?2";
+        let found: i64 = self.db.query_row(find, (signed(size), ROLLBACK), |row| row.get(0))?;
+        Ok(unsigned(found) == 1)
+    }
+
+    /// The file is there once there is a checkpoint, and holds one.
+    fn file_problem(&self) -> Option<&'static str> {
+        match &self.file {
+            None if self.last.is_some() => Some("its checkpoint file is missing"),
+            Some(note) if read_checkpoint(note).is_none() => Some("its checkpoint file was changed"),
+            _ => None,
+        }
+    }
+}
+
+/// The checkpoint that comes after the last stored one, as it will be stored.
+fn as_stored(note: &str, last: Option<&StoredCheckpoint>) -> Option<StoredCheckpoint> {
+    let checkpoint = read_checkpoint(note)?;
+    let number = last.map_or(0, |last| last.number) + 1;
+    Some(StoredCheckpoint {
+        number,
+        size: checkpoint.size,
+        kind: kind_of(&checkpoint).to_owned(),
+        note: note.to_owned(),
+    })
+}

@@ -1,0 +1,63 @@
+//! Builds the Merkle tree anew and holds it against the subtrees that are stored.
+
+use rusqlite::Connection;
+
+use super::super::row::{Columns, unsigned};
+use super::super::subtrees::{self, StoredSubtrees, is_stored, stored_count};
+use super::VerifyReport;
+use crate::ids::Digest;
+use crate::tlog::{Frontier, Subtree};
+
+/// The tree over the events read so far.
+pub(super) struct Tree<'a> {
+    db: &'a Connection,
+    frontier: Frontier,
+    /// Leaves whose subtrees have to be stored.
+    covered: u64,
+}
+
+impl<'a> Tree<'a> {
+    /// The tree of the first `size` events, from what is stored; checkpoints cover `covered` events.
+    pub(super) fn at(db: &'a Connection, size: u64, covered: u64) -> rusqlite::Result<Self> {
+        Ok(Self { db, frontier: Frontier::load(&StoredSubtrees(db), size)?, covered })
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    pub(super) fn root(&self) -> Digest {
+        self.frontier.root()
+    }
+
+    /// Adds an event, and compares the subtrees it completes.
+    pub(super) fn push(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        let mut completed = Vec::new();
+        self.frontier.push(columns.hash, |full| completed.extend(Some(full).filter(is_stored)));
+        if self.size() > self.covered {
+            return Ok(());
+        }
+        for Subtree { level, place, hash } in completed {
+            let problem = match subtrees::find(self.db, level, place)? {
+                Some(stored) if stored == hash => continue,
+                Some(_) => "is not the root of its events",
+                None => "is missing",
+            };
+            report.add(columns.seq, format!("the stored subtree {level}/{place} {problem}"));
+        }
+        Ok(())
+    }
+
+    /// Subtrees that no checkpoint covers have no business there.
+    pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        let counts = "SELECT (SELECT count(*) FROM journal_subtrees), \
+             (SELECT coalesce(max(size), 0) FROM journal_checkpoints)";
+        let (found, size): (i64, i64) =
+            self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (found, expected) = (unsigned(found), stored_count(unsigned(size)));
+        if found != expected {
+            report.add(0, format!("{found} subtrees are stored, its checkpoints cover {expected}"));
+        }
+        Ok(())
+    }
+}
