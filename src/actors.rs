@@ -114,7 +114,7 @@ fn start_journal(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let config = JournalConfig {
+    let mut config = JournalConfig {
         files: plan.journal.clone(),
         accept_rollback: plan.accept_rollback,
         clock: Arc::clone(&plan.clock),
@@ -124,6 +124,8 @@ fn start_journal(
     let door = journal.door.clone();
     let open = move |watch: WatchGuard| {
         let actor = JournalActor::open(config.clone(), watch)?;
+        // A loss is accepted once, not whenever the actor is opened again.
+        config.accept_rollback = false;
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use actix_rt::System;
-use palyra_actors::journal::JournalError;
+use palyra_actors::journal::{JournalError, JournalFiles};
 use palyra_actors::registry::RegistryError;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -27,6 +27,15 @@ pub fn connect(root: &StateRoot, need: Need) -> Result<Connection, CliError> {
             .hint(format!("start it: palyra --state-root {} daemon", root.path().display()))),
         Need::DaemonOrOffline => offline(root),
     }
+}
+
+/// Where the journal's files lie, by the settings.
+///
+/// # Errors
+/// When the settings cannot be used.
+pub fn journal_files(root: &StateRoot) -> Result<JournalFiles, CliError> {
+    let settings = Settings::load(&root.settings_file(), Flags::default()).map_err(misconfigured)?;
+    Ok(root.journal_files(settings.anchor_dir.as_deref()))
 }
 
 /// The console of the daemon that holds the root.
@@ -118,11 +127,8 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
         };
     }
     match error.downcast_ref::<JournalError>() {
-        Some(JournalError::Corrupt { .. } | JournalError::Behind { .. }) => {
-            CliError::does_not_verify(message)
-        }
-        Some(JournalError::Open { .. } | JournalError::Newer { .. }) => CliError::config(message),
-        _ => CliError::failed(message),
+        Some(journal) => CliError::journal(journal, message),
+        None => CliError::failed(message),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::http::{Addresses, Gate, server};
 use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Runtime};
+use crate::verification;
 
 /// Pause between two summaries of deliveries nobody could authenticate.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
@@ -127,7 +128,9 @@ impl Daemon {
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, supervisor, stopper, ingress, console } = self;
         journal_lifecycle(&gate.actors, started_event(&gate)).await;
+        tell_public_key(&gate);
         let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
+        let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
             () = until_told_to_stop(&mut signals, &gate) => End::Asked,
@@ -137,6 +140,7 @@ impl Daemon {
             },
         };
         summaries.abort();
+        verification.abort();
         let drain = shut_down(&gate, ingress, console, stopper, &end);
         tokio::select! {
             () = drain => {}
@@ -215,6 +219,18 @@ fn started_event(gate: &Gate) -> SystemEvent {
         .detail("pid", std::process::id())
         .detail("ingress", gate.addresses.ingress.as_str())
         .detail("console", gate.addresses.console.as_str())
+}
+
+/// At every start: the key is of use only where somebody else has put it.
+fn tell_public_key(gate: &Gate) {
+    match gate.actors.reader.checkpoint() {
+        Ok(Some(newest)) => {
+            let (public_key, events) = (newest.root_key, newest.checkpoint.size);
+            tracing::info!(%public_key, events, "the journal is signed; keep its public key on another machine");
+        }
+        Ok(None) => tracing::warn!("the journal has no checkpoint"),
+        Err(error) => tracing::warn!(%error, "the journal's checkpoint cannot be read"),
+    }
 }
 
 async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {

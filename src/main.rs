@@ -14,6 +14,7 @@ mod random;
 mod settings;
 mod signals;
 mod state_root;
+mod verification;
 
 use std::process::ExitCode;
 
@@ -47,8 +48,10 @@ fn client(cli: Cli, output: Output) -> Exit {
     logging::for_commands(cli.verbose);
     let Command::Client(command) = cli.command else { return Exit::Usage };
     let named = cli.state_root;
-    let connect = Box::new(move |need| connect::connect(&locate(named.clone())?, need));
-    let context = Context::new(output, connect);
+    let (for_console, for_files) = (named.clone(), named);
+    let connect = Box::new(move |need| connect::connect(&locate(for_console.clone())?, need));
+    let find_journal = Box::new(move || connect::journal_files(&locate(for_files.clone())?));
+    let context = Context::new(output, connect, find_journal);
     cli::finish(cli::run(command, &context), &context.out)
 }
 

@@ -9,6 +9,7 @@ mod disk;
 mod handshakes;
 mod mutations;
 mod panics;
+mod proofs;
 mod published;
 mod replay;
 mod rollback;

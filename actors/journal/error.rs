@@ -93,6 +93,15 @@ pub enum JournalError {
         /// What failed.
         reason: String,
     },
+    /// No copy was made.
+    #[error("the journal was not copied to {}", path.display())]
+    Backup {
+        /// Where to.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: Cause,
+    },
     /// What was asked about is not covered by the journal or its checkpoints.
     #[error("{0}")]
     NotThere(String),

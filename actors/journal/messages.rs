@@ -239,6 +239,10 @@ pub struct JournalSnapshot {
     pub wal_bytes: u64,
     /// Why nothing is written any more, if so.
     pub poisoned: Option<String>,
+    /// Events that the newest signed checkpoint covers.
+    pub checkpoint_size: u64,
+    /// The epoch of the key that signs.
+    pub epoch: u64,
 }
 
 /// Signs a checkpoint that covers every event appended so far, unless the newest one does; answers once it is stored.

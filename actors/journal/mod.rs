@@ -7,11 +7,13 @@
 //! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `keys.rs`, `group.rs` | groups of events, committed together with their replay keys |
-//! | `sealer.rs`, `resume.rs`, `signing_key.rs` | signed checkpoints, and with which log and key an opened journal goes on |
+//! | `sealer.rs`, `seals.rs` | signed checkpoints, and when they are due |
+//! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
 //! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
 //! | `chain.rs`, `verify/` | whether it is still what was written |
+//! | `backup.rs` | a copy, while the daemon writes |
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
@@ -19,6 +21,7 @@
 //! signed on a thread for blocking work, from what a connection of its own reads; the writer stores them.
 
 mod anchor;
+mod backup;
 mod chain;
 mod checkpoints;
 mod connection;
@@ -38,6 +41,7 @@ mod reader;
 mod resume;
 mod row;
 mod sealer;
+mod seals;
 mod signing_key;
 mod subtrees;
 #[cfg(test)]
@@ -58,6 +62,7 @@ use actix_rt::task::{JoinError, spawn_blocking};
 use tokio::sync::{oneshot, watch};
 
 pub use anchor::Anchored;
+pub use backup::backup;
 pub use entry::ProvenEvent;
 pub use error::{Cause, JournalError};
 pub use event::{EventIssue, OPERATOR_PREFIX, operator_event};
@@ -70,11 +75,12 @@ pub use verify::{OnProgress, Problem, Progress, Scope, VerifyReport, verify, ver
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::clock::{SharedClock, UnixMs};
-use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
+use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
 use crate::tlog::{Checkpoint, KeyLine};
 use group::Group;
 use sealer::{SealError, Sealed, Sealer};
+use seals::Seals;
 
 /// Where a journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,20 +129,6 @@ pub struct JournalActor {
     watch: WatchGuard,
 }
 
-/// What is under way with checkpoints.
-struct Seals {
-    /// Away while it signs.
-    sealer: Option<Sealer>,
-    /// Signed, and not stored because another process locked the database.
-    unstored: Option<Sealed>,
-    /// Bytes of bodies appended since the newest checkpoint was begun.
-    bytes: u64,
-    /// Who waits for a checkpoint of so many events.
-    waiting: Vec<(u64, oneshot::Sender<Result<(), JournalError>>)>,
-    /// Who waits for the end.
-    closing: Option<oneshot::Sender<()>>,
-}
-
 /// What comes back from the thread that signs.
 type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
 
@@ -148,9 +140,9 @@ impl JournalActor {
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback)?;
-        let sealer = Some(open_sealer(&config, &mut writer)?);
+        let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
-        let seals = Seals { sealer, unstored: None, bytes: 0, waiting: Vec::new(), closing: None };
+        let seals = Seals::new(sealer);
         Ok(Self { writer, config, group: Group::default(), armed: false, seals, watch })
     }
 
@@ -174,24 +166,16 @@ impl JournalActor {
         self.config.head.send_replace(self.writer.head().seq);
         replies.answer(result);
         self.stop_if_poisoned(ctx);
-        if self.uncovered() >= CHECKPOINT_EVENTS || self.seals.bytes >= CHECKPOINT_BYTES {
+        if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);
         }
     }
 
-    /// Events that no checkpoint covers; 0 while one is being signed.
-    fn uncovered(&self) -> u64 {
-        let covered = self.seals.sealer.as_ref().map(Sealer::size);
-        covered.map_or(0, |size| self.writer.head().seq.saturating_sub(size))
-    }
-
     /// Signs a checkpoint elsewhere, unless one is being signed.
     fn seal(&mut self, ctx: &mut Context<Self>) {
-        if self.seals.unstored.is_some() || self.writer.poisoned().is_some() {
+        let Some(mut sealer) = self.seals.take_sealer().filter(|_| self.writer.poisoned().is_none()) else {
             return;
-        }
-        let Some(mut sealer) = self.seals.sealer.take() else { return };
-        self.seals.bytes = 0;
+        };
         let (events, now) = (self.writer.head().seq, self.config.clock.now_unix_ms());
         let signed = spawn_blocking(move || {
             let sealed = sealer.seal(events, now);
@@ -244,21 +228,7 @@ impl JournalActor {
 
     /// Whoever waits for more events than the newest checkpoint covers starts another one.
     fn answer_those_who_wait(&mut self, ctx: &mut Context<Self>) {
-        let covered = match (&self.seals.sealer, &self.seals.unstored) {
-            (Some(sealer), None) => sealer.size(),
-            _ => 0,
-        };
-        let poisoned = self.writer.refuse_if_poisoned();
-        let waiting = std::mem::take(&mut self.seals.waiting);
-        for (events, reply) in waiting {
-            match &poisoned {
-                // Who asked may have gone meanwhile.
-                Err(error) => drop(reply.send(Err(error.clone()))),
-                Ok(()) if events <= covered => drop(reply.send(Ok(()))),
-                Ok(()) => self.seals.waiting.push((events, reply)),
-            }
-        }
-        if !self.seals.waiting.is_empty() {
+        if self.seals.answer(&self.writer.refuse_if_poisoned()) {
             self.seal(ctx);
         }
     }
@@ -267,10 +237,7 @@ impl JournalActor {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.store();
         self.stop_if_poisoned(ctx);
-        let (events, now) = (self.writer.head().seq, self.config.clock.now_unix_ms());
-        let is_epoch_over =
-            self.seals.sealer.as_ref().is_some_and(|sealer| sealer.is_epoch_over(events, now));
-        if self.uncovered() > 0 || is_epoch_over {
+        if self.seals.has_anything_to_sign(self.writer.head().seq, self.config.clock.now_unix_ms()) {
             self.seal(ctx);
         }
         self.answer_those_who_wait(ctx);
@@ -344,7 +311,8 @@ impl Handler<Observe> for JournalActor {
     type Result = MessageResult<Observe>;
 
     fn handle(&mut self, Observe: Observe, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.writer.observe())
+        let (checkpoint_size, epoch) = self.seals.newest();
+        MessageResult(JournalSnapshot { checkpoint_size, epoch, ..self.writer.observe() })
     }
 }
 
@@ -401,12 +369,7 @@ fn store(writer: &mut Writer, sealer: &mut Sealer, sealed: &Sealed, now: UnixMs)
     sealer.settle()?;
     match &sealed.checkpoint.key {
         Some(KeyLine::Next(_)) => writer.append(vec![handed_over(sealed)], now).map(drop),
-        Some(KeyLine::Root(_)) => {
-            let public_key = sealer.public_key();
-            tracing::info!(%public_key, "a journal begins; keep its public key on another machine");
-            Ok(())
-        }
-        None => Ok(()),
+        Some(KeyLine::Root(_)) | None => Ok(()),
     }
 }
 

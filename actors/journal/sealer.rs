@@ -112,11 +112,6 @@ impl Sealer {
         self.log.as_ref().map_or(0, |log| log.lineage.epoch())
     }
 
-    /// The key in force, as text; empty before a log has begun.
-    pub(super) fn public_key(&self) -> String {
-        self.log.as_ref().map(|log| log.lineage.key().to_string()).unwrap_or_default()
-    }
-
     /// Whether the key in force has signed for long enough.
     pub(super) fn is_epoch_over(&self, events: u64, now: UnixMs) -> bool {
         self.log.as_ref().is_some_and(|Log { key, .. }| {

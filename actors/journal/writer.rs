@@ -177,7 +177,7 @@ impl Writer {
         self.db.query_row(CHECKPOINT, [], |_| Ok(())).map_err(JournalError::read)
     }
 
-    /// What it shows of itself.
+    /// What it shows of itself; of checkpoints it knows nothing.
     pub fn observe(&self) -> JournalSnapshot {
         JournalSnapshot {
             head_seq: self.head.seq,
@@ -190,6 +190,8 @@ impl Writer {
             synchronous: self.durability.synchronous,
             wal_bytes: self.files.wal_bytes(),
             poisoned: self.poisoned.clone(),
+            checkpoint_size: 0,
+            epoch: 0,
         }
     }
 

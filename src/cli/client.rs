@@ -31,8 +31,6 @@ const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
 enum Patience {
     /// An ordinary answer.
     Ordinary,
-    /// Work that takes as long as the journal is large.
-    Endless,
     /// A stream without end, in which something comes from time to time.
     Stream,
 }
@@ -75,13 +73,6 @@ impl ConsoleClient {
     /// Asks for something to be done.
     pub fn post(&self, route: &str, body: &Value) -> Result<Value, CliError> {
         self.send(Method::POST, route, body.to_string().as_bytes())
-    }
-
-    /// Asks for something that takes as long as the journal is large.
-    pub fn post_patiently(&self, route: &str, body: &Value) -> Result<Value, CliError> {
-        let json = body.to_string();
-        let json = Some(json.as_bytes());
-        self.exchange(&Ask { method: Method::POST, route, json, patience: Patience::Endless })
     }
 
     /// Removes something.
@@ -136,7 +127,6 @@ impl ConsoleClient {
         let request = self.agent.configure_request(request);
         let request = match patience {
             Patience::Ordinary => request.timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX))),
-            Patience::Endless => request,
             Patience::Stream => {
                 request.timeout_per_read(Some(Duration::from_secs(STREAM_SILENCE_SECONDS_MAX)))
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palyra_actors::clock::{SharedClock, SystemClock};
+use palyra_actors::journal::JournalFiles;
 
 use super::client::ConsoleClient;
 use super::error::CliError;
@@ -44,6 +45,9 @@ impl Connection {
 /// Reaches a console. Its errors carry the exit code: 69 not reachable, 73 in use, 78 configuration.
 pub type Connect = Box<dyn Fn(Need) -> Result<Connection, CliError>>;
 
+/// Where the journal's files lie. Its errors are those of settings that cannot be used.
+pub type FindJournal = Box<dyn Fn() -> Result<JournalFiles, CliError>>;
+
 /// What every command is given.
 pub struct Context {
     /// Where it writes.
@@ -55,18 +59,25 @@ pub struct Context {
     /// Waits between attempts to reach the daemon again.
     pub pause: fn(Duration),
     connect: Connect,
+    find_journal: FindJournal,
 }
 
 impl Context {
     /// With the process's own stdin, clock and sleep.
-    pub fn new(out: Output, connect: Connect) -> Self {
+    pub fn new(out: Output, connect: Connect, find_journal: FindJournal) -> Self {
         Self {
             out,
             stdin: RefCell::new(Box::new(io::stdin())),
             clock: Arc::new(SystemClock),
             pause: std::thread::sleep,
             connect,
+            find_journal,
         }
+    }
+
+    /// Where the journal's files lie, for a command that only reads them.
+    pub fn journal_files(&self) -> Result<JournalFiles, CliError> {
+        (self.find_journal)()
     }
 
     /// Reaches a console of the kind the command needs.

@@ -1,5 +1,6 @@
 //! What a command that does not succeed tells, and with which exit code.
 
+use palyra_actors::journal::JournalError;
 use serde_json::{Value, json};
 
 use super::text::visible;
@@ -81,6 +82,16 @@ impl CliError {
     /// The journal does not verify.
     pub fn does_not_verify(message: impl Into<String>) -> Self {
         Self::new(Kind::DoesNotVerify, message)
+    }
+
+    /// A journal that cannot be opened or read.
+    pub fn journal(error: &JournalError, message: impl Into<String>) -> Self {
+        let kind = match error {
+            JournalError::Corrupt { .. } | JournalError::Behind { .. } => Kind::DoesNotVerify,
+            JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, message)
     }
 
     /// With the next step.

@@ -1,7 +1,7 @@
 //! Where a command writes: its answer on stdout, remarks and errors on stderr.
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -66,6 +66,29 @@ impl Output {
     /// A table as text; with `--quiet` only its rows.
     pub fn table_text(&self, table: &Table) -> String {
         table.render(!self.mode.quiet)
+    }
+
+    /// How far something is, on a line of its own that is written over. Only a person at a terminal is told.
+    pub fn progress(&self, what: &str, done: u64, of: u64) {
+        if !self.shows_progress() {
+            return;
+        }
+        let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100).min(100);
+        let filled = usize::try_from(percent / 4).unwrap_or(0);
+        let line = format!("\r{what} [{:<25}] {percent:>3} % {done} of {of}", "=".repeat(filled));
+        // It is a remark: a stream that is closed is no failure of the command.
+        self.stderr.borrow_mut().write_all(line.as_bytes()).unwrap_or_default();
+    }
+
+    /// Takes the line of [`Output::progress`] away.
+    pub fn progress_is_over(&self) {
+        if self.shows_progress() {
+            self.stderr.borrow_mut().write_all(b"\r\x1b[2K").unwrap_or_default();
+        }
+    }
+
+    fn shows_progress(&self) -> bool {
+        !self.mode.json && !self.mode.quiet && io::stderr().is_terminal()
     }
 
     /// That something was done: `document` with `--json`, else the `sentence`, which `--quiet` leaves out.

@@ -177,7 +177,9 @@ pub fn palyra_into(words: &[&str], stdin: &[u8], stub: &Stub, stdout: Box<dyn Wr
         asked_for.borrow_mut().push(need);
         Ok(Connection::to_daemon(ConsoleClient::new(base_url.clone(), Zeroizing::new(TOKEN.to_owned()))))
     };
-    let mut context = Context::new(Output::new(cli.mode(), stdout, stderr.plain()), Box::new(connect));
+    let find_journal = || Err(CliError::config("no journal in this test"));
+    let out = Output::new(cli.mode(), stdout, stderr.plain());
+    let mut context = Context::new(out, Box::new(connect), Box::new(find_journal));
     context.stdin = RefCell::new(Box::new(Cursor::new(stdin.to_vec())));
     context.clock = ManualClock::at(NOW);
     context.pause = |_| {};

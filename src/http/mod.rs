@@ -27,6 +27,7 @@ use palyra_actors::clock::{SharedClock, UnixMs};
 
 use crate::actors::Actors;
 use crate::settings::Settings;
+use crate::verification::VerificationStatus;
 use admission::Admission;
 use counters::Counters;
 use problem::{Kind, Problem};
@@ -54,6 +55,8 @@ pub struct Gate {
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
     pub published: PublishedKeys,
+    /// What is known of the journal as a whole.
+    pub verification: VerificationStatus,
     /// Open event streams.
     pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
@@ -83,6 +86,7 @@ impl Gate {
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
+            verification: VerificationStatus::default(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),

@@ -1,5 +1,6 @@
 //! A daemon as a process of its own, and what it takes to talk to it.
 
+pub mod dice;
 pub mod seed;
 
 use std::fs::File;

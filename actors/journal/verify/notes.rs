@@ -32,13 +32,17 @@ pub(super) struct Notes<'a> {
     lineage: Option<Lineage>,
     public_key: Option<VerifierKey>,
     is_vouched_for: bool,
+    is_copy: bool,
 }
 
 impl<'a> Notes<'a> {
     /// Those that concern `scope`. The file is read after the table: it is never behind it.
     pub(super) fn begin(db: &'a Connection, files: &JournalFiles, scope: &Scope) -> rusqlite::Result<Self> {
         let last = checkpoints::newest(db)?;
-        let file = read_note(&files.checkpoint()).ok().flatten();
+        let file = match scope.is_copy {
+            true => None,
+            false => read_note(&files.checkpoint()).ok().flatten(),
+        };
         let unstored = file.as_ref().filter(|file| last.as_ref().is_none_or(|last| last.note != **file));
         let unstored = unstored.and_then(|note| as_stored(note, last.as_ref()));
         let mut notes = Self {
@@ -51,6 +55,7 @@ impl<'a> Notes<'a> {
             lineage: None,
             public_key: scope.public_key.clone(),
             is_vouched_for: false,
+            is_copy: scope.is_copy,
         };
         if scope.from > 1
             && let Some(first) = checkpoints::first_to_cover(db, scope.from)?
@@ -166,7 +171,7 @@ impl<'a> Notes<'a> {
     /// The file is there once there is a checkpoint, and holds one.
     fn file_problem(&self) -> Option<&'static str> {
         match &self.file {
-            None if self.last.is_some() => Some("its checkpoint file is missing"),
+            None if self.last.is_some() && !self.is_copy => Some("its checkpoint file is missing"),
             Some(note) if read_checkpoint(note).is_none() => Some("its checkpoint file was changed"),
             _ => None,
         }

@@ -2,29 +2,30 @@ use serde_json::json;
 
 use crate::cli::testing::{Stub, answer, cut_off, palyra, raw};
 
+const NOTE: &str = "palyra.journal/X\n7\nAAA=\nepoch 0\n\n— palyra.journal/X AAAA\n";
+
 #[test]
-fn a_journal_that_verifies_says_over_what() {
-    let verdict = json!({"verified": true, "events": 3, "head_seq": 3, "head_hash": "ab", "problems": [], "elapsed_ms": 12});
-    let stub = Stub::answering([answer(200, &verdict)]);
-    let ran = palyra("journal verify", &stub);
-    assert_eq!(ran.stdout, "verified   yes\nevents     3\nhead seq   3\nhead hash  ab\ntook       12 ms\n");
-    assert_eq!((ran.code, stub.asked()[0].line.as_str()), (0, "POST /console/v1/journal/verify"));
+fn a_checkpoint_is_printed_byte_for_byte() {
+    let stub = Stub::answering([answer(200, &json!({"size": 7, "checkpoint": NOTE}))]);
+    let ran = palyra("journal checkpoint", &stub);
+    assert_eq!((ran.stdout.as_str(), ran.code), (NOTE, 0));
+    assert_eq!(stub.asked()[0].line, "POST /console/v1/journal/checkpoint");
 }
 
 #[test]
-fn a_journal_that_does_not_verify_names_the_places_and_ends_with_65() {
-    let verdict = json!({"verified": false, "events": 3, "head_seq": 3, "head_hash": "ab", "elapsed_ms": 12,
-        "problems": [{"seq": 2, "problem": "the leaf hash differs"}, {"seq": null, "problem": "the tail is missing"}]});
-    let ran = palyra("journal verify", &Stub::answering([answer(200, &verdict)]));
-    assert!(
-        ran.stdout.ends_with("seq  problem\n  2  the leaf hash differs\n  -  the tail is missing\n"),
-        "{}",
-        ran.stdout
-    );
-    assert!(ran.stderr.starts_with("palyra: the journal does not verify: 2 problems\n"), "{}", ran.stderr);
-    assert_eq!(ran.code, 65);
-    let ran = palyra("--json journal verify", &Stub::answering([answer(200, &verdict)]));
-    assert_eq!((ran.json(), ran.code), (verdict, 65));
+fn the_public_key_is_a_line() {
+    let newest = json!({"size": 7, "origin": "palyra.journal/X", "public_key": "palyra.journal/X+00+AA"});
+    let ran = palyra("journal public-key", &Stub::answering([answer(200, &newest)]));
+    assert_eq!((ran.stdout.as_str(), ran.code), ("palyra.journal/X+00+AA\n", 0));
+}
+
+#[test]
+fn a_file_that_is_no_key_is_a_fault_of_configuration() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    let path = key.path().to_str().unwrap();
+    let ran = palyra(&format!("journal check-proof {path} --public-key {path}"), &Stub::answering([]));
+    assert_eq!(ran.code, 78);
+    assert!(ran.stderr.contains("palyra journal public-key"), "{}", ran.stderr);
 }
 
 #[test]

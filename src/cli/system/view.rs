@@ -25,10 +25,28 @@ pub fn heartbeat(heartbeat: &Value) -> String {
     fields.add("console", shown(heartbeat, "console"));
     let journal = heartbeat.get("journal").unwrap_or(&Value::Null);
     fields.add("events", format!("{} (head {})", shown(journal, "head_seq"), shown(journal, "head_hash")));
+    if let Some(size) = journal.get("checkpoint_size").and_then(Value::as_u64) {
+        fields.add("signed", format!("{size} events, by the key of epoch {}", shown(journal, "epoch")));
+    }
+    if let Some((tone, text)) = heartbeat.get("verification").and_then(verification) {
+        fields.toned(tone, "verification", text);
+    }
     if let Some(reason) = journal.get("poisoned").and_then(Value::as_str) {
         fields.toned(Tone::Bad, "journal", format!("writes no more: {reason}"));
     }
     fields.render(0)
+}
+
+/// What is known of the journal as a whole.
+fn verification(found: &Value) -> Option<(Tone, String)> {
+    let told = match found.get("state").and_then(Value::as_str)? {
+        "running" => (Tone::Plain, format!("{} of {} events", shown(found, "seq"), shown(found, "head_seq"))),
+        "verified" => (Tone::Good, format!("all {} events there were at the start", shown(found, "events"))),
+        "failed" => (Tone::Bad, format!("FAILED from seq {} on", shown(found, "first_bad_seq"))),
+        "broken" => (Tone::Bad, format!("could not be done: {}", shown(found, "reason"))),
+        _ => return None,
+    };
+    Some(told)
 }
 
 fn uptime(heartbeat: &Value) -> String {

@@ -1,12 +1,16 @@
-//! The journal as a whole: verify and export.
+//! The journal as a whole: verify, export, checkpoints and proofs.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Bytes, Data, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use futures_util::stream::try_unfold;
 use palyra_actors::envelope;
-use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, StoredEvent, verify};
-use serde_json::json;
+use palyra_actors::ids::EventId;
+use palyra_actors::journal::{
+    Cursor, EventFilter, EventKind, JournalError, Seal, SignedCheckpoint, StoredEvent, verify,
+};
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::views;
@@ -20,23 +24,97 @@ const EXPORT_PAGE_EVENTS: usize = 256;
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/journal/verify", web::post().to(verify_all))
-        .route("/journal/export", web::get().to(export));
+        .route("/journal/export", web::get().to(export))
+        .route("/journal/checkpoint", web::get().to(newest_checkpoint))
+        .route("/journal/checkpoint", web::post().to(sign_checkpoint))
+        .route("/journal/proof/{event}", web::get().to(prove))
+        .route("/journal/consistency", web::get().to(prove_consistency));
 }
 
 async fn verify_all(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let files = gate.actors.journal_files.clone();
     let report = blocking(move || verify(&files)).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "verified": report.is_ok(),
-        "events": report.events,
-        "head_seq": report.head_seq,
-        "head_hash": report.head_hash,
-        "first_bad_seq": report.first_bad_seq(),
-        "problems": report.problems,
-        "problems_total": report.problems_total,
-        "elapsed_ms": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    })))
+    Ok(HttpResponse::Ok().json(report.verdict(started.elapsed())))
+}
+
+async fn newest_checkpoint(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    newest(&gate).await.map(|newest| HttpResponse::Ok().json(checkpoint_view(&newest)))
+}
+
+/// Signs for everything there is before it answers.
+async fn sign_checkpoint(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    seal(&gate).await?;
+    newest_checkpoint(gate).await
+}
+
+async fn prove(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let seq = place(&gate, event.into_inner()).await?;
+    if seq <= head(&gate).await? && seq > newest(&gate).await?.checkpoint.size {
+        seal(&gate).await?;
+    }
+    let reader = gate.actors.reader.clone();
+    let proof = blocking(move || reader.prove(seq)).await?;
+    Ok(HttpResponse::Ok().json(proof))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsistencyQuery {
+    old: u64,
+    new: u64,
+}
+
+async fn prove_consistency(
+    gate: Data<Gate>,
+    query: Query<ConsistencyQuery>,
+) -> Result<HttpResponse, Problem> {
+    let ConsistencyQuery { old, new } = query.into_inner();
+    if old > new {
+        return Err(Problem::new(Kind::BadRequest).detail("`old` is larger than `new`"));
+    }
+    let reader = gate.actors.reader.clone();
+    let proof = blocking(move || reader.prove_consistency(old, new)).await?;
+    Ok(HttpResponse::Ok().json(proof))
+}
+
+/// The place of an event that is named by its seq or its id.
+async fn place(gate: &Gate, event: String) -> Result<u64, Problem> {
+    if let Ok(seq) = event.parse() {
+        return Ok(seq);
+    }
+    let malformed = || Problem::new(Kind::BadRequest).detail("an event is named by its seq or its id");
+    let id = EventId::parse(&event).ok_or_else(malformed)?;
+    let reader = gate.actors.reader.clone();
+    blocking(move || reader.place_of(id)).await
+}
+
+async fn head(gate: &Gate) -> Result<u64, Problem> {
+    let reader = gate.actors.reader.clone();
+    blocking(move || reader.head()).await.map(|head| head.seq)
+}
+
+async fn newest(gate: &Gate) -> Result<SignedCheckpoint, Problem> {
+    let reader = gate.actors.reader.clone();
+    let newest = blocking(move || reader.checkpoint()).await?;
+    newest.ok_or_else(|| Problem::new(Kind::NotFound).detail("the journal has no checkpoint yet"))
+}
+
+async fn seal(gate: &Gate) -> Result<(), Problem> {
+    let sealed = gate.actors.journal.door.ask(Seal).await.map_err(JournalError::from).flatten();
+    sealed.map_err(|error| problem(&error))
+}
+
+fn checkpoint_view(newest: &SignedCheckpoint) -> Value {
+    let checkpoint = &newest.checkpoint;
+    json!({
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root,
+        "epoch": checkpoint.epoch,
+        "public_key": newest.root_key.to_string(),
+        "checkpoint": newest.note,
+    })
 }
 
 /// One event a line, in pages: no read of the database is held open while the client reads.
@@ -78,8 +156,14 @@ pub async fn blocking<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let done = web::block(read).await;
     let result = done.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
-    result.map_err(|error| match error {
-        JournalError::PageLength { .. } => Problem::new(Kind::BadRequest).detail(error.to_string()),
-        other => Problem::new(Kind::Unavailable).detail(other.to_string()),
-    })
+    result.map_err(|error| problem(&error))
+}
+
+fn problem(error: &JournalError) -> Problem {
+    let kind = match error {
+        JournalError::PageLength { .. } => Kind::BadRequest,
+        JournalError::NotThere(_) => Kind::NotFound,
+        _ => Kind::Unavailable,
+    };
+    Problem::new(kind).detail(error.to_string())
 }

@@ -40,6 +40,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
         "reasons": reasons,
         "in_flight": gate.admission.in_flight(),
         "journal": shown(gate.actors.journal.door.ask(journal::Observe).await),
+        "verification": gate.verification.now(),
     }))
 }
 

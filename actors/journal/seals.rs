@@ -1,0 +1,83 @@
+//! When a checkpoint is due, and who waits for one.
+
+use tokio::sync::oneshot;
+
+use super::JournalError;
+use super::sealer::{Sealed, Sealer};
+use crate::clock::UnixMs;
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
+
+/// Told once a checkpoint covers what was asked for.
+type Waiting = oneshot::Sender<Result<(), JournalError>>;
+
+/// What is under way with checkpoints.
+pub(super) struct Seals {
+    /// Away while it signs.
+    pub(super) sealer: Option<Sealer>,
+    /// Signed, and not stored because another process locked the database.
+    pub(super) unstored: Option<Sealed>,
+    /// Bytes of bodies appended since the newest checkpoint was begun.
+    pub(super) bytes: u64,
+    /// Who waits for a checkpoint of so many events.
+    pub(super) waiting: Vec<(u64, Waiting)>,
+    /// Who waits for the end.
+    pub(super) closing: Option<oneshot::Sender<()>>,
+    /// Size and epoch of the newest checkpoint.
+    newest: (u64, u64),
+}
+
+impl Seals {
+    pub(super) fn new(sealer: Sealer) -> Self {
+        let newest = (sealer.size(), sealer.epoch());
+        let (unstored, waiting, closing) = (None, Vec::new(), None);
+        Self { sealer: Some(sealer), unstored, bytes: 0, waiting, closing, newest }
+    }
+
+    /// Events the newest checkpoint covers, and the epoch of the key in force.
+    pub(super) fn newest(&self) -> (u64, u64) {
+        self.sealer.as_ref().map_or(self.newest, |sealer| (sealer.size(), sealer.epoch()))
+    }
+
+    /// Whether so much is not covered that the next checkpoint is due at once.
+    pub(super) fn is_due(&self, events: u64) -> bool {
+        self.uncovered(events) >= CHECKPOINT_EVENTS || self.bytes >= CHECKPOINT_BYTES
+    }
+
+    /// Whether there is something a checkpoint would say that the newest one does not.
+    pub(super) fn has_anything_to_sign(&self, events: u64, now: UnixMs) -> bool {
+        let is_epoch_over = self.sealer.as_ref().is_some_and(|sealer| sealer.is_epoch_over(events, now));
+        self.uncovered(events) > 0 || is_epoch_over
+    }
+
+    /// The sealer, for the next checkpoint; none while one is being signed or waits to be stored.
+    pub(super) fn take_sealer(&mut self) -> Option<Sealer> {
+        if self.unstored.is_some() {
+            return None;
+        }
+        self.newest = self.newest();
+        self.bytes = 0;
+        self.sealer.take()
+    }
+
+    /// Answers all who wait for no more than is covered, or everybody once nothing is signed any more. Says whether
+    /// somebody waits on.
+    pub(super) fn answer(&mut self, usable: &Result<(), JournalError>) -> bool {
+        let covered = match (&self.sealer, &self.unstored) {
+            (Some(sealer), None) => sealer.size(),
+            _ => 0,
+        };
+        for (events, reply) in std::mem::take(&mut self.waiting) {
+            match usable {
+                Ok(()) if events > covered || self.sealer.is_none() => self.waiting.push((events, reply)),
+                // Who asked may have gone meanwhile.
+                answer => drop(reply.send(answer.clone())),
+            }
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Events that no checkpoint covers; 0 while one is being signed.
+    fn uncovered(&self, events: u64) -> u64 {
+        self.sealer.as_ref().map_or(0, |sealer| events.saturating_sub(sealer.size()))
+    }
+}

@@ -1,0 +1,146 @@
+//! `palyra journal`: proof that nothing was changed, and everything to take away.
+//!
+//! `verify` and `backup` read the files themselves, beside a running daemon or without one; so does a journal that no
+//! daemon would open any more still get its verdict. `check-proof` needs neither. The others ask the console.
+
+mod copy;
+mod proofs;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::client::route;
+use super::context::{Context, Need};
+use super::error::CliError;
+use crate::exit::Exit;
+
+/// Commands for the journal as a whole.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Verify every event, the chain and tree over them and every signed checkpoint; exit code 65 when something was
+    /// changed or is missing
+    #[command(after_long_help = "\
+Examples:
+  palyra journal verify
+  palyra journal verify --public-key kept-elsewhere.pub
+  palyra journal verify --from 1000000
+  palyra journal verify --database backup.db
+  palyra --json journal verify | jq .head_hash")]
+    Verify(VerifyArgs),
+    /// Print the proof that an event is in the journal
+    #[command(after_long_help = "\
+Examples:
+  palyra journal prove 17 > proof.json
+  palyra journal prove 01ARZ3NDEKTSV4RRFFQ69G5FAV > proof.json
+  palyra journal check-proof proof.json --public-key journal.pub")]
+    Prove {
+        /// Its seq or its event id
+        #[arg(value_name = "SEQ|EVENT_ID")]
+        event: String,
+    },
+    /// Check a proof with nothing but a public key: no journal, no daemon
+    #[command(after_long_help = "\
+Example:
+  palyra journal check-proof proof.json --public-key journal.pub")]
+    CheckProof(CheckArgs),
+    /// Print the proof that a later checkpoint contains an earlier one
+    #[command(after_long_help = "\
+OLD and NEW are sizes, or files with checkpoints that were kept. A file also proves that the journal is still the one the
+checkpoint was signed for.
+
+Examples:
+  palyra journal consistency 1000 2000 > proof.json
+  palyra journal consistency checkpoint-of-january newest > proof.json")]
+    Consistency {
+        /// Number of events of the earlier checkpoint, or a file that holds it
+        old: String,
+        /// Number of events of the later one, a file, or `newest`
+        new: String,
+    },
+    /// Sign a checkpoint of everything there is, and print it
+    #[command(after_long_help = "\
+Example:
+  palyra journal checkpoint > checkpoint-of-today")]
+    Checkpoint,
+    /// Print the public key of the journal, to be kept on another machine
+    #[command(after_long_help = "\
+Example:
+  palyra journal public-key > journal.pub")]
+    PublicKey,
+    /// Copy the journal into a new file while the daemon goes on, and verify the copy
+    #[command(after_long_help = "\
+Example:
+  palyra journal backup /backups/palyra-monday.db")]
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
+    /// Print every event as NDJSON, webhook events with their envelope under `envelope`
+    #[command(after_long_help = "\
+Examples:
+  palyra journal export > journal.ndjson
+  palyra journal export | jq -c 'select(.kind == \"webhook\") | .envelope'")]
+    Export,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Read the events from this seq on; those before it are taken at their hashes
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    pub from: u64,
+    /// A file with the public key that has to vouch for the journal
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+    /// Verify this copy instead of the journal of the state root
+    #[arg(long, value_name = "FILE")]
+    pub database: Option<PathBuf>,
+}
+
+/// Arguments of `check-proof`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The file with the proof
+    pub file: PathBuf,
+    /// A file with the public key of the journal
+    #[arg(long, value_name = "FILE")]
+    pub public_key: PathBuf,
+}
+
+/// Runs a command for the journal.
+pub fn run(command: JournalCommand, context: &Context) -> Result<Exit, CliError> {
+    match command {
+        JournalCommand::Verify(args) => verify::run(&args, context),
+        JournalCommand::Prove { event } => proofs::prove(&event, context),
+        JournalCommand::CheckProof(args) => proofs::check(&args, context),
+        JournalCommand::Consistency { old, new } => proofs::consistency(&old, &new, context),
+        JournalCommand::Checkpoint => proofs::checkpoint(context),
+        JournalCommand::PublicKey => proofs::public_key(context),
+        JournalCommand::Backup { file } => copy::backup(&file, context),
+        JournalCommand::Export => export(context),
+    }
+}
+
+fn export(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let mut lines = connection.client.lines(&route(&["journal", "export"]))?;
+    let mut exported = 0_u64;
+    loop {
+        match lines.next_line() {
+            Ok(Some(line)) => context.out.json_line(&line)?,
+            Ok(None) => break,
+            Err(broken) => {
+                context.out.flush()?;
+                let message = format!("the export broke off after {exported} events: {broken}");
+                return Err(CliError { message, ..broken });
+            }
+        }
+        exported += 1;
+    }
+    context.out.flush()?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,191 @@
+//! Proofs: made by the console, checked here.
+
+use std::path::Path;
+
+use palyra_actors::journal::ProvenEvent;
+use palyra_actors::limits::{NOTE_BYTES_MAX, PROOF_FILE_BYTES_MAX};
+use palyra_actors::tlog::{
+    Checkpoint, ConsistencyProof, DocumentError, InclusionProof, VerifierKey, signed_text,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::CheckArgs;
+use crate::cli::client::{route, with_query};
+use crate::cli::context::{Connection, Context, Need};
+use crate::cli::error::CliError;
+use crate::cli::input;
+use crate::cli::table::{Fields, Tone};
+use crate::cli::view::shown;
+use crate::exit::Exit;
+
+/// `prove`: the proof as it goes into a file.
+pub fn prove(event: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let proof = connection.client.get(&route(&["journal", "proof", event]))?;
+    let key = own_key(&connection)?;
+    check_inclusion(&parsed(proof.clone())?, &key)?;
+    context.out.document(&proof)?;
+    Ok(Exit::Ok)
+}
+
+/// `check-proof`.
+pub fn check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
+    let key = read_key(&args.public_key)?;
+    let file = input::file(&args.file, PROOF_FILE_BYTES_MAX)?;
+    let proof: Value = serde_json::from_slice(&file).map_err(|error| no_proof(&error))?;
+    let verdict = if proof.get("path").is_some() && proof.get("old").is_some() {
+        consistency_verdict(&parsed(proof)?, &key)?
+    } else {
+        check_inclusion(&parsed(proof)?, &key)?
+    };
+    context.out.answer(&verdict, verdict_text)?;
+    Ok(Exit::Ok)
+}
+
+/// `consistency`: the proof as it goes into a file.
+pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let (old, new) = (Named::read(old, &connection)?, Named::read(new, &connection)?);
+    let query = [("old", Some(old.size.to_string())), ("new", Some(new.size.to_string()))];
+    let found = connection.client.get(&with_query(route(&["journal", "consistency"]), &query));
+    let found = found.map_err(|refused| old.or_lost(refused)).map_err(|refused| new.or_lost(refused))?;
+    let mut proof: ConsistencyProof = parsed(found)?;
+    // What the file says is what has to be proven, whatever the journal has under that size.
+    proof.old = old.note.unwrap_or(proof.old);
+    proof.new = new.note.unwrap_or(proof.new);
+    consistency_verdict(&proof, &own_key(&connection)?)?;
+    context.out.document(&json!(proof))?;
+    Ok(Exit::Ok)
+}
+
+/// `checkpoint`: the note itself, byte for byte.
+pub fn checkpoint(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let newest = connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
+    context.out.answer(&newest, |newest| shown(newest, "checkpoint"))?;
+    Ok(Exit::Ok)
+}
+
+/// `public-key`.
+pub fn public_key(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let newest = connection.client.get(&route(&["journal", "checkpoint"]))?;
+    let key = json!({"public_key": newest.get("public_key"), "origin": newest.get("origin")});
+    context.out.answer(&key, |key| shown(key, "public_key") + "\n")?;
+    Ok(Exit::Ok)
+}
+
+/// The public key in a file.
+pub fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
+    let file = input::file(path, NOTE_BYTES_MAX as u64)?;
+    String::from_utf8_lossy(&file).parse().map_err(|error| {
+        CliError::config(format!("{} cannot be used: {error}", path.display()))
+            .hint("`palyra journal public-key` prints the key of a journal")
+    })
+}
+
+/// A checkpoint that the command line names.
+struct Named {
+    size: u64,
+    /// The checkpoint itself, when it came in a file.
+    note: Option<String>,
+}
+
+impl Named {
+    fn read(word: &str, connection: &Connection) -> Result<Self, CliError> {
+        if let Ok(size) = word.parse() {
+            return Ok(Self { size, note: None });
+        }
+        if word == "newest" {
+            let newest = connection.client.get(&route(&["journal", "checkpoint"]))?;
+            let size = newest.get("size").and_then(Value::as_u64).unwrap_or(0);
+            return Ok(Self { size, note: None });
+        }
+        let file = input::file(Path::new(word), NOTE_BYTES_MAX as u64)?;
+        let note = String::from_utf8_lossy(&file).into_owned();
+        let checkpoint = signed_text(&note).ok().and_then(Checkpoint::parse);
+        let size = checkpoint.map(|checkpoint| checkpoint.size).ok_or_else(|| {
+            CliError::usage(format!("{word} holds no checkpoint"))
+                .hint("name a size, `newest`, or a file that holds one")
+        })?;
+        Ok(Self { size, note: Some(note) })
+    }
+
+    /// A journal that does not know a checkpoint that was signed has lost it.
+    fn or_lost(&self, refused: CliError) -> CliError {
+        if self.note.is_none() || refused.code() != "not_found" {
+            return refused;
+        }
+        let size = self.size;
+        CliError::does_not_verify(format!(
+            "the journal has no checkpoint of {size} events, and the file holds one"
+        ))
+        .hint("it was signed for another journal, or the journal lost what it covers")
+    }
+}
+
+fn own_key(connection: &Connection) -> Result<VerifierKey, CliError> {
+    let newest = connection.client.get(&route(&["journal", "checkpoint"]))?;
+    let key = shown(&newest, "public_key").parse();
+    key.map_err(|error| CliError::failed(format!("the journal's public key cannot be read: {error}")))
+}
+
+fn parsed<T: DeserializeOwned>(proof: Value) -> Result<T, CliError> {
+    serde_json::from_value(proof).map_err(|error| no_proof(&error))
+}
+
+fn no_proof(error: &serde_json::Error) -> CliError {
+    CliError::does_not_verify(format!("it is no proof of this program: {error}"))
+}
+
+fn proves_nothing(error: &DocumentError) -> CliError {
+    CliError::does_not_verify(format!("the proof does not hold: {error}"))
+        .hint("do not rely on what it claims; ask for a new one and compare")
+}
+
+fn check_inclusion(proof: &InclusionProof, key: &VerifierKey) -> Result<Value, CliError> {
+    let (entry, checkpoint) = proof.check(key).map_err(|error| proves_nothing(&error))?;
+    let disagrees = |what| proves_nothing(&DocumentError::Disagrees(what));
+    let event = ProvenEvent::read(&entry).ok_or_else(|| disagrees("entry"))?;
+    if event.seq != proof.seq {
+        return Err(disagrees("seq"));
+    }
+    if event.event_id != proof.event_id {
+        return Err(disagrees("event_id"));
+    }
+    Ok(json!({
+        "holds": true,
+        "origin": checkpoint.origin,
+        "event": event,
+        "leaf_hash": proof.leaf_hash,
+        "checkpoint_size": checkpoint.size,
+        "epoch": checkpoint.epoch,
+    }))
+}
+
+fn consistency_verdict(proof: &ConsistencyProof, key: &VerifierKey) -> Result<Value, CliError> {
+    let (old, new) = proof.check(key).map_err(|error| proves_nothing(&error))?;
+    Ok(json!({"holds": true, "origin": new.origin, "old_size": old.size, "new_size": new.size}))
+}
+
+fn verdict_text(verdict: &Value) -> String {
+    let mut fields = Fields::default();
+    fields.toned(Tone::Good, "holds", "yes");
+    fields.add("journal", shown(verdict, "origin"));
+    match verdict.get("event") {
+        Some(event) => {
+            for name in
+                ["seq", "event_id", "kind", "name", "source", "integration_id", "delivery_id", "body_sha256"]
+            {
+                fields.add(name.replace('_', " "), shown(event, name));
+            }
+            fields.add("checkpoint", format!("of {} events", shown(verdict, "checkpoint_size")));
+        }
+        None => {
+            let [old, new] = ["old_size", "new_size"].map(|name| shown(verdict, name));
+            fields.add("proven", format!("the journal of {new} events begins with that of {old}"));
+        }
+    }
+    fields.render(0)
+}

@@ -1,0 +1,130 @@
+//! The verification of the whole journal that runs beside a daemon after each start.
+//!
+//! It has a thread of its own and rests as long as it works, so that deliveries keep at least half a processor. What
+//! it finds stands in the heartbeat; what does not verify is told in the log and journaled. The daemon goes on: what
+//! comes in now is sound, and refusing it would lose it.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use palyra_actors::journal::{
+    JournalError, JournalFiles, Scope, Severity, SystemEvent, VerifyReport, verify_with,
+};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::http::Gate;
+
+/// Longest rest between two batches of events.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// How far it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Verification {
+    /// None runs: a console of a command.
+    #[default]
+    None,
+    /// So many events are read.
+    Running {
+        /// `seq` of the last one.
+        seq: u64,
+        /// `seq` of the newest event when it began.
+        head_seq: u64,
+    },
+    /// Everything verified.
+    Verified {
+        /// Events read.
+        events: u64,
+        /// When it was done.
+        at_unix_ms: u64,
+    },
+    /// Something does not verify.
+    Failed {
+        /// The first event that does not.
+        first_bad_seq: Option<u64>,
+        /// How many problems there are.
+        problems_total: u64,
+        /// When it was done.
+        at_unix_ms: u64,
+    },
+    /// It could not be done.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Its state, for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub struct VerificationStatus(Arc<Mutex<Verification>>);
+
+impl VerificationStatus {
+    /// The state now.
+    pub fn now(&self) -> Verification {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, state: Verification) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Verifies the journal once, and journals it if it does not verify.
+pub async fn run(gate: Arc<Gate>) {
+    let (done, outcome) = oneshot::channel();
+    let for_thread = Arc::clone(&gate);
+    // Not on the runtime's pool: a process that stops does not wait for it.
+    let started = std::thread::Builder::new().name("verification".to_owned()).spawn(move || {
+        // Nobody waits for it once the daemon stops.
+        drop(done.send(verify_slowly(&for_thread, &for_thread.actors.journal_files)));
+    });
+    if let Err(error) = started {
+        gate.verification.set(Verification::Broken { reason: error.to_string() });
+        return;
+    }
+    match outcome.await {
+        Ok(Ok(report)) if report.is_partial => {}
+        Ok(Ok(report)) => conclude(&gate, &report).await,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the journal could not be verified");
+            gate.verification.set(Verification::Broken { reason: error.to_string() });
+        }
+        Err(_) => gate.verification.set(Verification::Broken { reason: "it panicked".to_owned() }),
+    }
+}
+
+fn verify_slowly(gate: &Gate, files: &JournalFiles) -> Result<VerifyReport, JournalError> {
+    let mut resumed = Instant::now();
+    verify_with(files, &Scope::default(), &mut |progress| {
+        gate.verification.set(Verification::Running { seq: progress.seq, head_seq: progress.head_seq });
+        std::thread::sleep(resumed.elapsed().min(REST_MAX));
+        resumed = Instant::now();
+        if gate.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+}
+
+async fn conclude(gate: &Gate, report: &VerifyReport) {
+    let at_unix_ms = gate.clock.now_unix_ms();
+    if report.is_ok() {
+        tracing::info!(events = report.events, "the journal verifies");
+        gate.verification.set(Verification::Verified { events: report.events, at_unix_ms });
+        return;
+    }
+    let (first_bad_seq, problems_total) = (report.first_bad_seq(), report.problems_total);
+    tracing::error!(
+        first_bad_seq,
+        problems_total,
+        "the journal does not verify: run `palyra journal verify`"
+    );
+    gate.verification.set(Verification::Failed { first_bad_seq, problems_total, at_unix_ms });
+    let event = SystemEvent::new("journal.verification.failed", "the journal is not what was appended to it")
+        .severity(Severity::Error)
+        .detail("first_bad_seq", first_bad_seq)
+        .detail("problems_total", problems_total)
+        .detail("missing", report.missing);
+    if let Err(error) = gate.actors.journal.append_system(event).await {
+        tracing::error!(%error, "that the journal does not verify was not journaled");
+    }
+}

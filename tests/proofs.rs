@@ -1,0 +1,260 @@
+//! Signed checkpoints and proofs, as an operator and an auditor meet them.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::dice::Dice;
+use crate::support::seed::scaled;
+use crate::support::{Answer, Daemon, events_named, json, run, state_root, succeed};
+
+/// A daemon with some events, and its public key in a file.
+struct Journal {
+    root: tempfile::TempDir,
+    daemon: Option<Daemon>,
+}
+
+impl Journal {
+    fn with_events(count: usize) -> Self {
+        let root = state_root();
+        let daemon = Daemon::start(root.path());
+        let journal = Self { root, daemon: Some(daemon) };
+        for number in 0..count {
+            journal.emit();
+            if number % 7 == 3 {
+                journal.palyra(&["journal", "checkpoint"]);
+            }
+        }
+        let key = journal.palyra(&["journal", "public-key"]);
+        fs::write(journal.key(), key).unwrap();
+        journal
+    }
+
+    fn console(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        self.daemon.as_ref().unwrap().console(self.root.path(), method, path, body)
+    }
+
+    fn emit(&self) {
+        let body = br#"{"name": "test"}"#;
+        let answer = self.console("POST", "/console/v1/system/events/emit", body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+
+    /// Beside the state root, not in it: it is what an auditor has.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.root.path().with_extension(name)
+    }
+
+    fn key(&self) -> PathBuf {
+        self.beside("pub")
+    }
+
+    fn palyra(&self, args: &[&str]) -> String {
+        succeed(self.root.path(), args, b"")
+    }
+
+    fn prove(&self, event: &str) -> Value {
+        serde_json::from_str(&self.palyra(&["journal", "prove", event])).unwrap()
+    }
+
+    fn check(&self, proof: &[u8]) -> (Option<i32>, String) {
+        let file = self.beside("proof");
+        fs::write(&file, proof).unwrap();
+        let nowhere = Path::new("/nonexistent");
+        let key = self.key();
+        let args = ["journal", "check-proof", file.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
+        let output = run(nowhere, &args, b"");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        for name in ["pub", "proof", "old", "db"] {
+            drop(fs::remove_file(self.beside(name)));
+        }
+    }
+}
+
+/// Runs the second implementation over proofs, one a line.
+fn second_opinion(key: &Path, proofs: &[String]) -> Vec<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check_proof.py");
+    let mut python = Command::new("python3");
+    let mut child = python
+        .arg(script)
+        .arg(key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 is needed");
+    let mut stdin = child.stdin.take().unwrap();
+    let lines = proofs.join("\n") + "\n";
+    let writing = std::thread::spawn(move || stdin.write_all(lines.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_event_is_proven_by_its_seq_or_id_and_checked_without_a_journal() {
+    let journal = Journal::with_events(5);
+    let proof = journal.prove("3");
+    let by_id = journal.prove(proof["event_id"].as_str().unwrap());
+    assert_eq!(proof, by_id);
+    let (code, said) = journal.check(proof.to_string().as_bytes());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("holds           yes") && said.contains(proof["event_id"].as_str().unwrap()),
+        "{said}"
+    );
+    for unknown in ["999", "01ARZ3NDEKTSV4RRFFQ69G5FAV"] {
+        let output = run(journal.root.path(), &["journal", "prove", unknown], b"");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("no event has"));
+    }
+}
+
+#[test]
+fn two_implementations_agree_on_every_proof_and_refuse_every_forged_one() {
+    let journal = Journal::with_events(scaled(60, 600));
+    let mut dice = Dice::new();
+    let head = json(journal.root.path(), &["system", "heartbeat"])["journal"]["head_seq"].as_u64().unwrap();
+    // Checkpoints of many sizes are made as the events come: each is proven by the first that covers it.
+    let proofs: Vec<Value> = (1..=head)
+        .map(|seq| {
+            let path = format!("/console/v1/journal/proof/{seq}");
+            journal.console("GET", &path, b"").json()
+        })
+        .collect();
+    let rounds = scaled(100, 1_000);
+    let good: Vec<String> = (0..rounds).map(|_| proofs[dice.below(proofs.len())].to_string()).collect();
+    let verdicts = second_opinion(&journal.key(), &good);
+    assert_eq!(verdicts.len(), rounds);
+    assert!(verdicts.iter().all(|verdict| verdict.starts_with("ok ")), "{verdicts:?}");
+    let forged: Vec<String> = (0..rounds).map(|_| forge(&mut dice, &proofs)).collect();
+    let verdicts = second_opinion(&journal.key(), &forged);
+    assert_eq!(verdicts.len(), rounds);
+    for (forged, verdict) in forged.iter().zip(&verdicts) {
+        assert!(verdict.starts_with("refused "), "{verdict}: {forged}");
+        let (code, said) = journal.check(forged.as_bytes());
+        assert_eq!(code, Some(65), "{said}: {forged}");
+    }
+    let (code, _) = journal.check(good[0].as_bytes());
+    assert_eq!(code, Some(0));
+}
+
+/// A proof with another seq, size, hash, event or signature than it was made with.
+fn forge(dice: &mut Dice, proofs: &[Value]) -> String {
+    let mut proof = proofs[dice.below(proofs.len())].clone();
+    let seq = proof["seq"].as_u64().unwrap();
+    let other = proofs.iter().find(|other| other["checkpoint"] != proof["checkpoint"]).unwrap();
+    let flip_hex = |text: &str, at: usize| {
+        let mut bytes = hex::decode(text).unwrap();
+        bytes[at % 32] ^= 1 << (at % 8);
+        Value::from(hex::encode(bytes))
+    };
+    let path = proof["path"].as_array().unwrap().len();
+    match dice.below(7) {
+        0 => proof["seq"] = Value::from(seq + 1),
+        1 => proof["leaf_hash"] = flip_hex(proof["leaf_hash"].as_str().unwrap(), dice.below(256)),
+        2 if path > 0 => {
+            let at = dice.below(path);
+            proof["path"][at] = flip_hex(proof["path"][at].as_str().unwrap(), dice.below(256));
+        }
+        3 => proof["checkpoint"] = other["checkpoint"].clone(),
+        4 => proof["entry"] = other["entry"].clone(),
+        5 => {
+            let leaf_hash = proof["leaf_hash"].clone();
+            proof["path"].as_array_mut().unwrap().push(leaf_hash);
+        }
+        _ => {
+            let note = proof["checkpoint"].as_str().unwrap();
+            let grown = note.replacen('\n', &format!("\n{}", 1 + dice.below(9)), 1);
+            proof["checkpoint"] = Value::from(grown);
+        }
+    }
+    proof.to_string()
+}
+
+#[test]
+fn a_checkpoint_that_was_kept_shows_that_the_journal_is_still_the_same() {
+    let journal = Journal::with_events(4);
+    let kept = journal.palyra(&["journal", "checkpoint"]);
+    fs::write(journal.beside("old"), &kept).unwrap();
+    (0..3).for_each(|_| journal.emit());
+    journal.palyra(&["journal", "checkpoint"]);
+    let old = journal.beside("old");
+    let proof = journal.palyra(&["journal", "consistency", old.to_str().unwrap(), "newest"]);
+    let (code, said) = journal.check(proof.as_bytes());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("begins with that of"), "{said}");
+    let other = Journal::with_events(9);
+    let output = run(other.root.path(), &["journal", "consistency", old.to_str().unwrap(), "newest"], b"");
+    assert_eq!(output.status.code(), Some(65), "a checkpoint of another journal");
+    let (code, _) = other.check(proof.as_bytes());
+    assert_eq!(code, Some(65), "and its proof means nothing to another key");
+}
+
+#[test]
+fn a_backup_is_made_beside_the_daemon_and_verifies_anywhere() {
+    let journal = Journal::with_events(5);
+    let (copy, key) = (journal.beside("db"), journal.key());
+    let said = journal.palyra(&["journal", "backup", copy.to_str().unwrap()]);
+    assert!(said.contains("copied to") && said.contains("verified"), "{said}");
+    journal.emit();
+    let nowhere = Path::new("/nonexistent");
+    let args =
+        ["journal", "verify", "--database", copy.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
+    let verdict = json(nowhere, &args);
+    assert_eq!((verdict["verified"].as_bool(), verdict["missing"].as_u64()), (Some(true), Some(0)));
+    assert_eq!(verdict["events"], verdict["checkpoint_size"], "all of it is signed");
+    let again = run(journal.root.path(), &["journal", "backup", copy.to_str().unwrap()], b"");
+    assert_eq!(again.status.code(), Some(1), "nothing is written over");
+    // Restored on a machine that has neither anchor nor key, it is taken once that is accepted, and named.
+    let elsewhere = state_root();
+    crate::support::write_private(&elsewhere.path().join("journal.db"), "");
+    fs::copy(&copy, elsewhere.path().join("journal.db")).unwrap();
+    drop(Daemon::start_with(elsewhere.path(), &["--accept-rollback"], &[]));
+    assert_eq!(events_named(elsewhere.path(), "journal.rollback.accepted").len(), 1);
+    succeed(elsewhere.path(), &["journal", "verify"], b"");
+    let output = run(elsewhere.path(), &["journal", "verify", "--public-key", key.to_str().unwrap()], b"");
+    assert_eq!(output.status.code(), Some(65), "the first journal's key does not vouch for what came after");
+}
+
+#[test]
+fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_finds() {
+    let mut journal = Journal::with_events(5);
+    let verification = |root: &Path| {
+        let mut found = Value::Null;
+        crate::support::eventually("the journal is verified", || {
+            found = json(root, &["system", "heartbeat"])["verification"].clone();
+            found["state"] != "running" && found["state"] != "none"
+        });
+        found
+    };
+    assert_eq!(verification(journal.root.path())["state"], "verified");
+    succeed(journal.root.path(), &["journal", "checkpoint"], b"");
+    let root = journal.root.path().to_owned();
+    let daemon = journal.daemon.take().unwrap();
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(10)).success());
+    // In the middle of what is signed, where a start does not look.
+    let db = rusqlite::Connection::open(root.join("journal.db")).unwrap();
+    db.execute_batch("INSERT INTO replay_keys VALUES (zeroblob(32), zeroblob(32), 2, 'accepted', 5)")
+        .unwrap();
+    drop(db);
+    let daemon = Daemon::start(&root);
+    let found = verification(&root);
+    assert_eq!(
+        (found["state"].as_str(), found["first_bad_seq"].as_u64()),
+        (Some("failed"), Some(2)),
+        "{found}"
+    );
+    assert_eq!(events_named(&root, "journal.verification.failed").len(), 1);
+    drop(daemon);
+}
