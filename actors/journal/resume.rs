@@ -1,6 +1,7 @@
 //! Which log a journal that is opened goes on with: the one its newest checkpoint belongs to, if the file outside the
 //! database and the signing key say so too.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -36,10 +37,11 @@ impl Sealer {
         head: Head,
         random: RandomBits,
     ) -> Result<(Self, Option<Sealed>), JournalError> {
+        let lock = lock(files).map_err(SealError::from)?;
         let db = open::for_reading(&files.database)?;
         let keys = KeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
-        let mut sealer = Self::at(db, files, keys, random)?;
+        let mut sealer = Self::at(lock, db, files, random)?;
         let Some(Standing { log, unstored }) = standing else { return Ok((sealer, None)) };
         sealer.log = Some(log);
         let adopted = unstored.map(|(checkpoint, note)| sealer.adopt(checkpoint, note)).transpose()?;
@@ -52,17 +54,18 @@ impl Sealer {
     /// # Errors
     /// [`JournalError::Corrupt`].
     pub(super) fn begin_anew(files: &JournalFiles, random: RandomBits) -> Result<Self, JournalError> {
-        let db = open::for_reading(&files.database)?;
-        Self::at(db, files, KeyFiles::beside(&files.database), random)
+        let lock = lock(files).map_err(SealError::from)?;
+        Self::at(lock, open::for_reading(&files.database)?, files, random)
     }
 
     /// At the newest stored checkpoint.
     fn at(
+        lock: File,
         db: Connection,
         files: &JournalFiles,
-        keys: KeyFiles,
         random: RandomBits,
     ) -> Result<Self, JournalError> {
+        let keys = KeyFiles::beside(&files.database);
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let tree = Frontier::load(&StoredSubtrees(&db), size).map_err(|_| not_what_was_signed(size))?;
@@ -75,8 +78,16 @@ impl Sealer {
             _ => ChainWalk::after(signed(size), open::hash_of(&db, signed(size)).map_err(SealError::from)?),
         };
         let checkpoint_file = files.checkpoint();
-        Ok(Self { db, checkpoint_file, keys, random, tree, walk, log: None, introduced: None })
+        Ok(Self { db, checkpoint_file, keys, random, tree, walk, log: None, _lock: lock, introduced: None })
     }
+}
+
+/// Only one at a time signs: the lock is that of the folder of the checkpoint file.
+fn lock(files: &JournalFiles) -> io::Result<File> {
+    let folder = files.anchor.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 /// Fits the newest stored checkpoint, the file outside the database and the signing key together.

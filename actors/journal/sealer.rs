@@ -5,6 +5,7 @@
 //! in the database after that. So a database that was put back cannot make it sign a second history: the file is ahead
 //! of it then, and the log does not go on.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
@@ -84,6 +85,8 @@ pub(super) struct Sealer {
     pub(super) walk: ChainWalk,
     /// None until the first checkpoint of the log is signed.
     pub(super) log: Option<Log>,
+    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
+    pub(super) _lock: File,
     /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
     pub(super) introduced: Option<SigningKey>,
 }
@@ -131,6 +134,7 @@ impl Sealer {
             None => self.begin(&grown.tree, now)?,
             Some(log) => self.go_on(log, &grown.tree, rotates, now)?,
         };
+        fail::fail_point!("journal::sign");
         files::atomic_replace(&self.checkpoint_file, note.as_bytes())?;
         Ok(Some(self.grown_to(grown, checkpoint, note)))
     }

@@ -149,7 +149,8 @@ fn every_command_says_which_console_it_can_do_with() {
         "webhooks add x github --secret-ref a/b",
         "providers list",
         "providers show x",
-        "journal verify",
+        "journal checkpoint",
+        "journal public-key",
         "journal export",
     ];
     let daemon = [
@@ -184,8 +185,7 @@ fn exit_codes_follow_the_answer() {
         ("system heartbeat", problem(401), 1),
         ("system heartbeat", problem(503), 1),
         ("system heartbeat", String::new(), 69),
-        ("journal verify", answer(200, &json!({"verified": true})), 0),
-        ("journal verify", answer(200, &json!({"verified": false})), 65),
+        ("journal checkpoint", problem(503), 1),
         ("webhooks send x --event e", answer(200, &json!({"status": 202})), 0),
         ("webhooks send x --event e", answer(200, &json!({"status": 401})), 1),
     ];

@@ -180,3 +180,94 @@ fn a_probe_tells_whether_the_journal_can_commit() {
         assert!(running.journal.door.ask(ProbeCommit).await.is_err());
     });
 }
+
+/// Checkpoints so far, as sizes.
+fn checkpoints(place: &Place) -> Vec<i64> {
+    let db = place.intruder();
+    let mut statement = db.prepare("SELECT size FROM journal_checkpoints ORDER BY number").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_checkpoint_is_signed_at_the_start_every_thousand_events_when_asked_and_at_the_end() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        for n in 0..1_010 {
+            running.journal.append(push(n), None).await.unwrap();
+        }
+        running.journal.door.ask(Seal).await.unwrap().unwrap();
+        running.journal.door.ask(Seal).await.unwrap().unwrap();
+        assert_eq!(checkpoints(&place), [0, 1_000, 1_010]);
+        let snapshot = running.journal.door.ask(Observe).await.unwrap();
+        assert_eq!((snapshot.checkpoint_size, snapshot.epoch), (1_010, 0));
+        running.journal.append(push(0), None).await.unwrap();
+        running.journal.door.ask(Close).await.unwrap();
+        assert_eq!(checkpoints(&place), [0, 1_000, 1_010, 1_011]);
+        assert_eq!(place.problems(), []);
+    });
+}
+
+#[test]
+fn appends_are_answered_while_a_checkpoint_is_signed() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        running.journal.append(push(0), None).await.unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
+        let journal = running.journal.clone();
+        let asked = actix_rt::spawn(async move { journal.door.ask(Seal).await });
+        for n in 1..50 {
+            running.journal.append(push(n), None).await.unwrap();
+        }
+        assert_eq!(checkpoints(&place), [0]);
+        let closed = running.journal.door.ask(Close);
+        fail::remove("journal::sign");
+        closed.await.unwrap();
+        asked.await.unwrap().unwrap().unwrap();
+        assert_eq!(*checkpoints(&place).last().unwrap(), 50, "the end waits for it and signs the rest");
+        assert_eq!(place.problems(), []);
+    });
+}
+
+#[test]
+fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        running.journal.append(push(0), None).await.unwrap();
+        fail::cfg("journal::sign", "1*sleep(300)").unwrap();
+        let journal = running.journal.clone();
+        let asked = actix_rt::spawn(async move { journal.door.ask(Seal).await });
+        // The seal is under way once an append that was sent after it is answered.
+        running.journal.append(push(1), None).await.unwrap();
+        fail::cfg("journal::append", "1*panic").unwrap();
+        drop(running.journal.append(push(2), None).await);
+        assert_eq!(running.exit().await, Exit::Panicked);
+        running.reopen().await;
+        assert!(!matches!(asked.await, Ok(Ok(Ok(())))), "nobody was told that it is stored");
+        running.journal.append(push(3), None).await.unwrap();
+        running.journal.door.ask(Close).await.unwrap();
+        assert_eq!(place.problems(), []);
+        running.reopen().await;
+    });
+}
+
+#[test]
+fn a_panic_while_signing_or_storing_loses_nothing() {
+    for point in ["journal::sign", "journal::before_checkpoint"] {
+        run(async {
+            let place = Place::new();
+            let mut running = Running::start(&place).await;
+            running.journal.append(push(1), None).await.unwrap();
+            fail::cfg(point, "1*panic").unwrap();
+            let result = running.journal.door.ask(Seal).await;
+            assert!(!matches!(result, Ok(Ok(()))), "{point}");
+            assert_eq!(running.exit().await, Exit::Panicked, "{point}");
+            running.reopen().await;
+            running.journal.append(push(2), None).await.unwrap();
+            running.journal.door.ask(Seal).await.unwrap().unwrap();
+            assert_eq!((*checkpoints(&place).last().unwrap(), place.problems()), (2, vec![]), "{point}");
+        });
+    }
+}
