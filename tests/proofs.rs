@@ -83,7 +83,7 @@ impl Drop for Journal {
 
 /// Runs the second implementation over proofs, one a line.
 fn second_opinion(key: &Path, proofs: &[String]) -> Vec<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/check_proof.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rigs/check_proof.py");
     let mut python = Command::new("python3");
     let mut child = python
         .arg(script)
