@@ -25,3 +25,11 @@ ci:
 # Every fuzz target for as many seconds, from the vectors and profiles on.
 fuzz seconds="60":
     bash fuzz/run {{seconds}}
+
+# Tampering by chance on 10,000 events: 10,000 flipped bits, 1,000 edits, 1,000 clean verifications.
+tampering:
+    PALYRA_TEST_LONG=1 cargo test --release -p palyra-actors sweeps -- --nocapture
+
+# Power cuts under load and under edits, each with its control (root, /dev/fuse, nbdfuse, eatmydata).
+power-cut cuts="300":
+    tests/rigs/power_cuts {{cuts}}

@@ -5,6 +5,8 @@ mod claims;
 mod pages;
 mod rollback;
 mod sealing;
+mod slack;
+mod sweeps;
 mod tampering;
 mod writing;
 

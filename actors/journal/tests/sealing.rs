@@ -19,8 +19,8 @@ fn random() -> u128 {
 }
 
 /// A journal that is open, as the actor has it.
-struct Open {
-    writer: Writer,
+pub(super) struct Open {
+    pub(super) writer: Writer,
     sealer: Sealer,
 }
 
@@ -36,7 +36,7 @@ fn try_open(place: &Place, now: UnixMs, accept_rollback: bool) -> Result<Open, J
     Ok(Open { writer, sealer })
 }
 
-fn open(place: &Place) -> Open {
+pub(super) fn open(place: &Place) -> Open {
     try_open(place, NOW, false).unwrap()
 }
 
@@ -57,12 +57,12 @@ impl Open {
         self
     }
 
-    fn seal(&mut self) -> &mut Self {
+    pub(super) fn seal(&mut self) -> &mut Self {
         self.seal_at(NOW)
     }
 }
 
-fn root_key(place: &Place) -> VerifierKey {
+pub(super) fn root_key(place: &Place) -> VerifierKey {
     place.reader().checkpoint().unwrap().unwrap().root_key
 }
 
@@ -77,7 +77,7 @@ fn first_problem(place: &Place) -> String {
 }
 
 /// Changes the rows from `seq` on and hashes them all again, the anchor included: everything but the signatures.
-fn rewrite(place: &Place, seq: u64, change: impl Fn(&mut row::Columns)) {
+pub(super) fn rewrite(place: &Place, seq: u64, change: impl Fn(&mut row::Columns)) {
     let mut head = row::Head { seq: 0, hash: leaf::GENESIS, recorded_at: 0 };
     tamper_with(place, |db| {
         let select = format!("SELECT {} FROM journal_events ORDER BY seq", row::COLUMNS);
@@ -320,6 +320,7 @@ fn edits_of_checkpoints_and_subtrees_are_found() {
     let edits = [
         "DELETE FROM journal_checkpoints",
         "DELETE FROM journal_checkpoints WHERE number = 1",
+        "DELETE FROM journal_checkpoints WHERE number = 2",
         "DELETE FROM journal_checkpoints WHERE number = 3",
         "UPDATE journal_checkpoints SET size = 599 WHERE number = 3",
         "UPDATE journal_checkpoints SET kind = 'plain' WHERE number = 1",

@@ -97,6 +97,12 @@ impl<'a> Notes<'a> {
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
         report.add_missing(sizes.max().unwrap_or(0));
+        let counts = "SELECT count(*), coalesce(max(number), 0) FROM journal_checkpoints";
+        let (found, last): (i64, i64) =
+            self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if found != last {
+            report.add(0, format!("{found} checkpoints are stored, the newest one is number {last}"));
+        }
         if let Some(problem) = self.file_problem() {
             report.add(0, problem.to_owned());
         }
