@@ -6,6 +6,7 @@ mod answers;
 mod commands;
 mod console;
 mod disk;
+mod edits;
 mod handshakes;
 mod mutations;
 mod panics;

@@ -120,6 +120,7 @@ fn an_event_is_proven_by_its_seq_or_id_and_checked_without_a_journal() {
 }
 
 #[test]
+#[ignore = "needs python3"]
 fn two_implementations_agree_on_every_proof_and_refuse_every_forged_one() {
     let journal = Journal::with_events(scaled(60, 600));
     let mut dice = Dice::new();

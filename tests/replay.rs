@@ -178,3 +178,59 @@ fn a_commit_that_is_lost_after_all_would_be_seen() {
     let (lost, twice) = faults(&acknowledged.into_inner().unwrap(), &events(root.path()));
     assert!(!lost.is_empty() && twice.is_empty(), "{} lost", lost.len());
 }
+
+/// Posts every delivery so often, from as many threads as there are copies; gives the seqs of all answers 2xx.
+fn copies_of_each(daemon: &Daemon, ids: usize, copies: usize) -> Vec<BTreeSet<u64>> {
+    let seqs: Vec<Mutex<BTreeSet<u64>>> = (0..ids).map(|_| Mutex::default()).collect();
+    std::thread::scope(|scope| {
+        for copy in 0..copies {
+            let seqs = &seqs;
+            scope.spawn(move || {
+                for n in 0..ids {
+                    // Each thread begins elsewhere, so that copies meet at every delivery.
+                    let n = (n + copy * 7) % ids;
+                    let answer = daemon.github("push", "1", &format!("{{\"n\":{n}}}"));
+                    assert!(matches!(answer.status, 200 | 202), "{answer:?}");
+                    seqs[n].lock().unwrap().insert(answer.seq());
+                }
+            });
+        }
+    });
+    seqs.into_iter().map(|seqs| seqs.into_inner().unwrap()).collect()
+}
+
+#[test]
+#[ignore = "needs faketime"]
+fn each_delivery_has_one_place_through_restarts_kills_clocks_that_are_wrong_and_many_others() {
+    let (ids, copies) = (scaled(20, 200), scaled(4, 20));
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut seqs = copies_of_each(&daemon, ids, copies);
+    let mut again = |daemon: &Daemon| {
+        for (all, more) in seqs.iter_mut().zip(copies_of_each(daemon, ids, copies)) {
+            all.extend(more);
+        }
+    };
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(30)).success());
+    fill(root.path(), scaled(2_000, 200_000));
+    let daemon = Daemon::start(root.path());
+    again(&daemon);
+    daemon.kill();
+    for off_by in ["-1h", "+1h", "+0"] {
+        let daemon = Daemon::with_clock(root.path(), off_by);
+        again(&daemon);
+        daemon.kill();
+    }
+    assert_eq!(seqs.len(), ids);
+    assert!(seqs.iter().all(|seqs| seqs.len() == 1), "{seqs:?}");
+    let places: BTreeSet<u64> = seqs.into_iter().flatten().collect();
+    assert_eq!(places.len(), ids, "no two deliveries share a place");
+    let daemon = Daemon::start(root.path());
+    let path = "/console/v1/system/events?name=push&integration=gh&limit=1000&before=1000";
+    let rows = daemon.console(root.path(), "GET", path, b"").json();
+    let own = |row: &&Value| row["delivery_id"] == "1";
+    assert_eq!(rows["events"].as_array().unwrap().iter().filter(own).count(), ids, "and each has one row");
+    crate::support::succeed(root.path(), &["journal", "verify"], b"");
+    println!("{ids} deliveries, {} answers", ids * copies * 5);
+}

@@ -5,6 +5,7 @@ mod claims;
 mod pages;
 mod rollback;
 mod sealing;
+mod simulation;
 mod slack;
 mod sweeps;
 mod tampering;

@@ -8,7 +8,7 @@ use crate::journal::KeyHolder;
 
 /// How a lease ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LeaseEnd {
+pub(crate) enum LeaseEnd {
     /// The journal says that this row holds the key.
     Settled(KeyHolder),
     /// It was dropped unused.
@@ -17,13 +17,13 @@ pub(super) enum LeaseEnd {
 
 /// Names a lease for good: no second one of the same key has the same ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Grant {
-    pub(super) key: Digest,
-    pub(super) ticket: u64,
+pub(crate) struct Grant {
+    pub(crate) key: Digest,
+    pub(crate) ticket: u64,
 }
 
 /// Tells the replay guard, whichever thread it is called on, that a lease ended.
-pub(super) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
+pub(crate) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
 
 /// The right to append the one event of a replay key. While it lives, copies of the delivery wait. Dropped, it frees
 /// the key: the provider's retry must not look like a replay.
@@ -35,7 +35,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(grant: Grant, ends: LeaseEnds) -> Self {
+    pub(crate) fn new(grant: Grant, ends: LeaseEnds) -> Self {
         Self { grant, ends: Some(ends) }
     }
 

@@ -31,7 +31,7 @@ impl KeyIndex for JournalReader {
 }
 
 /// The answer to a reservation.
-pub(super) type ReserveReply = oneshot::Sender<Result<Reservation, ReplayError>>;
+pub(crate) type ReserveReply = oneshot::Sender<Result<Reservation, ReplayError>>;
 
 /// A reservation that is not answered yet.
 struct Request {
@@ -53,7 +53,7 @@ enum Decision {
 }
 
 /// The leases in flight and the keys seen last. It has no threads and no time of its own.
-pub(super) struct Leases {
+pub(crate) struct Leases {
     index: Box<dyn KeyIndex>,
     ends: LeaseEnds,
     flights: HashMap<Digest, Flight>,
@@ -64,7 +64,7 @@ pub(super) struct Leases {
 
 impl Leases {
     /// An empty table. `ends` is called when a lease ends; it has to bring [`Leases::end`] about.
-    pub(super) fn new(index: Box<dyn KeyIndex>, ends: LeaseEnds) -> Self {
+    pub(crate) fn new(index: Box<dyn KeyIndex>, ends: LeaseEnds) -> Self {
         Self {
             index,
             ends,
@@ -76,7 +76,7 @@ impl Leases {
     }
 
     /// Answers a reservation, now or when the lease it has to wait for ends.
-    pub(super) fn reserve(&mut self, reserve: Reserve, reply: ReserveReply, now: UnixMs) {
+    pub(crate) fn reserve(&mut self, reserve: Reserve, reply: ReserveReply, now: UnixMs) {
         match self.decide(&reserve, now) {
             Ok(Decision::Answer(reservation)) => give(reply, Ok(reservation)),
             Ok(Decision::WaitFor(key)) => self.wait(key, Request { reserve, reply }),
@@ -85,7 +85,7 @@ impl Leases {
     }
 
     /// Ends a lease. One that is not in flight any more changes nothing.
-    pub(super) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs) {
+    pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs) {
         let Entry::Occupied(flight) = self.flights.entry(grant.key) else { return };
         if flight.get().ticket != grant.ticket {
             return;
@@ -104,7 +104,7 @@ impl Leases {
     }
 
     /// What it shows of itself.
-    pub(super) fn observe(&self) -> ReplaySnapshot {
+    pub(crate) fn observe(&self) -> ReplaySnapshot {
         ReplaySnapshot {
             leases: self.flights.len(),
             waiters: self.flights.values().map(|flight| flight.waiters.len()).sum(),

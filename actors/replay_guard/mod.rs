@@ -4,8 +4,8 @@
 //! authority: the journal takes each key in the transaction of its row, so a guard that is rebuilt empty opens no window.
 
 mod error;
-mod lease;
-mod leases;
+pub(crate) mod lease;
+pub(crate) mod leases;
 mod messages;
 mod recent;
 #[cfg(test)]

@@ -102,6 +102,15 @@ impl Daemon {
         Self::launch(limited, Stdio::inherit(), &[], &[])
     }
 
+    /// Starts a daemon whose clock is off by so much, as libfaketime takes it (`-1h`).
+    pub fn with_clock(root: &Path, off_by: &str) -> Self {
+        let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+        let library =
+            folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.is_file());
+        let library = library.expect("libfaketime is needed (Debian package `faketime`)");
+        Self::start_with(root, &[], &[("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME", off_by)])
+    }
+
     fn launch(mut program: Command, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = program
             .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])

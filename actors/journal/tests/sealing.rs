@@ -21,7 +21,7 @@ fn random() -> u128 {
 /// A journal that is open, as the actor has it.
 pub(super) struct Open {
     pub(super) writer: Writer,
-    sealer: Sealer,
+    pub(super) sealer: Sealer,
 }
 
 fn config(place: &Place, now: UnixMs, accept_rollback: bool) -> JournalConfig {
@@ -49,7 +49,7 @@ impl Open {
         self
     }
 
-    fn seal_at(&mut self, now: UnixMs) -> &mut Self {
+    pub(super) fn seal_at(&mut self, now: UnixMs) -> &mut Self {
         let sealed = self.sealer.seal(self.writer.head().seq, now).unwrap();
         sealed
             .into_iter()

@@ -9,15 +9,15 @@ use super::sealing::{Open, open, root_key};
 use super::*;
 
 /// `short`, or `long` when the sweeps are asked for in full by `PALYRA_TEST_LONG=1`.
-fn scaled(short: u64, long: u64) -> u64 {
+pub(super) fn scaled(short: u64, long: u64) -> u64 {
     if std::env::var_os("PALYRA_TEST_LONG").is_some() { long } else { short }
 }
 
 /// SplitMix64: the same seed gives the same throws.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,0 +1,80 @@
+//! What was promised, and whether it holds.
+
+use std::collections::HashMap;
+
+use super::*;
+
+/// Window of every replay key.
+pub(super) const WINDOW_MS: u64 = 2 * 24 * HOUR_MS;
+
+/// Everything senders were told.
+#[derive(Default)]
+pub(super) struct Model {
+    /// Every receipt that was given, by its seq.
+    receipts: HashMap<u64, Receipt>,
+    /// The acceptances of an id that were answered: body, receipt, end of the window.
+    accepted: HashMap<u64, Vec<(u64, Receipt, UnixMs)>>,
+}
+
+impl Model {
+    /// 202, or 403 and 409 with a row.
+    pub(super) fn stored(
+        &mut self,
+        sent: Sent,
+        verdict: Verdict,
+        receipt: &Receipt,
+        now: UnixMs,
+        ends: UnixMs,
+    ) {
+        let other = self.receipts.insert(receipt.seq, receipt.clone());
+        assert_eq!(other, None, "two deliveries got the same place");
+        if verdict == Verdict::Accepted {
+            if let Some((_, first, ends)) = self.accepted.get(&sent.id).and_then(|all| all.last()) {
+                assert!(*ends <= now, "{sent:?} was accepted as {first:?} and again as {receipt:?}");
+            }
+            self.accepted.entry(sent.id).or_default().push((sent.body, receipt.clone(), ends));
+        }
+    }
+
+    /// 200 with the first receipt.
+    pub(super) fn duplicate(&mut self, sent: Sent, receipt: &Receipt, now: UnixMs) {
+        self.answered_again(receipt);
+        let known = self.accepted.get(&sent.id).and_then(|all| all.last());
+        if let Some((body, first, ends)) = known.filter(|(_, _, ends)| *ends > now) {
+            // A later acceptance that nobody was told of may hold the key once this one's window has ended.
+            assert_eq!((sent.body, receipt), (*body, first), "until {ends}");
+        }
+    }
+
+    /// The journal's index knew better than the guard.
+    pub(super) fn held(&mut self, sent: Sent, holder: &KeyHolder, now: UnixMs) {
+        if holder.verdict == Verdict::Accepted && holder.body == sent.digest() {
+            self.duplicate(sent, &holder.receipt, now);
+        }
+    }
+
+    /// Whatever is told of a row is told the same again.
+    pub(super) fn answered_again(&mut self, receipt: &Receipt) {
+        let first = self.receipts.entry(receipt.seq).or_insert_with(|| receipt.clone());
+        assert_eq!(first, receipt);
+    }
+
+    /// Everything that was answered is there, and nothing is there twice.
+    pub(super) fn check(&self, journal: &JournalReader) {
+        for receipt in self.receipts.values() {
+            let event = journal.event(receipt.seq).unwrap();
+            let found = event.map(|event| (event.event_id, event.hash));
+            assert_eq!(found, Some((receipt.event_id, receipt.leaf_hash)), "seq {}", receipt.seq);
+        }
+        let mut held: HashMap<Digest, UnixMs> = HashMap::new();
+        let head = journal.head().unwrap().seq;
+        for seq in 1..=head {
+            let event = journal.event(seq).unwrap().unwrap();
+            let Some(claim) = event.claim.filter(|_| event.kind == EventKind::Webhook) else { continue };
+            let appended_at = claim.expires_at - WINDOW_MS;
+            if let Some(ends) = held.insert(claim.key, claim.expires_at) {
+                assert!(ends <= appended_at, "seq {seq} was accepted within the window of an earlier one");
+            }
+        }
+    }
+}
