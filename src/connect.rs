@@ -101,9 +101,7 @@ pub fn refused(error: StateRootError) -> CliError {
     match error {
         StateRootError::InUse { .. } => CliError::in_use(message)
             .hint("stop that process first, or choose another state root with --state-root"),
-        StateRootError::Unsafe { .. } | StateRootError::Unnamed | StateRootError::Io { .. } => {
-            CliError::config(message)
-        }
+        _ => CliError::config(message),
     }
 }
 
@@ -125,6 +123,9 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
             Some(hint) => shown.hint(hint),
             None => shown,
         };
+    }
+    if error.is::<StateRootError>() {
+        return CliError::config(message);
     }
     match error.downcast_ref::<JournalError>() {
         Some(journal) => CliError::journal(journal, message),

@@ -21,6 +21,7 @@ use crate::exit::Exit;
 use crate::http::console::Token;
 use crate::http::health::reasons_not_ready;
 use crate::http::{Addresses, Gate, server};
+use crate::reserve::Reserve;
 use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Runtime};
@@ -59,6 +60,8 @@ pub struct Daemon {
     /// What its listeners share.
     pub gate: Arc<Gate>,
     possession: Possession,
+    /// None for the console of a command.
+    reserve: Option<Reserve>,
     supervisor: Supervisor,
     stopper: Stopper,
     ingress: Option<ServerHandle>,
@@ -72,6 +75,7 @@ impl Daemon {
     /// What could not be started.
     pub async fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::new(SystemClock);
+        let reserve = (serve == Serve::Both).then(|| possession.reserve()).transpose()?;
         let token = Token::new(&possession.token()?);
         let roster = Roster::default();
         if serve == Serve::Both {
@@ -100,6 +104,7 @@ impl Daemon {
         let console = server::serve_console(&gate, &token, console)?;
         let daemon = Self {
             possession,
+            reserve,
             supervisor,
             stopper,
             ingress: ingress.as_ref().map(actix_server::Server::handle),
@@ -126,7 +131,7 @@ impl Daemon {
     }
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
-        let Self { gate, possession, supervisor, stopper, ingress, console } = self;
+        let Self { gate, possession, reserve, supervisor, stopper, ingress, console } = self;
         journal_lifecycle(&gate.actors, started_event(&gate)).await;
         tell_public_key(&gate);
         let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
@@ -141,6 +146,7 @@ impl Daemon {
         };
         summaries.abort();
         verification.abort();
+        reserve.iter().for_each(Reserve::release);
         let drain = shut_down(&gate, ingress, console, stopper, &end);
         tokio::select! {
             () = drain => {}

@@ -11,6 +11,7 @@ mod exit;
 mod http;
 mod logging;
 mod random;
+mod reserve;
 mod settings;
 mod signals;
 mod state_root;

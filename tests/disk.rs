@@ -120,3 +120,78 @@ fn whichever_write_or_sync_fails_first_nothing_is_acknowledged_after_it_and_ever
     assert!(acknowledged.iter().any(|count| *count > 10), "and others later: {acknowledged:?}");
     println!("acknowledged before each fault: {acknowledged:?}");
 }
+
+/// A small disk, gone when this is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn of(size: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        disk.mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"]);
+        disk
+    }
+
+    fn grow_to(&self, size: &str) {
+        self.mount(&["-o", &format!("remount,size={size}")]);
+    }
+
+    fn mount(&self, how: &[&str]) {
+        assert!(
+            Command::new("mount").args(how).arg(self.0.path()).status().unwrap().success(),
+            "it takes root"
+        );
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0.path()).status());
+    }
+}
+
+#[test]
+#[ignore = "mounts a file system: it takes root"]
+fn a_full_disk_ends_the_daemon_in_good_order_and_room_lets_it_go_on() {
+    let disk = SmallDisk::of("8m");
+    let root = disk.0.path();
+    add_github(root);
+    let daemon = Daemon::start(root);
+    let answers: Vec<Option<u16>> =
+        (0..4_000).map(|n| post(&daemon, n)).take_while(|it| *it == Some(202)).collect();
+    let acknowledged = answers.len();
+    assert!((100..4_000).contains(&acknowledged), "{acknowledged}");
+    assert!((0..5).all(|n| matches!(post(&daemon, acknowledged + n), None | Some(503))));
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    // Full as it is, every start ends by itself, and nothing is lost by it.
+    for _ in 0..3 {
+        let full = crate::support::run(
+            root,
+            &["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"],
+            b"",
+        );
+        assert!(matches!(full.status.code(), Some(65..)), "{full:?}");
+        assert_ne!(full.status.code(), Some(65), "{full:?}");
+        succeed(root, &["journal", "verify"], b"");
+    }
+    disk.grow_to("16m");
+    let daemon = Daemon::start(root);
+    for n in 0..=acknowledged {
+        let expected: &[u16] = if n == acknowledged { &[200, 202] } else { &[200] };
+        assert!(expected.contains(&post(&daemon, n).unwrap()), "{n}");
+    }
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(30)).success());
+    succeed(root, &["journal", "verify"], b"");
+}
+
+#[test]
+fn some_room_is_kept_while_the_daemon_runs_and_given_back_at_its_end() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let reserve = root.path().join("reserve");
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&reserve.metadata().unwrap());
+    assert!(blocks * 512 >= 1024 * 1024, "{blocks} blocks");
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(30)).success());
+    assert!(!reserve.is_file());
+}

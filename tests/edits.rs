@@ -51,8 +51,10 @@ fn registry_and_vault_are_old_or_new_after_a_kill_at_any_instant() {
     std::fs::write(&value, "a value").unwrap();
     let (mut hooks, mut keys) = (integrations(root.path()), secrets(root.path()));
     let (mut done, mut undone) = (0, 0);
+    // Follows the edits, however busy the machine is: longer after a kill that came before, shorter after one too late.
+    let mut aim_us = 10_000;
     for round in 0..scaled(20, 500) {
-        let after = Duration::from_micros(dice.below(30_000) as u64);
+        let after = Duration::from_micros(dice.below(2 * aim_us) as u64);
         let (hook, key) = (format!("hook-{round}"), format!("global/key-{round}"));
         let was_done = if dice.below(2) == 0 {
             let args = ["webhooks", "add", &hook, "github", "--secret-ref", "global/github"];
@@ -68,6 +70,7 @@ fn registry_and_vault_are_old_or_new_after_a_kill_at_any_instant() {
         );
         let changed = found_hooks.len() + found_keys.len() - hooks.len() - keys.len();
         (done, undone) = (done + changed, undone + 1 - changed);
+        aim_us = if changed == 0 { aim_us * 5 / 4 } else { aim_us * 4 / 5 };
         (hooks, keys) = (found_hooks, found_keys);
     }
     println!("{done} edits were done before the kill, {undone} were not");

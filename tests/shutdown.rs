@@ -192,3 +192,27 @@ fn while_it_stops_it_is_not_ready() {
     assert_eq!(read_answer(&mut open), Some(202));
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
 }
+
+#[test]
+fn a_daemon_whose_streams_are_closed_serves_all_the_same() {
+    for streams in [">&- 2>&-", "<&- >&- 2>&-", "> >(exit) 2> >(exit)"] {
+        let root = state_root();
+        add_github(root.path());
+        let mut shell = std::process::Command::new("bash");
+        let program = crate::support::palyra(root.path());
+        let script = format!("exec \"$@\" -vv daemon --ingress 127.0.0.1:0 --console 127.0.0.1:0 {streams}");
+        shell.args(["-c", &script, "bash"]).arg(program.get_program()).args(program.get_args());
+        let mut child = shell.spawn().unwrap();
+        eventually("the daemon serves", || root.path().join("daemon.json").is_file());
+        let heartbeat = crate::support::json(root.path(), &["system", "heartbeat"]);
+        assert_eq!(heartbeat["status"], "ok", "{streams}");
+        for _ in 0..20 {
+            succeed(root.path(), &["system", "event", "emit", "told"], b"");
+        }
+        let stop = ["-TERM".to_owned(), child.id().to_string()];
+        assert!(std::process::Command::new("kill").args(stop).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{streams}");
+        succeed(root.path(), &["journal", "verify"], b"");
+        assert_eq!(events_named(root.path(), "system.operator.told").len(), 20);
+    }
+}

@@ -89,6 +89,7 @@ impl CliError {
         let kind = match error {
             JournalError::Corrupt { .. } | JournalError::Behind { .. } => Kind::DoesNotVerify,
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
+            JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,
             _ => Kind::Failed,
         };
         Self::new(kind, message)

@@ -108,6 +108,7 @@ impl World {
     }
 
     fn step(&mut self) {
+        self.model.at(self.now);
         match self.dice.below(100) {
             0..35 => self.send(),
             35..65 => self.go_on(),
@@ -157,7 +158,7 @@ impl World {
                 self.requests.push(Request::Appending(sent, verdict, lease));
             }
             Ok(Reservation::Rejudge { holder, .. }) => self.model.answered_again(&holder.receipt),
-            Ok(Reservation::Duplicate(receipt)) => self.model.duplicate(sent, &receipt, self.now),
+            Ok(Reservation::Duplicate(receipt)) => self.model.duplicate(sent, &receipt),
             Ok(Reservation::Conflict { lease: Some(lease), .. }) => {
                 self.requests.push(Request::Appending(sent, Verdict::Conflict, lease));
             }
@@ -193,11 +194,11 @@ impl World {
             match outcome.unwrap() {
                 Appended::Stored(receipt) => {
                     let expires_at = self.now + WINDOW_MS;
-                    self.model.stored(sent, verdict, &receipt, self.now, expires_at);
+                    self.model.stored(sent, verdict, &receipt, expires_at);
                     lease.settle(KeyHolder { verdict, body: sent.digest(), receipt, expires_at });
                 }
                 Appended::Held(holder) => {
-                    self.model.held(sent, &holder, self.now);
+                    self.model.held(sent, &holder);
                     lease.settle(holder);
                 }
             }
@@ -259,6 +260,7 @@ impl World {
             Order::Commit
         } else {
             self.now += self.dice.below(2) * crate::limits::EPOCH_MS;
+            self.model.at(self.now);
             self.seal();
             Order::Checkpoint
         };

@@ -8,8 +8,12 @@ use super::*;
 pub(super) const WINDOW_MS: u64 = 2 * 24 * HOUR_MS;
 
 /// Everything senders were told.
+///
+/// A window is over for good once the clock has passed its end: that the clock is set back later does not bring it back.
 #[derive(Default)]
 pub(super) struct Model {
+    /// The latest the clock has ever shown.
+    latest: UnixMs,
     /// Every receipt that was given, by its seq.
     receipts: HashMap<u64, Receipt>,
     /// The acceptances of an id that were answered: body, receipt, end of the window.
@@ -17,39 +21,36 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// The clock shows `now`.
+    pub(super) fn at(&mut self, now: UnixMs) {
+        self.latest = self.latest.max(now);
+    }
+
     /// 202, or 403 and 409 with a row.
-    pub(super) fn stored(
-        &mut self,
-        sent: Sent,
-        verdict: Verdict,
-        receipt: &Receipt,
-        now: UnixMs,
-        ends: UnixMs,
-    ) {
+    pub(super) fn stored(&mut self, sent: Sent, verdict: Verdict, receipt: &Receipt, ends: UnixMs) {
         let other = self.receipts.insert(receipt.seq, receipt.clone());
         assert_eq!(other, None, "two deliveries got the same place");
         if verdict == Verdict::Accepted {
             if let Some((_, first, ends)) = self.accepted.get(&sent.id).and_then(|all| all.last()) {
-                assert!(*ends <= now, "{sent:?} was accepted as {first:?} and again as {receipt:?}");
+                assert!(*ends <= self.latest, "{sent:?} was accepted as {first:?} and again as {receipt:?}");
             }
             self.accepted.entry(sent.id).or_default().push((sent.body, receipt.clone(), ends));
         }
     }
 
     /// 200 with the first receipt.
-    pub(super) fn duplicate(&mut self, sent: Sent, receipt: &Receipt, now: UnixMs) {
+    pub(super) fn duplicate(&mut self, sent: Sent, receipt: &Receipt) {
         self.answered_again(receipt);
         let known = self.accepted.get(&sent.id).and_then(|all| all.last());
-        if let Some((body, first, ends)) = known.filter(|(_, _, ends)| *ends > now) {
-            // A later acceptance that nobody was told of may hold the key once this one's window has ended.
+        if let Some((body, first, ends)) = known.filter(|(_, _, ends)| *ends > self.latest) {
             assert_eq!((sent.body, receipt), (*body, first), "until {ends}");
         }
     }
 
     /// The journal's index knew better than the guard.
-    pub(super) fn held(&mut self, sent: Sent, holder: &KeyHolder, now: UnixMs) {
+    pub(super) fn held(&mut self, sent: Sent, holder: &KeyHolder) {
         if holder.verdict == Verdict::Accepted && holder.body == sent.digest() {
-            self.duplicate(sent, &holder.receipt, now);
+            self.duplicate(sent, &holder.receipt);
         }
     }
 
@@ -71,9 +72,11 @@ impl Model {
         for seq in 1..=head {
             let event = journal.event(seq).unwrap().unwrap();
             let Some(claim) = event.claim.filter(|_| event.kind == EventKind::Webhook) else { continue };
-            let appended_at = claim.expires_at - WINDOW_MS;
             if let Some(ends) = held.insert(claim.key, claim.expires_at) {
-                assert!(ends <= appended_at, "seq {seq} was accepted within the window of an earlier one");
+                assert!(
+                    ends <= event.recorded_at,
+                    "seq {seq} was accepted within the window of an earlier one"
+                );
             }
         }
     }
