@@ -33,3 +33,7 @@ tampering:
 # Power cuts under load and under edits, each with its control (root, /dev/fuse, nbdfuse, eatmydata).
 power-cut cuts="300":
     tests/rigs/power_cuts {{cuts}}
+
+# 10,000 seeded histories of journal and replay guard with every accident; PALYRA_TEST_SEED=N repeats one.
+simulate:
+    PALYRA_TEST_LONG=1 cargo test --release -p palyra-actors simulation -- --nocapture

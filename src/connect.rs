@@ -97,10 +97,16 @@ impl Drop for Offline {
 
 /// A state root that cannot be used, with its exit code.
 pub fn refused(error: StateRootError) -> CliError {
-    let message = with_sources(&error);
+    unusable(&error, with_sources(&error))
+}
+
+fn unusable(error: &StateRootError, message: String) -> CliError {
     match error {
         StateRootError::InUse { .. } => CliError::in_use(message)
             .hint("stop that process first, or choose another state root with --state-root"),
+        StateRootError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            CliError::cannot_write(message).hint("free some space on its disk")
+        }
         _ => CliError::config(message),
     }
 }
@@ -124,8 +130,8 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
             None => shown,
         };
     }
-    if error.is::<StateRootError>() {
-        return CliError::config(message);
+    if let Some(state_root) = error.downcast_ref::<StateRootError>() {
+        return unusable(state_root, message);
     }
     match error.downcast_ref::<JournalError>() {
         Some(journal) => CliError::journal(journal, message),

@@ -42,12 +42,6 @@ pub enum StateRootError {
     /// No folder was named and none can be derived.
     #[error("no state root: set --state-root, PALYRA_STATE_ROOT, STATE_DIRECTORY or HOME")]
     Unnamed,
-    /// Its disk has no room left.
-    #[error("the disk of the state root `{path}` is full; free some space on it and start again")]
-    Full {
-        /// The root.
-        path: PathBuf,
-    },
     /// The operating system refused.
     #[error("cannot use the state root `{path}`")]
     Io {
@@ -282,13 +276,10 @@ impl Possession {
     /// Keeps some room on the disk for the end of the daemon.
     ///
     /// # Errors
-    /// [`StateRootError::Full`] when there is none.
+    /// [`StateRootError::Io`], of kind [`std::io::ErrorKind::StorageFull`] when there is none.
     pub fn reserve(&self) -> Result<Reserve, StateRootError> {
         let path = self.root.path().to_owned();
-        Reserve::take(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::StorageFull => StateRootError::Full { path },
-            _ => StateRootError::Io { path, source },
-        })
+        Reserve::take(&path).map_err(|source| StateRootError::Io { path, source })
     }
 
     /// Tells commands where the daemon can be reached.

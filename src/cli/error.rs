@@ -79,6 +79,11 @@ impl CliError {
         Self::new(Kind::Config, message)
     }
 
+    /// Nothing can be written.
+    pub fn cannot_write(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
     /// The journal does not verify.
     pub fn does_not_verify(message: impl Into<String>) -> Self {
         Self::new(Kind::DoesNotVerify, message)

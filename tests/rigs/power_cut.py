@@ -7,10 +7,11 @@ flushed before it is there, of the writes after the last flush each is there, to
 chance. On each such disk a daemon is started: it has to be ready by itself within two seconds, verify, and hold every
 acknowledged delivery exactly once.
 
-usage: power_cut.py PALYRA [--cuts N] [--seed S] [--edits] [--control]
-  --edits    cuts during edits of the registry and the vault instead of deliveries
-  --control  runs the daemon under eatmydata, which makes every flush a lie; succeeds only if the loss is seen
-needs: root, /dev/fuse, loop devices; nbdfuse (libnbd-bin), fuse3, e2fsprogs; eatmydata for --control
+usage: power_cut.py PALYRA [--cuts N] [--seed S] [--edits] [--control all|log]
+  --edits        cuts during edits of the registry and the vault instead of deliveries
+  --control all  runs the daemon under eatmydata, which makes every flush a lie; succeeds only if the loss is seen
+  --control log  leaves only the write-ahead log unsynced, as synchronous=NORMAL does
+needs: root, /dev/fuse, loop devices; nbdfuse (libnbd-bin), fuse3, e2fsprogs; eatmydata and cc for the controls
 """
 import argparse, hashlib, hmac, http.client, json, os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, time
 
@@ -135,6 +136,15 @@ class Rig:
     def palyra(self, *args, **more):
         return run(self.options.palyra, "--state-root", self.root, *args, **more)
 
+    def under(self):
+        """What the recorded daemon runs under."""
+        if self.options.control != "log":
+            return ["eatmydata"] if self.options.control else []
+        source = os.path.join(os.path.dirname(__file__), "unsynced_log.c")
+        library = os.path.join(self.place, "unsynced_log.so")
+        run("cc", "-shared", "-fPIC", "-O1", "-o", library, source)
+        return ["env", f"LD_PRELOAD={library}"]
+
     def record(self, work):
         """Runs `work` on a fresh disk. Gives the disk as it was before, and the record."""
         disk_socket, shown = os.path.join(self.place, "nbd"), os.path.join(self.place, "disk")
@@ -151,7 +161,7 @@ class Rig:
         with disk.lock:
             before = bytes(disk.bytes)
             disk.record.clear()
-        daemon = Daemon(self.options.palyra, self.root, ["eatmydata"] if self.options.control else [])
+        daemon = Daemon(self.options.palyra, self.root, self.under())
         work(disk, daemon)
         daemon.kill()
         with disk.lock:
@@ -265,7 +275,7 @@ def main():
     parser.add_argument("--cuts", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--edits", action="store_true")
-    parser.add_argument("--control", action="store_true")
+    parser.add_argument("--control", choices=["all", "log"])
     options = parser.parse_args()
     place = tempfile.mkdtemp()
     try:
