@@ -74,8 +74,11 @@ pub const SECRET_CACHE_ENTRIES_MAX: usize = 1_024;
 pub const LEASES_MAX: usize = 8_192;
 /// Copies of one delivery that wait for its first verdict. One more: refused as overload (503).
 pub const LEASE_WAITERS_MAX: usize = 4_096;
-/// Replay keys remembered in memory; older ones are looked up in the journal's index.
+/// Replay keys whose events the guard remembers; the journal knows the others.
 pub const RECENT_KEYS_MAX: usize = 65_536;
+/// Filters over replay keys kept in memory, 2 MiB for 1,048,576 events each. Older keys within their window are looked
+/// for in the journal's file, which takes longer.
+pub const KEY_FILTERS_MAX: usize = 32;
 
 /// Rows committed in one group.
 pub const GROUP_ROWS_MAX: usize = 256;
@@ -99,8 +102,10 @@ pub const EVENT_TAG_BYTES_MAX: usize = 64;
 pub const PAGE_EVENTS_MAX: usize = 1_000;
 /// Events in a page that names no limit.
 pub const PAGE_EVENTS_DEFAULT: usize = 50;
-/// Rows one page may examine for a filter no index serves; then the page ends with a cursor.
-pub const PAGE_EXAMINED_ROWS_MAX: u64 = 50_000;
+/// Rows and blocks one page may examine; then the page ends with a cursor.
+pub const PAGE_EXAMINED_MAX: u64 = 8_192;
+/// Events among which one is looked for by its id: all that a clock set back can have put between.
+pub const ID_SEARCHED_EVENTS_MAX: u64 = 50_000;
 /// Bytes of bodies in one page; the event that goes over it is the last of its page.
 pub const PAGE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Read-only connections to the journal.
@@ -111,8 +116,12 @@ pub const JOURNAL_READER_WAIT_MS: u64 = 2_000;
 pub const JOURNAL_READ_LOCK_WAIT_MS: u64 = 250;
 /// Time a commit waits while another process holds the write lock. Longer: refused as overload (503).
 pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
-/// Pages of 4 KiB in the write-ahead log before a commit moves them into the database.
-pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
+/// Bytes of a page of the journal: large ones make fewer writes of a group, small ones less to write for a single event.
+pub const JOURNAL_PAGE_BYTES: i64 = 8_192;
+/// Memory the writer keeps pages in.
+pub const JOURNAL_CACHE_KIB: i64 = 4_096;
+/// Pages in the write-ahead log, 16 MiB of them, before a commit moves them into the database.
+pub const JOURNAL_CHECKPOINT_PAGES: u32 = 2_000;
 /// Size to which the write-ahead log is cut back after a checkpoint.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.

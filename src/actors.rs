@@ -10,10 +10,10 @@ use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
     JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, Severity, SystemEvent,
 };
-use palyra_actors::registry::{RegistryActor, RegistryConfig};
-use palyra_actors::replay_guard::ReplayGuardActor;
+use palyra_actors::registry::{Published, RegistryActor, RegistryConfig};
+use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle};
 use palyra_actors::supervision::{Close, Door, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
 use tokio::sync::watch;
 
 use crate::random::random_u128;
@@ -29,9 +29,13 @@ pub struct Actors {
     pub registry: Door<RegistryActor>,
     /// Secrets.
     pub vault: Door<VaultActor>,
-    /// Leases on replay keys.
-    pub replay_guard: Door<ReplayGuardActor>,
-    /// Appends.
+    /// The integrations in force, published by the registry.
+    pub integrations: Published,
+    /// Secrets that are known already, published by the vault.
+    pub keys: KeyCache,
+    /// Deliveries on their way into the journal.
+    pub replay_guard: ReplayHandle,
+    /// Appends of anything else.
     pub journal: JournalHandle,
     /// Connectors.
     pub connectors: Door<ConnectorSupervisor>,
@@ -61,10 +65,10 @@ pub struct Plan {
     pub roster: Roster,
 }
 
-/// The threads of the actors: commits and index look-ups block, so each has one of its own.
+/// The threads of the actors. Commits block, so the journal has one of its own; the replay guard shares it, for whatever
+/// comes out of the one goes into the other.
 struct Threads {
     control: Arbiter,
-    replay_guard: Arbiter,
     journal: Arbiter,
 }
 
@@ -82,7 +86,7 @@ pub struct Started {
 /// # Errors
 /// The error of the first actor that does not start, as itself.
 pub fn start(plan: &Plan) -> anyhow::Result<Started> {
-    let threads = Threads { control: Arbiter::new(), replay_guard: Arbiter::new(), journal: Arbiter::new() };
+    let threads = Threads { control: Arbiter::new(), journal: Arbiter::new() };
     let journal = JournalHandle::default();
     let board = PresenceBoard::default();
     let mut supervisor =
@@ -92,7 +96,9 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
     let actors = Actors {
         registry: Door::default(),
         vault: Door::default(),
-        replay_guard: Door::default(),
+        integrations: Published::default(),
+        keys: KeyCache::default(),
+        replay_guard: ReplayHandle::default(),
         connectors: Door::default(),
         journal_files: plan.journal.clone(),
         reader: JournalReader::open(&plan.journal.database)?,
@@ -102,7 +108,7 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
     };
     start_vault(plan, &actors, &mut supervisor, threads.control.handle())?;
     start_registry(plan, &actors, &mut supervisor, threads.control.handle())?;
-    start_replay_guard(plan, &actors, &mut supervisor, threads.replay_guard.handle())?;
+    start_replay_guard(plan, &actors, &mut supervisor, threads.journal.handle())?;
     start_connectors(plan, &actors, &mut supervisor, threads.control.handle())?;
     Ok(Started { actors, supervisor, threads })
 }
@@ -139,11 +145,11 @@ fn start_vault(
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
     let (dir, clock) = (plan.root.vault_dir(), Arc::clone(&plan.clock));
-    let (door, journal) = (actors.vault.clone(), actors.journal.clone());
+    let (door, journal, keys) = (actors.vault.clone(), actors.journal.clone(), actors.keys.clone());
     let open = move |watch: WatchGuard| {
         let audit = Arc::new(JournalAudit(journal.clone()));
         let config = VaultConfig { dir: dir.clone() };
-        let actor = VaultActor::open(config, Arc::clone(&clock), audit, watch)?;
+        let actor = VaultActor::open(config, Arc::clone(&clock), audit, keys.clone(), watch)?;
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
@@ -160,6 +166,7 @@ fn start_registry(
         file: plan.root.registry_file(),
         profiles_dir: plan.root.profiles_dir(),
         payload_bytes_cap: plan.payload_bytes_cap,
+        published: actors.integrations.clone(),
     };
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
     let open = move |watch: WatchGuard| {
@@ -176,11 +183,10 @@ fn start_replay_guard(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let (door, path, clock) =
-        (actors.replay_guard.clone(), plan.journal.database.clone(), Arc::clone(&plan.clock));
+    let (door, journal) = (actors.replay_guard.door.clone(), actors.journal.clone());
+    let clock = Arc::clone(&plan.clock);
     let open = move |watch: WatchGuard| {
-        let index = JournalReader::open(&path)?;
-        door.open(ReplayGuardActor::start(&arbiter, index, Arc::clone(&clock), watch));
+        door.open(ReplayGuardActor::start(&arbiter, journal.clone(), Arc::clone(&clock), watch));
         Ok(())
     };
     supervise(supervisor, "replay_guard", open)
@@ -245,7 +251,7 @@ impl Stopper {
     pub async fn close(self, last_words: Option<SystemEvent>) {
         let Self { actors, threads } = self;
         close(&actors.connectors).await;
-        close(&actors.replay_guard).await;
+        close(&actors.replay_guard.door).await;
         close(&actors.registry).await;
         close(&actors.vault).await;
         if let Some(event) = last_words
@@ -254,7 +260,7 @@ impl Stopper {
             tracing::warn!(%error, "the end of the daemon was not journaled");
         }
         close(&actors.journal.door).await;
-        for arbiter in [threads.control, threads.replay_guard, threads.journal] {
+        for arbiter in [threads.control, threads.journal] {
             arbiter.stop();
             if arbiter.join().is_err() {
                 tracing::warn!("a thread of the actors panicked");

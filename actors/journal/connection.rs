@@ -11,16 +11,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::JournalError;
 use crate::limits::{
-    JOURNAL_CHECKPOINT_PAGES, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX,
+    JOURNAL_CACHE_KIB, JOURNAL_CHECKPOINT_PAGES, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX,
     JOURNAL_WRITE_LOCK_WAIT_MS,
 };
 
 /// `application_id` of a journal: "Paly".
 pub(super) const APPLICATION_ID: i64 = 0x5061_6c79;
 /// `user_version` of a journal: the format of docs/journal-format.md.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 /// The statement of [`super::writer::Writer::probe`]: it writes a page, but no change.
-pub(super) const REWRITE_FORMAT: &str = "PRAGMA user_version = 1";
+pub(super) const REWRITE_FORMAT: &str = "PRAGMA user_version = 2";
 /// The statement of [`super::writer::Writer::checkpoint`].
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
@@ -33,6 +33,9 @@ const SYNCHRONOUS_FULL: u8 = 2;
 pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, JOURNAL_WRITE_LOCK_WAIT_MS)?;
     db.pragma_update(None, "recursive_triggers", true).map_err(cannot_open(path))?;
+    // Heeded by a file that is empty yet.
+    db.pragma_update(None, "page_size", JOURNAL_PAGE_BYTES).map_err(cannot_open(path))?;
+    db.pragma_update(None, "cache_size", -JOURNAL_CACHE_KIB).map_err(cannot_open(path))?;
     Ok(db)
 }
 
@@ -119,17 +122,24 @@ pub(super) fn confine(db: &mut Connection) -> rusqlite::Result<()> {
 
 fn writer_may(action: &AuthAction<'_>) -> bool {
     let is_ours = |table: &str| {
-        matches!(table, "journal_events" | "replay_keys" | "journal_checkpoints" | "journal_subtrees")
+        matches!(
+            table,
+            "journal_events"
+                | "journal_facets"
+                | "journal_checkpoints"
+                | "journal_subtrees"
+                | "replay_keys"
+                | "replay_runs"
+        )
     };
     match *action {
         AuthAction::Select | AuthAction::Transaction { .. } => true,
         AuthAction::Read { table_name, .. } | AuthAction::Insert { table_name } => is_ours(table_name),
-        AuthAction::Update { table_name, .. } => table_name == "replay_keys",
         AuthAction::Function { function_name } => matches!(function_name, "coalesce" | "max" | "length"),
         AuthAction::Pragma { pragma_name, pragma_value } => {
             matches!(
                 (pragma_name, pragma_value),
-                ("wal_checkpoint", Some("TRUNCATE")) | ("user_version", Some("1"))
+                ("wal_checkpoint", Some("TRUNCATE")) | ("user_version", Some("2"))
             )
         }
         _ => false,

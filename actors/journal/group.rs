@@ -56,9 +56,9 @@ impl Replies {
     pub(super) fn answer(self, result: Result<Vec<RowOutcome>, JournalError>) {
         match result {
             Ok(outcomes) => {
-                self.0.into_iter().zip(outcomes).for_each(|(reply, outcome)| drop(reply.send(outcome)))
+                self.0.into_iter().zip(outcomes).for_each(|(reply, outcome)| reply.answer(outcome))
             }
-            Err(error) => self.0.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
+            Err(error) => self.0.into_iter().for_each(|reply| reply.answer(Err(error.clone()))),
         }
     }
 }

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::JournalActor;
 use super::error::JournalError;
-use super::messages::{Append, Appended, NewEvent, ReplayClaim, SystemEvent};
+use super::messages::{Append, AppendReply, Appended, KeyHolder, NewEvent, ReplayClaim, SystemEvent};
 use crate::ids::Receipt;
 use crate::supervision::Door;
 
@@ -16,7 +16,7 @@ pub struct JournalHandle {
 }
 
 impl JournalHandle {
-    /// Appends an event and waits for the COMMIT of its group. The append runs to its end even if this future is dropped.
+    /// Appends an event and waits for the COMMIT of its group. It goes on to its end even if this future is dropped.
     ///
     /// # Errors
     /// Any [`JournalError`] of writing. After [`JournalError::Unknown`] and [`JournalError::Poisoned`] the event may or
@@ -27,6 +27,8 @@ impl JournalHandle {
         claim: Option<ReplayClaim>,
     ) -> Result<Appended, JournalError> {
         let (reply, answer) = oneshot::channel();
+        // Who asked may have gone meanwhile.
+        let reply = AppendReply::new(move |outcome| drop(reply.send(outcome)));
         self.door.tell(Append { event, claim, reply })?;
         answer.await.unwrap_or(Err(JournalError::Unknown))
     }
@@ -37,7 +39,7 @@ impl JournalHandle {
     /// As [`JournalHandle::append`].
     pub async fn append_system(&self, event: SystemEvent) -> Result<Receipt, JournalError> {
         match self.append(NewEvent::System(event), None).await? {
-            Appended::Stored(receipt) | Appended::Held(super::KeyHolder { receipt, .. }) => Ok(receipt),
+            Appended::Stored(receipt) | Appended::Held(KeyHolder { receipt, .. }) => Ok(receipt),
         }
     }
 }

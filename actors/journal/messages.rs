@@ -1,9 +1,10 @@
 //! The journal's doors.
 
+use std::fmt;
+
 use actix::Message;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 
 use super::JournalError;
 use crate::clock::UnixMs;
@@ -191,8 +192,32 @@ pub struct KeyHolder {
     pub expires_at: UnixMs,
 }
 
-/// The answer to an append. When the sender half is dropped unanswered, the outcome is not known.
-pub type AppendReply = oneshot::Sender<Result<Appended, JournalError>>;
+impl KeyHolder {
+    /// The holder that an event of `claim` is, once it is stored.
+    pub(crate) fn of(claim: &ReplayClaim, receipt: Receipt) -> Self {
+        Self { verdict: claim.verdict, body: claim.body, receipt, expires_at: claim.expires_at }
+    }
+}
+
+/// What is done with the answer to an append. When it is dropped uncalled, the outcome is not known.
+pub struct AppendReply(Box<dyn FnOnce(Result<Appended, JournalError>) + Send>);
+
+impl AppendReply {
+    /// Does `reply` with the answer, on the thread of the journal: it must not take long.
+    pub fn new(reply: impl FnOnce(Result<Appended, JournalError>) + Send + 'static) -> Self {
+        Self(Box::new(reply))
+    }
+
+    pub(crate) fn answer(self, outcome: Result<Appended, JournalError>) {
+        (self.0)(outcome);
+    }
+}
+
+impl fmt::Debug for AppendReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppendReply")
+    }
+}
 
 /// Appends one event. It runs to its end even when the caller has gone.
 #[derive(Debug, Message)]

@@ -6,7 +6,8 @@
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
 //! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
-//! | `writer.rs`, `keys.rs`, `group.rs` | groups of events, committed together with their replay keys |
+//! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
+//! | `index/` | which event took a replay key, which events a filter lets through |
 //! | `sealer.rs`, `seals.rs` | signed checkpoints, and when they are due |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
@@ -31,7 +32,7 @@ mod event;
 mod group;
 mod handle;
 mod identity;
-mod keys;
+mod index;
 mod leaf;
 mod messages;
 mod open;
@@ -139,7 +140,8 @@ impl JournalActor {
     /// # Errors
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
-        let mut writer = Writer::open(&config.files, config.random, config.accept_rollback)?;
+        let now = config.clock.now_unix_ms();
+        let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
         let seals = Seals::new(sealer);

@@ -164,6 +164,10 @@ fn check_format(db: &Connection, path: &Path) -> Result<(), JournalError> {
     match format_of(db).map_err(cannot_open(path))? {
         (APPLICATION_ID, FORMAT) => Ok(()),
         (APPLICATION_ID, found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
+        (APPLICATION_ID, _) => {
+            let hint = "export it with the palyra that wrote it, then begin a new state root";
+            Err(refused(path, "its format is older than any this program reads", hint))
+        }
         _ => {
             Err(refused(path, "it is a database, but no journal", "move it away or name another state root"))
         }
@@ -234,6 +238,7 @@ pub(super) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids:
     db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
 }
 
-fn damaged(error: rusqlite::Error) -> JournalError {
+/// What is read when the journal is opened cannot be read.
+pub(super) fn damaged(error: rusqlite::Error) -> JournalError {
     JournalError::Corrupt { seq: 0, problem: format!("its newest part cannot be read ({error})") }
 }

@@ -1,14 +1,15 @@
-//! One page of a list of events: a bounded walk along the index that narrows the list most.
+//! One page of a list of events: a bounded walk over the blocks that have what is asked for, and the rows in them.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, ToSql};
 
 use super::error::JournalError;
-use super::messages::{Cursor, EventFilter, Page, Severity};
+use super::index::facets::{self, BLOCK_EVENTS, Bits, Facet};
+use super::messages::{Cursor, EventFilter, Page};
 use super::reader::event_at;
 use super::row::{Head, signed, unsigned};
 use crate::clock::UnixMs;
-use crate::limits::{PAGE_BODY_BYTES_MAX, PAGE_EXAMINED_ROWS_MAX};
+use crate::limits::{PAGE_BODY_BYTES_MAX, PAGE_EXAMINED_MAX};
 
 /// Whether a text stands in an event, ASCII case ignored (SQLite's `lower` knows no other).
 const CONTAINS: &str = "(instr(lower(name), :text) > 0 OR instr(lower(summary), :text) > 0 \
@@ -22,10 +23,11 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<Page, JournalError> {
     let head = Head::read(db).map_err(JournalError::read)?.seq;
-    let first = first_since(db, filter.since, head).map_err(JournalError::read)?;
+    let first = filter.since.map_or(Ok(1), |since| first_since(db, since, head)).map_err(JournalError::read)?;
     let span = Span::of(cursor, first, head);
-    let mut page = Page::default();
-    let stopped_at = Walk::new(filter, span).run(db, limit, &mut page)?;
+    let mut walk = Walk::new(db, filter, limit, span.backward);
+    walk.run(span, head)?;
+    let Walk { mut page, stopped_at, .. } = walk;
     span.set_cursors(&mut page, stopped_at, head);
     if span.backward {
         page.events.reverse();
@@ -33,12 +35,20 @@ pub(super) fn read(
     Ok(page)
 }
 
-/// The first event recorded at or after `since`. As `recorded_at` never decreases, all that follow are too.
-fn first_since(db: &Connection, since: Option<UnixMs>, head: u64) -> rusqlite::Result<u64> {
-    let Some(since) = since else { return Ok(1) };
-    let first = "SELECT seq FROM journal_events WHERE recorded_at >= ?1 ORDER BY recorded_at, seq LIMIT 1";
-    let found = db.prepare_cached(first)?.query_row([signed(since)], |row| row.get(0)).optional()?;
-    Ok(found.map_or(head + 1, unsigned))
+/// The first event recorded at or after `since`; the one after `head` when there is none. As `recorded_at` never
+/// decreases, a moment is a place in the order of `seq`.
+pub(super) fn first_since(db: &Connection, since: UnixMs, head: u64) -> rusqlite::Result<u64> {
+    let mut recorded_at = db.prepare_cached("SELECT recorded_at FROM journal_events WHERE seq = ?1")?;
+    let (mut low, mut high) = (1, head + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let recorded: Option<i64> = recorded_at.query_row([signed(middle)], |row| row.get(0)).optional()?;
+        match recorded {
+            Some(recorded) if unsigned(recorded) >= since => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(low)
 }
 
 /// The part of the journal a page may come from, both ends included; empty when `low > high`.
@@ -76,88 +86,177 @@ impl Span {
     }
 }
 
-/// The statement that walks: it yields `(seq, whether it matches)` in the order of `seq`, narrowed by one index.
-struct Walk {
-    sql: String,
+/// A walk that fills a page.
+struct Walk<'a> {
+    db: &'a Connection,
+    asked: Vec<(Facet, &'a str)>,
+    /// The conditions of the filter in SQL, and their values.
+    matches: String,
     values: Vec<(&'static str, Value)>,
+    backward: bool,
+    limit: usize,
+    page: Page,
+    body_bytes: usize,
+    examined: u64,
+    /// The last place examined, once the page is full or has cost enough.
+    stopped_at: Option<u64>,
 }
 
-impl Walk {
-    fn new(filter: &EventFilter, span: Span) -> Self {
-        let mut values = vec![(":low", Value::from(signed(span.low))), (":high", signed(span.high).into())];
-        let mut terms = vec!["true"];
-        let mut term = |condition, name, value: Option<String>| {
-            let Some(value) = value else { return };
-            terms.push(condition);
-            values.push((name, value.into()));
-        };
-        term("kind = :kind", ":kind", filter.kind.map(|kind| kind.as_str().to_owned()));
-        term("name = :name", ":name", filter.name.clone());
-        term(
-            "severity = :severity",
-            ":severity",
-            filter.severity.map(|severity| severity.as_str().to_owned()),
-        );
-        term("integration_id = :integration", ":integration", filter.integration_id.clone());
-        term(CONTAINS, ":text", filter.contains.as_ref().map(|text| text.to_ascii_lowercase()));
-        let matches = terms.join(" AND ");
-        let (index, narrowing) = narrowest(filter);
-        let order = if span.backward { "DESC" } else { "ASC" };
-        let sql = format!(
-            "SELECT seq, {matches} FROM journal_events {index} \
-             WHERE {narrowing} AND seq BETWEEN :low AND :high ORDER BY seq {order}"
-        );
-        Self { sql, values }
+impl<'a> Walk<'a> {
+    fn new(db: &'a Connection, filter: &'a EventFilter, limit: usize, backward: bool) -> Self {
+        let asked = Facet::all_asked(filter);
+        let (mut terms, mut values) = (vec!["true".to_owned()], Vec::new());
+        for (name, (facet, value)) in [":a", ":b", ":c", ":d"].into_iter().zip(&asked) {
+            terms.push(format!("{} = {name}", facet.column()));
+            values.push((name, Value::from((*value).to_owned())));
+        }
+        if let Some(text) = &filter.contains {
+            terms.push(CONTAINS.to_owned());
+            values.push((":text", text.to_ascii_lowercase().into()));
+        }
+        let (matches, page) = (format!("({}) IS TRUE", terms.join(" AND ")), Page::default());
+        let (body_bytes, examined, stopped_at) = (0, 0, None);
+        Self { db, asked, matches, values, backward, limit, page, body_bytes, examined, stopped_at }
     }
 
-    /// Collects what matches until the page is full or has cost enough. Gives the last place examined in that case.
-    fn run(&self, db: &Connection, limit: usize, page: &mut Page) -> Result<Option<u64>, JournalError> {
-        let mut statement = db.prepare_cached(&self.sql).map_err(JournalError::read)?;
+    /// The complete blocks have an index of their values; the rows after them are looked at themselves, and so are all
+    /// where no value is asked for.
+    fn run(&mut self, Span { low, high, backward, .. }: Span, head: u64) -> Result<(), JournalError> {
+        let indexed = if self.asked.is_empty() { 0 } else { head / BLOCK_EVENTS * BLOCK_EVENTS };
+        let (blocks, rows) = ((low, high.min(indexed)), (low.max(indexed + 1), high));
+        if backward {
+            self.rows(rows)?;
+            self.blocks(blocks)
+        } else {
+            self.blocks(blocks)?;
+            self.rows(rows)
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.stopped_at.is_some()
+    }
+
+    /// Examines the rows of a span.
+    fn rows(&mut self, (low, high): (u64, u64)) -> Result<(), JournalError> {
+        if self.is_done() || low > high {
+            return Ok(());
+        }
+        let (db, order) = (self.db, if self.backward { "DESC" } else { "ASC" });
+        let sql = format!(
+            "SELECT seq, {} FROM journal_events WHERE seq BETWEEN :low AND :high ORDER BY seq {order}",
+            self.matches
+        );
+        let mut statement = db.prepare_cached(&sql).map_err(JournalError::read)?;
+        let ends = [(":low", signed(low).into()), (":high", signed(high).into())];
+        let values = self.values.clone();
         let values: Vec<(&str, &dyn ToSql)> =
-            self.values.iter().map(|(name, value)| (*name, value as &dyn ToSql)).collect();
+            values.iter().chain(&ends).map(|(name, value)| (*name, value as &dyn ToSql)).collect();
         let mut rows = statement.query(values.as_slice()).map_err(JournalError::read)?;
-        let (mut examined, mut body_bytes) = (0, 0);
-        while let Some((seq, matches)) = next_place(&mut rows).map_err(JournalError::read)? {
-            examined += 1;
-            if matches && let Some(event) = event_at(db, seq)? {
-                body_bytes += event.body.len();
-                page.events.push(event);
-            }
-            let is_full = page.events.len() >= limit || body_bytes >= PAGE_BODY_BYTES_MAX;
-            if is_full || examined >= PAGE_EXAMINED_ROWS_MAX {
-                return Ok(Some(unsigned(seq)));
+        while !self.is_done()
+            && let Some((seq, matches)) = next_place(&mut rows).map_err(JournalError::read)?
+        {
+            self.examine(seq, matches)?;
+        }
+        Ok(())
+    }
+
+    /// Examines what the index lets through of a span of complete blocks.
+    fn blocks(&mut self, (low, high): (u64, u64)) -> Result<(), JournalError> {
+        if self.is_done() || low > high {
+            return Ok(());
+        }
+        let asked = self.asked.clone();
+        let Some((narrowest, others)) = asked.split_first() else { return Ok(()) };
+        let (db, backward) = (self.db, self.backward);
+        let span = (block_of(low), block_of(high), backward);
+        let walked = facets::walk(db, *narrowest, span, |number, bits| {
+            self.block(number, bits, others, (low, high))?;
+            Ok::<_, Interrupted>(!self.is_done())
+        });
+        walked.map_err(|Interrupted(error)| error)
+    }
+
+    /// Examines the rows of one block that have everything that is asked for.
+    fn block(
+        &mut self,
+        number: u64,
+        mut bits: Bits,
+        others: &[(Facet, &str)],
+        (low, high): (u64, u64),
+    ) -> Result<(), JournalError> {
+        for (facet, value) in others {
+            let found = facets::find(self.db, *facet, value, number).map_err(JournalError::read)?;
+            bits = bits.and(found.unwrap_or(Bits::NONE));
+        }
+        let first = number * BLOCK_EVENTS + 1;
+        let inside = bits.places().map(|place| first + place).filter(|seq| (low..=high).contains(seq));
+        let mut places: Vec<u64> = inside.collect();
+        if self.backward {
+            places.reverse();
+        }
+        for seq in places {
+            let matches = self.matches_at(seq).map_err(JournalError::read)?;
+            self.examine(signed(seq), matches)?;
+            if self.is_done() {
+                return Ok(());
             }
         }
-        Ok(None)
+        let end = if self.backward { first.max(low) } else { (first + BLOCK_EVENTS - 1).min(high) };
+        self.count(end);
+        Ok(())
     }
+
+    /// The row has the last word: an index that was tampered with puts nothing into a page that does not belong there.
+    fn matches_at(&self, seq: u64) -> rusqlite::Result<bool> {
+        let sql = format!("SELECT {} FROM journal_events WHERE seq = :seq", self.matches);
+        let (seq, mut statement) = (signed(seq), self.db.prepare_cached(&sql)?);
+        let mut values: Vec<(&str, &dyn ToSql)> = vec![(":seq", &seq)];
+        values.extend(self.values.iter().map(|(name, value)| (*name, value as &dyn ToSql)));
+        statement.query_row(values.as_slice(), |row| row.get(0)).optional().map(|found| found.unwrap_or(false))
+    }
+
+    /// Takes in a row that matches; the page ends with it when it is full.
+    fn examine(&mut self, seq: i64, matches: bool) -> Result<(), JournalError> {
+        if matches && let Some(event) = event_at(self.db, seq)? {
+            self.body_bytes += event.body.len();
+            self.page.events.push(event);
+        }
+        if self.page.events.len() >= self.limit || self.body_bytes >= PAGE_BODY_BYTES_MAX {
+            self.stopped_at = Some(unsigned(seq));
+        }
+        self.count(unsigned(seq));
+        Ok(())
+    }
+
+    /// Everything up to `seq` was examined.
+    fn count(&mut self, seq: u64) {
+        self.examined += 1;
+        if self.examined >= PAGE_EXAMINED_MAX {
+            self.stopped_at.get_or_insert(seq);
+        }
+    }
+}
+
+/// What ended a walk over blocks.
+struct Interrupted(JournalError);
+
+impl From<rusqlite::Error> for Interrupted {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(JournalError::read(error))
+    }
+}
+
+impl From<JournalError> for Interrupted {
+    fn from(error: JournalError) -> Self {
+        Self(error)
+    }
+}
+
+fn block_of(seq: u64) -> u64 {
+    seq.saturating_sub(1) / BLOCK_EVENTS
 }
 
 fn next_place(rows: &mut Rows<'_>) -> rusqlite::Result<Option<(i64, bool)>> {
     rows.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
-}
-
-/// The index to walk along and the condition it serves. Integrations and names are many, severities and kinds few.
-fn narrowest(filter: &EventFilter) -> (&'static str, &'static str) {
-    match filter {
-        EventFilter { integration_id: Some(_), .. } => {
-            ("INDEXED BY journal_by_integration", "integration_id = :integration")
-        }
-        EventFilter { name: Some(_), .. } => ("INDEXED BY journal_by_name", "name = :name"),
-        EventFilter { severity: Some(Severity::Warn | Severity::Error), .. } => {
-            ("INDEXED BY journal_by_severity", "severity = :severity AND severity <> 'info'")
-        }
-        EventFilter { kind: Some(_), .. } => ("INDEXED BY journal_by_kind", "kind = :kind"),
-        _ => ("NOT INDEXED", "true"),
-    }
-}
-
-/// How SQLite goes about the page.
-#[cfg(test)]
-pub(super) fn plan(db: &Connection, filter: &EventFilter, cursor: Cursor) -> String {
-    let walk = Walk::new(filter, Span::of(cursor, 1, 100));
-    let values: Vec<(&str, &dyn ToSql)> =
-        walk.values.iter().map(|(name, value)| (*name, value as &dyn ToSql)).collect();
-    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", walk.sql)).unwrap();
-    let steps = statement.query_map(values.as_slice(), |row| row.get::<_, String>(3)).unwrap();
-    steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
 }

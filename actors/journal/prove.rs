@@ -6,10 +6,11 @@ use super::checkpoints::{self, StoredCheckpoint};
 use super::error::JournalError;
 use super::leaf;
 use super::resume::read_checkpoint;
-use super::row::{COLUMNS, Columns, signed, unsigned};
+use super::page::first_since;
+use super::row::{COLUMNS, Columns, Head, signed, unsigned};
 use super::subtrees::StoredSubtrees;
 use crate::ids::EventId;
-use crate::limits::PAGE_EXAMINED_ROWS_MAX;
+use crate::limits::ID_SEARCHED_EVENTS_MAX;
 use crate::tlog::{
     Checkpoint, ConsistencyProof, InclusionProof, KeyLine, VerifierKey, consistency_path, inclusion_path,
 };
@@ -91,14 +92,15 @@ fn handovers(db: &Connection, last: &StoredCheckpoint) -> Result<Vec<String>, Jo
         .collect())
 }
 
-/// The place of the event with this id. It is looked for from the moment in the id on, among so many events as one page
-/// may examine: a clock that was set back puts an event later than its id says, never earlier.
+/// The place of the event with this id. It is looked for from the moment in the id on, among [`ID_SEARCHED_EVENTS_MAX`]
+/// events: a clock that was set back puts an event later than its id says, never earlier.
 pub(super) fn place_of(db: &Connection, id: EventId) -> Result<u64, JournalError> {
-    let find = "SELECT seq FROM (SELECT seq, event_id FROM journal_events WHERE recorded_at >= ?1 \
-         ORDER BY recorded_at, seq LIMIT ?3) WHERE event_id = ?2 LIMIT 1";
-    let values = params![signed(id.unix_ms()), id.to_string(), signed(PAGE_EXAMINED_ROWS_MAX)];
-    let found =
-        db.prepare_cached(find).and_then(|mut find| find.query_row(values, |row| row.get(0)).optional());
-    let seq: Option<i64> = found.map_err(JournalError::read)?;
-    seq.map(unsigned).ok_or_else(|| JournalError::NotThere(format!("no event has the id {id}")))
+    let find = || {
+        let first = first_since(db, id.unix_ms(), Head::read(db)?.seq)?;
+        let find = "SELECT seq FROM journal_events WHERE seq >= ?1 AND seq < ?2 AND event_id = ?3 LIMIT 1";
+        let values = params![signed(first), signed(first + ID_SEARCHED_EVENTS_MAX), id.to_string()];
+        db.prepare_cached(find)?.query_row(values, |row| row.get(0).map(unsigned)).optional()
+    };
+    let found = find().map_err(JournalError::read)?;
+    found.ok_or_else(|| JournalError::NotThere(format!("no event has the id {id}")))
 }

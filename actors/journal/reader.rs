@@ -8,12 +8,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::error::JournalError;
-use super::messages::{Cursor, EventFilter, KeyHolder, Page, StoredEvent};
+use super::messages::{Cursor, EventFilter, Page, StoredEvent};
 use super::prove::{self, SignedCheckpoint};
 use super::row::{COLUMNS, Columns, Head, signed, unsigned};
-use super::{keys, open, page};
-use crate::clock::UnixMs;
-use crate::ids::{Digest, EventId};
+use super::{open, page};
+use crate::ids::EventId;
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
 use crate::tlog::{ConsistencyProof, InclusionProof};
 
@@ -63,14 +62,6 @@ impl JournalReader {
     /// [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
     pub fn event(&self, seq: u64) -> Result<Option<StoredEvent>, JournalError> {
         self.with(|db| event_at(db, signed(seq)))
-    }
-
-    /// The row that holds a replay key at `now`; none when it was never seen or its window has ended.
-    ///
-    /// # Errors
-    /// [`JournalError::Read`] or [`JournalError::ReadersBusy`].
-    pub fn find_key(&self, key: &Digest, now: UnixMs) -> Result<Option<KeyHolder>, JournalError> {
-        self.with(|db| keys::find(db, key, now).map_err(JournalError::read))
     }
 
     /// The newest signed checkpoint; none before the first start of a daemon.

@@ -1,4 +1,4 @@
--- The journal, format 1. docs/journal-format.md says what each column means and how it is hashed.
+-- The journal, format 2. docs/journal-format.md says what each column means and how it is hashed.
 -- The text of this file is compared with what a journal was made with: a change needs a new format number.
 
 CREATE TABLE journal_events (
@@ -30,22 +30,30 @@ CREATE TABLE journal_events (
     CHECK ((replay_key IS NULL) + (replay_body IS NULL) + (replay_verdict IS NULL) + (replay_expires_at IS NULL) IN (0, 4))
 ) STRICT;
 
--- Each list filter has an index in the order of seq; kind and name ride along, so that a page that narrows
--- further examines index entries, not rows.
-CREATE INDEX journal_by_integration ON journal_events (integration_id, seq, kind, name) WHERE integration_id IS NOT NULL;
-CREATE INDEX journal_by_name ON journal_events (name, seq, kind);
-CREATE INDEX journal_by_kind ON journal_events (kind, seq);
-CREATE INDEX journal_by_severity ON journal_events (severity, seq, kind, name) WHERE severity <> 'info';
-CREATE INDEX journal_by_time ON journal_events (recorded_at, seq);
-
--- The newest event of each replay key. Every column can be derived from journal_events; `verify` does.
-CREATE TABLE replay_keys (
-    key        BLOB    PRIMARY KEY CHECK (length(key) = 32),
-    body       BLOB    NOT NULL CHECK (length(body) = 32),
-    seq        INTEGER NOT NULL CHECK (seq > 0),
-    verdict    TEXT    NOT NULL CHECK (verdict IN ('rejected', 'filtered', 'conflict', 'accepted')),
-    expires_at INTEGER NOT NULL CHECK (expires_at >= 0)
+-- For every complete block of 256 events (from 0) and every value of a facet in it: which of its events have the value,
+-- a bit for each, the first event the lowest bit of the first big-endian word of 64. All can be derived from
+-- journal_events; `verify` does.
+CREATE TABLE journal_facets (
+    facet TEXT    NOT NULL CHECK (facet IN ('integration_id', 'name', 'severity', 'kind')),
+    value TEXT    NOT NULL,
+    block INTEGER NOT NULL CHECK (block >= 0),
+    bits  BLOB    NOT NULL CHECK (length(bits) = 32),
+    PRIMARY KEY (facet, value, block)
 ) STRICT, WITHOUT ROWID;
+
+-- Where the replay keys of every complete run of 65,536 events (from 0) stand, in parts by the first byte of the key:
+-- place is run * 256 + byte; entries are the first eight bytes of a key and the place of its event in the run (two
+-- bytes, from 0), sorted. All can be derived from journal_events; `verify` does.
+CREATE TABLE replay_keys (
+    place   INTEGER PRIMARY KEY CHECK (place >= 0),
+    entries BLOB    NOT NULL CHECK (length(entries) > 0 AND length(entries) % 10 = 0)
+) STRICT;
+
+-- Of every complete run, when the last of its windows ends; 0 when no event of it took a key.
+CREATE TABLE replay_runs (
+    run        INTEGER PRIMARY KEY CHECK (run >= 0),
+    expires_at INTEGER NOT NULL CHECK (expires_at >= 0)
+) STRICT;
 
 -- The signed checkpoints, in the order they were signed in. `kind` says which key lines the note has.
 CREATE TABLE journal_checkpoints (
@@ -74,25 +82,31 @@ CREATE TRIGGER journal_events_no_delete BEFORE DELETE ON journal_events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 CREATE TRIGGER journal_events_follow BEFORE INSERT ON journal_events
-WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM journal_events)
-BEGIN SELECT RAISE(ABORT, 'seq does not follow the newest event'); END;
+WHEN NOT EXISTS (
+    SELECT 1 FROM journal_events WHERE seq = (SELECT max(seq) FROM journal_events)
+    AND seq = NEW.seq - 1 AND hash = NEW.prev_hash AND recorded_at <= NEW.recorded_at)
+AND NOT (
+    NEW.seq = 1 AND NEW.prev_hash = x'0000000000000000000000000000000000000000000000000000000000000000'
+    AND NOT EXISTS (SELECT 1 FROM journal_events))
+BEGIN SELECT RAISE(ABORT, 'the event does not follow the newest one'); END;
 
-CREATE TRIGGER journal_events_link BEFORE INSERT ON journal_events
-WHEN NEW.prev_hash IS NOT coalesce(
-    (SELECT hash FROM journal_events WHERE seq = NEW.seq - 1),
-    x'0000000000000000000000000000000000000000000000000000000000000000')
-BEGIN SELECT RAISE(ABORT, 'prev_hash is not the hash of the newest event'); END;
+CREATE TRIGGER journal_facets_no_update BEFORE UPDATE ON journal_facets
+BEGIN SELECT RAISE(ABORT, 'blocks are append-only'); END;
 
-CREATE TRIGGER journal_events_in_time BEFORE INSERT ON journal_events
-WHEN NEW.recorded_at < (SELECT recorded_at FROM journal_events WHERE seq = NEW.seq - 1)
-BEGIN SELECT RAISE(ABORT, 'recorded_at is before the newest event'); END;
+CREATE TRIGGER journal_facets_no_delete BEFORE DELETE ON journal_facets
+BEGIN SELECT RAISE(ABORT, 'blocks are append-only'); END;
+
+CREATE TRIGGER replay_keys_no_update BEFORE UPDATE ON replay_keys
+BEGIN SELECT RAISE(ABORT, 'replay keys are append-only'); END;
 
 CREATE TRIGGER replay_keys_no_delete BEFORE DELETE ON replay_keys
-BEGIN SELECT RAISE(ABORT, 'replay keys are never deleted'); END;
+BEGIN SELECT RAISE(ABORT, 'replay keys are append-only'); END;
 
-CREATE TRIGGER replay_keys_forward BEFORE UPDATE ON replay_keys
-WHEN NEW.key IS NOT OLD.key OR NEW.seq <= OLD.seq
-BEGIN SELECT RAISE(ABORT, 'a replay key only moves to a newer event'); END;
+CREATE TRIGGER replay_runs_no_update BEFORE UPDATE ON replay_runs
+BEGIN SELECT RAISE(ABORT, 'runs are append-only'); END;
+
+CREATE TRIGGER replay_runs_no_delete BEFORE DELETE ON replay_runs
+BEGIN SELECT RAISE(ABORT, 'runs are append-only'); END;
 
 CREATE TRIGGER journal_checkpoints_no_update BEFORE UPDATE ON journal_checkpoints
 BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;

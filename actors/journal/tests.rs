@@ -42,7 +42,7 @@ impl Place {
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(&self.files(), || 7, false).unwrap()
+        Writer::open(&self.files(), || 7, false, NOW).unwrap()
     }
 
     fn reader(&self) -> JournalReader {

@@ -6,14 +6,16 @@ use super::anchor::Anchor;
 use super::connection::{CHECKPOINT, Durability, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
+use super::index::Indexes;
 use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity, SystemEvent};
 use super::open::Rollback;
 use super::row::{Columns, Head};
 use super::sealer::Sealed;
-use super::{JournalFiles, checkpoints, event, keys, open};
+use super::{JournalFiles, checkpoints, event, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
 use crate::limits::PROBE_FRESH_MS;
+use crate::replay_guard::leases::takes_over;
 
 /// A source of random bits for event ids.
 pub type RandomBits = fn() -> u128;
@@ -40,6 +42,7 @@ pub struct Writer {
     durability: Durability,
     random: RandomBits,
     head: Head,
+    indexes: Indexes,
     poisoned: Option<String>,
     last_commit_at: UnixMs,
     appended_total: u64,
@@ -62,7 +65,7 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Writer {
-    /// Opens the journal, or makes it; checks its newest part, and that nothing its anchor names is missing, unless
+    /// Opens the journal at `now`, or makes it; checks its newest part, and that nothing its anchor names is missing, unless
     /// that is accepted.
     ///
     /// # Errors
@@ -71,8 +74,10 @@ impl Writer {
         files: &JournalFiles,
         random: RandomBits,
         accept_rollback: bool,
+        now: UnixMs,
     ) -> Result<Self, JournalError> {
         let opened = open::for_writing(files, accept_rollback)?;
+        let indexes = Indexes::open(&opened.db, opened.head.seq, now).map_err(open::damaged)?;
         Ok(Self {
             db: opened.db,
             files: opened.files,
@@ -81,6 +86,7 @@ impl Writer {
             durability: opened.durability,
             random,
             head: opened.head,
+            indexes,
             poisoned: None,
             last_commit_at: 0,
             appended_total: 0,
@@ -215,10 +221,10 @@ impl Writer {
     fn commit_group(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, Failure> {
         let mut head = self.head;
         let transaction = begin(&mut self.db)?;
-        let outcomes = rows
-            .into_iter()
-            .map(|row| append_row(&transaction, &mut head, row, now, self.random))
-            .collect::<Result<Vec<_>, Failure>>()?;
+        let mut appending =
+            Appending { db: &transaction, head: &mut head, indexes: &mut self.indexes, now, random: self.random };
+        let outcomes =
+            rows.into_iter().map(|row| appending.append(row)).collect::<Result<Vec<_>, Failure>>()?;
         fail::fail_point!("journal::before_commit");
         transaction.commit()?;
         self.files.check().map_err(Failure::Fatal)?;
@@ -272,38 +278,41 @@ fn begin(db: &mut Connection) -> Result<Transaction<'_>, Failure> {
     })
 }
 
-/// Appends one row after `head`. The inner error is the row's own; the outer one ends the group.
-fn append_row(
-    db: &Connection,
-    head: &mut Head,
-    NewRow { event, claim }: NewRow,
+/// A group on its way into its transaction.
+struct Appending<'a> {
+    db: &'a Connection,
+    head: &'a mut Head,
+    indexes: &'a mut Indexes,
     now: UnixMs,
     random: RandomBits,
-) -> Result<RowOutcome, Failure> {
-    if let Err(invalid) = event::check(&event, claim.as_ref()) {
-        return Ok(Err(invalid));
-    }
-    if let Some(claim) = &claim
-        && let Some(holder) = keys::find(db, &claim.key, now)?
-        && !keys::takes_over(claim, &holder)
-    {
-        return Ok(Ok(Appended::Held(holder)));
-    }
-    let event_id = EventId::new(now, random());
-    let mut columns = Columns::new(event, claim.as_ref(), event_id, now);
-    columns.link(head);
-    match columns.insert(db) {
-        Ok(()) => {}
-        Err(error) if refuses_the_row(&error) => {
-            return Ok(Err(JournalError::invalid("row", error.to_string())));
+}
+
+impl Appending<'_> {
+    /// Appends one row after the head. The inner error is the row's own; the outer one ends the group.
+    fn append(&mut self, NewRow { event, claim }: NewRow) -> Result<RowOutcome, Failure> {
+        if let Err(invalid) = event::check(&event, claim.as_ref()) {
+            return Ok(Err(invalid));
         }
-        Err(error) => return Err(error.into()),
+        if let Some(claim) = &claim
+            && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
+            && !takes_over(claim, &holder)
+        {
+            return Ok(Ok(Appended::Held(holder)));
+        }
+        let event_id = EventId::new(self.now, (self.random)());
+        let mut columns = Columns::new(event, claim.as_ref(), event_id, self.now);
+        columns.link(self.head);
+        match columns.insert(self.db) {
+            Ok(()) => {}
+            Err(error) if refuses_the_row(&error) => {
+                return Ok(Err(JournalError::invalid("row", error.to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.indexes.add(self.db, &columns)?;
+        *self.head = columns.as_head();
+        Ok(Ok(Appended::Stored(columns.receipt(event_id))))
     }
-    if let Some(claim) = &claim {
-        keys::point(db, claim, columns.seq)?;
-    }
-    *head = columns.as_head();
-    Ok(Ok(Appended::Stored(columns.receipt(event_id))))
 }
 
 /// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is

@@ -29,11 +29,6 @@ impl Integration {
     }
 }
 
-/// Finds an enabled integration that has a profile. Unknown and disabled ones are both `None`.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Option<Arc<Integration>>")]
-pub struct Lookup(pub String);
-
 /// Finds an integration, enabled or not.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Option<Arc<Integration>>")]

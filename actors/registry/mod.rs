@@ -5,11 +5,13 @@
 //! | `record.rs`, `rules.rs` | one integration, and what it is held to |
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
+//! | `published.rs` | the integrations in force, for those who only read |
 //! | `readiness.rs` | whether an integration can verify |
 
 mod document;
 mod error;
 mod messages;
+mod published;
 mod readiness;
 mod record;
 mod rules;
@@ -23,6 +25,7 @@ use actix::prelude::*;
 
 pub use error::{Fault, RegistryError};
 pub use messages::*;
+pub use published::Published;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
 pub use store::{Registry, RegistryConfig};
@@ -66,19 +69,11 @@ impl Actor for RegistryActor {
     }
 }
 
-impl Handler<Lookup> for RegistryActor {
-    type Result = Option<Arc<Integration>>;
-
-    fn handle(&mut self, Lookup(id): Lookup, _: &mut Self::Context) -> Self::Result {
-        fail::fail_point!("registry::lookup");
-        self.registry.lookup(&id)
-    }
-}
-
 impl Handler<Get> for RegistryActor {
     type Result = Option<Arc<Integration>>;
 
     fn handle(&mut self, Get(id): Get, _: &mut Self::Context) -> Self::Result {
+        fail::fail_point!("registry::get");
         self.registry.get(&id)
     }
 }

@@ -1,6 +1,6 @@
 //! The registry as a plain value: the file, the profiles, and the integrations found by id.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
+use super::published::{ById, Published};
 use super::readiness::{ReadinessReport, readiness};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
@@ -26,6 +27,8 @@ pub struct RegistryConfig {
     pub profiles_dir: PathBuf,
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
+    /// Where the integrations in force are published.
+    pub published: Published,
 }
 
 /// The integrations in force.
@@ -35,7 +38,7 @@ pub struct Registry {
     catalogue: Arc<Catalogue>,
     document: RegistryDocument,
     integrations: Vec<Arc<Integration>>,
-    by_id: HashMap<String, Arc<Integration>>,
+    by_id: Arc<ById>,
     loaded_at: UnixMs,
     stale: Option<String>,
 }
@@ -54,7 +57,7 @@ impl Registry {
             catalogue,
             document: RegistryDocument::new(),
             integrations: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: Arc::default(),
             loaded_at: now,
             stale: None,
         };
@@ -62,14 +65,14 @@ impl Registry {
         Ok(registry)
     }
 
-    /// An enabled integration that has a profile.
-    pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
-        self.get(id).filter(|integration| integration.record.enabled && integration.profile.is_some())
-    }
-
     /// An integration, enabled or not.
     pub fn get(&self, id: &str) -> Option<Arc<Integration>> {
         self.by_id.get(id).map(Arc::clone)
+    }
+
+    /// Where the integrations in force are published.
+    pub fn published(&self) -> &Published {
+        &self.config.published
     }
 
     /// All integrations, in the order of the file.
@@ -225,7 +228,8 @@ impl Registry {
         self.integrations =
             document.records.iter().map(|record| Arc::new(self.integration(record.clone()))).collect();
         let by_id = |one: &Arc<Integration>| (one.record.integration_id.clone(), Arc::clone(one));
-        self.by_id = self.integrations.iter().map(by_id).collect();
+        self.by_id = Arc::new(self.integrations.iter().map(by_id).collect());
+        self.config.published.publish(Arc::clone(&self.by_id));
         self.document = document;
         self.loaded_at = now;
         self.stale = None;
@@ -250,7 +254,7 @@ fn read(config: &RegistryConfig) -> Result<(Arc<Catalogue>, RegistryDocument), R
     Ok((Arc::new(catalogue), document))
 }
 
-fn changes(before: &HashMap<String, Arc<Integration>>, after: &HashMap<String, Arc<Integration>>) -> Changes {
+fn changes(before: &ById, after: &ById) -> Changes {
     let mut changes = Changes::default();
     for (id, integration) in after {
         match before.get(id) {

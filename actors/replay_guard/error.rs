@@ -1,7 +1,5 @@
 //! What can go wrong with a reservation, and what to do about it.
 
-use crate::journal::JournalError;
-
 /// Why a replay key was not reserved. In each case the delivery was not accepted and may be sent again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReplayError {
@@ -17,9 +15,9 @@ pub enum ReplayError {
         /// How many.
         waiters: usize,
     },
-    /// The journal's index could not be asked.
-    #[error("the journal could not be asked whether this delivery was seen")]
-    Index(#[source] JournalError),
+    /// Its mailbox is full.
+    #[error("more deliveries wait for the replay guard than may; send it again later")]
+    Full,
     /// The replay guard ended before it answered.
     #[error("the replay guard stopped before it answered; send it again")]
     Stopped,

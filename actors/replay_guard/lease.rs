@@ -28,7 +28,7 @@ pub(crate) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
 /// The right to append the one event of a replay key. While it lives, copies of the delivery wait. Dropped, it frees
 /// the key: the provider's retry must not look like a replay.
 #[must_use = "a lease that is dropped frees its key"]
-pub struct Lease {
+pub(crate) struct Lease {
     grant: Grant,
     /// Taken when it has ended.
     ends: Option<LeaseEnds>,
@@ -39,13 +39,8 @@ impl Lease {
         Self { grant, ends: Some(ends) }
     }
 
-    /// The key to append under: the delivery's own, or that of its conflict.
-    pub fn key(&self) -> Digest {
-        self.grant.key
-    }
-
     /// Ends it with the row that holds the key now: the one appended, or the one the journal said holds it.
-    pub fn settle(mut self, holder: KeyHolder) {
+    pub(crate) fn settle(mut self, holder: KeyHolder) {
         self.end(LeaseEnd::Settled(holder));
     }
 

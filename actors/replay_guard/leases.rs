@@ -4,57 +4,24 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::error::ReplayError;
 use super::lease::{Grant, Lease, LeaseEnd, LeaseEnds};
-use super::messages::{ReplaySnapshot, Reservation, Reserve, conflict_key};
+use super::messages::{ReplaySnapshot, Submit, supersedes};
 use super::recent::RecentKeys;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
-use crate::journal::{JournalError, JournalReader, KeyHolder, Verdict};
+use crate::journal::{Append, AppendReply, Appended, KeyHolder, ReplayClaim};
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX, RECENT_KEYS_MAX};
-
-/// What remembers every replay key of the window.
-pub trait KeyIndex: Send {
-    /// The row that holds `key` at `now`.
-    ///
-    /// # Errors
-    /// When it cannot be read now.
-    fn find(&self, key: &Digest, now: UnixMs) -> Result<Option<KeyHolder>, JournalError>;
-}
-
-impl KeyIndex for JournalReader {
-    fn find(&self, key: &Digest, now: UnixMs) -> Result<Option<KeyHolder>, JournalError> {
-        self.find_key(key, now)
-    }
-}
-
-/// The answer to a reservation.
-pub(crate) type ReserveReply = oneshot::Sender<Result<Reservation, ReplayError>>;
-
-/// A reservation that is not answered yet.
-struct Request {
-    reserve: Reserve,
-    reply: ReserveReply,
-}
 
 /// A lease in flight.
 struct Flight {
     ticket: u64,
-    waiters: Vec<Request>,
+    waiters: Vec<Submit>,
 }
 
-/// What to do about a reservation.
-enum Decision {
-    Answer(Reservation),
-    /// A lease of this key is in flight.
-    WaitFor(Digest),
-}
-
-/// The leases in flight and the keys seen last. It has no threads and no time of its own.
+/// The leases in flight and the keys seen last. It has no threads and no time of its own; what it does not know, the
+/// journal does.
 pub(crate) struct Leases {
-    index: Box<dyn KeyIndex>,
     ends: LeaseEnds,
     flights: HashMap<Digest, Flight>,
     recent: RecentKeys,
@@ -64,9 +31,8 @@ pub(crate) struct Leases {
 
 impl Leases {
     /// An empty table. `ends` is called when a lease ends; it has to bring [`Leases::end`] about.
-    pub(crate) fn new(index: Box<dyn KeyIndex>, ends: LeaseEnds) -> Self {
+    pub(crate) fn new(ends: LeaseEnds) -> Self {
         Self {
-            index,
             ends,
             flights: HashMap::new(),
             recent: RecentKeys::with_capacity(RECENT_KEYS_MAX),
@@ -75,20 +41,34 @@ impl Leases {
         }
     }
 
-    /// Answers a reservation, now or when the lease it has to wait for ends.
-    pub(crate) fn reserve(&mut self, reserve: Reserve, reply: ReserveReply, now: UnixMs) {
-        match self.decide(&reserve, now) {
-            Ok(Decision::Answer(reservation)) => give(reply, Ok(reservation)),
-            Ok(Decision::WaitFor(key)) => self.wait(key, Request { reserve, reply }),
-            Err(error) => give(reply, Err(error)),
+    /// Takes a delivery in. It is answered at once, waits for the copy that is in flight, or is given back as what the
+    /// journal is to append.
+    pub(crate) fn submit(&mut self, submit: Submit, now: UnixMs) -> Option<Append> {
+        let Submit { claim, .. } = &submit;
+        if let Some(flight) = self.flights.get_mut(&claim.key) {
+            wait(flight, submit);
+            return None;
+        }
+        if let Some(holder) = self.recent.find(&claim.key, now).filter(|holder| !takes_over(claim, holder)) {
+            self.totals.seen_total += 1;
+            answer(submit, Ok(Appended::Held(holder.clone())));
+            return None;
+        }
+        match self.lease(claim.key) {
+            Ok(lease) => Some(hand_on(submit, lease)),
+            Err(error) => {
+                answer(submit, Err(error));
+                None
+            }
         }
     }
 
-    /// Ends a lease. One that is not in flight any more changes nothing.
-    pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs) {
-        let Entry::Occupied(flight) = self.flights.entry(grant.key) else { return };
+    /// Ends a lease, and gives what the journal is to append in its place. One that is not in flight any more changes
+    /// nothing.
+    pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs) -> Vec<Append> {
+        let Entry::Occupied(flight) = self.flights.entry(grant.key) else { return Vec::new() };
         if flight.get().ticket != grant.ticket {
-            return;
+            return Vec::new();
         }
         let waiters = flight.remove().waiters;
         match end {
@@ -96,11 +76,8 @@ impl Leases {
             LeaseEnd::Released => self.totals.released_total += 1,
         }
         // In their order: on a release the first gets the lease and the others wait for it.
-        for Request { reserve, reply } in waiters {
-            if !reply.is_closed() {
-                self.reserve(reserve, reply, now);
-            }
-        }
+        let waiters = waiters.into_iter().filter(|waiter| !waiter.reply.is_closed());
+        waiters.filter_map(|waiter| self.submit(waiter, now)).collect()
     }
 
     /// What it shows of itself.
@@ -113,74 +90,47 @@ impl Leases {
         }
     }
 
-    fn decide(&mut self, reserve: &Reserve, now: UnixMs) -> Result<Decision, ReplayError> {
-        if self.flights.contains_key(&reserve.key) {
-            return Ok(Decision::WaitFor(reserve.key));
-        }
-        let Some(holder) = self.find(&reserve.key, now)? else {
-            let lease = self.lease(reserve.key)?;
-            self.totals.fresh_total += 1;
-            return Ok(Decision::Answer(Reservation::Fresh(lease)));
-        };
-        if holder.body != reserve.body {
-            return self.conflict(reserve, holder, now);
-        }
-        let reservation = match holder.verdict {
-            Verdict::Accepted => Reservation::Duplicate(holder.receipt),
-            _ => Reservation::Rejudge { lease: self.lease(reserve.key)?, holder },
-        };
-        self.totals.seen_total += 1;
-        Ok(Decision::Answer(reservation))
-    }
-
-    /// Each distinct body that conflicts is journaled once, under a key of its own.
-    fn conflict(
-        &mut self,
-        reserve: &Reserve,
-        first: KeyHolder,
-        now: UnixMs,
-    ) -> Result<Decision, ReplayError> {
-        let key = conflict_key(reserve.key, reserve.body);
-        if self.flights.contains_key(&key) {
-            return Ok(Decision::WaitFor(key));
-        }
-        let lease = if self.find(&key, now)?.is_some() { None } else { Some(self.lease(key)?) };
-        self.totals.conflict_total += 1;
-        Ok(Decision::Answer(Reservation::Conflict { first: first.receipt, lease }))
-    }
-
-    /// The row that holds `key`, from memory or from the index.
-    fn find(&mut self, key: &Digest, now: UnixMs) -> Result<Option<KeyHolder>, ReplayError> {
-        if let Some(holder) = self.recent.find(key, now) {
-            return Ok(Some(holder.clone()));
-        }
-        self.totals.index_lookups_total += 1;
-        let found = self.index.find(key, now).map_err(ReplayError::Index)?;
-        if let Some(holder) = &found {
-            self.recent.remember(*key, holder.clone());
-        }
-        Ok(found)
-    }
-
     fn lease(&mut self, key: Digest) -> Result<Lease, ReplayError> {
         if self.flights.len() >= LEASES_MAX {
             return Err(ReplayError::TooManyLeases { leases: LEASES_MAX });
         }
         self.last_ticket += 1;
+        self.totals.submitted_total += 1;
         let grant = Grant { key, ticket: self.last_ticket };
         self.flights.insert(key, Flight { ticket: grant.ticket, waiters: Vec::new() });
         Ok(Lease::new(grant, Arc::clone(&self.ends)))
     }
+}
 
-    fn wait(&mut self, key: Digest, request: Request) {
-        match self.flights.get_mut(&key) {
-            Some(flight) if flight.waiters.len() < LEASE_WAITERS_MAX => flight.waiters.push(request),
-            _ => give(request.reply, Err(ReplayError::TooManyWaiters { waiters: LEASE_WAITERS_MAX })),
-        }
+/// Whether `claim` gets the key although `holder` has it unexpired: the same bytes, judged higher than before.
+pub(crate) fn takes_over(claim: &ReplayClaim, holder: &KeyHolder) -> bool {
+    claim.body == holder.body && supersedes(claim.verdict, holder.verdict)
+}
+
+fn wait(flight: &mut Flight, submit: Submit) {
+    if flight.waiters.len() < LEASE_WAITERS_MAX {
+        flight.waiters.push(submit);
+    } else {
+        answer(submit, Err(ReplayError::TooManyWaiters { waiters: LEASE_WAITERS_MAX }));
     }
 }
 
-/// When nobody waits for the answer any more, a lease in it is dropped and so frees its key.
-fn give(reply: ReserveReply, answer: Result<Reservation, ReplayError>) {
-    drop(reply.send(answer));
+/// Nobody may wait for the answer any more.
+fn answer(submit: Submit, answer: Result<Appended, ReplayError>) {
+    drop(submit.reply.send(answer.map_err(Into::into)));
+}
+
+/// What the journal is to append. With its answer the lease ends, and the caller is told.
+fn hand_on(submit: Submit, lease: Lease) -> Append {
+    let Submit { event, claim, reply } = submit;
+    let answered = AppendReply::new(move |outcome| {
+        match &outcome {
+            Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
+            Ok(Appended::Held(holder)) => lease.settle(holder.clone()),
+            // Whether it was stored is not known: the journal's own index keeps a second row out.
+            Err(_) => drop(lease),
+        }
+        drop(reply.send(outcome.map_err(Into::into)));
+    });
+    Append { event, claim: Some(claim), reply: answered }
 }

@@ -2,59 +2,47 @@
 
 use actix::Message;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
-use super::{Lease, ReplayError};
-use crate::ids::{Digest, Receipt};
-use crate::journal::{KeyHolder, Verdict};
+use super::ReplayError;
+use super::lease::{Grant, LeaseEnd};
+use crate::ids::Digest;
+use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
 
-/// Reserves the replay key of an authentic delivery. Copies of a delivery in flight wait for its verdict.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Reservation, ReplayError>")]
-pub struct Reserve {
-    /// What identifies the delivery (its integration is part of it).
-    pub key: Digest,
-    /// SHA-256 of its body.
-    pub body: Digest,
-}
+/// The answer to a delivery that was submitted. When the sender half is dropped unanswered, the outcome is not known.
+pub type SubmitReply = oneshot::Sender<Result<Appended, SubmitError>>;
 
-/// What is known of a delivery.
-#[derive(Debug)]
-pub enum Reservation {
-    /// Never seen: judge it and settle the lease.
-    Fresh(Lease),
-    /// Seen and filtered or rejected: judge it again. A new row only if the verdict is higher than the old one.
-    Rejudge {
-        /// The right to append.
-        lease: Lease,
-        /// The row the key points to.
-        holder: KeyHolder,
-    },
-    /// Seen and accepted: answer with its receipt.
-    Duplicate(Receipt),
-    /// Same key, other bytes than the first. With a lease while this conflict has no row of its own yet.
-    Conflict {
-        /// Receipt of the first.
-        first: Receipt,
-        /// The right to append the conflict; its key is that of the conflict, not of the delivery.
-        lease: Option<Lease>,
-    },
-}
-
-/// Ends a lease with what the journal says now. Sent by [`Lease::settle`].
+/// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
+/// the row that holds its key, or hands it on to the journal, which answers it itself. It runs to its end even when the
+/// caller has gone.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Settle {
-    pub(super) key: Digest,
-    pub(super) ticket: u64,
-    pub(super) holder: KeyHolder,
+pub struct Submit {
+    /// What to append.
+    pub event: NewEvent,
+    /// The key it takes.
+    pub claim: ReplayClaim,
+    /// Answered with the row that holds the key: its own, after the COMMIT of its group, or an earlier one.
+    pub reply: SubmitReply,
 }
 
-/// Gives a lease back unused. Sent when a [`Lease`] is dropped.
+/// Why a delivery that was submitted has no row that is known.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SubmitError {
+    /// It was not reserved; nothing was written.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The journal did not take it, or cannot say whether it did.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Says how a lease ended. Sent when a [`super::lease::Lease`] ends.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Release {
-    pub(super) key: Digest,
-    pub(super) ticket: u64,
+pub(super) struct Ended {
+    pub(super) grant: Grant,
+    pub(super) end: LeaseEnd,
 }
 
 /// Asks for the [`ReplaySnapshot`].
@@ -71,16 +59,12 @@ pub struct ReplaySnapshot {
     pub waiters: usize,
     /// Keys remembered in memory.
     pub recent_keys: usize,
-    /// Reservations answered fresh.
-    pub fresh_total: u64,
-    /// Reservations answered from what was seen before.
+    /// Deliveries handed on to the journal.
+    pub submitted_total: u64,
+    /// Deliveries answered from what was seen lately.
     pub seen_total: u64,
-    /// Conflicts.
-    pub conflict_total: u64,
     /// Leases given back unused.
     pub released_total: u64,
-    /// Look-ups in the journal's index.
-    pub index_lookups_total: u64,
 }
 
 /// The key under which a conflict with `key` is journaled: one row for each distinct body.

@@ -1,9 +1,11 @@
 //! The replay guard: at most one event per replay key and window.
 //!
-//! It hands out leases and remembers what was seen lately. It is a convenience in front of the journal, not the
-//! authority: the journal takes each key in the transaction of its row, so a guard that is rebuilt empty opens no window.
+//! Deliveries pass through it on their way into the journal. It holds back copies of what is in flight and answers copies
+//! of what it saw lately. It is a convenience in front of the journal, not the authority: the journal takes each key in
+//! the transaction of its row, so a guard that is rebuilt empty opens no window.
 
 mod error;
+mod handle;
 pub(crate) mod lease;
 pub(crate) mod leases;
 mod messages;
@@ -15,56 +17,54 @@ use std::sync::Arc;
 
 use actix::{
     Actor, ActorContext as _, Addr, ArbiterHandle, AsyncContext as _, Context, Handler, MessageResult,
-    ResponseFuture,
 };
-use tokio::sync::oneshot;
 
 pub use error::ReplayError;
-pub use lease::Lease;
-pub use leases::KeyIndex;
+pub use handle::ReplayHandle;
 pub use messages::*;
 
 use crate::clock::SharedClock;
+use crate::journal::{Append, JournalHandle};
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::supervision::{Close, Exit, WatchGuard};
-use lease::{Grant, LeaseEnd, LeaseEnds};
+use lease::LeaseEnds;
 use leases::Leases;
 
 /// The actor around the table of leases.
 pub struct ReplayGuardActor {
     leases: Leases,
+    journal: JournalHandle,
     clock: SharedClock,
     watch: WatchGuard,
 }
 
 impl ReplayGuardActor {
-    /// Starts a guard that remembers nothing yet on `arbiter`, which should be its own: a look into the index, some
-    /// microseconds, blocks it. Give it an index nobody else reads, so that it waits for no one.
+    /// Starts a guard that remembers nothing yet on `arbiter`. Best on that of `journal`: what it hands on then crosses no
+    /// thread, and what came while a group was committed makes the next one.
     pub fn start(
         arbiter: &ArbiterHandle,
-        index: impl KeyIndex + 'static,
+        journal: JournalHandle,
         clock: SharedClock,
         watch: WatchGuard,
     ) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| Self {
-            leases: Leases::new(Box::new(index), tell_of_ends(ctx.address())),
+            leases: Leases::new(tell_of_ends(ctx.address())),
+            journal,
             clock,
             watch,
         })
     }
 
-    fn end(&mut self, grant: Grant, end: LeaseEnd) {
-        self.leases.end(grant, end, self.clock.now_unix_ms());
+    fn hand_on(&self, append: Append) {
+        // One that the journal does not take is dropped, and its lease with it: that is heard of as any other end.
+        self.journal.door.tell(append).unwrap_or_default();
     }
 }
 
 /// Each end is sent through a fresh clone of the address: a full mailbox still has a place for the first message of a
 /// sender. A guard that is gone has no lease to end.
 fn tell_of_ends(guard: Addr<ReplayGuardActor>) -> LeaseEnds {
-    Arc::new(move |Grant { key, ticket }, end| match end {
-        LeaseEnd::Settled(holder) => drop(guard.clone().try_send(Settle { key, ticket, holder })),
-        LeaseEnd::Released => drop(guard.clone().try_send(Release { key, ticket })),
-    })
+    Arc::new(move |grant, end| drop(guard.clone().try_send(Ended { grant, end })))
 }
 
 impl Actor for ReplayGuardActor {
@@ -75,30 +75,23 @@ impl Actor for ReplayGuardActor {
     }
 }
 
-impl Handler<Reserve> for ReplayGuardActor {
-    type Result = ResponseFuture<Result<Reservation, ReplayError>>;
+impl Handler<Submit> for ReplayGuardActor {
+    type Result = ();
 
-    fn handle(&mut self, reserve: Reserve, _: &mut Self::Context) -> Self::Result {
-        fail::fail_point!("replay_guard::reserve");
-        let (reply, answer) = oneshot::channel();
-        self.leases.reserve(reserve, reply, self.clock.now_unix_ms());
-        Box::pin(async { answer.await.unwrap_or(Err(ReplayError::Stopped)) })
+    fn handle(&mut self, submit: Submit, _: &mut Self::Context) {
+        fail::fail_point!("replay_guard::submit");
+        if let Some(append) = self.leases.submit(submit, self.clock.now_unix_ms()) {
+            self.hand_on(append);
+        }
     }
 }
 
-impl Handler<Settle> for ReplayGuardActor {
+impl Handler<Ended> for ReplayGuardActor {
     type Result = ();
 
-    fn handle(&mut self, Settle { key, ticket, holder }: Settle, _: &mut Self::Context) {
-        self.end(Grant { key, ticket }, LeaseEnd::Settled(holder));
-    }
-}
-
-impl Handler<Release> for ReplayGuardActor {
-    type Result = ();
-
-    fn handle(&mut self, Release { key, ticket }: Release, _: &mut Self::Context) {
-        self.end(Grant { key, ticket }, LeaseEnd::Released);
+    fn handle(&mut self, Ended { grant, end }: Ended, _: &mut Self::Context) {
+        let appends = self.leases.end(grant, end, self.clock.now_unix_ms());
+        appends.into_iter().for_each(|append| self.hand_on(append));
     }
 }
 
@@ -113,7 +106,7 @@ impl Handler<Observe> for ReplayGuardActor {
 impl Handler<Close> for ReplayGuardActor {
     type Result = ();
 
-    /// Who still waits for a lease is answered [`ReplayError::Stopped`] as the table goes.
+    /// Who still waits for a lease is told [`ReplayError::Stopped`] as the table goes.
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
         self.watch.ends_with(Exit::Asked);
         ctx.stop();

@@ -1,12 +1,28 @@
 //! The secrets kept decrypted in memory: few, and those from outside the vault only for a while.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::reference::{Source, VaultRef};
 use crate::clock::UnixMs;
 use crate::limits::{SECRET_CACHE_ENTRIES_MAX, SECRET_CACHE_SECONDS};
 use crate::secret::SecretVersions;
+
+/// The secrets that were resolved of late, as every thread that verifies may read them. It outlives a resolver that is
+/// rebuilt.
+#[derive(Clone, Default)]
+pub struct KeyCache(Arc<Mutex<Cache>>);
+
+impl KeyCache {
+    /// The secret, if it is known and need not be read again at `now`.
+    pub fn get(&self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
+        self.lock().get(vault_ref, now)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What was resolved of late. When it is full, the secret used longest ago leaves.
 #[derive(Default)]
@@ -14,6 +30,7 @@ pub(super) struct Cache {
     entries: HashMap<VaultRef, Entry>,
     /// Counts uses, to tell which was the longest ago.
     uses: u64,
+    hits_total: u64,
 }
 
 struct Entry {
@@ -31,6 +48,7 @@ impl Cache {
             return None;
         }
         self.uses += 1;
+        self.hits_total += 1;
         entry.last_use = self.uses;
         Some(Arc::clone(&entry.versions))
     }
@@ -57,6 +75,11 @@ impl Cache {
     /// How many are kept.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How often a secret was known.
+    pub fn hits_total(&self) -> u64 {
+        self.hits_total
     }
 
     fn evict(&mut self) {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseFuture};
 
+pub use cache::KeyCache;
 pub use error::VaultError;
 pub use messages::*;
 pub use reference::{InvalidRef, Source, VaultRef};
@@ -36,7 +37,7 @@ pub struct VaultActor {
 }
 
 impl VaultActor {
-    /// Opens the vault; see [`Store::open`].
+    /// Opens the vault; see [`Store::open`]. What it resolves stands in `cache`.
     ///
     /// # Errors
     /// The folder or the identity in it cannot be used.
@@ -44,10 +45,11 @@ impl VaultActor {
         config: VaultConfig,
         clock: SharedClock,
         audit: Arc<dyn Audit>,
+        cache: KeyCache,
         watch: WatchGuard,
     ) -> Result<Self, VaultError> {
         let store = Store::open(config, Arc::clone(&clock))?;
-        Ok(Self { resolver: Arc::new(Resolver::new(store, clock, audit)), watch })
+        Ok(Self { resolver: Arc::new(Resolver::new(store, clock, audit, cache)), watch })
     }
 
     fn change<T: Send + 'static>(

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use super::cache::Cache;
+use super::cache::KeyCache;
 use super::messages::{SecretEntry, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::clock::SharedClock;
@@ -33,14 +33,14 @@ pub(super) struct Resolver {
     store: Arc<Store>,
     clock: SharedClock,
     audit: Arc<dyn Audit>,
+    cache: KeyCache,
+    /// Locked before the cache is.
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
-    cache: Cache,
     flights: HashMap<VaultRef, Flight>,
-    cache_hits_total: u64,
     reads_total: u64,
     failures_total: u64,
 }
@@ -51,8 +51,8 @@ enum Known {
 }
 
 impl Resolver {
-    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>) -> Self {
-        Self { store: Arc::new(store), clock, audit, memory: Mutex::default() }
+    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: KeyCache) -> Self {
+        Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
     }
 
     /// The versions of a secret.
@@ -97,21 +97,22 @@ impl Resolver {
     pub fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
         memory.flights.remove(vault_ref);
-        memory.cache.remove(vault_ref);
+        self.cache.lock().remove(vault_ref);
     }
 
     /// Wipes all secrets from memory.
     pub fn forget_all(&self) {
         let mut memory = self.memory();
         memory.flights.clear();
-        memory.cache.clear();
+        self.cache.lock().clear();
     }
 
     pub fn snapshot(&self) -> VaultSnapshot {
         let memory = self.memory();
+        let cache = self.cache.lock();
         VaultSnapshot {
-            cached: memory.cache.len(),
-            cache_hits_total: memory.cache_hits_total,
+            cached: cache.len(),
+            cache_hits_total: cache.hits_total(),
             reads_total: memory.reads_total,
             failures_total: memory.failures_total,
         }
@@ -120,8 +121,7 @@ impl Resolver {
     fn look_up(&self, vault_ref: &VaultRef) -> Known {
         let now = self.clock.now_unix_ms();
         let mut memory = self.memory();
-        if let Some(versions) = memory.cache.get(vault_ref, now) {
-            memory.cache_hits_total += 1;
+        if let Some(versions) = self.cache.get(vault_ref, now) {
             return Known::Cached(versions);
         }
         Known::Flying(Arc::clone(memory.flights.entry(vault_ref.clone()).or_default()))
@@ -168,7 +168,7 @@ impl Resolver {
         }
         memory.flights.remove(&vault_ref);
         if let Ok(versions) = answer {
-            memory.cache.insert(vault_ref, Arc::clone(versions), now);
+            self.cache.lock().insert(vault_ref, Arc::clone(versions), now);
         }
     }
 

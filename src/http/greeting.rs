@@ -70,7 +70,7 @@ impl Delivery<'_> {
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
             return Err(Problem::new(Kind::MethodNotAllowed));
         }
-        let integration = self.look_up().await.map_err(not_allowed_if_unknown)?;
+        let integration = self.look_up().map_err(not_allowed_if_unknown)?;
         let not_allowed = || Problem::new(Kind::MethodNotAllowed);
         let profile = integration.profile.as_deref().ok_or_else(not_allowed)?;
         let (view, url, body) = (HeaderView(self.head.headers), self.public_url(), Body::empty());

@@ -62,7 +62,7 @@ pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
         ("vault", timeout(PROBE_DEADLINE, actors.vault.ask(vault::Observe)).await.is_ok_and(|it| it.is_ok())),
         (
             "replay guard",
-            timeout(PROBE_DEADLINE, actors.replay_guard.ask(replay_guard::Observe))
+            timeout(PROBE_DEADLINE, actors.replay_guard.door.ask(replay_guard::Observe))
                 .await
                 .is_ok_and(|it| it.is_ok()),
         ),

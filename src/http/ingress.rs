@@ -6,11 +6,11 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap}
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use palyra_actors::ids::{Digest, Receipt};
-use palyra_actors::journal::{Appended, KeyHolder, NewEvent, ReplayClaim, Verdict};
+use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 use palyra_actors::provider::{Body, Profile, Reject, Request, Verified, VerifyError};
-use palyra_actors::registry::{Integration, Lookup};
-use palyra_actors::replay_guard::{Lease, Reservation, Reserve, supersedes};
+use palyra_actors::registry::Integration;
+use palyra_actors::replay_guard::conflict_key;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
 use tokio::time::{Instant, timeout};
@@ -49,7 +49,7 @@ pub async fn deliver(
 /// What refuses the delivery before its body is read.
 pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem> {
     let delivery = Delivery { gate, head, id: id.to_owned() };
-    let integration = delivery.look_up().await?;
+    let integration = delivery.look_up()?;
     delivery.refuse_early(&integration)
 }
 
@@ -94,7 +94,7 @@ impl Delivery<'_> {
         // 1. Admit: a permit that lives as long as the work.
         let mut permit = self.gate.admission.enter()?;
         // 2. Look up: unknown and disabled are told apart by nobody outside.
-        let integration = self.look_up().await?;
+        let integration = self.look_up()?;
         let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
         if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty())? {
             return Ok(Answer::Handshake(reply));
@@ -128,11 +128,11 @@ impl Delivery<'_> {
         let now = self.gate.clock.now_unix_ms();
         let names = Names::of(profile.describe(&request), profile, now);
         let key = profile.replay_key(&self.id, &verified, &request);
-        // 8. Reserve the key: one copy goes on, the others wait for its verdict.
-        let reservation = self.reserve(key, body.digest()).await?;
-        // 9.–11. Judge, append, settle, answer.
+        // 8. Judge: the envelope against its schema, then the allow lists.
+        let judgement = judge::judge(&integration.record, profile, &body, &names, key);
+        // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let authentic = Authentic { delivery: self, integration: &integration, names, verified, key };
-        authentic.conclude(reservation, profile, body).await
+        authentic.conclude(judgement, body).await
     }
 
     /// The URL as the sender wrote it, as far as it can be known behind a proxy.
@@ -146,10 +146,8 @@ impl Delivery<'_> {
         }
     }
 
-    pub(super) async fn look_up(&self) -> Result<Arc<Integration>, Problem> {
-        let found = self.gate.actors.registry.ask(Lookup(self.id.clone())).await;
-        let found = found.map_err(|error| unavailable("registry", &error))?;
-        found.ok_or_else(|| Problem::new(Kind::NotFound))
+    pub(super) fn look_up(&self) -> Result<Arc<Integration>, Problem> {
+        self.gate.actors.integrations.lookup(&self.id).ok_or_else(|| Problem::new(Kind::NotFound))
     }
 
     fn refuse_early(&self, integration: &Integration) -> Result<(), Problem> {
@@ -189,6 +187,9 @@ impl Delivery<'_> {
             return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
         };
         let vault_ref = vault_ref.map_err(|error| unavailable("vault reference", &error))?;
+        if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
+            return Ok(Some(keys));
+        }
         let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
         let answer = self.in_time(asked).await?.map_err(|error| unavailable("vault", &error))?;
         match answer {
@@ -252,12 +253,6 @@ impl Delivery<'_> {
         Problem::new(if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated })
     }
 
-    async fn reserve(&self, key: Digest, body: Digest) -> Result<Reservation, Problem> {
-        let asked = self.gate.actors.replay_guard.ask(Reserve { key, body });
-        let answer = self.in_time(asked).await?.map_err(|error| unavailable("replay guard", &error))?;
-        answer.map_err(|error| unavailable("replay guard", &error))
-    }
-
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
         timeout(self.gate.settings.answer_deadline, work).await.map_err(|_| Problem::new(Kind::Unavailable))
     }
@@ -273,41 +268,27 @@ struct Authentic<'a> {
 }
 
 impl Authentic<'_> {
-    async fn conclude(
-        self,
-        reservation: Reservation,
-        profile: &Profile,
-        body: Body,
-    ) -> Result<Answer, Problem> {
-        let (lease, held) = match reservation {
-            Reservation::Duplicate(receipt) => return Ok(Answer::Duplicate(receipt)),
-            Reservation::Conflict { lease, .. } => return self.conflict(lease, &body).await,
-            Reservation::Fresh(lease) => (lease, None),
-            Reservation::Rejudge { lease, holder } => (lease, Some(holder)),
-        };
-        let judgement = judge::judge(&self.integration.record, profile, &body, &self.names, self.key);
-        let verdict = judgement.verdict();
-        if let Some(holder) = held.filter(|holder| !supersedes(verdict, holder.verdict)) {
-            return Ok(self.answer(judgement, holder.receipt));
-        }
-        let digest = body.digest();
+    async fn conclude(self, judgement: Judgement, body: Body) -> Result<Answer, Problem> {
+        let (digest, bytes, verdict) = (body.digest(), body.raw().len(), judgement.verdict());
         let event = self.event(&judgement, body, digest);
-        match self.append(event, lease, digest, verdict).await? {
-            (Appended::Stored(receipt), _) => Ok(self.answer(judgement, receipt)),
-            (Appended::Held(holder), digest) => Ok(held_by(holder, digest, judgement, self.integration)),
+        match self.submit(event, self.key, digest, verdict).await? {
+            Appended::Stored(receipt) => Ok(self.answer(judgement, receipt)),
+            Appended::Held(holder) if holder.body != digest => self.conflict(digest, bytes).await,
+            Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
+                Ok(Answer::Duplicate(holder.receipt))
+            }
+            Appended::Held(holder) => Ok(self.answer(judgement, holder.receipt)),
         }
     }
 
-    async fn conflict(self, lease: Option<Lease>, body: &Body) -> Result<Answer, Problem> {
-        let digest = body.digest();
-        if let Some(lease) = lease {
-            let why = ["the key is held by an earlier delivery with another body".to_owned()];
-            let record = &self.integration.record;
-            let bytes = body.raw().len();
-            let event = judge::refusal_event(record, &self.names, Verdict::Conflict, digest, bytes, &why);
-            self.append(NewEvent::System(event), lease, digest, Verdict::Conflict).await?;
-        }
-        Ok(Answer::Refused(conflict()))
+    /// Each distinct body that conflicts is journaled once, under a key of its own.
+    async fn conflict(self, body: Digest, bytes: usize) -> Result<Answer, Problem> {
+        let why = ["the key is held by an earlier delivery with another body".to_owned()];
+        let record = &self.integration.record;
+        let event = judge::refusal_event(record, &self.names, Verdict::Conflict, body, bytes, &why);
+        let key = conflict_key(self.key, body);
+        self.submit(NewEvent::System(event), key, body, Verdict::Conflict).await?;
+        Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict")))
     }
 
     fn event(&self, judgement: &Judgement, body: Body, digest: Digest) -> NewEvent {
@@ -331,25 +312,18 @@ impl Authentic<'_> {
         NewEvent::System(judge::refusal_event(record, &self.names, judgement.verdict(), digest, bytes, &why))
     }
 
-    /// Appends and settles. When the outcome is not known the lease is dropped: the journal's own index
-    /// keeps a second row out, whatever became of the first.
-    async fn append(
+    /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, the journal's own
+    /// index keeps a second row out, whatever became of the first.
+    async fn submit(
         &self,
         event: NewEvent,
-        lease: Lease,
+        key: Digest,
         body: Digest,
         verdict: Verdict,
-    ) -> Result<(Appended, Digest), Problem> {
-        let claim = ReplayClaim { key: lease.key(), body, verdict, expires_at: self.expires_at() };
-        let appended = self.delivery.gate.actors.journal.append(event, Some(claim)).await;
-        let appended = appended.map_err(|error| unavailable("journal", &error))?;
-        lease.settle(match &appended {
-            Appended::Stored(receipt) => {
-                KeyHolder { verdict, body, receipt: receipt.clone(), expires_at: claim.expires_at }
-            }
-            Appended::Held(holder) => holder.clone(),
-        });
-        Ok((appended, body))
+    ) -> Result<Appended, Problem> {
+        let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
+        let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim).await;
+        submitted.map_err(|error| unavailable("journal", &error))
     }
 
     fn expires_at(&self) -> u64 {
@@ -368,23 +342,6 @@ impl Authentic<'_> {
             Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
         }
     }
-}
-
-/// The journal's index knew better than the replay guard, which may have been restarted in between.
-fn held_by(holder: KeyHolder, body: Digest, judgement: Judgement, integration: &Integration) -> Answer {
-    match (holder.verdict, judgement) {
-        _ if holder.body != body => Answer::Refused(conflict()),
-        (Verdict::Accepted, _) => Answer::Duplicate(holder.receipt),
-        (_, Judgement::Reject(problem, _)) => Answer::Refused(problem.outcome("rejected")),
-        _ if judge::rejects_filtered(&integration.record) => {
-            Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered"))
-        }
-        _ => Answer::Filtered(holder.receipt),
-    }
-}
-
-fn conflict() -> Problem {
-    Problem::new(Kind::Conflict).outcome("conflict")
 }
 
 /// Our own fault: never a 4xx. The cause is for the log alone.

@@ -24,8 +24,8 @@ pub fn began_at(rows: u64) -> u64 {
 
 /// Appends `rows` events under keys of their own. Gives what each tenth of them took.
 pub fn fill(root: &Path, rows: u64) -> Vec<Duration> {
-    let mut writer = Writer::open(&JournalFiles::in_folder(root), || 7, false).unwrap();
     let begun = began_at(rows);
+    let mut writer = Writer::open(&JournalFiles::in_folder(root), || 7, false, begun).unwrap();
     let mut tenths = Vec::new();
     let mut since = Instant::now();
     for first in (0..rows).step_by(GROUP_ROWS.try_into().unwrap()) {

@@ -99,6 +99,7 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
         let replies: Vec<_> = (0..20)
             .map(|n| {
                 let (reply, answer) = tokio::sync::oneshot::channel();
+                let reply = AppendReply::new(move |outcome| reply.send(outcome).unwrap());
                 running.journal.door.tell(Append { event: push(n), claim: None, reply }).unwrap();
                 answer
             })
@@ -120,9 +121,7 @@ fn a_caller_that_gives_up_does_not_undo_its_append() {
     run(async {
         let place = Place::new();
         let running = Running::start(&place).await;
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        drop(answer);
-        running.journal.door.tell(Append { event: push(1), claim: None, reply }).unwrap();
+        drop(tokio::time::timeout(Duration::ZERO, running.journal.append(push(1), None)).await);
         running.journal.append_system(SystemEvent::new("a", "b")).await.unwrap();
         assert_eq!(place.reader().head().unwrap().seq, 2);
     });

@@ -3,6 +3,15 @@
 use super::Verdict::{Accepted, Conflict, Filtered, Rejected};
 use super::*;
 
+/// The place of the event that holds the key of `claim` at `now`; `claim` takes it if there is none.
+fn held_seq(writer: &mut Writer, claim: ReplayClaim, now: UnixMs) -> Option<u64> {
+    let row = NewRow { claim: Some(claim), ..delivery("", "", Rejected) };
+    match append_one(writer, row, now).unwrap() {
+        Appended::Held(holder) => Some(holder.receipt.seq),
+        Appended::Stored(_) => None,
+    }
+}
+
 #[test]
 fn a_key_is_held_unless_the_same_bytes_are_judged_higher() {
     let table = [
@@ -34,8 +43,8 @@ fn a_key_is_held_unless_the_same_bytes_are_judged_higher() {
                 assert_eq!(holder, expected, "{case}");
             }
         }
-        let holder = place.reader().find_key(&Digest::of(b"k"), NOW).unwrap().unwrap();
-        assert_eq!(holder.receipt.seq, if stores { 2 } else { 1 }, "{case}");
+        let newest = held_seq(&mut writer, claim("k", "z", Rejected), NOW);
+        assert_eq!(newest, Some(if stores { 2 } else { 1 }), "{case}");
         assert_eq!(place.problems(), [], "{case}");
     }
 }
@@ -51,9 +60,8 @@ fn a_key_is_free_again_when_its_window_ends() {
     };
     assert!(matches!(append_one(&mut writer, again(LATER - 1), LATER - 1), Ok(Appended::Held(_))));
     assert_eq!(stored(append_one(&mut writer, again(LATER), LATER)).seq, 2);
-    let reader = place.reader();
-    assert_eq!(reader.find_key(&Digest::of(b"k"), LATER).unwrap().unwrap().receipt.seq, 2);
-    assert_eq!(reader.find_key(&Digest::of(b"k"), LATER + 10).unwrap(), None);
+    assert_eq!(held_seq(&mut writer, claim("k", "z", Rejected), LATER + 9), Some(2));
+    assert_eq!(held_seq(&mut writer, claim("k", "z", Rejected), LATER + 10), None);
     assert_eq!(place.problems(), []);
 }
 
@@ -78,4 +86,67 @@ fn a_key_survives_a_restart() {
         append_one(&mut place.writer(), delivery("k", "x", Accepted), NOW),
         Ok(Appended::Held(_))
     ));
+}
+
+#[test]
+fn every_key_of_many_runs_is_held_before_and_after_a_restart() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let keys = 3_000;
+    let row = |n: u64| delivery(&n.to_string(), "x", Accepted);
+    for first in (0..keys).step_by(100) {
+        let outcomes = writer.append((first..first + 100).map(row).collect(), NOW).unwrap();
+        outcomes.into_iter().for_each(|outcome| drop(stored(outcome)));
+    }
+    for mut writer in [writer, place.writer()] {
+        let outcomes = writer.append((0..keys).map(row).collect(), NOW).unwrap();
+        for (n, outcome) in (0..keys).zip(outcomes) {
+            assert!(matches!(outcome, Ok(Appended::Held(holder)) if holder.receipt.seq == n + 1), "{n}");
+        }
+    }
+    assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn a_clock_that_was_ahead_when_the_journal_was_opened_opens_no_window() {
+    let place = Place::new();
+    let rows = |count: u64| (0..count).map(|n| delivery(&n.to_string(), "x", Accepted)).collect();
+    place.writer().append(rows(500), NOW).unwrap();
+    let mut writer = Writer::open(&place.files(), || 7, false, LATER + 1).unwrap();
+    let outcomes = writer.append(rows(500), NOW).unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Appended::Held(_)))));
+}
+
+#[test]
+fn keys_that_begin_alike_are_told_apart() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let alike = |last: u8| {
+        let mut key = Digest([3; 32]);
+        key.0[31] = last;
+        let claim = ReplayClaim { key, ..claim("", "x", Accepted) };
+        NewRow { claim: Some(claim), ..delivery("", "x", Accepted) }
+    };
+    let first: Vec<Receipt> = (0..200).map(|n| stored(append_one(&mut writer, alike(n), NOW))).collect();
+    for mut writer in [writer, place.writer()] {
+        for n in 0..200 {
+            let outcome = append_one(&mut writer, alike(n), NOW).unwrap();
+            assert!(matches!(outcome, Appended::Held(holder) if holder.receipt == first[usize::from(n)]));
+        }
+    }
+}
+
+#[test]
+fn the_newest_of_several_events_of_a_key_holds_it() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let window = |at: UnixMs| ReplayClaim { expires_at: at + 10, ..claim("k", "x", Accepted) };
+    for n in 0..200_u64 {
+        let at = NOW + n * 10;
+        let row = NewRow { claim: Some(window(at)), ..delivery("", "x", Accepted) };
+        assert_eq!(stored(append_one(&mut writer, row, at)).seq, n + 1);
+        let held = held_seq(&mut writer, ReplayClaim { verdict: Filtered, ..window(at) }, at + 9);
+        assert_eq!(held, Some(n + 1));
+    }
+    assert_eq!(place.problems(), []);
 }

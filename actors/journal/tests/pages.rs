@@ -180,29 +180,79 @@ fn a_page_ends_when_its_bodies_are_large() {
     assert_eq!((seqs(&page.events), page.next_before), (vec![3, 4, 5], Some(3)));
 }
 
-#[test]
-fn every_filter_walks_an_index_in_the_order_of_seq() {
-    let place = fill(&[]);
-    let db = open::for_reading(&place.path()).unwrap();
-    let name = Some("a".to_owned());
-    let table = [
-        (EventFilter::default(), "INTEGER PRIMARY KEY"),
-        (EventFilter { name: name.clone(), ..EventFilter::default() }, "journal_by_name"),
-        (
-            EventFilter { integration_id: name.clone(), name, ..EventFilter::default() },
-            "journal_by_integration",
-        ),
-        (EventFilter { kind: Some(EventKind::System), ..EventFilter::default() }, "journal_by_kind"),
-        (EventFilter { severity: Some(Severity::Error), ..EventFilter::default() }, "journal_by_severity"),
-        (EventFilter { since: Some(NOW), ..EventFilter::default() }, "INTEGER PRIMARY KEY"),
-    ];
-    for (filter, index) in table {
-        for cursor in [Cursor::Newest, Cursor::After(3)] {
-            let plan = page::plan(&db, &filter, cursor);
-            assert!(
-                plan.contains(index) && plan.starts_with("SEARCH") && !plan.contains("B-TREE"),
-                "{filter:?}: {plan}"
-            );
-        }
+/// A journal of several complete blocks and a part of one, written in groups.
+fn several_blocks() -> (Place, Vec<Spec>) {
+    let spec = |n: usize| Spec {
+        webhook: n % 3 > 0,
+        name: n / 100 % 3,
+        integration: n / 7 % 3,
+        severity: usize::from(n % 97 == 0),
+        step_ms: n as u64 % 2,
+    };
+    let specs: Vec<Spec> = (0..1_100).map(spec).collect();
+    let place = Place::new();
+    let mut writer = place.writer();
+    for chunk in specs.chunks(100) {
+        writer.append(chunk.iter().map(row).collect(), NOW).unwrap();
     }
+    (place, specs)
+}
+
+#[test]
+fn pages_over_many_blocks_hold_what_a_walk_over_all_events_finds() {
+    let (place, specs) = several_blocks();
+    let reader = place.reader();
+    let all: Vec<_> = (1..=specs.len() as u64).map(|seq| reader.event(seq).unwrap().unwrap()).collect();
+    let integration_id = Some(INTEGRATIONS[1].to_owned());
+    let name = Some(NAMES[2].to_owned());
+    let filters = [
+        EventFilter { kind: Some(EventKind::System), ..EventFilter::default() },
+        EventFilter { integration_id: integration_id.clone(), name, ..EventFilter::default() },
+        EventFilter { severity: Some(Severity::Warn), integration_id, ..EventFilter::default() },
+        EventFilter { name: Some("never".to_owned()), ..EventFilter::default() },
+        EventFilter { kind: Some(EventKind::Webhook), contains: Some("CAT".into()), ..EventFilter::default() },
+    ];
+    for filter in filters {
+        let found: Vec<u64> =
+            all.iter().filter(|event| matches(&filter, event)).map(|event| event.seq).collect();
+        let (mut forward, mut after) = (Vec::new(), 0);
+        while after < specs.len() as u64 {
+            let page = reader.page(&filter, Cursor::After(after), 30).unwrap();
+            forward.extend(seqs(&page.events));
+            after = page.next_after.unwrap();
+        }
+        assert_eq!(forward, found, "{filter:?}");
+        let (mut backward, mut before) = (Vec::new(), Some(u64::MAX));
+        while let Some(seq) = before {
+            let page = reader.page(&filter, Cursor::Before(seq), 30).unwrap();
+            backward.splice(0..0, seqs(&page.events));
+            before = page.next_before;
+        }
+        assert_eq!(backward, found, "{filter:?}");
+    }
+}
+
+#[test]
+fn a_tampered_index_puts_nothing_into_a_page_that_does_not_belong_there() {
+    let (place, _) = several_blocks();
+    tamper(&place, &format!("UPDATE journal_facets SET bits = x'{}'", "ff".repeat(32)));
+    let filter = EventFilter { kind: Some(EventKind::System), ..EventFilter::default() };
+    let page = place.reader().page(&filter, Cursor::After(0), 1_000).unwrap();
+    assert!(!page.events.is_empty() && page.events.iter().all(|event| event.kind == EventKind::System));
+}
+
+#[test]
+fn a_page_ends_when_it_has_cost_enough_and_says_where_to_go_on() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let events = crate::limits::PAGE_EXAMINED_MAX + 100;
+    for first in (0..events).step_by(1_000) {
+        let rows = (first..events.min(first + 1_000)).map(|_| system("a")).collect();
+        writer.append(rows, NOW).unwrap();
+    }
+    let filter = EventFilter { contains: Some("nowhere".to_owned()), ..EventFilter::default() };
+    let page = place.reader().page(&filter, Cursor::Newest, 50).unwrap();
+    assert_eq!((page.events.len(), page.next_before), (0, Some(101)));
+    let page = place.reader().page(&filter, Cursor::Before(101), 50).unwrap();
+    assert_eq!((page.events.len(), page.next_before), (0, None));
 }

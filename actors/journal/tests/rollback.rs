@@ -25,7 +25,7 @@ fn copy(place: &Place) -> Vec<u8> {
 }
 
 fn refusal(place: &Place) -> JournalError {
-    Writer::open(&place.files(), || 7, false).unwrap_err()
+    Writer::open(&place.files(), || 7, false, NOW).unwrap_err()
 }
 
 #[track_caller]
@@ -115,7 +115,7 @@ fn an_anchor_that_is_gone_or_changed_is_noticed() {
 }
 
 fn refusal_or_open(place: &Place) -> Option<JournalError> {
-    Writer::open(&place.files(), || 7, false).err()
+    Writer::open(&place.files(), || 7, false, NOW).err()
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_loss_can_be_accepted_once_and_is_journaled() {
     copy(&place);
     fs::write(place.path(), old).unwrap();
     remove(&place, &["journal.db-wal", "journal.db-shm"]);
-    let mut writer = Writer::open(&place.files(), || 7, true).unwrap();
+    let mut writer = Writer::open(&place.files(), || 7, true, NOW).unwrap();
     writer.record_rollback(NOW + 50).unwrap();
     drop(writer);
     let newest = place.reader().page(&EventFilter::default(), Cursor::Newest, 1).unwrap().events.remove(0);

@@ -31,7 +31,7 @@ fn config(place: &Place, now: UnixMs, accept_rollback: bool) -> JournalConfig {
 
 fn try_open(place: &Place, now: UnixMs, accept_rollback: bool) -> Result<Open, JournalError> {
     let config = config(place, now, accept_rollback);
-    let mut writer = Writer::open(&config.files, config.random, accept_rollback)?;
+    let mut writer = Writer::open(&config.files, config.random, accept_rollback, now)?;
     let sealer = open_sealer(&config, &mut writer)?;
     Ok(Open { writer, sealer })
 }
@@ -161,7 +161,7 @@ fn a_checkpoint_that_was_signed_before_a_crash_is_stored_after_it() {
             journal.grow(events);
             assert!(journal.sealer.seal(events, now).unwrap().is_some(), "signed, and then the crash");
         } else {
-            let writer = Writer::open(&place.files(), random, false).unwrap();
+            let writer = Writer::open(&place.files(), random, false, NOW).unwrap();
             let (mut sealer, _) = Sealer::open(&place.files(), writer.head(), random).unwrap();
             assert!(sealer.seal(0, now).unwrap().is_some());
         }

@@ -18,7 +18,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::replay_guard::lease::{Grant, LeaseEnd};
 use crate::replay_guard::leases::Leases;
-use crate::replay_guard::{Lease, ReplayError, Reservation, Reserve, supersedes};
+use crate::replay_guard::{Submit, SubmitError, conflict_key};
 use disk::{Image, Order};
 use model::{Model, WINDOW_MS};
 
@@ -42,12 +42,11 @@ fn random() -> u128 {
     })
 }
 
-/// One request on its way.
-enum Request {
-    /// Waits for the answer to its reservation.
-    Reserving(Sent, oneshot::Receiver<Result<Reservation, ReplayError>>),
-    /// Waits in the mailbox of the journal.
-    Appending(Sent, Verdict, Lease),
+/// One request that waits for its answer.
+struct Request {
+    sent: Sent,
+    verdict: Verdict,
+    answer: oneshot::Receiver<Result<Appended, SubmitError>>,
 }
 
 /// What a sender sent.
@@ -79,6 +78,8 @@ struct World {
     leases: Leases,
     ended: Arc<Mutex<Vec<(Grant, LeaseEnd)>>>,
     requests: Vec<Request>,
+    /// The mailbox of the journal.
+    mailbox: Vec<Append>,
     model: Model,
     /// Whether the operator's allow list lets events through now.
     allows: bool,
@@ -91,7 +92,7 @@ impl World {
         let place = Place::new();
         let journal = reopen(&place, NOW);
         let ended = Arc::default();
-        let leases = guard(&place, &ended);
+        let leases = guard(&ended);
         let (dice, model) = (Dice(seed), Model::default());
         Self {
             dice,
@@ -101,6 +102,7 @@ impl World {
             leases,
             ended,
             requests: Vec::new(),
+            mailbox: Vec::new(),
             model,
             allows: true,
             crashes: 0,
@@ -127,81 +129,68 @@ impl World {
     /// A new request: the id is an old one more often than not, the body sometimes another.
     fn send(&mut self) {
         let sent = Sent { id: self.dice.below(IDS), body: u64::from(self.dice.below(8) == 0) };
-        let (reply, answer) = oneshot::channel();
-        self.leases.reserve(Reserve { key: sent.key(), body: sent.digest() }, reply, self.now);
-        self.requests.push(Request::Reserving(sent, answer));
+        self.submit(sent, if self.allows { Verdict::Accepted } else { Verdict::Filtered });
     }
 
-    /// One of the requests takes its next step, if it can.
+    fn submit(&mut self, sent: Sent, verdict: Verdict) {
+        let key = match verdict {
+            Verdict::Conflict => conflict_key(sent.key(), sent.digest()),
+            _ => sent.key(),
+        };
+        let claim = ReplayClaim { key, body: sent.digest(), verdict, expires_at: self.now + WINDOW_MS };
+        let (reply, answer) = oneshot::channel();
+        let event = delivery("", &sent.text(), verdict).event;
+        self.mailbox.extend(self.leases.submit(Submit { event, claim, reply }, self.now));
+        self.requests.push(Request { sent, verdict, answer });
+    }
+
+    /// One of the requests looks for its answer.
     fn go_on(&mut self) {
         if self.requests.is_empty() {
             return;
         }
         let chosen = self.dice.below(self.requests.len() as u64) as usize;
-        match self.requests.swap_remove(chosen) {
-            Request::Reserving(sent, mut answer) => match answer.try_recv() {
-                Ok(reservation) => self.judge(sent, reservation),
-                Err(oneshot::error::TryRecvError::Empty) => {
-                    self.requests.push(Request::Reserving(sent, answer))
-                }
-                Err(oneshot::error::TryRecvError::Closed) => {}
-            },
-            appending => self.requests.push(appending),
+        let mut request = self.requests.swap_remove(chosen);
+        match request.answer.try_recv() {
+            Ok(Ok(appended)) => self.answer(request.sent, request.verdict, appended),
+            Err(oneshot::error::TryRecvError::Empty) => self.requests.push(request),
+            // 503.
+            Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => {}
         }
     }
 
-    fn judge(&mut self, sent: Sent, reservation: Result<Reservation, ReplayError>) {
-        let verdict = if self.allows { Verdict::Accepted } else { Verdict::Filtered };
-        match reservation {
-            Ok(Reservation::Fresh(lease)) => self.requests.push(Request::Appending(sent, verdict, lease)),
-            Ok(Reservation::Rejudge { lease, holder }) if supersedes(verdict, holder.verdict) => {
-                self.requests.push(Request::Appending(sent, verdict, lease));
+    /// What the sender is told.
+    fn answer(&mut self, sent: Sent, verdict: Verdict, appended: Appended) {
+        match appended {
+            Appended::Stored(receipt) => self.model.answered_again(&receipt),
+            Appended::Held(holder) if verdict == Verdict::Conflict => {
+                self.model.answered_again(&holder.receipt)
             }
-            Ok(Reservation::Rejudge { holder, .. }) => self.model.answered_again(&holder.receipt),
-            Ok(Reservation::Duplicate(receipt)) => self.model.duplicate(sent, &receipt),
-            Ok(Reservation::Conflict { lease: Some(lease), .. }) => {
-                self.requests.push(Request::Appending(sent, Verdict::Conflict, lease));
+            Appended::Held(holder) if holder.body != sent.digest() => self.submit(sent, Verdict::Conflict),
+            Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
+                self.model.duplicate(sent, &holder.receipt)
             }
-            // 409 without a row, or 503.
-            Ok(Reservation::Conflict { lease: None, .. }) | Err(_) => {}
+            Appended::Held(holder) => self.model.answered_again(&holder.receipt),
         }
     }
 
     /// Appends that wait, in an order the dice choose; a full mailbox turns some away.
-    fn take_group(&mut self) -> (Vec<(Sent, Verdict, Lease)>, Vec<NewRow>) {
-        let mut waiting = Vec::new();
-        for request in std::mem::take(&mut self.requests) {
-            match request {
-                Request::Appending(sent, verdict, lease) => waiting.push((sent, verdict, lease)),
-                reserving => self.requests.push(reserving),
-            }
-        }
+    fn take_group(&mut self) -> Vec<Append> {
+        let mut waiting = std::mem::take(&mut self.mailbox);
         let room = 1 + self.dice.below(6) as usize;
         waiting.truncate(room);
-        let expires_at = self.now + WINDOW_MS;
-        let row = |(sent, verdict, lease): &(Sent, Verdict, Lease)| {
-            let claim = ReplayClaim { key: lease.key(), body: sent.digest(), verdict: *verdict, expires_at };
-            NewRow { claim: Some(claim), ..delivery("", &sent.text(), *verdict) }
-        };
-        let rows = waiting.iter().map(row).collect();
-        (waiting, rows)
+        waiting
     }
 
     fn commit(&mut self) {
-        let (waiting, rows) = self.take_group();
-        let outcomes = self.journal.writer.append(rows, self.now).unwrap();
-        for ((sent, verdict, lease), outcome) in waiting.into_iter().zip(outcomes) {
-            match outcome.unwrap() {
-                Appended::Stored(receipt) => {
-                    let expires_at = self.now + WINDOW_MS;
-                    self.model.stored(sent, verdict, &receipt, expires_at);
-                    lease.settle(KeyHolder { verdict, body: sent.digest(), receipt, expires_at });
-                }
-                Appended::Held(holder) => {
-                    self.model.held(sent, &holder);
-                    lease.settle(holder);
-                }
+        let group = self.take_group();
+        let rows = group.iter().map(|append| NewRow { event: append.event.clone(), claim: append.claim });
+        let outcomes = self.journal.writer.append(rows.collect(), self.now).unwrap();
+        for (append, outcome) in group.into_iter().zip(outcomes) {
+            if let (Ok(Appended::Stored(receipt)), Some(claim)) = (&outcome, &append.claim) {
+                self.model.stored(claim, receipt);
             }
+            append.reply.answer(outcome);
         }
     }
 
@@ -230,33 +219,31 @@ impl World {
     fn lose_a_file_for_a_while(&mut self) {
         let (anchor, away) = (self.place.files().anchor, self.place.folder.path().join("away"));
         std::fs::rename(&anchor, &away).unwrap();
-        let (waiting, mut rows) = self.take_group();
-        rows.push(system("last"));
-        let failed = self.journal.writer.append(rows, self.now);
+        let group = self.take_group();
+        let failed = self.journal.writer.append(rows_of(&group), self.now);
         assert!(matches!(failed, Err(JournalError::Poisoned { .. })), "{failed:?}");
         for _ in 0..3 {
             let later = self.journal.writer.append(vec![system("later")], self.now);
             assert!(matches!(later, Err(JournalError::Poisoned { .. })), "poisoned for good");
         }
-        drop(waiting);
+        drop(group);
         std::fs::rename(&away, &anchor).unwrap();
         self.place = Image::of(&self.place).onto_a_new_disk();
         self.start_again();
     }
 
+    /// What it handed on already goes its way.
     fn restart_the_guard(&mut self) {
-        self.requests.retain(|request| matches!(request, Request::Appending(..)));
-        self.leases = guard(&self.place, &self.ended);
+        self.leases = guard(&self.ended);
     }
 
     /// The power fails in the middle of a commit or of a checkpoint; nobody was answered.
     fn crash_in_a_commit(&mut self) {
         let before = Image::of(&self.place);
         let order = if self.dice.below(3) > 0 {
-            let (waiting, mut rows) = self.take_group();
-            rows.push(system("last"));
-            self.journal.writer.append(rows, self.now).unwrap();
-            drop(waiting);
+            let group = self.take_group();
+            self.journal.writer.append(rows_of(&group), self.now).unwrap();
+            drop(group);
             Order::Commit
         } else {
             self.now += self.dice.below(2) * crate::limits::EPOCH_MS;
@@ -273,8 +260,9 @@ impl World {
     /// A process that starts finds nothing but the disk.
     fn start_again(&mut self) {
         self.requests.clear();
+        self.mailbox.clear();
         self.journal = reopen(&self.place, self.now);
-        self.leases = guard(&self.place, &self.ended);
+        self.leases = guard(&self.ended);
         self.check();
     }
 
@@ -284,7 +272,9 @@ impl World {
             if ended.is_empty() {
                 return;
             }
-            ended.into_iter().for_each(|(grant, end)| self.leases.end(grant, end, self.now));
+            for (grant, end) in ended {
+                self.mailbox.extend(self.leases.end(grant, end, self.now));
+            }
         }
     }
 
@@ -297,15 +287,20 @@ impl World {
 fn reopen(place: &Place, now: UnixMs) -> Open {
     let (files, clock, head) = (place.files(), ManualClock::at(now), watch::Sender::new(0));
     let config = JournalConfig { files, accept_rollback: false, clock, random, head };
-    let mut writer = Writer::open(&config.files, random, false).unwrap();
+    let mut writer = Writer::open(&config.files, random, false, now).unwrap();
     let sealer = open_sealer(&config, &mut writer).unwrap();
     Open { writer, sealer }
 }
 
-fn guard(place: &Place, ended: &Arc<Mutex<Vec<(Grant, LeaseEnd)>>>) -> Leases {
+fn rows_of(group: &[Append]) -> Vec<NewRow> {
+    let rows = group.iter().map(|append| NewRow { event: append.event.clone(), claim: append.claim });
+    rows.chain([system("last")]).collect()
+}
+
+fn guard(ended: &Arc<Mutex<Vec<(Grant, LeaseEnd)>>>) -> Leases {
     let ended = Arc::clone(ended);
     let tell = move |grant, end| ended.lock().unwrap().push((grant, end));
-    Leases::new(Box::new(place.reader()), Arc::new(tell))
+    Leases::new(Arc::new(tell))
 }
 
 /// Runs the history of a seed; gives its last hash and how often it crashed.

@@ -3,7 +3,8 @@
 
 /// Marks every byte of `file` that belongs to the header, a page's structure, a cell or its overflow.
 pub(super) fn bytes_in_use(file: &[u8]) -> Vec<bool> {
-    let mut map = Map { file, used: vec![false; file.len()], page_bytes: 4_096 };
+    let mut map = Map { file, used: vec![false; file.len()], page_bytes: 0 };
+    map.page_bytes = map.number(16, 2);
     map.mark(0, 100);
     // Counters of the header that say nothing about the content: change counter, schema cookie, cache size, the change
     // counter the size is valid for, and the version of the library that wrote last.

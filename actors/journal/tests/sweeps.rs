@@ -142,7 +142,7 @@ fn edit(place: &Place, dice: &mut Dice) -> String {
     let column = ["name", "source", "summary", "tags", "delivery_id", "body_format", "principal"]
         [dice.below(7) as usize];
     let number = ["occurred_at", "recorded_at", "key_version", "replay_expires_at"][dice.below(4) as usize];
-    match dice.below(14) {
+    match dice.below(16) {
         0 => format!("UPDATE journal_events SET {column} = {column} || 'x' WHERE seq = {one}"),
         1 => format!("UPDATE journal_events SET {number} = {number} + 1 WHERE seq = {one}"),
         2 => format!("UPDATE journal_events SET body = zeroblob(length(body)) WHERE seq = {one}"),
@@ -155,13 +155,15 @@ fn edit(place: &Place, dice: &mut Dice) -> String {
         6 => format!(
             "UPDATE journal_events SET body = (SELECT CAST(body || ' ' AS BLOB) FROM journal_events WHERE seq = {other}) WHERE seq = {one}"
         ),
-        7 => format!("DELETE FROM replay_keys WHERE seq = {one}"),
-        8 => format!("UPDATE replay_keys SET expires_at = expires_at + 1 WHERE seq = {one}"),
+        7 => "DELETE FROM replay_keys WHERE place = (SELECT place FROM replay_keys ORDER BY random() LIMIT 1)".to_owned(),
+        8 => format!("UPDATE replay_runs SET expires_at = expires_at + 1 WHERE run = {one} % (SELECT count(*) FROM replay_runs)"),
         9 => "DELETE FROM journal_checkpoints WHERE number = (SELECT 1 + abs(random()) % max(number) FROM journal_checkpoints)".to_owned(),
         10 => "UPDATE journal_checkpoints SET size = size + 1 WHERE number = 1".to_owned(),
         11 => "DELETE FROM journal_subtrees WHERE place = 0".to_owned(),
         12 => format!("UPDATE journal_events SET hash = zeroblob(32) WHERE seq = {one}"),
-        _ => format!("INSERT INTO replay_keys VALUES (randomblob(32), randomblob(32), {one}, 'accepted', 5)"),
+        13 => format!("UPDATE journal_facets SET bits = randomblob(32) WHERE block = {one} / 256 % (SELECT 1 + max(block) FROM journal_facets)"),
+        14 => "DELETE FROM journal_facets WHERE facet = 'severity' AND block = 0".to_owned(),
+        _ => format!("INSERT INTO replay_keys VALUES (256000000 + {one}, zeroblob(10))"),
     }
 }
 

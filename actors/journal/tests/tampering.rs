@@ -41,8 +41,7 @@ fn sql_cannot_change_the_past() {
     let table = [
         "UPDATE journal_events SET name = 'x' WHERE seq = 2".to_owned(),
         "DELETE FROM journal_events WHERE seq = 4".to_owned(),
-        "DELETE FROM replay_keys".to_owned(),
-        "UPDATE replay_keys SET expires_at = 0".to_owned(),
+        "INSERT INTO replay_keys VALUES (1, x'01')".to_owned(),
         replace,
         copy(6),
         copy(5),
@@ -62,7 +61,7 @@ fn the_writers_connection_can_do_nothing_but_append() {
     let refused = [
         "DROP TRIGGER journal_events_no_update",
         "DROP TABLE journal_events",
-        "DROP INDEX journal_by_name",
+        "DROP INDEX journal_checkpoints_by_size",
         "ALTER TABLE journal_events ADD COLUMN x",
         "CREATE TABLE t (x)",
         "CREATE TEMP TRIGGER t BEFORE INSERT ON journal_events BEGIN SELECT 1; END",
@@ -70,7 +69,7 @@ fn the_writers_connection_can_do_nothing_but_append() {
         "PRAGMA recursive_triggers = OFF",
         "PRAGMA synchronous = OFF",
         "PRAGMA journal_mode = DELETE",
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 3",
         "PRAGMA writable_schema = ON",
         "DELETE FROM journal_events",
         "UPDATE journal_events SET name = 'x'",
@@ -123,30 +122,50 @@ fn an_edit_of_any_column_is_found_where_it_is() {
             let report = verify(&place.files()).unwrap();
             assert_eq!(report.first_bad_seq(), Some(seq), "{edit}: {report:?}");
             assert!(
-                Writer::open(&place.files(), || 0, false).is_err(),
+                Writer::open(&place.files(), || 0, false, NOW).is_err(),
                 "{edit} at {seq}: opened all the same"
             );
         }
     }
 }
 
+/// Enough deliveries for blocks and runs to be complete.
+fn indexed() -> Place {
+    let place = Place::new();
+    let rows = (0..600).map(|n| delivery(&n.to_string(), "{}", Verdict::Accepted)).collect();
+    let mut writer = place.writer();
+    writer.append(rows, NOW).unwrap();
+    writer.checkpoint().unwrap();
+    place
+}
+
 #[test]
-fn edits_of_the_replay_keys_are_found() {
+fn edits_of_the_indexes_are_stopped_by_the_guards_and_found_without_them() {
     let edits = [
-        "DELETE FROM replay_keys WHERE seq = 1",
-        "UPDATE replay_keys SET expires_at = 0 WHERE seq = 1",
-        "UPDATE replay_keys SET verdict = 'rejected' WHERE seq = 1",
-        "UPDATE replay_keys SET body = zeroblob(32) WHERE seq = 1",
-        "UPDATE replay_keys SET key = zeroblob(32) WHERE seq = 1",
-        "UPDATE replay_keys SET seq = 2 WHERE seq = 1",
-        "INSERT INTO replay_keys VALUES (randomblob(32), randomblob(32), 2, 'accepted', 5)",
-        "INSERT INTO replay_keys VALUES (randomblob(32), randomblob(32), 77, 'accepted', 5)",
+        "DELETE FROM replay_keys WHERE place = (SELECT max(place) FROM replay_keys)",
+        "UPDATE replay_keys SET entries = zeroblob(10) WHERE place = (SELECT min(place) FROM replay_keys)",
+        "UPDATE replay_keys SET place = 255 WHERE place = (SELECT min(place) FROM replay_keys)",
+        "UPDATE replay_runs SET expires_at = 0 WHERE run = 1",
+        "DELETE FROM replay_runs WHERE run = 0",
+        "UPDATE journal_facets SET bits = zeroblob(32) WHERE block = 1",
+        "UPDATE journal_facets SET value = 'pull' WHERE value = 'push'",
+        "DELETE FROM journal_facets WHERE facet = 'kind'",
+    ];
+    let additions = [
+        "INSERT INTO replay_keys VALUES (1000000, zeroblob(10))",
+        "INSERT INTO replay_runs VALUES (70, 5)",
+        "INSERT INTO journal_facets VALUES ('name', 'pull', 0, zeroblob(32))",
+        "INSERT INTO journal_facets VALUES ('name', 'pull', 70, zeroblob(32))",
     ];
     for edit in edits {
-        let place = filled();
+        assert!(indexed().intruder().execute_batch(edit).is_err(), "{edit}");
+    }
+    for edit in edits.into_iter().chain(additions) {
+        let place = indexed();
         tamper(&place, edit);
         assert_ne!(place.problems(), [], "{edit}");
     }
+    assert_eq!(indexed().problems(), []);
 }
 
 #[test]
@@ -201,7 +220,7 @@ fn a_damaged_file_is_told_of_whatever_byte_it_hits() {
         file[at] ^= 0xff;
         std::fs::write(place.path(), &file).unwrap();
         found += usize::from(!verify(&place.files()).is_ok_and(|report| report.is_ok()));
-        drop(Writer::open(&place.files(), || 7, false));
+        drop(Writer::open(&place.files(), || 7, false, NOW));
         std::fs::write(place.path(), &whole).unwrap();
     }
     assert!(found > 0);
@@ -212,7 +231,7 @@ fn a_damaged_file_is_told_of_whatever_byte_it_hits() {
 fn a_guard_that_was_dropped_is_found() {
     let place = filled();
     place.intruder().execute_batch("DROP TRIGGER journal_events_no_update").unwrap();
-    assert!(matches!(Writer::open(&place.files(), || 0, false), Err(JournalError::Corrupt { seq: 0, .. })));
+    assert!(matches!(Writer::open(&place.files(), || 0, false, NOW), Err(JournalError::Corrupt { seq: 0, .. })));
     assert!(place.problems().iter().any(|problem| problem.problem.contains("journal_events_no_update")));
 }
 

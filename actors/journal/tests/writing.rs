@@ -128,25 +128,28 @@ fn files_that_are_no_journal_are_refused_and_left_alone() {
     let place = Place::new();
     fs::write(place.path(), b"not a database, but long enough to look like one ...............").unwrap();
     let before = fs::read(place.path()).unwrap();
-    assert!(matches!(Writer::open(&place.files(), || 0, false), Err(JournalError::Open { .. })));
+    assert!(matches!(Writer::open(&place.files(), || 0, false, NOW), Err(JournalError::Open { .. })));
     assert_eq!(fs::read(place.path()).unwrap(), before);
 
     let place = Place::new();
     place.intruder().execute_batch("CREATE TABLE t (x)").unwrap();
-    assert!(matches!(Writer::open(&place.files(), || 0, false), Err(JournalError::Open { .. })));
+    assert!(matches!(Writer::open(&place.files(), || 0, false, NOW), Err(JournalError::Open { .. })));
 
     let place = Place::new();
     drop(place.writer());
-    place.intruder().pragma_update(None, "user_version", 2).unwrap();
+    place.intruder().pragma_update(None, "user_version", 3).unwrap();
     assert!(matches!(
-        Writer::open(&place.files(), || 0, false),
-        Err(JournalError::Newer { found: 2, known: 1 })
+        Writer::open(&place.files(), || 0, false, NOW),
+        Err(JournalError::Newer { found: 3, known: 2 })
     ));
     assert!(matches!(JournalReader::open(&place.path()), Err(JournalError::Newer { .. })));
+    place.intruder().pragma_update(None, "user_version", 1).unwrap();
+    let older = Writer::open(&place.files(), || 0, false, NOW).unwrap_err();
+    assert!(older.to_string().contains("older"), "{older}");
 
     let place = Place::new();
     std::os::unix::fs::symlink(place.folder.path().join("elsewhere"), place.path()).unwrap();
-    assert!(matches!(Writer::open(&place.files(), || 0, false), Err(JournalError::Open { .. })));
+    assert!(matches!(Writer::open(&place.files(), || 0, false, NOW), Err(JournalError::Open { .. })));
     assert!(matches!(JournalReader::open(&place.path()), Err(JournalError::Open { .. })));
 }
 

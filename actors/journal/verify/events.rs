@@ -1,12 +1,13 @@
-//! Reads every event in order and holds it against its hash, the chain, its replay key and the tree.
+//! Reads every event in order and holds it against its hash, the chain, the indexes and the tree.
 
 use std::ops::ControlFlow;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::super::chain::ChainWalk;
 use super::super::open;
-use super::super::row::{COLUMNS, ClaimColumns, Columns, Head, digest, signed, unsigned};
+use super::super::row::{COLUMNS, Columns, Head, signed, unsigned};
+use super::indexes::IndexCheck;
 use super::notes::Notes;
 use super::tree::Tree;
 use super::{OnProgress, Progress, Scope, VerifyReport};
@@ -20,6 +21,7 @@ pub(super) struct Events<'a> {
     after: i64,
     walk: ChainWalk,
     tree: Tree<'a>,
+    indexes: IndexCheck<'a>,
     notes: Notes<'a>,
 }
 
@@ -33,7 +35,8 @@ impl<'a> Events<'a> {
         };
         // A first seq of 0 or less is no event: it is to be met, and reported.
         let after = if before == 0 { i64::MIN } else { signed(before) };
-        Ok(Self { db, after, walk, tree: Tree::at(db, before, notes.covered())?, notes })
+        let (tree, indexes) = (Tree::at(db, before, notes.covered())?, IndexCheck::after(db, before));
+        Ok(Self { db, after, walk, tree, indexes, notes })
     }
 
     /// Checks them to the end.
@@ -56,6 +59,7 @@ impl<'a> Events<'a> {
             }
         }
         self.notes.finish(report)?;
+        self.indexes.finish(report)?;
         self.tree.finish(report)
     }
 
@@ -95,32 +99,6 @@ impl<'a> Events<'a> {
         if self.notes.next_size() == Some(self.tree.size()) {
             self.notes.check_up_to(self.tree.size(), Some(self.tree.root()), report)?;
         }
-        let Some(claim) = &columns.claim else { return Ok(()) };
-        if let Some(problem) = key_problem(self.db, columns.seq, claim)? {
-            report.add(columns.seq, problem.to_owned());
-        }
-        Ok(())
+        self.indexes.push(columns, report)
     }
-}
-
-/// Whether the key of an event points to it, with what the event says of it, or to a newer event.
-fn key_problem(db: &Connection, seq: i64, claim: &ClaimColumns) -> rusqlite::Result<Option<&'static str>> {
-    let find = "SELECT seq, body, verdict, expires_at FROM replay_keys WHERE key = ?1";
-    let row = db.prepare_cached(find)?.query_row([claim.key.0], |row| {
-        let stored = ClaimColumns {
-            key: claim.key,
-            body: digest(row, 1)?,
-            verdict: row.get(2)?,
-            expires_at: row.get(3)?,
-        };
-        Ok((row.get::<_, i64>(0)?, stored))
-    });
-    Ok(match row.optional()? {
-        None => Some("its replay key is missing"),
-        Some((at, _)) if at < seq => Some("its replay key points to an older event"),
-        Some((at, stored)) if at == seq && stored != *claim => {
-            Some("its replay key says something else than it does")
-        }
-        Some(_) => None,
-    })
 }

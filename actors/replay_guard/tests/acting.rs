@@ -1,44 +1,63 @@
-//! The actor around the table: its mailbox, its end, its next life.
+//! The actor around the table: its mailbox, its end, its next life. The journal behind it is a real one.
 
 use std::future::Future;
 
 use actix::Arbiter;
 use fail::FailScenario;
-use tokio::sync::mpsc;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::supervision::{Door, Exited};
+use crate::journal::{JournalActor, JournalConfig, JournalFiles, JournalReader};
+use crate::supervision::{Exited, WatchGuard};
 
 /// A running guard and what its supervisor hears.
 struct Running {
-    guard: Door<ReplayGuardActor>,
+    guard: ReplayHandle,
+    journal: JournalHandle,
     arbiter: Arbiter,
     report_to: mpsc::UnboundedSender<Exited>,
     exits: mpsc::UnboundedReceiver<Exited>,
+    folder: TempDir,
 }
 
 impl Running {
     async fn start() -> Self {
         let (report_to, exits) = mpsc::unbounded_channel();
-        let running = Self { guard: Door::default(), arbiter: Arbiter::new(), report_to, exits };
+        let (guard, journal, folder) = (ReplayHandle::default(), JournalHandle::default(), tempfile::tempdir().unwrap());
+        let running = Self { guard, journal, arbiter: Arbiter::new(), report_to, exits, folder };
+        let config = JournalConfig {
+            files: JournalFiles::in_folder(running.folder.path()),
+            accept_rollback: false,
+            clock: ManualClock::at(NOW),
+            random: || 7,
+            head: watch::Sender::new(0),
+        };
+        let actor = JournalActor::open(config, WatchGuard::unwatched()).unwrap();
+        running.journal.door.open(actix::Actor::start_in_arbiter(&running.arbiter.handle(), |_| actor));
         running.restart().await;
         running
     }
 
     async fn restart(&self) {
-        let guard = WatchGuard::new("replay_guard", self.report_to.clone());
-        let clock = ManualClock::at(NOW);
-        self.guard.open(ReplayGuardActor::start(&self.arbiter.handle(), Index::default(), clock, guard));
+        let watch = WatchGuard::new("replay_guard", self.report_to.clone());
+        let (arbiter, journal) = (self.arbiter.handle(), self.journal.clone());
+        self.guard.door.open(ReplayGuardActor::start(&arbiter, journal, ManualClock::at(NOW), watch));
         self.snapshot().await;
     }
 
-    async fn reserve(&self) -> Result<Reservation, ReplayError> {
-        self.guard.ask(ask("k", "x")).await.unwrap_or(Err(ReplayError::Stopped))
+    async fn submit(&self, key: &str) -> Result<Appended, SubmitError> {
+        let event = NewEvent::System(SystemEvent::new("webhook.filtered", "judged"));
+        self.guard.submit(event, claim(key, "x", Verdict::Filtered)).await
     }
 
     async fn snapshot(&self) -> ReplaySnapshot {
-        self.guard.ask(Observe).await.unwrap()
+        self.guard.door.ask(Observe).await.unwrap()
+    }
+
+    fn rows(&self) -> u64 {
+        JournalReader::open(&self.folder.path().join("journal.db")).unwrap().head().unwrap().seq
     }
 }
 
@@ -50,33 +69,30 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn of_a_hundred_copies_at_once_one_is_fresh() {
+fn of_a_hundred_copies_at_once_one_is_stored() {
     run(async {
         let running = Running::start().await;
-        let copies = (0..100).map(|_| async {
-            match running.reserve().await.unwrap() {
-                Reservation::Fresh(lease) => {
-                    lease.settle(holder(Verdict::Accepted, "x"));
-                    "fresh"
-                }
-                other => word(&other),
-            }
-        });
-        let mut words = futures_util::future::join_all(copies).await;
-        words.sort_unstable();
-        assert_eq!(words.iter().filter(|word| **word == "fresh").count(), 1);
-        assert_eq!(words.iter().filter(|word| **word == "duplicate").count(), 99);
+        let copies = (0..100).map(|_| running.submit("k"));
+        let outcomes = futures_util::future::join_all(copies).await;
+        let stored = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Stored(_))));
+        let held = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Held(_))));
+        assert_eq!((stored.count(), held.count(), running.rows()), (1, 99, 1));
     });
 }
 
 #[test]
-fn a_lease_dropped_on_another_thread_frees_its_key() {
+fn what_was_submitted_is_stored_though_nobody_waits() {
     run(async {
         let running = Running::start().await;
-        let lease = running.reserve().await.unwrap();
-        let next = running.reserve();
-        std::thread::spawn(move || drop(lease)).join().unwrap();
-        assert_eq!(word(&next.await.unwrap()), "fresh");
+        for key in ["a", "b"] {
+            let submitted = running.submit(key);
+            let mut submitted = std::pin::pin!(submitted);
+            assert!(futures_util::poll!(submitted.as_mut()).is_pending());
+        }
+        while running.rows() < 2 {
+            running.snapshot().await;
+        }
+        assert!(matches!(running.submit("a").await, Ok(Appended::Held(_))));
     });
 }
 
@@ -84,54 +100,60 @@ fn a_lease_dropped_on_another_thread_frees_its_key() {
 fn every_end_of_a_lease_arrives_though_the_mailbox_is_full() {
     run(async {
         let running = Running::start().await;
-        let keys: Vec<_> = (0..100).map(|n| ask(&n.to_string(), "x")).collect();
-        let mut leases = Vec::new();
-        for key in keys {
-            leases.push(running.guard.ask(key).await.unwrap().unwrap());
-        }
         let (block, blocked) = std::sync::mpsc::channel::<()>();
         running.arbiter.spawn(async move { assert!(blocked.recv().is_err()) });
+        let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        let mut submitted: Vec<_> = keys.iter().map(|key| Box::pin(running.submit(key))).collect();
+        for one in &mut submitted {
+            assert!(futures_util::poll!(one.as_mut()).is_pending());
+        }
         let mut queued = 0;
-        while running.guard.tell(Observe).is_ok() {
+        while running.guard.door.tell(Observe).is_ok() {
             queued += 1;
         }
-        assert!(queued >= MAILBOX_MESSAGES_MAX, "{queued}");
-        drop(leases);
+        assert!(queued + 100 >= MAILBOX_MESSAGES_MAX, "{queued}");
+        assert!(matches!(running.submit("one more").await, Err(SubmitError::Replay(ReplayError::Full))));
         drop(block);
-        let snapshot = running.snapshot().await;
-        assert_eq!((snapshot.leases, snapshot.released_total), (0, 100));
+        let outcomes = futures_util::future::join_all(submitted).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Appended::Stored(_)))));
+        while running.snapshot().await.leases > 0 {}
+        assert_eq!(running.rows(), 100);
     });
 }
 
 #[test]
-fn a_panic_stops_those_who_wait_and_old_leases_harm_nobody_after() {
+fn a_panic_costs_those_who_wait_an_answer_and_nobody_a_second_row() {
     run(async {
         let mut running = Running::start().await;
-        let old = running.reserve().await.unwrap();
-        let door = running.guard.clone();
-        let waiting = actix::spawn(async move { door.ask(ask("k", "x")).await });
-        while running.snapshot().await.waiters == 0 {}
-        fail::cfg("replay_guard::reserve", "1*panic").unwrap();
-        assert!(matches!(running.reserve().await, Err(ReplayError::Stopped)));
-        assert!(matches!(waiting.await.unwrap(), Err(_) | Ok(Err(ReplayError::Stopped))));
+        assert!(matches!(running.submit("k").await, Ok(Appended::Stored(_))));
+        fail::cfg("replay_guard::submit", "1*panic").unwrap();
+        assert!(matches!(running.submit("k").await, Err(SubmitError::Journal(JournalError::Unknown))));
         assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Panicked);
+        assert!(running.submit("k").await.is_err());
         running.restart().await;
-        let new = running.reserve().await.unwrap();
-        drop(old);
-        assert_eq!(running.snapshot().await.leases, 1);
-        assert_eq!(word(&new), "fresh");
+        assert!(matches!(running.submit("k").await, Ok(Appended::Held(_))), "the journal knows");
+        assert_eq!(running.rows(), 1);
     });
 }
 
 #[test]
-fn close_answers_those_who_wait() {
+fn a_journal_that_is_gone_lets_nothing_through_and_holds_nothing_up() {
+    run(async {
+        let running = Running::start().await;
+        running.journal.door.ask(Close).await.unwrap();
+        for _ in 0..2 {
+            assert!(matches!(running.submit("k").await, Err(SubmitError::Journal(_))));
+            assert_eq!(running.snapshot().await.leases, 0);
+        }
+    });
+}
+
+#[test]
+fn close_is_told_to_those_who_come_after() {
     run(async {
         let mut running = Running::start().await;
-        let lease = running.reserve().await.unwrap();
-        let (waiting, closed) = futures_util::future::join(running.reserve(), running.guard.ask(Close)).await;
-        assert!(matches!(waiting, Err(ReplayError::Stopped)));
-        assert_eq!(closed, Ok(()));
+        assert_eq!(running.guard.door.ask(Close).await, Ok(()));
         assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Asked);
-        drop(lease);
+        assert!(matches!(running.submit("k").await, Err(SubmitError::Replay(ReplayError::Stopped))));
     });
 }

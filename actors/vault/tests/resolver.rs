@@ -18,6 +18,7 @@ struct Running {
     clock: Arc<ManualClock>,
     journal: Arc<Recorder>,
     vault: Addr<VaultActor>,
+    keys: KeyCache,
     exits: mpsc::UnboundedReceiver<Exited>,
 }
 
@@ -27,8 +28,9 @@ fn start_with(recorder: Recorder) -> Running {
     let (report_to, exits) = mpsc::unbounded_channel();
     let config = VaultConfig { dir: folder.path().join("vault") };
     let audit = Arc::new(Shared(Arc::clone(&journal)));
-    let actor = VaultActor::open(config, clock.clone(), audit, WatchGuard::new("vault", report_to)).unwrap();
-    Running { vault: actor.start(), folder, clock, journal, exits }
+    let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", report_to));
+    let actor = VaultActor::open(config, clock.clone(), audit, keys.clone(), watch).unwrap();
+    Running { vault: actor.start(), keys, folder, clock, journal, exits }
 }
 
 fn start() -> Running {
@@ -295,4 +297,19 @@ async fn closing_ends_the_actor_as_asked() {
     let exited = running.exits.recv().await.unwrap();
     assert_eq!((exited.name.as_str(), exited.exit), ("vault", Exit::Asked));
     assert!(running.vault.send(Observe).await.is_err());
+}
+
+#[actix::test]
+async fn what_is_known_is_published_until_it_changes_or_the_vault_closes() {
+    let running = start();
+    let known = |name: &str| running.keys.get(&vault_ref(name), 1_000_000).is_some();
+    running.put("global/a", "one").await;
+    assert!(!known("global/a"), "only what was resolved, and so journaled, is known");
+    running.resolve("global/a").await.unwrap();
+    assert!(known("global/a") && !known("global/b"));
+    running.put("global/a", "two").await;
+    assert!(!known("global/a"));
+    running.resolve("global/a").await.unwrap();
+    running.vault.send(Close).await.unwrap();
+    assert!(!known("global/a"));
 }

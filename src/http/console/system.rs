@@ -57,7 +57,7 @@ async fn insights(gate: Data<Gate>) -> HttpResponse {
         "deliveries": gate.counters.snapshot(),
         "registry": shown(actors.registry.ask(registry::Observe).await),
         "vault": shown(actors.vault.ask(vault::Observe).await),
-        "replay_guard": shown(actors.replay_guard.ask(replay_guard::Observe).await),
+        "replay_guard": shown(actors.replay_guard.door.ask(replay_guard::Observe).await),
         "journal": shown(actors.journal.door.ask(journal::Observe).await),
         "connectors": shown(actors.connectors.ask(connectors::Observe).await),
         "diagnostics": diagnostics,

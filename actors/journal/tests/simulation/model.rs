@@ -16,8 +16,8 @@ pub(super) struct Model {
     latest: UnixMs,
     /// Every receipt that was given, by its seq.
     receipts: HashMap<u64, Receipt>,
-    /// The acceptances of an id that were answered: body, receipt, end of the window.
-    accepted: HashMap<u64, Vec<(u64, Receipt, UnixMs)>>,
+    /// The acceptances under a key: body, receipt, end of the window.
+    accepted: HashMap<Digest, Vec<(Digest, Receipt, UnixMs)>>,
 }
 
 impl Model {
@@ -26,31 +26,25 @@ impl Model {
         self.latest = self.latest.max(now);
     }
 
-    /// 202, or 403 and 409 with a row.
-    pub(super) fn stored(&mut self, sent: Sent, verdict: Verdict, receipt: &Receipt, ends: UnixMs) {
+    /// A row is durable, whether or not its sender still waits for the answer.
+    pub(super) fn stored(&mut self, claim: &ReplayClaim, receipt: &Receipt) {
         let other = self.receipts.insert(receipt.seq, receipt.clone());
         assert_eq!(other, None, "two deliveries got the same place");
-        if verdict == Verdict::Accepted {
-            if let Some((_, first, ends)) = self.accepted.get(&sent.id).and_then(|all| all.last()) {
-                assert!(*ends <= self.latest, "{sent:?} was accepted as {first:?} and again as {receipt:?}");
+        if claim.verdict == Verdict::Accepted {
+            if let Some((_, first, ends)) = self.accepted.get(&claim.key).and_then(|all| all.last()) {
+                assert!(*ends <= self.latest, "{claim:?} was accepted as {first:?} and again as {receipt:?}");
             }
-            self.accepted.entry(sent.id).or_default().push((sent.body, receipt.clone(), ends));
+            let ends = claim.expires_at;
+            self.accepted.entry(claim.key).or_default().push((claim.body, receipt.clone(), ends));
         }
     }
 
     /// 200 with the first receipt.
     pub(super) fn duplicate(&mut self, sent: Sent, receipt: &Receipt) {
         self.answered_again(receipt);
-        let known = self.accepted.get(&sent.id).and_then(|all| all.last());
+        let known = self.accepted.get(&sent.key()).and_then(|all| all.last());
         if let Some((body, first, ends)) = known.filter(|(_, _, ends)| *ends > self.latest) {
-            assert_eq!((sent.body, receipt), (*body, first), "until {ends}");
-        }
-    }
-
-    /// The journal's index knew better than the guard.
-    pub(super) fn held(&mut self, sent: Sent, holder: &KeyHolder) {
-        if holder.verdict == Verdict::Accepted && holder.body == sent.digest() {
-            self.duplicate(sent, &holder.receipt);
+            assert_eq!((sent.digest(), receipt), (*body, first), "until {ends}");
         }
     }
 

@@ -1,0 +1,71 @@
+//! A Bloom filter over prefixes of replay keys, in blocks of one cache line: it says for certain that a key was never seen.
+//!
+//! The keys are SHA-256 digests, so their own bits do for hashes.
+
+/// Bits of a block: one cache line.
+const BLOCK_BITS: u64 = 512;
+const BLOCK_WORDS: usize = 8;
+/// Bits set for each key. With 16 bits of filter to a key, about one strange key in 1,000 looks known.
+const BITS_PER_KEY: u32 = 6;
+/// An odd number whose bits look random: it spreads a prefix anew for the bits within its block.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Which keys may be among those of some runs.
+#[derive(Debug)]
+pub(super) struct KeyFilter(Vec<[u64; BLOCK_WORDS]>);
+
+impl KeyFilter {
+    /// An empty filter of about `bytes` bytes.
+    pub(super) fn of_bytes(bytes: usize) -> Self {
+        Self(vec![[0; BLOCK_WORDS]; (bytes / (BLOCK_WORDS * 8)).max(1)])
+    }
+
+    pub(super) fn insert(&mut self, prefix: u64) {
+        let place = self.block(prefix);
+        let Some(block) = self.0.get_mut(place) else { return };
+        for (word, bit) in bits(prefix) {
+            block.iter_mut().skip(word).take(1).for_each(|word| *word |= bit);
+        }
+    }
+
+    /// False only for a prefix that was never inserted.
+    pub(super) fn may_contain(&self, prefix: u64) -> bool {
+        let Some(block) = self.0.get(self.block(prefix)) else { return true };
+        bits(prefix).all(|(word, bit)| block.get(word).is_some_and(|word| word & bit != 0))
+    }
+
+    fn block(&self, prefix: u64) -> usize {
+        let scaled = (u128::from(prefix) * self.0.len() as u128) >> u64::BITS;
+        usize::try_from(scaled).unwrap_or(0)
+    }
+}
+
+/// The bits of a prefix within its block: which word, and which bit of it.
+fn bits(prefix: u64) -> impl Iterator<Item = (usize, u64)> {
+    let spread = prefix.wrapping_mul(SPREAD);
+    (0..BITS_PER_KEY).map(move |number| {
+        let bit = (spread >> (number * 9)) % BLOCK_BITS;
+        ((bit / 64) as usize, 1 << (bit % 64))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Digest;
+
+    fn prefix(number: u64) -> u64 {
+        u64::from_be_bytes(Digest::of(&number.to_be_bytes()).0[..8].try_into().unwrap())
+    }
+
+    #[test]
+    fn what_was_inserted_is_always_found_and_little_else() {
+        let keys = 1 << 16;
+        let mut filter = KeyFilter::of_bytes(2 * keys);
+        let keys = keys as u64;
+        (0..keys).for_each(|number| filter.insert(prefix(number)));
+        assert!((0..keys).all(|number| filter.may_contain(prefix(number))));
+        let strangers = (keys..2 * keys).filter(|number| filter.may_contain(prefix(*number))).count() as u64;
+        assert!(strangers * 200 < keys, "{strangers} of {keys}");
+    }
+}

@@ -1,0 +1,287 @@
+//! The index of the replay keys: "was this delivery seen?", answered within the transaction that appends it.
+//!
+//! The keys themselves stand in the rows of their events. The index finds the rows: the newest keys lie in memory; those of
+//! every complete run of 65,536 events are stored once, sorted, and a filter in memory says of nearly every key that was
+//! never seen that no run need be asked. So an append costs the same however many keys there are, and writes no
+//! page for its key alone.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::super::messages::{KeyHolder, Verdict};
+use super::super::row::{Columns, digest, signed, unsigned};
+use super::filter::KeyFilter;
+use crate::clock::UnixMs;
+use crate::ids::{Digest, EventId, Receipt};
+use crate::limits::KEY_FILTERS_MAX;
+
+/// Events of a run. Few in the tests of this crate, so that they meet many runs.
+pub(in super::super) const RUN_EVENTS: u64 = if cfg!(test) { 64 } else { 65_536 };
+/// Parts of a run, by the first byte of the key.
+const PARTS: u64 = 256;
+/// Runs that share a filter, 1,048,576 events.
+const RUNS_PER_FILTER: usize = 16;
+/// Bytes of a filter: 16 bits for each key.
+const FILTER_BYTES: usize = 2 * RUNS_PER_FILTER * RUN_EVENTS as usize;
+/// Bytes of an entry: the first eight of the key, and its place in the run.
+const ENTRY_BYTES: usize = 10;
+
+/// The first bytes of a key, and the place of its event in the run.
+type Entry = (u64, u16);
+
+/// The keys of a run that is not complete.
+#[derive(Debug, Default)]
+pub(in super::super) struct OpenRun {
+    entries: BTreeSet<Entry>,
+    /// When the last of its windows ends.
+    expires_at: UnixMs,
+}
+
+impl OpenRun {
+    /// Adds the key of an event, if it took one.
+    pub(in super::super) fn add(&mut self, columns: &Columns) {
+        if let Some(claim) = &columns.claim {
+            self.insert(columns.seq, claim.key, claim.expires_at);
+        }
+    }
+
+    fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
+        let place = unsigned(seq - 1) % RUN_EVENTS;
+        self.entries.insert((prefix(&key), place as u16));
+        self.expires_at = self.expires_at.max(unsigned(expires_at));
+    }
+
+    /// Its parts as they are stored: number of the part, and its entries.
+    fn parts(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
+        for (prefix, place) in &self.entries {
+            let number = part_of(*prefix);
+            if parts.last().is_none_or(|(last, _)| *last != number) {
+                parts.push((number, Vec::new()));
+            }
+            if let Some((_, entries)) = parts.last_mut() {
+                entries.extend_from_slice(&prefix.to_be_bytes());
+                entries.extend_from_slice(&place.to_be_bytes());
+            }
+        }
+        parts
+    }
+
+    /// Holds it against what is stored as run number `run`. Gives how many parts it has, and what is wrong.
+    pub(in super::super) fn compare(
+        &self,
+        db: &Connection,
+        run: u64,
+    ) -> rusqlite::Result<(u64, Option<&'static str>)> {
+        let parts = self.parts();
+        let mut problem = None;
+        for (number, entries) in &parts {
+            if find_part(db, run, *number)?.as_ref() != Some(entries) {
+                problem = Some("the index of the replay keys does not agree with its run");
+            }
+        }
+        let find = "SELECT expires_at FROM replay_runs WHERE run = ?1";
+        let stored: Option<i64> = db.query_row(find, [signed(run)], |row| row.get(0)).optional()?;
+        if stored != Some(signed(self.expires_at)) {
+            problem = Some("the index of the replay keys has another end of its run");
+        }
+        Ok((parts.len() as u64, problem))
+    }
+}
+
+/// The index, as its one writer has it.
+#[derive(Debug, Default)]
+pub(in super::super) struct KeyIndex {
+    open: OpenRun,
+    /// Of every complete run, when the last of its windows ends.
+    runs: Vec<UnixMs>,
+    /// One for every [`RUNS_PER_FILTER`] runs. Where there is none, the runs are asked.
+    filters: Vec<Option<KeyFilter>>,
+}
+
+impl KeyIndex {
+    /// Reads the index of a journal of `events` events. Runs whose windows have ended at `now` get no filter.
+    pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
+        let mut index = Self::default();
+        let mut statement = db.prepare("SELECT expires_at FROM replay_runs ORDER BY run")?;
+        let ends = statement.query_map([], |row| row.get(0).map(unsigned))?;
+        index.runs = ends.collect::<Result<_, _>>()?;
+        let groups = index.runs.len().div_ceil(RUNS_PER_FILTER);
+        for group in 0..groups {
+            let filter = index.is_worth_a_filter(group, groups, now).then(|| read_filter(db, group));
+            index.filters.push(filter.transpose()?);
+        }
+        index.read_open_run(db, events)?;
+        Ok(index)
+    }
+
+    fn is_worth_a_filter(&self, group: usize, groups: usize, now: UnixMs) -> bool {
+        let mut ends = self.runs.iter().skip(group * RUNS_PER_FILTER).take(RUNS_PER_FILTER);
+        group + KEY_FILTERS_MAX >= groups && ends.any(|ends| *ends > now)
+    }
+
+    fn read_open_run(&mut self, db: &Connection, events: u64) -> rusqlite::Result<()> {
+        let select = "SELECT seq, replay_key, replay_expires_at FROM journal_events WHERE seq > ?1 \
+             AND replay_key IS NOT NULL";
+        let mut statement = db.prepare(select)?;
+        let mut rows = statement.query([signed(events / RUN_EVENTS * RUN_EVENTS)])?;
+        while let Some(row) = rows.next()? {
+            self.open.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
+        }
+        Ok(())
+    }
+
+    /// The newest row that took `key`, if its window is open at `now`.
+    pub(in super::super) fn find(
+        &self,
+        db: &Connection,
+        key: &Digest,
+        now: UnixMs,
+    ) -> rusqlite::Result<Option<KeyHolder>> {
+        let prefix = prefix(key);
+        let newest = self.runs.len() as u64;
+        let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
+        let mut holder = first_holder(db, key, newest, entries.rev().map(|(_, place)| *place))?;
+        for (group, runs) in self.runs.chunks(RUNS_PER_FILTER).enumerate().rev() {
+            if holder.is_some() || !self.may_hold(group, prefix) {
+                continue;
+            }
+            for (place, _) in runs.iter().enumerate().rev().filter(|(_, ends)| **ends > now) {
+                let run = (group * RUNS_PER_FILTER + place) as u64;
+                let places = places_in(db, run, prefix)?;
+                holder = first_holder(db, key, run, places.into_iter().rev())?.or(holder);
+                if holder.is_some() {
+                    break;
+                }
+            }
+        }
+        Ok(holder.filter(|holder| holder.expires_at > now))
+    }
+
+    fn may_hold(&self, group: usize, prefix: u64) -> bool {
+        let filter = self.filters.get(group).and_then(Option::as_ref);
+        filter.is_none_or(|filter| filter.may_contain(prefix))
+    }
+
+    /// Adds the key of an event, if it took one.
+    pub(super) fn add(&mut self, columns: &Columns) {
+        self.open.add(columns);
+    }
+
+    /// Stores the run that is complete, and begins the next.
+    pub(super) fn store(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let (run, open) = (self.runs.len(), std::mem::take(&mut self.open));
+        let insert = "INSERT INTO replay_keys (place, entries) VALUES (?1, ?2)";
+        let mut statement = db.prepare_cached(insert)?;
+        for (part, entries) in open.parts() {
+            statement.execute(params![place_of(run as u64, part), entries])?;
+        }
+        let insert = "INSERT INTO replay_runs (run, expires_at) VALUES (?1, ?2)";
+        db.prepare_cached(insert)?.execute(params![signed(run as u64), signed(open.expires_at)])?;
+        self.runs.push(open.expires_at);
+        if run.is_multiple_of(RUNS_PER_FILTER) {
+            self.begin_filter();
+        }
+        if let Some(Some(filter)) = self.filters.last_mut() {
+            open.entries.iter().for_each(|(prefix, _)| filter.insert(*prefix));
+        }
+        Ok(())
+    }
+
+    /// The oldest filter makes room for the newest.
+    fn begin_filter(&mut self) {
+        self.filters.push(Some(KeyFilter::of_bytes(FILTER_BYTES)));
+        let before = self.filters.len().checked_sub(KEY_FILTERS_MAX + 1);
+        if let Some(oldest) = before.and_then(|place| self.filters.get_mut(place)) {
+            *oldest = None;
+        }
+    }
+}
+
+/// Rows of the index up to run number `end`, which is left out, and those of no run at all: parts, and runs.
+pub(in super::super) fn count(db: &Connection, end: u64) -> rusqlite::Result<(u64, u64)> {
+    let counts = "SELECT (SELECT count(*) FROM replay_keys WHERE place < ?1 * ?2 OR place >= complete * ?2), \
+         (SELECT count(*) FROM replay_runs WHERE run < ?1 OR run >= complete) \
+         FROM (SELECT coalesce(max(seq), 0) / ?3 AS complete FROM journal_events)";
+    let values = [signed(end), signed(PARTS), signed(RUN_EVENTS)];
+    db.query_row(counts, values, |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))
+}
+
+fn prefix(key: &Digest) -> u64 {
+    key.0.iter().take(8).fold(0, |prefix, byte| prefix << 8 | u64::from(*byte))
+}
+
+fn part_of(prefix: u64) -> u64 {
+    prefix >> 56
+}
+
+fn place_of(run: u64, part: u64) -> i64 {
+    signed(run * PARTS + part)
+}
+
+fn read_filter(db: &Connection, group: usize) -> rusqlite::Result<KeyFilter> {
+    let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
+    let first = (group * RUNS_PER_FILTER) as u64;
+    let end = first + RUNS_PER_FILTER as u64;
+    let mut statement = db.prepare_cached("SELECT entries FROM replay_keys WHERE place >= ?1 AND place < ?2")?;
+    let mut rows = statement.query([place_of(first, 0), place_of(end, 0)])?;
+    while let Some(row) = rows.next()? {
+        entries_of(row.get_ref(0)?.as_blob()?).for_each(|(prefix, _)| filter.insert(prefix));
+    }
+    Ok(filter)
+}
+
+fn entries_of(part: &[u8]) -> impl Iterator<Item = Entry> {
+    part.chunks_exact(ENTRY_BYTES).filter_map(|entry| {
+        let (prefix, place) = entry.split_first_chunk()?;
+        Some((u64::from_be_bytes(*prefix), u16::from_be_bytes(place.try_into().ok()?)))
+    })
+}
+
+fn find_part(db: &Connection, run: u64, part: u64) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut find = db.prepare_cached("SELECT entries FROM replay_keys WHERE place = ?1")?;
+    find.query_row([place_of(run, part)], |row| row.get(0)).optional()
+}
+
+/// Places in a run of keys that begin like this one.
+fn places_in(db: &Connection, run: u64, prefix: u64) -> rusqlite::Result<Vec<u16>> {
+    let part = find_part(db, run, part_of(prefix))?.unwrap_or_default();
+    let alike = entries_of(&part).skip_while(|(own, _)| *own < prefix).take_while(|(own, _)| *own == prefix);
+    Ok(alike.map(|(_, place)| place).collect())
+}
+
+/// The first of these places in a run whose event took `key`, all of it.
+fn first_holder(
+    db: &Connection,
+    key: &Digest,
+    run: u64,
+    places: impl Iterator<Item = u16>,
+) -> rusqlite::Result<Option<KeyHolder>> {
+    for place in places {
+        if let Some(holder) = holder_at(db, signed(run * RUN_EVENTS) + i64::from(place) + 1, key)? {
+            return Ok(Some(holder));
+        }
+    }
+    Ok(None)
+}
+
+fn holder_at(db: &Connection, seq: i64, key: &Digest) -> rusqlite::Result<Option<KeyHolder>> {
+    let find = "SELECT replay_verdict, replay_body, replay_expires_at, event_id, seq, hash FROM journal_events \
+         WHERE seq = ?1 AND replay_key = ?2";
+    db.prepare_cached(find)?.query_row(params![seq, key.0], read_holder).optional()
+}
+
+fn read_holder(row: &rusqlite::Row<'_>) -> rusqlite::Result<KeyHolder> {
+    let verdict = parsed(row, 0, Verdict::parse)?;
+    let event_id = parsed(row, 3, EventId::parse)?;
+    let receipt = Receipt { event_id, seq: unsigned(row.get(4)?), leaf_hash: digest(row, 5)? };
+    Ok(KeyHolder { verdict, body: digest(row, 1)?, receipt, expires_at: unsigned(row.get(2)?) })
+}
+
+fn parsed<T>(row: &rusqlite::Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    parse(&text).ok_or_else(|| {
+        rusqlite::Error::InvalidColumnType(column, "an unknown word".to_owned(), rusqlite::types::Type::Text)
+    })
+}

@@ -1,0 +1,59 @@
+//! The indexes beside the events: every row of them can be derived from the events, and `verify` does.
+//!
+//! | file | what it answers |
+//! |---|---|
+//! | `keys.rs`, `filter.rs` | whether a replay key was taken, and by which event |
+//! | `facets.rs` | which events have an integration, a name, a severity, a kind |
+//!
+//! Both are stored when a block or a run of events is complete, in the transaction of its last event.
+
+pub(super) mod facets;
+mod filter;
+pub(super) mod keys;
+
+use rusqlite::Connection;
+
+use super::messages::KeyHolder;
+use super::row::{Columns, unsigned};
+use crate::clock::UnixMs;
+use crate::ids::Digest;
+use facets::{BLOCK_EVENTS, Block};
+use keys::{KeyIndex, RUN_EVENTS};
+
+/// The indexes, as their one writer has them.
+#[derive(Debug, Default)]
+pub(super) struct Indexes {
+    block: Block,
+    keys: KeyIndex,
+}
+
+impl Indexes {
+    /// Reads what is needed of those of a journal of `events` events.
+    pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
+        Ok(Self { block: Block::open(db, events)?, keys: KeyIndex::open(db, events, now)? })
+    }
+
+    /// The newest row that took `key`, if its window is open at `now`.
+    pub(super) fn find(
+        &self,
+        db: &Connection,
+        key: &Digest,
+        now: UnixMs,
+    ) -> rusqlite::Result<Option<KeyHolder>> {
+        self.keys.find(db, key, now)
+    }
+
+    /// Takes in an event that was inserted, and stores what is complete with it.
+    pub(super) fn add(&mut self, db: &Connection, columns: &Columns) -> rusqlite::Result<()> {
+        self.block.add(columns);
+        self.keys.add(columns);
+        let events = unsigned(columns.seq);
+        if events.is_multiple_of(BLOCK_EVENTS) {
+            self.block.store(db, events / BLOCK_EVENTS - 1)?;
+        }
+        if events.is_multiple_of(RUN_EVENTS) {
+            self.keys.store(db)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Builds the indexes anew from the events and holds them against those that are stored, to the last row.
+
+use rusqlite::Connection;
+
+use super::super::index::facets::{self, BLOCK_EVENTS, Block};
+use super::super::index::keys::{self, OpenRun, RUN_EVENTS};
+use super::super::row::{Columns, unsigned};
+use super::VerifyReport;
+
+/// The indexes of the events read so far.
+pub(super) struct IndexCheck<'a> {
+    db: &'a Connection,
+    /// Events that are not read: what they are part of cannot be compared.
+    before: u64,
+    /// Events read up to here.
+    events: u64,
+    block: Block,
+    run: OpenRun,
+    values: u64,
+    parts: u64,
+}
+
+impl<'a> IndexCheck<'a> {
+    /// To be given the events after `before`.
+    pub(super) fn after(db: &'a Connection, before: u64) -> Self {
+        let (block, run) = (Block::default(), OpenRun::default());
+        Self { db, before, events: before, block, run, values: 0, parts: 0 }
+    }
+
+    /// Adds an event, and compares what it completes.
+    pub(super) fn push(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        self.block.add(columns);
+        self.run.add(columns);
+        self.events = unsigned(columns.seq);
+        if self.events.is_multiple_of(BLOCK_EVENTS) {
+            let block = std::mem::take(&mut self.block);
+            if self.is_whole(BLOCK_EVENTS) {
+                let (values, problem) = block.compare(self.db, self.events / BLOCK_EVENTS - 1)?;
+                self.values += values;
+                problem.into_iter().for_each(|problem| report.add(columns.seq, problem));
+            }
+        }
+        if self.events.is_multiple_of(RUN_EVENTS) {
+            let run = std::mem::take(&mut self.run);
+            if self.is_whole(RUN_EVENTS) {
+                let (parts, problem) = run.compare(self.db, self.events / RUN_EVENTS - 1)?;
+                self.parts += parts;
+                problem.into_iter().for_each(|problem| report.add(columns.seq, problem.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all of the last `length` events were read.
+    fn is_whole(&self, length: u64) -> bool {
+        self.events >= self.before + length
+    }
+
+    /// What no event gave has no business there. Rows that came while this was read are of later blocks and runs.
+    pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        if self.before > 0 {
+            return Ok(());
+        }
+        let (blocks, runs) = (self.events / BLOCK_EVENTS, self.events / RUN_EVENTS);
+        if facets::count(self.db, blocks)? != self.values {
+            report.add(0, "the index of list filters has rows that no event gave".to_owned());
+        }
+        if keys::count(self.db, runs)? != (self.parts, runs) {
+            report.add(0, "the index of replay keys has rows that no event gave".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! The integrations in force, for those who only read them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Integration;
+
+/// Integrations by their id.
+pub(super) type ById = HashMap<String, Arc<Integration>>;
+
+/// The integrations in force, as every thread may read them without a message. The registry publishes them anew with
+/// every change; they stay as they are while it is rebuilt.
+#[derive(Clone, Default)]
+pub struct Published(Arc<RwLock<Arc<ById>>>);
+
+impl Published {
+    /// Finds an enabled integration that has a profile. Unknown and disabled ones are both `None`.
+    pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
+        let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let found = by_id.get(id)?;
+        (found.record.enabled && found.profile.is_some()).then(|| Arc::clone(found))
+    }
+
+    pub(super) fn publish(&self, by_id: Arc<ById>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = by_id;
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Published")
+    }
+}

@@ -1,0 +1,35 @@
+//! How deliveries are submitted.
+
+use tokio::sync::oneshot;
+
+use super::messages::{Submit, SubmitError};
+use super::{ReplayError, ReplayGuardActor};
+use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
+use crate::supervision::{Door, DoorError};
+
+/// A handle to the replay guard, and through it to the journal. It stays valid when either is rebuilt.
+#[derive(Clone, Default)]
+pub struct ReplayHandle {
+    /// The way to the guard.
+    pub door: Door<ReplayGuardActor>,
+}
+
+impl ReplayHandle {
+    /// Submits a delivery and waits for the row that holds its key. It goes on to its end even if this future is dropped.
+    ///
+    /// # Errors
+    /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
+    pub async fn submit(&self, event: NewEvent, claim: ReplayClaim) -> Result<Appended, SubmitError> {
+        let (reply, answer) = oneshot::channel();
+        self.door.tell(Submit { event, claim, reply }).map_err(not_taken)?;
+        // It went with the guard that held it back, or with the journal in the middle of a group.
+        answer.await.unwrap_or(Err(SubmitError::Journal(JournalError::Unknown)))
+    }
+}
+
+fn not_taken(error: DoorError) -> ReplayError {
+    match error {
+        DoorError::Gone => ReplayError::Stopped,
+        DoorError::Full => ReplayError::Full,
+    }
+}
