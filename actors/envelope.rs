@@ -6,9 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
-use crate::ids::EventId;
+use crate::ids::{Digest, EventId};
 use crate::journal::{BodyFormat, StoredEvent};
-use crate::json;
+use crate::json::{self, Element};
 use crate::schemas::{SchemaIssue, WEBHOOK_ENVELOPE};
 
 /// What an envelope is made of besides its payload.
@@ -18,17 +18,25 @@ pub struct Parts<'a> {
     pub event: &'a str,
     /// Where it came from.
     pub source: &'a str,
-    /// What identifies the delivery: its replay key in hexadecimal.
-    pub nonce: &'a str,
+    /// What identifies the delivery: its replay key.
+    pub nonce: Digest,
     /// When it happened.
     pub timestamp_unix_ms: UnixMs,
 }
 
+/// Checks the envelope that a delivery becomes against its schema; one that was posted as it is goes to [`validate`].
+///
+/// # Errors
+/// What breaks it.
+pub fn check(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Result<(), Vec<SchemaIssue>> {
+    validate(&document(parts, format, body))
+}
+
 /// The envelope of a delivery that has no event id yet, as a document to validate.
-pub fn document(parts: &Parts<'_>, format: BodyFormat, body: &Value) -> Value {
+fn document(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Value {
     let payload = match format {
-        BodyFormat::JsonArray => json!({"items": body}),
-        _ => body.clone(),
+        BodyFormat::JsonArray => json!({"items": body.to_value()}),
+        _ => body.to_value(),
     };
     json!({
         "v": 1,
@@ -108,7 +116,6 @@ pub fn form_document(body: &[u8]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Digest;
     use crate::journal::{EventKind, ReplayClaim, Severity, Verdict};
 
     fn stored(body: &[u8], body_format: BodyFormat) -> StoredEvent {

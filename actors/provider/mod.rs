@@ -235,7 +235,7 @@ impl Profile {
 
     /// What the delivery says it is. Without defaults.
     pub fn describe(&self, request: &Request<'_>) -> Description {
-        let find = |sources| request.first(sources, Reason::MalformedSignature).ok().flatten();
+        let find = |sources| Some(request.first(sources, Reason::MalformedSignature).ok()??.into_owned());
         Description {
             event: find(&self.file.event.from),
             source: find(&self.file.source.from),
