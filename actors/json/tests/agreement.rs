@@ -7,62 +7,51 @@ use serde_json::Value;
 
 use super::*;
 
-const SCALARS: [&str; 24] = [
+const SCALARS: [&str; 14] = [
     "null",
     "true",
-    "false",
     "0",
     "-0",
-    "1",
-    "01",
     "-1",
     "1.0",
     "1e3",
-    "0.1",
-    "1e400",
-    "-1e400",
     "1e-400",
     "9007199254740993",
     "18446744073709551615",
     "18446744073709551616",
     "-9223372036854775809",
-    "NaN",
-    r#""""#,
-    r#""a""#,
     r#""\u0061\n\"é""#,
     r#""\ud83d\ude00""#,
-    r#""\ud800""#,
 ];
-const KEYS: [&str; 12] = [
-    r#""""#,
-    r#""a""#,
-    r#""\u0061""#,
-    r#""b""#,
-    r#""a/b""#,
-    r#""a~b""#,
-    r#""~1""#,
-    r#""é""#,
-    r#""\u00e9""#,
-    r#""0""#,
-    r#""\udc00""#,
-    "1",
-];
+const UNREADABLE_SCALARS: [&str; 6] = ["01", "1e400", "-1e400", "NaN", r#""\ud800""#, ""];
+const KEYS: [&str; 9] =
+    [r#""""#, r#""a""#, r#""\u0061""#, r#""b""#, r#""a/b""#, r#""a~b""#, r#""~1""#, r#""é""#, r#""\u00e9""#];
+const UNREADABLE_KEYS: [&str; 3] = [r#""\udc00""#, "1", ""];
 
-/// JSON text, or almost: keys come twice, scalars cannot be read.
+/// One of `most`, or seldom one of `few`.
+fn mostly(most: &'static [&str], few: &'static [&str]) -> impl Strategy<Value = String> {
+    prop_oneof![40 => select(most), 1 => select(few)].prop_map(str::to_owned)
+}
+
+/// JSON text, or almost: keys come twice, and now and then something cannot be read.
 fn text() -> impl Strategy<Value = String> {
-    select(&SCALARS[..]).prop_map(str::to_owned).prop_recursive(5, 40, 8, |inner| {
-        let member = (select(&KEYS[..]), inner.clone()).prop_map(|(key, value)| format!("{key}: {value}"));
-        prop_oneof![
-            vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(" ,"))),
-            vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(",\n"))),
-        ]
-    })
+    let scalar = mostly(&SCALARS, &UNREADABLE_SCALARS);
+    container(scalar.prop_recursive(3, 40, 5, container).boxed())
+}
+
+fn container(inner: BoxedStrategy<String>) -> BoxedStrategy<String> {
+    let member =
+        (mostly(&KEYS, &UNREADABLE_KEYS), inner.clone()).prop_map(|(key, value)| format!("{key}: {value}"));
+    let object = vec(member, 0..4).prop_map(|members| format!("{{{}}}", members.join(",\n")));
+    let array = vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(" ,")));
+    prop_oneof![2 => object, 1 => array].boxed()
 }
 
 /// An object of more keys than are compared one by one, some of them twice.
 fn wide_text() -> impl Strategy<Value = String> {
-    let key = prop_oneof![(0..5_000_u32).prop_map(|n| format!("k{n}")), Just("\\u006b7".to_owned())];
-    let member = key.prop_map(|key| format!("\"{key}\":[{{\"a\":1}}]"));
+    let key =
+        prop_oneof![99 => (0..5_000_u32).prop_map(|n| format!("k{n}")), 1 => Just("\\u006b7".to_owned())];
+    let member = key.prop_map(|key| format!("\"{key}\":[{{\"{key}\":1}}]"));
     vec(member, 0..60).prop_map(|members| format!("{{{}}}", members.join(",")))
 }
 
@@ -191,7 +180,13 @@ fn on_the_depth_and_on_keys_that_come_late() {
     }
     for keys in [15, 16, 17, 18, 40] {
         let members: Vec<String> = (0..keys).map(|n| format!("\"k{n}\":{{\"k0\":{{}}}}")).collect();
-        for again in ["\"k0\":1", "\"\\u006b1\":1", "\"other\":1,\"other\":1", "\"other\":1"] {
+        for again in [
+            "\"inner\":{\"outer\":1},\"outer\":1",
+            "\"k0\":1",
+            "\"\\u006b1\":1",
+            "\"other\":1,\"other\":1",
+            "\"other\":1",
+        ] {
             agree(format!("[{{{},{again}}},{{\"k0\":1}}]", members.join(",")).as_bytes()).unwrap();
         }
     }
