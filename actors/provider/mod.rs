@@ -302,18 +302,20 @@ fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
     let is = |name: &str| essence.eq_ignore_ascii_case(name);
     if !utf8 {
         None
+    } else if is_json(essence) || (json_as_text && is("text/plain")) {
+        Some(ContentKind::Json)
     } else if is("application/x-www-form-urlencoded") {
         Some(ContentKind::Form)
-    } else if is("text/plain") && !json_as_text {
-        Some(ContentKind::Text)
     } else {
-        (is("text/plain") || is_json(essence)).then_some(ContentKind::Json)
+        is("text/plain").then_some(ContentKind::Text)
     }
 }
 
 /// `application/json`, and what is built on it: `application/…+json`.
 fn is_json(essence: &str) -> bool {
-    let Some((kind, subtype)) = essence.split_once('/') else { return false };
-    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
-    kind.eq_ignore_ascii_case("application") && suffix.eq_ignore_ascii_case("json")
+    let is_built_on_it = |(kind, subtype): (&str, &str)| {
+        let suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
+        kind.eq_ignore_ascii_case("application") && suffix.is_some_and(|own| own.eq_ignore_ascii_case("json"))
+    };
+    essence.eq_ignore_ascii_case("application/json") || essence.split_once('/').is_some_and(is_built_on_it)
 }
