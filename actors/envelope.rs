@@ -6,9 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::UnixMs;
-use crate::ids::EventId;
+use crate::ids::{Digest, EventId};
 use crate::journal::{BodyFormat, StoredEvent};
-use crate::json;
+use crate::json::{self, Element};
+use crate::limits::{ENVELOPE_UNIX_MS_MAX, PAYLOAD_MEMBERS_MAX, WEBHOOK_NAME_CHARS_MAX};
 use crate::schemas::{SchemaIssue, WEBHOOK_ENVELOPE};
 
 /// What an envelope is made of besides its payload.
@@ -18,17 +19,35 @@ pub struct Parts<'a> {
     pub event: &'a str,
     /// Where it came from.
     pub source: &'a str,
-    /// What identifies the delivery: its replay key in hexadecimal.
-    pub nonce: &'a str,
+    /// What identifies the delivery: its replay key.
+    pub nonce: Digest,
     /// When it happened.
     pub timestamp_unix_ms: UnixMs,
 }
 
+/// Checks the envelope that a delivery becomes against its schema; one that was posted as it is goes to [`validate`].
+///
+/// # Errors
+/// What breaks it.
+pub fn check(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Result<(), Vec<SchemaIssue>> {
+    if fits(parts, format, body) { Ok(()) } else { validate(&document(parts, format, body)) }
+}
+
+/// Whether the schema holds, told by the few values that it bounds and we do not make ourselves.
+fn fits(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> bool {
+    let is_name = |text: &str| !text.is_empty() && text.chars().nth(WEBHOOK_NAME_CHARS_MAX).is_none();
+    let is_payload = || body.is_object() && body.members().nth(PAYLOAD_MEMBERS_MAX).is_none();
+    is_name(parts.event)
+        && is_name(parts.source)
+        && parts.timestamp_unix_ms <= ENVELOPE_UNIX_MS_MAX
+        && (format == BodyFormat::JsonArray || is_payload())
+}
+
 /// The envelope of a delivery that has no event id yet, as a document to validate.
-pub fn document(parts: &Parts<'_>, format: BodyFormat, body: &Value) -> Value {
+fn document(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Value {
     let payload = match format {
-        BodyFormat::JsonArray => json!({"items": body}),
-        _ => body.clone(),
+        BodyFormat::JsonArray => json!({"items": body.to_value()}),
+        _ => body.to_value(),
     };
     json!({
         "v": 1,
@@ -107,9 +126,12 @@ pub fn form_document(body: &[u8]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
-    use crate::ids::Digest;
     use crate::journal::{EventKind, ReplayClaim, Severity, Verdict};
+    use crate::json::Document;
 
     fn stored(body: &[u8], body_format: BodyFormat) -> StoredEvent {
         let claim = ReplayClaim {
@@ -174,5 +196,82 @@ mod tests {
     #[test]
     fn repeated_form_fields_become_an_array() {
         assert_eq!(form_document(b"a=1&b=2&a=3&a=4"), json!({"a": ["1", "3", "4"], "b": "2"}));
+    }
+
+    /// A payload of so many members.
+    fn payload(members: usize) -> Value {
+        (0..members).map(|n| (n.to_string(), Value::Null)).collect()
+    }
+
+    /// The direct check, the schema, and whether they agree.
+    fn checked(parts: &Parts<'_>, format: BodyFormat, body: &Value) -> (bool, Result<(), Vec<SchemaIssue>>) {
+        let body = Document::from(body);
+        let by_schema = validate(&document(parts, format, body.root()));
+        assert_eq!(check(parts, format, body.root()), by_schema);
+        (fits(parts, format, body.root()), by_schema)
+    }
+
+    const FORMATS: [BodyFormat; 4] =
+        [BodyFormat::Json, BodyFormat::JsonArray, BodyFormat::Form, BodyFormat::Text];
+
+    fn name() -> impl Strategy<Value = String> {
+        let character = select(vec!['a', '"', '\0', 'é', '\u{301}', '漢', '\u{1f600}', '\u{10ffff}']);
+        let chars = prop_oneof![
+            8 => select(vec![1, 2, 64, 127, 128]),
+            1 => select(vec![0, 129, 130, 256]),
+        ];
+        (character, chars).prop_map(|(character, chars)| character.to_string().repeat(chars))
+    }
+
+    fn body() -> impl Strategy<Value = Value> {
+        let others = [json!([]), json!([1, {"a": 2}]), json!(null), json!("text"), json!(1.5), json!(true)];
+        prop_oneof![
+            3 => select(vec![0, 1, 2_047, 2_048, 2_049, 3_000]).prop_map(payload),
+            1 => select(others.to_vec()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_direct_check_is_that_of_the_schema(
+            event in name(),
+            source in name(),
+            time in prop_oneof![select(vec![0, 1, (1 << 53) - 1, 1 << 53, u64::MAX]), any::<u64>(), 0..1_u64 << 53],
+            nonce in any::<[u8; 32]>(),
+            format in select(FORMATS.to_vec()),
+            body in body(),
+        ) {
+            let parts =
+                Parts { event: &event, source: &source, nonce: Digest(nonce), timestamp_unix_ms: time };
+            let (direct, by_schema) = checked(&parts, format, &body);
+            prop_assert_eq!(direct, by_schema.is_ok(), "{:?}", by_schema);
+        }
+    }
+
+    #[test]
+    fn each_bound_of_the_schema_is_met_exactly() {
+        let (longest, long) = ("é".repeat(128), "é".repeat(129));
+        let whole = Parts { event: "e", source: "s", nonce: Digest::of(b""), timestamp_unix_ms: 1 };
+        let cases = [
+            (true, whole, payload(2_048)),
+            (false, whole, payload(2_049)),
+            (true, Parts { event: &longest, ..whole }, payload(0)),
+            (false, Parts { event: &long, ..whole }, payload(0)),
+            (false, Parts { event: "", ..whole }, payload(0)),
+            (true, Parts { source: &longest, ..whole }, payload(0)),
+            (false, Parts { source: &long, ..whole }, payload(0)),
+            (false, Parts { source: "", ..whole }, payload(0)),
+            (true, Parts { timestamp_unix_ms: 9_007_199_254_740_991, ..whole }, payload(0)),
+            (false, Parts { timestamp_unix_ms: 9_007_199_254_740_992, ..whole }, payload(0)),
+        ];
+        for (expected, parts, body) in cases {
+            let (direct, by_schema) = checked(&parts, BodyFormat::Json, &body);
+            assert_eq!((direct, by_schema.is_ok()), (expected, expected), "{by_schema:?}");
+        }
+        for format in FORMATS {
+            let (direct, by_schema) = checked(&whole, format, &json!([0]));
+            let is_array = format == BodyFormat::JsonArray;
+            assert_eq!((direct, by_schema.is_ok()), (is_array, is_array), "{format:?}");
+        }
     }
 }

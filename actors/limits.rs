@@ -84,6 +84,11 @@ pub const KEY_FILTERS_MAX: usize = 32;
 pub const GROUP_ROWS_MAX: usize = 256;
 /// Body bytes committed in one group (one larger row makes a group of its own).
 pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Most members of an envelope's payload. More: 422.
+pub const PAYLOAD_MEMBERS_MAX: usize = 2_048;
+/// Latest time an envelope may have, in Unix milliseconds: the largest integer that every reader of JSON reads
+/// (2^53 - 1). Later: 422.
+pub const ENVELOPE_UNIX_MS_MAX: u64 = (1 << 53) - 1;
 /// Longest event name and source a webhook event may have, in characters. Longer: refused.
 pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;
 /// Longest principal of an event. Longer: refused.

@@ -2,11 +2,9 @@
 
 use std::cell::OnceCell;
 
-use serde_json::Value;
-
 use crate::envelope::{form_document, text_document};
 use crate::ids::Digest;
-use crate::json::{self, JsonError};
+use crate::json::{self, Document, Element, JsonError};
 
 /// Which parser reads a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub enum ContentKind {
 pub struct Body {
     raw: Vec<u8>,
     kind: ContentKind,
-    document: OnceCell<Result<Value, JsonError>>,
+    document: OnceCell<Result<Document, JsonError>>,
     digest: OnceCell<Digest>,
 }
 
@@ -59,28 +57,25 @@ impl Body {
     ///
     /// # Errors
     /// When the bytes cannot be read as what they claim to be.
-    pub fn document(&self) -> Result<&Value, &JsonError> {
+    pub fn document(&self) -> Result<&Document, &JsonError> {
         let document = self.document.get_or_init(|| match self.kind {
             ContentKind::Json => json::parse(&self.raw),
-            ContentKind::Form => Ok(form_document(&self.raw)),
+            ContentKind::Form => Ok(Document::from(&form_document(&self.raw))),
             ContentKind::Text => text(&self.raw),
         });
         document.as_ref()
     }
 
     /// The JSON document; `None` for a form or for what is not JSON.
-    pub(super) fn json(&self) -> Option<&Value> {
-        self.document().ok().filter(|_| self.kind == ContentKind::Json)
+    pub(super) fn json(&self) -> Option<Element<'_>> {
+        self.document().ok().filter(|_| self.kind == ContentKind::Json).map(Document::root)
     }
 
     /// The last value of a form's field; `None` for JSON.
     pub(super) fn form_field(&self, name: &str) -> Option<&str> {
         let document = self.document().ok().filter(|_| self.kind == ContentKind::Form)?;
-        match document.get(name)? {
-            Value::String(value) => Some(value),
-            Value::Array(values) => values.last().and_then(Value::as_str),
-            _ => None,
-        }
+        let value = document.root().get(name)?;
+        value.items().last().unwrap_or(value).as_str()
     }
 
     /// Gives the bytes up to be stored.
@@ -89,7 +84,7 @@ impl Body {
     }
 }
 
-fn text(raw: &[u8]) -> Result<Value, JsonError> {
+fn text(raw: &[u8]) -> Result<Document, JsonError> {
     let refused = |_| JsonError::Refused { pointer: String::new(), reason: "text that is not UTF-8" };
-    std::str::from_utf8(raw).map(text_document).map_err(refused)
+    std::str::from_utf8(raw).map(|text| Document::from(&text_document(text))).map_err(refused)
 }

@@ -86,7 +86,7 @@ fn take_apart(token: &str) -> Result<Parts<'_>, Reject> {
     let (header, claims) = signed.split_once('.').ok_or_else(malformed)?;
     let document = |text: &str| {
         let bytes = decode(text, Encoding::Base64url)?;
-        json::parse(&bytes).ok().filter(Value::is_object)
+        json::parse(&bytes).ok().map(|document| document.root().to_value()).filter(Value::is_object)
     };
     Ok(Parts {
         signed,

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::body::{Body, ContentKind};
 use super::profile::Source;
-use super::request::scalar;
 use super::sign::{SignDraft, SignError, Signed};
+use crate::json::{Document, Element};
 
 /// Largest index of an array that is made up.
 const ARRAY_ITEMS_MAX: usize = 8;
@@ -83,8 +83,9 @@ impl Making {
     fn set_in_json(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {
         let no_place = || SignError::NoPlace(pointer.to_owned());
         let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| no_place())?;
-        let present = document.pointer(pointer);
-        if present.is_some() && (!over || present.and_then(scalar).is_some_and(|own| own == text)) {
+        let read = Document::from(&document);
+        let present = read.root().pointer(pointer);
+        if present.is_some() && (!over || present.and_then(Element::scalar).is_some_and(|own| own == text)) {
             return Ok(());
         }
         let number = present.filter(|own| own.is_number()).and_then(|_| text.parse::<u64>().ok());

@@ -46,6 +46,7 @@ mod verify;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::clock::UnixMs;
 use crate::ids::Digest;
@@ -235,7 +236,7 @@ impl Profile {
 
     /// What the delivery says it is. Without defaults.
     pub fn describe(&self, request: &Request<'_>) -> Description {
-        let find = |sources| request.first(sources, Reason::MalformedSignature).ok().flatten();
+        let find = |sources| Some(request.first(sources, Reason::MalformedSignature).ok()??.into_owned());
         Description {
             event: find(&self.file.event.from),
             source: find(&self.file.source.from),
@@ -282,29 +283,39 @@ impl Profile {
 
 /// Every part with its length, so that no two identities run into one another.
 fn key_of(integration_id: &str, kind: &[u8], identity: &[u8]) -> Digest {
-    let mut text = b"palyra replay key v1".to_vec();
+    let mut hash = Sha256::new_with_prefix(b"palyra replay key v1");
     for part in [integration_id.as_bytes(), kind, identity] {
-        text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        text.extend_from_slice(part);
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
     }
-    Digest::of(&text)
+    Digest(hash.finalize().into())
 }
 
 fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
     let mut parts = typed.split(';').map(str::trim);
-    let essence = parts.next()?.to_ascii_lowercase();
+    let essence = parts.next()?;
     let utf8 = parts.all(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         !name.trim().eq_ignore_ascii_case("charset")
             || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
     });
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    match essence.as_str() {
-        _ if !utf8 => None,
-        "application/x-www-form-urlencoded" => Some(ContentKind::Form),
-        "text/plain" if json_as_text => Some(ContentKind::Json),
-        "text/plain" => Some(ContentKind::Text),
-        _ => is_json.then_some(ContentKind::Json),
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    if !utf8 {
+        None
+    } else if is_json(essence) || (json_as_text && is("text/plain")) {
+        Some(ContentKind::Json)
+    } else if is("application/x-www-form-urlencoded") {
+        Some(ContentKind::Form)
+    } else {
+        is("text/plain").then_some(ContentKind::Text)
     }
+}
+
+/// `application/json`, and what is built on it: `application/…+json`.
+fn is_json(essence: &str) -> bool {
+    let is_built_on_it = |(kind, subtype): (&str, &str)| {
+        let suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
+        kind.eq_ignore_ascii_case("application") && suffix.is_some_and(|own| own.eq_ignore_ascii_case("json"))
+    };
+    essence.eq_ignore_ascii_case("application/json") || essence.split_once('/').is_some_and(is_built_on_it)
 }

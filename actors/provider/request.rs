@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::body::Body;
 use super::profile::{Content, Source, When};
 use super::{ContentKind, Reason, Reject};
-use crate::json;
+use crate::json::{self, Element};
 
 /// Numbers that are tried for numbered headers.
 const NUMBERED_HEADERS_MAX: u32 = 100;
@@ -83,10 +81,10 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// As [`Request::text`].
-    pub fn first(&self, sources: &[Source], reason: Reason) -> Result<Option<String>, Reject> {
+    pub fn first(&self, sources: &[Source], reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
         for source in sources {
             if let Some(text) = self.text(source, reason)? {
-                return Ok(Some(text.into_owned()));
+                return Ok(Some(text));
             }
         }
         Ok(None)
@@ -119,16 +117,16 @@ impl<'a> Request<'a> {
 
     fn elsewhere(&self, source: &Source) -> Option<Cow<'a, str>> {
         match source {
-            Source::Json(pointer) => scalar(self.body.json()?.pointer(pointer)?),
+            Source::Json(pointer) => self.body.json()?.pointer(pointer)?.scalar(),
             Source::Form(field) => self.body.form_field(field).map(Cow::Borrowed),
             Source::FormJson { field, json: pointer } => {
                 let document = json::parse(self.body.form_field(field)?.as_bytes()).ok()?;
-                scalar(document.pointer(pointer)?).map(|text| Cow::Owned(text.into_owned()))
+                document.root().pointer(pointer)?.scalar().map(|text| Cow::Owned(text.into_owned()))
             }
             Source::Query(name) => self.query(name).map(Cow::Owned),
             Source::JsonFirstKeyExcept(except) => {
-                self.body.json()?;
-                json::first_key_except(self.body.raw(), except).map(Cow::Owned)
+                let mut keys = self.body.json()?.members().map(|(key, _)| key);
+                keys.find(|key| except.iter().all(|other| other != key)).map(Cow::Borrowed)
             }
             Source::Const(text) => Some(Cow::Owned(text.clone())),
             Source::Header(_) | Source::NumberedHeader(_) | Source::Join { .. } => None,
@@ -155,7 +153,8 @@ impl<'a> Request<'a> {
                 self.body.json().is_some_and(|document| document.pointer(pointer).is_none())
             }
             When::JsonIs { json, values } => {
-                let text = self.elsewhere(&Source::Json(json.clone()));
+                let place = self.body.json().and_then(|document| document.pointer(json));
+                let text = place.and_then(Element::scalar);
                 text.is_some_and(|text| values.iter().any(|value| *value == text))
             }
             when => head_fits(when, self.headers).unwrap_or(true),
@@ -182,14 +181,4 @@ fn header_item<'a>(headers: &'a dyn Headers, header: &str, name: &str) -> Option
     let text = single_header(headers, header, Reason::MalformedSignature).ok()??;
     let items = text.split(',').filter_map(|item| item.trim().split_once('='));
     items.into_iter().find(|(own, _)| *own == name).map(|(_, value)| value)
-}
-
-/// A scalar as text: strings as they are, numbers and booleans as JSON writes them.
-pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
-        _ => None,
-    }
 }

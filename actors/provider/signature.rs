@@ -61,12 +61,12 @@ pub fn read<'a>(
 }
 
 fn items<'a>(text: &'a str, form: &SignatureForm) -> impl Iterator<Item = &'a str> {
-    let split = form.split.clone();
+    let split = form.split.as_deref();
     let trim = form.trim;
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let whole = rest.take()?;
-        let item = match split.as_deref().and_then(|separator| whole.split_once(separator)) {
+        let item = match split.and_then(|separator| whole.split_once(separator)) {
             Some((item, after)) => {
                 rest = Some(after);
                 item

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::profile::Source;
-use super::request::{Request, scalar, single_header};
+use super::request::{Request, single_header};
 use super::{ContentKind, Reason, Reject, url};
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
@@ -186,9 +186,11 @@ impl Piece {
             Self::Method => Cow::Borrowed(request.method.as_bytes()),
             Self::Secret => return Ok(None),
             Self::Header(name) => {
-                let source = Source::Header(name.clone());
-                let text = request.text(&source, Reason::MalformedSignature)?;
-                bytes(text.ok_or_else(|| missing(format!("signed header {name} is missing")))?)
+                let text = single_header(request.headers, name, Reason::MalformedSignature)?;
+                let text = text.filter(|text| !text.is_empty());
+                Cow::Borrowed(
+                    text.ok_or_else(|| missing(format!("signed header {name} is missing")))?.as_bytes(),
+                )
             }
             Self::Place(source) => {
                 bytes(request.text(source, Reason::MalformedSignature)?.unwrap_or_default())
@@ -223,7 +225,7 @@ fn sorted_form(request: &Request<'_>) -> Result<String, Reject> {
 fn members(request: &Request<'_>, names: &[String]) -> String {
     let text = |name: &String| {
         let value = request.body.json()?.get(name)?;
-        Some(format!("{name}\n{}\n", scalar(value)?))
+        Some(format!("{name}\n{}\n", value.scalar()?))
     };
     names.iter().filter_map(text).collect()
 }
@@ -252,7 +254,7 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 
 fn canonical_without(request: &Request<'_>, pointer: &str) -> Result<Vec<u8>, Reject> {
     let malformed = |detail: &str| Reject::new(Reason::MalformedSignature, detail);
-    let mut document = request.body.json().ok_or_else(|| malformed("the body is not JSON"))?.clone();
+    let mut document = request.body.json().ok_or_else(|| malformed("the body is not JSON"))?.to_value();
     if !json::numbers_survive_double(request.body.raw()) {
         return Err(malformed("a number of the body does not survive a double, so it has no canonical form"));
     }

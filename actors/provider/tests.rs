@@ -214,6 +214,23 @@ fn only_what_is_signed_identifies_a_delivery() {
 }
 
 #[test]
+fn a_replay_key_is_the_digest_of_its_parts_with_their_lengths() {
+    let parts = b"palyra replay key v1\0\0\0\0\0\0\0\x02gh\0\0\0\0\0\0\0\x02id\0\0\0\0\0\0\0\x03abc";
+    assert_eq!(key_of("gh", b"id", b"abc"), Digest::of(parts));
+}
+
+#[test]
+fn a_form_field_is_its_last_value() {
+    let body = Body::new(b"a=1&b=%7B%22x%22%3A1%7D&a=2&c=&a=+3".to_vec(), ContentKind::Form);
+    let fields = [("a", Some(" 3")), ("b", Some("{\"x\":1}")), ("c", Some("")), ("d", None)];
+    for (name, value) in fields {
+        assert_eq!(body.form_field(name), value, "{name}");
+    }
+    let json = Body::new(b"{\"a\":\"1\"}".to_vec(), ContentKind::Json);
+    assert_eq!(json.form_field("a"), None);
+}
+
+#[test]
 fn sources_are_found_in_every_shape_of_payload() {
     let cases = [
         (r#"{"repository":{"full_name":"o/r"},"organization":{"login":"o"}}"#, Some("o/r")),
@@ -236,13 +253,32 @@ fn bodies_are_taken_by_type_alone() {
     let kind = |name: &str, typed: &str| {
         profile(name).content_kind(&vec![("content-type".to_owned(), typed.as_bytes().to_vec())]).ok()
     };
-    for typed in ["application/json", "Application/JSON; charset=UTF-8", "application/cloudevents+json"] {
+    for typed in [
+        "application/json",
+        "Application/JSON; charset=UTF-8",
+        "application/cloudevents+json",
+        "APPLICATION/a+b+Json",
+        "application/+json",
+    ] {
         assert_eq!(kind("github", typed), Some(ContentKind::Json), "{typed}");
     }
-    assert_eq!(kind("github", "application/x-www-form-urlencoded"), Some(ContentKind::Form));
-    for typed in
-        ["", "text/plain", "multipart/form-data", "application/json; charset=utf-16", "application/xml"]
+    for typed in ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded;charset=\"utf-8\""]
     {
+        assert_eq!(kind("github", typed), Some(ContentKind::Form), "{typed}");
+    }
+    for typed in [
+        "",
+        "text/plain",
+        "multipart/form-data",
+        "application/json; charset=utf-16",
+        "application/xml",
+        "application/jsonl",
+        "application/json+xml",
+        "application/xjson",
+        "text/json",
+        "+json",
+        "éapplication/json",
+    ] {
         assert_eq!(kind("github", typed), None, "{typed}");
     }
     assert_eq!(kind("stripe", "application/x-www-form-urlencoded"), None);

@@ -1,13 +1,12 @@
 //! Shared tokens, sent as they are.
 
-use serde_json::Value;
-
 use super::profile::{Encoding, Source, TokenAuth, TokenScheme};
 use super::request::{Headers, Request, single_header};
 use super::signature::decode;
 use super::verify::{Verified, uncovered};
 use super::{Reason, Reject};
 use crate::ids::Digest;
+use crate::json::Element;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 /// Refuses a head without the token, where the head is its only place.
@@ -63,8 +62,8 @@ pub fn verify(form: &TokenAuth, request: &Request<'_>, keys: &SecretVersions) ->
     Ok(uncovered(Some(version.version)))
 }
 
-fn is_no_text(value: &Value) -> bool {
-    !matches!(value, Value::String(_) | Value::Null)
+fn is_no_text(value: Element<'_>) -> bool {
+    value.as_str().is_none() && !value.is_null()
 }
 
 fn verify_each(
@@ -74,10 +73,9 @@ fn verify_each(
     keys: &SecretVersions,
 ) -> Result<u32, Reject> {
     let Source::Json(pointer) = &form.from else { return Err(missing()) };
-    let items = request.body.json().and_then(|document| document.pointer(array)).and_then(Value::as_array);
-    let items = items.filter(|items| !items.is_empty()).ok_or_else(missing)?;
-    let mut tokens = Vec::with_capacity(items.len());
-    for item in items {
+    let items = request.body.json().and_then(|document| document.pointer(array)).ok_or_else(missing)?;
+    let mut tokens = Vec::new();
+    for item in items.items() {
         let token = item.pointer(pointer).filter(|token| !token.is_null()).ok_or_else(missing)?;
         let token = token.as_str().ok_or_else(malformed)?;
         tokens.push(if token.is_empty() { Err(missing()) } else { Ok(token) }?);

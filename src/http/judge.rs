@@ -4,7 +4,7 @@ use palyra_actors::clock::UnixMs;
 use palyra_actors::envelope;
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{BodyFormat, Severity, SystemEvent, Verdict, WebhookEvent};
-use palyra_actors::json::JsonError;
+use palyra_actors::json::{Element, JsonError};
 use palyra_actors::provider::{Body, ContentKind, Description, Profile};
 use palyra_actors::registry::{IntegrationRecord, OnFiltered};
 use palyra_actors::schemas::SchemaIssue;
@@ -72,7 +72,7 @@ pub fn judge(
     nonce: Digest,
 ) -> Judgement {
     let document = match body.document() {
-        Ok(document) => document,
+        Ok(document) => document.root(),
         Err(error) => return not_readable(error),
     };
     let format = body_format(profile, body.kind(), document);
@@ -88,7 +88,7 @@ pub fn judge(
     Judgement::Accept(format)
 }
 
-fn body_format(profile: &Profile, kind: ContentKind, document: &Value) -> BodyFormat {
+fn body_format(profile: &Profile, kind: ContentKind, document: Element<'_>) -> BodyFormat {
     match kind {
         _ if profile.is_envelope() => BodyFormat::Envelope,
         ContentKind::Form => BodyFormat::Form,
@@ -100,7 +100,7 @@ fn body_format(profile: &Profile, kind: ContentKind, document: &Value) -> BodyFo
 
 fn check_envelope(
     format: BodyFormat,
-    document: &Value,
+    document: Element<'_>,
     names: &Names,
     nonce: Digest,
     body_bytes: usize,
@@ -109,12 +109,13 @@ fn check_envelope(
         let parts = envelope::Parts {
             event: &names.event,
             source: &names.source,
-            nonce: &nonce.to_string(),
+            nonce,
             timestamp_unix_ms: names.occurred_at,
         };
-        return envelope::validate(&envelope::document(&parts, format, document));
+        return envelope::check(&parts, format, document);
     }
-    envelope::validate(document)?;
+    let document = document.to_value();
+    envelope::validate(&document)?;
     let own_limit = document.pointer("/limits/max_payload_bytes").and_then(Value::as_u64);
     match own_limit {
         Some(limit) if u64::try_from(body_bytes).is_ok_and(|bytes| bytes > limit) => Err(vec![SchemaIssue {

@@ -1,0 +1,213 @@
+//! A document that has been read: its nodes in the order of the text, on one tape, beside the text of its strings.
+
+use std::borrow::Cow;
+use std::iter;
+use std::ops::Range;
+
+use serde_json::{Number, Value};
+
+/// Bytes of JSON text to one node, about: a member takes some thirty, and is two nodes.
+const BYTES_PER_NODE: usize = 16;
+
+/// A JSON document, in two allocations whatever its size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    nodes: Vec<Node>,
+    text: String,
+}
+
+/// One entry of the tape. What an array or an object holds follows it, keys before their values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node {
+    Null,
+    Bool(bool),
+    Number(Number),
+    /// Where it stands in the text of the document.
+    Text(Range<usize>),
+    /// Nodes in all, this one included.
+    Array(usize),
+    /// Nodes in all, this one included.
+    Object(usize),
+}
+
+impl Node {
+    fn span(&self) -> usize {
+        match self {
+            Self::Array(span) | Self::Object(span) => *span,
+            _ => 1,
+        }
+    }
+}
+
+impl Document {
+    /// Room for the document that `bytes` of JSON text hold.
+    pub(super) fn with_room_for(bytes: usize) -> Self {
+        // A string is never longer than it is written.
+        Self { nodes: Vec::with_capacity(bytes / BYTES_PER_NODE + 1), text: String::with_capacity(bytes) }
+    }
+
+    pub(super) fn push(&mut self, node: Node) {
+        self.nodes.push(node);
+    }
+
+    pub(super) fn push_text(&mut self, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.nodes.push(Node::Text(start..self.text.len()));
+    }
+
+    /// Begins an array or an object, which stands at the place that is returned.
+    pub(super) fn open(&mut self) -> usize {
+        self.nodes.push(Node::Null);
+        self.nodes.len() - 1
+    }
+
+    /// Ends what was begun at `place`: all that was pushed since is in it.
+    pub(super) fn close(&mut self, place: usize, container: fn(usize) -> Node) {
+        let span = self.nodes.len() - place;
+        if let Some(node) = self.nodes.get_mut(place) {
+            *node = container(span);
+        }
+    }
+
+    fn push_value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.push(Node::Null),
+            Value::Bool(flag) => self.push(Node::Bool(*flag)),
+            Value::Number(number) => self.push(Node::Number(number.clone())),
+            Value::String(text) => self.push_text(text),
+            Value::Array(items) => {
+                let place = self.open();
+                items.iter().for_each(|item| self.push_value(item));
+                self.close(place, Node::Array);
+            }
+            Value::Object(members) => {
+                let place = self.open();
+                for (key, member) in members {
+                    self.push_text(key);
+                    self.push_value(member);
+                }
+                self.close(place, Node::Object);
+            }
+        }
+    }
+
+    /// The whole document.
+    pub fn root(&self) -> Element<'_> {
+        Element { nodes: &self.nodes, text: &self.text }
+    }
+}
+
+impl From<&Value> for Document {
+    fn from(value: &Value) -> Self {
+        let mut document = Self::with_room_for(0);
+        document.push_value(value);
+        document
+    }
+}
+
+/// One value of a document, with all that is in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Element<'d> {
+    nodes: &'d [Node],
+    text: &'d str,
+}
+
+impl<'d> Element<'d> {
+    /// The value at a JSON pointer (RFC 6901), as [`Value::pointer`] finds it. Linear in the members it passes.
+    pub fn pointer(self, pointer: &str) -> Option<Self> {
+        if pointer.is_empty() {
+            return Some(self);
+        }
+        let tokens = pointer.strip_prefix('/')?.split('/');
+        tokens.map(unescaped).try_fold(self, |place, token| place.child(&token))
+    }
+
+    fn child(self, token: &str) -> Option<Self> {
+        if self.is_array() { self.items().nth(index(token)?) } else { self.get(token) }
+    }
+
+    /// The member `key` of an object.
+    pub fn get(self, key: &str) -> Option<Self> {
+        self.members().find(|(own, _)| *own == key).map(|(_, value)| value)
+    }
+
+    /// The members of an object, in the order of the text; none of anything else.
+    pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
+        let mut children = self.children(matches!(self.nodes.first(), Some(Node::Object(_))));
+        iter::from_fn(move || Some((children.next()?.as_str()?, children.next()?)))
+    }
+
+    /// The items of an array; none of anything else.
+    pub fn items(self) -> impl Iterator<Item = Self> {
+        self.children(self.is_array())
+    }
+
+    fn children(self, wanted: bool) -> impl Iterator<Item = Self> {
+        let mut rest = self.nodes.get(1..).filter(|_| wanted).unwrap_or_default();
+        iter::from_fn(move || {
+            let (nodes, after) = rest.split_at_checked(rest.first()?.span())?;
+            rest = after;
+            Some(Self { nodes, ..self })
+        })
+    }
+
+    /// Whether it is an array.
+    pub fn is_array(self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Array(_)))
+    }
+
+    /// Whether it is an object.
+    pub fn is_object(self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Object(_)))
+    }
+
+    /// Whether it is a number.
+    pub fn is_number(self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Number(_)))
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        matches!(self.nodes.first(), Some(Node::Null))
+    }
+
+    /// The text of a string.
+    pub fn as_str(self) -> Option<&'d str> {
+        match self.nodes.first() {
+            Some(Node::Text(place)) => self.text.get(place.clone()),
+            _ => None,
+        }
+    }
+
+    /// A scalar as text: strings as they are, numbers and booleans as JSON writes them.
+    pub fn scalar(self) -> Option<Cow<'d, str>> {
+        match self.nodes.first()? {
+            Node::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
+            Node::Number(number) => Some(Cow::Owned(number.to_string())),
+            _ => self.as_str().map(Cow::Borrowed),
+        }
+    }
+
+    /// The same as a value of `serde_json`, which knows no order of members.
+    pub fn to_value(self) -> Value {
+        match self.nodes.first() {
+            None | Some(Node::Null) => Value::Null,
+            Some(Node::Bool(flag)) => Value::Bool(*flag),
+            Some(Node::Number(number)) => Value::Number(number.clone()),
+            Some(Node::Text(_)) => Value::from(self.as_str()),
+            Some(Node::Array(_)) => self.items().map(Self::to_value).collect(),
+            Some(Node::Object(_)) => self.members().map(|(key, value)| (key, value.to_value())).collect(),
+        }
+    }
+}
+
+fn unescaped(token: &str) -> Cow<'_, str> {
+    if token.contains('~') { token.replace("~1", "/").replace("~0", "~").into() } else { token.into() }
+}
+
+/// An index is written in one way only: without a sign or leading zeros.
+fn index(token: &str) -> Option<usize> {
+    let is_plain = !token.starts_with('+') && (token == "0" || !token.starts_with('0'));
+    token.parse().ok().filter(|_| is_plain)
+}

@@ -1,0 +1,164 @@
+//! One pass over the text: the grammar is that of `serde_json`, the tape is what comes of it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
+use serde_json::{Deserializer, Number};
+
+use super::document::{Document, Node};
+use super::keys::OpenKeys;
+use super::{DUPLICATE, UNREADABLE};
+
+/// Why a text was not read.
+pub enum Failure {
+    /// A key comes twice: the segments of its place, from the inside out.
+    Duplicate(Vec<String>),
+    /// What the deserializer says.
+    Other(serde_json::Error),
+}
+
+/// Reads a document.
+pub fn document(bytes: &[u8]) -> Result<Document, Failure> {
+    match std::str::from_utf8(bytes) {
+        // Checked as a whole, strings need not be checked one by one.
+        Ok(text) => read(Deserializer::from_str(text), bytes.len()),
+        Err(_) => read(Deserializer::from_slice(bytes), bytes.len()),
+    }
+}
+
+fn read<'de>(mut deserializer: Deserializer<impl Read<'de>>, bytes: usize) -> Result<Document, Failure> {
+    let mut reader =
+        Reader { document: Document::with_room_for(bytes), keys: OpenKeys::default(), duplicate_at: None };
+    let read = Place(&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    match (read, reader.duplicate_at) {
+        (_, Some(segments)) => Err(Failure::Duplicate(segments)),
+        (Err(error), None) => Err(Failure::Other(error)),
+        (Ok(()), None) => Ok(reader.document),
+    }
+}
+
+struct Reader<'de> {
+    document: Document,
+    keys: OpenKeys<'de>,
+    duplicate_at: Option<Vec<String>>,
+}
+
+impl Reader<'_> {
+    /// On the way out of a duplicate key, adds where it stands.
+    fn note(&mut self, segment: impl FnOnce() -> String) {
+        if let Some(segments) = &mut self.duplicate_at {
+            segments.push(segment());
+        }
+    }
+}
+
+/// Reads one value; after a duplicate key it reads on only to leave.
+struct Place<'r, 'de>(&'r mut Reader<'de>);
+
+impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Place<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.0.document.push(Node::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.0.document.push(Node::Bool(value));
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.0.document.push(Node::Number(value.into()));
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.0.document.push(Node::Number(value.into()));
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom(UNREADABLE))?;
+        self.0.document.push(Node::Number(number));
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        self.0.document.push_text(value);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let reader = self.0;
+        let place = reader.document.open();
+        let mut read = 0_usize;
+        while items
+            .next_element_seed(Place(reader))
+            .inspect_err(|_| reader.note(|| read.to_string()))?
+            .is_some()
+        {
+            read += 1;
+        }
+        reader.document.close(place, Node::Array);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let reader = self.0;
+        let place = reader.document.open();
+        let mut keys = reader.keys.open();
+        while let Some(key) = members.next_key_seed(Key)? {
+            reader.document.push_text(&key);
+            if !reader.keys.insert(&mut keys, key.clone()) {
+                reader.duplicate_at = Some(vec![key.into_owned()]);
+                return Err(de::Error::custom(DUPLICATE));
+            }
+            members.next_value_seed(Place(reader)).inspect_err(|_| reader.note(|| key.into_owned()))?;
+        }
+        reader.keys.close(keys);
+        reader.document.close(place, Node::Object);
+        Ok(())
+    }
+}
+
+/// Reads a key, borrowed from the text unless it is written with escapes.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}
