@@ -19,10 +19,16 @@ mod verification;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
 use cli::{Cli, CliError, Command, Context, Output};
 use exit::Exit;
 use settings::{Flags, Settings};
 use state_root::{Role, StateRoot};
+
+/// Memory is taken on one thread and given back on another all the time; this allocator is made for that.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Faults that tests plant in a build made for them; nothing in any other.

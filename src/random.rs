@@ -1,13 +1,60 @@
 //! Randomness from the operating system.
 
-/// 128 random bits.
+use std::cell::RefCell;
+
+use zeroize::Zeroizing;
+
+/// Bytes asked for at a time: an event id in its turn need not wait for the kernel.
+const POOL_BYTES: usize = 4_096;
+const TAKEN_BYTES: usize = 16;
+
+thread_local! {
+    /// Bytes that were not given out yet. Those that were are gone from it.
+    static POOL: RefCell<Zeroizing<Vec<u8>>> = RefCell::new(Zeroizing::new(Vec::new()));
+}
+
+/// 128 random bits, given out once.
 ///
 /// On a system whose generator fails there is nothing to go on with: the process ends.
 pub fn random_u128() -> u128 {
-    let mut bytes = [0_u8; 16];
-    if let Err(error) = getrandom::fill(&mut bytes) {
+    POOL.with_borrow_mut(|pool| {
+        if pool.len() < TAKEN_BYTES {
+            fill(pool);
+        }
+        take(pool)
+    })
+}
+
+fn fill(pool: &mut Vec<u8>) {
+    pool.resize(POOL_BYTES, 0);
+    if let Err(error) = getrandom::fill(pool) {
         tracing::error!(%error, "the operating system gives no randomness");
         std::process::abort();
     }
-    u128::from_ne_bytes(bytes)
+}
+
+fn take(pool: &mut Vec<u8>) -> u128 {
+    let rest = pool.len().saturating_sub(TAKEN_BYTES);
+    let mut taken = [0; TAKEN_BYTES];
+    for (to, from) in taken.iter_mut().zip(pool.iter_mut().skip(rest)) {
+        *to = std::mem::take(from);
+    }
+    pool.truncate(rest);
+    u128::from_ne_bytes(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_given_out_twice_or_kept() {
+        let given: std::collections::HashSet<u128> = (0..10_000).map(|_| random_u128()).collect();
+        assert_eq!(given.len(), 10_000);
+        let mut pool = Vec::with_capacity(32);
+        pool.extend([7; 32]);
+        assert_eq!(take(&mut pool), u128::from_ne_bytes([7; 16]));
+        pool.resize(32, 1);
+        assert_eq!(pool[..16], [7; 16]);
+    }
 }

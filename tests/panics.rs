@@ -45,10 +45,11 @@ fn assert_nothing_lost(root: &Path, acknowledged: &[u64]) {
     succeed(root, &["journal", "verify"], b"");
 }
 
-/// One panic of the actor `name`: one 503, then service within a second, shown and journaled.
-fn survives(name: &str, point: &str) {
+/// One panic of the actor `name`, after `before` good calls: one 503, then service within a second, shown and journaled.
+fn survives(name: &str, point: &str, before: u32) {
     let root = state_root();
-    let daemon = daemon(root.path(), point, "2*off->1*panic->off");
+    let actions = if before == 0 { "1*panic->off".to_owned() } else { format!("{before}*off->1*panic->off") };
+    let daemon = daemon(root.path(), point, &actions);
     let mut acknowledged = post_until_503(&daemon);
     let struck = Instant::now();
     let hit = u64::try_from(acknowledged.len()).unwrap();
@@ -70,29 +71,38 @@ fn survives(name: &str, point: &str) {
 }
 
 #[test]
-fn a_panic_of_the_registry_costs_one_request() {
-    survives("registry", "registry::lookup");
+fn a_panic_of_the_registry_costs_no_delivery() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "registry::get", "1*panic->off");
+    let show = || daemon.console(root.path(), "GET", "/console/v1/webhooks/gh", b"").status;
+    assert_eq!(show(), 503);
+    for n in 0..5 {
+        assert_eq!(daemon.github("push", "1", &format!("{{\"n\":{n}}}")).status, 202);
+    }
+    eventually("presence shows the restart", || actor(&daemon, root.path(), "registry")["restarts"] == 1);
+    assert_eq!(show(), 200);
+    assert_nothing_lost(root.path(), &[0, 1, 2, 3, 4]);
 }
 
 #[test]
 fn a_panic_of_the_vault_costs_one_request() {
-    survives("vault", "vault::resolve");
+    survives("vault", "vault::resolve", 0);
 }
 
 #[test]
 fn a_panic_of_the_replay_guard_costs_one_request() {
-    survives("replay_guard", "replay_guard::reserve");
+    survives("replay_guard", "replay_guard::submit", 2);
 }
 
 #[test]
 fn a_panic_of_the_journal_costs_one_request() {
-    survives("journal", "journal::append");
+    survives("journal", "journal::append", 2);
 }
 
 #[test]
 fn a_panic_of_the_writer_before_or_after_its_commit_costs_one_group() {
     for point in ["journal::before_commit", "journal::before_anchor", "journal::after_commit"] {
-        survives("journal", point);
+        survives("journal", point, 2);
     }
 }
 
@@ -109,23 +119,30 @@ fn a_panic_of_the_connector_supervisor_costs_no_delivery() {
 #[test]
 fn an_actor_that_panics_again_and_again_ends_the_process_with_70_and_loses_nothing() {
     let root = state_root();
-    let daemon = daemon(root.path(), "registry::lookup", "1*off->panic");
+    let daemon = daemon(root.path(), "replay_guard::submit", "1*off->panic");
     let acknowledged = post_until_503(&daemon);
     let url = format!("{}/hooks/gh", daemon.ingress);
+    let body = b"{\"n\":0}";
+    let signature = crate::support::github_signature(crate::support::SECRET, body);
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("X-GitHub-Event", "push"),
+        ("X-Hub-Signature-256", signature.as_str()),
+    ];
     let deadline = Instant::now() + Duration::from_secs(20);
-    while crate::support::try_post(&url, &[("Content-Type", "application/json")], b"{}").is_some() {
+    while crate::support::try_post(&url, &headers, body).is_some() {
         assert!(Instant::now() < deadline, "the daemon goes on and on");
     }
     assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
     assert_nothing_lost(root.path(), &acknowledged);
     let stopped = events_named(root.path(), "system.daemon.stopped");
-    assert!(stopped.last().unwrap().to_string().contains("registry"), "the journal says why");
+    assert!(stopped.last().unwrap().to_string().contains("replay_guard"), "the journal says why");
 }
 
 #[test]
 fn without_a_planted_panic_nothing_is_restarted() {
     let root = state_root();
-    let daemon = daemon(root.path(), "registry::lookup", "off");
+    let daemon = daemon(root.path(), "replay_guard::submit", "off");
     assert_eq!(daemon.github("push", "1", "{}").status, 202);
     for name in ["registry", "vault", "replay_guard", "journal", "connectors"] {
         assert_eq!(actor(&daemon, root.path(), name)["restarts"], 0);

@@ -3,10 +3,13 @@
 //! A chain cannot tell that its newest part was cut off, nor that it is an old copy as a whole. The anchor can: it is
 //! written and synced after each COMMIT and before the answers, so a database behind it has lost something that was
 //! acknowledged. The layout is that of docs/journal-format.md.
+//!
+//! The file has its whole size from the beginning, filled with zeros: to sync a record that takes the place of zeros is
+//! one write to the disk, where a file that grows needs its length written too.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -22,8 +25,8 @@ const MAGIC: [u8; 8] = *b"palyra\x00\x01";
 const CONTENT_BYTES: usize = 48;
 /// Bytes of a record.
 const RECORD_BYTES: usize = 64;
-/// Size from which the file is begun anew with its last record.
-const REWRITE_BYTES: u64 = 1024 * 1024;
+/// Bytes of the file. Once all records are written it is begun anew with the last.
+const FILE_BYTES: u64 = 1024 * 1024;
 
 /// An event that was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,16 +42,17 @@ pub struct Anchored {
 pub(super) struct Records {
     /// Those that can be read, oldest first.
     pub(super) all: Vec<Anchored>,
-    /// Where the first that cannot be read stands, counted from 0, and whether a crash may have left it so.
-    pub(super) unreadable: Option<(usize, bool)>,
+    /// Whether anything else than records and, after them, zeros is there.
+    is_odd: bool,
 }
 
-/// The anchor file, open for appending.
+/// The anchor file, open for writing.
 #[derive(Debug)]
 pub(super) struct Anchor {
     path: PathBuf,
     file: File,
-    bytes: u64,
+    /// Bytes of the records in it.
+    written: u64,
     inode: u64,
 }
 
@@ -77,7 +81,11 @@ impl Records {
     /// Reads the anchor at `path`; `None` when there is none.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         match files::read_private(path, ANCHOR_FILE_BYTES_MAX) {
-            Ok(bytes) => Ok(Some(Self::parse(&bytes))),
+            // What looks odd may be a record that is being written at this moment.
+            Ok(bytes) => match Self::parse(&bytes) {
+                odd if odd.is_odd => Ok(Some(Self::parse(&files::read_private(path, ANCHOR_FILE_BYTES_MAX)?))),
+                records => Ok(Some(records)),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -85,17 +93,18 @@ impl Records {
 
     fn parse(bytes: &[u8]) -> Self {
         let mut records = Self::default();
-        let count = bytes.len().div_ceil(RECORD_BYTES);
-        for (index, record) in bytes.chunks(RECORD_BYTES).enumerate() {
+        let mut chunks = bytes.chunks(RECORD_BYTES);
+        for record in &mut chunks {
             let follows = |read: &Anchored| records.all.last().is_none_or(|last| last.seq <= read.seq);
             match Anchored::read(record).filter(follows) {
                 Some(read) => records.all.push(read),
-                None if records.unreadable.is_none() => {
-                    records.unreadable = Some((index, index + 1 == count && is_cut_short(record)));
+                None => {
+                    records.is_odd = !is_blank(record);
+                    break;
                 }
-                None => {}
             }
         }
+        records.is_odd |= !chunks.all(is_blank);
         records
     }
 
@@ -104,15 +113,14 @@ impl Records {
         self.all.last().copied()
     }
 
-    /// Whether a crash cannot have left the file so.
+    /// Whether no crash can have left the file so: a record lies within one sector of a disk, so it is there or it is not.
     pub(super) fn is_damaged(&self) -> bool {
-        self.all.is_empty() || self.unreadable.is_some_and(|(_, by_a_crash)| !by_a_crash)
+        self.all.is_empty() || self.is_odd
     }
 }
 
-/// A record lies within one sector of a disk: a crash leaves all of it, a part of its bytes, or zeros.
-fn is_cut_short(record: &[u8]) -> bool {
-    record.len() < RECORD_BYTES || record.iter().all(|byte| *byte == 0)
+fn is_blank(record: &[u8]) -> bool {
+    record.iter().all(|byte| *byte == 0)
 }
 
 impl Anchor {
@@ -121,33 +129,35 @@ impl Anchor {
         if let Some(folder) = path.parent() {
             files::create_private_dir(folder)?;
         }
-        let record = Anchored { seq: head.seq, hash: head.hash }.record();
-        files::atomic_replace(path, &record)?;
+        let mut content = Anchored { seq: head.seq, hash: head.hash }.record().to_vec();
+        content.resize(usize::try_from(FILE_BYTES).unwrap_or(RECORD_BYTES), 0);
+        files::atomic_replace(path, &content)?;
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let file = OpenOptions::new().append(true).custom_flags(flags).open(path)?;
+        let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
         let inode = file.metadata()?.ino();
-        Ok(Self { path: path.to_owned(), file, bytes: RECORD_BYTES as u64, inode })
+        Ok(Self { path: path.to_owned(), file, written: RECORD_BYTES as u64, inode })
     }
 
     /// Writes `head` down; it is on the disk when this returns.
     pub(super) fn append(&mut self, head: Head) -> io::Result<()> {
-        if self.bytes >= REWRITE_BYTES {
+        if self.written >= FILE_BYTES {
             *self = Self::begin(&self.path, head)?;
             return Ok(());
         }
-        self.file.write_all(&Anchored { seq: head.seq, hash: head.hash }.record())?;
+        let record = Anchored { seq: head.seq, hash: head.hash }.record();
+        self.file.write_all_at(&record, self.written)?;
         self.file.sync_data()?;
-        self.bytes += RECORD_BYTES as u64;
+        self.written += RECORD_BYTES as u64;
         self.check()
     }
 
     /// Fails when the file was deleted or replaced under us.
     fn check(&self) -> io::Result<()> {
         let found = fs::symlink_metadata(&self.path)?;
-        if found.ino() == self.inode && found.len() == self.bytes {
+        if found.ino() == self.inode && found.len() == FILE_BYTES {
             return Ok(());
         }
-        Err(io::Error::other(format!("{} was replaced or written to by somebody else", self.path.display())))
+        Err(io::Error::other(format!("{} was replaced or cut by somebody else", self.path.display())))
     }
 }
 
@@ -167,25 +177,25 @@ mod tests {
     fn what_is_written_is_read_back() {
         let records = Records::parse(&file(&[1, 2, 2, 9]));
         assert_eq!(records.newest(), Some(anchored(9)));
-        assert!(!records.is_damaged() && records.unreadable.is_none());
+        assert!(!records.is_damaged());
     }
 
     #[test]
-    fn only_a_last_record_may_be_cut_short() {
-        let whole = file(&[1, 2, 3]);
-        for cut in 129..192 {
-            let records = Records::parse(&whole[..cut]);
-            assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(2)), false), "{cut}");
-        }
-        let zeros = [&whole[..128], &[0; 64]].concat();
-        assert!(!Records::parse(&zeros).is_damaged(), "its length was on the disk before its bytes");
+    fn after_the_records_there_are_zeros_and_nothing_else() {
+        let zeros = [file(&[1, 2]), vec![0; 640]].concat();
+        let records = Records::parse(&zeros);
+        assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(2)), false));
         assert!(Records::parse(&[]).is_damaged());
+        assert!(Records::parse(&vec![0; 640]).is_damaged());
+        assert!(Records::parse(&[vec![0; 64], file(&[1])].concat()).is_damaged());
+        assert!(Records::parse(&[file(&[1]), vec![0; 64], file(&[2])].concat()).is_damaged());
         assert!(Records::parse(&file(&[3, 2, 4])).is_damaged(), "it never goes back");
+        assert!(Records::parse(&file(&[1, 2])[..100]).is_damaged(), "half a record");
     }
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let whole = file(&[1, 2]);
+        let whole = [file(&[1, 2]), vec![0; 128]].concat();
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -68,16 +68,16 @@ impl Image {
     }
 }
 
-/// A file that was being appended to: of the sectors that are new, each is there, or zeros, or the file ends before it.
+/// A file that was being written to: of the sectors that are new each is there, or is what was there before: other
+/// bytes, zeros, or the end of the file.
 fn torn(before: &[u8], after: &[u8], dice: &mut Dice) -> Vec<u8> {
-    let mut torn = before.to_vec();
+    let mut torn = Vec::new();
     let end = before.len() + dice.below((after.len() - before.len()) as u64 + 1) as usize;
     while torn.len() < end {
-        let next = (torn.len() / SECTOR + 1) * SECTOR;
-        let next = next.min(end);
+        let next = ((torn.len() / SECTOR + 1) * SECTOR).min(end);
         let is_there = dice.below(4) > 0;
-        let new = &after[torn.len()..next];
-        torn.extend(new.iter().map(|byte| if is_there { *byte } else { 0 }));
+        let old = |at: usize| before.get(at).copied().unwrap_or(0);
+        torn.extend((torn.len()..next).map(|at| if is_there { after[at] } else { old(at) }).collect::<Vec<_>>());
     }
     torn
 }
