@@ -116,7 +116,8 @@ impl Delivery {
     /// Its row, under the key of number `n`.
     pub fn row(&self, names: &Names, n: u64) -> NewRow {
         let (raw, key) = (self.raw.clone(), Digest::of(&n.to_be_bytes()));
-        let claim = ReplayClaim { key, body: key, verdict: Verdict::Accepted, expires_at: NOW + 1_000_000 };
+        let body = Digest::of(&raw);
+        let claim = ReplayClaim { key, body, verdict: Verdict::Accepted, expires_at: NOW + 1_000_000 };
         let event = judge::webhook_event(&self.record, names.clone(), Some(1), raw, BodyFormat::Json);
         NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
     }

@@ -38,23 +38,21 @@ struct Stage {
     append: Vec<f64>,
     append_ratio: Vec<f64>,
     start: Vec<f64>,
-    /// `journal verify` beside `sha256sum` of the same bytes: bytes a second ÷ bytes a second.
+    /// Bytes a second of `journal verify` ÷ those of `sha256sum`.
     verify_ratio: Vec<f64>,
     pages: Vec<Page>,
 }
 
 /// Grows a journal and measures it at each size; gives the criteria, the tables and the chart.
 pub fn measure(options: &Options) -> (Vec<Criterion>, Vec<(&'static str, Table)>, Chart) {
-    let mut small = Journal::new(options.rows());
     let mut large = Journal::new(options.rows());
-    small.grow(SMALL_ROWS);
     let sizes = [SMALL_ROWS, 100_000, 1_000_000, 10_000_000];
     let sizes = sizes.into_iter().filter(|&rows| rows < options.rows()).chain([options.rows()]);
     let stages: Vec<Stage> = sizes
         .map(|rows| {
             eprintln!("sizes: {rows} rows");
             large.grow(rows);
-            stage(&mut large, &mut small, options.rounds())
+            stage(&mut large, options.rounds())
         })
         .collect();
     let last = stages.last().expect("there is one size at least");
@@ -87,9 +85,9 @@ impl Journal {
     }
 }
 
-fn stage(large: &mut Journal, small: &mut Journal, rounds: usize) -> Stage {
+fn stage(large: &mut Journal, rounds: usize) -> Stage {
     let rows = large.rows;
-    let (append, append_ratio) = (0..rounds).map(|_| appends(large, small)).unzip();
+    let (append, append_ratio) = (0..rounds).map(|_| appends(large)).unzip();
     let root = large.root.path();
     // The first start signs a checkpoint of all that was seeded; later ones find it.
     stop(targets::start(root));
@@ -108,8 +106,10 @@ fn stage(large: &mut Journal, small: &mut Journal, rounds: usize) -> Stage {
     }
 }
 
-/// Seconds for a group at the end of the large journal, and that ÷ the same in the small one; groups take turns.
-fn appends(large: &mut Journal, small: &mut Journal) -> (f64, f64) {
+/// Seconds for a group at the end of the large journal, and that ÷ the same in one of [`SMALL_ROWS`]; groups take turns.
+fn appends(large: &mut Journal) -> (f64, f64) {
+    let mut small = Journal::new(SMALL_ROWS);
+    small.grow(SMALL_ROWS);
     let (mut at_large, mut at_small) = (large.writer(), small.writer());
     let turns = (0..GROUPS).map(|_| (large.append_group(&mut at_large), small.append_group(&mut at_small)));
     let (large, small): (Vec<f64>, Vec<f64>) = turns.unzip();

@@ -14,6 +14,9 @@ use crate::process::{is_installed, wait_until_idle};
 use crate::support::{Daemon, SECRET, add_github};
 use crate::wrk::{self, Load, Mode, Run};
 
+/// Beginnings of the names of what cargo sets for a program it runs.
+const TOLD_BY_CARGO: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+
 /// A folder on the disk that holds the build, not in a memory file system.
 pub fn folder() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's folder takes a temporary one")
@@ -23,7 +26,14 @@ pub fn folder() -> TempDir {
 pub fn build_release() -> PathBuf {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_palyra"));
     let target = program.parent().and_then(Path::parent).expect("it lies in target/release");
-    let built = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells this program about its package would have build scripts run again.
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| TOLD_BY_CARGO.iter().any(|told| name.starts_with(told)))
+    {
+        cargo.env_remove(name);
+    }
+    let built = cargo
         .args(["build", "--quiet", "--locked", "--release", "--bin", "palyra", "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .arg("--target-dir")
@@ -33,9 +43,10 @@ pub fn build_release() -> PathBuf {
     program
 }
 
-/// Starts a daemon with default settings that logs into its state root.
+/// Starts a daemon with default settings; its log goes to `palyra.log` in the build's folder for temporary files.
 pub fn start(root: &Path) -> Daemon {
-    let log = File::create(root.join("log")).expect("a log can be written");
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("palyra.log");
+    let log = File::options().append(true).create(true).open(log).expect("a log can be written");
     Daemon::logging_to(root, log, &[], &[])
 }
 
@@ -66,6 +77,8 @@ impl Palyra {
             _ => (&self.daemon.ingress, SECRET),
         };
         let mut run = wrk::drive(base, self.daemon.pid(), secret, load);
+        // What wrk no longer waited for is not to fall into the next run.
+        wait_until_idle(self.daemon.pid());
         let taken_in = run.requests - run.refused;
         if matches!(load.mode, Mode::Signed | Mode::Emit) && self.events() - before < taken_in {
             run.failed += taken_in - (self.events() - before);
