@@ -14,9 +14,17 @@ demo:
 sweep:
     PALYRA_TEST_LONG=1 cargo test --test it -- --nocapture --include-ignored
 
-# What pages and appends cost as the journal grows to 1,000,000 rows.
-measure:
-    cargo bench --bench journal_size
+# The daemon beside a bare server under load (wrk); `just bench --help`. A whole run writes docs/performance.md.
+bench *args:
+    cargo bench --bench load -- {{args}}
+
+# What the parts of the way in cost, each beside bare code.
+micro *args:
+    cargo bench --bench micro -- {{args}}
+
+# Instructions of a delivery by step (valgrind), held to benches/instructions.toml; --update takes today's.
+instructions *args:
+    cargo bench --bench instructions -- {{args}}
 
 # What lands or rejects a change.
 ci:

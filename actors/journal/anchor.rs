@@ -83,7 +83,9 @@ impl Records {
         match files::read_private(path, ANCHOR_FILE_BYTES_MAX) {
             // What looks odd may be a record that is being written at this moment.
             Ok(bytes) => match Self::parse(&bytes) {
-                odd if odd.is_odd => Ok(Some(Self::parse(&files::read_private(path, ANCHOR_FILE_BYTES_MAX)?))),
+                odd if odd.is_odd => {
+                    Ok(Some(Self::parse(&files::read_private(path, ANCHOR_FILE_BYTES_MAX)?)))
+                }
                 records => Ok(Some(records)),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

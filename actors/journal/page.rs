@@ -23,7 +23,8 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<Page, JournalError> {
     let head = Head::read(db).map_err(JournalError::read)?.seq;
-    let first = filter.since.map_or(Ok(1), |since| first_since(db, since, head)).map_err(JournalError::read)?;
+    let first =
+        filter.since.map_or(Ok(1), |since| first_since(db, since, head)).map_err(JournalError::read)?;
     let span = Span::of(cursor, first, head);
     let mut walk = Walk::new(db, filter, limit, span.backward);
     walk.run(span, head)?;
@@ -213,7 +214,10 @@ impl<'a> Walk<'a> {
         let (seq, mut statement) = (signed(seq), self.db.prepare_cached(&sql)?);
         let mut values: Vec<(&str, &dyn ToSql)> = vec![(":seq", &seq)];
         values.extend(self.values.iter().map(|(name, value)| (*name, value as &dyn ToSql)));
-        statement.query_row(values.as_slice(), |row| row.get(0)).optional().map(|found| found.unwrap_or(false))
+        statement
+            .query_row(values.as_slice(), |row| row.get(0))
+            .optional()
+            .map(|found| found.unwrap_or(false))
     }
 
     /// Takes in a row that matches; the page ends with it when it is full.

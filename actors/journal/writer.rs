@@ -221,8 +221,13 @@ impl Writer {
     fn commit_group(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, Failure> {
         let mut head = self.head;
         let transaction = begin(&mut self.db)?;
-        let mut appending =
-            Appending { db: &transaction, head: &mut head, indexes: &mut self.indexes, now, random: self.random };
+        let mut appending = Appending {
+            db: &transaction,
+            head: &mut head,
+            indexes: &mut self.indexes,
+            now,
+            random: self.random,
+        };
         let outcomes =
             rows.into_iter().map(|row| appending.append(row)).collect::<Result<Vec<_>, Failure>>()?;
         fail::fail_point!("journal::before_commit");

@@ -12,7 +12,9 @@ use super::lease::{Grant, LeaseEnd};
 use super::*;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
-use crate::journal::{Append, Appended, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict};
+use crate::journal::{
+    Append, Appended, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict,
+};
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
 
 const NOW: UnixMs = 1_700_000_000_000;

@@ -1,9 +1,9 @@
 //! A journal filled with events of long ago, through the journal's own writer.
 
+use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use palyra_actors::clock::{Clock, SystemClock};
+use palyra_actors::clock::{Clock, SystemClock, UnixMs};
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{
     Appended, BodyFormat, JournalFiles, NewEvent, NewRow, ReplayClaim, Severity, SystemEvent, Verdict,
@@ -22,24 +22,25 @@ pub fn began_at(rows: u64) -> u64 {
     SystemClock.now_unix_ms() - rows - 60_000
 }
 
-/// Appends `rows` events under keys of their own. Gives what each tenth of them took.
-pub fn fill(root: &Path, rows: u64) -> Vec<Duration> {
-    let begun = began_at(rows);
+/// Appends `rows` events under keys of their own.
+pub fn fill(root: &Path, rows: u64) {
+    extend(root, 0..rows, began_at(rows));
+}
+
+/// Appends the events of these numbers; number 0 is recorded at `begun`.
+pub fn extend(root: &Path, numbers: Range<u64>, begun: UnixMs) {
     let mut writer = Writer::open(&JournalFiles::in_folder(root), || 7, false, begun).unwrap();
-    let mut tenths = Vec::new();
-    let mut since = Instant::now();
-    for first in (0..rows).step_by(GROUP_ROWS.try_into().unwrap()) {
-        let group = (first..rows.min(first + GROUP_ROWS)).map(row).collect();
-        for outcome in writer.append(group, begun + first).unwrap() {
-            assert!(matches!(outcome, Ok(Appended::Stored(_))));
-        }
-        let done = first + GROUP_ROWS;
-        if done * 10 / rows > first * 10 / rows {
-            tenths.push(since.elapsed());
-            since = Instant::now();
-        }
+    for first in numbers.clone().step_by(GROUP_ROWS.try_into().unwrap()) {
+        append(&mut writer, first..numbers.end.min(first + GROUP_ROWS), begun);
     }
-    tenths
+}
+
+/// Appends the events of these numbers as one group.
+pub fn append(writer: &mut Writer, numbers: Range<u64>, begun: UnixMs) {
+    let recorded_at = begun + numbers.start;
+    for outcome in writer.append(numbers.map(row).collect(), recorded_at).unwrap() {
+        assert!(matches!(outcome, Ok(Appended::Stored(_))));
+    }
 }
 
 fn turn<T: Copy>(among: &[T], n: u64) -> T {

@@ -81,7 +81,10 @@ impl Bits {
 
     fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        bytes.chunks_exact_mut(8).zip(self.0).for_each(|(place, word)| place.copy_from_slice(&word.to_be_bytes()));
+        bytes
+            .chunks_exact_mut(8)
+            .zip(self.0)
+            .for_each(|(place, word)| place.copy_from_slice(&word.to_be_bytes()));
         bytes
     }
 

@@ -224,7 +224,8 @@ fn read_filter(db: &Connection, group: usize) -> rusqlite::Result<KeyFilter> {
     let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
     let first = (group * RUNS_PER_FILTER) as u64;
     let end = first + RUNS_PER_FILTER as u64;
-    let mut statement = db.prepare_cached("SELECT entries FROM replay_keys WHERE place >= ?1 AND place < ?2")?;
+    let mut statement =
+        db.prepare_cached("SELECT entries FROM replay_keys WHERE place >= ?1 AND place < ?2")?;
     let mut rows = statement.query([place_of(first, 0), place_of(end, 0)])?;
     while let Some(row) = rows.next()? {
         entries_of(row.get_ref(0)?.as_blob()?).for_each(|(prefix, _)| filter.insert(prefix));

@@ -96,7 +96,8 @@ fn every_key_of_many_runs_is_held_before_and_after_a_restart() {
     let row = |n: u64| delivery(&n.to_string(), "x", Accepted);
     for first in (0..keys).step_by(100) {
         let outcomes = writer.append((first..first + 100).map(row).collect(), NOW).unwrap();
-        outcomes.into_iter().for_each(|outcome| drop(stored(outcome)));
+        let seqs: Vec<u64> = outcomes.into_iter().map(|outcome| stored(outcome).seq).collect();
+        assert_eq!(seqs, (first + 1..first + 101).collect::<Vec<_>>());
     }
     for mut writer in [writer, place.writer()] {
         let outcomes = writer.append((0..keys).map(row).collect(), NOW).unwrap();

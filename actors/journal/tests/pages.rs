@@ -183,10 +183,10 @@ fn a_page_ends_when_its_bodies_are_large() {
 /// A journal of several complete blocks and a part of one, written in groups.
 fn several_blocks() -> (Place, Vec<Spec>) {
     let spec = |n: usize| Spec {
-        webhook: n % 3 > 0,
+        webhook: !n.is_multiple_of(3),
         name: n / 100 % 3,
         integration: n / 7 % 3,
-        severity: usize::from(n % 97 == 0),
+        severity: usize::from(n.is_multiple_of(97)),
         step_ms: n as u64 % 2,
     };
     let specs: Vec<Spec> = (0..1_100).map(spec).collect();
@@ -210,7 +210,11 @@ fn pages_over_many_blocks_hold_what_a_walk_over_all_events_finds() {
         EventFilter { integration_id: integration_id.clone(), name, ..EventFilter::default() },
         EventFilter { severity: Some(Severity::Warn), integration_id, ..EventFilter::default() },
         EventFilter { name: Some("never".to_owned()), ..EventFilter::default() },
-        EventFilter { kind: Some(EventKind::Webhook), contains: Some("CAT".into()), ..EventFilter::default() },
+        EventFilter {
+            kind: Some(EventKind::Webhook),
+            contains: Some("CAT".into()),
+            ..EventFilter::default()
+        },
     ];
     for filter in filters {
         let found: Vec<u64> =

@@ -231,7 +231,10 @@ fn a_damaged_file_is_told_of_whatever_byte_it_hits() {
 fn a_guard_that_was_dropped_is_found() {
     let place = filled();
     place.intruder().execute_batch("DROP TRIGGER journal_events_no_update").unwrap();
-    assert!(matches!(Writer::open(&place.files(), || 0, false, NOW), Err(JournalError::Corrupt { seq: 0, .. })));
+    assert!(matches!(
+        Writer::open(&place.files(), || 0, false, NOW),
+        Err(JournalError::Corrupt { seq: 0, .. })
+    ));
     assert!(place.problems().iter().any(|problem| problem.problem.contains("journal_events_no_update")));
 }
 

@@ -25,7 +25,8 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let (report_to, exits) = mpsc::unbounded_channel();
-        let (guard, journal, folder) = (ReplayHandle::default(), JournalHandle::default(), tempfile::tempdir().unwrap());
+        let (guard, journal, folder) =
+            (ReplayHandle::default(), JournalHandle::default(), tempfile::tempdir().unwrap());
         let running = Self { guard, journal, arbiter: Arbiter::new(), report_to, exits, folder };
         let config = JournalConfig {
             files: JournalFiles::in_folder(running.folder.path()),

@@ -77,7 +77,9 @@ fn torn(before: &[u8], after: &[u8], dice: &mut Dice) -> Vec<u8> {
         let next = ((torn.len() / SECTOR + 1) * SECTOR).min(end);
         let is_there = dice.below(4) > 0;
         let old = |at: usize| before.get(at).copied().unwrap_or(0);
-        torn.extend((torn.len()..next).map(|at| if is_there { after[at] } else { old(at) }).collect::<Vec<_>>());
+        torn.extend(
+            (torn.len()..next).map(|at| if is_there { after[at] } else { old(at) }).collect::<Vec<_>>(),
+        );
     }
     torn
 }

@@ -1,0 +1,129 @@
+//! Instructions of one delivery on its way in, by step, counted by valgrind and held to `benches/instructions.toml`.
+//!
+//! `cargo bench --bench instructions`, or with `-- --update` to take today's counts as the new ones. A count does not
+//! depend on what else runs. valgrind shows no SHA instructions to a program, so hashing counts for more than it costs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+#[allow(dead_code)]
+mod delivery;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+
+use delivery::judge::Names;
+use delivery::{Delivery, NOW};
+use palyra_actors::journal::{BodyFormat, JournalFiles, Writer};
+
+const STEPS: [&str; 7] = ["precheck", "verify", "parse", "describe", "replay_key", "judge", "append"];
+/// Deliveries of one count.
+const DELIVERIES: u64 = 2_000;
+/// Rows of one commit.
+const GROUP_ROWS: u64 = 64;
+/// What a count may be more than the baseline's, in parts of it.
+const MARGIN: f64 = 0.05;
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
+
+type Counts = BTreeMap<String, u64>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, step, count] = args.as_slice()
+        && first == "do"
+    {
+        work(step, count.parse().unwrap());
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        eprintln!("valgrind counts the instructions and is not installed: `apt-get install valgrind`");
+        return ExitCode::FAILURE;
+    }
+    let counts = count_all();
+    if args.iter().any(|arg| arg == "--update") {
+        return update(&counts);
+    }
+    compare(&counts)
+}
+
+/// Does one step for so many deliveries.
+fn work(step: &str, count: u64) {
+    let delivery = Delivery::of_github();
+    let body = delivery.body();
+    body.document().unwrap();
+    let request = delivery.request(&body);
+    let (verified, names) = (delivery.verify(&request), delivery.names(&request));
+    let key = delivery.key(&verified, &request);
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(&JournalFiles::in_folder(folder.path()), || 7, false, NOW).unwrap();
+    let repeat = |work: &mut dyn FnMut()| (0..count).for_each(|_| work());
+    match step {
+        "precheck" => repeat(&mut || delivery.precheck()),
+        "verify" => repeat(&mut || {
+            black_box(delivery.verify(&request));
+        }),
+        "parse" => repeat(&mut || assert!(delivery.body().document().is_ok())),
+        "describe" => repeat(&mut || drop(black_box(delivery.names(&request)))),
+        "replay_key" => repeat(&mut || assert_eq!(delivery.key(&verified, &request), key)),
+        "judge" => repeat(&mut || assert_eq!(delivery.judge(&body, &names, key), BodyFormat::Json)),
+        "append" => append(&delivery, &names, &mut writer, count),
+        _ => panic!("no such step: {step}"),
+    }
+}
+
+fn append(delivery: &Delivery, names: &Names, writer: &mut Writer, count: u64) {
+    for first in (0..count).step_by(GROUP_ROWS.try_into().unwrap()) {
+        let rows = (first..count.min(first + GROUP_ROWS)).map(|n| delivery.row(names, n));
+        assert!(writer.append(rows.collect(), NOW).unwrap().iter().all(Result::is_ok));
+    }
+}
+
+/// Instructions of one delivery, by step: those of a run less those of one that does nothing.
+fn count_all() -> Counts {
+    let nothing = instructions(STEPS[0], 0);
+    let each = |step: &str| instructions(step, DELIVERIES).saturating_sub(nothing) / DELIVERIES;
+    STEPS.iter().map(|&step| (step.to_owned(), each(step))).collect()
+}
+
+fn instructions(step: &str, count: u64) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["do", step, &count.to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let collected = said.lines().find_map(|line| line.split_once("Collected : ")).expect("callgrind counts");
+    collected.1.trim().parse().unwrap()
+}
+
+fn update(counts: &Counts) -> ExitCode {
+    let head = "# Instructions of one delivery of 1,200 bytes, by step. `just instructions --update` writes this file.\n";
+    std::fs::write(BASELINE, format!("{head}{}", toml::to_string(counts).unwrap())).unwrap();
+    println!("{counts:#?}\nwritten to {BASELINE}");
+    ExitCode::SUCCESS
+}
+
+fn compare(counts: &Counts) -> ExitCode {
+    let baseline: Counts = toml::from_str(&std::fs::read_to_string(BASELINE).unwrap()).unwrap();
+    println!("{:<12} {:>12} {:>12} {:>8}", "step", "instructions", "baseline", "change");
+    let mut over = Vec::new();
+    for step in STEPS {
+        let (now, before) = (counts[step], baseline.get(step).copied().unwrap_or_default());
+        let change = now as f64 / before as f64 - 1.0;
+        println!("{step:<12} {now:>12} {before:>12} {:>+7.1}%", change * 100.0);
+        over.extend((now as f64 > before as f64 * (1.0 + MARGIN)).then_some(step));
+    }
+    println!("{:<12} {:>12} {:>12}", "all", counts.values().sum::<u64>(), baseline.values().sum::<u64>());
+    if over.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!(
+        "over the baseline by more than {:.0} %: {}. Where that is meant: `just instructions --update`, and say why in \
+         the commit",
+        MARGIN * 100.0,
+        over.join(", ")
+    );
+    ExitCode::FAILURE
+}

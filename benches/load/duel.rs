@@ -1,0 +1,97 @@
+//! The daemon and the bare server under the same load, in turns.
+
+use crate::figures::{Table, median, number, spread};
+use crate::targets::{Other, Palyra};
+use crate::wrk::{Load, Mode, Run};
+
+/// The runs of both under one load.
+pub struct Duel {
+    /// What the load is called.
+    pub name: String,
+    /// The load.
+    pub load: Load,
+    /// The daemon's, one a round.
+    pub ours: Vec<Run>,
+    /// The bare server's, one a round.
+    pub bare: Vec<Run>,
+}
+
+impl Duel {
+    /// No round yet.
+    pub fn new(name: impl Into<String>, load: Load) -> Self {
+        Self { name: name.into(), load, ours: Vec::new(), bare: Vec::new() }
+    }
+
+    /// One round; the two take turns in who goes first.
+    pub fn round(&mut self, palyra: &Palyra, bare: &Other) {
+        if self.ours.len().is_multiple_of(2) {
+            self.ours.push(palyra.drive(&self.load));
+            self.bare.push(bare.drive(&self.load));
+        } else {
+            self.bare.push(bare.drive(&self.load));
+            self.ours.push(palyra.drive(&self.load));
+        }
+    }
+
+    /// `of` the daemon's run ÷ `of` the bare server's, for each round in which neither had errors.
+    pub fn ratios(&self, of: impl Fn(&Run) -> f64) -> Vec<f64> {
+        let rounds = self.ours.iter().zip(&self.bare);
+        let clean =
+            rounds.filter(|(ours, bare)| is_clean(ours, self.load.mode) && is_clean(bare, Mode::Signed));
+        clean.map(|(ours, bare)| of(ours) / of(bare)).collect()
+    }
+
+    /// How many rounds do not count, in words; empty when all do.
+    pub fn errors(&self) -> String {
+        let lost = self.ours.len() - self.ratios(Run::per_second).len();
+        if lost == 0 { String::new() } else { format!("{lost} rounds with errors do not count") }
+    }
+
+    /// Its two rows of [`runs_table`].
+    pub fn rows(&self) -> [Vec<String>; 2] {
+        [
+            row(&self.name, "palyra", self.load.mode, &self.ours),
+            row(&self.name, "bare", Mode::Signed, &self.bare),
+        ]
+    }
+
+    /// The median of what `of` says of the runs without errors: the daemon's, then the bare server's. Not a number where
+    /// there is none.
+    pub fn medians(&self, of: impl Fn(&Run) -> f64) -> [f64; 2] {
+        let figure = |runs: &[Run], mode| {
+            let clean = runs.iter().filter(|run| is_clean(run, mode)).map(&of);
+            median(&clean.collect::<Vec<_>>()).unwrap_or(f64::NAN)
+        };
+        [figure(&self.ours, self.load.mode), figure(&self.bare, Mode::Signed)]
+    }
+}
+
+/// Whether every request got the answer it was to get.
+pub fn is_clean(run: &Run, mode: Mode) -> bool {
+    let refused = if mode == Mode::Wrong { run.requests } else { 0 };
+    run.failed == 0 && run.refused == refused && run.requests > 0
+}
+
+/// A table of runs.
+pub fn runs_table() -> Table {
+    let head = ["load", "target", "answers/s", "all rounds", "p50 ms", "p99 ms", "CPU µs each", "errors"];
+    Table::new(&head)
+}
+
+/// Its row of one target.
+pub fn row(name: &str, target: &str, mode: Mode, runs: &[Run]) -> Vec<String> {
+    let of = |what: fn(&Run) -> f64| runs.iter().map(what).collect::<Vec<f64>>();
+    let shown = |what| median(&of(what)).map_or("-".to_owned(), number);
+    let wrong =
+        |run: &Run| run.failed + if mode == Mode::Wrong { run.requests - run.refused } else { run.refused };
+    vec![
+        name.to_owned(),
+        target.to_owned(),
+        shown(Run::per_second),
+        spread(&of(Run::per_second)),
+        shown(|run| run.p50_ms),
+        shown(|run| run.p99_ms),
+        shown(|run| run.cpu_us),
+        runs.iter().map(wrong).sum::<u64>().to_string(),
+    ]
+}
