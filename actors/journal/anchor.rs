@@ -26,7 +26,7 @@ const CONTENT_BYTES: usize = 48;
 /// Bytes of a record.
 const RECORD_BYTES: usize = 64;
 /// Bytes of the file. Once all records are written it is begun anew with the last.
-const FILE_BYTES: u64 = 1024 * 1024;
+const FILE_BYTES: u64 = 64 * 1024;
 
 /// An event that was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
