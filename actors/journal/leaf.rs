@@ -13,7 +13,7 @@ const LAYOUT: u8 = 1;
 pub(super) const GENESIS: Digest = Digest([0; 32]);
 
 /// SHA-256(0x00 ‖ entry).
-pub(super) fn leaf_hash(columns: &Columns) -> Digest {
+pub(super) fn leaf_hash(columns: &Columns<'_>) -> Digest {
     let mut hash = Sha256::new();
     hash.update([LEAF_PREFIX]);
     feed(columns, &mut |bytes| hash.update(bytes));
@@ -21,14 +21,14 @@ pub(super) fn leaf_hash(columns: &Columns) -> Digest {
 }
 
 /// What is hashed of an event: header ‖ SHA-256(body).
-pub(super) fn entry(columns: &Columns) -> Vec<u8> {
+pub(super) fn entry(columns: &Columns<'_>) -> Vec<u8> {
     let mut entry = Vec::new();
     feed(columns, &mut |bytes| entry.extend_from_slice(bytes));
     entry
 }
 
 /// The header holds every column but the hash and the body, in the order of the layout.
-fn feed(columns: &Columns, sink: &mut impl FnMut(&[u8])) {
+fn feed(columns: &Columns<'_>, sink: &mut impl FnMut(&[u8])) {
     let mut leaf = Leaf(sink);
     leaf.bytes(&[LAYOUT]);
     leaf.integer(columns.seq);
@@ -54,7 +54,7 @@ fn feed(columns: &Columns, sink: &mut impl FnMut(&[u8])) {
         leaf.integer(claim.expires_at);
     });
     leaf.text(&columns.body_format);
-    leaf.bytes(&Digest::of(&columns.body).0);
+    leaf.bytes(&columns.body_digest.0);
 }
 
 /// Feeds columns to a sink so that no two rows feed it alike.

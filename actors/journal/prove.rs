@@ -1,6 +1,6 @@
 //! Makes proofs from what is stored.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::checkpoints::{self, StoredCheckpoint};
 use super::error::JournalError;
@@ -56,17 +56,16 @@ fn unreadable(stored: &StoredCheckpoint) -> JournalError {
 /// Proves the event `seq` with the first checkpoint that covers it: the key that signed it is the first to be destroyed.
 pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
-    let columns =
-        db.query_row(&select, [signed(seq)], Columns::read).optional().map_err(JournalError::read)?;
-    let columns = columns.ok_or_else(|| JournalError::NotThere(format!("no event has seq {seq}")))?;
+    let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), leaf::entry(&row)));
+    let event = db.query_row(&select, [signed(seq)], read).optional().map_err(JournalError::read)?;
+    let (event_id, entry) = event.ok_or_else(|| JournalError::NotThere(format!("no event has seq {seq}")))?;
     let stored = checkpoints::first_to_cover(db, seq).map_err(JournalError::read)?;
     let uncovered =
         || JournalError::NotThere(format!("no checkpoint covers seq {seq} yet; ask again in a moment"));
     let stored = stored.ok_or_else(uncovered)?;
     let path = inclusion_path(&StoredSubtrees(db), seq - 1, stored.size).map_err(JournalError::read)?;
     let handovers = handovers(db, &stored)?;
-    let entry = leaf::entry(&columns);
-    Ok(InclusionProof::new(seq, columns.event_id, &entry, path, (stored.note, handovers)))
+    Ok(InclusionProof::new(seq, event_id, &entry, path, (stored.note, handovers)))
 }
 
 /// Proves that the newest checkpoint of `new` events contains the newest one of `old`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::error::JournalError;
 use super::messages::{Cursor, EventFilter, Page, StoredEvent};
@@ -147,9 +147,9 @@ impl Drop for Place<'_> {
 pub(super) fn event_at(db: &Connection, seq: i64) -> Result<Option<StoredEvent>, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
     let mut statement = db.prepare_cached(&select).map_err(JournalError::read)?;
-    let columns = statement.query_row([seq], Columns::read).optional().map_err(JournalError::read)?;
-    let event = columns.map(Columns::into_event).transpose();
-    event.map_err(|column| JournalError::Corrupt {
+    let read = |row: &Row<'_>| Columns::read(row).map(Columns::into_event);
+    let event = statement.query_row([seq], read).optional().map_err(JournalError::read)?;
+    event.transpose().map_err(|column| JournalError::Corrupt {
         seq: unsigned(seq),
         problem: format!("its {column} holds what it may not"),
     })

@@ -1,6 +1,8 @@
 //! One row of `journal_events` as it stands in the file, and the ways between it and an event.
 
-use rusqlite::types::Type;
+use std::borrow::Cow;
+
+use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
@@ -21,6 +23,9 @@ const INSERT: &str = "INSERT INTO journal_events (seq, event_id, kind, name, sev
      integration_id, provider, delivery_id, key_version, occurred_at, recorded_at, summary, tags, replay_key, \
      replay_body, replay_verdict, replay_expires_at, body_format, prev_hash, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, \
      ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+
+/// `tags` of an event that has none.
+const NO_TAGS: &str = "[]";
 
 /// The newest event, to which the next one is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,80 +52,84 @@ impl Head {
     }
 }
 
-/// A row, value for value as it is stored: what is hashed is what is in the file, not what was made of it.
+/// A row, value for value as it is stored: what is hashed is what is in the file, not what was made of it. One that is
+/// read borrows from SQLite.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Columns {
+pub(super) struct Columns<'a> {
     pub(super) seq: i64,
-    pub(super) event_id: String,
-    pub(super) kind: String,
-    pub(super) name: String,
-    pub(super) severity: String,
-    pub(super) principal: String,
-    pub(super) source: String,
-    pub(super) integration_id: Option<String>,
-    pub(super) provider: Option<String>,
-    pub(super) delivery_id: Option<String>,
+    pub(super) event_id: Cow<'a, str>,
+    pub(super) kind: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) severity: Cow<'a, str>,
+    pub(super) principal: Cow<'a, str>,
+    pub(super) source: Cow<'a, str>,
+    pub(super) integration_id: Option<Cow<'a, str>>,
+    pub(super) provider: Option<Cow<'a, str>>,
+    pub(super) delivery_id: Option<Cow<'a, str>>,
     pub(super) key_version: Option<i64>,
     pub(super) occurred_at: i64,
     pub(super) recorded_at: i64,
-    pub(super) summary: String,
-    pub(super) tags: String,
-    pub(super) claim: Option<ClaimColumns>,
-    pub(super) body_format: String,
+    pub(super) summary: Cow<'a, str>,
+    pub(super) tags: Cow<'a, str>,
+    pub(super) claim: Option<ClaimColumns<'a>>,
+    pub(super) body_format: Cow<'a, str>,
     pub(super) prev_hash: Digest,
     pub(super) hash: Digest,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Cow<'a, [u8]>,
+    /// SHA-256 of the body; of the values, the one that is not stored.
+    pub(super) body_digest: Digest,
 }
 
 /// The four columns of a claim: all there or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ClaimColumns {
+pub(super) struct ClaimColumns<'a> {
     pub(super) key: Digest,
     pub(super) body: Digest,
-    pub(super) verdict: String,
+    pub(super) verdict: Cow<'a, str>,
     pub(super) expires_at: i64,
 }
 
-impl From<&ReplayClaim> for ClaimColumns {
+impl From<&ReplayClaim> for ClaimColumns<'_> {
     fn from(claim: &ReplayClaim) -> Self {
         Self {
             key: claim.key,
             body: claim.body,
-            verdict: claim.verdict.as_str().to_owned(),
+            verdict: claim.verdict.as_str().into(),
             expires_at: signed(claim.expires_at),
         }
     }
 }
 
-impl Columns {
+impl<'a> Columns<'a> {
     /// The row of a checked event, not linked to the chain yet.
     pub(super) fn new(event: NewEvent, claim: Option<&ReplayClaim>, event_id: EventId, now: UnixMs) -> Self {
         let mut columns = match event {
             NewEvent::Webhook(event) => Self::webhook(event),
             NewEvent::System(event) => Self::system(event, now),
         };
-        columns.event_id = event_id.to_string();
+        columns.event_id = event_id.to_string().into();
         columns.recorded_at = signed(now);
         columns.claim = claim.map(ClaimColumns::from);
+        columns.body_digest = Digest::of(&columns.body);
         columns
     }
 
     fn webhook(event: WebhookEvent) -> Self {
         Self {
-            kind: EventKind::Webhook.as_str().to_owned(),
-            summary: shortened(format!("{} from {}", event.name, event.source)),
-            name: event.name,
-            severity: Severity::Info.as_str().to_owned(),
-            principal: format!("integration:{}", event.integration_id),
-            source: event.source,
-            integration_id: Some(event.integration_id),
-            provider: Some(event.provider),
-            delivery_id: event.delivery_id,
+            kind: EventKind::Webhook.as_str().into(),
+            summary: shortened(format!("{} from {}", event.name, event.source)).into(),
+            name: event.name.into(),
+            severity: Severity::Info.as_str().into(),
+            principal: format!("integration:{}", event.integration_id).into(),
+            source: event.source.into(),
+            integration_id: Some(event.integration_id.into()),
+            provider: Some(event.provider.into()),
+            delivery_id: event.delivery_id.map(Cow::Owned),
             key_version: event.key_version.map(i64::from),
             occurred_at: signed(event.occurred_at),
-            tags: "[]".to_owned(),
-            body_format: event.body_format.as_str().to_owned(),
-            body: event.body,
+            tags: NO_TAGS.into(),
+            body_format: event.body_format.as_str().into(),
+            body: event.body.into(),
             ..Self::blank()
         }
     }
@@ -130,19 +139,19 @@ impl Columns {
         let body =
             if event.details.is_empty() { String::new() } else { Value::Object(event.details).to_string() };
         Self {
-            kind: EventKind::System.as_str().to_owned(),
-            name: event.name,
-            severity: event.severity.as_str().to_owned(),
-            principal: event.principal,
-            source: event.source,
-            integration_id: event.integration_id,
-            provider: event.provider,
-            delivery_id: event.delivery_id,
+            kind: EventKind::System.as_str().into(),
+            name: event.name.into(),
+            severity: event.severity.as_str().into(),
+            principal: event.principal.into(),
+            source: event.source.into(),
+            integration_id: event.integration_id.map(Cow::Owned),
+            provider: event.provider.map(Cow::Owned),
+            delivery_id: event.delivery_id.map(Cow::Owned),
             occurred_at: signed(now),
-            summary: event.summary,
-            tags: Value::from(event.tags).to_string(),
-            body_format: format.as_str().to_owned(),
-            body: body.into_bytes(),
+            summary: event.summary.into(),
+            tags: Value::from(event.tags).to_string().into(),
+            body_format: format.as_str().into(),
+            body: body.into_bytes().into(),
             ..Self::blank()
         }
     }
@@ -150,26 +159,33 @@ impl Columns {
     fn blank() -> Self {
         Self {
             seq: 0,
-            event_id: String::new(),
-            kind: String::new(),
-            name: String::new(),
-            severity: String::new(),
-            principal: String::new(),
-            source: String::new(),
+            event_id: Cow::default(),
+            kind: Cow::default(),
+            name: Cow::default(),
+            severity: Cow::default(),
+            principal: Cow::default(),
+            source: Cow::default(),
             integration_id: None,
             provider: None,
             delivery_id: None,
             key_version: None,
             occurred_at: 0,
             recorded_at: 0,
-            summary: String::new(),
-            tags: String::new(),
+            summary: Cow::default(),
+            tags: Cow::default(),
             claim: None,
-            body_format: String::new(),
+            body_format: Cow::default(),
             prev_hash: GENESIS,
             hash: GENESIS,
-            body: Vec::new(),
+            body: Cow::default(),
+            body_digest: GENESIS,
         }
+    }
+
+    /// Whether its replay key was taken with its body. A delivery that was not accepted has left its body out.
+    pub(super) fn claims_its_body(&self) -> bool {
+        let claim = self.claim.as_ref().filter(|_| self.kind == EventKind::Webhook.as_str());
+        claim.is_none_or(|claim| claim.body == self.body_digest)
     }
 
     /// Makes it the event after `head`. `recorded_at` never goes back, even when the clock does: it is what
@@ -210,7 +226,7 @@ impl Columns {
             self.tags,
             claim.map(|claim| claim.key.0),
             claim.map(|claim| claim.body.0),
-            claim.map(|claim| claim.verdict.as_str()),
+            claim.map(|claim| claim.verdict.as_ref()),
             claim.map(|claim| claim.expires_at),
             self.body_format,
             self.prev_hash.0,
@@ -221,32 +237,34 @@ impl Columns {
     }
 
     /// Reads a row that was selected with [`COLUMNS`].
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
+        let body = row.get_ref(22)?.as_blob().map_err(|error| of_column(22, error))?;
         Ok(Self {
             seq: row.get(0)?,
-            event_id: row.get(1)?,
-            kind: row.get(2)?,
-            name: row.get(3)?,
-            severity: row.get(4)?,
-            principal: row.get(5)?,
-            source: row.get(6)?,
-            integration_id: row.get(7)?,
-            provider: row.get(8)?,
-            delivery_id: row.get(9)?,
+            event_id: text(row, 1)?,
+            kind: text(row, 2)?,
+            name: text(row, 3)?,
+            severity: text(row, 4)?,
+            principal: text(row, 5)?,
+            source: text(row, 6)?,
+            integration_id: optional_text(row, 7)?,
+            provider: optional_text(row, 8)?,
+            delivery_id: optional_text(row, 9)?,
             key_version: row.get(10)?,
             occurred_at: row.get(11)?,
             recorded_at: row.get(12)?,
-            summary: row.get(13)?,
-            tags: row.get(14)?,
+            summary: text(row, 13)?,
+            tags: text(row, 14)?,
             claim: Self::read_claim(row)?,
-            body_format: row.get(19)?,
+            body_format: text(row, 19)?,
             prev_hash: digest(row, 20)?,
             hash: digest(row, 21)?,
-            body: row.get(22)?,
+            body: body.into(),
+            body_digest: Digest::of(body),
         })
     }
 
-    fn read_claim(row: &Row<'_>) -> rusqlite::Result<Option<ClaimColumns>> {
+    fn read_claim(row: &'a Row<'_>) -> rusqlite::Result<Option<ClaimColumns<'a>>> {
         let parts: [bool; 4] = [
             row.get_ref(15)?.data_type() == Type::Null,
             row.get_ref(16)?.data_type() == Type::Null,
@@ -259,9 +277,23 @@ impl Columns {
         Ok(Some(ClaimColumns {
             key: digest(row, 15)?,
             body: digest(row, 16)?,
-            verdict: row.get(17)?,
+            verdict: text(row, 17)?,
             expires_at: row.get(18)?,
         }))
+    }
+
+    /// The first column that holds what it may not, if one does.
+    pub(super) fn odd_column(&self) -> Option<&'static str> {
+        let columns = [
+            ("event_id", EventId::parse(&self.event_id).is_none()),
+            ("kind", EventKind::parse(&self.kind).is_none()),
+            ("severity", Severity::parse(&self.severity).is_none()),
+            ("key_version", self.key_version.is_some_and(|version| u32::try_from(version).is_err())),
+            ("tags", tags_of(&self.tags).is_none()),
+            ("replay_verdict", self.claim.as_ref().is_some_and(|one| Verdict::parse(&one.verdict).is_none())),
+            ("body_format", BodyFormat::parse(&self.body_format).is_none()),
+        ];
+        columns.into_iter().find(|(_, is_odd)| *is_odd).map(|(column, _)| column)
     }
 
     /// The event it holds, or which column holds what it may not.
@@ -270,20 +302,20 @@ impl Columns {
             seq: unsigned(self.seq),
             event_id: EventId::parse(&self.event_id).ok_or("event_id")?,
             kind: EventKind::parse(&self.kind).ok_or("kind")?,
-            name: self.name,
+            name: self.name.into_owned(),
             severity: Severity::parse(&self.severity).ok_or("severity")?,
-            principal: self.principal,
-            source: self.source,
-            integration_id: self.integration_id,
-            provider: self.provider,
-            delivery_id: self.delivery_id,
+            principal: self.principal.into_owned(),
+            source: self.source.into_owned(),
+            integration_id: self.integration_id.map(Cow::into_owned),
+            provider: self.provider.map(Cow::into_owned),
+            delivery_id: self.delivery_id.map(Cow::into_owned),
             key_version: self.key_version.map(u32::try_from).transpose().map_err(|_| "key_version")?,
             occurred_at: unsigned(self.occurred_at),
             recorded_at: unsigned(self.recorded_at),
-            summary: self.summary,
-            tags: serde_json::from_str(&self.tags).map_err(|_| "tags")?,
+            summary: self.summary.into_owned(),
+            tags: tags_of(&self.tags).ok_or("tags")?,
             claim: self.claim.map(ClaimColumns::into_claim).transpose()?,
-            body: self.body,
+            body: self.body.into_owned(),
             body_format: BodyFormat::parse(&self.body_format).ok_or("body_format")?,
             prev_hash: self.prev_hash,
             hash: self.hash,
@@ -291,7 +323,7 @@ impl Columns {
     }
 }
 
-impl ClaimColumns {
+impl ClaimColumns<'_> {
     pub(super) fn into_claim(self) -> Result<ReplayClaim, &'static str> {
         Ok(ReplayClaim {
             key: self.key,
@@ -300,6 +332,23 @@ impl ClaimColumns {
             expires_at: unsigned(self.expires_at),
         })
     }
+}
+
+fn tags_of(text: &str) -> Option<Vec<String>> {
+    if text == NO_TAGS { Some(Vec::new()) } else { serde_json::from_str(text).ok() }
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
+    row.get_ref(column)?.as_str().map(Cow::Borrowed).map_err(|error| of_column(column, error))
+}
+
+fn optional_text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<Cow<'a, str>>> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(|error| of_column(column, error))?;
+    Ok(text.map(Cow::Borrowed))
+}
+
+fn of_column(column: usize, error: FromSqlError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Null, Box::new(error))
 }
 
 /// Reads a digest.

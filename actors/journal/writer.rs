@@ -306,6 +306,9 @@ impl Appending<'_> {
         }
         let event_id = EventId::new(self.now, (self.random)());
         let mut columns = Columns::new(event, claim.as_ref(), event_id, self.now);
+        if !columns.claims_its_body() {
+            return Ok(Err(JournalError::invalid("claim", "is for another body")));
+        }
         columns.link(self.head);
         match columns.insert(self.db) {
             Ok(()) => {}

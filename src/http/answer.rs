@@ -5,7 +5,7 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::ids::Receipt;
 use palyra_actors::provider::Reply;
-use serde_json::json;
+use serde::Serialize;
 
 use super::Gate;
 use super::greeting::handshake_answer;
@@ -42,9 +42,17 @@ impl Answer {
             }
         };
         gate.counters.count(outcome);
-        let document = json!({"outcome": outcome, "receipt": receipt});
-        HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(document)
+        HttpResponse::build(status)
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(Document { outcome, receipt: &receipt })
     }
+}
+
+/// What the sender is told of its delivery.
+#[derive(Serialize)]
+struct Document<'a> {
+    outcome: &'static str,
+    receipt: &'a Receipt,
 }
 
 fn refused_outcome(problem: &Problem) -> &'static str {

@@ -284,32 +284,32 @@ impl Authentic<'_> {
     /// Each distinct body that conflicts is journaled once, under a key of its own.
     async fn conflict(self, body: Digest, bytes: usize) -> Result<Answer, Problem> {
         let why = ["the key is held by an earlier delivery with another body".to_owned()];
-        let record = &self.integration.record;
-        let event = judge::refusal_event(record, &self.names, Verdict::Conflict, body, bytes, &why);
-        let key = conflict_key(self.key, body);
-        self.submit(NewEvent::System(event), key, body, Verdict::Conflict).await?;
+        let event = self.refusal(Verdict::Conflict, body, bytes, &why);
+        self.submit(event, conflict_key(self.key, body), body, Verdict::Conflict).await?;
         Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict")))
     }
 
     fn event(&self, judgement: &Judgement, body: Body, digest: Digest) -> NewEvent {
-        let record = &self.integration.record;
-        let why = match judgement {
+        let verdict = judgement.verdict();
+        match judgement {
             Judgement::Accept(format) => {
+                let record = &self.integration.record;
                 let key_version = self.verified.key_version;
-                let raw = body.into_raw();
-                return NewEvent::Webhook(judge::webhook_event(
-                    record,
-                    self.names.clone(),
-                    key_version,
-                    raw,
-                    *format,
-                ));
+                let event =
+                    judge::webhook_event(record, self.names.clone(), key_version, body.into_raw(), *format);
+                NewEvent::Webhook(event)
             }
-            Judgement::Filter { what } => vec![format!("allowed_{what}s does not name it")],
-            Judgement::Reject(_, why) => why.clone(),
-        };
-        let bytes = body.raw().len();
-        NewEvent::System(judge::refusal_event(record, &self.names, judgement.verdict(), digest, bytes, &why))
+            Judgement::Filter { what } => {
+                let why = [format!("allowed_{what}s does not name it")];
+                self.refusal(verdict, digest, body.raw().len(), &why)
+            }
+            Judgement::Reject(_, why) => self.refusal(verdict, digest, body.raw().len(), why),
+        }
+    }
+
+    fn refusal(&self, verdict: Verdict, body: Digest, bytes: usize, why: &[String]) -> NewEvent {
+        let record = &self.integration.record;
+        NewEvent::System(judge::refusal_event(record, &self.names, verdict, body, bytes, why))
     }
 
     /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, the journal's own

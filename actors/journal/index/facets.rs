@@ -122,7 +122,7 @@ impl Block {
     }
 
     /// Adds an event.
-    pub(in super::super) fn add(&mut self, columns: &Columns) {
+    pub(in super::super) fn add(&mut self, columns: &Columns<'_>) {
         let Columns { name, severity, kind, .. } = columns;
         self.set(columns.seq, columns.integration_id.as_deref(), [name, severity, kind]);
     }

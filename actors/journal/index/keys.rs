@@ -40,7 +40,7 @@ pub(in super::super) struct OpenRun {
 
 impl OpenRun {
     /// Adds the key of an event, if it took one.
-    pub(in super::super) fn add(&mut self, columns: &Columns) {
+    pub(in super::super) fn add(&mut self, columns: &Columns<'_>) {
         if let Some(claim) = &columns.claim {
             self.insert(columns.seq, claim.key, claim.expires_at);
         }
@@ -165,7 +165,7 @@ impl KeyIndex {
     }
 
     /// Adds the key of an event, if it took one.
-    pub(super) fn add(&mut self, columns: &Columns) {
+    pub(super) fn add(&mut self, columns: &Columns<'_>) {
         self.open.add(columns);
     }
 

@@ -44,7 +44,7 @@ impl Indexes {
     }
 
     /// Takes in an event that was inserted, and stores what is complete with it.
-    pub(super) fn add(&mut self, db: &Connection, columns: &Columns) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, db: &Connection, columns: &Columns<'_>) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.keys.add(columns);
         let events = unsigned(columns.seq);

@@ -77,13 +77,14 @@ fn first_problem(place: &Place) -> String {
 }
 
 /// Changes the rows from `seq` on and hashes them all again, the anchor included: everything but the signatures.
-pub(super) fn rewrite(place: &Place, seq: u64, change: impl Fn(&mut row::Columns)) {
+pub(super) fn rewrite(place: &Place, seq: u64, change: impl Fn(&mut row::Columns<'_>)) {
     let mut head = row::Head { seq: 0, hash: leaf::GENESIS, recorded_at: 0 };
     tamper_with(place, |db| {
         let select = format!("SELECT {} FROM journal_events ORDER BY seq", row::COLUMNS);
         let mut statement = db.prepare(&select).unwrap();
-        let rows: Vec<_> = statement.query_map([], row::Columns::read).unwrap().map(Result::unwrap).collect();
-        for mut columns in rows {
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let mut columns = row::Columns::read(row).unwrap();
             if columns.seq as u64 >= seq {
                 change(&mut columns);
             }
@@ -224,7 +225,7 @@ fn an_epoch_ends_after_so_many_events_too() {
 fn who_hashes_everything_again_is_found_by_the_signed_roots() {
     let place = Place::new();
     open(&place).grow(300).seal().grow(300).seal();
-    rewrite(&place, 17, |columns| columns.summary = "nothing happened".to_owned());
+    rewrite(&place, 17, |columns| columns.summary = "nothing happened".into());
     assert_eq!(first_problem(&place), "300: the events up to here are not those checkpoint 2 was signed for");
     assert!(matches!(try_open(&place, NOW, false), Err(JournalError::Corrupt { .. })), "nor does it open");
     assert!(matches!(try_open(&place, NOW, true), Err(JournalError::Corrupt { .. })), "whatever is accepted");
@@ -246,7 +247,7 @@ fn who_steals_todays_key_cannot_rewrite_an_epoch_that_has_ended() {
             row.get(0)
         })
         .unwrap();
-    rewrite(&place, 2, |columns| columns.summary = "nothing happened".to_owned());
+    rewrite(&place, 2, |columns| columns.summary = "nothing happened".into());
     tamper(&place, &format!("DELETE FROM journal_checkpoints WHERE number > {present}"));
     let report = verified(&place, &key);
     assert!(!report.is_ok());

@@ -201,7 +201,7 @@ fn every_edit_of_the_structure_is_found() {
 fn rewritten(place: &Place, dice: &mut Dice) -> String {
     let head = place.reader().head().unwrap().seq;
     let from = 1 + dice.below(head);
-    super::sealing::rewrite(place, from, |columns| columns.summary = "nothing happened".to_owned());
+    super::sealing::rewrite(place, from, |columns| columns.summary = "nothing happened".into());
     format!("all hashed again from {from} on")
 }
 

@@ -90,7 +90,7 @@ impl<'a> Events<'a> {
         Ok(found)
     }
 
-    fn check_row(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    fn check_row(&mut self, columns: &Columns<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
         report.head_hash = columns.hash;
         if let Some(problem) = self.walk.inspect(columns) {
             report.add(columns.seq, problem);

@@ -28,7 +28,7 @@ impl<'a> IndexCheck<'a> {
     }
 
     /// Adds an event, and compares what it completes.
-    pub(super) fn push(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    pub(super) fn push(&mut self, columns: &Columns<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.run.add(columns);
         self.events = unsigned(columns.seq);

@@ -31,7 +31,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Adds an event, and compares the subtrees it completes.
-    pub(super) fn push(&mut self, columns: &Columns, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    pub(super) fn push(&mut self, columns: &Columns<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let mut completed = Vec::new();
         self.frontier.push(columns.hash, |full| completed.extend(Some(full).filter(is_stored)));
         if self.size() > self.covered {
