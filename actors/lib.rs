@@ -25,6 +25,7 @@ pub mod places;
 pub mod provider;
 pub mod registry;
 pub mod replay_guard;
+pub mod replies;
 pub mod schemas;
 pub mod secret;
 pub mod supervision;

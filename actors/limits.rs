@@ -125,8 +125,10 @@ pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
 pub const JOURNAL_PAGE_BYTES: i64 = 8_192;
 /// Memory the writer keeps pages in.
 pub const JOURNAL_CACHE_KIB: i64 = 4_096;
-/// Pages in the write-ahead log, 16 MiB of them, before a commit moves them into the database.
-pub const JOURNAL_CHECKPOINT_PAGES: u32 = 2_000;
+/// Bytes written to the write-ahead log before they are moved into the database, beside the writer.
+pub const JOURNAL_LOG_BYTES: u64 = 16 * 1024 * 1024;
+/// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
+pub const JOURNAL_CHECKPOINT_PAGES: u32 = 8_000;
 /// Size to which the write-ahead log is cut back after a checkpoint.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.

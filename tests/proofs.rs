@@ -250,11 +250,7 @@ fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_fi
     drop(db);
     let daemon = Daemon::start(&root);
     let found = verification(&root);
-    assert_eq!(
-        (found["state"].as_str(), found["first_bad_seq"].as_u64()),
-        (Some("failed"), None),
-        "{found}"
-    );
+    assert_eq!((found["state"].as_str(), found["first_bad_seq"].as_u64()), (Some("failed"), None), "{found}");
     assert_eq!(events_named(&root, "journal.verification.failed").len(), 1);
     drop(daemon);
 }

@@ -3,7 +3,11 @@
 use super::JournalError;
 use super::messages::{Append, AppendReply, NewEvent};
 use super::writer::{NewRow, RowOutcome};
-use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX};
+use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX, JOURNAL_PAGE_BYTES};
+use crate::replies::Wakes;
+
+/// Bytes of a row without its body, about.
+const ROW_BYTES: usize = 512;
 
 /// Appends that wait for their common COMMIT.
 #[derive(Debug, Default)]
@@ -16,6 +20,11 @@ pub(super) struct Group {
 impl Group {
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Bytes it takes in the database, about: a page at least.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        JOURNAL_PAGE_BYTES.unsigned_abs() + (self.body_bytes + self.rows.len() * ROW_BYTES) as u64
     }
 
     /// Bytes of its bodies.
@@ -52,13 +61,16 @@ fn body_bytes(event: &NewEvent) -> usize {
 pub(super) struct Replies(Vec<AppendReply>);
 
 impl Replies {
-    /// Answers each append. Who has gone meanwhile is not waited for.
+    /// Answers each append, and then wakes who waits. Who has gone meanwhile is not waited for.
     pub(super) fn answer(self, result: Result<Vec<RowOutcome>, JournalError>) {
+        let mut wakes = Wakes::default();
         match result {
-            Ok(outcomes) => {
-                self.0.into_iter().zip(outcomes).for_each(|(reply, outcome)| reply.answer(outcome))
-            }
-            Err(error) => self.0.into_iter().for_each(|reply| reply.answer(Err(error.clone()))),
+            Ok(outcomes) => self
+                .0
+                .into_iter()
+                .zip(outcomes)
+                .for_each(|(reply, outcome)| reply.answer(outcome, &mut wakes)),
+            Err(error) => self.0.into_iter().for_each(|reply| reply.answer(Err(error.clone()), &mut wakes)),
         }
     }
 }

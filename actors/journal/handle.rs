@@ -1,11 +1,10 @@
 //! How the rest of the daemon appends.
 
-use tokio::sync::oneshot;
-
 use super::JournalActor;
 use super::error::JournalError;
 use super::messages::{Append, AppendReply, Appended, KeyHolder, NewEvent, ReplayClaim, SystemEvent};
 use crate::ids::Receipt;
+use crate::replies::Reply;
 use crate::supervision::Door;
 
 /// A handle to the journal writer. It stays valid when the writer is reopened.
@@ -26,9 +25,8 @@ impl JournalHandle {
         event: NewEvent,
         claim: Option<ReplayClaim>,
     ) -> Result<Appended, JournalError> {
-        let (reply, answer) = oneshot::channel();
-        // Who asked may have gone meanwhile.
-        let reply = AppendReply::new(move |outcome| drop(reply.send(outcome)));
+        let (reply, answer) = Reply::to_this_thread();
+        let reply = AppendReply::new(move |outcome, wakes| reply.lay_down(outcome, wakes));
         self.door.tell(Append { event, claim, reply })?;
         answer.await.unwrap_or(Err(JournalError::Unknown))
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::JournalError;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::replies::Wakes;
 
 /// What became of an authentic delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -200,16 +201,19 @@ impl KeyHolder {
 }
 
 /// What is done with the answer to an append. When it is dropped uncalled, the outcome is not known.
-pub struct AppendReply(Box<dyn FnOnce(Result<Appended, JournalError>) + Send>);
+pub struct AppendReply(OnAnswer);
+
+type OnAnswer = Box<dyn FnOnce(Result<Appended, JournalError>, &mut Wakes) + Send>;
 
 impl AppendReply {
-    /// Does `reply` with the answer, on the thread of the journal: it must not take long.
-    pub fn new(reply: impl FnOnce(Result<Appended, JournalError>) + Send + 'static) -> Self {
+    /// Does `reply` with the answer, on the thread of the journal: it must not take long. Whom it lays an answer down for
+    /// is woken once the whole group is answered.
+    pub fn new(reply: impl FnOnce(Result<Appended, JournalError>, &mut Wakes) + Send + 'static) -> Self {
         Self(Box::new(reply))
     }
 
-    pub(crate) fn answer(self, outcome: Result<Appended, JournalError>) {
-        (self.0)(outcome);
+    pub(crate) fn answer(self, outcome: Result<Appended, JournalError>, wakes: &mut Wakes) {
+        (self.0)(outcome, wakes);
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
+//! | `log.rs` | moves the write-ahead log into the database, beside the writer |
 //! | `sealer.rs`, `seals.rs` | signed checkpoints, and when they are due |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
@@ -34,6 +35,7 @@ mod handle;
 mod identity;
 mod index;
 mod leaf;
+mod log;
 mod messages;
 mod open;
 mod page;
@@ -80,6 +82,7 @@ use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
 use crate::tlog::{Checkpoint, KeyLine};
 use group::Group;
+use log::{LogGrowth, LogMover};
 use sealer::{SealError, Sealed, Sealer};
 use seals::Seals;
 
@@ -126,6 +129,7 @@ pub struct JournalActor {
     group: Group,
     /// Whether a drain of the group is under way.
     armed: bool,
+    log: LogGrowth,
     seals: Seals,
     watch: WatchGuard,
 }
@@ -144,8 +148,8 @@ impl JournalActor {
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
-        let seals = Seals::new(sealer);
-        Ok(Self { writer, config, group: Group::default(), armed: false, seals, watch })
+        let (log, seals) = (LogGrowth::new(LogMover::open(&config.files.database)?), Seals::new(sealer));
+        Ok(Self { writer, config, group: Group::default(), armed: false, log, seals, watch })
     }
 
     /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.
@@ -163,14 +167,32 @@ impl JournalActor {
             return;
         }
         self.seals.bytes += self.group.body_bytes() as u64;
+        let mover = self.log.grow(self.group.stored_bytes());
         let (rows, replies) = std::mem::take(&mut self.group).split();
         let result = self.writer.append(rows, self.config.clock.now_unix_ms());
         self.config.head.send_replace(self.writer.head().seq);
         replies.answer(result);
         self.stop_if_poisoned(ctx);
+        if let Some(mover) = mover {
+            self.move_log(mover, ctx);
+        }
         if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);
         }
+    }
+
+    fn move_log(&mut self, mover: LogMover, ctx: &mut Context<Self>) {
+        let moved = spawn_blocking(move || mover.run().map(|()| mover));
+        ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
+            match moved {
+                Ok(Ok(mover)) => actor.log.mover = Some(mover),
+                Ok(Err(error)) => drop(actor.writer.poison(error.to_string())),
+                Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
+            }
+            // A journal that is poisoned is dealt with below.
+            drop(actor.writer.move_rest_of_log());
+            actor.stop_if_poisoned(ctx);
+        }));
     }
 
     /// Signs a checkpoint elsewhere, unless one is being signed.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use super::anchor::Anchor;
-use super::connection::{CHECKPOINT, Durability, REWRITE_FORMAT};
+use super::connection::{CHECKPOINT, Durability, MOVE_LOG, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
 use super::index::Indexes;
@@ -181,6 +181,16 @@ impl Writer {
             return Ok(());
         }
         self.db.query_row(CHECKPOINT, [], |_| Ok(())).map_err(JournalError::read)
+    }
+
+    /// Moves the rest of the write-ahead log into the database, so that the next group begins it anew.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub(super) fn move_rest_of_log(&mut self) -> Result<(), JournalError> {
+        self.refuse_if_poisoned()?;
+        let moved = self.db.query_row(MOVE_LOG, [], |_| Ok(()));
+        moved.map_err(|error| self.give_up(error.into()))
     }
 
     /// What it shows of itself; of checkpoints it knows nothing.

@@ -1,10 +1,9 @@
 //! How deliveries are submitted.
 
-use tokio::sync::oneshot;
-
 use super::messages::{Submit, SubmitError};
 use super::{ReplayError, ReplayGuardActor};
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
+use crate::replies::Reply;
 use crate::supervision::{Door, DoorError};
 
 /// A handle to the replay guard, and through it to the journal. It stays valid when either is rebuilt.
@@ -20,7 +19,7 @@ impl ReplayHandle {
     /// # Errors
     /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
     pub async fn submit(&self, event: NewEvent, claim: ReplayClaim) -> Result<Appended, SubmitError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::to_this_thread();
         self.door.tell(Submit { event, claim, reply }).map_err(not_taken)?;
         // It went with the guard that held it back, or with the journal in the middle of a group.
         answer.await.unwrap_or(Err(SubmitError::Journal(JournalError::Unknown)))

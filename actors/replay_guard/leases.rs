@@ -12,6 +12,7 @@ use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::journal::{Append, AppendReply, Appended, KeyHolder, ReplayClaim};
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX, RECENT_KEYS_MAX};
+use crate::replies::Wakes;
 
 /// A lease in flight.
 struct Flight {
@@ -43,21 +44,21 @@ impl Leases {
 
     /// Takes a delivery in. It is answered at once, waits for the copy that is in flight, or is given back as what the
     /// journal is to append.
-    pub(crate) fn submit(&mut self, submit: Submit, now: UnixMs) -> Option<Append> {
+    pub(crate) fn submit(&mut self, submit: Submit, now: UnixMs, wakes: &mut Wakes) -> Option<Append> {
         let Submit { claim, .. } = &submit;
         if let Some(flight) = self.flights.get_mut(&claim.key) {
-            wait(flight, submit);
+            wait(flight, submit, wakes);
             return None;
         }
         if let Some(holder) = self.recent.find(&claim.key, now).filter(|holder| !takes_over(claim, holder)) {
             self.totals.seen_total += 1;
-            answer(submit, Ok(Appended::Held(holder.clone())));
+            answer(submit, Ok(Appended::Held(holder.clone())), wakes);
             return None;
         }
         match self.lease(claim.key) {
             Ok(lease) => Some(hand_on(submit, lease)),
             Err(error) => {
-                answer(submit, Err(error));
+                answer(submit, Err(error), wakes);
                 None
             }
         }
@@ -65,7 +66,7 @@ impl Leases {
 
     /// Ends a lease, and gives what the journal is to append in its place. One that is not in flight any more changes
     /// nothing.
-    pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs) -> Vec<Append> {
+    pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs, wakes: &mut Wakes) -> Vec<Append> {
         let Entry::Occupied(flight) = self.flights.entry(grant.key) else { return Vec::new() };
         if flight.get().ticket != grant.ticket {
             return Vec::new();
@@ -77,7 +78,7 @@ impl Leases {
         }
         // In their order: on a release the first gets the lease and the others wait for it.
         let waiters = waiters.into_iter().filter(|waiter| !waiter.reply.is_closed());
-        waiters.filter_map(|waiter| self.submit(waiter, now)).collect()
+        waiters.filter_map(|waiter| self.submit(waiter, now, wakes)).collect()
     }
 
     /// What it shows of itself.
@@ -107,30 +108,29 @@ pub(crate) fn takes_over(claim: &ReplayClaim, holder: &KeyHolder) -> bool {
     claim.body == holder.body && supersedes(claim.verdict, holder.verdict)
 }
 
-fn wait(flight: &mut Flight, submit: Submit) {
+fn wait(flight: &mut Flight, submit: Submit, wakes: &mut Wakes) {
     if flight.waiters.len() < LEASE_WAITERS_MAX {
         flight.waiters.push(submit);
     } else {
-        answer(submit, Err(ReplayError::TooManyWaiters { waiters: LEASE_WAITERS_MAX }));
+        answer(submit, Err(ReplayError::TooManyWaiters { waiters: LEASE_WAITERS_MAX }), wakes);
     }
 }
 
-/// Nobody may wait for the answer any more.
-fn answer(submit: Submit, answer: Result<Appended, ReplayError>) {
-    drop(submit.reply.send(answer.map_err(Into::into)));
+fn answer(submit: Submit, answer: Result<Appended, ReplayError>, wakes: &mut Wakes) {
+    submit.reply.lay_down(answer.map_err(Into::into), wakes);
 }
 
 /// What the journal is to append. With its answer the lease ends, and the caller is told.
 fn hand_on(submit: Submit, lease: Lease) -> Append {
     let Submit { event, claim, reply } = submit;
-    let answered = AppendReply::new(move |outcome| {
+    let answered = AppendReply::new(move |outcome, wakes| {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
             Ok(Appended::Held(holder)) => lease.settle(holder.clone()),
             // Whether it was stored is not known: the journal's own index keeps a second row out.
             Err(_) => drop(lease),
         }
-        drop(reply.send(outcome.map_err(Into::into)));
+        reply.lay_down(outcome.map_err(Into::into), wakes);
     });
     Append { event, claim: Some(claim), reply: answered }
 }

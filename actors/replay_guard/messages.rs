@@ -2,15 +2,15 @@
 
 use actix::Message;
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use super::ReplayError;
 use super::lease::{Grant, LeaseEnd};
 use crate::ids::Digest;
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
+use crate::replies::Reply;
 
-/// The answer to a delivery that was submitted. When the sender half is dropped unanswered, the outcome is not known.
-pub type SubmitReply = oneshot::Sender<Result<Appended, SubmitError>>;
+/// The answer to a delivery that was submitted. When it is dropped unanswered, the outcome is not known.
+pub type SubmitReply = Reply<Result<Appended, SubmitError>>;
 
 /// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
 /// the row that holds its key, or hands it on to the journal, which answers it itself. It runs to its end even when the

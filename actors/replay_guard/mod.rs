@@ -16,16 +16,18 @@ mod tests;
 use std::sync::Arc;
 
 use actix::{
-    Actor, ActorContext as _, Addr, ArbiterHandle, AsyncContext as _, Context, Handler, MessageResult,
+    Actor, ActorContext as _, ActorFutureExt as _, Addr, ArbiterHandle, AsyncContext as _, Context, Handler,
+    MessageResult, fut,
 };
 
 pub use error::ReplayError;
 pub use handle::ReplayHandle;
 pub use messages::*;
 
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, UnixMs};
 use crate::journal::{Append, JournalHandle};
 use crate::limits::MAILBOX_MESSAGES_MAX;
+use crate::replies::Wakes;
 use crate::supervision::{Close, Exit, WatchGuard};
 use lease::LeaseEnds;
 use leases::Leases;
@@ -33,6 +35,8 @@ use leases::Leases;
 /// The actor around the table of leases.
 pub struct ReplayGuardActor {
     leases: Leases,
+    /// Whom answers were laid down for since the mailbox was empty last.
+    wakes: Wakes,
     journal: JournalHandle,
     clock: SharedClock,
     watch: WatchGuard,
@@ -49,10 +53,26 @@ impl ReplayGuardActor {
     ) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| Self {
             leases: Leases::new(tell_of_ends(ctx.address())),
+            wakes: Wakes::default(),
             journal,
             clock,
             watch,
         })
+    }
+
+    /// Does `work`, after which somebody may have to be woken. Spawned futures run when the mailbox is empty: whoever waits
+    /// for several answers is woken once.
+    fn work(
+        &mut self,
+        ctx: &mut Context<Self>,
+        work: impl FnOnce(&mut Leases, UnixMs, &mut Wakes) -> Vec<Append>,
+    ) {
+        let was_empty = self.wakes.is_empty();
+        let appends = work(&mut self.leases, self.clock.now_unix_ms(), &mut self.wakes);
+        appends.into_iter().for_each(|append| self.hand_on(append));
+        if was_empty && !self.wakes.is_empty() {
+            ctx.spawn(fut::ready(()).map(|(), guard: &mut Self, _| drop(std::mem::take(&mut guard.wakes))));
+        }
     }
 
     fn hand_on(&self, append: Append) {
@@ -78,20 +98,17 @@ impl Actor for ReplayGuardActor {
 impl Handler<Submit> for ReplayGuardActor {
     type Result = ();
 
-    fn handle(&mut self, submit: Submit, _: &mut Self::Context) {
+    fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) {
         fail::fail_point!("replay_guard::submit");
-        if let Some(append) = self.leases.submit(submit, self.clock.now_unix_ms()) {
-            self.hand_on(append);
-        }
+        self.work(ctx, |leases, now, wakes| leases.submit(submit, now, wakes).into_iter().collect());
     }
 }
 
 impl Handler<Ended> for ReplayGuardActor {
     type Result = ();
 
-    fn handle(&mut self, Ended { grant, end }: Ended, _: &mut Self::Context) {
-        let appends = self.leases.end(grant, end, self.clock.now_unix_ms());
-        appends.into_iter().for_each(|append| self.hand_on(append));
+    fn handle(&mut self, Ended { grant, end }: Ended, ctx: &mut Self::Context) {
+        self.work(ctx, |leases, now, wakes| leases.end(grant, end, now, wakes));
     }
 }
 

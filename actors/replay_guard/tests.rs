@@ -16,6 +16,7 @@ use crate::journal::{
     Append, Appended, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict,
 };
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
+use crate::replies::{Reply, Wakes};
 
 const NOW: UnixMs = 1_700_000_000_000;
 const LATER: UnixMs = NOW + 1_000;
@@ -33,7 +34,7 @@ fn receipt(seq: u64) -> Receipt {
 }
 
 fn delivery(claim: ReplayClaim) -> (Submit, Answer) {
-    let (reply, answer) = oneshot::channel();
+    let (reply, answer) = Reply::direct();
     let event = NewEvent::System(SystemEvent::new("a", "b"));
     (Submit { event, claim, reply }, answer)
 }
@@ -69,7 +70,7 @@ impl Table {
 
     fn submit(&mut self, key: &str, body: &str, verdict: Verdict) -> Answer {
         let (submit, answer) = delivery(claim(key, body, verdict));
-        self.journal.extend(self.leases.submit(submit, self.now));
+        self.journal.extend(self.leases.submit(submit, self.now, &mut Wakes::default()));
         answer
     }
 
@@ -79,7 +80,7 @@ impl Table {
 
     /// The journal answers what it has had longest.
     fn journal_answers(&mut self, outcome: Result<Appended, JournalError>) {
-        self.journal.remove(0).reply.answer(outcome);
+        self.journal.remove(0).reply.answer(outcome, &mut Wakes::default());
         self.settle_down();
     }
 
@@ -90,7 +91,7 @@ impl Table {
     /// Brings the ends of leases to the table until there are no more.
     fn settle_down(&mut self) {
         while let Ok((grant, end)) = self.ends.try_recv() {
-            self.journal.extend(self.leases.end(grant, end, self.now));
+            self.journal.extend(self.leases.end(grant, end, self.now, &mut Wakes::default()));
         }
     }
 }
@@ -184,11 +185,11 @@ fn a_lease_of_an_earlier_time_changes_nothing() {
     let _first = table.accept("k", "x");
     drop(table.journal.remove(0));
     let stale = table.ends.recv().unwrap();
-    assert!(table.leases.end(stale.0, LeaseEnd::Released, NOW).is_empty());
+    assert!(table.leases.end(stale.0, LeaseEnd::Released, NOW, &mut Wakes::default()).is_empty());
     let _second = table.accept("k", "x");
     let settled = LeaseEnd::Settled(KeyHolder::of(&claim("k", "z", Verdict::Accepted), receipt(1)));
     for end in [LeaseEnd::Released, settled] {
-        assert!(table.leases.end(stale.0, end, NOW).is_empty());
+        assert!(table.leases.end(stale.0, end, NOW, &mut Wakes::default()).is_empty());
         assert_eq!(word(&mut table.accept("k", "x")), "waits", "the lease is still in flight");
     }
 }
@@ -249,9 +250,9 @@ proptest! {
                     let append = table.journal.swap_remove(key % table.journal.len());
                     if body == 0 {
                         *stored.entry(append.claim.unwrap().key).or_default() += 1;
-                        append.reply.answer(Ok(Appended::Stored(receipt(1))));
+                        append.reply.answer(Ok(Appended::Stored(receipt(1))), &mut Wakes::default());
                     } else {
-                        append.reply.answer(Err(JournalError::Busy));
+                        append.reply.answer(Err(JournalError::Busy), &mut Wakes::default());
                     }
                 }
                 _ => {}

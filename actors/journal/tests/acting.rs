@@ -99,7 +99,7 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
         let replies: Vec<_> = (0..20)
             .map(|n| {
                 let (reply, answer) = tokio::sync::oneshot::channel();
-                let reply = AppendReply::new(move |outcome| reply.send(outcome).unwrap());
+                let reply = AppendReply::new(move |outcome, _| reply.send(outcome).unwrap());
                 running.journal.door.tell(Append { event: push(n), claim: None, reply }).unwrap();
                 answer
             })

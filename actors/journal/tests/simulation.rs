@@ -19,6 +19,7 @@ use crate::clock::ManualClock;
 use crate::replay_guard::lease::{Grant, LeaseEnd};
 use crate::replay_guard::leases::Leases;
 use crate::replay_guard::{Submit, SubmitError, conflict_key};
+use crate::replies::{Reply, Wakes};
 use disk::{Image, Order};
 use model::{Model, WINDOW_MS};
 
@@ -138,9 +139,13 @@ impl World {
             _ => sent.key(),
         };
         let claim = ReplayClaim { key, body: sent.digest(), verdict, expires_at: self.now + WINDOW_MS };
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = Reply::direct();
         let event = delivery("", &sent.text(), verdict).event;
-        self.mailbox.extend(self.leases.submit(Submit { event, claim, reply }, self.now));
+        self.mailbox.extend(self.leases.submit(
+            Submit { event, claim, reply },
+            self.now,
+            &mut Wakes::default(),
+        ));
         self.requests.push(Request { sent, verdict, answer });
     }
 
@@ -190,7 +195,7 @@ impl World {
             if let (Ok(Appended::Stored(receipt)), Some(claim)) = (&outcome, &append.claim) {
                 self.model.stored(claim, receipt);
             }
-            append.reply.answer(outcome);
+            append.reply.answer(outcome, &mut Wakes::default());
         }
     }
 
@@ -273,7 +278,7 @@ impl World {
                 return;
             }
             for (grant, end) in ended {
-                self.mailbox.extend(self.leases.end(grant, end, self.now));
+                self.mailbox.extend(self.leases.end(grant, end, self.now, &mut Wakes::default()));
             }
         }
     }

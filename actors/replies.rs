@@ -1,0 +1,163 @@
+//! Brings answers to the thread that waits for them, all of a group at a time.
+//!
+//! A thread that is woken takes the processor from the one that woke it. Were it woken for the first answer of a group, the
+//! others would have to wait for it, one by one. So answers are laid down first, and then each thread is woken once.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+type HandOut = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    static OF_THIS_THREAD: RefCell<Option<Arc<Replies>>> = const { RefCell::new(None) };
+}
+
+/// The answers on their way to one thread.
+#[derive(Default)]
+struct Replies {
+    laid_down: Mutex<Vec<HandOut>>,
+    any: Notify,
+}
+
+impl Replies {
+    /// Those for this thread, which runs an actix system or arbiter.
+    fn of_this_thread() -> Arc<Self> {
+        OF_THIS_THREAD.with_borrow_mut(|known| {
+            // The task that hands out holds them too, until its runtime ends.
+            if let Some(known) = known.as_ref().filter(|known| Arc::strong_count(known) > 1) {
+                return Arc::clone(known);
+            }
+            let replies = Arc::<Self>::default();
+            actix_rt::spawn(Arc::clone(&replies).run());
+            Arc::clone(known.insert(replies))
+        })
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            self.any.notified().await;
+            let laid_down = std::mem::take(&mut *self.lock());
+            laid_down.into_iter().for_each(|hand_out| hand_out());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<HandOut>> {
+        self.laid_down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way back to whoever waits for an answer. When it is dropped, they are told at once that none will come.
+pub struct Reply<T> {
+    sender: oneshot::Sender<T>,
+    /// Without it the answer is handed over where it is given.
+    to: Option<Arc<Replies>>,
+}
+
+impl<T: Send + 'static> Reply<T> {
+    /// A way back to this thread, which runs an actix system or arbiter.
+    pub fn to_this_thread() -> (Self, oneshot::Receiver<T>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, to: Some(Replies::of_this_thread()) }, answer)
+    }
+
+    /// A way back to any thread.
+    pub fn direct() -> (Self, oneshot::Receiver<T>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, to: None }, answer)
+    }
+
+    /// Whether nobody waits any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Lays the answer down. Who waits for it is told with `wakes`; they may have gone meanwhile.
+    pub fn lay_down(self, answer: T, wakes: &mut Wakes) {
+        let Self { sender, to } = self;
+        let hand_out = move || drop(sender.send(answer));
+        match to {
+            None => hand_out(),
+            Some(replies) => {
+                replies.lock().push(Box::new(hand_out));
+                wakes.add(replies);
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+/// The threads that answers were laid down for. Dropped, it wakes them.
+#[derive(Default)]
+pub struct Wakes(Vec<Arc<Replies>>);
+
+impl Wakes {
+    /// Whether there is nobody to wake.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, replies: Arc<Replies>) {
+        if !self.0.iter().any(|known| Arc::ptr_eq(known, &replies)) {
+            self.0.push(replies);
+        }
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|replies| replies.any.notify_one());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_with_the_wake_and_not_before() {
+        actix::System::new().block_on(async {
+            let ways: Vec<_> = (0..10).map(|_| Reply::to_this_thread()).collect();
+            let (replies, mut answers): (Vec<_>, Vec<_>) = ways.into_iter().unzip();
+            let wakes = std::thread::spawn(move || {
+                let mut wakes = Wakes::default();
+                replies.into_iter().enumerate().for_each(|(n, reply)| reply.lay_down(n, &mut wakes));
+                wakes
+            });
+            let wakes = wakes.join().unwrap();
+            tokio::task::yield_now().await;
+            assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()));
+            drop(wakes);
+            for (n, answer) in answers.into_iter().enumerate() {
+                assert_eq!(answer.await, Ok(n));
+            }
+        });
+    }
+
+    #[test]
+    fn a_thread_that_runs_another_system_later_gets_its_answers_there() {
+        for n in 0..3 {
+            actix::System::new().block_on(async {
+                let (reply, answer) = Reply::to_this_thread();
+                std::thread::spawn(move || reply.lay_down(n, &mut Wakes::default())).join().unwrap();
+                assert_eq!(answer.await, Ok(n));
+            });
+        }
+    }
+
+    #[test]
+    fn who_is_not_answered_is_told_so() {
+        actix::System::new().block_on(async {
+            let (reply, answer) = Reply::<u8>::to_this_thread();
+            drop(reply);
+            assert!(answer.await.is_err());
+        });
+    }
+}
