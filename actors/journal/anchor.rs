@@ -54,6 +54,10 @@ pub(super) struct Anchor {
     /// Bytes of the records in it.
     written: u64,
     inode: u64,
+    /// The event of the newest record.
+    seq: u64,
+    /// Why nothing is written any more: what a failed write left behind is not known.
+    broken: Option<String>,
 }
 
 impl Anchored {
@@ -137,11 +141,25 @@ impl Anchor {
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
         let inode = file.metadata()?.ino();
-        Ok(Self { path: path.to_owned(), file, written: RECORD_BYTES as u64, inode })
+        let (path, written) = (path.to_owned(), RECORD_BYTES as u64);
+        Ok(Self { path, file, written, inode, seq: head.seq, broken: None })
     }
 
-    /// Writes `head` down; it is on the disk when this returns.
-    pub(super) fn append(&mut self, head: Head) -> io::Result<()> {
+    /// Writes `head` down, unless a later one is; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Why it could not be written; the same for every later head.
+    pub(super) fn append(&mut self, head: Head) -> Result<(), String> {
+        if let Some(reason) = &self.broken {
+            return Err(reason.clone());
+        }
+        if head.seq <= self.seq {
+            return Ok(());
+        }
+        self.write(head).map_err(|error| self.broken.insert(error.to_string()).clone())
+    }
+
+    fn write(&mut self, head: Head) -> io::Result<()> {
         if self.written >= FILE_BYTES {
             *self = Self::begin(&self.path, head)?;
             return Ok(());
@@ -150,6 +168,7 @@ impl Anchor {
         self.file.write_all_at(&record, self.written)?;
         self.file.sync_data()?;
         self.written += RECORD_BYTES as u64;
+        self.seq = head.seq;
         self.check()
     }
 

@@ -240,6 +240,11 @@ pub struct Append {
 #[rtype(result = "Result<(), JournalError>")]
 pub struct ProbeCommit;
 
+/// Tells the journal that nothing is anchored any more: why, or that the thread panicked.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct AnchoringEnded(pub(super) Option<String>);
+
 /// Asks for the [`JournalSnapshot`].
 #[derive(Debug, Message)]
 #[rtype(result = "JournalSnapshot")]

@@ -5,7 +5,7 @@
 //! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
 //! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
-//! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
+//! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
 //! | `log.rs` | moves the write-ahead log into the database, beside the writer |
@@ -23,6 +23,7 @@
 //! signed on a thread for blocking work, from what a connection of its own reads; the writer stores them.
 
 mod anchor;
+mod anchoring;
 mod backup;
 mod chain;
 mod checkpoints;
@@ -81,6 +82,7 @@ use crate::clock::{SharedClock, UnixMs};
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
 use crate::tlog::{Checkpoint, KeyLine};
+use anchoring::Anchoring;
 use group::Group;
 use log::{LogGrowth, LogMover};
 use sealer::{SealError, Sealed, Sealer};
@@ -118,7 +120,7 @@ pub struct JournalConfig {
     pub clock: SharedClock,
     /// Gives the random bits of event ids.
     pub random: RandomBits,
-    /// Told the head's `seq` after every commit, before the answers. It wakes who waits for new events.
+    /// Told the head's `seq` once it is anchored, before the answers. It wakes who waits for new events.
     pub head: watch::Sender<u64>,
 }
 
@@ -129,10 +131,15 @@ pub struct JournalActor {
     group: Group,
     /// Whether a drain of the group is under way.
     armed: bool,
+    /// None before the actor has started and once it closes.
+    anchoring: Option<Anchoring>,
     log: LogGrowth,
     seals: Seals,
     watch: WatchGuard,
 }
+
+/// Where the head's `seq` is told.
+type Published = watch::Sender<u64>;
 
 /// What comes back from the thread that signs.
 type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
@@ -149,7 +156,8 @@ impl JournalActor {
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
         let (log, seals) = (LogGrowth::new(LogMover::open(&config.files.database)?), Seals::new(sealer));
-        Ok(Self { writer, config, group: Group::default(), armed: false, log, seals, watch })
+        let (group, armed, anchoring) = (Group::default(), false, None);
+        Ok(Self { writer, config, group, armed, anchoring, log, seals, watch })
     }
 
     /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.
@@ -169,9 +177,11 @@ impl JournalActor {
         self.seals.bytes += self.group.body_bytes() as u64;
         let mover = self.log.grow(self.group.stored_bytes());
         let (rows, replies) = std::mem::take(&mut self.group).split();
-        let result = self.writer.append(rows, self.config.clock.now_unix_ms());
-        self.config.head.send_replace(self.writer.head().seq);
-        replies.answer(result);
+        match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
+            (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
+            (Ok(_), None) => replies.answer(Err(JournalError::Unknown)),
+            (Err(error), _) => replies.answer(Err(error)),
+        }
         self.stop_if_poisoned(ctx);
         if let Some(mover) = mover {
             self.move_log(mover, ctx);
@@ -242,12 +252,15 @@ impl JournalActor {
         let Some(sealed) = self.seals.unstored.take() else { return };
         let Some(sealer) = &mut self.seals.sealer else { return };
         match store(&mut self.writer, sealer, &sealed, self.config.clock.now_unix_ms()) {
+            // The event of a handover is anchored, and with it all before.
+            Ok(()) if matches!(sealed.checkpoint.key, Some(KeyLine::Next(_))) => {
+                self.config.head.send_replace(self.writer.head().seq);
+            }
             Ok(()) => {}
             Err(JournalError::Busy) => self.seals.unstored = Some(sealed),
             Err(JournalError::Poisoned { .. }) => {}
             Err(error) => drop(self.writer.poison(error.to_string())),
         }
-        self.config.head.send_replace(self.writer.head().seq);
     }
 
     /// Whoever waits for more events than the newest checkpoint covers starts another one.
@@ -267,8 +280,9 @@ impl JournalActor {
         self.answer_those_who_wait(ctx);
     }
 
-    /// The last checkpoint, then the end.
+    /// The last answers and the last checkpoint, then the end.
     fn close(&mut self, ctx: &mut Context<Self>) {
+        self.anchoring = None;
         self.store();
         if let Some(sealer) = &mut self.seals.sealer
             && self.writer.poisoned().is_none()
@@ -304,6 +318,12 @@ impl Actor for JournalActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+        let (anchor, published) = (self.writer.anchor(), self.config.head.clone());
+        match Anchoring::start(anchor, published, ctx.address().recipient()) {
+            Ok(anchoring) => self.anchoring = Some(anchoring),
+            Err(error) => drop(self.writer.poison(format!("there is no thread to anchor with: {error}"))),
+        }
+        self.stop_if_poisoned(ctx);
         ctx.run_interval(Duration::from_secs(CHECKPOINT_SECONDS), Self::tick);
     }
 }
@@ -328,6 +348,19 @@ impl Handler<ProbeCommit> for JournalActor {
         let result = self.writer.probe(self.config.clock.now_unix_ms());
         self.stop_if_poisoned(ctx);
         result
+    }
+}
+
+impl Handler<AnchoringEnded> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, AnchoringEnded(reason): AnchoringEnded, ctx: &mut Self::Context) {
+        match reason {
+            Some(reason) => drop(self.writer.poison(reason)),
+            // The supervisor opens the journal again, as after any panic of its actor.
+            None => std::panic::resume_unwind(Box::new("the thread that anchors panicked")),
+        }
+        self.stop_if_poisoned(ctx);
     }
 }
 

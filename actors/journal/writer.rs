@@ -1,8 +1,10 @@
 //! The one writer: appends groups of events, each group in one transaction.
 
+use std::sync::{Arc, Mutex};
+
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
-use super::anchor::Anchor;
+use super::anchoring::{Committed, SharedAnchor, anchor};
 use super::connection::{CHECKPOINT, Durability, MOVE_LOG, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
@@ -37,7 +39,7 @@ pub type RowOutcome = Result<Appended, JournalError>;
 pub struct Writer {
     db: Connection,
     files: OpenFiles,
-    anchor: Anchor,
+    anchor: SharedAnchor,
     rollback: Option<Rollback>,
     durability: Durability,
     random: RandomBits,
@@ -81,7 +83,7 @@ impl Writer {
         Ok(Self {
             db: opened.db,
             files: opened.files,
-            anchor: opened.anchor,
+            anchor: Arc::new(Mutex::new(opened.anchor)),
             rollback: opened.rollback,
             durability: opened.durability,
             random,
@@ -112,10 +114,25 @@ impl Writer {
     /// [`JournalError::Busy`]: nothing was written. [`JournalError::Poisoned`]: whether the group was stored is known
     /// only after a restart; every later call answers the same.
     pub fn append(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, JournalError> {
+        let committed = self.commit(rows, now)?;
+        anchor(&self.anchor, committed.head).map_err(|reason| self.poison(reason))?;
+        Ok(committed.outcomes)
+    }
+
+    /// Commits a group that is still to be anchored before anybody is told of it.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub(super) fn commit(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Committed, JournalError> {
         self.refuse_if_poisoned()?;
         let outcomes = self.commit_group(rows, now).map_err(|failure| self.give_up(failure))?;
         self.count(&outcomes, now);
-        Ok(outcomes)
+        Ok(Committed { head: self.head, outcomes })
+    }
+
+    /// The anchor, for the thread that anchors.
+    pub(super) fn anchor(&self) -> SharedAnchor {
+        Arc::clone(&self.anchor)
     }
 
     /// Journals a loss that was accepted when the journal was opened, if there was one.
@@ -243,12 +260,7 @@ impl Writer {
         fail::fail_point!("journal::before_commit");
         transaction.commit()?;
         self.files.check().map_err(Failure::Fatal)?;
-        fail::fail_point!("journal::before_anchor");
-        if head.seq > self.head.seq {
-            self.anchor.append(head).map_err(|error| Failure::Fatal(error.to_string()))?;
-        }
         self.head = head;
-        fail::fail_point!("journal::after_commit");
         Ok(outcomes)
     }
 
