@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 use hmac::{Hmac, KeyInit, Mac};
 use palyra_actors::clock::SystemClock;
 use palyra_actors::journal::{JournalActor, JournalConfig, JournalFiles, JournalHandle, NewRow, Writer};
-use palyra_actors::replay_guard::{Observe, ReplayGuardActor, ReplayHandle};
+use palyra_actors::replay_guard::{Observe, ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::WatchGuard;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use rusqlite::Connection;
@@ -171,7 +171,13 @@ fn guarded(arbiter: &ArbiterHandle, folder: &TempDir) -> ReplayHandle {
     let actor = JournalActor::open(config, WatchGuard::unwatched()).unwrap();
     journal.door.open(actix::Actor::start_in_arbiter(arbiter, |_| actor));
     let clock = Arc::new(SystemClock);
-    guard.door.open(ReplayGuardActor::start(arbiter, journal, clock, WatchGuard::unwatched()));
+    guard.door.open(ReplayGuardActor::start(
+        arbiter,
+        journal,
+        Seen::default(),
+        clock,
+        WatchGuard::unwatched(),
+    ));
     guard
 }
 

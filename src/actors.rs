@@ -11,7 +11,7 @@ use palyra_actors::journal::{
     JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, Severity, SystemEvent,
 };
 use palyra_actors::registry::{Published, RegistryActor, RegistryConfig};
-use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle};
+use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
 use tokio::sync::watch;
@@ -33,6 +33,8 @@ pub struct Actors {
     pub integrations: Published,
     /// Secrets that are known already, published by the vault.
     pub keys: KeyCache,
+    /// What was accepted lately, published by the replay guard.
+    pub seen: Seen,
     /// Deliveries on their way into the journal.
     pub replay_guard: ReplayHandle,
     /// Appends of anything else.
@@ -98,6 +100,7 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
         vault: Door::default(),
         integrations: Published::default(),
         keys: KeyCache::default(),
+        seen: Seen::default(),
         replay_guard: ReplayHandle::default(),
         connectors: Door::default(),
         journal_files: plan.journal.clone(),
@@ -184,9 +187,10 @@ fn start_replay_guard(
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
     let (door, journal) = (actors.replay_guard.door.clone(), actors.journal.clone());
-    let clock = Arc::clone(&plan.clock);
+    let (seen, clock) = (actors.seen.clone(), Arc::clone(&plan.clock));
     let open = move |watch: WatchGuard| {
-        door.open(ReplayGuardActor::start(&arbiter, journal.clone(), Arc::clone(&clock), watch));
+        let (journal, clock) = (journal.clone(), Arc::clone(&clock));
+        door.open(ReplayGuardActor::start(&arbiter, journal, seen.clone(), clock, watch));
         Ok(())
     };
     supervise(supervisor, "replay_guard", open)

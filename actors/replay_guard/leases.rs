@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::error::ReplayError;
 use super::lease::{Grant, Lease, LeaseEnd, LeaseEnds};
 use super::messages::{ReplaySnapshot, Submit, supersedes};
-use super::recent::RecentKeys;
+use super::recent::Seen;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::journal::{Append, AppendReply, Appended, KeyHolder, ReplayClaim};
-use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX, RECENT_KEYS_MAX};
+use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
 use crate::replies::Wakes;
 
 /// A lease in flight.
@@ -25,21 +25,16 @@ struct Flight {
 pub(crate) struct Leases {
     ends: LeaseEnds,
     flights: HashMap<Digest, Flight>,
-    recent: RecentKeys,
+    seen: Seen,
     last_ticket: u64,
     totals: ReplaySnapshot,
 }
 
 impl Leases {
-    /// An empty table. `ends` is called when a lease ends; it has to bring [`Leases::end`] about.
-    pub(crate) fn new(ends: LeaseEnds) -> Self {
-        Self {
-            ends,
-            flights: HashMap::new(),
-            recent: RecentKeys::with_capacity(RECENT_KEYS_MAX),
-            last_ticket: 0,
-            totals: ReplaySnapshot::default(),
-        }
+    /// An empty table that adds what it hears to `seen`. `ends` is called when a lease ends; it has to bring [`Leases::end`]
+    /// about.
+    pub(crate) fn new(ends: LeaseEnds, seen: Seen) -> Self {
+        Self { ends, flights: HashMap::new(), seen, last_ticket: 0, totals: ReplaySnapshot::default() }
     }
 
     /// Takes a delivery in. It is answered at once, waits for the copy that is in flight, or is given back as what the
@@ -50,9 +45,8 @@ impl Leases {
             wait(flight, submit, wakes);
             return None;
         }
-        if let Some(holder) = self.recent.find(&claim.key, now).filter(|holder| !takes_over(claim, holder)) {
-            self.totals.seen_total += 1;
-            answer(submit, Ok(Appended::Held(holder.clone())), wakes);
+        if let Some(holder) = self.holder(claim, now) {
+            answer(submit, Ok(Appended::Held(holder)), wakes);
             return None;
         }
         match self.lease(claim.key) {
@@ -73,7 +67,7 @@ impl Leases {
         }
         let waiters = flight.remove().waiters;
         match end {
-            LeaseEnd::Settled(holder) => self.recent.remember(grant.key, holder),
+            LeaseEnd::Settled(holder) => self.seen.lock().remember(grant.key, holder),
             LeaseEnd::Released => self.totals.released_total += 1,
         }
         // In their order: on a release the first gets the lease and the others wait for it.
@@ -83,12 +77,22 @@ impl Leases {
 
     /// What it shows of itself.
     pub(crate) fn observe(&self) -> ReplaySnapshot {
+        let recent = self.seen.lock();
         ReplaySnapshot {
             leases: self.flights.len(),
             waiters: self.flights.values().map(|flight| flight.waiters.len()).sum(),
-            recent_keys: self.recent.len(),
+            recent_keys: recent.len(),
+            seen_total: recent.hits_total,
             ..self.totals.clone()
         }
+    }
+
+    /// The row that keeps `claim` out, if it was seen lately.
+    fn holder(&self, claim: &ReplayClaim, now: UnixMs) -> Option<KeyHolder> {
+        let mut recent = self.seen.lock();
+        let holder = recent.find(&claim.key, now).filter(|holder| !takes_over(claim, holder))?.clone();
+        recent.hits_total += 1;
+        Some(holder)
     }
 
     fn lease(&mut self, key: Digest) -> Result<Lease, ReplayError> {

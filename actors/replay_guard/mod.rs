@@ -2,7 +2,7 @@
 //!
 //! Deliveries pass through it on their way into the journal. It holds back copies of what is in flight and answers copies
 //! of what it saw lately. It is a convenience in front of the journal, not the authority: the journal takes each key in
-//! the transaction of its row, so a guard that is rebuilt empty opens no window.
+//! the transaction of its row, so a guard that has forgotten opens no window.
 
 mod error;
 mod handle;
@@ -23,6 +23,7 @@ use actix::{
 pub use error::ReplayError;
 pub use handle::ReplayHandle;
 pub use messages::*;
+pub use recent::Seen;
 
 use crate::clock::{SharedClock, UnixMs};
 use crate::journal::{Append, JournalHandle};
@@ -43,16 +44,17 @@ pub struct ReplayGuardActor {
 }
 
 impl ReplayGuardActor {
-    /// Starts a guard that remembers nothing yet on `arbiter`. Best on that of `journal`: what it hands on then crosses no
+    /// Starts a guard on `arbiter`, which publishes what it hears in `seen`. Best on that of `journal`: what it hands on then crosses no
     /// thread, and what came while a group was committed makes the next one.
     pub fn start(
         arbiter: &ArbiterHandle,
         journal: JournalHandle,
+        seen: Seen,
         clock: SharedClock,
         watch: WatchGuard,
     ) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| Self {
-            leases: Leases::new(tell_of_ends(ctx.address())),
+            leases: Leases::new(tell_of_ends(ctx.address()), seen),
             wakes: Wakes::default(),
             journal,
             clock,

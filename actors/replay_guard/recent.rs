@@ -1,10 +1,47 @@
 //! The replay keys seen last, so that most copies of a delivery are answered without a look into the journal.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::UnixMs;
-use crate::ids::Digest;
-use crate::journal::KeyHolder;
+use crate::ids::{Digest, Receipt};
+use crate::journal::{KeyHolder, Verdict};
+use crate::limits::RECENT_KEYS_MAX;
+
+/// The keys seen last, as every thread may look at them. What it holds stays true while the guard is rebuilt: it is what
+/// the journal said of its rows.
+#[derive(Clone)]
+pub struct Seen(Arc<Mutex<RecentKeys>>);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(RecentKeys::with_capacity(RECENT_KEYS_MAX))))
+    }
+}
+
+impl Seen {
+    /// The receipt of the delivery that was accepted under `key` with the same body, if it is known and its window is open
+    /// at `now`.
+    pub fn accepted(&self, key: &Digest, body: &Digest, now: UnixMs) -> Option<Receipt> {
+        let mut recent = self.lock();
+        let holder = recent.find(key, now)?;
+        let receipt =
+            (holder.verdict == Verdict::Accepted && holder.body == *body).then(|| holder.receipt.clone())?;
+        recent.hits_total += 1;
+        Some(receipt)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, RecentKeys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seen")
+    }
+}
 
 /// At most `capacity` keys; the one remembered longest ago leaves first. It may forget any of them: the journal does not.
 #[derive(Debug)]
@@ -12,11 +49,13 @@ pub(super) struct RecentKeys {
     holders: HashMap<Digest, KeyHolder>,
     order: VecDeque<Digest>,
     capacity: usize,
+    /// Deliveries answered from it.
+    pub(super) hits_total: u64,
 }
 
 impl RecentKeys {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { holders: HashMap::new(), order: VecDeque::new(), capacity }
+        Self { holders: HashMap::new(), order: VecDeque::new(), capacity, hits_total: 0 }
     }
 
     pub(super) fn len(&self) -> usize {

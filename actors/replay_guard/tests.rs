@@ -65,7 +65,7 @@ impl Table {
     fn new() -> Self {
         let (sender, ends) = mpsc::channel();
         let tell: LeaseEnds = Arc::new(move |grant, end| drop(sender.send((grant, end))));
-        Self { leases: Leases::new(tell), ends, journal: Vec::new(), now: NOW }
+        Self { leases: Leases::new(tell, Seen::default()), ends, journal: Vec::new(), now: NOW }
     }
 
     fn submit(&mut self, key: &str, body: &str, verdict: Verdict) -> Answer {
@@ -268,4 +268,18 @@ proptest! {
         prop_assert_eq!(table.leases.observe().leases, 0);
         prop_assert!(waiting.iter_mut().all(|answer| word(answer) != "waits"));
     }
+}
+
+#[test]
+fn what_was_accepted_is_published_for_the_same_bytes_within_the_window() {
+    let mut table = Table::new();
+    let seen = Seen::default();
+    table.leases = Leases::new(Arc::new(|_, _| {}), seen.clone());
+    let known = |key: &str, body: &str, now| seen.accepted(&digest(key), &digest(body), now);
+    for (key, verdict) in [("k", Verdict::Accepted), ("f", Verdict::Filtered)] {
+        seen.lock().remember(digest(key), KeyHolder::of(&claim(key, "x", verdict), receipt(1)));
+    }
+    assert_eq!(known("k", "x", LATER - 1), Some(receipt(1)));
+    assert_eq!((known("k", "x", LATER), known("k", "y", NOW), known("f", "x", NOW)), (None, None, None));
+    assert_eq!(table.leases.observe().seen_total, 1);
 }

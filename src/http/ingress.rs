@@ -124,10 +124,14 @@ impl Delivery<'_> {
             let reply = handshake.reply(&request, keys.as_deref());
             return reply.map(Answer::Handshake).ok_or_else(|| Problem::new(Kind::BadRequest));
         }
-        // 7. Parse, and find what the profile says the delivery is.
+        // What was accepted a moment ago need not be read again.
         let now = self.gate.clock.now_unix_ms();
-        let names = Names::of(profile.describe(&request), profile, now);
         let key = profile.replay_key(&self.id, &verified, &request);
+        if let Some(receipt) = self.gate.actors.seen.accepted(&key, &body.digest(), now) {
+            return Ok(Answer::Duplicate(receipt));
+        }
+        // 7. Parse, and find what the profile says the delivery is.
+        let names = Names::of(profile.describe(&request), profile, now);
         // 8. Judge: the envelope against its schema, then the allow lists.
         let judgement = judge::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
@@ -220,8 +224,8 @@ impl Delivery<'_> {
         keys: Option<&SecretVersions>,
     ) -> Result<Verified, Problem> {
         let record = &integration.record;
-        let signed = profile.precheck(request.headers).is_ok();
-        let Some(keys) = keys.filter(|_| record.signature_required || signed) else {
+        let is_signed = || profile.precheck(request.headers).is_ok();
+        let Some(keys) = keys.filter(|_| record.signature_required || is_signed()) else {
             return self.admit_unsigned(integration).map(|()| profile.unsigned());
         };
         match profile.verify(request, keys, self.gate.clock.now_unix_ms()) {

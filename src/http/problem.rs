@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::schemas::SchemaIssue;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Seconds after which a sender may try again, where the answer names none of its own.
@@ -197,25 +198,38 @@ impl Problem {
 
     /// The document (`schemas/problem.v1.json`).
     pub fn document(&self) -> Value {
-        let (status, code, title) = self.kind.entry();
-        let mut document = json!({
-            "type": format!("urn:palyra:problem:{code}"),
-            "title": title,
-            "status": status.as_u16(),
-            "code": code,
-        });
-        let optional = [
-            ("outcome", self.outcome.map(Value::from)),
-            ("detail", self.detail.clone().map(Value::from)),
-            ("hint", self.hint.clone().map(Value::from)),
-            ("issues", (!self.issues.is_empty()).then(|| Value::from(self.issues.clone()))),
-        ];
-        if let Some(members) = document.as_object_mut() {
-            let present = optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-            members.extend(present);
-        }
-        document
+        json!(self.members())
     }
+
+    fn members(&self) -> Document<'_> {
+        let (status, code, title) = self.kind.entry();
+        Document {
+            r#type: format!("urn:palyra:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            code,
+            outcome: self.outcome,
+            detail: self.detail.as_deref(),
+            hint: self.hint.as_deref(),
+            issues: &self.issues,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    issues: &'a [Value],
 }
 
 impl std::fmt::Display for Problem {
@@ -241,7 +255,8 @@ impl ResponseError for Problem {
         if self.kind == Kind::MethodNotAllowed {
             answer.insert_header((ALLOW, "POST"));
         }
-        answer.body(self.document().to_string())
+        // It holds nothing that could not be written as JSON.
+        answer.body(serde_json::to_vec(&self.members()).unwrap_or_default())
     }
 }
 

@@ -18,7 +18,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::replay_guard::lease::{Grant, LeaseEnd};
 use crate::replay_guard::leases::Leases;
-use crate::replay_guard::{Submit, SubmitError, conflict_key};
+use crate::replay_guard::{Seen, Submit, SubmitError, conflict_key};
 use crate::replies::{Reply, Wakes};
 use disk::{Image, Order};
 use model::{Model, WINDOW_MS};
@@ -305,7 +305,7 @@ fn rows_of(group: &[Append]) -> Vec<NewRow> {
 fn guard(ended: &Arc<Mutex<Vec<(Grant, LeaseEnd)>>>) -> Leases {
     let ended = Arc::clone(ended);
     let tell = move |grant, end| ended.lock().unwrap().push((grant, end));
-    Leases::new(Arc::new(tell))
+    Leases::new(Arc::new(tell), Seen::default())
 }
 
 /// Runs the history of a seed; gives its last hash and how often it crashed.

@@ -44,7 +44,13 @@ impl Running {
     async fn restart(&self) {
         let watch = WatchGuard::new("replay_guard", self.report_to.clone());
         let (arbiter, journal) = (self.arbiter.handle(), self.journal.clone());
-        self.guard.door.open(ReplayGuardActor::start(&arbiter, journal, ManualClock::at(NOW), watch));
+        self.guard.door.open(ReplayGuardActor::start(
+            &arbiter,
+            journal,
+            Seen::default(),
+            ManualClock::at(NOW),
+            watch,
+        ));
         self.snapshot().await;
     }
 
