@@ -223,4 +223,20 @@ mod tests {
         files::atomic_replace(&path, &kept).unwrap();
         assert!(anchor.append(head(3)).is_err(), "a copy of the same length in its place");
     }
+
+    #[test]
+    fn the_file_grows_to_a_mebibyte_and_is_begun_anew_with_the_last_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        let grown = file(&[1; 16_382]);
+        anchor.file.write_all(&grown).unwrap();
+        anchor.bytes += grown.len() as u64;
+        anchor.append(head(2)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 1_048_576);
+        anchor.append(head(3)).unwrap();
+        let records = Records::read(&path).unwrap().unwrap();
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [3]);
+    }
 }
