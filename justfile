@@ -45,3 +45,7 @@ power-cut cuts="300":
 # 10,000 seeded histories of journal and replay guard with every accident; PALYRA_TEST_SEED=N repeats one.
 simulate:
     PALYRA_TEST_LONG=1 cargo test --release -p palyra-actors simulation -- --nocapture
+
+# Which changes no library test would notice (`cargo install cargo-mutants`); `just mutants -F files.rs` for one file.
+mutants *args:
+    CARGO_TARGET_DIR={{justfile_directory()}}/target/mutants cargo mutants -p palyra-actors {{args}}

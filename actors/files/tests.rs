@@ -114,3 +114,14 @@ fn only_unfinished_files_are_swept() {
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["kept"]);
 }
+
+#[test]
+fn a_key_that_cannot_be_wiped_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new, target] = ["old", "new", "target"].map(|name| folder.path().join(name));
+    fs::write(&new, "new").unwrap();
+    fs::write(&target, "kept").unwrap();
+    symlink(&target, &old).unwrap();
+    assert!(replace_and_wipe(&old, &new).is_err());
+    assert_eq!((fs::read(&target).unwrap(), fs::read(&new).unwrap()), (b"kept".to_vec(), b"new".to_vec()));
+}

@@ -224,4 +224,50 @@ mod tests {
             assert!(records.is_damaged(), "{bit}");
         }
     }
+
+    #[test]
+    fn what_was_damaged_before_the_end_is_told_whatever_the_end_looks_like() {
+        let records = Records::parse(&[&file(&[1]), &[7; 64][..], &[0; 64][..]].concat());
+        assert_eq!((records.unreadable, records.is_damaged()), (Some((1, false)), true));
+    }
+
+    #[test]
+    fn an_anchor_that_may_not_be_read_is_not_taken_for_a_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anchor");
+        assert_eq!(Records::read(&path).unwrap(), None);
+        fs::create_dir(&path).unwrap();
+        assert!(Records::read(&path).is_err());
+    }
+
+    #[test]
+    fn an_anchor_that_was_replaced_or_written_to_is_noticed_at_the_next_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest([1; 32]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        anchor.append(head(2)).unwrap();
+        let kept = fs::read(&path).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"x").unwrap();
+        assert!(anchor.append(head(3)).is_err(), "a byte of somebody else's");
+        let mut anchor = Anchor::begin(&path, head(2)).unwrap();
+        files::atomic_replace(&path, &kept).unwrap();
+        assert!(anchor.append(head(3)).is_err(), "a copy of the same length in its place");
+    }
+
+    #[test]
+    fn the_file_grows_to_a_mebibyte_and_is_begun_anew_with_the_last_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        let grown = file(&[1; 16_382]);
+        anchor.file.write_all(&grown).unwrap();
+        anchor.bytes += grown.len() as u64;
+        anchor.append(head(2)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 1_048_576);
+        anchor.append(head(3)).unwrap();
+        let records = Records::read(&path).unwrap().unwrap();
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [3]);
+    }
 }

@@ -4,6 +4,7 @@ mod acting;
 mod claims;
 mod pages;
 mod rollback;
+mod rows;
 mod sealing;
 mod simulation;
 mod slack;

@@ -6,7 +6,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use ring::signature::{self as rsa, UnparsedPublicKey};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{ObjectIdentifier, SequenceOf, UintRef};
-use x509_cert::der::{Decode, DecodePem, Encode};
+use x509_cert::der::{Decode, DecodePem};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 use zeroize::Zeroizing;
 
@@ -165,5 +165,5 @@ fn certificate(pem: &[u8]) -> Option<Key<'static>> {
     let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
     let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
     let key = info.subject_public_key.raw_bytes().to_vec();
-    (info.algorithm.oid == RSA && info.to_der().is_ok()).then_some(Key::Rsa(key, span))
+    (info.algorithm.oid == RSA).then_some(Key::Rsa(key, span))
 }

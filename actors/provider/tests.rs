@@ -1,4 +1,5 @@
 mod hostile;
+mod parts;
 mod tokens;
 mod vectors;
 

@@ -142,6 +142,8 @@ mod tests {
             "https://evil.example/sns.us-east-1.amazonaws.com/a.pem",
             "https://evil@sns.us-east-1.amazonaws.com/a.pem",
             "https://sns.us-east-1.amazonaws.com:444/a.pem",
+            "https://sns.user@host.amazonaws.com/a.pem",
+            "https://sns.us:1x.amazonaws.com/a.pem",
             "https://sns.us-east-1.amazonaws.com/a?.pem",
             "https://sns.us-east-1.amazonaws.com",
             "",

@@ -1,3 +1,5 @@
+mod settings;
+
 use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;

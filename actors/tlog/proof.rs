@@ -111,8 +111,9 @@ pub fn verify_consistency(
     last == 0 && from_old == old_root && from_new == new_root
 }
 
-/// Climbs from a last node without a right neighbour to the level where it has a left one.
+/// Climbs from a node to the level where it is a right one: from a last node without a right neighbour as far as it has
+/// none. It is not node 0, which has a neighbour or is the root.
 fn past_lone_nodes(node: u64, last: u64) -> (u64, u64) {
-    let lone = if node & 1 == 1 { 0 } else { node.trailing_zeros().min(u64::BITS - 1) };
+    let lone = node.trailing_zeros();
     (node >> lone, last >> lone)
 }

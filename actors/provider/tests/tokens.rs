@@ -5,6 +5,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
 const OWN: &str = r#"
 version = 1
@@ -46,12 +47,56 @@ impl Issuer {
     }
 
     fn token(&self, algorithm: &str, body: &[u8]) -> String {
-        let claims = json!({"exp": NOW / 1_000 + 60, "body": Digest::of(body).to_string()});
+        self.padded_token(algorithm, body, 0)
+    }
+
+    fn padded_token(&self, algorithm: &str, body: &[u8], padding: usize) -> String {
+        let claims =
+            json!({"exp": NOW / 1_000 + 60, "body": Digest::of(body).to_string(), "p": "p".repeat(padding)});
         let signed = format!("{}.{}", part(&json!({"alg": algorithm, "kid": "1"})), part(&claims));
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", signature::encode(code.as_ref(), Encoding::Base64url))
     }
 }
+
+/// What becomes of the header `authorization` at `now`.
+fn verdict(issuer: &Issuer, authorization: String, now: UnixMs) -> Result<(), String> {
+    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let headers = vec![("authorization".to_owned(), authorization.into_bytes())];
+    let body = Body::new(BODY.to_vec(), ContentKind::Json);
+    let verified = profile.verify(&request("/", &headers, &body), &keys(&issuer.jwks()), now);
+    verified.map(drop).map_err(|error| error.to_string())
+}
+
+const BODY: &[u8] = b"{\"a\":1}";
+
+#[test]
+fn a_token_without_the_word_of_its_scheme_is_refused_where_that_is_not_optional() {
+    let issuer = Issuer::new();
+    let refused = verdict(&issuer, issuer.token("ES256", BODY), NOW).unwrap_err();
+    assert!(refused.starts_with("malformed_signature"), "{refused}");
+}
+
+#[test]
+fn a_token_is_taken_to_the_end_of_the_second_in_which_it_expires() {
+    let issuer = Issuer::new();
+    let at = |now| verdict(&issuer, format!("Bearer {}", issuer.token("ES256", BODY)), now);
+    assert_eq!(at(NOW + 60_999), Ok(()));
+    assert!(at(NOW + 61_000).unwrap_err().starts_with("stale_timestamp"));
+}
+
+#[test]
+fn a_token_of_16_kib_is_read_and_one_that_is_longer_is_not() {
+    let issuer = Issuer::new();
+    let lengths = [PADDING, PADDING + 1].map(|padding| {
+        let token = issuer.padded_token("ES256", BODY, padding);
+        (token.len(), verdict(&issuer, format!("Bearer {token}"), NOW).is_ok())
+    });
+    assert_eq!(lengths, [(SIGNATURE_HEADER_BYTES_MAX, true), (SIGNATURE_HEADER_BYTES_MAX + 1, false)]);
+}
+
+/// With it a token is as long as one may be.
+const PADDING: usize = 12_097;
 
 #[test]
 fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {

@@ -1,6 +1,7 @@
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::limits::NOTE_BYTES_MAX;
 
 fn signer(name: &str, seed: u8) -> Signer {
     Signer::new(name, &Zeroizing::new([seed; 32]))
@@ -26,6 +27,10 @@ fn a_note_is_believed_only_from_its_key_and_to_the_last_bit() {
     assert_eq!(signer.verifier().open(&note), Ok("hello\n\nworld\n"));
     let stranger = super::notes::signer("a.log/1", 2).verifier();
     assert_eq!(stranger.open(&note), Err(NoteError::NotSigned(stranger.id())));
+    assert!(
+        stranger.to_string().contains(&format!("+{:?}+", stranger.id())),
+        "the id that is told is the key's"
+    );
     for place in 0..note.len() {
         for bit in 0..8 {
             let mut flipped = note.clone().into_bytes();
@@ -47,6 +52,21 @@ fn a_witness_may_sign_too() {
 }
 
 #[test]
+fn a_note_is_plain_text_of_at_most_16_kib_and_16_signatures() {
+    let signer = signer("a", 1);
+    let (key, signature_bytes) = (signer.verifier(), signer.sign("\n").len() - 1);
+    let of_length = |bytes: usize| signer.sign(&format!("{}\n", "x".repeat(bytes - signature_bytes - 1)));
+    assert_eq!(of_length(NOTE_BYTES_MAX).len(), NOTE_BYTES_MAX);
+    assert!(key.open(&of_length(NOTE_BYTES_MAX)).is_ok());
+    assert_eq!(key.open(&of_length(NOTE_BYTES_MAX + 1)), Err(NoteError::NotANote));
+    assert_eq!(key.open(&signer.sign("a\tb\n")), Err(NoteError::NotANote));
+    let note = signer.sign("text\n");
+    let again = format!("{}\n", note.lines().last().unwrap());
+    assert!(key.open(&(note.clone() + &again.repeat(15))).is_ok());
+    assert_eq!(key.open(&(note.clone() + &again.repeat(16))), Err(NoteError::NotANote));
+}
+
+#[test]
 fn what_is_no_key_is_refused() {
     let good = signer("a", 1).verifier().to_string();
     assert!(good.parse::<VerifierKey>().is_ok());
@@ -55,6 +75,10 @@ fn what_is_no_key_is_refused() {
     let spaced = good.replacen('a', "a b", 1);
     for bad in ["", "a", "a+b", "a+00000000+AQ==", other_name.as_str(), cut.as_str(), spaced.as_str()] {
         assert_eq!(bad.parse::<VerifierKey>(), Err(NoteError::NotAKey), "{bad}");
+    }
+    for name in ["", "a b", "a\tb"] {
+        let well_made = signer(name, 1).verifier().to_string();
+        assert_eq!(well_made.parse::<VerifierKey>(), Err(NoteError::NotAKey), "named {name:?}");
     }
     assert!(VerifierKey::new("a", [0; 32]).is_none(), "a key of low order verifies anything");
 }

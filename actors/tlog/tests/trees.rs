@@ -75,6 +75,35 @@ fn a_frontier_loaded_from_subtrees_goes_on_as_the_one_that_grew() {
     }
 }
 
+/// A tree of any size.
+struct Endless;
+
+impl Subtrees for Endless {
+    type Error = String;
+
+    fn subtree(&self, level: u32, place: u64) -> Result<Digest, String> {
+        Ok(Digest::of(format!("{level}/{place}").as_bytes()))
+    }
+}
+
+#[test]
+fn a_tree_may_have_as_many_leaves_as_can_be_counted() {
+    let half = Frontier::load(&Endless, 1 << 63).unwrap();
+    assert_eq!(Ok(half.root()), Endless.subtree(63, 0));
+    let (size, last) = (u64::MAX, u64::MAX - 1);
+    let root = Frontier::load(&Endless, size).unwrap().root();
+    let path = inclusion_path(&Endless, last, size).unwrap();
+    assert!(verify_inclusion(Endless.subtree(0, last).unwrap(), last, size, &path, root));
+}
+
+#[test]
+fn a_leaf_beyond_the_tree_has_no_path() {
+    assert_eq!(inclusion_path(&tree(5), 4, 5).unwrap().len(), 1);
+    for index in [5, 6] {
+        assert_eq!(inclusion_path(&tree(5), index, 5), Ok(Vec::new()));
+    }
+}
+
 #[test]
 fn the_empty_and_the_same_tree_need_no_proof_and_take_none() {
     let (empty, five) = ((0, Digest::of(&[])), (5, tree(5).frontier.root()));

@@ -1,0 +1,278 @@
+//! The parts of verification at their edges, each by itself.
+
+use super::profile::{KeyDecoding, KeyForm, TimeFormat, TimestampForm};
+use super::template::Template;
+use super::*;
+use crate::limits::{SIGNATURE_CANDIDATES_MAX, SIGNATURE_HEADER_BYTES_MAX};
+
+fn form(split: &str, pair: Option<&str>) -> SignatureForm {
+    SignatureForm {
+        from: Source::Header("s".into()),
+        encoding: Encoding::Hex,
+        prefixes: Vec::new(),
+        split: Some(split.into()),
+        pair: pair.map(str::to_owned),
+        key: pair.map(|_| "v1".to_owned()),
+        trim: false,
+    }
+}
+
+#[test]
+fn a_signature_of_16_kib_is_read_and_one_that_is_longer_is_not() {
+    let read = |bytes: usize| {
+        let (text, form) = ("ab".repeat(bytes / 2), form(",", None));
+        signature::read(&text, &form, |_| true).map(|signatures| signatures.candidates[0].len())
+    };
+    assert_eq!(read(SIGNATURE_HEADER_BYTES_MAX), Ok(SIGNATURE_HEADER_BYTES_MAX / 2));
+    assert!(read(SIGNATURE_HEADER_BYTES_MAX + 2).is_err());
+}
+
+#[test]
+fn at_most_eight_items_beside_the_signatures_are_kept() {
+    let others: Vec<String> = (0..=SIGNATURE_CANDIDATES_MAX).map(|number| format!("n{number}=x")).collect();
+    let text = format!("{},v1=ab", others.join(","));
+    let form = form(",", Some("="));
+    let signatures = signature::read(&text, &form, |_| true).unwrap();
+    assert_eq!((signatures.item("n7"), signatures.item("n8")), (Some("x"), None));
+}
+
+#[test]
+fn a_signature_that_is_sent_twice_is_as_good_as_once() {
+    for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256] {
+        let pieces = [None, Some(b"content".as_slice().into())];
+        let code = mac::compute(algorithm, b"key", &pieces).unwrap();
+        assert!(mac::accepts(algorithm, b"key", &pieces, &[code.clone(), code.clone()]), "{algorithm:?}");
+        let other = vec![0; code.len()];
+        assert!(mac::accepts(algorithm, b"key", &pieces, &[other.clone(), code]), "{algorithm:?}");
+        assert!(!mac::accepts(algorithm, b"key", &pieces, &[other]), "{algorithm:?}");
+    }
+}
+
+const EC_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBcDCCARWgAwIBAgIUfEIzYZ6cA9+Lp0wGnngXVZBkhcAwCgYIKoZIzj0EAwIw\n\
+DDEKMAgGA1UEAwwBYTAgFw0yNjExMjQyMjM0MjBaGA8yMTI2MTAzMTIyMzQyMFow\n\
+DDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABA1CtzyIZOCS\n\
+DqRmpzOFYU79z2va2ZR3wTAPlGxLqqaayH+OFpgI7qJHmBHHcscauc5eBBaMkOT7\n\
+2jdVgXLKKuujUzBRMB0GA1UdDgQWBBSL4rnbNAcdSnQsHeFyYtEmJvF1+jAfBgNV\n\
+HSMEGDAWgBSL4rnbNAcdSnQsHeFyYtEmJvF1+jAPBgNVHRMBAf8EBTADAQH/MAoG\n\
+CCqGSM49BAMCA0kAMEYCIQD5Uam4pthbAXR1FGuQwgSsUvA6ysAE8BcIVbAKolKa\n\
+zQIhAKsmPPMmJqX2L8xeisc7OsJhys8DCwUDCkyICy2F09fc\n\
+-----END CERTIFICATE-----\n\
+";
+/// Public keys on P-256 and on P-384.
+const SPKI_P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDUK3PIhk4JIOpGanM4VhTv3Pa9rZlHfBMA+UbEuqpprIf44WmAjuokeYEcdyxxq5zl4EFoyQ5PvaN1WBcsoq6w==";
+const SPKI_P384: &str = "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE30EMWHCNqRYz2Vh1mFKnkD2CjXs3/XTpkaSsZ6y9LFSlIJabeLkuGyiJlv+go+7pRwmZ2rtkGfFpj35bEWjICNs1S4aUmtGV8MnDNLPn5U7+2vyZaQyT/K4aT+ph89db";
+
+fn key(secret: &str, decode: KeyDecoding, algorithm: Algorithm) -> Result<(), String> {
+    let form = KeyForm { decode, strip_prefix: Some("whsec_".to_owned()) };
+    Key::read(secret.as_bytes(), &form, algorithm).map(drop)
+}
+
+#[test]
+fn a_key_of_another_kind_or_of_nothing_is_none() {
+    let ecdsa = |spki: &str| key(spki, KeyDecoding::SpkiBase64, Algorithm::EcdsaP256Sha256);
+    assert_eq!(ecdsa(SPKI_P256), Ok(()));
+    assert!(ecdsa(SPKI_P384).unwrap_err().contains("P-256"));
+    let other_kind =
+        SPKI_P256.replacen("BgcqhkjOPQIB", "BgcqhkjOPQIC", 1).replacen("YHKoZIzj0CAQ", "YHKoZIzj0CAg", 1);
+    assert_ne!(other_kind, SPKI_P256);
+    assert!(ecdsa(&other_kind).unwrap_err().contains("P-256"));
+    let rsa = key(EC_CERTIFICATE, KeyDecoding::Pem, Algorithm::RsaSha256);
+    assert!(rsa.unwrap_err().contains("RSA"));
+    let empty = key("whsec_", KeyDecoding::Raw, Algorithm::HmacSha256);
+    assert!(empty.unwrap_err().contains("empty"));
+}
+
+#[test]
+fn a_certificate_is_trusted_to_the_last_second_of_its_span_and_not_beyond() {
+    // The certificate of the vectors: from 2025-01-01 to 2035-01-01.
+    for (now, reason) in [
+        (1_735_689_599, "untrusted_key"),
+        (1_735_689_600, "future_timestamp"),
+        (2_051_222_400, "stale_timestamp"),
+        (2_051_222_401, "untrusted_key"),
+    ] {
+        let of_sns =
+            |line: &serde_json::Value| line["provider"] == "aws-sns" && line["case"] == "valid_small";
+        let mut line = vectors::all_lines().into_iter().find(of_sns).unwrap();
+        line["now_unix_s"] = now.into();
+        let outcome = vectors::case(&line).run(&profile("aws-sns"));
+        assert_eq!(outcome.reason.as_deref(), Some(reason), "{now}");
+    }
+}
+
+fn filled(text: &str, url: &str, headers: &Vec<(String, Vec<u8>)>, body: &str) -> Result<String, Reject> {
+    let body = Body::new(body.as_bytes().to_vec(), ContentKind::Json);
+    let template = Template::compile(text).unwrap();
+    let pieces = template.fill(&request(url, headers, &body), Some("7"))?;
+    Ok(String::from_utf8(mac::concatenated(&pieces)).unwrap())
+}
+
+#[test]
+fn literal_text_is_signed_wherever_it_stands() {
+    assert_eq!(filled("v0:{ts}.{body}!", "/", &Vec::new(), "{}"), Ok("v0:7.{}!".to_owned()));
+    assert_eq!(filled("plain", "/", &Vec::new(), "{}"), Ok("plain".to_owned()));
+}
+
+#[test]
+fn a_placeholder_without_what_it_needs_is_none() {
+    for text in [
+        "{members:}",
+        "{listed_headers:}",
+        "{param:}",
+        "{h:}",
+        "{json:x}",
+        "{form:}",
+        "{canonical_json_without:x}",
+        "{body:x}",
+        "{}",
+        "{body",
+    ] {
+        assert!(Template::compile(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_template_covers_what_it_names_and_nothing_else() {
+    let covers = |text: &str, source: Source| Template::compile(text).unwrap().covers(&source);
+    let (json, form) = (|name: &str| Source::Json(name.into()), |name: &str| Source::Form(name.into()));
+    let header = |name: &str| Source::Header(name.into());
+    for (text, own, other) in [
+        ("{members:a,b}", json("/b"), json("/c")),
+        ("{json:/a}", json("/a"), json("/b")),
+        ("{form:a}", form("a"), form("b")),
+        ("{h:x-a}", header("X-A"), header("x-b")),
+        ("{listed_headers:x-list}", header("x-any"), json("/x-any")),
+        ("{body}", Source::Join { from: Vec::new(), separator: String::new() }, json("/a")),
+    ] {
+        assert!(covers(text, own), "{text}");
+        assert!(!covers(text, other), "{text}");
+    }
+    let join = |names: [&str; 2]| Source::Join { from: names.map(json).to_vec(), separator: ":".into() };
+    assert!(
+        covers("{json:/a}{json:/b}", join(["/a", "/b"])) && !covers("{json:/a}{json:/b}", join(["/a", "/c"]))
+    );
+}
+
+#[test]
+fn listed_headers_are_signed_in_the_order_of_their_names_and_missing_ones_are_passed_over() {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let listed = |list: &str| {
+        let headers = vec![header("X-List", list), header("b", "2"), header("A", " 1 ")];
+        filled("{listed_headers:x-list}", "/", &headers, "{}")
+    };
+    assert_eq!(listed("B, missing,a,b"), Ok("a:1;b:2".to_owned()));
+    let of_length = |bytes: usize| format!("a,{}", "x".repeat(bytes - 2));
+    assert_eq!(listed(&of_length(SIGNATURE_HEADER_BYTES_MAX)), Ok("a:1".to_owned()));
+    for bytes in [SIGNATURE_HEADER_BYTES_MAX + 1, SIGNATURE_HEADER_BYTES_MAX + 2] {
+        assert_eq!(listed(&of_length(bytes)).unwrap_err().reason, Reason::MalformedSignature);
+    }
+}
+
+#[test]
+fn a_time_in_digits_is_read_without_sign_and_up_to_its_length() {
+    let read = |text: &str, format| timestamp::read(text, format).ok();
+    for text in ["", "+5", "-5", " 5", "5.0", "0000000000005"] {
+        assert_eq!(read(text, TimeFormat::UnixS), None, "{text}");
+    }
+    assert_eq!(read("000000000005", TimeFormat::UnixS), Some(5_000));
+    assert_eq!(read("000000000000005", TimeFormat::UnixMs), Some(5));
+    assert_eq!(read("0000000000000005", TimeFormat::UnixMs), None);
+}
+
+#[test]
+fn times_are_compared_in_the_unit_in_which_they_are_written() {
+    let fresh = |format, time: UnixMs, now: UnixMs| {
+        let form =
+            TimestampForm { from: None, signature_item: None, format, past_seconds: 300, future_seconds: 0 };
+        timestamp::check(time, &form, now).map_err(|reject| reject.reason)
+    };
+    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW + 300_999), Ok(()));
+    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW + 301_000), Err(Reason::StaleTimestamp));
+    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW - 1), Err(Reason::FutureTimestamp));
+    for format in [TimeFormat::UnixMs, TimeFormat::Rfc3339] {
+        assert_eq!(fresh(format, NOW, NOW + 300_000), Ok(()));
+        assert_eq!(fresh(format, NOW, NOW + 300_001), Err(Reason::StaleTimestamp));
+        assert_eq!(fresh(format, NOW + 1, NOW + 1), Ok(()), "the rest of our second counts");
+    }
+}
+
+#[test]
+fn a_head_that_cannot_be_verified_is_refused_before_its_body() {
+    let code = "ab".repeat(32);
+    let stripe = |time: &str| vec![("Stripe-Signature", format!("{time}v1={code}"))];
+    let slack = |time: Option<&str>| {
+        let mut headers = vec![("X-Slack-Signature", format!("v0={code}"))];
+        headers.extend(time.map(|time| ("X-Slack-Request-Timestamp", time.to_owned())));
+        headers
+    };
+    for (name, headers, reason) in [
+        ("stripe", stripe("t=1,"), None),
+        ("stripe", stripe(""), Some(Reason::MalformedSignature)),
+        ("stripe", stripe("t=,"), Some(Reason::MissingTimestamp)),
+        ("stripe", stripe("t=soon,"), Some(Reason::MalformedTimestamp)),
+        ("slack", slack(Some("1")), None),
+        ("slack", slack(None), Some(Reason::MissingTimestamp)),
+        ("slack", slack(Some("")), Some(Reason::MissingTimestamp)),
+        ("slack", slack(Some("soon")), Some(Reason::MalformedTimestamp)),
+        ("gitlab", vec![("X-Gitlab-Token", "any".to_owned())], None),
+        ("gitlab", vec![("X-Gitlab-Token", String::new())], Some(Reason::MissingSignature)),
+        ("google-pubsub", vec![("Authorization", "Bearer a.b.c".to_owned())], None),
+        ("google-pubsub", Vec::new(), Some(Reason::MissingSignature)),
+        ("cloudevents", Vec::new(), None),
+        ("envelope", vec![("X-Palyra-Signature", "nonsense".to_owned())], Some(Reason::MalformedSignature)),
+        ("envelope", Vec::new(), None),
+    ] {
+        let headers: Vec<(String, Vec<u8>)> =
+            headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        let refused = profile(name).precheck(&headers).err();
+        assert_eq!(refused.map(|reject| reject.reason), reason, "{name} {headers:?}");
+    }
+}
+
+#[test]
+fn a_delivery_is_described_with_its_signed_time_wherever_that_stands() {
+    for name in ["stripe", "slack", "standard-webhooks", "envelope"] {
+        let profile = profile(name);
+        let signed = signed(&profile, None, &keys(SECRET));
+        let headers: Vec<(String, Vec<u8>)> =
+            signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+        let body = Body::new(signed.body.clone(), ContentKind::Json);
+        assert_eq!(profile.describe(&request(URL, &headers, &body)).occurred_at, Some(NOW), "{name}");
+    }
+}
+
+#[test]
+fn a_digest_of_what_is_signed_is_told_only_where_that_is_not_just_the_body() {
+    for (name, told) in [("github", false), ("stripe", true)] {
+        let profile = profile(name);
+        let signed = signed(&profile, None, &keys(SECRET));
+        let verified = verify_signed(&profile, &signed, &keys(SECRET), NOW).unwrap();
+        assert_eq!(verified.signed_digest.is_some(), told, "{name}");
+    }
+}
+
+#[test]
+fn a_body_that_was_changed_by_accident_is_noticed_by_its_checksum_too() {
+    for (text, noticed) in [
+        ("{ts}.{body}", true),
+        ("{sorted_form}", true),
+        ("{ts}{body_crc32}", true),
+        ("{ts}{json:/id}", false),
+    ] {
+        assert_eq!(Template::compile(text).unwrap().notices_body(), noticed, "{text}");
+    }
+}
+
+#[test]
+fn path_and_query_are_encoded_as_javascript_does() {
+    // encodeURI(path + "?" + encodeURIComponent(query)), as Node.js gives it.
+    for (url, encoded) in [
+        ("https://a.example/x y/ä?b=1&c=/#d", "/x%20y/%C3%A4?b%253D1%2526c%253D%252F"),
+        ("/plain;,/?", "/plain;,/"),
+        ("/plain", "/plain"),
+    ] {
+        assert_eq!(filled("{uri_encoded}", url, &Vec::new(), "{}"), Ok(encoded.to_owned()), "{url}");
+    }
+}
