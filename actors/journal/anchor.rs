@@ -184,6 +184,8 @@ impl Anchor {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn anchored(seq: u64) -> Anchored {
@@ -228,7 +230,7 @@ mod tests {
     #[test]
     fn what_was_damaged_before_the_end_is_told_whatever_the_end_looks_like() {
         let records = Records::parse(&[&file(&[1]), &[7; 64][..], &[0; 64][..]].concat());
-        assert_eq!((records.unreadable, records.is_damaged()), (Some((1, false)), true));
+        assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(1)), true));
     }
 
     #[test]
@@ -250,24 +252,34 @@ mod tests {
         let kept = fs::read(&path).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"x").unwrap();
         assert!(anchor.append(head(3)).is_err(), "a byte of somebody else's");
+        assert!(anchor.append(head(4)).is_err(), "and nothing is written after a failure");
         let mut anchor = Anchor::begin(&path, head(2)).unwrap();
         files::atomic_replace(&path, &kept).unwrap();
         assert!(anchor.append(head(3)).is_err(), "a copy of the same length in its place");
     }
 
     #[test]
-    fn the_file_grows_to_a_mebibyte_and_is_begun_anew_with_the_last_record() {
+    fn a_file_that_is_full_is_begun_anew_with_the_last_record() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("own/anchor");
         let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
         let mut anchor = Anchor::begin(&path, head(1)).unwrap();
-        let grown = file(&[1; 16_382]);
-        anchor.file.write_all(&grown).unwrap();
-        anchor.bytes += grown.len() as u64;
-        anchor.append(head(2)).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().len(), 1_048_576);
-        anchor.append(head(3)).unwrap();
+        (2..=1_024).for_each(|seq| anchor.append(head(seq)).unwrap());
+        assert_eq!(Records::read(&path).unwrap().unwrap().all.len(), 1_024);
+        anchor.append(head(1_025)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 65_536);
         let records = Records::read(&path).unwrap().unwrap();
-        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [3]);
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [1_025]);
+    }
+
+    #[test]
+    fn a_head_that_a_later_record_covers_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        [5, 3, 5].into_iter().for_each(|seq| anchor.append(head(seq)).unwrap());
+        let records = Records::read(&path).unwrap().unwrap();
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 5]);
     }
 }
