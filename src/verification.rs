@@ -1,6 +1,6 @@
 //! The verification of the whole journal that runs beside a daemon after each start.
 //!
-//! It has a thread of its own and rests as long as it works, so that deliveries keep at least half a processor. What
+//! It has a thread of its own and rests as long as it works; only the check of SQLite's structure goes through at once. What
 //! it finds stands in the heartbeat; what does not verify is told in the log and journaled. The daemon goes on: what
 //! comes in now is sound, and refusing it would lose it.
 

@@ -13,9 +13,10 @@ mod notes;
 mod tree;
 
 use std::ops::ControlFlow;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OptionalExtension as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -167,24 +168,61 @@ pub fn verify_with(
 ) -> Result<VerifyReport, JournalError> {
     // Before the events: whatever these name then has to be among them.
     let records = if scope.is_copy { None } else { open::anchor_records(files)? };
-    let db = open::for_reading(&files.database)?;
+    let (db, structure) = (open::for_reading(&files.database)?, open::for_reading(&files.database)?);
     let mut report = VerifyReport::new();
     let notes = Notes::begin(&db, files, scope).map_err(JournalError::read)?;
-    let guarded = |result: rusqlite::Result<()>, report: &mut VerifyReport| {
-        result.or_else(|error| damage(error, report)).map_err(JournalError::read)
-    };
+    let structure = Structure::check(structure);
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
     guarded(result, &mut report)?;
     if report.is_partial {
+        structure.leave();
         return Ok(report);
     }
-    for check in [check_schema, check_structure] {
-        guarded(check(&db, &mut report), &mut report)?;
-    }
+    guarded(check_schema(&db, &mut report), &mut report)?;
+    structure.finish(&mut report)?;
     if !scope.is_copy {
         guarded(check_anchor(&db, records.as_ref(), &mut report), &mut report)?;
     }
     Ok(report)
+}
+
+fn guarded(result: rusqlite::Result<()>, report: &mut VerifyReport) -> Result<(), JournalError> {
+    result.or_else(|error| damage(error, report)).map_err(JournalError::read)
+}
+
+/// The check of SQLite's own structure, on a thread of its own: it reads all of the file as the events do.
+struct Structure {
+    thread: JoinHandle<Result<VerifyReport, JournalError>>,
+    interrupt: InterruptHandle,
+}
+
+impl Structure {
+    fn check(db: Connection) -> Self {
+        let interrupt = db.get_interrupt_handle();
+        let work = move || {
+            let mut report = VerifyReport::new();
+            guarded(check_structure(&db, &mut report), &mut report).map(|()| report)
+        };
+        Self { thread: std::thread::spawn(work), interrupt }
+    }
+
+    fn leave(self) {
+        self.interrupt.interrupt();
+        // Whatever it found meanwhile is not asked for.
+        drop(self.thread.join());
+    }
+
+    fn finish(self, report: &mut VerifyReport) -> Result<(), JournalError> {
+        match self.thread.join() {
+            Ok(found) => {
+                for Problem { seq, problem } in found?.problems {
+                    report.add(signed(seq), problem);
+                }
+                Ok(())
+            }
+            Err(panicked) => std::panic::resume_unwind(panicked),
+        }
+    }
 }
 
 /// Every event that the anchor names has to be there, and to be the one.
