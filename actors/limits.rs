@@ -124,13 +124,13 @@ pub const JOURNAL_READ_LOCK_WAIT_MS: u64 = 250;
 /// Time a commit waits while another process holds the write lock. Longer: refused as overload (503).
 pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
 /// Bytes of a page of the journal: large ones make fewer writes of a group, small ones less to write for a single event.
-pub const JOURNAL_PAGE_BYTES: i64 = 8_192;
+pub const JOURNAL_PAGE_BYTES: i64 = 16_384;
 /// Memory the writer keeps pages in.
 pub const JOURNAL_CACHE_KIB: i64 = 4_096;
 /// Bytes written to the write-ahead log before they are moved into the database, beside the writer.
 pub const JOURNAL_LOG_BYTES: u64 = 16 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
-pub const JOURNAL_CHECKPOINT_PAGES: u32 = 8_000;
+pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
 /// Size to which the write-ahead log is cut back after a checkpoint.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.
