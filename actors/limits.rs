@@ -76,9 +76,10 @@ pub const LEASES_MAX: usize = 8_192;
 pub const LEASE_WAITERS_MAX: usize = 4_096;
 /// Replay keys whose events the guard remembers; the journal knows the others.
 pub const RECENT_KEYS_MAX: usize = 65_536;
-/// Filters over replay keys kept in memory, 2 MiB for 1,048,576 events each. Older keys within their window are looked
-/// for in the journal's file, which takes longer.
-pub const KEY_FILTERS_MAX: usize = 32;
+/// Filters over replay keys kept in memory, 2 MiB for 1,048,576 events each: those of 220 events a second for a week. Older
+/// keys within their window are looked for in the journal's file, which costs each append up to 16 reads for every
+/// 1,048,576 of them.
+pub const KEY_FILTERS_MAX: usize = 128;
 
 /// Rows committed in one group.
 pub const GROUP_ROWS_MAX: usize = 256;

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -20,32 +21,44 @@ thread_local! {
 struct Replies {
     laid_down: Mutex<Vec<HandOut>>,
     any: Notify,
+    has_ended: AtomicBool,
 }
 
 impl Replies {
     /// Those for this thread, which runs an actix system or arbiter.
     fn of_this_thread() -> Arc<Self> {
         OF_THIS_THREAD.with_borrow_mut(|known| {
-            // The task that hands out holds them too, until its runtime ends.
-            if let Some(known) = known.as_ref().filter(|known| Arc::strong_count(known) > 1) {
+            // The task that hands out ends with its runtime.
+            if let Some(known) = known.as_ref().filter(|known| !known.has_ended.load(Ordering::Relaxed)) {
                 return Arc::clone(known);
             }
             let replies = Arc::<Self>::default();
-            actix_rt::spawn(Arc::clone(&replies).run());
+            actix_rt::spawn(HandingOut(Arc::clone(&replies)).run());
             Arc::clone(known.insert(replies))
         })
     }
 
-    async fn run(self: Arc<Self>) {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<HandOut>> {
+        self.laid_down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that hands out.
+struct HandingOut(Arc<Replies>);
+
+impl HandingOut {
+    async fn run(self) {
         loop {
-            self.any.notified().await;
-            let laid_down = std::mem::take(&mut *self.lock());
+            self.0.any.notified().await;
+            let laid_down = std::mem::take(&mut *self.0.lock());
             laid_down.into_iter().for_each(|hand_out| hand_out());
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<HandOut>> {
-        self.laid_down.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for HandingOut {
+    fn drop(&mut self) {
+        self.0.has_ended.store(true, Ordering::Relaxed);
     }
 }
 

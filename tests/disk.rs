@@ -1,5 +1,7 @@
 //! The disk says no: nothing is acknowledged that is not written, and a restart goes on.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,12 +61,13 @@ fn an_acceptance_after_a_failed_write_would_be_seen() {
     assert_eq!(acceptance_after_failure(&[Some(202), None, Some(503), Some(200)]), Some(3));
 }
 
-/// Has every write and sync of each thread fail with `error` from its `nth` on.
-fn failing_disk(daemon: &Daemon, error: &str, nth: usize) -> Child {
+/// Has every write and sync of each thread fail with `error` from its `nth` on, only those of `file` if one is named.
+fn failing_disk(daemon: &Daemon, error: &str, nth: usize, file: Option<&Path>) -> Child {
     const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
     let mut strace = Command::new("strace")
         .args(["-f", "-qq", "-o", "/dev/null", "-p", &daemon.pid().to_string()])
         .args(["-e", &format!("trace={CALLS}"), "-e", &format!("inject={CALLS}:error={error}:when={nth}+")])
+        .args(file.into_iter().flat_map(|file| [OsStr::new("-P"), file.as_os_str()]))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -77,11 +80,12 @@ fn failing_disk(daemon: &Daemon, error: &str, nth: usize) -> Child {
 }
 
 /// One daemon whose disk fails from the `nth` write or sync on; gives how many deliveries were acknowledged.
-fn fail_from(error: &str, nth: usize) -> usize {
-    const DELIVERIES: usize = 60;
+fn fail_from(error: &str, nth: usize, file: Option<&str>) -> usize {
+    const DELIVERIES: usize = 150;
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
-    let mut strace = failing_disk(&daemon, error, nth);
+    let file = file.map(|file| root.path().join(file));
+    let mut strace = failing_disk(&daemon, error, nth, file.as_deref());
     let mut answers: Vec<Option<u16>> = Vec::new();
     while answers.len() < DELIVERIES && answers.iter().rev().take(5).all(Option::is_some) {
         answers.push(post(&daemon, answers.len()));
@@ -111,10 +115,13 @@ fn fail_from(error: &str, nth: usize) -> usize {
 fn whichever_write_or_sync_fails_first_nothing_is_acknowledged_after_it_and_every_retry_lands_once() {
     let mut acknowledged = Vec::new();
     for nth in (1..=200).step_by(scaled(23, 1)) {
-        acknowledged.push(fail_from("EIO", nth));
+        acknowledged.push(fail_from("EIO", nth, None));
     }
     for nth in (1..=200).step_by(scaled(67, 10)) {
-        acknowledged.push(fail_from("ENOSPC", nth));
+        acknowledged.push(fail_from("ENOSPC", nth, None));
+    }
+    for nth in (1..=40).step_by(scaled(13, 1)) {
+        acknowledged.push(fail_from("EIO", nth, Some("anchor/journal")));
     }
     assert!(acknowledged.contains(&0), "the first write failed once");
     assert!(acknowledged.iter().any(|count| *count > 10), "and others later: {acknowledged:?}");

@@ -7,11 +7,11 @@ use std::thread::JoinHandle;
 use actix::Recipient;
 
 use super::anchor::Anchor;
-use super::group::Replies;
+use super::group::OwedReplies;
 use super::messages::AnchoringEnded;
 use super::row::Head;
 use super::writer::RowOutcome;
-use super::{JournalError, Published};
+use super::{HeadSender, JournalError, tell_of};
 use crate::limits::ANCHORED_GROUPS_MAX;
 
 /// The anchor, as the writer and the thread share it.
@@ -31,26 +31,26 @@ pub(super) struct Committed {
 
 /// The thread, and the way to it.
 pub(super) struct Anchoring {
-    groups: Option<SyncSender<(Committed, Replies)>>,
+    groups: Option<SyncSender<(Committed, OwedReplies)>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Anchoring {
-    /// Starts it. `published` is told of every head that is anchored, `actor` when it fails.
+    /// Starts it. `head` is told of every one that is anchored, `actor` when it fails.
     pub(super) fn start(
         shared: SharedAnchor,
-        published: Published,
+        head: HeadSender,
         actor: Recipient<AnchoringEnded>,
     ) -> std::io::Result<Self> {
         let (groups, waiting) = sync_channel(ANCHORED_GROUPS_MAX);
-        let work = move || Thread { shared, published, farewell: Farewell(actor) }.run(&waiting);
+        let work = move || Thread { shared, head, farewell: Farewell(actor) }.run(&waiting);
         let thread = std::thread::Builder::new().name("anchor".to_owned()).spawn(work)?;
         Ok(Self { groups: Some(groups), thread: Some(thread) })
     }
 
     /// Hands a group over. It waits while as many as may be are on their way; a thread that has ended drops them, and says
     /// so itself.
-    pub(super) fn hand_over(&self, committed: Committed, replies: Replies) {
+    pub(super) fn hand_over(&self, committed: Committed, replies: OwedReplies) {
         let Some(groups) = &self.groups else { return };
         if let Err(TrySendError::Full(group)) = groups.try_send((committed, replies)) {
             groups.send(group).unwrap_or_default();
@@ -71,12 +71,12 @@ impl Drop for Anchoring {
 
 struct Thread {
     shared: SharedAnchor,
-    published: Published,
+    head: HeadSender,
     farewell: Farewell,
 }
 
 impl Thread {
-    fn run(self, waiting: &Receiver<(Committed, Replies)>) {
+    fn run(self, waiting: &Receiver<(Committed, OwedReplies)>) {
         while let Ok(first) = waiting.recv() {
             let groups: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
             self.anchor(groups);
@@ -84,7 +84,7 @@ impl Thread {
     }
 
     /// One record answers for all groups up to it.
-    fn anchor(&self, groups: Vec<(Committed, Replies)>) {
+    fn anchor(&self, groups: Vec<(Committed, OwedReplies)>) {
         let Some(head) = groups.iter().map(|(committed, _)| committed.head).max_by_key(|head| head.seq)
         else {
             return;
@@ -95,7 +95,7 @@ impl Thread {
         if let Err(reason) = &anchored {
             self.farewell.say(Some(reason.clone()));
         } else {
-            self.published.send_replace(head.seq);
+            tell_of(&self.head, head.seq);
         }
         for (committed, replies) in groups {
             let poisoned = |reason| JournalError::Poisoned { reason };

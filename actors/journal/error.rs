@@ -1,6 +1,7 @@
 //! What can go wrong with the journal, and what to do about it.
 
 use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -125,6 +126,14 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// Whether there was no room on the disk: some room is all that it takes.
+    pub fn is_for_want_of_room(&self) -> bool {
+        let Self::Open { source: Some(cause), .. } = self else { return false };
+        let by_the_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let by_sqlite = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        by_the_system == Some(io::ErrorKind::StorageFull) || by_sqlite == Some(rusqlite::ErrorCode::DiskFull)
+    }
+
     pub(super) fn read(error: rusqlite::Error) -> Self {
         Self::Read { source: Arc::new(error) }
     }

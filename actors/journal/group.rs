@@ -45,8 +45,8 @@ impl Group {
     }
 
     /// Its rows, for the writer, and the answers it owes.
-    pub(super) fn split(self) -> (Vec<NewRow>, Replies) {
-        (self.rows, Replies(self.replies))
+    pub(super) fn split(self) -> (Vec<NewRow>, OwedReplies) {
+        (self.rows, OwedReplies(self.replies))
     }
 }
 
@@ -58,9 +58,9 @@ fn body_bytes(event: &NewEvent) -> usize {
 }
 
 /// The answers owed to a group, one for each row.
-pub(super) struct Replies(Vec<AppendReply>);
+pub(super) struct OwedReplies(Vec<AppendReply>);
 
-impl Replies {
+impl OwedReplies {
     /// Answers each append, and then wakes who waits. Who has gone meanwhile is not waited for.
     pub(super) fn answer(self, result: Result<Vec<RowOutcome>, JournalError>) {
         let mut wakes = Wakes::default();

@@ -82,7 +82,7 @@ use crate::clock::{SharedClock, UnixMs};
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
 use crate::tlog::{Checkpoint, KeyLine};
-use anchoring::Anchoring;
+use anchoring::{Anchoring, anchor};
 use group::Group;
 use log::{LogGrowth, LogMover};
 use sealer::{SealError, Sealed, Sealer};
@@ -139,7 +139,16 @@ pub struct JournalActor {
 }
 
 /// Where the head's `seq` is told.
-type Published = watch::Sender<u64>;
+type HeadSender = watch::Sender<u64>;
+
+/// Tells of a head, unless a later one was told.
+fn tell_of(head: &HeadSender, seq: u64) {
+    head.send_if_modified(|told| {
+        let is_news = seq > *told;
+        *told = seq.max(*told);
+        is_news
+    });
+}
 
 /// What comes back from the thread that signs.
 type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
@@ -254,7 +263,7 @@ impl JournalActor {
         match store(&mut self.writer, sealer, &sealed, self.config.clock.now_unix_ms()) {
             // The event of a handover is anchored, and with it all before.
             Ok(()) if matches!(sealed.checkpoint.key, Some(KeyLine::Next(_))) => {
-                self.config.head.send_replace(self.writer.head().seq);
+                tell_of(&self.config.head, self.writer.head().seq);
             }
             Ok(()) => {}
             Err(JournalError::Busy) => self.seals.unstored = Some(sealed),
@@ -283,6 +292,8 @@ impl JournalActor {
     /// The last answers and the last checkpoint, then the end.
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.anchoring = None;
+        // Had the last record failed, the news of it would wait in the mailbox.
+        self.anchor_head();
         self.store();
         if let Some(sealer) = &mut self.seals.sealer
             && self.writer.poisoned().is_none()
@@ -302,6 +313,13 @@ impl JournalActor {
         if let Some(closing) = self.seals.closing.take() {
             // Who waited may have given up.
             closing.send(()).unwrap_or_default();
+        }
+    }
+
+    /// Does nothing when the head is anchored; waits for the record that is being written.
+    fn anchor_head(&mut self) {
+        if let Err(reason) = anchor(&self.writer.anchor(), self.writer.head()) {
+            drop(self.writer.poison(reason));
         }
     }
 
@@ -346,8 +364,9 @@ impl Handler<ProbeCommit> for JournalActor {
 
     fn handle(&mut self, ProbeCommit: ProbeCommit, ctx: &mut Self::Context) -> Self::Result {
         let result = self.writer.probe(self.config.clock.now_unix_ms());
+        self.anchor_head();
         self.stop_if_poisoned(ctx);
-        result
+        result.and_then(|()| self.writer.refuse_if_poisoned())
     }
 }
 

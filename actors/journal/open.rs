@@ -1,7 +1,7 @@
 //! Opens the journal: makes it when it is not there, refuses what is not one, checks its newest part.
 //!
-//! A start and a restart after a panic take this same way. What it costs does not grow with the journal; the whole
-//! of it is checked by [`super::verify()`].
+//! A start and a restart after a panic take this same way. What is checked does not grow with the journal; the whole
+//! of it is checked by [`super::verify()`]. What is read of the indexes grows with the replay keys within their windows.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;

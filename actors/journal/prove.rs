@@ -101,5 +101,10 @@ pub(super) fn place_of(db: &Connection, id: EventId) -> Result<u64, JournalError
         db.prepare_cached(find)?.query_row(values, |row| row.get(0).map(unsigned)).optional()
     };
     let found = find().map_err(JournalError::read)?;
-    found.ok_or_else(|| JournalError::NotThere(format!("no event has the id {id}")))
+    let not_there = || {
+        format!(
+            "no event has the id {id} among the {ID_SEARCHED_EVENTS_MAX} from its moment on; ask by its seq"
+        )
+    };
+    found.ok_or_else(|| JournalError::NotThere(not_there()))
 }

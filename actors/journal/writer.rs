@@ -80,6 +80,10 @@ impl Writer {
     ) -> Result<Self, JournalError> {
         let opened = open::for_writing(files, accept_rollback)?;
         let indexes = Indexes::open(&opened.db, opened.head.seq, now).map_err(open::damaged)?;
+        if !indexes.reach(opened.head.seq) {
+            let problem = "its index of replay keys does not reach its newest run".to_owned();
+            return Err(JournalError::Corrupt { seq: 0, problem });
+        }
         Ok(Self {
             db: opened.db,
             files: opened.files,

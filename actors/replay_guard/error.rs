@@ -1,10 +1,10 @@
-//! What can go wrong with a reservation, and what to do about it.
+//! What can go wrong in the replay guard, and what to do about it.
 
-/// Why a replay key was not reserved. In each case the delivery was not accepted and may be sent again.
+/// Why a delivery was not handed on. In each case it was not accepted and may be sent again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReplayError {
     /// As many deliveries are in flight as may be.
-    #[error("{leases} deliveries are being judged already; send it again later")]
+    #[error("{leases} deliveries are on their way already; send it again later")]
     TooManyLeases {
         /// How many.
         leases: usize,
@@ -18,7 +18,7 @@ pub enum ReplayError {
     /// Its mailbox is full.
     #[error("more deliveries wait for the replay guard than may; send it again later")]
     Full,
-    /// The replay guard ended before it answered.
-    #[error("the replay guard stopped before it answered; send it again")]
+    /// There is no replay guard right now.
+    #[error("the replay guard is not running; send it again")]
     Stopped,
 }

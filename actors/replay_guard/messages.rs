@@ -29,7 +29,7 @@ pub struct Submit {
 /// Why a delivery that was submitted has no row that is known.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
-    /// It was not reserved; nothing was written.
+    /// It was not handed on; nothing was written.
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// The journal did not take it, or cannot say whether it did.
@@ -55,7 +55,7 @@ pub struct Observe;
 pub struct ReplaySnapshot {
     /// Leases in flight.
     pub leases: usize,
-    /// Deliveries waiting for the verdict on another copy.
+    /// Deliveries waiting for the row of another copy.
     pub waiters: usize,
     /// Keys remembered in memory.
     pub recent_keys: usize,

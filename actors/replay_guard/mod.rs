@@ -125,7 +125,7 @@ impl Handler<Observe> for ReplayGuardActor {
 impl Handler<Close> for ReplayGuardActor {
     type Result = ();
 
-    /// Who still waits for a lease is told [`ReplayError::Stopped`] as the table goes.
+    /// Whoever still waits is told, as the table goes, that the outcome is not known.
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
         self.watch.ends_with(Exit::Asked);
         ctx.stop();

@@ -92,6 +92,9 @@ impl CliError {
     /// A journal that cannot be opened or read.
     pub fn journal(error: &JournalError, message: impl Into<String>) -> Self {
         let kind = match error {
+            full if full.is_for_want_of_room() => {
+                return Self::new(Kind::Internal, message).hint("free some space on its disk");
+            }
             JournalError::Corrupt { .. } | JournalError::Behind { .. } => Kind::DoesNotVerify,
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
             JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,

@@ -327,7 +327,7 @@ impl Authentic<'_> {
     ) -> Result<Appended, Problem> {
         let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
         let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim).await;
-        submitted.map_err(|error| unavailable("journal", &error))
+        submitted.map_err(|error| unavailable("event", &error))
     }
 
     fn expires_at(&self) -> u64 {

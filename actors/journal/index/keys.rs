@@ -2,8 +2,8 @@
 //!
 //! The keys themselves stand in the rows of their events. The index finds the rows: the newest keys lie in memory; those of
 //! every complete run of 65,536 events are stored once, sorted, and a filter in memory says of nearly every key that was
-//! never seen that no run need be asked. So an append costs the same however many keys there are, and writes no
-//! page for its key alone.
+//! never seen that no run need be asked. So an append costs the same however many keys there are, up to the bound of the
+//! filters, and writes no page for its key alone.
 
 use std::collections::BTreeSet;
 
@@ -116,9 +116,15 @@ impl KeyIndex {
         Ok(index)
     }
 
+    /// How many runs are complete.
+    pub(super) fn runs(&self) -> u64 {
+        self.runs.len() as u64
+    }
+
     fn is_worth_a_filter(&self, group: usize, groups: usize, now: UnixMs) -> bool {
         let mut ends = self.runs.iter().skip(group * RUNS_PER_FILTER).take(RUNS_PER_FILTER);
-        group + KEY_FILTERS_MAX >= groups && ends.any(|ends| *ends > now)
+        // The newest goes on to be filled.
+        group + 1 == groups || (group + KEY_FILTERS_MAX >= groups && ends.any(|ends| *ends > now))
     }
 
     fn read_open_run(&mut self, db: &Connection, events: u64) -> rusqlite::Result<()> {

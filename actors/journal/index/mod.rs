@@ -33,6 +33,11 @@ impl Indexes {
         Ok(Self { block: Block::open(db, events)?, keys: KeyIndex::open(db, events, now)? })
     }
 
+    /// Whether the index of replay keys reaches as far as `events` events do.
+    pub(super) fn reach(&self, events: u64) -> bool {
+        self.keys.runs() == events / RUN_EVENTS
+    }
+
     /// The newest row that took `key`, if its window is open at `now`.
     pub(super) fn find(
         &self,
