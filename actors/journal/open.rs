@@ -85,7 +85,10 @@ fn check_anchor(
 ) -> Result<(), JournalError> {
     let corrupt = |seq, problem: &str| JournalError::Corrupt { seq, problem: problem.to_owned() };
     let Some(records) = records else {
-        let lost = corrupt(0, "its anchor is missing, so nobody can tell what else is");
+        let lost = corrupt(
+            0,
+            "its anchor is missing (was `anchor_dir` changed? then move the folder too): put it back, or if it is gone, take the journal as it is with `palyra daemon --accept-rollback`, once",
+        );
         return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
     };
     if records.is_damaged() {

@@ -101,7 +101,11 @@ fn standing(
     let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
     let (lineage, note) = match (stored, note) {
         (None, None) => return Ok(None),
-        (Some(_), None) => return Err(corrupt("its checkpoint file is missing")),
+        (Some(_), None) => {
+            return Err(corrupt(
+                "its checkpoint file is missing: put it back, or if it is gone, take the journal as it is with `palyra daemon --accept-rollback`, once",
+            ));
+        }
         (None, Some(note)) => (first_of(&note)?, Some(note)),
         (Some(stored), Some(note)) => {
             (kept_lineage(db, &stored)?, Some(note).filter(|note| *note != stored.note))
@@ -145,7 +149,7 @@ fn follow_file(
 
 fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
-    found.ok_or_else(|| corrupt("its signing key `journal.key` is missing or is that of another journal"))
+    found.ok_or_else(|| corrupt("its signing key `journal.key` is missing or is that of another journal: put it back, or if it is gone, begin a new log with `palyra daemon --accept-rollback`, once"))
 }
 
 /// The checkpoint file; none when there is none. What is no text reads as no note.
