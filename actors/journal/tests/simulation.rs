@@ -113,9 +113,8 @@ impl World {
     fn step(&mut self) {
         self.model.at(self.now);
         match self.dice.below(100) {
-            0..35 => self.send(),
-            35..65 => self.go_on(),
-            65..85 => self.commit(),
+            0..50 => self.send(),
+            50..85 => self.commit(),
             85..89 => self.seal(),
             89..92 => self.pass_time(),
             92..94 => self.allows = !self.allows,
@@ -125,6 +124,7 @@ impl World {
             _ => self.crash_in_a_commit(),
         }
         self.tell_of_ends();
+        self.hear();
     }
 
     /// A new request: the id is an old one more often than not, the body sometimes another.
@@ -149,18 +149,15 @@ impl World {
         self.requests.push(Request { sent, verdict, answer });
     }
 
-    /// One of the requests looks for its answer.
-    fn go_on(&mut self) {
-        if self.requests.is_empty() {
-            return;
-        }
-        let chosen = self.dice.below(self.requests.len() as u64) as usize;
-        let mut request = self.requests.swap_remove(chosen);
-        match request.answer.try_recv() {
-            Ok(Ok(appended)) => self.answer(request.sent, request.verdict, appended),
-            Err(oneshot::error::TryRecvError::Empty) => self.requests.push(request),
-            // 503.
-            Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => {}
+    /// Whoever has been answered hears it at once: what is true of an answer is true when it is given.
+    fn hear(&mut self) {
+        for mut request in std::mem::take(&mut self.requests) {
+            match request.answer.try_recv() {
+                Ok(Ok(appended)) => self.answer(request.sent, request.verdict, appended),
+                Err(oneshot::error::TryRecvError::Empty) => self.requests.push(request),
+                // 503.
+                Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => {}
+            }
         }
     }
 
