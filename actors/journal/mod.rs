@@ -4,12 +4,12 @@
 //! |---|---|
 //! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
-//! | `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
+//! | `config.rs`, `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
 //! | `log.rs` | moves the write-ahead log into the database, beside the writer |
-//! | `sealer.rs`, `seals.rs` | signed checkpoints, and when they are due |
+//! | `sealer.rs`, `seals.rs`, `storing.rs` | signed checkpoints, when they are due, how they are stored |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
@@ -27,6 +27,7 @@ mod anchoring;
 mod backup;
 mod chain;
 mod checkpoints;
+mod config;
 mod connection;
 mod entry;
 mod error;
@@ -47,14 +48,13 @@ mod row;
 mod sealer;
 mod seals;
 mod signing_key;
+mod storing;
 mod subtrees;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod words;
 mod writer;
-
-use std::path::{Path, PathBuf};
 
 use std::time::Duration;
 
@@ -63,10 +63,11 @@ use actix::{
     ResponseFuture, WrapFuture as _, fut,
 };
 use actix_rt::task::{JoinError, spawn_blocking};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 pub use anchor::Anchored;
 pub use backup::backup;
+pub use config::{JournalConfig, JournalFiles};
 pub use entry::ProvenEvent;
 pub use error::{Cause, JournalError};
 pub use event::{EventIssue, OPERATOR_PREFIX, operator_event};
@@ -78,51 +79,16 @@ pub use row::Head;
 pub use verify::{OnProgress, Problem, Progress, Scope, VerifyReport, verify, verify_with};
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
-use crate::clock::{SharedClock, UnixMs};
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
-use crate::tlog::{Checkpoint, KeyLine};
+use crate::tlog::KeyLine;
 use anchoring::{Anchoring, anchor};
+use config::{HeadSender, tell_of};
 use group::Group;
 use log::{LogGrowth, LogMover};
 use sealer::{SealError, Sealed, Sealer};
 use seals::Seals;
-
-/// Where a journal is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalFiles {
-    /// The database.
-    pub database: PathBuf,
-    /// The anchor; best on another disk than the database.
-    pub anchor: PathBuf,
-}
-
-impl JournalFiles {
-    /// The newest signed checkpoint, beside the anchor.
-    pub fn checkpoint(&self) -> PathBuf {
-        self.anchor.with_file_name("checkpoint")
-    }
-
-    /// Where they are in a state root: `journal.db` and `anchor/journal`.
-    pub fn in_folder(root: &Path) -> Self {
-        Self { database: root.join("journal.db"), anchor: root.join("anchor/journal") }
-    }
-}
-
-/// What a journal writer is made of. A writer that is reopened gets the same.
-#[derive(Clone)]
-pub struct JournalConfig {
-    /// Where it is.
-    pub files: JournalFiles,
-    /// Whether a database that is behind its anchor is taken as it is; the loss is journaled.
-    pub accept_rollback: bool,
-    /// Gives `recorded_at`.
-    pub clock: SharedClock,
-    /// Gives the random bits of event ids.
-    pub random: RandomBits,
-    /// Told the head's `seq` once it is anchored, before the answers. It wakes who waits for new events.
-    pub head: watch::Sender<u64>,
-}
+use storing::{open_sealer, store};
 
 /// The actor around the [`Writer`].
 pub struct JournalActor {
@@ -136,18 +102,6 @@ pub struct JournalActor {
     log: LogGrowth,
     seals: Seals,
     watch: WatchGuard,
-}
-
-/// Where the head's `seq` is told.
-type HeadSender = watch::Sender<u64>;
-
-/// Tells of a head, unless a later one was told.
-fn tell_of(head: &HeadSender, seq: u64) {
-    head.send_if_modified(|told| {
-        let is_news = seq > *told;
-        *told = seq.max(*told);
-        is_news
-    });
 }
 
 /// What comes back from the thread that signs.
@@ -416,42 +370,4 @@ impl Handler<Close> for JournalActor {
         }
         Box::pin(async { answer.await.unwrap_or_default() })
     }
-}
-
-/// Finds the log to go on with, and signs and stores a checkpoint of all there is.
-fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result<Sealer, JournalError> {
-    let now = config.clock.now_unix_ms();
-    let (mut sealer, adopted) = match Sealer::open(&config.files, writer.head(), config.random) {
-        Err(refusal) if config.accept_rollback => {
-            writer.accept(&refusal);
-            (Sealer::begin_anew(&config.files, config.random)?, None)
-        }
-        opened => opened?,
-    };
-    if let Some(adopted) = adopted {
-        store(writer, &mut sealer, &adopted, now)?;
-    }
-    writer.record_rollback(now)?;
-    if let Some(sealed) = sealer.seal(writer.head().seq, now)? {
-        store(writer, &mut sealer, &sealed, now)?;
-    }
-    Ok(sealer)
-}
-
-/// Stores a checkpoint. The one that ends an epoch is told to whoever takes events out of the journal too: a copy that
-/// left this machine is what convicts who has all its keys.
-fn store(writer: &mut Writer, sealer: &mut Sealer, sealed: &Sealed, now: UnixMs) -> Result<(), JournalError> {
-    writer.store(sealed)?;
-    sealer.settle()?;
-    match &sealed.checkpoint.key {
-        Some(KeyLine::Next(_)) => writer.append(vec![handed_over(sealed)], now).map(drop),
-        Some(KeyLine::Root(_)) | None => Ok(()),
-    }
-}
-
-fn handed_over(sealed: &Sealed) -> NewRow {
-    let Checkpoint { epoch, size, .. } = sealed.checkpoint;
-    let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
-    let event = SystemEvent::new("journal.epoch.ended", said).detail("checkpoint", sealed.note.as_str());
-    NewRow { event: NewEvent::System(event), claim: None }
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::*;
 use crate::clock::UnixMs;
