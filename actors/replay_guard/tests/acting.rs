@@ -54,6 +54,13 @@ impl Running {
         self.snapshot().await;
     }
 
+    /// An actor reports its end while it is dropped; its mailbox goes right after it, in the same turn of its thread.
+    async fn arbiter_has_finished_its_turn(&self) {
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        self.arbiter.spawn(async move { done.send(()).unwrap() });
+        is_done.await.unwrap();
+    }
+
     async fn submit(&self, key: &str) -> Result<Appended, SubmitError> {
         let event = NewEvent::System(SystemEvent::new("webhook.filtered", "judged"));
         self.guard.submit(event, claim(key, "x", Verdict::Filtered)).await
@@ -161,6 +168,7 @@ fn close_is_told_to_those_who_come_after() {
         let mut running = Running::start().await;
         assert_eq!(running.guard.door.ask(Close).await, Ok(()));
         assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Asked);
+        running.arbiter_has_finished_its_turn().await;
         assert!(matches!(running.submit("k").await, Err(SubmitError::Replay(ReplayError::Stopped))));
     });
 }
