@@ -142,6 +142,8 @@ pub const OPEN_CHECK_LINKS_MAX: usize = 1_000;
 pub const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Events after which a checkpoint is signed.
 pub const CHECKPOINT_EVENTS: u64 = 1_000;
+/// Leaf hashes kept in memory for the next checkpoint, 32 bytes each; it reads those beyond from the journal.
+pub const UNSEALED_LEAVES_MAX: usize = 65_536;
 /// Bytes of bodies after which a checkpoint is signed: what a start may have to hash again.
 pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// Time after which a checkpoint is signed if there is any event it would cover.

@@ -9,7 +9,7 @@
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
 //! | `log.rs` | moves the write-ahead log into the database, beside the writer |
-//! | `sealer.rs`, `seals.rs`, `storing.rs` | signed checkpoints, when they are due, how they are stored |
+//! | `sealer.rs`, `leaves.rs`, `seals.rs`, `storing.rs` | signed checkpoints, of what, when they are due, how they are stored |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
@@ -20,7 +20,7 @@
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
-//! signed on a thread for blocking work, from what a connection of its own reads; the writer stores them.
+//! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
 mod anchor;
 mod anchoring;
@@ -37,6 +37,7 @@ mod handle;
 mod identity;
 mod index;
 mod leaf;
+mod leaves;
 mod log;
 mod messages;
 mod open;
@@ -173,9 +174,9 @@ impl JournalActor {
         let Some(mut sealer) = self.seals.take_sealer().filter(|_| self.writer.poisoned().is_none()) else {
             return;
         };
-        let (events, now) = (self.writer.head().seq, self.config.clock.now_unix_ms());
+        let (leaves, now) = (self.writer.take_leaves(), self.config.clock.now_unix_ms());
         let signed = spawn_blocking(move || {
-            let sealed = sealer.seal(events, now);
+            let sealed = sealer.seal(&leaves, now);
             (sealer, sealed)
         });
         ctx.spawn(signed.into_actor(self).map(|signed, actor, ctx| actor.take_back(signed, ctx)));
@@ -253,7 +254,7 @@ impl JournalActor {
             && self.writer.poisoned().is_none()
             && self.seals.unstored.is_none()
         {
-            let sealed = sealer.seal(self.writer.head().seq, self.config.clock.now_unix_ms());
+            let sealed = sealer.seal(&self.writer.take_leaves(), self.config.clock.now_unix_ms());
             self.take_in(sealed);
         }
         match self.writer.poisoned() {

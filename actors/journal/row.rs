@@ -19,7 +19,8 @@ pub(super) const COLUMNS: &str = "seq, event_id, kind, name, severity, principal
      delivery_id, key_version, occurred_at, recorded_at, summary, tags, replay_key, replay_body, replay_verdict, \
      replay_expires_at, body_format, prev_hash, hash, body";
 
-const INSERT: &str = "INSERT INTO journal_events (seq, event_id, kind, name, severity, principal, source, \
+/// A row that is refused has changed nothing yet; SQLite need not keep copies of pages to undo it.
+const INSERT: &str = "INSERT OR FAIL INTO journal_events (seq, event_id, kind, name, severity, principal, source, \
      integration_id, provider, delivery_id, key_version, occurred_at, recorded_at, summary, tags, replay_key, \
      replay_body, replay_verdict, replay_expires_at, body_format, prev_hash, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, \
      ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";

@@ -1,12 +1,13 @@
 -- The journal, format 2. docs/journal-format.md says what each column means and how it is hashed.
 -- The text of this file is compared with what a journal was made with: a change needs a new format number.
 
+-- Words are compared one by one: a list after IN would be made a table of its own for every row.
 CREATE TABLE journal_events (
     seq               INTEGER PRIMARY KEY,
     event_id          TEXT    NOT NULL CHECK (length(event_id) = 26),
-    kind              TEXT    NOT NULL CHECK (kind IN ('webhook', 'system')),
+    kind              TEXT    NOT NULL CHECK (kind = 'webhook' OR kind = 'system'),
     name              TEXT    NOT NULL,
-    severity          TEXT    NOT NULL CHECK (severity IN ('info', 'warn', 'error')),
+    severity          TEXT    NOT NULL CHECK (severity = 'info' OR severity = 'warn' OR severity = 'error'),
     principal         TEXT    NOT NULL,
     source            TEXT    NOT NULL,
     integration_id    TEXT,
@@ -19,9 +20,11 @@ CREATE TABLE journal_events (
     tags              TEXT    NOT NULL,
     replay_key        BLOB    CHECK (length(replay_key) = 32),
     replay_body       BLOB    CHECK (length(replay_body) = 32),
-    replay_verdict    TEXT    CHECK (replay_verdict IN ('rejected', 'filtered', 'conflict', 'accepted')),
+    replay_verdict    TEXT    CHECK (replay_verdict = 'accepted' OR replay_verdict = 'rejected' OR replay_verdict = 'filtered'
+                              OR replay_verdict = 'conflict'),
     replay_expires_at INTEGER CHECK (replay_expires_at >= 0),
-    body_format       TEXT    NOT NULL CHECK (body_format IN ('none', 'json', 'json_array', 'form', 'text', 'envelope')),
+    body_format       TEXT    NOT NULL CHECK (body_format = 'json' OR body_format = 'none' OR body_format = 'json_array' OR body_format = 'form'
+                              OR body_format = 'text' OR body_format = 'envelope'),
     prev_hash         BLOB    NOT NULL CHECK (length(prev_hash) = 32),
     hash              BLOB    NOT NULL CHECK (length(hash) = 32),
     -- Last, so that reading any other column touches no overflow page of a large body.
@@ -81,6 +84,8 @@ BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_events_no_delete BEFORE DELETE ON journal_events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
+-- FAIL, like the INSERT OR FAIL of the writer: nothing is written before it, and a statement that may have to be undone
+-- copies every page it touches.
 CREATE TRIGGER journal_events_follow BEFORE INSERT ON journal_events
 WHEN NOT EXISTS (
     SELECT 1 FROM journal_events WHERE seq = (SELECT max(seq) FROM journal_events)
@@ -88,7 +93,7 @@ WHEN NOT EXISTS (
 AND NOT (
     NEW.seq = 1 AND NEW.prev_hash = x'0000000000000000000000000000000000000000000000000000000000000000'
     AND NOT EXISTS (SELECT 1 FROM journal_events))
-BEGIN SELECT RAISE(ABORT, 'the event does not follow the newest one'); END;
+BEGIN SELECT RAISE(FAIL, 'the event does not follow the newest one'); END;
 
 CREATE TRIGGER journal_facets_no_update BEFORE UPDATE ON journal_facets
 BEGIN SELECT RAISE(ABORT, 'blocks are append-only'); END;

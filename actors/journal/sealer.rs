@@ -1,5 +1,5 @@
-//! Signs checkpoints. It reads the events again on a connection of its own and hashes them anew before it signs: what
-//! it vouches for is what is stored, not what was meant to be.
+//! Signs checkpoints, of the leaf hashes that were committed. Those it is not given it reads, on a connection of its own,
+//! from events that it hashes anew. An event that is changed after it was committed is not what was signed, whenever that was.
 //!
 //! Signing is remembered before it counts: the checkpoint is written to a file outside the database first and stored
 //! in the database after that. So a database that was put back cannot make it sign a second history: the file is ahead
@@ -13,13 +13,14 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::JournalError;
 use super::chain::ChainWalk;
+use super::leaves::Leaves;
 use super::row::{COLUMNS, Columns, signed, unsigned};
 use super::signing_key::{KeyFiles, SigningKey};
 use super::subtrees::is_stored;
 use super::writer::RandomBits;
 use crate::clock::UnixMs;
 use crate::files;
-use crate::ids::EventId;
+use crate::ids::{Digest, EventId};
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::{Checkpoint, Frontier, KeyLine, Lineage, Subtree};
 
@@ -123,13 +124,14 @@ impl Sealer {
         })
     }
 
-    /// Signs a checkpoint of the first `events` events; none when the newest one says as much already.
-    pub(super) fn seal(&mut self, events: u64, now: UnixMs) -> Result<Option<Sealed>, SealError> {
+    /// Signs a checkpoint of all events up to the last of `leaves`; none when the newest one says as much already.
+    pub(super) fn seal(&mut self, leaves: &Leaves, now: UnixMs) -> Result<Option<Sealed>, SealError> {
+        let events = leaves.end();
         let rotates = self.is_epoch_over(events, now);
         if events == self.size() && self.log.is_some() && !rotates {
             return Ok(None);
         }
-        let grown = self.grow(events)?;
+        let grown = self.grow(leaves)?;
         let (checkpoint, note) = match self.log.take() {
             None => self.begin(&grown.tree, now)?,
             Some(log) => self.go_on(log, &grown.tree, rotates, now)?,
@@ -183,7 +185,7 @@ impl Sealer {
 
     /// Takes a checkpoint that was signed before a crash and not stored any more.
     pub(super) fn adopt(&mut self, checkpoint: Checkpoint, note: String) -> Result<Sealed, SealError> {
-        let grown = self.grow(checkpoint.size)?;
+        let grown = self.grow(&Leaves::forgotten(checkpoint.size))?;
         if grown.tree.root() != checkpoint.root {
             return Err(not_what_was_signed(checkpoint.size));
         }
@@ -205,12 +207,15 @@ impl Sealer {
         Sealed { checkpoint, note, subtrees: grown.subtrees }
     }
 
-    /// Reads the events after the newest checkpoint, hashes them, and lets the tree grow.
-    fn grow(&self, events: u64) -> Result<Grown, SealError> {
+    /// Lets the tree grow by the events after the newest checkpoint.
+    fn grow(&self, leaves: &Leaves) -> Result<Grown, SealError> {
         let mut grown = Grown { tree: self.tree.clone(), walk: self.walk.clone(), subtrees: Vec::new() };
-        while grown.tree.size() < events {
+        while grown.tree.size() < leaves.end() {
             let before = grown.tree.size();
-            self.read_batch(&mut grown, events)?;
+            match leaves.after(before) {
+                Some(hashes) => grown.take_in(hashes),
+                None => self.read_batch(&mut grown, leaves.forgotten_up_to())?,
+            }
             if grown.tree.size() == before {
                 return Err(SealError::Corrupt { seq: before + 1, problem: "missing".to_owned() });
             }
@@ -229,10 +234,23 @@ impl Sealer {
             if let Some((seq, problem)) = grown.walk.step(&columns) {
                 return Err(SealError::Corrupt { seq: unsigned(seq), problem });
             }
-            let subtrees = &mut grown.subtrees;
-            grown.tree.push(columns.hash, |full| subtrees.extend(Some(full).filter(is_stored)));
+            grown.push(columns.hash);
         }
         Ok(())
+    }
+}
+
+impl Grown {
+    fn push(&mut self, leaf: Digest) {
+        let subtrees = &mut self.subtrees;
+        self.tree.push(leaf, |full| subtrees.extend(Some(full).filter(is_stored)));
+    }
+
+    fn take_in(&mut self, leaves: &[Digest]) {
+        leaves.iter().for_each(|leaf| self.push(*leaf));
+        if let Some(last) = leaves.last() {
+            self.walk = ChainWalk::after(signed(self.tree.size()), *last);
+        }
     }
 }
 

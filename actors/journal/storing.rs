@@ -22,7 +22,7 @@ pub(super) fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result
         store(writer, &mut sealer, &adopted, now)?;
     }
     writer.record_rollback(now)?;
-    if let Some(sealed) = sealer.seal(writer.head().seq, now)? {
+    if let Some(sealed) = sealer.seal(&writer.take_leaves(), now)? {
         store(writer, &mut sealer, &sealed, now)?;
     }
     Ok(sealer)

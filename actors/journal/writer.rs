@@ -9,6 +9,7 @@ use super::connection::{CHECKPOINT, Durability, MOVE_LOG, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
 use super::index::Indexes;
+use super::leaves::Leaves;
 use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity, SystemEvent};
 use super::open::Rollback;
 use super::row::{Columns, Head};
@@ -44,6 +45,7 @@ pub struct Writer {
     durability: Durability,
     random: RandomBits,
     head: Head,
+    leaves: Leaves,
     indexes: Indexes,
     poisoned: Option<String>,
     last_commit_at: UnixMs,
@@ -92,6 +94,7 @@ impl Writer {
             durability: opened.durability,
             random,
             head: opened.head,
+            leaves: Leaves::forgotten(opened.head.seq),
             indexes,
             poisoned: None,
             last_commit_at: 0,
@@ -104,6 +107,11 @@ impl Writer {
     /// The newest committed event.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// The leaf hashes of the events committed since they were taken last.
+    pub(super) fn take_leaves(&mut self) -> Leaves {
+        self.leaves.take()
     }
 
     /// Why nothing is written any more, if so.
@@ -284,11 +292,18 @@ impl Writer {
     }
 
     fn count(&mut self, outcomes: &[RowOutcome], now: UnixMs) {
-        let stored = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Stored(_)))).count();
-        let held = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Held(_)))).count();
-        self.appended_total += stored as u64;
-        self.held_total += held as u64;
-        if stored > 0 {
+        let appended_before = self.appended_total;
+        for outcome in outcomes {
+            match outcome {
+                Ok(Appended::Stored(receipt)) => {
+                    self.leaves.push(receipt.leaf_hash);
+                    self.appended_total += 1;
+                }
+                Ok(Appended::Held(_)) => self.held_total += 1,
+                Err(_) => {}
+            }
+        }
+        if self.appended_total > appended_before {
             self.groups_total += 1;
             self.last_commit_at = now;
         }

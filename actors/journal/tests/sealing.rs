@@ -7,6 +7,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::journal::leaves::Leaves;
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::VerifierKey;
 
@@ -50,7 +51,7 @@ impl Open {
     }
 
     pub(super) fn seal_at(&mut self, now: UnixMs) -> &mut Self {
-        let sealed = self.sealer.seal(self.writer.head().seq, now).unwrap();
+        let sealed = self.sealer.seal(&self.writer.take_leaves(), now).unwrap();
         sealed
             .into_iter()
             .for_each(|sealed| store(&mut self.writer, &mut self.sealer, &sealed, now).unwrap());
@@ -160,11 +161,14 @@ fn a_checkpoint_that_was_signed_before_a_crash_is_stored_after_it() {
         if events > 0 {
             let mut journal = open(&place);
             journal.grow(events);
-            assert!(journal.sealer.seal(events, now).unwrap().is_some(), "signed, and then the crash");
+            assert!(
+                journal.sealer.seal(&Leaves::forgotten(events), now).unwrap().is_some(),
+                "signed, and then the crash"
+            );
         } else {
             let writer = Writer::open(&place.files(), random, false, NOW).unwrap();
             let (mut sealer, _) = Sealer::open(&place.files(), writer.head(), random).unwrap();
-            assert!(sealer.seal(0, now).unwrap().is_some());
+            assert!(sealer.seal(&Leaves::default(), now).unwrap().is_some());
         }
         let note = fs::read_to_string(place.files().checkpoint()).unwrap();
         assert_eq!(place.problems(), [], "it verifies as it is");
@@ -347,16 +351,30 @@ fn edits_of_checkpoints_and_subtrees_are_found() {
     }
 }
 
-#[test]
-fn a_damaged_row_is_found_before_it_is_signed() {
-    let place = Place::new();
-    let mut journal = open(&place);
+/// A journal whose event 8 was changed after it was committed, and not signed for yet.
+fn changed_before_signed(place: &Place) -> Open {
+    let mut journal = open(place);
     journal.grow(5).seal().grow(5);
-    tamper(&place, "UPDATE journal_events SET body = x'7b7c' WHERE seq = 8");
-    match journal.sealer.seal(10, NOW) {
+    tamper(place, "UPDATE journal_events SET summary = 'nothing happened' WHERE seq = 8");
+    journal
+}
+
+#[test]
+fn a_changed_row_that_is_read_is_not_signed() {
+    let place = Place::new();
+    match changed_before_signed(&place).sealer.seal(&Leaves::forgotten(10), NOW) {
         Err(SealError::Corrupt { seq, .. }) => assert_eq!(seq, 8),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_is_signed_is_what_was_committed_whatever_became_of_the_row() {
+    let place = Place::new();
+    changed_before_signed(&place).seal();
+    assert!(first_problem(&place).starts_with("8: "), "{}", first_problem(&place));
+    rewrite(&place, 8, |_| {});
+    assert_ne!(place.problems(), [], "the whole history hashed again, but not signed");
 }
 
 #[test]
