@@ -109,8 +109,8 @@ fn check_webhook(event: &WebhookEvent, claim: Option<&ReplayClaim>) -> Result<()
     must(is_canonical_id(&event.integration_id), "integration_id", "is not a canonical id")?;
     must(is_canonical_id(&event.provider), "provider", "is not a canonical id")?;
     check_delivery_id(event.delivery_id.as_deref())?;
-    must(event.body.len() as u64 <= PAYLOAD_BYTES_CAP_MAX, "body", "is larger than any body may be")?;
-    must(event.body_format != BodyFormat::None || event.body.is_empty(), "body", "has no format")?;
+    must(event.body.bytes().len() as u64 <= PAYLOAD_BYTES_CAP_MAX, "body", "is larger than any body may be")?;
+    must(event.body_format != BodyFormat::None || event.body.bytes().is_empty(), "body", "has no format")?;
     let Some(claim) = claim else { return Ok(()) };
     must(claim.verdict == Verdict::Accepted, "claim", "does not accept the delivery")
 }

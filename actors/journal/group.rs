@@ -52,7 +52,7 @@ impl Group {
 
 fn body_bytes(event: &NewEvent) -> usize {
     match event {
-        NewEvent::Webhook(event) => event.body.len(),
+        NewEvent::Webhook(event) => event.body.bytes().len(),
         NewEvent::System(_) => 0,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::JournalError;
 use crate::clock::UnixMs;
-use crate::ids::{Digest, EventId, Receipt};
+use crate::ids::{Digest, EventId, Hashed, Receipt};
 use crate::replies::Wakes;
 
 /// What became of an authentic delivery.
@@ -73,7 +73,7 @@ pub struct WebhookEvent {
     /// When the sender says it happened; when we received it, if the sender says nothing.
     pub occurred_at: UnixMs,
     /// The bytes from the wire.
-    pub body: Vec<u8>,
+    pub body: Hashed,
     /// How they are read.
     pub body_format: BodyFormat,
 }

@@ -19,8 +19,7 @@ pub(super) const COLUMNS: &str = "seq, event_id, kind, name, severity, principal
      delivery_id, key_version, occurred_at, recorded_at, summary, tags, replay_key, replay_body, replay_verdict, \
      replay_expires_at, body_format, prev_hash, hash, body";
 
-/// A row that is refused has changed nothing yet; SQLite need not keep copies of pages to undo it.
-const INSERT: &str = "INSERT OR FAIL INTO journal_events (seq, event_id, kind, name, severity, principal, source, \
+const INSERT: &str = "INSERT INTO journal_events (seq, event_id, kind, name, severity, principal, source, \
      integration_id, provider, delivery_id, key_version, occurred_at, recorded_at, summary, tags, replay_key, \
      replay_body, replay_verdict, replay_expires_at, body_format, prev_hash, hash, body) VALUES (?1, ?2, ?3, ?4, ?5, \
      ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
@@ -111,7 +110,6 @@ impl<'a> Columns<'a> {
         columns.event_id = event_id.to_string().into();
         columns.recorded_at = signed(now);
         columns.claim = claim.map(ClaimColumns::from);
-        columns.body_digest = Digest::of(&columns.body);
         columns
     }
 
@@ -130,7 +128,8 @@ impl<'a> Columns<'a> {
             occurred_at: signed(event.occurred_at),
             tags: NO_TAGS.into(),
             body_format: event.body_format.as_str().into(),
-            body: event.body.into(),
+            body_digest: event.body.digest(),
+            body: event.body.into_bytes().into(),
             ..Self::blank()
         }
     }
@@ -152,6 +151,7 @@ impl<'a> Columns<'a> {
             summary: event.summary.into(),
             tags: Value::from(event.tags).to_string().into(),
             body_format: format.as_str().into(),
+            body_digest: Digest::of(body.as_bytes()),
             body: body.into_bytes().into(),
             ..Self::blank()
         }

@@ -84,8 +84,6 @@ BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_events_no_delete BEFORE DELETE ON journal_events
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
--- FAIL, like the INSERT OR FAIL of the writer: nothing is written before it, and a statement that may have to be undone
--- copies every page it touches.
 CREATE TRIGGER journal_events_follow BEFORE INSERT ON journal_events
 WHEN NOT EXISTS (
     SELECT 1 FROM journal_events WHERE seq = (SELECT max(seq) FROM journal_events)
@@ -93,7 +91,7 @@ WHEN NOT EXISTS (
 AND NOT (
     NEW.seq = 1 AND NEW.prev_hash = x'0000000000000000000000000000000000000000000000000000000000000000'
     AND NOT EXISTS (SELECT 1 FROM journal_events))
-BEGIN SELECT RAISE(FAIL, 'the event does not follow the newest one'); END;
+BEGIN SELECT RAISE(ABORT, 'the event does not follow the newest one'); END;
 
 CREATE TRIGGER journal_facets_no_update BEFORE UPDATE ON journal_facets
 BEGIN SELECT RAISE(ABORT, 'blocks are append-only'); END;

@@ -70,7 +70,7 @@ fn webhook(body: &str) -> WebhookEvent {
         delivery_id: Some("d-1".to_owned()),
         key_version: Some(1),
         occurred_at: NOW - 5,
-        body: body.as_bytes().to_vec(),
+        body: body.as_bytes().to_vec().into(),
         body_format: BodyFormat::Json,
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::envelope::{form_document, text_document};
-use crate::ids::Digest;
+use crate::ids::{Digest, Hashed};
 use crate::json::{self, Document, Element, JsonError};
 
 /// Which parser reads a body.
@@ -79,8 +79,9 @@ impl Body {
     }
 
     /// Gives the bytes up to be stored.
-    pub fn into_raw(self) -> Vec<u8> {
-        self.raw
+    pub fn into_hashed(self) -> Hashed {
+        let digest = self.digest();
+        Hashed::of_known(self.raw, digest)
     }
 }
 

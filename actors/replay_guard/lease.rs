@@ -1,7 +1,7 @@
 //! The right to append the one event of a replay key.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ids::Digest;
 use crate::journal::KeyHolder;
@@ -24,6 +24,24 @@ pub(crate) struct Grant {
 
 /// Tells the replay guard, whichever thread it is called on, that a lease ended.
 pub(crate) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
+
+/// Leases that ended and that the replay guard has not heard of, each once, so at most as many as there may be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ended(Arc<Mutex<Vec<(Grant, LeaseEnd)>>>);
+
+impl Ended {
+    /// Adds one. Whether it is the first to be heard of: then the guard has to be told that there are any.
+    pub(crate) fn add(&self, grant: Grant, end: LeaseEnd) -> bool {
+        let mut ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push((grant, end));
+        ended.len() == 1
+    }
+
+    /// Takes them all, in the order they ended in.
+    pub(crate) fn take(&self) -> Vec<(Grant, LeaseEnd)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// The right to append the one event of a replay key. While it lives, copies of the delivery wait. Dropped, it frees
 /// the key: the provider's retry must not look like a replay.

@@ -4,7 +4,6 @@ use actix::Message;
 use serde::Serialize;
 
 use super::ReplayError;
-use super::lease::{Grant, LeaseEnd};
 use crate::ids::Digest;
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
 use crate::replies::Reply;
@@ -37,13 +36,10 @@ pub enum SubmitError {
     Journal(#[from] JournalError),
 }
 
-/// Says how a lease ended. Sent when a [`super::lease::Lease`] ends.
+/// Says that leases have ended: those that lie in [`super::lease::Ended`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Ended {
-    pub(super) grant: Grant,
-    pub(super) end: LeaseEnd,
-}
+pub(super) struct LeasesEnded;
 
 /// Asks for the [`ReplaySnapshot`].
 #[derive(Debug, Message)]

@@ -30,12 +30,13 @@ use crate::journal::{Append, JournalHandle};
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::replies::Wakes;
 use crate::supervision::{Close, Exit, WatchGuard};
-use lease::LeaseEnds;
+use lease::{Ended, LeaseEnds};
 use leases::Leases;
 
 /// The actor around the table of leases.
 pub struct ReplayGuardActor {
     leases: Leases,
+    ended: Ended,
     /// Whom answers were laid down for since the mailbox was empty last.
     wakes: Wakes,
     journal: JournalHandle,
@@ -53,12 +54,10 @@ impl ReplayGuardActor {
         clock: SharedClock,
         watch: WatchGuard,
     ) -> Addr<Self> {
-        Self::start_in_arbiter(arbiter, move |ctx| Self {
-            leases: Leases::new(tell_of_ends(ctx.address()), seen),
-            wakes: Wakes::default(),
-            journal,
-            clock,
-            watch,
+        Self::start_in_arbiter(arbiter, move |ctx| {
+            let ended = Ended::default();
+            let leases = Leases::new(tell_of_ends(ctx.address(), ended.clone()), seen);
+            Self { leases, ended, wakes: Wakes::default(), journal, clock, watch }
         })
     }
 
@@ -83,10 +82,14 @@ impl ReplayGuardActor {
     }
 }
 
-/// Each end is sent through a fresh clone of the address: a full mailbox still has a place for the first message of a
-/// sender. A guard that is gone has no lease to end.
-fn tell_of_ends(guard: Addr<ReplayGuardActor>) -> LeaseEnds {
-    Arc::new(move |grant, end| drop(guard.clone().try_send(Ended { grant, end })))
+/// The leases of a group end together: one message tells of them. It is sent through a fresh clone of the address, for a
+/// full mailbox still has a place for the first message of a sender. A guard that is gone has no lease to end.
+fn tell_of_ends(guard: Addr<ReplayGuardActor>, ended: Ended) -> LeaseEnds {
+    Arc::new(move |grant, end| {
+        if ended.add(grant, end) {
+            drop(guard.clone().try_send(LeasesEnded));
+        }
+    })
 }
 
 impl Actor for ReplayGuardActor {
@@ -106,11 +109,14 @@ impl Handler<Submit> for ReplayGuardActor {
     }
 }
 
-impl Handler<Ended> for ReplayGuardActor {
+impl Handler<LeasesEnded> for ReplayGuardActor {
     type Result = ();
 
-    fn handle(&mut self, Ended { grant, end }: Ended, ctx: &mut Self::Context) {
-        self.work(ctx, |leases, now, wakes| leases.end(grant, end, now, wakes));
+    fn handle(&mut self, LeasesEnded: LeasesEnded, ctx: &mut Self::Context) {
+        let ended = self.ended.take();
+        self.work(ctx, |leases, now, wakes| {
+            ended.into_iter().flat_map(|(grant, end)| leases.end(grant, end, now, wakes)).collect()
+        });
     }
 }
 

@@ -9,7 +9,7 @@ pub mod problem;
 
 use std::sync::Arc;
 
-use palyra_actors::ids::Digest;
+use palyra_actors::ids::{Digest, Hashed};
 use palyra_actors::journal::{BodyFormat, NewEvent, NewRow, ReplayClaim, Verdict};
 use palyra_actors::provider::{
     Body, Catalogue, ContentKind, Headers, Parameters, Profile, Request, SignDraft, Verified,
@@ -115,10 +115,10 @@ impl Delivery {
 
     /// Its row, under the key of number `n`.
     pub fn row(&self, names: &Names, n: u64) -> NewRow {
-        let (raw, key) = (self.raw.clone(), Digest::of(&n.to_be_bytes()));
-        let body = Digest::of(&raw);
-        let claim = ReplayClaim { key, body, verdict: Verdict::Accepted, expires_at: NOW + 1_000_000 };
-        let event = judge::webhook_event(&self.record, names.clone(), Some(1), raw, BodyFormat::Json);
+        let (body, key) = (Hashed::from(self.raw.clone()), Digest::of(&n.to_be_bytes()));
+        let claim =
+            ReplayClaim { key, body: body.digest(), verdict: Verdict::Accepted, expires_at: NOW + 1_000_000 };
+        let event = judge::webhook_event(&self.record, names.clone(), Some(1), body, BodyFormat::Json);
         NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
     }
 }

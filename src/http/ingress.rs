@@ -299,8 +299,13 @@ impl Authentic<'_> {
             Judgement::Accept(format) => {
                 let record = &self.integration.record;
                 let key_version = self.verified.key_version;
-                let event =
-                    judge::webhook_event(record, self.names.clone(), key_version, body.into_raw(), *format);
+                let event = judge::webhook_event(
+                    record,
+                    self.names.clone(),
+                    key_version,
+                    body.into_hashed(),
+                    *format,
+                );
                 NewEvent::Webhook(event)
             }
             Judgement::Filter { what } => {

@@ -2,7 +2,7 @@
 
 use palyra_actors::clock::UnixMs;
 use palyra_actors::envelope;
-use palyra_actors::ids::Digest;
+use palyra_actors::ids::{Digest, Hashed};
 use palyra_actors::journal::{BodyFormat, Severity, SystemEvent, Verdict, WebhookEvent};
 use palyra_actors::json::{Element, JsonError};
 use palyra_actors::provider::{Body, ContentKind, Description, Profile};
@@ -184,7 +184,7 @@ pub fn webhook_event(
     record: &IntegrationRecord,
     names: Names,
     key_version: Option<u32>,
-    body: Vec<u8>,
+    body: Hashed,
     body_format: BodyFormat,
 ) -> WebhookEvent {
     WebhookEvent {

@@ -69,7 +69,7 @@ fn row(n: u64) -> NewRow {
         delivery_id: Some(format!("d-{n}")),
         key_version: Some(1),
         occurred_at: SystemClock.now_unix_ms(),
-        body: body.into_bytes(),
+        body: body.into_bytes().into(),
         body_format: BodyFormat::Json,
     };
     NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
