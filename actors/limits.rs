@@ -129,7 +129,7 @@ pub const JOURNAL_PAGE_BYTES: i64 = 16_384;
 /// Memory the writer keeps pages in.
 pub const JOURNAL_CACHE_KIB: i64 = 4_096;
 /// Bytes written to the write-ahead log before they are moved into the database, beside the writer.
-pub const JOURNAL_LOG_BYTES: u64 = 16 * 1024 * 1024;
+pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
 pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
 /// Size to which the write-ahead log is cut back after a checkpoint.
