@@ -31,6 +31,7 @@ use state_root::{Role, StateRoot};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    take_memory_in_small_pages();
     // Faults that tests plant in a build made for them; nothing in any other.
     let faults = fail::FailScenario::setup();
     let cli = match cli::parse(std::env::args_os()) {
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
     };
     faults.teardown();
     exit.into()
+}
+
+/// A huge page is zeroed at once, all 2 MiB of it, by the thread that touches it first, while deliveries wait for that
+/// thread; and an idle daemon would hold many that it hardly uses.
+fn take_memory_in_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "memory is taken in pages as the kernel likes");
+    }
 }
 
 fn client(cli: Cli, output: Output) -> Exit {
