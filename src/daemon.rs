@@ -91,8 +91,8 @@ impl Daemon {
             payload_bytes_cap: settings.payload_bytes_cap,
             roster,
         };
-        let ingress = (serve == Serve::Both).then(|| listen(settings.ingress)).transpose()?;
-        let console = listen(settings.console)?;
+        let ingress = (serve == Serve::Both).then(|| listen(settings.ingress, "ingress")).transpose()?;
+        let console = listen(settings.console, "console")?;
         let (actors, supervisor, stopper) = actors::start(&plan)?.into_parts();
         let addresses = Addresses {
             ingress: ingress.as_ref().map(base_url).transpose()?.unwrap_or_default(),
@@ -268,9 +268,12 @@ async fn journal_refusals(gate: &Gate) {
     }
 }
 
-fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}; is another program there?"))
+fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!(
+            "cannot listen on {address}: name another address with `--{what}` or as `{what}` in palyra.toml"
+        )
+    })
 }
 
 fn base_url(listener: &TcpListener) -> anyhow::Result<String> {

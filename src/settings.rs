@@ -137,6 +137,26 @@ impl SettingsError {
     }
 }
 
+/// A value that cannot be used, and the field whose it is.
+struct Misused {
+    field: &'static str,
+    error: SettingsError,
+}
+
+impl Misused {
+    fn of(field: &'static str, message: String, hint: &str) -> Self {
+        Self { field, error: SettingsError::new(message, hint) }
+    }
+
+    /// With its place in the file.
+    fn located(self, text: &str) -> SettingsError {
+        let table = toml::de::DeTable::parse(text).ok();
+        let key = table.as_ref().and_then(|table| table.get_ref().get_key_value(self.field));
+        let place = key.map_or_else(|| "palyra.toml: ".to_owned(), |(key, _)| place(text, key.span().start));
+        SettingsError { place, ..self.error }
+    }
+}
+
 impl Settings {
     /// Reads `palyra.toml` (a missing file means defaults) and lets `flags` win over it.
     ///
@@ -156,8 +176,9 @@ impl Settings {
 
     fn parse(text: &str, flags: Flags) -> Result<Self, SettingsError> {
         let file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
-        file.check()?;
-        let settings = file.complete(flags, file.key_trust()?);
+        file.check().map_err(|misused| misused.located(text))?;
+        let key_trust = file.key_trust().map_err(|misused| misused.located(text))?;
+        let settings = file.complete(flags, key_trust);
         let remote_allowed = file.console_allow_remote.unwrap_or(false);
         if !settings.console.ip().is_loopback() && !remote_allowed {
             return Err(SettingsError::new(
@@ -198,7 +219,7 @@ impl SettingsFile {
         }
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
+    fn check(&self) -> Result<(), Misused> {
         self.check_public_url()?;
         let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
         check_range("workers", small(self.workers), 1, 256)?;
@@ -217,25 +238,24 @@ impl SettingsFile {
 }
 
 impl SettingsFile {
-    fn key_trust(&self) -> Result<Trust, SettingsError> {
+    fn key_trust(&self) -> Result<Trust, Misused> {
         let Some(path) = &self.key_roots_file else { return Ok(Trust::web()) };
         let refused = |why: &str| {
-            let message = format!("palyra.toml: key_roots_file `{}` {why}", path.display());
-            SettingsError::new(
-                message,
-                "name a file of certificates of authorities in PEM, or leave the field out",
-            )
+            let message = format!("key_roots_file `{}` {why}", path.display());
+            let hint = "name a file of certificates of authorities in PEM, or leave the field out";
+            Misused::of("key_roots_file", message, hint)
         };
         let bytes = std::fs::read(path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
         Trust::from_pem(&bytes).ok_or_else(|| refused("holds no certificate that can be read"))
     }
 
-    fn check_public_url(&self) -> Result<(), SettingsError> {
+    fn check_public_url(&self) -> Result<(), Misused> {
         let Some(url) = &self.public_url else { return Ok(()) };
         let host = url.strip_prefix("https://").or(url.strip_prefix("http://")).unwrap_or_default();
         if host.is_empty() || host.starts_with('/') || host.ends_with('/') || host.contains(['?', '#', ' ']) {
-            return Err(SettingsError::new(
-                format!("palyra.toml: public_url is `{url}`, not a URL in front of a path"),
+            return Err(Misused::of(
+                "public_url",
+                format!("public_url is `{url}`, not a URL in front of a path"),
                 "write it as `https://your.host`, without a slash at the end",
             ));
         }
@@ -243,10 +263,11 @@ impl SettingsFile {
     }
 }
 
-fn check_range(field: &str, value: Option<u64>, least: u64, most: u64) -> Result<(), SettingsError> {
+fn check_range(field: &'static str, value: Option<u64>, least: u64, most: u64) -> Result<(), Misused> {
     match value {
-        Some(value) if !(least..=most).contains(&value) => Err(SettingsError::new(
-            format!("palyra.toml: {field} is {value}, outside {least} to {most}"),
+        Some(value) if !(least..=most).contains(&value) => Err(Misused::of(
+            field,
+            format!("{field} is {value}, outside {least} to {most}"),
             "choose a value within the bounds, or leave the field out for the default",
         )),
         _ => Ok(()),
@@ -259,15 +280,20 @@ fn processors() -> usize {
 
 /// The error of the TOML reader, with its place and, for an unknown field, the nearest known one.
 fn located(text: &str, error: &toml::de::Error) -> SettingsError {
-    let offset = error.span().map_or(0, |span| span.start);
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let place = place(text, error.span().map_or(0, |span| span.start));
     let message = error.message().lines().next().unwrap_or_default().to_owned();
     let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
     let hint = unknown.and_then(|name| nearest(name, FIELDS)).map(|name| format!("did you mean `{name}`?"));
     let message = unknown.map_or(message.clone(), |name| format!("unknown setting `{name}`"));
-    SettingsError { place: format!("palyra.toml:{line}:{column}: "), message, hint }
+    SettingsError { place, message, hint }
+}
+
+/// `palyra.toml:line:column: ` of the byte at `offset`.
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("palyra.toml:{line}:{column}: ")
 }
 
 #[cfg(test)]
@@ -294,6 +320,16 @@ mod tests {
         let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
         assert!(Settings::parse("", flags).unwrap_err().to_string().contains("not loopback"));
         assert!(Settings::parse("console_allow_remote = true", flags).is_ok());
+    }
+
+    #[test]
+    fn a_value_out_of_bounds_is_refused_with_its_place() {
+        let error = Settings::parse("# few\nworkers = 0\n", Flags::default()).unwrap_err();
+        assert_eq!(error.to_string(), "palyra.toml:2:1: workers is 0, outside 1 to 256");
+        let error = Settings::parse("\n  public_url = \"your.host\"", Flags::default()).unwrap_err();
+        assert!(error.to_string().starts_with("palyra.toml:2:3: public_url is `your.host`"), "{error}");
+        let error = Settings::parse("key_roots_file = \"/nowhere\"", Flags::default()).unwrap_err();
+        assert!(error.to_string().starts_with("palyra.toml:1:1: key_roots_file `/nowhere`"), "{error}");
     }
 
     #[test]

@@ -228,6 +228,27 @@ fn a_backup_is_made_beside_the_daemon_and_verifies_anywhere() {
 }
 
 #[test]
+fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() {
+    let mut journal = Journal::with_events(5);
+    let (key, old, proof) = (journal.key(), journal.beside("checkpoint"), journal.beside("proof"));
+    fs::write(&old, journal.palyra(&["journal", "checkpoint"])).unwrap();
+    let (root, old) = (journal.root.path().to_owned(), old.to_str().unwrap());
+    journal.daemon.take().unwrap().kill();
+    fs::remove_file(root.join("anchor/checkpoint")).unwrap();
+    let _daemon = Daemon::start_with(&root, &["--accept-rollback"], &[]);
+    let proven = run(&root, &["journal", "prove", "2"], b"");
+    assert!(proven.status.success());
+    let said = String::from_utf8_lossy(&proven.stderr).into_owned();
+    assert!(said.contains("a new log began") && said.contains("check-proof"), "{said}");
+    fs::write(&proof, &proven.stdout).unwrap();
+    let check = ["journal", "check-proof", proof.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
+    succeed(Path::new("/nonexistent"), &check, b"");
+    let refused = run(&root, &["journal", "consistency", old, "newest"], b"");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(65) && said.contains("of two logs"), "{said}");
+}
+
+#[test]
 fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_finds() {
     let mut journal = Journal::with_events(5);
     let verification = |root: &Path| {

@@ -155,6 +155,7 @@ impl Writer {
         let Some(rollback) = self.rollback.take() else { return Ok(()) };
         let (anchored, found) = (rollback.anchored.map(|anchored| anchored.seq), rollback.found.seq);
         let missing = anchored.map_or(0, |anchored| anchored.saturating_sub(found));
+        tracing::warn!(missing, found_seq = found, why = rollback.why, "the journal is taken as it is");
         let event =
             SystemEvent::new("journal.rollback.accepted", format!("{missing} missing events were accepted"))
                 .severity(Severity::Error)

@@ -22,10 +22,15 @@ use crate::exit::Exit;
 /// `prove`: the proof as it goes into a file.
 pub fn prove(event: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let proof = connection.client.get(&route(&["journal", "proof", event]))?;
+    let document = connection.client.get(&route(&["journal", "proof", event]))?;
+    let proof: InclusionProof = parsed(document.clone())?;
     let key = own_key(&connection)?;
-    check_inclusion(&parsed(proof.clone())?, &key)?;
-    context.out.document(&proof)?;
+    if is_of_log(&proof.checkpoint, &key) {
+        check_inclusion(&proof, &key)?;
+    } else {
+        tell_of_earlier_log(context);
+    }
+    context.out.document(&document)?;
     Ok(Exit::Ok)
 }
 
@@ -54,7 +59,12 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     // What the file says is what has to be proven, whatever the journal has under that size.
     proof.old = old.note.unwrap_or(proof.old);
     proof.new = new.note.unwrap_or(proof.new);
-    consistency_verdict(&proof, &own_key(&connection)?)?;
+    let key = own_key(&connection)?;
+    match [&proof.old, &proof.new].map(|note| is_of_log(note, &key)) {
+        [true, true] => drop(consistency_verdict(&proof, &key)?),
+        [false, false] => tell_of_earlier_log(context),
+        _ => return Err(of_two_logs()),
+    }
     context.out.document(&json!(proof))?;
     Ok(Exit::Ok)
 }
@@ -123,6 +133,26 @@ impl Named {
         ))
         .hint("it was signed for another journal, or the journal lost what it covers")
     }
+}
+
+/// Whether a checkpoint belongs to the log of `key`. One that cannot be read is left to the check.
+fn is_of_log(note: &str, key: &VerifierKey) -> bool {
+    signed_text(note)
+        .ok()
+        .and_then(Checkpoint::parse)
+        .is_none_or(|checkpoint| checkpoint.origin == key.name())
+}
+
+fn tell_of_earlier_log(context: &Context) {
+    context.out.warn(
+        "this was signed before a loss was accepted and a new log began, and is not checked here",
+        "check it with the public key that was kept then: `palyra journal check-proof FILE --public-key KEPT.pub`",
+    );
+}
+
+fn of_two_logs() -> CliError {
+    CliError::does_not_verify("the checkpoints are of two logs: a loss was accepted in between, and a new log began")
+        .hint("compare checkpoints of the same log; `palyra system event list --name journal.rollback.accepted` tells when it began")
 }
 
 fn own_key(connection: &Connection) -> Result<VerifierKey, CliError> {
