@@ -56,6 +56,19 @@ pub enum Verification {
     },
 }
 
+impl Verification {
+    /// What somebody has to look into, if there is anything.
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Failed { .. } => {
+                Some("the journal does not verify: `palyra journal verify` names what is wrong".to_owned())
+            }
+            Self::Broken { reason } => Some(format!("the journal could not be verified: {reason}")),
+            Self::None | Self::Running { .. } | Self::Verified { .. } => None,
+        }
+    }
+}
+
 /// Its state, for whoever asks.
 #[derive(Debug, Clone, Default)]
 pub struct VerificationStatus(Arc<Mutex<Verification>>);

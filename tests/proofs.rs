@@ -273,5 +273,8 @@ fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_fi
     let found = verification(&root);
     assert_eq!((found["state"].as_str(), found["first_bad_seq"].as_u64()), (Some("failed"), None), "{found}");
     assert_eq!(events_named(&root, "journal.verification.failed").len(), 1);
+    let heartbeat = json(&root, &["system", "heartbeat"]);
+    assert_eq!((heartbeat["status"].as_str(), heartbeat["ready"].as_bool()), (Some("degraded"), Some(true)));
+    assert!(heartbeat["reasons"][0].as_str().unwrap().contains("palyra journal verify"), "{heartbeat}");
     drop(daemon);
 }

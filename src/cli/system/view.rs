@@ -42,11 +42,19 @@ fn verification(found: &Value) -> Option<(Tone, String)> {
     let told = match found.get("state").and_then(Value::as_str)? {
         "running" => (Tone::Plain, format!("{} of {} events", shown(found, "seq"), shown(found, "head_seq"))),
         "verified" => (Tone::Good, format!("all {} events there were at the start", shown(found, "events"))),
-        "failed" => (Tone::Bad, format!("FAILED from seq {} on", shown(found, "first_bad_seq"))),
+        "failed" => (Tone::Bad, failed(found)),
         "broken" => (Tone::Bad, format!("could not be done: {}", shown(found, "reason"))),
         _ => return None,
     };
     Some(told)
+}
+
+/// An index or a checkpoint has no seq.
+fn failed(found: &Value) -> String {
+    match found.get("first_bad_seq").and_then(Value::as_u64) {
+        Some(seq) => format!("FAILED from seq {seq} on"),
+        None => format!("FAILED, {} problems", shown(found, "problems_total")),
+    }
 }
 
 fn uptime(heartbeat: &Value) -> String {

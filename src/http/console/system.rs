@@ -21,7 +21,10 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
-    let reasons = reasons_not_ready(&gate).await;
+    let mut reasons = reasons_not_ready(&gate).await;
+    let is_ready = reasons.is_empty();
+    // Deliveries are taken in all the same: what is new is stored well.
+    reasons.extend(gate.verification.now().complaint());
     let status = match (gate.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
         (false, true) => "ok",
@@ -36,7 +39,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
         "uptime_seconds": uptime_ms / 1_000,
         "ingress": gate.addresses.ingress,
         "console": gate.addresses.console,
-        "ready": reasons.is_empty(),
+        "ready": is_ready,
         "reasons": reasons,
         "in_flight": gate.admission.in_flight(),
         "journal": shown(gate.actors.journal.door.ask(journal::Observe).await),
