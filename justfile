@@ -1,5 +1,8 @@
 # The verbs of every day. `just --list` names them.
 
+# Where files of sweeps that have no disk of their own lie: in memory, if the system has such a folder.
+memory := if path_exists("/dev/shm") == "true" { "/dev/shm" } else { "/tmp" }
+
 # Format, lints and tests.
 check:
     cargo fmt --all --check
@@ -36,7 +39,7 @@ fuzz seconds="60":
 
 # Tampering by chance on 10,000 events: 10,000 flipped bits, 1,000 edits, 1,000 clean verifications.
 tampering:
-    PALYRA_TEST_LONG=1 cargo test --release -p palyra-actors sweeps -- --nocapture
+    PALYRA_TEST_LONG=1 TMPDIR={{memory}} cargo test --profile bench -p palyra-actors --lib sweeps -- --nocapture
 
 # Power cuts under load and under edits, each with its control (root, /dev/fuse, nbdfuse, eatmydata).
 power-cut cuts="300":
@@ -44,7 +47,7 @@ power-cut cuts="300":
 
 # 10,000 seeded histories of journal and replay guard with every accident; PALYRA_TEST_SEED=N repeats one.
 simulate:
-    PALYRA_TEST_LONG=1 cargo test --release -p palyra-actors simulation -- --nocapture
+    PALYRA_TEST_LONG=1 TMPDIR={{memory}} cargo test --profile bench -p palyra-actors --lib simulation -- --nocapture
 
 # Which changes no library test would notice (`cargo install cargo-mutants`); `just mutants -F files.rs` for one file.
 mutants *args:

@@ -324,6 +324,9 @@ fn no_history_of_accidents_breaks_a_promise() {
             scope.spawn(move || {
                 let mine = (from..from + seeds).filter(move |seed| seed % 2 == half);
                 mine.map(|seed| {
+                    if seed.is_multiple_of(1_000) {
+                        println!("seed {seed}");
+                    }
                     let outcome = std::panic::catch_unwind(|| history(seed).1);
                     outcome.unwrap_or_else(|_| panic!("PALYRA_TEST_SEED={seed} breaks a promise"))
                 })
