@@ -193,12 +193,23 @@ pub(super) fn schema_problem(db: &Connection) -> rusqlite::Result<Option<String>
     let (expected, found) = (schema_of(&reference)?, schema_of(db)?);
     let changed = found.iter().find(|object| !expected.contains(object));
     let missing = expected.iter().find(|object| !found.contains(object));
-    Ok(changed.or(missing).map(|(name, _)| format!("its schema was changed at `{name}`")))
+    Ok(changed.or(missing).map(|object| format!("its schema was changed at `{}`", object.name)))
 }
 
-fn schema_of(db: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
-    let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
-    let objects = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// A row of the schema, but for the page where the object begins.
+#[derive(PartialEq, Eq)]
+struct SchemaObject {
+    name: String,
+    kind: String,
+    table: String,
+    sql: Option<String>,
+}
+
+fn schema_of(db: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
+    let mut statement = db.prepare("SELECT name, type, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+    let objects = statement.query_map([], |row| {
+        Ok(SchemaObject { name: row.get(0)?, kind: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
+    })?;
     objects.collect()
 }
 

@@ -3,16 +3,18 @@
 
 /// Marks every byte of `file` that belongs to the header, a page's structure, a cell or its overflow.
 pub(super) fn bytes_in_use(file: &[u8]) -> Vec<bool> {
-    let mut map = Map { file, used: vec![false; file.len()], page_bytes: 0 };
+    let mut map = Map { file, used: vec![false; file.len()], page_bytes: 0, is_of_table: false };
     map.page_bytes = map.number(16, 2);
     map.mark(0, 100);
-    // Counters of the header that say nothing about the content: change counter, schema cookie, cache size, the change
+    // What a reader does not look at, or reads as the same whatever one bit of it is: the versions needed to write and to read,
+    // change counter, schema cookie, format of the schema, cache size, text encoding, what is reserved for later, the change
     // counter the size is valid for, and the version of the library that wrote last.
-    for unread in [24..28, 40..44, 48..52, 92..100] {
+    for unread in [18..20, 24..28, 40..52, 56..60, 72..100] {
         unread.for_each(|at| map.used[at] = false);
     }
     let mut roots = vec![1];
     map.tree(1, &mut roots);
+    map.is_of_table = true;
     let mut tree = 1;
     while tree < roots.len() {
         let root = roots[tree];
@@ -26,6 +28,8 @@ struct Map<'a> {
     file: &'a [u8],
     used: Vec<bool>,
     page_bytes: usize,
+    /// Whether the tree is that of a table, and not the schema.
+    is_of_table: bool,
 }
 
 impl Map<'_> {
@@ -90,6 +94,11 @@ impl Map<'_> {
         }
         let local = self.local(payload, is_index);
         self.mark(at, head + local);
+        if !is_index && self.is_of_table {
+            // The type of the first column, an INTEGER PRIMARY KEY: SQLite takes the rowid and does not look.
+            let (_, length) = self.varint(at + head);
+            self.used[at + head + length] = false;
+        }
         if !is_index {
             roots.extend(self.root_page(at + head));
         }
