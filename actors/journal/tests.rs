@@ -7,6 +7,7 @@ mod pages;
 mod rollback;
 mod rows;
 mod sealing;
+mod signing;
 mod simulation;
 mod slack;
 mod sweeps;
