@@ -2,6 +2,7 @@
 
 mod acting;
 mod claims;
+mod moving;
 mod opening;
 mod pages;
 mod rollback;
