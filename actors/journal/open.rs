@@ -215,7 +215,7 @@ fn schema_of(db: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
 
 /// Checks the newest links of the chain and gives the head.
 fn check_tail(db: &Connection) -> Result<Head, JournalError> {
-    let start = tail_start(db).map_err(damaged)?;
+    let start = tail_start(db, OPEN_CHECK_LINKS_MAX, OPEN_CHECK_BYTES_MAX).map_err(damaged)?;
     let mut walk = match start {
         ..=1 => ChainWalk::from_start(),
         _ => ChainWalk::after(start - 1, hash_of(db, start - 1).map_err(damaged)?),
@@ -232,13 +232,14 @@ fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     Head::read(db).map_err(damaged)
 }
 
-/// The oldest event of those that are checked at the start.
-fn tail_start(db: &Connection) -> rusqlite::Result<i64> {
+/// The oldest event of those that are checked at the start: the newest `links_max`, or fewer once their bodies have more
+/// than `bytes_max` bytes.
+pub(super) fn tail_start(db: &Connection, links_max: usize, bytes_max: u64) -> rusqlite::Result<i64> {
     let mut sizes = db.prepare("SELECT seq, length(body) FROM journal_events ORDER BY seq DESC LIMIT ?1")?;
-    let mut rows = sizes.query([OPEN_CHECK_LINKS_MAX as i64])?;
+    let mut rows = sizes.query([links_max as i64])?;
     let (mut start, mut bytes) = (1, 0);
     while let Some(row) = rows.next()? {
-        if bytes > OPEN_CHECK_BYTES_MAX {
+        if bytes > bytes_max {
             break;
         }
         start = row.get(0)?;

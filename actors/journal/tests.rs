@@ -2,10 +2,13 @@
 
 mod acting;
 mod claims;
+mod moving;
+mod opening;
 mod pages;
 mod rollback;
 mod rows;
 mod sealing;
+mod signing;
 mod simulation;
 mod slack;
 mod sweeps;

@@ -1,6 +1,5 @@
 //! The right to append the one event of a replay key.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ids::Digest;
@@ -72,11 +71,5 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.end(LeaseEnd::Released);
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.grant.fmt(f)
     }
 }

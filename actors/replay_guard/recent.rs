@@ -1,7 +1,6 @@
 //! The replay keys seen last, so that most copies of a delivery are answered without a look into the journal.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::UnixMs;
@@ -34,12 +33,6 @@ impl Seen {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, RecentKeys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seen")
     }
 }
 

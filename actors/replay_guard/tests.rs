@@ -125,7 +125,8 @@ fn what_the_guard_does_not_know_the_journal_decides() {
     table.journal_answers(Ok(Appended::Held(holder.clone())));
     assert!(matches!(first.try_recv(), Ok(Ok(Appended::Held(held))) if held == holder));
     assert!(matches!(table.accept("k", "x").try_recv(), Ok(Ok(Appended::Held(held))) if held == holder));
-    assert_eq!(table.leases.observe().seen_total, 1);
+    let shown = table.leases.observe();
+    assert_eq!((shown.recent_keys, shown.seen_total), (1, 1));
 }
 
 #[test]
@@ -177,6 +178,7 @@ fn what_was_handed_on_is_settled_though_its_sender_went_away() {
     table.journal_stores(1);
     assert_eq!(table.leases.observe().leases, 0);
     assert_eq!(word(&mut table.accept("k", "x")), "held");
+    assert_eq!(table.leases.observe().submitted_total, 1, "the copy was not handed on");
 }
 
 #[test]

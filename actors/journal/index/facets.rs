@@ -216,3 +216,19 @@ pub(in super::super) fn count(db: &Connection, end: u64) -> rusqlite::Result<u64
          WHERE block < ?1 OR block >= (SELECT coalesce(max(seq), 0) / ?2 FROM journal_events)";
     db.query_row(count, [signed(end), signed(BLOCK_EVENTS)], |row| row.get(0)).map(unsigned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sets_have_in_common_the_places_that_both_have() {
+        let every = |step: u64| {
+            let mut bits = Bits::NONE;
+            (0..BLOCK_EVENTS).filter(|place| place.is_multiple_of(step)).for_each(|place| bits.set(place));
+            bits
+        };
+        assert!(every(2).and(every(3)).places().eq(every(6).places()));
+        assert!(every(6).places().eq((0..BLOCK_EVENTS).step_by(6)));
+    }
+}

@@ -292,3 +292,56 @@ fn parsed<T>(row: &rusqlite::Row<'_>, column: usize, parse: fn(&str) -> Option<T
         rusqlite::Error::InvalidColumnType(column, "an unknown word".to_owned(), rusqlite::types::Type::Text)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMs = 1_700_000_000_000;
+
+    #[test]
+    fn an_entry_is_the_first_eight_bytes_of_the_key_and_its_place_in_the_run() {
+        let mut run = OpenRun::default();
+        run.insert(signed(RUN_EVENTS) + 3, Digest(std::array::from_fn(|at| 200 + at as u8)), 5);
+        let entry = vec![200, 201, 202, 203, 204, 205, 206, 207, 0, 2];
+        assert_eq!((run.parts(), run.expires_at), (vec![(200, entry)], 5));
+    }
+
+    #[test]
+    fn the_newest_runs_whose_windows_are_open_are_worth_a_filter() {
+        let groups = KEY_FILTERS_MAX + 1;
+        let worth = |runs: Vec<UnixMs>| {
+            let index = KeyIndex { runs, ..KeyIndex::default() };
+            (0..groups).filter(|group| index.is_worth_a_filter(*group, groups, NOW)).collect::<Vec<_>>()
+        };
+        let runs = groups * RUNS_PER_FILTER;
+        assert_eq!(worth(vec![NOW + 1; runs]), (1..groups).collect::<Vec<_>>());
+        for place in [0, RUNS_PER_FILTER - 1] {
+            let mut ended = vec![NOW; runs];
+            ended[5 * RUNS_PER_FILTER + place] = NOW + 1;
+            assert_eq!(worth(ended), [5, groups - 1], "run {place} of group 5");
+        }
+    }
+
+    #[test]
+    fn the_oldest_filter_makes_room_for_the_newest() {
+        let mut index = KeyIndex::default();
+        (0..KEY_FILTERS_MAX + 3).for_each(|_| index.begin_filter());
+        let kept: Vec<bool> = index.filters.iter().map(Option::is_some).collect();
+        assert_eq!(kept, [vec![false; 3], vec![true; KEY_FILTERS_MAX]].concat());
+    }
+
+    #[test]
+    fn a_filter_speaks_for_its_own_runs_and_the_others_are_asked() {
+        let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
+        filter.insert(1 << 63);
+        let index = KeyIndex { filters: vec![None, Some(filter)], ..KeyIndex::default() };
+        let told = |prefix| [0, 1, 2].map(|group| index.may_hold(group, prefix));
+        assert_eq!((told(1 << 63), told(7)), ([true; 3], [true, false, true]));
+    }
+
+    #[test]
+    fn a_filter_has_16_bits_for_each_key_of_its_runs() {
+        assert_eq!(FILTER_BYTES as u64 * 8, RUNS_PER_FILTER as u64 * RUN_EVENTS * 16);
+    }
+}

@@ -117,6 +117,20 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
 }
 
 #[test]
+fn close_is_answered_after_all_that_came_before_it() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        fail::cfg("journal::before_anchor", "1*sleep(300)").unwrap();
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        let reply = AppendReply::new(move |outcome, _| reply.send(outcome).unwrap());
+        running.journal.door.tell(Append { event: push(1), claim: None, reply }).unwrap();
+        running.journal.door.ask(Close).await.unwrap();
+        assert!(matches!(answer.try_recv(), Ok(Ok(Appended::Stored(_)))));
+    });
+}
+
+#[test]
 fn a_caller_that_gives_up_does_not_undo_its_append() {
     run(async {
         let place = Place::new();

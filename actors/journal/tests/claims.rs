@@ -151,3 +151,20 @@ fn the_newest_of_several_events_of_a_key_holds_it() {
     }
     assert_eq!(place.problems(), []);
 }
+
+#[test]
+fn of_several_open_windows_that_of_the_newest_event_counts() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let held = |writer: &mut Writer| held_seq(writer, claim("k", "x", Rejected), NOW);
+    let mut newest = None;
+    for verdict in [Rejected, Filtered, Accepted] {
+        newest = Some(stored(append_one(&mut writer, delivery("k", "x", verdict), NOW)).seq);
+        // To the end of the part in memory, of a run, of the runs that share a filter.
+        for others in [0, 70, 1_100] {
+            writer.append((0..others).map(|_| system("a")).collect(), NOW).unwrap();
+            assert_eq!(held(&mut writer), newest, "{verdict:?} and {others} others");
+        }
+    }
+    assert_eq!(held(&mut place.writer()), newest);
+}

@@ -42,7 +42,7 @@ pub(super) fn open(place: &Place) -> Open {
 }
 
 impl Open {
-    fn grow(&mut self, events: u64) -> &mut Self {
+    pub(super) fn grow(&mut self, events: u64) -> &mut Self {
         let rows = (0..events).map(|n| delivery(&format!("{n}-{:x}", random()), "{}", Verdict::Accepted));
         for chunk in rows.collect::<Vec<_>>().chunks(256) {
             self.writer.append(chunk.to_vec(), NOW).unwrap();

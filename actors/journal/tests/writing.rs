@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rusqlite::limits::Limit;
+
 use super::*;
 
 #[test]
@@ -31,6 +33,36 @@ fn a_row_that_is_refused_fails_alone_and_leaves_no_gap() {
     assert!(matches!(refused, Err(JournalError::Invalid { field: "name", .. })));
     assert_eq!((stored(first).seq, stored(last).seq), (1, 2));
     assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn a_row_that_sqlite_refuses_for_what_it_holds_fails_alone_too() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    writer.db().set_limit(Limit::SQLITE_LIMIT_LENGTH, 10_000).unwrap();
+    let large = NewRow { event: NewEvent::Webhook(webhook(&"x".repeat(20_000))), claim: None };
+    let mut outcomes = writer.append(vec![large, system("a")], NOW).unwrap();
+    assert_eq!(stored(outcomes.pop().unwrap()).seq, 1);
+    assert!(matches!(outcomes.pop(), Some(Err(JournalError::Invalid { field: "row", .. }))));
+    assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn a_group_counts_once_and_only_if_something_of_it_was_stored() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let copy = || delivery("k", "x", Verdict::Accepted);
+    let table = [
+        (vec![copy(), copy(), system("a")], (2, 1, 1)),
+        (vec![copy()], (2, 1, 2)),
+        (vec![system("NOT a name")], (2, 1, 2)),
+        (vec![system("b")], (3, 2, 2)),
+    ];
+    for (rows, expected) in table {
+        writer.append(rows, NOW).unwrap();
+        let shown = writer.observe();
+        assert_eq!((shown.appended_total, shown.groups_total, shown.held_total), expected);
+    }
 }
 
 #[test]
@@ -229,6 +261,8 @@ fn a_probe_commits_and_changes_nothing() {
     let after_one = writer.observe().wal_bytes;
     writer.probe(NOW + 999).unwrap();
     assert_eq!(writer.observe().wal_bytes, after_one, "a fresh commit proves it already");
+    writer.probe(NOW + 1_000).unwrap();
+    assert!(writer.observe().wal_bytes > after_one, "it is not fresh for ever");
     assert_eq!(writer.head().seq, 0);
     assert_eq!(place.problems(), []);
 }

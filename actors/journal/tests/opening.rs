@@ -1,0 +1,84 @@
+//! What opening refuses, and how much of the journal it looks at.
+
+use std::fs;
+
+use super::*;
+use crate::journal::open::tail_start;
+use crate::limits::OPEN_CHECK_LINKS_MAX;
+
+fn refusal(place: &Place) -> JournalError {
+    Writer::open(&place.files(), || 7, false, NOW).unwrap_err()
+}
+
+#[test]
+fn a_journal_without_events_opens_without_its_anchor() {
+    let place = Place::new();
+    drop(place.writer());
+    fs::remove_file(place.files().anchor).unwrap();
+    assert_eq!(place.writer().head().seq, 0);
+}
+
+#[test]
+fn a_state_root_that_is_not_there_is_told_of_as_such() {
+    let place = Place::new();
+    let files = JournalFiles::in_folder(&place.folder.path().join("nowhere"));
+    let refusal = Writer::open(&files, || 7, false, NOW).unwrap_err();
+    assert!(matches!(refusal, JournalError::Open { problem: "its file cannot be reached", .. }), "{refusal}");
+}
+
+#[test]
+fn only_the_newest_links_are_checked_at_the_start() {
+    let place = Place::new();
+    let events = OPEN_CHECK_LINKS_MAX as u64 + 2;
+    place.writer().append((0..events).map(|_| system("a")).collect(), NOW).unwrap();
+    let change = |seq| tamper(&place, &format!("UPDATE journal_events SET summary = 'x' WHERE seq = {seq}"));
+    change(2);
+    assert_eq!(place.writer().head().seq, events, "verify finds what is older");
+    assert_eq!(place.problems().first().map(|problem| problem.seq), Some(2));
+    change(3);
+    assert!(matches!(refusal(&place), JournalError::Corrupt { seq: 3, .. }));
+}
+
+#[test]
+fn the_newest_part_ends_with_its_links_or_its_bytes() {
+    let place = Place::new();
+    let body = "\"12345678\"";
+    let rows = (0..10).map(|_| NewRow { event: NewEvent::Webhook(webhook(body)), claim: None });
+    place.writer().append(rows.collect(), NOW).unwrap();
+    let db = place.intruder();
+    let table = [
+        (3, 1_000, 8),
+        (100, 1_000, 1),
+        (100, 0, 10),
+        (100, 9, 10),
+        (100, 10, 9),
+        (100, 19, 9),
+        (100, 20, 8),
+    ];
+    for (links, bytes, first) in table {
+        assert_eq!(tail_start(&db, links, bytes).unwrap(), first, "{links} links, {bytes} bytes");
+    }
+}
+
+#[test]
+fn an_index_of_replay_keys_that_lacks_its_newest_run_is_refused() {
+    let place = Place::new();
+    let events = 2 * crate::journal::index::keys::RUN_EVENTS;
+    place.writer().append((0..events).map(|_| system("a")).collect(), NOW).unwrap();
+    tamper(&place, "DELETE FROM replay_runs WHERE run = 1");
+    assert!(
+        matches!(refusal(&place), JournalError::Corrupt { seq: 0, problem } if problem.contains("newest run"))
+    );
+}
+
+#[test]
+fn a_block_and_a_run_that_were_begun_before_a_restart_are_indexed_whole() {
+    let place = Place::new();
+    let row = |n: u64| match n % 5 {
+        0 => delivery(&n.to_string(), "x", Verdict::Accepted),
+        name => system(&format!("name-{name}")),
+    };
+    place.writer().append((0..300).map(row).collect(), NOW).unwrap();
+    place.writer().append((300..600).map(row).collect(), NOW).unwrap();
+    assert_eq!(place.problems(), []);
+}

@@ -1,0 +1,117 @@
+//! When a checkpoint is due, who waits for one, and what keeps one from being signed.
+
+use std::fs::{self, File, TryLockError};
+
+use rusqlite::ffi;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::sealing::{Open, open};
+use super::*;
+use crate::journal::leaves::Leaves;
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
+
+/// A journal in its second epoch, whose newest checkpoint covers three events, and the one of the handover after it.
+fn in_its_second_epoch(place: &Place) -> Seals {
+    let mut journal = open(place);
+    journal.grow(3).seal_at(NOW + EPOCH_MS);
+    let Open { writer, sealer } = journal;
+    drop(writer);
+    Seals::new(sealer)
+}
+
+#[test]
+fn while_a_checkpoint_is_signed_the_one_before_is_the_newest_and_nothing_is_due() {
+    let place = Place::new();
+    let mut seals = in_its_second_epoch(&place);
+    seals.bytes = 7;
+    assert_eq!(seals.newest(), (3, 1));
+    let sealer = seals.take_sealer();
+    assert!(sealer.is_some() && seals.take_sealer().is_none());
+    assert_eq!((seals.newest(), seals.bytes), ((3, 1), 0));
+    assert!(!seals.is_due(u64::MAX) && !seals.has_anything_to_sign(u64::MAX, u64::MAX));
+}
+
+#[test]
+fn a_checkpoint_is_due_after_so_many_events_or_bytes() {
+    let place = Place::new();
+    let mut seals = in_its_second_epoch(&place);
+    assert!(!seals.is_due(3 + CHECKPOINT_EVENTS - 1));
+    assert!(seals.is_due(3 + CHECKPOINT_EVENTS));
+    seals.bytes = CHECKPOINT_BYTES - 1;
+    assert!(!seals.is_due(3));
+    seals.bytes = CHECKPOINT_BYTES;
+    assert!(seals.is_due(3));
+}
+
+#[test]
+fn one_more_event_or_the_end_of_an_epoch_is_something_to_sign() {
+    let place = Place::new();
+    let seals = in_its_second_epoch(&place);
+    let table = [(3, EPOCH_MS, false), (4, EPOCH_MS, true), (3, 2 * EPOCH_MS, true), (2, 0, false)];
+    for (events, later, expected) in table {
+        assert_eq!(seals.has_anything_to_sign(events, NOW + later), expected, "{events} {later}");
+    }
+}
+
+#[test]
+fn who_waits_is_answered_once_so_much_is_covered_and_stored() {
+    let place = Place::new();
+    let mut seals = in_its_second_epoch(&place);
+    let ask = |events, seals: &mut Seals| {
+        let (reply, answer) = oneshot::channel();
+        seals.waiting.push((events, reply));
+        answer
+    };
+    let mut answers = [2, 3, 4].map(|events| ask(events, &mut seals));
+    assert!(seals.answer(&Ok(())), "one waits on");
+    let mut told = || answers.each_mut().map(|answer| answer.try_recv());
+    assert!(matches!(told(), [Ok(Ok(())), Ok(Ok(())), Err(TryRecvError::Empty)]));
+    let sealer = seals.take_sealer();
+    let mut early = ask(0, &mut seals);
+    assert!(seals.answer(&Ok(())) && early.try_recv().is_err(), "nobody is answered while one is signed");
+    assert!(!seals.answer(&Err(JournalError::Busy)), "everybody is once nothing is signed any more");
+    assert!(matches!(early.try_recv(), Ok(Err(JournalError::Busy))));
+    assert!(sealer.is_some());
+}
+
+#[test]
+fn what_sqlite_says_is_told_apart() {
+    let of = |code| SealError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    for code in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED] {
+        assert!(matches!(of(code), SealError::Busy), "{code}");
+        assert!(matches!(JournalError::from(of(code)), JournalError::Busy), "{code}");
+    }
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+        assert!(matches!(of(code), SealError::Corrupt { seq: 0, .. }), "{code}");
+    }
+    assert!(matches!(of(ffi::SQLITE_IOERR), SealError::Io(_)));
+}
+
+#[test]
+fn an_event_that_is_missing_is_named() {
+    let place = Place::new();
+    let mut journal = open(&place);
+    journal.grow(5);
+    match journal.sealer.seal(&Leaves::forgotten(7), NOW) {
+        Err(SealError::Corrupt { seq, problem }) => assert_eq!((seq, problem.as_str()), (6, "missing")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_folder_of_the_checkpoint_file_is_locked_as_long_as_one_may_sign() {
+    let place = Place::new();
+    let journal = open(&place);
+    let folder = File::open(place.folder.path().join("anchor")).unwrap();
+    assert!(matches!(folder.try_lock(), Err(TryLockError::WouldBlock)));
+    drop(journal);
+    folder.try_lock().unwrap();
+}
+
+#[test]
+fn a_checkpoint_file_that_cannot_be_read_does_not_pass_for_none() {
+    let place = Place::new();
+    let head = place.writer().head();
+    fs::create_dir(place.files().checkpoint()).unwrap();
+    assert!(Sealer::open(&place.files(), head, || 7).is_err());
+}
