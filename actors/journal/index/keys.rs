@@ -138,7 +138,8 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// The newest row that took `key`, if its window is open at `now`.
+    /// The newest row that took `key`, if its window is open at `now`; or an earlier one whose window still is, when the newest was
+    /// given a shorter one: it holds the key no less.
     pub(in super::super) fn find(
         &self,
         db: &Connection,

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use rusqlite::ffi;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::sealing::{Open, open};
+use super::sealing::{Open, first_problem, open, rewrite};
 use super::*;
 use crate::journal::leaves::Leaves;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
@@ -114,4 +114,30 @@ fn a_checkpoint_file_that_cannot_be_read_does_not_pass_for_none() {
     let head = place.writer().head();
     fs::create_dir(place.files().checkpoint()).unwrap();
     assert!(Sealer::open(&place.files(), head, || 7).is_err());
+}
+
+/// A journal whose event 8 was changed after it was committed, and not signed for yet.
+fn changed_before_signed(place: &Place) -> Open {
+    let mut journal = open(place);
+    journal.grow(5).seal().grow(5);
+    tamper(place, "UPDATE journal_events SET summary = 'nothing happened' WHERE seq = 8");
+    journal
+}
+
+#[test]
+fn a_changed_row_that_is_read_is_not_signed() {
+    let place = Place::new();
+    match changed_before_signed(&place).sealer.seal(&Leaves::forgotten(10), NOW) {
+        Err(SealError::Corrupt { seq, .. }) => assert_eq!(seq, 8),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_signed_is_what_was_committed_whatever_became_of_the_row() {
+    let place = Place::new();
+    changed_before_signed(&place).seal();
+    assert!(first_problem(&place).starts_with("8: "), "{}", first_problem(&place));
+    rewrite(&place, 8, |_| {});
+    assert_ne!(place.problems(), [], "the whole history hashed again, but not signed");
 }
