@@ -2,6 +2,7 @@
 
 mod acting;
 mod claims;
+mod copies;
 mod moving;
 mod opening;
 mod pages;
