@@ -53,12 +53,10 @@ fn main() -> ExitCode {
 }
 
 /// A huge page is zeroed at once, all 2 MiB of it, by the thread that touches it first, while deliveries wait for that
-/// thread; and an idle daemon would hold many that it hardly uses.
+/// thread; and an idle daemon would hold many that it hardly uses. Where the kernel does not do it, that is all that happens.
 fn take_memory_in_small_pages() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(%error, "memory is taken in pages as the kernel likes");
-    }
+    rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
 }
 
 fn client(cli: Cli, output: Output) -> Exit {

@@ -145,13 +145,13 @@ fn is_of_log(note: &str, key: &VerifierKey) -> bool {
 
 fn tell_of_earlier_log(context: &Context) {
     context.out.warn(
-        "this was signed before a loss was accepted and a new log began, and is not checked here",
+        "this is not of the log the journal goes on with, but of one from before a new log began, or of another journal: not checked here",
         "check it with the public key that was kept then: `palyra journal check-proof FILE --public-key KEPT.pub`",
     );
 }
 
 fn of_two_logs() -> CliError {
-    CliError::does_not_verify("the checkpoints are of two logs: a loss was accepted in between, and a new log began")
+    CliError::does_not_verify("the checkpoints are of two logs: one is from before a loss was accepted, or of another journal")
         .hint("compare checkpoints of the same log; `palyra system event list --name journal.rollback.accepted` tells when it began")
 }
 
