@@ -6,6 +6,7 @@ mod copies;
 mod moving;
 mod opening;
 mod pages;
+mod proving;
 mod rollback;
 mod rows;
 mod sealing;
@@ -14,6 +15,7 @@ mod simulation;
 mod slack;
 mod sweeps;
 mod tampering;
+mod verifying;
 mod writing;
 
 use std::path::PathBuf;
