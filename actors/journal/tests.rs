@@ -2,7 +2,9 @@
 
 mod acting;
 mod claims;
+mod connecting;
 mod copies;
+mod gathering;
 mod moving;
 mod opening;
 mod pages;
