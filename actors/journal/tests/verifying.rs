@@ -68,6 +68,17 @@ fn a_part_tells_the_newest_event_and_the_checkpoints_that_concern_it() {
 }
 
 #[test]
+fn a_part_may_begin_far_behind_the_newest_checkpoint() {
+    let place = Place::new();
+    open(&place).grow(300).seal().grow(900);
+    for from in [301, 512, 513, 1_025, 1_200] {
+        let report = verified_from(&place, from);
+        assert!(report.is_ok(), "{from}: {report:?}");
+        assert_eq!(report.events, 1_201 - from, "{from}");
+    }
+}
+
+#[test]
 fn every_event_means_every_checkpoint_too() {
     let place = Place::new();
     open(&place).grow(3).seal();
@@ -125,10 +136,86 @@ fn the_subtree_that_the_newest_checkpoint_completes_is_compared() {
 #[test]
 fn a_verification_that_is_ended_early_leaves_no_connection_behind() {
     let place = Place::new();
-    open(&place).grow(20_000).writer.checkpoint().unwrap();
-    let report = verify_with(&place.files(), &Scope::default(), &mut |_| ControlFlow::Break(())).unwrap();
+    open(&place).grow(20_000).seal().writer.checkpoint().unwrap();
+    // A few events are read sooner than SQLite has looked at all of the file.
+    let scope = Scope { from: 20_000, ..Scope::default() };
+    let report = verify_with(&place.files(), &scope, &mut |_| ControlFlow::Break(())).unwrap();
     assert!(report.is_partial);
     // SQLite does this for the only connection there is.
     let mode = place.intruder().pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0));
     assert_eq!(mode, Ok("delete".to_owned()));
+}
+
+#[test]
+fn what_ends_one_check_does_not_end_the_verification() {
+    let table = [
+        (
+            "UPDATE journal_events SET hash = zeroblob(3) WHERE seq = 600",
+            1,
+            "600: its columns cannot be read",
+        ),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 1, "0: what is stored cannot be read"),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 300, "0: what is stored cannot be read"),
+        ("DELETE FROM journal_subtrees", 300, "0: the stored tree does not reach so far"),
+    ];
+    for (edit, from, expected) in table {
+        let place = Place::new();
+        open(&place).grow(600).seal();
+        tamper(&place, edit);
+        let first = verified_from(&place, from).problems.remove(0);
+        let first = format!("{}: {}", first.seq, first.problem);
+        assert!(first.starts_with(expected), "{edit}: {first}");
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
+    let place = Place::new();
+    open(&place).grow(600).writer.checkpoint().unwrap();
+    let whole = fs::read(place.path()).unwrap();
+    let page_bytes = crate::limits::JOURNAL_PAGE_BYTES as usize;
+    let mut unread = 0;
+    for page in 1..whole.len() / page_bytes {
+        let mut file = whole.clone();
+        file[page * page_bytes..][..page_bytes].fill(0);
+        fs::write(place.path(), &file).unwrap();
+        // Without the checkpoints nothing can be verified at all.
+        let Ok(report) = verify(&place.files()) else { continue };
+        assert!(!report.is_ok(), "page {page}");
+        let is_unread = |one: &Problem| one.problem.starts_with("SQLite cannot read on after seq");
+        unread += usize::from(report.problems.iter().any(is_unread));
+    }
+    assert!(unread > 0);
+    fs::write(place.path(), whole).unwrap();
+    assert_eq!(told(&place), [""; 0]);
+}
+
+/// Takes the newest checkpoint out of an index of its table, and out of nothing else.
+fn forget_in_index(db: &Connection) {
+    let index = "journal_checkpoints_by_size";
+    let find = "SELECT rootpage, sql FROM sqlite_schema WHERE name = ?1";
+    let (root, sql): (i64, String) =
+        db.query_row(find, [index], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    db.execute_batch(&format!(
+        "CREATE TEMP TABLE kept AS SELECT * FROM journal_checkpoints WHERE number = 2; \
+         DELETE FROM journal_checkpoints WHERE number = 2; \
+         PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = '{index}'; PRAGMA writable_schema = RESET; \
+         INSERT INTO journal_checkpoints SELECT * FROM kept; \
+         PRAGMA writable_schema = ON; \
+         INSERT INTO sqlite_schema VALUES ('index', '{index}', 'journal_checkpoints', {root}, '{sql}'); \
+         PRAGMA writable_schema = RESET"
+    ))
+    .unwrap();
+}
+
+#[test]
+fn an_index_of_sqlite_that_does_not_agree_with_its_table_is_found() {
+    let place = Place::new();
+    open(&place).grow(3).seal();
+    tamper_with(&place, forget_in_index);
+    let told = told(&place);
+    assert!(
+        !told.is_empty() && told.iter().all(|one| one.ends_with("index journal_checkpoints_by_size")),
+        "{told:?}"
+    );
 }
