@@ -17,6 +17,7 @@ mod simulation;
 mod slack;
 mod sweeps;
 mod tampering;
+mod telling;
 mod verifying;
 mod writing;
 

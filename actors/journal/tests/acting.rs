@@ -7,25 +7,28 @@ use fail::FailScenario;
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::clock::ManualClock;
-use crate::limits::{CHECKPOINT_BYTES, JOURNAL_LOG_BYTES};
+use crate::clock::{ManualClock, SharedClock};
 use crate::supervision::{Close, Door, Exit, Exited};
 
 /// A running journal actor and what its supervisor hears.
-struct Running {
-    journal: JournalHandle,
-    config: JournalConfig,
-    arbiter: Arbiter,
+pub(super) struct Running {
+    pub(super) journal: JournalHandle,
+    pub(super) config: JournalConfig,
+    pub(super) arbiter: Arbiter,
     report_to: mpsc::UnboundedSender<Exited>,
     exits: mpsc::UnboundedReceiver<Exited>,
 }
 
 impl Running {
-    async fn start(place: &Place) -> Self {
+    pub(super) async fn start(place: &Place) -> Self {
+        Self::start_with(place, ManualClock::at(NOW)).await
+    }
+
+    pub(super) async fn start_with(place: &Place, clock: SharedClock) -> Self {
         let config = JournalConfig {
             files: place.files(),
             accept_rollback: false,
-            clock: ManualClock::at(NOW),
+            clock,
             random: || 7,
             head: watch::Sender::new(0),
         };
@@ -50,7 +53,7 @@ impl Running {
 }
 
 /// Fault points are shared by the process; the scenario lets one test at a time have them.
-fn run(test: impl Future<Output = ()>) {
+pub(super) fn run(test: impl Future<Output = ()>) {
     let scenario = FailScenario::setup();
     actix::System::new().block_on(test);
     scenario.teardown();
@@ -61,7 +64,7 @@ fn comes_too_late(result: &Result<Appended, JournalError>) -> bool {
     matches!(result, Err(JournalError::Door(_) | JournalError::Unknown))
 }
 
-fn push(n: usize) -> NewEvent {
+pub(super) fn push(n: usize) -> NewEvent {
     NewEvent::Webhook(webhook(&n.to_string()))
 }
 
@@ -90,17 +93,6 @@ fn appends_that_wait_together_are_committed_together_and_answered_after() {
         assert_eq!(snapshot.appended_total, 100);
         assert!(snapshot.groups_total < 100, "{} groups", snapshot.groups_total);
     });
-}
-
-#[test]
-fn only_a_later_head_wakes_who_waits_for_one() {
-    let head = watch::Sender::new(0);
-    let mut waiting = head.subscribe();
-    for (seq, is_news, told) in [(3, true, 3), (3, false, 3), (2, false, 3), (4, true, 4)] {
-        tell_of(&head, seq);
-        assert_eq!(waiting.has_changed().ok(), Some(is_news), "{seq}");
-        assert_eq!(*waiting.borrow_and_update(), told);
-    }
 }
 
 #[test]
@@ -207,7 +199,7 @@ fn a_probe_tells_whether_the_journal_can_commit() {
 }
 
 /// Checkpoints so far, as sizes.
-fn checkpoints(place: &Place) -> Vec<i64> {
+pub(super) fn checkpoints(place: &Place) -> Vec<i64> {
     let db = place.intruder();
     let mut statement = db.prepare("SELECT size FROM journal_checkpoints ORDER BY number").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -296,40 +288,4 @@ fn a_panic_while_signing_or_storing_loses_nothing() {
             assert_eq!((*checkpoints(&place).last().unwrap(), place.problems()), (2, vec![]), "{point}");
         });
     }
-}
-
-#[test]
-fn a_checkpoint_is_signed_after_so_many_bytes() {
-    run(async {
-        let place = Place::new();
-        let running = Running::start(&place).await;
-        let large = || NewEvent::Webhook(webhook(&"x".repeat(CHECKPOINT_BYTES as usize / 4)));
-        for _ in 0..4 {
-            running.journal.append(large(), None).await.unwrap();
-        }
-        running.journal.append(push(5), None).await.unwrap();
-        running.journal.door.ask(Close).await.unwrap();
-        assert_eq!(checkpoints(&place), [0, 4, 5]);
-    });
-}
-
-#[test]
-fn the_log_is_moved_while_the_journal_goes_on() {
-    run(async {
-        let place = Place::new();
-        let running = Running::start(&place).await;
-        let large = NewEvent::Webhook(webhook(&"x".repeat(JOURNAL_LOG_BYTES as usize)));
-        running.journal.append(large, None).await.unwrap();
-        let mut before = 0;
-        // Far less than what SQLite itself would move.
-        for n in 0..1_000 {
-            running.journal.append(push(n), None).await.unwrap();
-            let now = running.journal.door.ask(Observe).await.unwrap().wal_bytes;
-            if now == before {
-                return;
-            }
-            before = now;
-        }
-        panic!("the log only grows");
-    });
 }

@@ -1,5 +1,8 @@
 //! What every connection to the journal's file is given, and how it is told that there is none.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
+
 use rusqlite::config::DbConfig;
 use rusqlite::ffi;
 use rusqlite::limits::Limit;
@@ -85,4 +88,15 @@ fn what_sqlite_says_is_told_in_words_of_its_own() {
         assert!(matches!(&said, JournalError::Open { problem, .. } if *problem == words), "{code}: {said}");
         assert_eq!(said.is_for_want_of_room(), code == ffi::SQLITE_FULL, "{code}");
     }
+}
+
+#[test]
+fn a_disk_without_room_is_told_apart_whoever_met_it() {
+    let of = |source: Option<Cause>| {
+        let (path, problem, hint) = (PathBuf::new(), "", "");
+        JournalError::Open { path, problem, hint, source }.is_for_want_of_room()
+    };
+    let by_the_system = |kind: ErrorKind| of(Some(Arc::new(std::io::Error::from(kind))));
+    assert!(by_the_system(ErrorKind::StorageFull) && !by_the_system(ErrorKind::NotFound));
+    assert!(!of(None) && !JournalError::Busy.is_for_want_of_room());
 }
