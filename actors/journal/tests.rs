@@ -9,6 +9,7 @@ mod moving;
 mod opening;
 mod pages;
 mod proving;
+mod reading;
 mod rollback;
 mod rows;
 mod sealing;
