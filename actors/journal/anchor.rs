@@ -7,13 +7,14 @@
 //! The file has its whole size from the beginning, filled with zeros: to sync a record that takes the place of zeros is
 //! one write to the disk, where a file that grows needs its length written too.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::identity::{self, FileId};
 use super::row::Head;
 use crate::files;
 use crate::ids::Digest;
@@ -53,7 +54,7 @@ pub(super) struct Anchor {
     file: File,
     /// Bytes of the records in it.
     written: u64,
-    inode: u64,
+    id: FileId,
     /// The event of the newest record.
     seq: u64,
     /// Why nothing is written any more: what a failed write left behind is not known.
@@ -140,9 +141,9 @@ impl Anchor {
         files::atomic_replace(path, &content)?;
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
-        let inode = file.metadata()?.ino();
         let (path, written) = (path.to_owned(), RECORD_BYTES as u64);
-        Ok(Self { path, file, written, inode, seq: head.seq, broken: None })
+        let id = identity::look_open(&file)?.file;
+        Ok(Self { path, file, id, written, seq: head.seq, broken: None })
     }
 
     /// Writes `head` down, unless a later one is; it is on the disk when this returns.
@@ -174,8 +175,8 @@ impl Anchor {
 
     /// Fails when the file was deleted or replaced under us.
     fn check(&self) -> io::Result<()> {
-        let found = fs::symlink_metadata(&self.path)?;
-        if found.ino() == self.inode && found.len() == FILE_BYTES {
+        let found = identity::look(&self.path)?;
+        if found.file == self.id && found.bytes == FILE_BYTES {
             return Ok(());
         }
         Err(io::Error::other(format!("{} was replaced or cut by somebody else", self.path.display())))

@@ -3,9 +3,8 @@
 //! SQLite goes on writing to files that were deleted or replaced under it, without an error.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The database and its write-ahead log, as they were when the journal was opened.
@@ -18,8 +17,26 @@ pub(super) struct OpenFiles {
 #[derive(Debug)]
 struct Identity {
     path: PathBuf,
-    device: u64,
+    file: FileId,
+}
+
+#[cfg(target_os = "linux")]
+type Device = (u32, u32);
+#[cfg(not(target_os = "linux"))]
+type Device = u64;
+
+/// A file, whatever its name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: Device,
     inode: u64,
+}
+
+/// What a path leads to, links not followed.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) file: FileId,
+    pub(super) bytes: u64,
 }
 
 impl OpenFiles {
@@ -35,21 +52,76 @@ impl OpenFiles {
 
     /// Size of the write-ahead log; 0 when it is gone.
     pub(super) fn wal_bytes(&self) -> u64 {
-        fs::metadata(&self.wal.path).map_or(0, |wal| wal.len())
+        look(&self.wal.path).map_or(0, |wal| wal.bytes)
     }
 }
 
 impl Identity {
     fn of(path: PathBuf) -> io::Result<Self> {
-        let found = fs::symlink_metadata(&path)?;
-        Ok(Self { path, device: found.dev(), inode: found.ino() })
+        let file = look(&path)?.file;
+        Ok(Self { path, file })
     }
 
     fn check(&self) -> Result<(), String> {
         let path = self.path.display();
-        let found = fs::symlink_metadata(&self.path).map_err(|error| format!("{path} is gone: {error}"))?;
-        let same = (found.dev(), found.ino()) == (self.device, self.inode);
-        if same { Ok(()) } else { Err(format!("{path} was replaced by another file")) }
+        let found = look(&self.path).map_err(|error| format!("{path} is gone: {error}"))?;
+        if found.file == self.file { Ok(()) } else { Err(format!("{path} was replaced by another file")) }
+    }
+}
+
+/// Looks at what lies at `path`.
+pub(super) fn look(path: &Path) -> io::Result<Found> {
+    platform::look(path)
+}
+
+/// Looks at a file that is open.
+pub(super) fn look_open(file: &File) -> io::Result<Found> {
+    platform::look_open(file)
+}
+
+/// Does not ask for times: since Linux 6.13 whoever asks makes the next write set a new one, and the sync after it write
+/// the inode as well, one more wait for the disk.
+#[cfg(target_os = "linux")]
+mod platform {
+    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+
+    use super::{File, FileId, Found, Path, io};
+
+    pub(super) fn look(path: &Path) -> io::Result<Found> {
+        Ok(found(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
+    }
+
+    pub(super) fn look_open(file: &File) -> io::Result<Found> {
+        Ok(found(&statx(file, c"", AtFlags::EMPTY_PATH, wanted())?))
+    }
+
+    fn wanted() -> StatxFlags {
+        StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE
+    }
+
+    fn found(stat: &Statx) -> Found {
+        let file = FileId { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino };
+        Found { file, bytes: stat.stx_size }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use std::fs::Metadata;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::{File, FileId, Found, Path, io};
+
+    pub(super) fn look(path: &Path) -> io::Result<Found> {
+        Ok(found(&std::fs::symlink_metadata(path)?))
+    }
+
+    pub(super) fn look_open(file: &File) -> io::Result<Found> {
+        Ok(found(&file.metadata()?))
+    }
+
+    fn found(stat: &Metadata) -> Found {
+        Found { file: FileId { device: stat.dev(), inode: stat.ino() }, bytes: stat.len() }
     }
 }
 
