@@ -185,6 +185,7 @@ impl Anchor {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
 
     use super::*;
