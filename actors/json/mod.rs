@@ -5,6 +5,7 @@
 
 mod document;
 mod keys;
+mod plain;
 mod read;
 mod text;
 

@@ -9,7 +9,7 @@ use serde_json::{Deserializer, Number};
 
 use super::document::{Document, Node};
 use super::keys::OpenKeys;
-use super::{DUPLICATE, UNREADABLE};
+use super::{DUPLICATE, UNREADABLE, plain};
 
 /// Why a text was not read.
 pub enum Failure {
@@ -21,6 +21,12 @@ pub enum Failure {
 
 /// Reads a document.
 pub fn document(bytes: &[u8]) -> Result<Document, Failure> {
+    let quick = std::str::from_utf8(bytes).ok().and_then(plain::document);
+    quick.map_or_else(|| thoroughly(bytes), Ok)
+}
+
+/// Reads a document, and finds what is wrong.
+pub fn thoroughly(bytes: &[u8]) -> Result<Document, Failure> {
     match std::str::from_utf8(bytes) {
         // Checked as a whole, strings need not be checked one by one.
         Ok(text) => read(Deserializer::from_str(text), bytes.len()),

@@ -2,20 +2,18 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::provider::{Body, Handshake, HandshakeCheck, Reason, Reject, Reply, Request};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 
-use super::Gate;
 use super::headers::HeaderView;
-use super::ingress::{Delivery, Head};
+use super::ingress::Delivery;
 use super::problem::{Kind, Problem};
 
 /// Any other method on `/hooks/{integration_id}`: a handshake of the provider's, or not allowed.
-pub async fn greet(request: HttpRequest, id: Path<String>, gate: Data<Gate>) -> HttpResponse {
-    let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.into_inner() };
+pub(super) async fn greet(delivery: &Delivery<'_>) -> HttpResponse {
+    let gate = delivery.gate;
     match delivery.greet().await {
         Ok(reply) => {
             gate.counters.count("handshake");

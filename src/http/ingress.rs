@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap};
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
@@ -27,15 +27,10 @@ use super::throttle::{BAD_SIGNATURES_MAX, Peer};
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
 /// `POST /hooks/{integration_id}`.
-pub async fn deliver(
-    request: HttpRequest,
-    id: Path<String>,
-    payload: Payload,
-    gate: Data<Gate>,
-) -> HttpResponse {
-    let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.into_inner() };
+pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> HttpResponse {
+    let gate = delivery.gate;
     match delivery.take_in(payload).await {
-        Ok(answer) => answer.respond(&gate),
+        Ok(answer) => answer.respond(gate),
         Err(problem) => {
             gate.counters.count(problem.kind().entry().1);
             problem.error_response()

@@ -21,8 +21,9 @@ pub mod throttle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::Responder;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::http::Method;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
 
 use crate::actors::Actors;
@@ -30,6 +31,7 @@ use crate::settings::Settings;
 use crate::verification::VerificationStatus;
 use admission::Admission;
 use counters::Counters;
+use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use published::PublishedKeys;
 use throttle::{BAD_SIGNATURES_WINDOW, Peer, Rates};
@@ -109,19 +111,31 @@ impl Gate {
     }
 }
 
-/// The routes of the ingress.
+/// The routes of the ingress. A hook is found by hand: a pattern would be a regular expression for every delivery.
 pub fn ingress_routes(config: &mut ServiceConfig) {
     config
-        .service(
-            web::resource("/hooks/{integration_id}")
-                .route(web::post().to(ingress::deliver))
-                .default_service(web::to(greeting::greet)),
-        )
         .service(health::resource("/healthz").route(web::get().to(health::alive)))
         .service(health::resource("/readyz").route(web::get().to(health::ready)))
-        .default_service(web::to(nothing_here));
+        .default_service(web::to(hook));
 }
 
-async fn nothing_here() -> impl Responder {
-    Err::<&str, _>(Problem::new(Kind::NotFound))
+async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
+    let Some(id) = hook_id(request.match_info().as_str()) else {
+        return nothing_here().await;
+    };
+    let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
+    if request.method() == Method::POST {
+        ingress::deliver(&delivery, payload).await
+    } else {
+        greeting::greet(&delivery).await
+    }
+}
+
+/// The integration that a path names.
+fn hook_id(path: &str) -> Option<&str> {
+    path.strip_prefix("/hooks/").filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+async fn nothing_here() -> HttpResponse {
+    Problem::new(Kind::NotFound).error_response()
 }

@@ -17,7 +17,7 @@ use actix_web::{App, Error, HttpServer, ResponseError};
 
 use super::ingress::{self, Head};
 use super::throttle::Peer;
-use super::{Gate, console, ingress_routes};
+use super::{Gate, console, hook_id, ingress_routes};
 
 /// Connections one worker holds open; more wait in the backlog.
 const CONNECTIONS_PER_WORKER_MAX: usize = 4_096;
@@ -60,7 +60,7 @@ pub fn serve_ingress(gate: &Arc<Gate>, listener: TcpListener) -> std::io::Result
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
-    let refused = match request.path().strip_prefix("/hooks/") {
+    let refused = match hook_id(request.path()) {
         Some(id) => ingress::expect(&gate, head_of(&request), id).await.err(),
         None => None,
     };

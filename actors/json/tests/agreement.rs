@@ -97,6 +97,14 @@ fn changed(mut bytes: Vec<u8>, at: Index, change: &Change) -> Vec<u8> {
 
 fn agree(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(read(bytes), reference::parse(bytes));
+    agree_in_depth(bytes)
+}
+
+/// Where the quick pass takes a text, the thorough one reads the same, number by number.
+fn agree_in_depth(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let Some(document) = std::str::from_utf8(bytes).ok().and_then(plain::document) else { return Ok(()) };
+    let thorough = read::thoroughly(bytes).ok();
+    prop_assert_eq!(Some(document), thorough);
     Ok(())
 }
 
@@ -155,6 +163,39 @@ proptest! {
             same_place(&format!("{pointer}/0"), &tape, &tree)?;
         }
         prop_assert_eq!(Document::from(&tree).root().to_value(), tree);
+    }
+}
+
+#[test]
+fn nothing_of_an_ordinary_document_needs_the_thorough_pass() {
+    let text = r#" {"a":[1,-2.5e3,true,false,null,{}],"text":"é \" \u0041\ud83d\ude00\n",
+        "long":"0123456789abcdef \\ 0123456789abcdef","b":{"c":[ ],"d":[[0]]}} "#;
+    assert!(plain::document(text).is_some());
+    agree(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn on_where_a_string_ends_whatever_stands_before() {
+    let ends = [
+        r#"""#,
+        r#"\"""#,
+        r#"\\""#,
+        r#"\u0000""#,
+        r"\",
+        "",
+        "\u{0}\"",
+        "\u{1f}\"",
+        "\u{7f}\"",
+        "!\"",
+        "[\"",
+        "é\"",
+    ];
+    for before in 0..24 {
+        for end in ends {
+            let text = format!("[\"{}{end}]", "x".repeat(before));
+            agree(text.as_bytes()).unwrap();
+            agree(text.replace('x', "é").as_bytes()).unwrap();
+        }
     }
 }
 
