@@ -85,17 +85,17 @@ impl Anchored {
 impl Records {
     /// Reads the anchor at `path`; `None` when there is none.
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
-        match files::read_private(path, ANCHOR_FILE_BYTES_MAX) {
-            // What looks odd may be a record that is being written at this moment.
-            Ok(bytes) => match Self::parse(&bytes) {
-                odd if odd.is_odd => {
-                    Ok(Some(Self::parse(&files::read_private(path, ANCHOR_FILE_BYTES_MAX)?)))
-                }
-                records => Ok(Some(records)),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Self::read_from(|| files::read_private(path, ANCHOR_FILE_BYTES_MAX))
+    }
+
+    /// What looks odd may be a record that is being written at this moment: it is read once more.
+    fn read_from(mut read: impl FnMut() -> io::Result<Vec<u8>>) -> io::Result<Option<Self>> {
+        let records = match read() {
+            Ok(bytes) => Self::parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if records.is_odd { Ok(Some(Self::parse(&read()?))) } else { Ok(Some(records)) }
     }
 
     fn parse(bytes: &[u8]) -> Self {
@@ -233,6 +233,20 @@ mod tests {
     fn what_was_damaged_before_the_end_is_told_whatever_the_end_looks_like() {
         let records = Records::parse(&[&file(&[1]), &[7; 64][..], &[0; 64][..]].concat());
         assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(1)), true));
+    }
+
+    #[test]
+    fn what_looks_odd_is_read_once_more() {
+        let table = [
+            ([file(&[1]), file(&[1, 2])], 1, false),
+            ([file(&[1, 2])[..100].to_vec(), file(&[1, 2])], 2, false),
+            ([file(&[1, 2])[..100].to_vec(), file(&[2, 1])], 2, true),
+        ];
+        for (states, newest, is_damaged) in table {
+            let mut states = states.into_iter();
+            let records = Records::read_from(|| Ok(states.next().unwrap())).unwrap().unwrap();
+            assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(newest)), is_damaged));
+        }
     }
 
     #[test]

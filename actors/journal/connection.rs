@@ -49,7 +49,7 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
 }
 
 fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection, JournalError> {
-    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+    if is_too_old(rusqlite::version_number()) {
         return Err(refused(path, "SQLite is older than 3.51.3", "build with the SQLite that comes with it"));
     }
     let place = without_links(path)?;
@@ -57,6 +57,11 @@ fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection,
     let db = Connection::open_with_flags(place, flags).map_err(cannot_open(path))?;
     harden(&db, lock_wait_ms).map_err(cannot_open(path))?;
     Ok(db)
+}
+
+/// Whether a version of SQLite may lose commits.
+pub(super) fn is_too_old(version: i32) -> bool {
+    version < SQLITE_VERSION_MIN
 }
 
 /// The folder may lie behind a symbolic link, the file itself may not be one.

@@ -10,7 +10,7 @@ use crate::replies::Wakes;
 const ROW_BYTES: usize = 512;
 
 /// Appends that wait for their common COMMIT.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Group {
     rows: Vec<NewRow>,
     replies: Vec<AppendReply>,

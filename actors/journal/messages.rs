@@ -1,7 +1,5 @@
 //! The journal's doors.
 
-use std::fmt;
-
 use actix::Message;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -217,14 +215,8 @@ impl AppendReply {
     }
 }
 
-impl fmt::Debug for AppendReply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AppendReply")
-    }
-}
-
 /// Appends one event. It runs to its end even when the caller has gone.
-#[derive(Debug, Message)]
+#[derive(Message)]
 #[rtype(result = "()")]
 pub struct Append {
     /// What to append.

@@ -140,9 +140,6 @@ impl<'a> Walk<'a> {
 
     /// Examines the rows of a span.
     fn rows(&mut self, (low, high): (u64, u64)) -> Result<(), JournalError> {
-        if self.is_done() || low > high {
-            return Ok(());
-        }
         let (db, order) = (self.db, if self.backward { "DESC" } else { "ASC" });
         let sql = format!(
             "SELECT seq, {} FROM journal_events WHERE seq BETWEEN :low AND :high ORDER BY seq {order}",

@@ -38,7 +38,7 @@ impl Subtrees for StoredSubtrees<'_> {
 
 impl StoredSubtrees<'_> {
     /// The roots of `count` subtrees of a stored level, or leaf hashes, in order.
-    fn hashes(
+    pub(super) fn hashes(
         &self,
         level: u32,
         first: u64,

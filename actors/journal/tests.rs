@@ -2,10 +2,14 @@
 
 mod acting;
 mod claims;
+mod connecting;
 mod copies;
+mod gathering;
 mod moving;
 mod opening;
 mod pages;
+mod proving;
+mod reading;
 mod rollback;
 mod rows;
 mod sealing;
@@ -14,6 +18,8 @@ mod simulation;
 mod slack;
 mod sweeps;
 mod tampering;
+mod telling;
+mod verifying;
 mod writing;
 
 use std::path::PathBuf;

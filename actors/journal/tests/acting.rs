@@ -7,24 +7,28 @@ use fail::FailScenario;
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, SharedClock};
 use crate::supervision::{Close, Door, Exit, Exited};
 
 /// A running journal actor and what its supervisor hears.
-struct Running {
-    journal: JournalHandle,
-    config: JournalConfig,
-    arbiter: Arbiter,
+pub(super) struct Running {
+    pub(super) journal: JournalHandle,
+    pub(super) config: JournalConfig,
+    pub(super) arbiter: Arbiter,
     report_to: mpsc::UnboundedSender<Exited>,
     exits: mpsc::UnboundedReceiver<Exited>,
 }
 
 impl Running {
-    async fn start(place: &Place) -> Self {
+    pub(super) async fn start(place: &Place) -> Self {
+        Self::start_with(place, ManualClock::at(NOW)).await
+    }
+
+    pub(super) async fn start_with(place: &Place, clock: SharedClock) -> Self {
         let config = JournalConfig {
             files: place.files(),
             accept_rollback: false,
-            clock: ManualClock::at(NOW),
+            clock,
             random: || 7,
             head: watch::Sender::new(0),
         };
@@ -49,7 +53,7 @@ impl Running {
 }
 
 /// Fault points are shared by the process; the scenario lets one test at a time have them.
-fn run(test: impl Future<Output = ()>) {
+pub(super) fn run(test: impl Future<Output = ()>) {
     let scenario = FailScenario::setup();
     actix::System::new().block_on(test);
     scenario.teardown();
@@ -60,7 +64,7 @@ fn comes_too_late(result: &Result<Appended, JournalError>) -> bool {
     matches!(result, Err(JournalError::Door(_) | JournalError::Unknown))
 }
 
-fn push(n: usize) -> NewEvent {
+pub(super) fn push(n: usize) -> NewEvent {
     NewEvent::Webhook(webhook(&n.to_string()))
 }
 
@@ -195,7 +199,7 @@ fn a_probe_tells_whether_the_journal_can_commit() {
 }
 
 /// Checkpoints so far, as sizes.
-fn checkpoints(place: &Place) -> Vec<i64> {
+pub(super) fn checkpoints(place: &Place) -> Vec<i64> {
     let db = place.intruder();
     let mut statement = db.prepare("SELECT size FROM journal_checkpoints ORDER BY number").unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()

@@ -260,3 +260,45 @@ fn a_page_ends_when_it_has_cost_enough_and_says_where_to_go_on() {
     let page = place.reader().page(&filter, Cursor::Before(101), 50).unwrap();
     assert_eq!((page.events.len(), page.next_before), (0, None));
 }
+
+/// 17 complete blocks of events named `many`, but for sixteen in the middle, which are named `few`.
+fn blocks_of_one_name() -> Place {
+    let place = Place::new();
+    let mut writer = place.writer();
+    for block in 0..17 {
+        let name = |n| if block == 8 && n < 16 { "few" } else { "many" };
+        writer.append((0..256).map(|n| system(name(n))).collect(), NOW).unwrap();
+    }
+    place
+}
+
+fn named(name: &str) -> EventFilter {
+    EventFilter { name: Some(name.to_owned()), ..EventFilter::default() }
+}
+
+#[test]
+fn a_page_over_blocks_goes_on_after_the_last_one_it_could_afford() {
+    let place = blocks_of_one_name();
+    let filter = EventFilter { contains: Some("nowhere".to_owned()), ..named("many") };
+    // Fifteen whole blocks and what is left of the other, and one more for each of them.
+    assert_eq!(15 * 256 + 240 + 16, crate::limits::PAGE_EXAMINED_MAX);
+    let page = place.reader().page(&filter, Cursor::After(0), 50).unwrap();
+    assert_eq!((page.events.len(), page.next_after), (0, Some(16 * 256)));
+    let page = place.reader().page(&filter, Cursor::Newest, 50).unwrap();
+    assert_eq!((page.events.len(), page.next_before), (0, Some(257)));
+}
+
+#[test]
+fn a_rare_value_is_found_in_one_page_however_long_the_journal_is() {
+    let page = blocks_of_one_name().reader().page(&named("few"), Cursor::Newest, 50).unwrap();
+    assert_eq!((seqs(&page.events), page.next_before), ((2_049..2_065).collect(), None));
+}
+
+#[test]
+fn a_page_may_come_from_a_single_event() {
+    let place = blocks_of_one_name();
+    for filter in [named("many"), EventFilter::default()] {
+        let page = place.reader().page(&filter, Cursor::Before(2), 50).unwrap();
+        assert_eq!(seqs(&page.events), [1], "{filter:?}");
+    }
+}

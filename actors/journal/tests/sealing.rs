@@ -12,7 +12,7 @@ use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::VerifierKey;
 
 /// Random bits that never come twice.
-fn random() -> u128 {
+pub(super) fn random() -> u128 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     u128::from_be_bytes(
         Digest::of(&NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes()).0[..16].try_into().unwrap(),

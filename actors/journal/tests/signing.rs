@@ -116,6 +116,18 @@ fn a_checkpoint_file_that_cannot_be_read_does_not_pass_for_none() {
     assert!(Sealer::open(&place.files(), head, || 7).is_err());
 }
 
+#[test]
+fn a_signing_key_that_cannot_be_read_does_not_pass_for_a_missing_one() {
+    let place = Place::new();
+    drop(open(&place));
+    let (key, head) = (place.folder.path().join("journal.key"), place.writer().head());
+    fs::remove_file(&key).unwrap();
+    let opened = || Sealer::open(&place.files(), head, || 7).map(drop);
+    assert!(matches!(opened(), Err(JournalError::Corrupt { .. })));
+    fs::create_dir(key).unwrap();
+    assert!(matches!(opened(), Err(JournalError::Seal { .. })));
+}
+
 /// A journal whose event 8 was changed after it was committed, and not signed for yet.
 fn changed_before_signed(place: &Place) -> Open {
     let mut journal = open(place);

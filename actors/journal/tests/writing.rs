@@ -273,7 +273,8 @@ fn operators_events_are_checked_by_the_schema_and_the_bounds() {
     let event =
         operator_event(&json!({"name": "deploy", "severity": "warn", "tags": ["a"], "details": {"v": 1}}))
             .unwrap();
-    assert_eq!((event.name.as_str(), event.summary.as_str()), ("system.operator.deploy", "deploy"));
+    let told = [&event.name, &event.summary, &event.source, &event.principal];
+    assert_eq!(told, ["system.operator.deploy", "deploy", "operator", "palyra"]);
     assert_eq!((event.severity, event.tags.len(), event.details.len()), (Severity::Warn, 1, 1));
     let longest = operator_event(&json!({"name": "x".repeat(64), "message": "m".repeat(240)})).unwrap();
     assert!(event::check(&NewEvent::System(longest), None).is_ok());

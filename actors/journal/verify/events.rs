@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::super::chain::ChainWalk;
 use super::super::open;
-use super::super::row::{COLUMNS, Columns, Head, signed, unsigned};
+use super::super::row::{COLUMNS, Columns, signed, unsigned};
 use super::indexes::IndexCheck;
 use super::notes::Notes;
 use super::tree::Tree;
@@ -28,7 +28,7 @@ pub(super) struct Events<'a> {
 impl<'a> Events<'a> {
     /// From the first event of `scope` on.
     pub(super) fn begin(db: &'a Connection, scope: &Scope, notes: Notes<'a>) -> rusqlite::Result<Self> {
-        let before = scope.from.saturating_sub(1).min(Head::read(db)?.seq);
+        let before = scope.from.saturating_sub(1).min(newest_seq(db)?);
         let walk = match before {
             0 => ChainWalk::from_start(),
             _ => ChainWalk::after(signed(before), open::hash_of(db, signed(before))?),
@@ -45,7 +45,7 @@ impl<'a> Events<'a> {
         report: &mut VerifyReport,
         on_progress: OnProgress<'_>,
     ) -> rusqlite::Result<()> {
-        let head_seq = Head::read(self.db)?.seq;
+        let head_seq = newest_seq(self.db)?;
         report.head_seq = unsigned(self.after);
         if report.head_seq > 0 {
             report.head_hash = open::hash_of(self.db, self.after)?;
@@ -101,4 +101,10 @@ impl<'a> Events<'a> {
         }
         self.indexes.push(columns, report)
     }
+}
+
+/// `seq` of the newest event, whatever else its row holds.
+fn newest_seq(db: &Connection) -> rusqlite::Result<u64> {
+    let newest = "SELECT coalesce(max(seq), 0) FROM journal_events";
+    db.query_row(newest, [], |row| row.get(0).map(unsigned))
 }

@@ -254,19 +254,21 @@ fn check_anchor(
     Ok(())
 }
 
-/// A damaged page ends the check that met it, not the verification: it is what was looked for.
+/// A damaged page, or a value that no writer stores, ends the check that met it, not the verification: it is what was
+/// looked for.
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    match error.sqlite_error_code() {
+    let problem = match error.sqlite_error_code() {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
-            report.add(0, "the stored tree does not reach so far".to_owned());
-            Ok(())
+            "the stored tree does not reach so far".to_owned()
         }
+        None => format!("what is stored cannot be read ({error})"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            report.add(0, format!("SQLite cannot read on after seq {} ({error})", report.head_seq));
-            Ok(())
+            format!("SQLite cannot read on after seq {} ({error})", report.head_seq)
         }
-        _ => Err(error),
-    }
+        Some(_) => return Err(error),
+    };
+    report.add(0, problem);
+    Ok(())
 }
 
 fn check_schema(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {

@@ -17,9 +17,13 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// The tree of the first `size` events, from what is stored; checkpoints cover `covered` events.
+    /// The tree of the first `size` events; checkpoints cover `covered` events. No subtree is stored of those after them,
+    /// so it grows by their hashes.
     pub(super) fn at(db: &'a Connection, size: u64, covered: u64) -> rusqlite::Result<Self> {
-        Ok(Self { db, frontier: Frontier::load(&StoredSubtrees(db), size)?, covered })
+        let (stored, stored_size) = (StoredSubtrees(db), size.min(covered));
+        let mut frontier = Frontier::load(&stored, stored_size)?;
+        stored.hashes(0, stored_size, size - stored_size, |hash| frontier.push(hash, |_| {}))?;
+        Ok(Self { db, frontier, covered })
     }
 
     pub(super) fn size(&self) -> u64 {

@@ -115,7 +115,13 @@ fn every_end_of_a_lease_arrives_though_the_mailbox_is_full() {
     run(async {
         let running = Running::start().await;
         let (block, blocked) = std::sync::mpsc::channel::<()>();
-        running.arbiter.spawn(async move { assert!(blocked.recv().is_err()) });
+        let (began, begins) = tokio::sync::oneshot::channel();
+        running.arbiter.spawn(async move {
+            began.send(()).unwrap();
+            assert!(blocked.recv().is_err());
+        });
+        // Before that its thread would go on emptying the mailbox.
+        begins.await.unwrap();
         let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let mut submitted: Vec<_> = keys.iter().map(|key| Box::pin(running.submit(key))).collect();
         for one in &mut submitted {

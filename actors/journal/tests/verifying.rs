@@ -1,0 +1,221 @@
+//! What a verification reports, at its edges.
+
+use std::fs;
+use std::ops::ControlFlow;
+
+use super::sealing::{Open, open, random};
+use super::*;
+use crate::journal::leaves::Leaves;
+
+fn verified_from(place: &Place, from: u64) -> VerifyReport {
+    let scope = Scope { from, ..Scope::default() };
+    verify_with(&place.files(), &scope, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn told(place: &Place) -> Vec<String> {
+    place.problems().into_iter().map(|problem| format!("{}: {}", problem.seq, problem.problem)).collect()
+}
+
+#[test]
+fn the_verdict_says_all_that_was_found() {
+    let place = Place::new();
+    open(&place).grow(3).seal().grow(1);
+    let report = verify(&place.files()).unwrap();
+    let verdict = report.verdict(Duration::from_millis(7));
+    let expected = serde_json::json!({
+        "verified": true, "events": 4, "head_seq": 4, "head_hash": place.reader().head().unwrap().hash,
+        "checkpoints": 2, "checkpoint_size": 3, "first_bad_seq": null, "missing": 0, "problems": [],
+        "problems_total": 0, "elapsed_ms": 7,
+    });
+    assert_eq!(verdict, expected);
+    tamper(&place, "UPDATE journal_events SET summary = 'x' WHERE seq = 2");
+    let verdict = verify(&place.files()).unwrap().verdict(Duration::ZERO);
+    assert_eq!((&verdict["verified"], &verdict["first_bad_seq"]), (&false.into(), &2.into()));
+    assert_eq!(verdict["problems"][0]["seq"], 2);
+}
+
+#[test]
+fn what_concerns_the_file_is_no_bad_event() {
+    let place = Place::new();
+    open(&place).grow(3);
+    place.intruder().execute_batch("DROP TRIGGER journal_events_no_update").unwrap();
+    let report = verify(&place.files()).unwrap();
+    assert_eq!((report.is_ok(), report.first_bad_seq()), (false, None), "{report:?}");
+}
+
+#[test]
+fn a_journal_without_events_verifies_without_its_anchor() {
+    let place = Place::new();
+    drop(place.writer());
+    fs::remove_file(place.files().anchor).unwrap();
+    assert_eq!(told(&place), [""; 0]);
+    stored(append_one(&mut place.writer(), system("a"), NOW));
+    fs::remove_file(place.files().anchor).unwrap();
+    assert_eq!(told(&place), ["0: its anchor is missing"]);
+}
+
+#[test]
+fn a_part_tells_the_newest_event_and_the_checkpoints_that_concern_it() {
+    let place = Place::new();
+    open(&place).grow(300).seal().grow(300).seal().grow(10);
+    let head = place.reader().head().unwrap();
+    // What no checkpoint covers yet concerns all of them.
+    for (from, checkpoints) in [(0, 3), (1, 3), (2, 3), (300, 3), (301, 2), (600, 2), (601, 3), (900, 3)] {
+        let report = verified_from(&place, from);
+        assert_eq!((report.head_seq, report.head_hash), (head.seq, head.hash), "{from}");
+        assert_eq!(report.checkpoints, checkpoints, "{from}");
+    }
+}
+
+#[test]
+fn a_part_may_begin_far_behind_the_newest_checkpoint() {
+    let place = Place::new();
+    open(&place).grow(300).seal().grow(900);
+    for from in [301, 512, 513, 1_025, 1_200] {
+        let report = verified_from(&place, from);
+        assert!(report.is_ok(), "{from}: {report:?}");
+        assert_eq!(report.events, 1_201 - from, "{from}");
+    }
+}
+
+#[test]
+fn every_event_means_every_checkpoint_too() {
+    let place = Place::new();
+    open(&place).grow(3).seal();
+    tamper(
+        &place,
+        "UPDATE journal_checkpoints SET number = 3 WHERE number = 2; \
+         INSERT INTO journal_checkpoints VALUES (2, 0, 'plain', 'forged')",
+    );
+    for from in [0, 1] {
+        let report = verified_from(&place, from);
+        assert!(report.problems[0].problem.starts_with("checkpoint 2 is not to be believed"), "{report:?}");
+    }
+}
+
+#[test]
+fn another_log_may_not_begin_unless_a_loss_was_accepted() {
+    let place = Place::new();
+    let mut journal = open(&place);
+    journal.grow(3).seal();
+    let Open { mut writer, sealer } = journal;
+    drop(sealer);
+    let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
+    let sealed = sealer.seal(&Leaves::forgotten(3), NOW).unwrap().unwrap();
+    store(&mut writer, &mut sealer, &sealed, NOW).unwrap();
+    let problem = "3: checkpoint 3 is not to be believed: it begins another log, and no loss was accepted";
+    assert_eq!(told(&place), [problem]);
+}
+
+#[test]
+fn a_checkpoint_file_that_is_missing_or_of_another_journal_is_told() {
+    let (place, other) = (Place::new(), Place::new());
+    open(&place).grow(3).seal();
+    open(&other).grow(3).seal();
+    let kept = fs::read(place.files().checkpoint()).unwrap();
+    fs::copy(other.files().checkpoint(), place.files().checkpoint()).unwrap();
+    let foreign = told(&place);
+    assert!(
+        foreign.iter().any(|one| one.starts_with("3: checkpoint 3 is not to be believed")),
+        "{foreign:?}"
+    );
+    fs::remove_file(place.files().checkpoint()).unwrap();
+    assert_eq!(told(&place), ["0: its checkpoint file is missing"]);
+    crate::files::atomic_replace(&place.files().checkpoint(), &kept).unwrap();
+    assert_eq!(told(&place), [""; 0]);
+}
+
+#[test]
+fn the_subtree_that_the_newest_checkpoint_completes_is_compared() {
+    let place = Place::new();
+    open(&place).grow(512).seal();
+    tamper(&place, "UPDATE journal_subtrees SET hash = zeroblob(32) WHERE place = 1");
+    assert_eq!(told(&place), ["512: the stored subtree 8/1 is not the root of its events"]);
+}
+
+#[test]
+fn a_verification_that_is_ended_early_leaves_no_connection_behind() {
+    let place = Place::new();
+    open(&place).grow(20_000).seal().writer.checkpoint().unwrap();
+    // A few events are read sooner than SQLite has looked at all of the file.
+    let scope = Scope { from: 20_000, ..Scope::default() };
+    let report = verify_with(&place.files(), &scope, &mut |_| ControlFlow::Break(())).unwrap();
+    assert!(report.is_partial);
+    // SQLite does this for the only connection there is.
+    let mode = place.intruder().pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0));
+    assert_eq!(mode, Ok("delete".to_owned()));
+}
+
+#[test]
+fn what_ends_one_check_does_not_end_the_verification() {
+    let table = [
+        (
+            "UPDATE journal_events SET hash = zeroblob(3) WHERE seq = 600",
+            1,
+            "600: its columns cannot be read",
+        ),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 1, "0: what is stored cannot be read"),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 300, "0: what is stored cannot be read"),
+        ("DELETE FROM journal_subtrees", 300, "0: the stored tree does not reach so far"),
+    ];
+    for (edit, from, expected) in table {
+        let place = Place::new();
+        open(&place).grow(600).seal();
+        tamper(&place, edit);
+        let first = verified_from(&place, from).problems.remove(0);
+        let first = format!("{}: {}", first.seq, first.problem);
+        assert!(first.starts_with(expected), "{edit}: {first}");
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
+    let place = Place::new();
+    open(&place).grow(600).writer.checkpoint().unwrap();
+    let whole = fs::read(place.path()).unwrap();
+    let page_bytes = crate::limits::JOURNAL_PAGE_BYTES as usize;
+    let mut unread = 0;
+    for page in 1..whole.len() / page_bytes {
+        let mut file = whole.clone();
+        file[page * page_bytes..][..page_bytes].fill(0);
+        fs::write(place.path(), &file).unwrap();
+        // Without the checkpoints nothing can be verified at all.
+        let Ok(report) = verify(&place.files()) else { continue };
+        assert!(!report.is_ok(), "page {page}");
+        let is_unread = |one: &Problem| one.problem.starts_with("SQLite cannot read on after seq");
+        unread += usize::from(report.problems.iter().any(is_unread));
+    }
+    assert!(unread > 0);
+    fs::write(place.path(), whole).unwrap();
+    assert_eq!(told(&place), [""; 0]);
+}
+
+/// Takes the newest checkpoint out of an index of its table, and out of nothing else.
+fn forget_in_index(db: &Connection) {
+    let index = "journal_checkpoints_by_size";
+    let find = "SELECT rootpage, sql FROM sqlite_schema WHERE name = ?1";
+    let (root, sql): (i64, String) =
+        db.query_row(find, [index], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    db.execute_batch(&format!(
+        "CREATE TEMP TABLE kept AS SELECT * FROM journal_checkpoints WHERE number = 2; \
+         DELETE FROM journal_checkpoints WHERE number = 2; \
+         PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = '{index}'; PRAGMA writable_schema = RESET; \
+         INSERT INTO journal_checkpoints SELECT * FROM kept; \
+         PRAGMA writable_schema = ON; \
+         INSERT INTO sqlite_schema VALUES ('index', '{index}', 'journal_checkpoints', {root}, '{sql}'); \
+         PRAGMA writable_schema = RESET"
+    ))
+    .unwrap();
+}
+
+#[test]
+fn an_index_of_sqlite_that_does_not_agree_with_its_table_is_found() {
+    let place = Place::new();
+    open(&place).grow(3).seal();
+    tamper_with(&place, forget_in_index);
+    let told = told(&place);
+    assert!(
+        !told.is_empty() && told.iter().all(|one| one.ends_with("index journal_checkpoints_by_size")),
+        "{told:?}"
+    );
+}
