@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(super) use platform::{look, look_open};
+
 /// The database and its write-ahead log, as they were when the journal was opened.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
@@ -20,15 +22,10 @@ struct Identity {
     file: FileId,
 }
 
-#[cfg(target_os = "linux")]
-type Device = (u32, u32);
-#[cfg(not(target_os = "linux"))]
-type Device = u64;
-
 /// A file, whatever its name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId {
-    device: Device,
+    device: u64,
     inode: u64,
 }
 
@@ -69,29 +66,21 @@ impl Identity {
     }
 }
 
-/// Looks at what lies at `path`.
-pub(super) fn look(path: &Path) -> io::Result<Found> {
-    platform::look(path)
-}
-
-/// Looks at a file that is open.
-pub(super) fn look_open(file: &File) -> io::Result<Found> {
-    platform::look_open(file)
-}
-
 /// Does not ask for times: since Linux 6.13 whoever asks makes the next write set a new one, and the sync after it write
 /// the inode as well, one more wait for the disk.
 #[cfg(target_os = "linux")]
 mod platform {
-    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
 
     use super::{File, FileId, Found, Path, io};
 
-    pub(super) fn look(path: &Path) -> io::Result<Found> {
+    /// Looks at what lies at `path`.
+    pub(in super::super) fn look(path: &Path) -> io::Result<Found> {
         Ok(found(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
     }
 
-    pub(super) fn look_open(file: &File) -> io::Result<Found> {
+    /// Looks at a file that is open.
+    pub(in super::super) fn look_open(file: &File) -> io::Result<Found> {
         Ok(found(&statx(file, c"", AtFlags::EMPTY_PATH, wanted())?))
     }
 
@@ -100,7 +89,8 @@ mod platform {
     }
 
     fn found(stat: &Statx) -> Found {
-        let file = FileId { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino };
+        let device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        let file = FileId { device, inode: stat.stx_ino };
         Found { file, bytes: stat.stx_size }
     }
 }
@@ -112,11 +102,13 @@ mod platform {
 
     use super::{File, FileId, Found, Path, io};
 
-    pub(super) fn look(path: &Path) -> io::Result<Found> {
+    /// Looks at what lies at `path`.
+    pub(in super::super) fn look(path: &Path) -> io::Result<Found> {
         Ok(found(&std::fs::symlink_metadata(path)?))
     }
 
-    pub(super) fn look_open(file: &File) -> io::Result<Found> {
+    /// Looks at a file that is open.
+    pub(in super::super) fn look_open(file: &File) -> io::Result<Found> {
         Ok(found(&file.metadata()?))
     }
 

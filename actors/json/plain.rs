@@ -76,14 +76,7 @@ impl<'t> Reader<'t> {
 
     fn members(&mut self) -> Option<()> {
         let mut keys = self.keys.open();
-        if !self.take(b'}') {
-            loop {
-                self.member(&mut keys)?;
-                if !self.take(b',') {
-                    break self.take(b'}').then_some(())?;
-                }
-            }
-        }
+        self.each(b'}', |reader| reader.member(&mut keys))?;
         self.keys.close(keys);
         Some(())
     }
@@ -98,13 +91,18 @@ impl<'t> Reader<'t> {
     }
 
     fn items(&mut self) -> Option<()> {
-        if self.take(b']') {
+        self.each(b']', Self::value)
+    }
+
+    /// Reads what stands between here and `end`, with commas between.
+    fn each(&mut self, end: u8, mut read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        if self.take(end) {
             return Some(());
         }
         loop {
-            self.value()?;
+            read(self)?;
             if !self.take(b',') {
-                return self.take(b']').then_some(());
+                return self.take(end).then_some(());
             }
         }
     }
@@ -120,9 +118,9 @@ impl<'t> Reader<'t> {
         let rest = self.rest();
         let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
         let length = rest.iter().take_while(|byte| is_part(byte)).count();
-        let digits = rest.get(..length)?;
-        self.document
-            .push(Node::Number(plain_number(digits).or_else(|| serde_json::from_slice(digits).ok())?));
+        let written = rest.get(..length)?;
+        let number = plain_number(written).or_else(|| serde_json::from_slice(written).ok())?;
+        self.document.push(Node::Number(number));
         self.at += length;
         Some(())
     }

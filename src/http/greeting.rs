@@ -1,8 +1,8 @@
 //! Handshakes: what a provider asks before it delivers. They change nothing and leave no row.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::provider::{Body, Handshake, HandshakeCheck, Reason, Reject, Reply, Request};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
@@ -12,18 +12,13 @@ use super::ingress::Delivery;
 use super::problem::{Kind, Problem};
 
 /// Any other method on `/hooks/{integration_id}`: a handshake of the provider's, or not allowed.
-pub(super) async fn greet(delivery: &Delivery<'_>) -> HttpResponse {
-    let gate = delivery.gate;
-    match delivery.greet().await {
-        Ok(reply) => {
-            gate.counters.count("handshake");
-            handshake_answer(reply)
-        }
-        Err(problem) => {
-            gate.counters.count(problem.kind().entry().1);
-            problem.error_response()
-        }
-    }
+///
+/// # Errors
+/// What refuses it.
+pub(super) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
+    let reply = delivery.greet().await?;
+    delivery.gate.counters.count("handshake");
+    Ok(handshake_answer(reply))
 }
 
 impl Delivery<'_> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap};
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
-use palyra_actors::provider::{Body, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::provider::{Body, ContentKind, Profile, Reject, Request, Verified, VerifyError};
 use palyra_actors::registry::Integration;
 use palyra_actors::replay_guard::conflict_key;
 use palyra_actors::secret::SecretVersions;
@@ -27,15 +27,11 @@ use super::throttle::{BAD_SIGNATURES_MAX, Peer};
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
 /// `POST /hooks/{integration_id}`.
-pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> HttpResponse {
-    let gate = delivery.gate;
-    match delivery.take_in(payload).await {
-        Ok(answer) => answer.respond(gate),
-        Err(problem) => {
-            gate.counters.count(problem.kind().entry().1);
-            problem.error_response()
-        }
-    }
+///
+/// # Errors
+/// What refuses the delivery.
+pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result<HttpResponse, Problem> {
+    Ok(delivery.take_in(payload).await?.respond(delivery.gate))
 }
 
 /// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
@@ -45,7 +41,7 @@ pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> HttpRe
 pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem> {
     let delivery = Delivery { gate, head, id: id.to_owned() };
     let integration = delivery.look_up()?;
-    delivery.refuse_early(&integration)
+    delivery.refuse_early(&integration, profile_of(&integration)?).map(drop)
 }
 
 /// What is known of a delivery before its body.
@@ -90,13 +86,12 @@ impl Delivery<'_> {
         let mut permit = self.gate.admission.enter()?;
         // 2. Look up: unknown and disabled are told apart by nobody outside.
         let integration = self.look_up()?;
-        let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
+        let profile = profile_of(&integration)?;
         if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty())? {
             return Ok(Answer::Handshake(reply));
         }
         // 3. Refuse early what the head alone condemns.
-        self.refuse_early(&integration)?;
-        let kind = self.content_kind(profile)?;
+        let kind = self.refuse_early(&integration, profile)?;
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
         let body = Body::new(raw, kind);
@@ -149,8 +144,8 @@ impl Delivery<'_> {
         self.gate.actors.integrations.lookup(&self.id).ok_or_else(|| Problem::new(Kind::NotFound))
     }
 
-    fn refuse_early(&self, integration: &Integration) -> Result<(), Problem> {
-        let profile = integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))?;
+    /// What its body is, of a delivery whose head is not refused.
+    fn refuse_early(&self, integration: &Integration, profile: &Profile) -> Result<ContentKind, Problem> {
         if integration.record.signature_required && !profile.greets_unsigned() {
             let view = HeaderView(self.head.headers);
             profile.precheck(&view).map_err(|reject| self.unauthenticated(&reject))?;
@@ -158,13 +153,11 @@ impl Delivery<'_> {
         if self.head.headers.contains_key(CONTENT_ENCODING) {
             return Err(Problem::new(Kind::UnsupportedMediaType).detail("Content-Encoding is not taken"));
         }
-        self.content_kind(profile)?;
-        body::check_declared(self.head.declared_length(), integration.record.max_payload_bytes)
-    }
-
-    fn content_kind(&self, profile: &Profile) -> Result<palyra_actors::provider::ContentKind, Problem> {
-        let kind = profile.content_kind(&HeaderView(self.head.headers));
-        kind.map_err(|unsupported| Problem::new(Kind::UnsupportedMediaType).detail(unsupported.to_string()))
+        let kind = profile.content_kind(&HeaderView(self.head.headers)).map_err(|unsupported| {
+            Problem::new(Kind::UnsupportedMediaType).detail(unsupported.to_string())
+        })?;
+        body::check_declared(self.head.declared_length(), integration.record.max_payload_bytes)?;
+        Ok(kind)
     }
 
     fn body_limits(&self, integration: &Integration) -> BodyLimits {
@@ -346,6 +339,11 @@ impl Authentic<'_> {
             Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
         }
     }
+}
+
+/// Without a profile that is known there is nothing to deliver to.
+fn profile_of(integration: &Integration) -> Result<&Profile, Problem> {
+    integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))
 }
 
 /// Our own fault: never a 4xx. The cause is for the log alone.

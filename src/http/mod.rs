@@ -124,11 +124,14 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
         return nothing_here().await;
     };
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
-    if request.method() == Method::POST {
-        ingress::deliver(&delivery, payload).await
-    } else {
-        greeting::greet(&delivery).await
-    }
+    let answered = match *request.method() {
+        Method::POST => ingress::deliver(&delivery, payload).await,
+        _ => greeting::greet(&delivery).await,
+    };
+    answered.unwrap_or_else(|problem| {
+        gate.counters.count(problem.kind().entry().1);
+        problem.error_response()
+    })
 }
 
 /// The integration that a path names.
