@@ -8,8 +8,9 @@ pub struct HeaderView<'a>(pub &'a HeaderMap);
 
 impl Headers for HeaderView<'_> {
     fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)> {
-        let mut values = self.0.get_all(name);
-        let first = values.next()?.as_bytes();
-        Some((first, values.next().is_some()))
+        // A look into the map would have to make a name of its own of the text first; headers are few.
+        let mut named = self.0.iter().filter(|(own, _)| own.as_str().eq_ignore_ascii_case(name));
+        let (_, first) = named.next()?;
+        Some((first.as_bytes(), named.next().is_some()))
     }
 }

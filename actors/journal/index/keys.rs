@@ -2,7 +2,7 @@
 //!
 //! The keys themselves stand in the rows of their events. The index finds the rows: the newest keys lie in memory; those of
 //! every complete run of 65,536 events are stored once, sorted, and a filter in memory says of nearly every key that was
-//! never seen that no run need be asked. So an append costs the same however many keys there are, up to the bound of the
+//! never seen that neither need be asked. So an append costs the same however many keys there are, up to the bound of the
 //! filters, and writes no page for its key alone.
 
 use std::collections::BTreeSet;
@@ -96,7 +96,7 @@ pub(in super::super) struct KeyIndex {
     open: OpenRun,
     /// Of every complete run, when the last of its windows ends.
     runs: Vec<UnixMs>,
-    /// One for every [`RUNS_PER_FILTER`] runs. Where there is none, the runs are asked.
+    /// One for every [`RUNS_PER_FILTER`] runs, the newest for those to come as well. Where there is none, the runs are asked.
     filters: Vec<Option<KeyFilter>>,
 }
 
@@ -107,7 +107,7 @@ impl KeyIndex {
         let mut statement = db.prepare("SELECT expires_at FROM replay_runs ORDER BY run")?;
         let ends = statement.query_map([], |row| row.get(0).map(unsigned))?;
         index.runs = ends.collect::<Result<_, _>>()?;
-        let groups = index.runs.len().div_ceil(RUNS_PER_FILTER);
+        let groups = index.runs.len() / RUNS_PER_FILTER + 1;
         for group in 0..groups {
             let filter = index.is_worth_a_filter(group, groups, now).then(|| read_filter(db, group));
             index.filters.push(filter.transpose()?);
@@ -133,7 +133,7 @@ impl KeyIndex {
         let mut statement = db.prepare(select)?;
         let mut rows = statement.query([signed(events / RUN_EVENTS * RUN_EVENTS)])?;
         while let Some(row) = rows.next()? {
-            self.open.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
+            self.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
         }
         Ok(())
     }
@@ -146,10 +146,12 @@ impl KeyIndex {
         key: &Digest,
         now: UnixMs,
     ) -> rusqlite::Result<Option<KeyHolder>> {
-        let prefix = prefix(key);
-        let newest = self.runs.len() as u64;
-        let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
-        let mut holder = first_holder(db, key, newest, entries.rev().map(|(_, place)| *place))?;
+        let (prefix, newest) = (prefix(key), self.runs.len());
+        let mut holder = None;
+        if self.may_hold(newest / RUNS_PER_FILTER, prefix) {
+            let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
+            holder = first_holder(db, key, newest as u64, entries.rev().map(|(_, place)| *place))?;
+        }
         for (group, runs) in self.runs.chunks(RUNS_PER_FILTER).enumerate().rev() {
             if holder.is_some() || !self.may_hold(group, prefix) {
                 continue;
@@ -173,7 +175,16 @@ impl KeyIndex {
 
     /// Adds the key of an event, if it took one.
     pub(super) fn add(&mut self, columns: &Columns<'_>) {
-        self.open.add(columns);
+        if let Some(claim) = &columns.claim {
+            self.insert(columns.seq, claim.key, claim.expires_at);
+        }
+    }
+
+    fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
+        self.open.insert(seq, key, expires_at);
+        if let Some(Some(filter)) = self.filters.last_mut() {
+            filter.insert(prefix(&key));
+        }
     }
 
     /// Stores the run that is complete, and begins the next.
@@ -187,11 +198,8 @@ impl KeyIndex {
         let insert = "INSERT INTO replay_runs (run, expires_at) VALUES (?1, ?2)";
         db.prepare_cached(insert)?.execute(params![signed(run as u64), signed(open.expires_at)])?;
         self.runs.push(open.expires_at);
-        if run.is_multiple_of(RUNS_PER_FILTER) {
+        if self.runs.len().is_multiple_of(RUNS_PER_FILTER) {
             self.begin_filter();
-        }
-        if let Some(Some(filter)) = self.filters.last_mut() {
-            open.entries.iter().for_each(|(prefix, _)| filter.insert(*prefix));
         }
         Ok(())
     }
