@@ -232,6 +232,13 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     let mut journal = Journal::with_events(5);
     let (key, old, proof) = (journal.key(), journal.beside("checkpoint"), journal.beside("proof"));
     fs::write(&old, journal.palyra(&["journal", "checkpoint"])).unwrap();
+    journal.emit();
+    let (newer, forged) = (journal.beside("newer"), journal.beside("forged"));
+    let note = journal.palyra(&["journal", "checkpoint"]);
+    fs::write(&newer, &note).unwrap();
+    let root_line = note.lines().nth(2).unwrap().to_owned();
+    let another = fs::read_to_string(&old).unwrap().lines().nth(2).unwrap().to_owned();
+    fs::write(&forged, note.replace(&root_line, &another)).unwrap();
     let (root, old) = (journal.root.path().to_owned(), old.to_str().unwrap());
     journal.daemon.take().unwrap().kill();
     fs::remove_file(root.join("anchor/checkpoint")).unwrap();
@@ -246,6 +253,12 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     let refused = run(&root, &["journal", "consistency", old, "newest"], b"");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(65) && said.contains("of two logs"), "{said}");
+    let both = run(&root, &["journal", "consistency", old, newer.to_str().unwrap()], b"");
+    let said = String::from_utf8_lossy(&both.stderr).into_owned();
+    assert!(both.status.success() && said.contains("signatures are not checked here"), "{said}");
+    let forged = run(&root, &["journal", "consistency", old, forged.to_str().unwrap()], b"");
+    let said = String::from_utf8_lossy(&forged.stderr).into_owned();
+    assert!(forged.status.code() == Some(65) && said.contains("does not hold"), "{said}");
 }
 
 #[test]

@@ -126,11 +126,21 @@ impl ConsistencyProof {
         expect_form(&self.proof, CONSISTENCY)?;
         let old = vouched(trusted, &self.handovers, &self.old)?.checkpoint;
         let new = vouched(trusted, &self.handovers, &self.new)?.checkpoint;
-        if verify_consistency((old.size, old.root), (new.size, new.root), &self.path) {
-            Ok((old, new))
-        } else {
-            Err(DocumentError::Path)
-        }
+        self.lead(&old, &new).map(|()| (old, new))
+    }
+
+    /// Checks that the newer tree begins with the older one, whoever signed the checkpoints.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    pub fn check_unsigned(&self) -> Result<(), DocumentError> {
+        let [old, new] = [&self.old, &self.new].map(|note| read(note).ok_or(LineageError::NotACheckpoint));
+        self.lead(&old?, &new?)
+    }
+
+    fn lead(&self, old: &Checkpoint, new: &Checkpoint) -> Result<(), DocumentError> {
+        let leads = verify_consistency((old.size, old.root), (new.size, new.root), &self.path);
+        if leads { Ok(()) } else { Err(DocumentError::Path) }
     }
 }
 

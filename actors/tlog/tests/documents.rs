@@ -70,3 +70,14 @@ fn two_checkpoints_are_proven_consistent_across_epochs() {
     let cut = ConsistencyProof { handovers: Vec::new(), ..proof };
     assert!(matches!(cut.check(&signer(0).verifier()), Err(DocumentError::Checkpoint(_))));
 }
+
+#[test]
+fn without_a_key_two_checkpoints_still_have_to_be_of_one_tree() {
+    let path = consistency_path(&tree(28), 5, 28).unwrap();
+    let proof = ConsistencyProof::new(note(0, 5, None), note(2, 28, None), path, Vec::new());
+    assert_eq!(proof.check_unsigned(), Ok(()));
+    let forked = ConsistencyProof { old: note(0, 6, None), ..proof.clone() };
+    assert_eq!(forked.check_unsigned(), Err(DocumentError::Path));
+    let empty = ConsistencyProof { new: String::new(), ..proof };
+    assert!(matches!(empty.check_unsigned(), Err(DocumentError::Checkpoint(_))));
+}

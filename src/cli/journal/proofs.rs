@@ -62,7 +62,10 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     let key = own_key(&connection)?;
     match [&proof.old, &proof.new].map(|note| is_of_log(note, &key)) {
         [true, true] => drop(consistency_verdict(&proof, &key)?),
-        [false, false] => tell_of_earlier_log(context),
+        [false, false] => {
+            proof.check_unsigned().map_err(|error| proves_nothing(&error))?;
+            tell_of_earlier_log(context);
+        }
         _ => return Err(of_two_logs()),
     }
     context.out.document(&json!(proof))?;
@@ -145,7 +148,7 @@ fn is_of_log(note: &str, key: &VerifierKey) -> bool {
 
 fn tell_of_earlier_log(context: &Context) {
     context.out.warn(
-        "this is not of the log the journal goes on with, but of one from before a new log began, or of another journal: not checked here",
+        "this is not of the log the journal goes on with, but of one from before a new log began, or of another journal: its signatures are not checked here",
         "check it with the public key that was kept then: `palyra journal check-proof FILE --public-key KEPT.pub`",
     );
 }
