@@ -146,14 +146,14 @@ impl KeyIndex {
         key: &Digest,
         now: UnixMs,
     ) -> rusqlite::Result<Option<KeyHolder>> {
-        let (prefix, newest) = (prefix(key), self.runs.len());
+        let prefix = prefix(key);
         let mut holder = None;
-        if self.may_hold(newest / RUNS_PER_FILTER, prefix) {
+        if may_hold(self.filters.last(), prefix) {
             let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
-            holder = first_holder(db, key, newest as u64, entries.rev().map(|(_, place)| *place))?;
+            holder = first_holder(db, key, self.runs(), entries.rev().map(|(_, place)| *place))?;
         }
         for (group, runs) in self.runs.chunks(RUNS_PER_FILTER).enumerate().rev() {
-            if holder.is_some() || !self.may_hold(group, prefix) {
+            if holder.is_some() || !may_hold(self.filters.get(group), prefix) {
                 continue;
             }
             for (place, _) in runs.iter().enumerate().rev().filter(|(_, ends)| **ends > now) {
@@ -166,11 +166,6 @@ impl KeyIndex {
             }
         }
         Ok(holder.filter(|holder| holder.expires_at > now))
-    }
-
-    fn may_hold(&self, group: usize, prefix: u64) -> bool {
-        let filter = self.filters.get(group).and_then(Option::as_ref);
-        filter.is_none_or(|filter| filter.may_contain(prefix))
     }
 
     /// Adds the key of an event, if it took one.
@@ -221,6 +216,11 @@ pub(in super::super) fn count(db: &Connection, end: u64) -> rusqlite::Result<(u6
          FROM (SELECT coalesce(max(seq), 0) / ?3 AS complete FROM journal_events)";
     let values = [signed(end), signed(PARTS), signed(RUN_EVENTS)];
     db.query_row(counts, values, |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))
+}
+
+/// Without a filter, any key may be there.
+fn may_hold(filter: Option<&Option<KeyFilter>>, prefix: u64) -> bool {
+    filter.and_then(Option::as_ref).is_none_or(|filter| filter.may_contain(prefix))
 }
 
 fn prefix(key: &Digest) -> u64 {
@@ -345,8 +345,27 @@ mod tests {
         let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
         filter.insert(1 << 63);
         let index = KeyIndex { filters: vec![None, Some(filter)], ..KeyIndex::default() };
-        let told = |prefix| [0, 1, 2].map(|group| index.may_hold(group, prefix));
+        let told = |prefix| [0, 1, 2].map(|group| may_hold(index.filters.get(group), prefix));
         assert_eq!((told(1 << 63), told(7)), ([true; 3], [true, false, true]));
+    }
+
+    #[test]
+    fn an_opened_index_has_a_filter_for_the_keys_to_come() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("../schema.sql")).unwrap();
+        for (complete, filters) in [(0, 1), (RUNS_PER_FILTER - 1, 1), (RUNS_PER_FILTER, 2)] {
+            for run in 0..complete {
+                let values = [run as u64, NOW + 1].map(signed);
+                db.execute("INSERT OR IGNORE INTO replay_runs VALUES (?1, ?2)", values).unwrap();
+            }
+            let mut index = KeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
+            assert_eq!(index.filters.iter().flatten().count(), filters, "{complete} runs");
+            index.insert(1, Digest([9; 32]), 0);
+            let newest = index.filters.pop();
+            assert!(may_hold(newest.as_ref(), prefix(&Digest([9; 32]))), "{complete} runs");
+            assert!(!may_hold(newest.as_ref(), 7), "{complete} runs");
+            assert!(index.filters.iter().all(|filter| !may_hold(Some(filter), prefix(&Digest([9; 32])))));
+        }
     }
 
     #[test]
