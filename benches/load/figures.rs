@@ -93,15 +93,18 @@ pub fn spread(figures: &[f64]) -> String {
 /// With three places that count.
 pub fn number(figure: f64) -> String {
     match figure.abs() {
-        1_000.0.. => {
-            let digits = format!("{figure:.0}");
-            let (thousands, rest) = digits.split_at(digits.len() - 3);
-            format!("{thousands},{rest}")
-        }
+        1_000.0.. => grouped(&format!("{figure:.0}")),
         100.0.. => format!("{figure:.0}"),
         10.0.. => format!("{figure:.1}"),
         _ => format!("{figure:.2}"),
     }
+}
+
+/// Digits with a comma before every three, counted from the end.
+fn grouped(digits: &str) -> String {
+    let comma = |at: usize| at > 0 && (digits.len() - at).is_multiple_of(3);
+    let digits = digits.chars().enumerate();
+    digits.flat_map(|(at, digit)| comma(at).then_some(',').into_iter().chain([digit])).collect()
 }
 
 /// A table of text.
