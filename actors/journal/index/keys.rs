@@ -349,10 +349,24 @@ mod tests {
         assert_eq!((told(1 << 63), told(7)), ([true; 3], [true, false, true]));
     }
 
-    #[test]
-    fn an_opened_index_has_a_filter_for_the_keys_to_come() {
+    fn empty_journal() -> Connection {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(include_str!("../schema.sql")).unwrap();
+        db
+    }
+
+    #[test]
+    fn the_last_run_of_a_filter_begins_the_next() {
+        let db = empty_journal();
+        let mut index = KeyIndex::open(&db, 0, NOW).unwrap();
+        let mut store = || index.store(&db).map(|()| index.filters.len()).unwrap();
+        let filters: Vec<_> = (0..=RUNS_PER_FILTER).map(|_| store()).collect();
+        assert_eq!(filters, [vec![1; RUNS_PER_FILTER - 1], vec![2; 2]].concat());
+    }
+
+    #[test]
+    fn an_opened_index_has_a_filter_for_the_keys_to_come() {
+        let db = empty_journal();
         for (complete, filters) in [(0, 1), (RUNS_PER_FILTER - 1, 1), (RUNS_PER_FILTER, 2)] {
             for run in 0..complete {
                 let values = [run as u64, NOW + 1].map(signed);
