@@ -256,6 +256,11 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     let both = run(&root, &["journal", "consistency", old, newer.to_str().unwrap()], b"");
     let said = String::from_utf8_lossy(&both.stderr).into_owned();
     assert!(both.status.success() && said.contains("signatures are not checked here"), "{said}");
+    let third = journal.beside("third");
+    fs::write(&third, format!("another/log\n{}", note.split_once('\n').unwrap().1)).unwrap();
+    let of_two = run(&root, &["journal", "consistency", old, third.to_str().unwrap()], b"");
+    let said = String::from_utf8_lossy(&of_two.stderr).into_owned();
+    assert!(of_two.status.code() == Some(65) && said.contains("of two logs"), "{said}");
     let forged = run(&root, &["journal", "consistency", old, forged.to_str().unwrap()], b"");
     let said = String::from_utf8_lossy(&forged.stderr).into_owned();
     assert!(forged.status.code() == Some(65) && said.contains("does not hold"), "{said}");

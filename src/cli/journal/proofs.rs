@@ -62,7 +62,7 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     let key = own_key(&connection)?;
     match [&proof.old, &proof.new].map(|note| is_of_log(note, &key)) {
         [true, true] => drop(consistency_verdict(&proof, &key)?),
-        [false, false] => {
+        [false, false] if origin(&proof.old) == origin(&proof.new) => {
             proof.check_unsigned().map_err(|error| proves_nothing(&error))?;
             tell_of_earlier_log(context);
         }
@@ -140,10 +140,12 @@ impl Named {
 
 /// Whether a checkpoint belongs to the log of `key`. One that cannot be read is left to the check.
 fn is_of_log(note: &str, key: &VerifierKey) -> bool {
-    signed_text(note)
-        .ok()
-        .and_then(Checkpoint::parse)
-        .is_none_or(|checkpoint| checkpoint.origin == key.name())
+    origin(note).is_none_or(|origin| origin == key.name())
+}
+
+/// The log that a checkpoint names.
+fn origin(note: &str) -> Option<String> {
+    signed_text(note).ok().and_then(Checkpoint::parse).map(|checkpoint| checkpoint.origin)
 }
 
 fn tell_of_earlier_log(context: &Context) {
