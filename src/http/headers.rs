@@ -14,3 +14,23 @@ impl Headers for HeaderView<'_> {
         Some((first.as_bytes(), named.next().is_some()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn a_header_is_found_in_any_case_and_a_second_one_is_told() {
+        let mut map = HeaderMap::new();
+        for (name, value) in [("x-once", "1"), ("x-twice", "2"), ("x-twice", "3")] {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let view = HeaderView(&map);
+        assert_eq!(view.first("X-Once"), Some((&b"1"[..], false)));
+        assert_eq!(view.first("x-tWICE"), Some((&b"2"[..], true)));
+        assert_eq!(view.first("x-onc"), None);
+        assert_eq!(view.first("no name at all"), None);
+    }
+}

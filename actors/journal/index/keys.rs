@@ -138,8 +138,8 @@ impl KeyIndex {
         Ok(())
     }
 
-    /// The newest row that took `key`, if its window is open at `now`; or an earlier one whose window still is, when the newest was
-    /// given a shorter one: it holds the key no less.
+    /// The newest row that took `key`, if its window is open at `now`. A run whose windows have all ended is not asked: then an
+    /// earlier row whose window is still open counts.
     pub(in super::super) fn find(
         &self,
         db: &Connection,

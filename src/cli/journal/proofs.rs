@@ -63,7 +63,7 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     match [&proof.old, &proof.new].map(|note| is_of_log(note, &key)) {
         [true, true] => drop(consistency_verdict(&proof, &key)?),
         [false, false] if origin(&proof.old) == origin(&proof.new) => {
-            proof.check_unsigned().map_err(|error| proves_nothing(&error))?;
+            proof.check_unsigned().map_err(|_| not_shown_here())?;
             tell_of_earlier_log(context);
         }
         _ => return Err(of_two_logs()),
@@ -158,6 +158,11 @@ fn tell_of_earlier_log(context: &Context) {
 fn of_two_logs() -> CliError {
     CliError::does_not_verify("the checkpoints are of two logs: one is from before a loss was accepted, or of another journal")
         .hint("compare checkpoints of the same log; `palyra system event list --name journal.rollback.accepted` tells when it began")
+}
+
+fn not_shown_here() -> CliError {
+    CliError::does_not_verify("the journal cannot show that the newer checkpoint begins with the older one")
+        .hint("ask the journal they were signed for; if it is this one, it lost what they cover, or one of them was changed")
 }
 
 fn own_key(connection: &Connection) -> Result<VerifierKey, CliError> {
