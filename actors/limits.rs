@@ -128,7 +128,10 @@ pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
 pub const JOURNAL_PAGE_BYTES: i64 = 16_384;
 /// Memory the writer keeps pages in.
 pub const JOURNAL_CACHE_KIB: i64 = 4_096;
-/// Bytes written to the write-ahead log before they are moved into the database, beside the writer.
+/// Bytes written to the write-ahead log before they are moved into the database, beside the writer. Few: while the disk is
+/// busy with them, groups wait for it.
+pub const JOURNAL_MOVE_BYTES: u64 = 512 * 1024;
+/// Bytes written to the write-ahead log before it begins anew. Many: for that the writer stops, and moves the rest itself.
 pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
 pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;

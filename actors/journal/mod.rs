@@ -159,14 +159,19 @@ impl JournalActor {
         let moved = spawn_blocking(move || mover.run().map(|()| mover));
         ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
             match moved {
-                Ok(Ok(mover)) => actor.log.mover = Some(mover),
+                Ok(Ok(mover)) => actor.end_log_if_long(mover),
                 Ok(Err(error)) => drop(actor.writer.poison(error.to_string())),
                 Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
             }
-            // A journal that is poisoned is dealt with below.
-            drop(actor.writer.move_rest_of_log());
             actor.stop_if_poisoned(ctx);
         }));
+    }
+
+    fn end_log_if_long(&mut self, mover: LogMover) {
+        if self.log.take_back(mover) {
+            // Should it fail, the journal is poisoned now; the caller sees to that.
+            drop(self.writer.move_rest_of_log());
+        }
     }
 
     /// Signs a checkpoint elsewhere, unless one is being signed.

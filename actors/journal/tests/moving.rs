@@ -1,22 +1,38 @@
 //! The write-ahead log: when it is moved into the database, and that it begins anew then.
 
 use super::*;
-use crate::limits::JOURNAL_LOG_BYTES;
+use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES};
+
+fn growth(place: &Place) -> LogGrowth {
+    drop(place.writer());
+    LogGrowth::new(LogMover::open(&place.path()).unwrap())
+}
 
 #[test]
 fn the_log_is_moved_whenever_it_has_grown_enough_and_once_at_a_time() {
     let place = Place::new();
-    drop(place.writer());
-    let mut log = LogGrowth::new(LogMover::open(&place.path()).unwrap());
-    assert!(log.grow(JOURNAL_LOG_BYTES - 1).is_none());
-    let mover = log.grow(1);
-    assert!(mover.is_some());
-    assert!(log.grow(JOURNAL_LOG_BYTES).is_none(), "it is being moved");
-    log.mover = mover;
-    let mover = log.grow(1);
-    assert!(mover.is_some(), "what came meanwhile counts");
-    log.mover = mover;
-    assert!(log.grow(JOURNAL_LOG_BYTES - 1).is_none(), "and counts once");
+    let mut log = growth(&place);
+    assert!(log.grow(JOURNAL_MOVE_BYTES - 1).is_none());
+    let mover = log.grow(1).unwrap();
+    assert!(log.grow(JOURNAL_MOVE_BYTES).is_none(), "it is being moved");
+    log.take_back(mover);
+    let mover = log.grow(1).expect("what came meanwhile counts");
+    log.take_back(mover);
+    assert!(log.grow(JOURNAL_MOVE_BYTES - 1).is_none(), "and counts once");
+}
+
+#[test]
+fn the_log_begins_anew_after_many_parts() {
+    let place = Place::new();
+    let mut log = growth(&place);
+    let mut next_part_is_last = || {
+        let mover = log.grow(JOURNAL_MOVE_BYTES).unwrap();
+        log.take_back(mover)
+    };
+    let parts = JOURNAL_LOG_BYTES / JOURNAL_MOVE_BYTES;
+    for part in 1..=2 * parts {
+        assert_eq!(next_part_is_last(), part % parts == 0, "part {part}");
+    }
 }
 
 #[test]
