@@ -111,7 +111,7 @@ pub const PAGE_EVENTS_MAX: usize = 1_000;
 /// Events in a page that names no limit.
 pub const PAGE_EVENTS_DEFAULT: usize = 50;
 /// Rows and blocks one page may examine; then the page ends with a cursor.
-pub const PAGE_EXAMINED_MAX: u64 = 4_096;
+pub const PAGE_EXAMINED_MAX: u64 = 2_048;
 /// Events among which one is looked for by its id: all that a clock set back can have put between.
 pub const ID_SEARCHED_EVENTS_MAX: u64 = 50_000;
 /// Bytes of bodies in one page; the event that goes over it is the last of its page.
