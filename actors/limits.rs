@@ -128,9 +128,11 @@ pub const JOURNAL_WRITE_LOCK_WAIT_MS: u64 = 5_000;
 pub const JOURNAL_PAGE_BYTES: i64 = 16_384;
 /// Memory the writer keeps pages in.
 pub const JOURNAL_CACHE_KIB: i64 = 4_096;
-/// Bytes written to the write-ahead log before they are moved into the database, beside the writer. Few: while the disk is
-/// busy with them, groups wait for it.
-pub const JOURNAL_MOVE_BYTES: u64 = 512 * 1024;
+/// Least bytes written to the write-ahead log before they are moved into the database, beside the writer. Few: while the
+/// disk is busy with them, groups wait for it.
+pub const JOURNAL_MOVE_BYTES_MIN: u64 = 512 * 1024;
+/// Time to move them. Longer: twice as many next time, for a disk that is slow to sync would do little else.
+pub const JOURNAL_MOVE_MS: u64 = 5;
 /// Bytes written to the write-ahead log before it begins anew. Many: for that the writer stops, and moves the rest itself.
 pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.

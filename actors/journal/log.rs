@@ -5,12 +5,13 @@
 //! moves itself then, in between two groups.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::connection::{self, MOVE_LOG};
 use super::error::JournalError;
-use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES};
+use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
 
 /// A connection that moves the log, on a thread for blocking work.
 #[derive(Debug)]
@@ -23,33 +24,37 @@ impl LogMover {
         Ok(Self(db))
     }
 
-    /// Moves what is in the log when it begins, and syncs the database.
-    pub(super) fn run(&self) -> rusqlite::Result<()> {
-        self.0.query_row(MOVE_LOG, [], |_| Ok(()))
+    /// Moves what is in the log when it begins, and syncs the database. Gives how long that took.
+    pub(super) fn run(&self) -> rusqlite::Result<Duration> {
+        let begun = Instant::now();
+        self.0.query_row(MOVE_LOG, [], |_| Ok(()))?;
+        Ok(begun.elapsed())
     }
 }
 
 /// How far the log has grown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LogGrowth {
     /// Bytes since it was begun.
     written: u64,
     /// Bytes since the mover was sent out last.
     unmoved: u64,
+    /// How many are to be moved next.
+    part: u64,
     /// Away while it moves the log.
     mover: Option<LogMover>,
 }
 
 impl LogGrowth {
     pub(super) fn new(mover: LogMover) -> Self {
-        Self { written: 0, unmoved: 0, mover: Some(mover) }
+        Self { written: 0, unmoved: 0, part: JOURNAL_MOVE_BYTES_MIN, mover: Some(mover) }
     }
 
     /// A group of so many bytes was written. Gives the mover when a part of the log is to be moved.
     pub(super) fn grow(&mut self, bytes: u64) -> Option<LogMover> {
         self.written += bytes;
         self.unmoved += bytes;
-        if self.unmoved < JOURNAL_MOVE_BYTES {
+        if self.unmoved < self.part {
             return None;
         }
         let mover = self.mover.take()?;
@@ -57,9 +62,12 @@ impl LogGrowth {
         Some(mover)
     }
 
-    /// The mover is back. Gives whether the log is to begin anew.
-    pub(super) fn take_back(&mut self, mover: LogMover) -> bool {
+    /// The mover is back, after so long. Gives whether the log is to begin anew.
+    pub(super) fn take_back(&mut self, mover: LogMover, took: Duration) -> bool {
         self.mover = Some(mover);
+        let is_slow = took > Duration::from_millis(JOURNAL_MOVE_MS);
+        let part = if is_slow { self.part * 2 } else { self.part / 2 };
+        self.part = part.clamp(JOURNAL_MOVE_BYTES_MIN, JOURNAL_LOG_BYTES);
         let is_long = self.written >= JOURNAL_LOG_BYTES;
         if is_long {
             self.written = 0;

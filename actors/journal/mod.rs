@@ -156,10 +156,10 @@ impl JournalActor {
     }
 
     fn move_log(&mut self, mover: LogMover, ctx: &mut Context<Self>) {
-        let moved = spawn_blocking(move || mover.run().map(|()| mover));
+        let moved = spawn_blocking(move || mover.run().map(|took| (mover, took)));
         ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
             match moved {
-                Ok(Ok(mover)) => actor.end_log_if_long(mover),
+                Ok(Ok((mover, took))) => actor.end_log_if_long(mover, took),
                 Ok(Err(error)) => drop(actor.writer.poison(error.to_string())),
                 Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
             }
@@ -167,8 +167,8 @@ impl JournalActor {
         }));
     }
 
-    fn end_log_if_long(&mut self, mover: LogMover) {
-        if self.log.take_back(mover) {
+    fn end_log_if_long(&mut self, mover: LogMover, took: Duration) {
+        if self.log.take_back(mover, took) {
             // Should it fail, the journal is poisoned now; the caller sees to that.
             drop(self.writer.move_rest_of_log());
         }
