@@ -131,9 +131,11 @@ pub const JOURNAL_CACHE_KIB: i64 = 4_096;
 /// Least bytes written to the write-ahead log before they are moved into the database, beside the writer. Few: while the
 /// disk is busy with them, groups wait for it.
 pub const JOURNAL_MOVE_BYTES_MIN: u64 = 512 * 1024;
-/// Time to move them. Longer: twice as many next time, for a disk that is slow to sync would do little else.
+/// Time in which so many are to be moved, and more in proportion. Longer: the next part is twice as large, for a disk that
+/// is slow to sync would do little else. Half of it or less: the next is half as large.
 pub const JOURNAL_MOVE_MS: u64 = 5;
-/// Bytes written to the write-ahead log before it begins anew. Many: for that the writer stops, and moves the rest itself.
+/// Bytes written to the write-ahead log before it begins anew, and the largest part of it. Many: for that the writer stops,
+/// and moves the rest itself.
 pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
 pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-/// Largest reserve: what the write-ahead log holds before it is moved into the database.
+/// Largest reserve: several times what the write-ahead log holds before it begins anew.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// On a small disk, the reserve is this part of it.
 const PART_OF_DISK: u64 = 8;

@@ -1,8 +1,8 @@
-//! Moves the write-ahead log into the database beside the writer, so that no group waits for it.
+//! Moves the write-ahead log into the database beside the writer, so that groups go on meanwhile.
 //!
-//! It is moved in small parts, for a group that is committed meanwhile waits until the disk has taken the part. SQLite begins
-//! the log anew once all of it was moved and the next group comes; the few pages that came during the last part the writer
-//! moves itself then, in between two groups.
+//! It is moved in small parts, for a group that is committed meanwhile waits until the disk has taken the part; a disk that is
+//! slow to sync is given larger ones. SQLite begins the log anew once all of it was moved and the next group comes; the few
+//! pages that came during the last part the writer moves itself then, in between two groups.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,11 +35,13 @@ impl LogMover {
 /// How far the log has grown.
 #[derive(Debug)]
 pub(super) struct LogGrowth {
-    /// Bytes since it was begun.
+    /// Bytes since the writer moved the rest of it last.
     written: u64,
-    /// Bytes since the mover was sent out last.
+    /// Bytes that neither the mover, when it was sent out, nor the writer found in it.
     unmoved: u64,
-    /// How many are to be moved next.
+    /// Bytes the mover was sent out for last.
+    sent: u64,
+    /// Bytes it is to be sent out for next.
     part: u64,
     /// Away while it moves the log.
     mover: Option<LogMover>,
@@ -47,7 +49,7 @@ pub(super) struct LogGrowth {
 
 impl LogGrowth {
     pub(super) fn new(mover: LogMover) -> Self {
-        Self { written: 0, unmoved: 0, part: JOURNAL_MOVE_BYTES_MIN, mover: Some(mover) }
+        Self { written: 0, unmoved: 0, sent: 0, part: JOURNAL_MOVE_BYTES_MIN, mover: Some(mover) }
     }
 
     /// A group of so many bytes was written. Gives the mover when a part of the log is to be moved.
@@ -58,20 +60,29 @@ impl LogGrowth {
             return None;
         }
         let mover = self.mover.take()?;
-        self.unmoved = 0;
+        self.sent = std::mem::take(&mut self.unmoved);
         Some(mover)
     }
 
-    /// The mover is back, after so long. Gives whether the log is to begin anew.
-    pub(super) fn take_back(&mut self, mover: LogMover, took: Duration) -> bool {
+    /// The mover is back, after so long. Gives whether the writer is to move the rest.
+    pub(super) fn moved(&mut self, mover: LogMover, took: Duration) -> bool {
         self.mover = Some(mover);
-        let is_slow = took > Duration::from_millis(JOURNAL_MOVE_MS);
-        let part = if is_slow { self.part * 2 } else { self.part / 2 };
-        self.part = part.clamp(JOURNAL_MOVE_BYTES_MIN, JOURNAL_LOG_BYTES);
+        self.part = next_part(self.part, self.sent, took);
         let is_long = self.written >= JOURNAL_LOG_BYTES;
         if is_long {
-            self.written = 0;
+            (self.written, self.unmoved) = (0, 0);
         }
         is_long
     }
+}
+
+/// What a sync costs beside its bytes weighs less in a larger part. Between the two speeds the part stays as it is.
+fn next_part(part: u64, sent: u64, took: Duration) -> u64 {
+    let slow = Duration::from_millis(JOURNAL_MOVE_MS * sent / JOURNAL_MOVE_BYTES_MIN);
+    let next = match took {
+        _ if took > slow => part * 2,
+        _ if took <= slow / 2 => part / 2,
+        _ => part,
+    };
+    next.clamp(JOURNAL_MOVE_BYTES_MIN, JOURNAL_LOG_BYTES)
 }

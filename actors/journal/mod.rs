@@ -168,7 +168,7 @@ impl JournalActor {
     }
 
     fn end_log_if_long(&mut self, mover: LogMover, took: Duration) {
-        if self.log.take_back(mover, took) {
+        if self.log.moved(mover, took) {
             // Should it fail, the journal is poisoned now; the caller sees to that.
             drop(self.writer.move_rest_of_log());
         }

@@ -5,12 +5,18 @@ use std::time::Duration;
 use super::*;
 use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
 
-const QUICK: Duration = Duration::from_millis(JOURNAL_MOVE_MS);
-const SLOW: Duration = Duration::from_millis(JOURNAL_MOVE_MS + 1);
+/// For the least part.
+const QUICK: Duration = Duration::from_millis(JOURNAL_MOVE_MS / 2);
 
 fn growth(place: &Place) -> LogGrowth {
     drop(place.writer());
     LogGrowth::new(LogMover::open(&place.path()).unwrap())
+}
+
+/// Grows the log by the least part until the mover is sent out. Gives how often that was.
+fn grow_until_sent(log: &mut LogGrowth) -> (u64, LogMover) {
+    let mut grown = (1..).map(|times| (times, log.grow(JOURNAL_MOVE_BYTES_MIN)));
+    grown.find_map(|(times, mover)| mover.map(|mover| (times, mover))).unwrap()
 }
 
 #[test]
@@ -20,9 +26,9 @@ fn the_log_is_moved_whenever_it_has_grown_enough_and_once_at_a_time() {
     assert!(log.grow(JOURNAL_MOVE_BYTES_MIN - 1).is_none());
     let mover = log.grow(1).unwrap();
     assert!(log.grow(JOURNAL_MOVE_BYTES_MIN).is_none(), "it is being moved");
-    log.take_back(mover, QUICK);
+    log.moved(mover, QUICK);
     let mover = log.grow(1).expect("what came meanwhile counts");
-    log.take_back(mover, QUICK);
+    log.moved(mover, QUICK);
     assert!(log.grow(JOURNAL_MOVE_BYTES_MIN - 1).is_none(), "and counts once");
 }
 
@@ -30,13 +36,24 @@ fn the_log_is_moved_whenever_it_has_grown_enough_and_once_at_a_time() {
 fn the_log_begins_anew_after_many_parts() {
     let place = Place::new();
     let mut log = growth(&place);
-    let mut next_part_is_last = || {
-        let mover = log.grow(JOURNAL_MOVE_BYTES_MIN).unwrap();
-        log.take_back(mover, QUICK)
-    };
     let parts = JOURNAL_LOG_BYTES / JOURNAL_MOVE_BYTES_MIN;
     for part in 1..=2 * parts {
-        assert_eq!(next_part_is_last(), part % parts == 0, "part {part}");
+        let (_, mover) = grow_until_sent(&mut log);
+        assert_eq!(log.moved(mover, QUICK), part % parts == 0, "part {part}");
+    }
+}
+
+#[test]
+fn what_the_writer_moves_counts_for_no_later_part() {
+    let place = Place::new();
+    let mut log = growth(&place);
+    for meanwhile in [3, 2, 1] {
+        let mover = log.grow(JOURNAL_LOG_BYTES).unwrap();
+        assert!(log.grow(meanwhile * JOURNAL_MOVE_BYTES_MIN).is_none());
+        assert!(log.moved(mover, QUICK));
+        assert!(log.grow(JOURNAL_MOVE_BYTES_MIN - 1).is_none());
+        let mover = log.grow(1).unwrap();
+        assert!(!log.moved(mover, QUICK));
     }
 }
 
@@ -44,19 +61,23 @@ fn the_log_begins_anew_after_many_parts() {
 fn a_disk_that_is_slow_to_sync_is_given_larger_parts() {
     let place = Place::new();
     let mut log = growth(&place);
-    let mut part_after = |took| {
-        let mut part = 0;
-        let mover = loop {
-            part += JOURNAL_MOVE_BYTES_MIN;
-            if let Some(mover) = log.grow(JOURNAL_MOVE_BYTES_MIN) {
-                break mover;
-            }
-        };
-        log.take_back(mover, took);
-        part / JOURNAL_MOVE_BYTES_MIN
-    };
-    let parts = [SLOW, SLOW, SLOW, SLOW, SLOW, QUICK, QUICK, QUICK, QUICK, QUICK].map(&mut part_after);
-    assert_eq!(parts, [1, 2, 4, 8, 8, 8, 4, 2, 1, 1]);
+    // However large a part is, this long.
+    let took = [11, 11, 11, 11, 51, 51, 51, 51, 5, 5, 5, 5].map(Duration::from_millis);
+    let parts = took.map(|took| {
+        let (part, mover) = grow_until_sent(&mut log);
+        log.moved(mover, took);
+        part
+    });
+    assert_eq!(parts, [1, 2, 4, 4, 4, 8, 8, 8, 8, 4, 2, 1]);
+}
+
+#[test]
+fn a_large_body_alone_makes_no_larger_part() {
+    let place = Place::new();
+    let mut log = growth(&place);
+    let mover = log.grow(20 * JOURNAL_MOVE_BYTES_MIN).unwrap();
+    log.moved(mover, 20 * QUICK);
+    assert_eq!(grow_until_sent(&mut log).0, 1);
 }
 
 #[test]
