@@ -76,13 +76,15 @@ impl LogGrowth {
     }
 }
 
-/// What a sync costs beside its bytes weighs less in a larger part. Between the two speeds the part stays as it is.
+/// Bytes of the next part, when `sent` bytes took so long: what a sync costs beside its bytes weighs less in a larger one.
 fn next_part(part: u64, sent: u64, took: Duration) -> u64 {
-    let slow = Duration::from_millis(JOURNAL_MOVE_MS * sent / JOURNAL_MOVE_BYTES_MIN);
-    let next = match took {
-        _ if took > slow => part * 2,
-        _ if took <= slow / 2 => part / 2,
-        _ => part,
+    let allowed = Duration::from_millis(JOURNAL_MOVE_MS * sent / JOURNAL_MOVE_BYTES_MIN);
+    let next = if took > allowed {
+        part * 2
+    } else if took <= allowed / 2 {
+        part / 2
+    } else {
+        part
     };
     next.clamp(JOURNAL_MOVE_BYTES_MIN, JOURNAL_LOG_BYTES)
 }

@@ -159,7 +159,7 @@ impl JournalActor {
         let moved = spawn_blocking(move || mover.run().map(|took| (mover, took)));
         ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
             match moved {
-                Ok(Ok((mover, took))) => actor.end_log_if_long(mover, took),
+                Ok(Ok((mover, took))) => actor.take_back_mover(mover, took),
                 Ok(Err(error)) => drop(actor.writer.poison(error.to_string())),
                 Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
             }
@@ -167,7 +167,7 @@ impl JournalActor {
         }));
     }
 
-    fn end_log_if_long(&mut self, mover: LogMover, took: Duration) {
+    fn take_back_mover(&mut self, mover: LogMover, took: Duration) {
         if self.log.moved(mover, took) {
             // Should it fail, the journal is poisoned now; the caller sees to that.
             drop(self.writer.move_rest_of_log());

@@ -210,7 +210,13 @@ impl Writer {
         if self.poisoned.is_some() {
             return Ok(());
         }
-        self.db.query_row(CHECKPOINT, [], |_| Ok(())).map_err(JournalError::read)
+        let is_busy: bool =
+            self.db.query_row(CHECKPOINT, [], |row| row.get(0)).map_err(JournalError::read)?;
+        if is_busy {
+            let busy = ffi::Error::new(ffi::SQLITE_BUSY);
+            return Err(JournalError::read(rusqlite::Error::SqliteFailure(busy, None)));
+        }
+        Ok(())
     }
 
     /// Moves the rest of the write-ahead log into the database, so that the next group begins it anew.

@@ -98,3 +98,18 @@ fn a_log_that_was_moved_begins_anew() {
     assert_eq!(wal_bytes(&mut writer), grown);
     assert!(wal_bytes(&mut writer) > grown, "it was not moved this time");
 }
+
+#[test]
+fn a_log_that_cannot_be_moved_at_the_end_is_told() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    stored(append_one(&mut writer, system("a"), NOW));
+    let reader = rusqlite::Connection::open(place.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM journal_events").unwrap();
+    stored(append_one(&mut writer, system("b"), NOW));
+    writer.db().busy_timeout(Duration::ZERO).unwrap();
+    assert!(matches!(writer.checkpoint(), Err(JournalError::Read { .. })));
+    drop(reader);
+    writer.checkpoint().unwrap();
+    assert_eq!(writer.observe().wal_bytes, 0);
+}

@@ -38,15 +38,15 @@ fn a_checkpoint_is_signed_after_so_many_bytes() {
 #[test]
 fn the_log_begins_anew_while_the_journal_goes_on() {
     run(async {
-        let (place, body) = (Place::new(), "x".repeat(32 * 1024));
+        let (place, body, streams) = (Place::new(), "x".repeat(32 * 1024), 8);
         let running = Running::start(&place).await;
         let stream = || async {
-            for _ in 0..8 * JOURNAL_LOG_BYTES / (8 * 32 * 1024) {
+            for _ in 0..8 * JOURNAL_LOG_BYTES / (streams * body.len() as u64) {
                 running.journal.append(NewEvent::Webhook(webhook(&body)), None).await.unwrap();
             }
         };
         // Several, so that hardly ever nothing is written while the log is moved: SQLite alone would begin it anew then.
-        join_all((0..8).map(|_| stream())).await;
+        join_all((0..streams).map(|_| stream())).await;
         let longest = running.journal.door.ask(Observe).await.unwrap().wal_bytes;
         assert!(longest < 3 * JOURNAL_LOG_BYTES, "it grew to {longest} bytes");
     });
