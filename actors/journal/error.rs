@@ -66,8 +66,9 @@ pub enum JournalError {
     },
     /// What the journal holds does not verify.
     #[error(
-        "the journal does not verify at seq {seq}: {problem}; keep a copy of it, run `palyra journal verify` \
-         and restore the newest backup that verifies"
+        "the journal does not verify{}: {problem}; keep a copy of it, run `palyra journal verify` \
+         and restore the newest backup that verifies",
+        at(*seq)
     )]
     Corrupt {
         /// The first event that does not verify; 0 for the file as a whole.
@@ -141,4 +142,9 @@ impl JournalError {
     pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Invalid { field, problem: problem.into() }
     }
+}
+
+/// Names an event, and nothing when a problem concerns the file as a whole.
+fn at(seq: u64) -> String {
+    if seq == 0 { String::new() } else { format!(" at seq {seq}") }
 }

@@ -51,7 +51,8 @@ pub struct Upsert {
     pub replace: bool,
 }
 
-/// The settings of an integration as a caller gives them (`schemas/registry.v1.json`, one entry without what the daemon keeps).
+/// The settings of an integration as a caller gives them (`schemas/registry.v1.json`, one entry without what the daemon
+/// keeps).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {

@@ -45,8 +45,8 @@ pub struct ReplayGuardActor {
 }
 
 impl ReplayGuardActor {
-    /// Starts a guard on `arbiter`, which publishes what it hears in `seen`. Best on that of `journal`: what it hands on then crosses no
-    /// thread, and what came while a group was committed makes the next one.
+    /// Starts a guard on `arbiter`, which publishes what it hears in `seen`. Best on that of `journal`: what it hands on
+    /// then crosses no thread, and what came while a group was committed makes the next one.
     pub fn start(
         arbiter: &ArbiterHandle,
         journal: JournalHandle,

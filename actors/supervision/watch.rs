@@ -33,7 +33,8 @@ pub struct WatchGuard {
 }
 
 impl WatchGuard {
-    /// A guard for the actor called `name`. At most one report follows from each guard, so the channel is bounded by the actors alive.
+    /// A guard for the actor called `name`. At most one report follows from each guard, so the channel is bounded by the
+    /// actors alive.
     pub fn new(name: impl Into<String>, report_to: mpsc::UnboundedSender<Exited>) -> Self {
         Self { name: name.into(), exit: Exit::Stopped, report_to }
     }

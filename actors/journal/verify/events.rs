@@ -104,7 +104,7 @@ impl<'a> Events<'a> {
 }
 
 /// `seq` of the newest event, whatever else its row holds.
-fn newest_seq(db: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn newest_seq(db: &Connection) -> rusqlite::Result<u64> {
     let newest = "SELECT coalesce(max(seq), 0) FROM journal_events";
     db.query_row(newest, [], |row| row.get(0).map(unsigned))
 }

@@ -129,14 +129,14 @@ impl VerifyReport {
         self.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > 0).min()
     }
 
-    /// Something acknowledged is not there: `newest` was the last event.
-    fn add_missing(&mut self, newest: u64) {
-        let missing = newest.saturating_sub(self.head_seq);
+    /// `newest` was the last event that was acknowledged, `last` is the last one there is.
+    fn add_missing(&mut self, newest: u64, last: u64) {
+        let missing = newest.saturating_sub(last);
         if missing > self.missing {
             self.missing = missing;
             let problem =
                 format!("missing: {missing} acknowledged events from here on are not there any more");
-            self.add(signed(self.head_seq + 1), problem);
+            self.add(signed(last + 1), problem);
         }
     }
 
@@ -148,8 +148,9 @@ impl VerifyReport {
     }
 }
 
-/// Verifies the journal: every leaf and link, the indexes of replay keys and list filters, the Merkle tree, every checkpoint, its key and its root, the anchor, the schema, and SQLite's own structure. A daemon
-/// may go on appending to it meanwhile.
+/// Verifies the journal: every leaf and link, the indexes of replay keys and list filters, the Merkle tree, every
+/// checkpoint, its key and its root, the anchor, the schema, and SQLite's own structure. A daemon may go on appending to
+/// it meanwhile.
 ///
 /// # Errors
 /// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Read`] when it cannot be verified at all.
@@ -249,7 +250,8 @@ fn check_anchor(
         }
     }
     if let Some(newest) = records.newest() {
-        report.add_missing(newest.seq);
+        // Where a damaged page ended the walk, there are events beyond the last that was read.
+        report.add_missing(newest.seq, head_seq.max(events::newest_seq(db)?));
     }
     Ok(())
 }

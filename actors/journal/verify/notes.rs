@@ -96,7 +96,7 @@ impl<'a> Notes<'a> {
     /// What is left covers events that are not there. Then the file, and whether the key vouches for all of it.
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
-        report.add_missing(sizes.max().unwrap_or(0));
+        report.add_missing(sizes.max().unwrap_or(0), report.head_seq);
         let counts = "SELECT count(*), coalesce(max(number), 0) FROM journal_checkpoints";
         let (found, last): (i64, i64) =
             self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
