@@ -190,7 +190,7 @@ fn submissions(criterion: &mut Criterion) {
     let names = delivery.names(&delivery.request(&delivery.body()));
     let submit = |n: u64| {
         let rows = (n - SUBMITTED..n).map(|n| delivery.row(&names, n));
-        let submitted = rows.map(|row| guard.submit(row.event, row.claim.unwrap()));
+        let submitted = rows.map(|row| guard.submit(row.event, row.claim.unwrap(), Arc::new(())));
         assert!(system.block_on(join_all(submitted)).iter().all(Result::is_ok));
     };
     let submitted_total = || system.block_on(guard.door.ask(Observe)).unwrap().submitted_total;

@@ -35,6 +35,7 @@ pub use roster::Roster;
 pub struct ConnectorSupervisor {
     roster: Roster,
     running: HashMap<String, Running>,
+    started_total: u64,
     journal: JournalHandle,
     clock: SharedClock,
     door: Door<Self>,
@@ -45,12 +46,15 @@ pub struct ConnectorSupervisor {
 
 /// A connector that runs. It is closed when the supervisor drops it, so that no two incarnations overlap
 /// when the supervisor itself is rebuilt.
-struct Running(Recipient<Close>);
+struct Running {
+    incarnation: u64,
+    connector: Recipient<Close>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
         // A connector that has ended already needs no message.
-        drop(self.0.try_send(Close));
+        drop(self.connector.try_send(Close));
     }
 }
 
@@ -64,15 +68,19 @@ impl ConnectorSupervisor {
         watch: WatchGuard,
     ) -> Self {
         let (report_to, exits) = mpsc::unbounded_channel();
-        Self { roster, running: HashMap::new(), journal, clock, door, report_to, exits: Some(exits), watch }
+        let (running, exits) = (HashMap::new(), Some(exits));
+        Self { roster, running, started_total: 0, journal, clock, door, report_to, exits, watch }
     }
 
     fn start_connector(&mut self, name: &str) {
         let Some(factory) = self.roster.starting(name, self.clock.now_unix_ms()) else { return };
+        self.started_total += 1;
+        let incarnation = self.started_total;
         let emitter = Emitter::new(name.to_owned(), self.door.clone());
-        let link = ConnectorLink::new(emitter, WatchGuard::new(name, self.report_to.clone()));
+        let watch = WatchGuard::new(name, incarnation, self.report_to.clone());
+        let link = ConnectorLink::new(emitter, watch);
         let connector = factory.lock().unwrap_or_else(PoisonError::into_inner)(link);
-        self.running.insert(name.to_owned(), Running(connector));
+        self.running.insert(name.to_owned(), Running { incarnation, connector });
     }
 
     fn journal_restart(&self, name: &str, how: &str) {
@@ -103,7 +111,11 @@ impl Actor for ConnectorSupervisor {
 }
 
 impl StreamHandler<Exited> for ConnectorSupervisor {
-    fn handle(&mut self, Exited { name, exit }: Exited, ctx: &mut Self::Context) {
+    fn handle(&mut self, Exited { name, incarnation, exit }: Exited, ctx: &mut Self::Context) {
+        if self.running.get(&name).is_none_or(|running| running.incarnation != incarnation) {
+            // It was replaced, and closed for that.
+            return;
+        }
         self.running.remove(&name);
         if exit == Exit::Asked {
             return self.roster.closed(&name);
@@ -112,7 +124,12 @@ impl StreamHandler<Exited> for ConnectorSupervisor {
         tracing::warn!(connector = name, how, "a connector ended");
         self.journal_restart(&name, &how);
         if let Some(Decision::RestartAfter(pause)) = self.roster.ended(&name, how, Instant::now()) {
-            ctx.run_later(pause, move |supervisor, _| supervisor.start_connector(&name));
+            ctx.run_later(pause, move |supervisor, _| {
+                // It may have been restarted meanwhile.
+                if !supervisor.running.contains_key(&name) {
+                    supervisor.start_connector(&name);
+                }
+            });
         }
     }
 }

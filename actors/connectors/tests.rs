@@ -98,6 +98,15 @@ impl House {
         newest.send(pull).await.unwrap_or_default();
     }
 
+    async fn restart(&self, name: &str) {
+        self.door.ask(Restart(name.into())).await.unwrap().unwrap();
+    }
+
+    /// Longer than any pause of a connector that ended a few times.
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+
     async fn presence(&self) -> ConnectorPresence {
         self.door.ask(Presence).await.unwrap().remove(0)
     }
@@ -161,6 +170,32 @@ async fn a_connector_closed_on_purpose_stays_closed() {
     newest.send(Close).await.unwrap();
     assert!(!house.incarnations(2).await);
     assert_eq!(house.presence().await.state, ConnectorState::Stopped);
+}
+
+#[actix::test]
+async fn a_restart_replaces_the_incarnation_that_runs() {
+    tokio::time::pause();
+    let house = house();
+    house.register("billing").await.unwrap();
+    house.restart("billing").await;
+    let puppets = house.puppets.lock().unwrap().clone();
+    house.settle().await;
+    let connected: Vec<_> = puppets.iter().map(Addr::connected).collect();
+    assert_eq!(connected, [false, true]);
+    assert_eq!(house.presence().await.state, ConnectorState::Running);
+}
+
+#[actix::test]
+async fn a_restart_during_the_pause_starts_one_incarnation() {
+    tokio::time::pause();
+    let house = house();
+    house.register("billing").await.unwrap();
+    house.pull(Pull::Panic).await;
+    house.restart("billing").await;
+    house.settle().await;
+    assert_eq!(house.puppets.lock().unwrap().len(), 2);
+    assert!(house.puppets.lock().unwrap()[1].connected());
+    assert_eq!(house.presence().await.state, ConnectorState::Running);
 }
 
 #[actix::test]

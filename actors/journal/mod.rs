@@ -82,7 +82,6 @@ pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
-use crate::tlog::KeyLine;
 use anchoring::{Anchoring, anchor};
 use config::{HeadSender, tell_of};
 use group::Group;
@@ -147,6 +146,9 @@ impl JournalActor {
             (Err(error), _) => replies.answer(Err(error)),
         }
         self.stop_if_poisoned(ctx);
+        if self.writer.poisoned().is_some() {
+            return;
+        }
         if let Some(mover) = mover {
             self.move_log(mover, ctx);
         }
@@ -216,20 +218,32 @@ impl JournalActor {
         }
     }
 
-    /// Stores what was signed.
+    /// Stores what was signed, and journals the end of an epoch.
     fn store(&mut self) {
-        let Some(sealed) = self.seals.unstored.take() else { return };
-        let Some(sealer) = &mut self.seals.sealer else { return };
-        match store(&mut self.writer, sealer, &sealed, self.config.clock.now_unix_ms()) {
-            // The event of a handover is anchored, and with it all before.
-            Ok(()) if matches!(sealed.checkpoint.key, Some(KeyLine::Next(_))) => {
-                tell_of(&self.config.head, self.writer.head().seq);
-            }
-            Ok(()) => {}
-            Err(JournalError::Busy) => self.seals.unstored = Some(sealed),
-            Err(JournalError::Poisoned { .. }) => {}
-            Err(error) => drop(self.writer.poison(error.to_string())),
+        if let Err(error) = self.store_checkpoint().and_then(|()| self.tell_of_epoch())
+            && !matches!(error, JournalError::Busy | JournalError::Poisoned { .. })
+        {
+            drop(self.writer.poison(error.to_string()));
         }
+    }
+
+    fn store_checkpoint(&mut self) -> Result<(), JournalError> {
+        let (Some(sealed), Some(sealer)) = (&self.seals.unstored, &mut self.seals.sealer) else {
+            return Ok(());
+        };
+        let told = store(&mut self.writer, sealer, sealed)?;
+        self.seals.unstored = None;
+        self.seals.untold = self.seals.untold.take().or(told);
+        Ok(())
+    }
+
+    fn tell_of_epoch(&mut self) -> Result<(), JournalError> {
+        let Some(told) = &self.seals.untold else { return Ok(()) };
+        self.writer.append(vec![told.clone()], self.config.clock.now_unix_ms())?;
+        self.seals.untold = None;
+        // It is anchored, and with it all before.
+        tell_of(&self.config.head, self.writer.head().seq);
+        Ok(())
     }
 
     /// Whoever waits for more events than the newest checkpoint covers starts another one.

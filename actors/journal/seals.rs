@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::JournalError;
 use super::sealer::{Sealed, Sealer};
+use super::writer::NewRow;
 use crate::clock::UnixMs;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
 
@@ -16,6 +17,8 @@ pub(super) struct Seals {
     pub(super) sealer: Option<Sealer>,
     /// Signed, and not stored because another process locked the database.
     pub(super) unstored: Option<Sealed>,
+    /// The event of an epoch that ended, still to be appended.
+    pub(super) untold: Option<NewRow>,
     /// Bytes of bodies appended since the newest checkpoint was begun.
     pub(super) bytes: u64,
     /// Who waits for a checkpoint of so many events.
@@ -29,8 +32,8 @@ pub(super) struct Seals {
 impl Seals {
     pub(super) fn new(sealer: Sealer) -> Self {
         let newest = (sealer.size(), sealer.epoch());
-        let (unstored, waiting, closing) = (None, Vec::new(), None);
-        Self { sealer: Some(sealer), unstored, bytes: 0, waiting, closing, newest }
+        let (unstored, untold, waiting, closing) = (None, None, Vec::new(), None);
+        Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, closing, newest }
     }
 
     /// Events the newest checkpoint covers, and the epoch of the key in force.

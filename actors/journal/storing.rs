@@ -19,29 +19,38 @@ pub(super) fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result
         opened => opened?,
     };
     if let Some(adopted) = adopted {
-        store(writer, &mut sealer, &adopted, now)?;
+        store_and_tell(writer, &mut sealer, &adopted, now)?;
     }
     writer.record_rollback(now)?;
     if let Some(sealed) = sealer.seal(&writer.take_leaves(), now)? {
-        store(writer, &mut sealer, &sealed, now)?;
+        store_and_tell(writer, &mut sealer, &sealed, now)?;
     }
     Ok(sealer)
 }
 
-/// Stores a checkpoint. The one that ends an epoch is told to whoever takes events out of the journal too: a copy that
-/// left this machine is what convicts who has all its keys.
-pub(super) fn store(
+pub(super) fn store_and_tell(
     writer: &mut Writer,
     sealer: &mut Sealer,
     sealed: &Sealed,
     now: UnixMs,
 ) -> Result<(), JournalError> {
+    match store(writer, sealer, sealed)? {
+        Some(told) => writer.append(vec![told], now).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Stores a checkpoint; after [`JournalError::Busy`] it is not stored. Gives the event of the one that ends an epoch, to
+/// be appended: whoever takes events out of the journal is to have it too, for a copy that left this machine is what
+/// convicts who has all its keys.
+pub(super) fn store(
+    writer: &mut Writer,
+    sealer: &mut Sealer,
+    sealed: &Sealed,
+) -> Result<Option<NewRow>, JournalError> {
     writer.store(sealed)?;
     sealer.settle()?;
-    match &sealed.checkpoint.key {
-        Some(KeyLine::Next(_)) => writer.append(vec![handed_over(sealed)], now).map(drop),
-        Some(KeyLine::Root(_)) | None => Ok(()),
-    }
+    Ok(matches!(sealed.checkpoint.key, Some(KeyLine::Next(_))).then(|| handed_over(sealed)))
 }
 
 fn handed_over(sealed: &Sealed) -> NewRow {

@@ -1,6 +1,6 @@
 //! How deliveries are submitted.
 
-use super::messages::{Submit, SubmitError};
+use super::messages::{Permit, Submit, SubmitError};
 use super::{ReplayError, ReplayGuardActor};
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
@@ -14,13 +14,19 @@ pub struct ReplayHandle {
 }
 
 impl ReplayHandle {
-    /// Submits a delivery and waits for the row that holds its key. It goes on to its end even if this future is dropped.
+    /// Submits a delivery and waits for the row that holds its key. It goes on to its end, and keeps `permit` until then,
+    /// even if this future is dropped.
     ///
     /// # Errors
     /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
-    pub async fn submit(&self, event: NewEvent, claim: ReplayClaim) -> Result<Appended, SubmitError> {
+    pub async fn submit(
+        &self,
+        event: NewEvent,
+        claim: ReplayClaim,
+        permit: Permit,
+    ) -> Result<Appended, SubmitError> {
         let (reply, answer) = Reply::to_this_thread();
-        self.door.tell(Submit { event, claim, reply }).map_err(not_taken)?;
+        self.door.tell(Submit { event, claim, reply, permit }).map_err(not_taken)?;
         // It went with the guard that held it back, or with the journal in the middle of a group.
         answer.await.unwrap_or(Err(SubmitError::Journal(JournalError::Unknown)))
     }

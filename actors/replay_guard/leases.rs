@@ -126,7 +126,7 @@ fn answer(submit: Submit, answer: Result<Appended, ReplayError>, wakes: &mut Wak
 
 /// What the journal is to append. With its answer the lease ends, and the caller is told.
 fn hand_on(submit: Submit, lease: Lease) -> Append {
-    let Submit { event, claim, reply } = submit;
+    let Submit { event, claim, reply, permit } = submit;
     let answered = AppendReply::new(move |outcome, wakes| {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
@@ -134,6 +134,7 @@ fn hand_on(submit: Submit, lease: Lease) -> Append {
             // Whether it was stored is not known: the journal's own index keeps a second row out.
             Err(_) => drop(lease),
         }
+        drop(permit);
         reply.lay_down(outcome.map_err(Into::into), wakes);
     });
     Append { event, claim: Some(claim), reply: answered }

@@ -1,5 +1,8 @@
 //! The replay guard's doors.
 
+use std::fmt;
+use std::sync::Arc;
+
 use actix::Message;
 use serde::Serialize;
 
@@ -10,6 +13,9 @@ use crate::replies::Reply;
 
 /// The answer to a delivery that was submitted. When it is dropped unanswered, the outcome is not known.
 pub type SubmitReply = Reply<Result<Appended, SubmitError>>;
+
+/// What a delivery holds on to until it is answered, whoever still waits for it: the room it was given.
+pub type Permit = Arc<dyn fmt::Debug + Send + Sync>;
 
 /// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
 /// the row that holds its key, or hands it on to the journal, which answers it itself. It runs to its end even when the
@@ -23,6 +29,8 @@ pub struct Submit {
     pub claim: ReplayClaim,
     /// Answered with the row that holds the key: its own, after the COMMIT of its group, or an earlier one.
     pub reply: SubmitReply,
+    /// Given back with the answer.
+    pub permit: Permit,
 }
 
 /// Why a delivery that was submitted has no row that is known.

@@ -36,7 +36,7 @@ fn receipt(seq: u64) -> Receipt {
 fn delivery(claim: ReplayClaim) -> (Submit, Answer) {
     let (reply, answer) = Reply::direct();
     let event = NewEvent::System(SystemEvent::new("a", "b"));
-    (Submit { event, claim, reply }, answer)
+    (Submit { event, claim, reply, permit: Arc::new(()) }, answer)
 }
 
 type Answer = oneshot::Receiver<Result<Appended, SubmitError>>;

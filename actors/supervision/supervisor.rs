@@ -44,6 +44,8 @@ pub enum Escalation {
 struct Child {
     factory: ActorFactory,
     policy: RestartPolicy,
+    /// The newest one, counted from 1.
+    incarnation: u64,
 }
 
 /// The supervisor of the five actors.
@@ -67,10 +69,11 @@ impl Supervisor {
     ///
     /// # Errors
     /// What the factory says: the first start is not tried again.
-    pub fn start(&mut self, name: &str, mut factory: ActorFactory) -> Result<(), String> {
-        factory(self.guard(name))?;
+    pub fn start(&mut self, name: &str, factory: ActorFactory) -> Result<(), String> {
+        let child = Child { factory, policy: RestartPolicy::core(), incarnation: 0 };
+        self.children.insert(name.to_owned(), child);
+        self.launch(name)?;
         self.board.started(name, self.clock.now_unix_ms());
-        self.children.insert(name.to_owned(), Child { factory, policy: RestartPolicy::core() });
         Ok(())
     }
 
@@ -90,7 +93,11 @@ impl Supervisor {
     }
 
     async fn handle(&mut self, exited: Exited) -> Result<(), Escalation> {
-        let Exited { name, exit } = exited;
+        let Exited { name, incarnation, exit } = exited;
+        if self.children.get(&name).is_none_or(|child| child.incarnation != incarnation) {
+            // A factory that failed has dropped its guard; another incarnation lives.
+            return Ok(());
+        }
         match exit {
             Exit::Asked => self.board.ended(&name, exit.to_string(), ActorState::Stopped),
             Exit::Poisoned(reason) => {
@@ -111,7 +118,7 @@ impl Supervisor {
                 return Err(Escalation::RestartsExhausted { actor: name, how });
             };
             sleep(pause).await;
-            match self.restart(&name) {
+            match self.launch(&name) {
                 Ok(()) => break,
                 Err(reason) => how = format!("could not be started again: {reason}"),
             }
@@ -128,14 +135,10 @@ impl Supervisor {
         }
     }
 
-    fn restart(&mut self, name: &str) -> Result<(), String> {
-        let guard = self.guard(name);
+    fn launch(&mut self, name: &str) -> Result<(), String> {
         let child = self.children.get_mut(name).ok_or("it was never started")?;
-        (child.factory)(guard)
-    }
-
-    fn guard(&self, name: &str) -> WatchGuard {
-        WatchGuard::new(name, self.report_to.clone())
+        child.incarnation += 1;
+        (child.factory)(WatchGuard::new(name, child.incarnation, self.report_to.clone()))
     }
 }
 

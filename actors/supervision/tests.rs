@@ -139,6 +139,34 @@ async fn a_factory_that_fails_counts_as_another_end() {
     assert_eq!(attempts.load(Ordering::SeqCst), 4);
 }
 
+#[actix::test]
+async fn a_start_that_failed_does_not_count_against_the_one_that_succeeded() {
+    tokio::time::pause();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let door = Door::<Worker>::default();
+    let opened = door.clone();
+    let board = PresenceBoard::default();
+    let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), Box::new(|_: &str, _: &str| {}));
+    let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
+        1 => Err("no disk, for once".to_owned()),
+        _ => {
+            opened.open(Worker { watch }.start());
+            Ok(())
+        }
+    });
+    supervisor.start("worker", factory).unwrap();
+    actix::spawn(supervisor.run());
+
+    door.ask(Order::Panic).await.unwrap_err();
+    assert!(answers_again(&door).await);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    assert_eq!(attempts.load(Ordering::SeqCst), 3, "nothing replaces the incarnation that lives");
+    assert_eq!(door.ask(Order::Answer).await, Ok(7));
+    assert_eq!((board.snapshot()[0].restarts, board.snapshot()[0].state), (1, ActorState::Running));
+}
+
 #[test]
 fn a_door_that_leads_nowhere_says_so() {
     let door = Door::<Worker>::default();

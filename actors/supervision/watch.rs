@@ -15,11 +15,13 @@ pub enum Exit {
     Poisoned(String),
 }
 
-/// The news that the actor called `name` ended.
+/// The news that an incarnation of the actor called `name` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exited {
     /// The name the guard was made with.
     pub name: String,
+    /// And the incarnation.
+    pub incarnation: u64,
     /// How it ended.
     pub exit: Exit,
 }
@@ -28,20 +30,21 @@ pub struct Exited {
 #[derive(Debug)]
 pub struct WatchGuard {
     name: String,
+    incarnation: u64,
     exit: Exit,
     report_to: mpsc::UnboundedSender<Exited>,
 }
 
 impl WatchGuard {
-    /// A guard for the actor called `name`. At most one report follows from each guard, so the channel is bounded by the
+    /// A guard for one incarnation of the actor called `name`; the number tells it from those before. At most one report follows from each guard, so the channel is bounded by the
     /// actors alive.
-    pub fn new(name: impl Into<String>, report_to: mpsc::UnboundedSender<Exited>) -> Self {
-        Self { name: name.into(), exit: Exit::Stopped, report_to }
+    pub fn new(name: impl Into<String>, incarnation: u64, report_to: mpsc::UnboundedSender<Exited>) -> Self {
+        Self { name: name.into(), incarnation, exit: Exit::Stopped, report_to }
     }
 
     /// A guard nobody listens to.
     pub fn unwatched() -> Self {
-        Self::new("unwatched", mpsc::unbounded_channel().0)
+        Self::new("unwatched", 1, mpsc::unbounded_channel().0)
     }
 
     /// Says before the end how the actor ends.
@@ -53,7 +56,8 @@ impl WatchGuard {
 impl Drop for WatchGuard {
     fn drop(&mut self) {
         let exit = if std::thread::panicking() { Exit::Panicked } else { self.exit.clone() };
-        let news = Exited { name: std::mem::take(&mut self.name), exit };
+        let name = std::mem::take(&mut self.name);
+        let news = Exited { name, incarnation: self.incarnation, exit };
         // Nobody listens any more once the daemon itself is going down.
         drop(self.report_to.send(news));
     }

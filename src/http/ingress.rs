@@ -16,6 +16,7 @@ use palyra_actors::vault::Resolve;
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
+use super::admission::Permit;
 use super::answer::Answer;
 use super::body::{self, BodyLimits};
 use super::headers::HeaderView;
@@ -125,7 +126,8 @@ impl Delivery<'_> {
         // 8. Judge: the envelope against its schema, then the allow lists.
         let judgement = judge::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
-        let authentic = Authentic { delivery: self, integration: &integration, names, verified, key };
+        let permit = Arc::new(permit);
+        let authentic = Authentic { delivery: self, integration: &integration, names, verified, key, permit };
         authentic.conclude(judgement, body).await
     }
 
@@ -246,7 +248,11 @@ impl Delivery<'_> {
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
-        timeout(self.gate.settings.answer_deadline, work).await.map_err(|_| Problem::new(Kind::Unavailable))
+        let deadline = self.gate.settings.answer_deadline;
+        timeout(deadline, work).await.map_err(|_| {
+            tracing::warn!(integration = self.id, ?deadline, "a delivery could not be answered in time");
+            Problem::new(Kind::Unavailable)
+        })
     }
 }
 
@@ -257,6 +263,7 @@ struct Authentic<'a> {
     names: Names,
     verified: Verified,
     key: Digest,
+    permit: Arc<Permit>,
 }
 
 impl Authentic<'_> {
@@ -309,8 +316,8 @@ impl Authentic<'_> {
         NewEvent::System(judge::refusal_event(record, &self.names, verdict, body, bytes, why))
     }
 
-    /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, the journal's own
-    /// index keeps a second row out, whatever became of the first.
+    /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, or not in time, the
+    /// journal's own index keeps a second row out, whatever became of the first.
     async fn submit(
         &self,
         event: NewEvent,
@@ -319,8 +326,9 @@ impl Authentic<'_> {
         verdict: Verdict,
     ) -> Result<Appended, Problem> {
         let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
-        let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim).await;
-        submitted.map_err(|error| unavailable("event", &error))
+        let permit = Arc::<Permit>::clone(&self.permit);
+        let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim, permit);
+        self.delivery.in_time(submitted).await?.map_err(|error| unavailable("event", &error))
     }
 
     fn expires_at(&self) -> u64 {

@@ -40,7 +40,7 @@ impl Running {
     }
 
     async fn reopen(&self) {
-        let guard = WatchGuard::new("journal", self.report_to.clone());
+        let guard = WatchGuard::new("journal", 1, self.report_to.clone());
         let actor = JournalActor::open(self.config.clone(), guard).unwrap();
         self.journal.door.open(JournalActor::start_in_arbiter(&self.arbiter.handle(), |_| actor));
         // The mailbox has its full size once the actor has started.

@@ -8,6 +8,7 @@ use rusqlite::params;
 use super::*;
 use crate::clock::ManualClock;
 use crate::journal::leaves::Leaves;
+use crate::journal::storing::store_and_tell;
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::VerifierKey;
 
@@ -54,7 +55,7 @@ impl Open {
         let sealed = self.sealer.seal(&self.writer.take_leaves(), now).unwrap();
         sealed
             .into_iter()
-            .for_each(|sealed| store(&mut self.writer, &mut self.sealer, &sealed, now).unwrap());
+            .for_each(|sealed| store_and_tell(&mut self.writer, &mut self.sealer, &sealed, now).unwrap());
         self
     }
 

@@ -153,3 +153,33 @@ fn what_is_signed_is_what_was_committed_whatever_became_of_the_row() {
     rewrite(&place, 8, |_| {});
     assert_ne!(place.problems(), [], "the whole history hashed again, but not signed");
 }
+
+#[test]
+fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later() {
+    let place = Place::new();
+    let config = JournalConfig {
+        files: place.files(),
+        accept_rollback: false,
+        clock: crate::clock::ManualClock::at(NOW),
+        random: super::sealing::random,
+        head: watch::Sender::new(0),
+    };
+    let mut actor = JournalActor::open(config, WatchGuard::unwatched()).unwrap();
+    stored(append_one(&mut actor.writer, system("a"), NOW));
+    let leaves = actor.writer.take_leaves();
+    let sealer = actor.seals.sealer.as_mut().unwrap();
+    actor.seals.unstored = sealer.seal(&leaves, NOW + EPOCH_MS + 1).unwrap();
+    actor.store_checkpoint().unwrap();
+    actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
+    let intruder = place.intruder();
+    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    actor.store();
+    intruder.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(actor.writer.head().seq, 1);
+    actor.store();
+    actor.store();
+    drop(actor);
+    let told = place.writer().head().seq;
+    assert_eq!((told, place.problems()), (2, vec![]));
+    drop(open(&place));
+}

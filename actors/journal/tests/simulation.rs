@@ -142,7 +142,7 @@ impl World {
         let (reply, answer) = Reply::direct();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(
-            Submit { event, claim, reply },
+            Submit { event, claim, reply, permit: Arc::new(()) },
             self.now,
             &mut Wakes::default(),
         ));

@@ -102,7 +102,7 @@ fn another_log_may_not_begin_unless_a_loss_was_accepted() {
     drop(sealer);
     let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
     let sealed = sealer.seal(&Leaves::forgotten(3), NOW).unwrap().unwrap();
-    store(&mut writer, &mut sealer, &sealed, NOW).unwrap();
+    store(&mut writer, &mut sealer, &sealed).unwrap();
     let problem = "3: checkpoint 3 is not to be believed: it begins another log, and no loss was accepted";
     assert_eq!(told(&place), [problem]);
 }

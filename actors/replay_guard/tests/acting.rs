@@ -42,7 +42,7 @@ impl Running {
     }
 
     async fn restart(&self) {
-        let watch = WatchGuard::new("replay_guard", self.report_to.clone());
+        let watch = WatchGuard::new("replay_guard", 1, self.report_to.clone());
         let (arbiter, journal) = (self.arbiter.handle(), self.journal.clone());
         self.guard.door.open(ReplayGuardActor::start(
             &arbiter,
@@ -63,7 +63,7 @@ impl Running {
 
     async fn submit(&self, key: &str) -> Result<Appended, SubmitError> {
         let event = NewEvent::System(SystemEvent::new("webhook.filtered", "judged"));
-        self.guard.submit(event, claim(key, "x", Verdict::Filtered)).await
+        self.guard.submit(event, claim(key, "x", Verdict::Filtered), Arc::new(())).await
     }
 
     async fn snapshot(&self) -> ReplaySnapshot {

@@ -28,7 +28,7 @@ fn start_with(recorder: Recorder) -> Running {
     let (report_to, exits) = mpsc::unbounded_channel();
     let config = VaultConfig { dir: folder.path().join("vault") };
     let audit = Arc::new(Shared(Arc::clone(&journal)));
-    let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", report_to));
+    let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", 1, report_to));
     let actor = VaultActor::open(config, clock.clone(), audit, keys.clone(), watch).unwrap();
     Running { vault: actor.start(), keys, folder, clock, journal, exits }
 }
