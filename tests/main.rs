@@ -4,6 +4,7 @@
 
 mod answers;
 mod commands;
+mod connections;
 mod console;
 mod disk;
 mod edits;

@@ -1,15 +1,18 @@
 //! Each provider's deliveries through the running daemon: signed here by hand, as its documentation says.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use palyra_actors::clock::{Clock, SystemClock};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 
-use crate::support::{Answer, Daemon, SECRET, add_github, events, hmac_hex, state_root, succeed};
+use crate::support::{
+    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, state_root, succeed, write_private,
+};
 
 fn now_unix_s() -> u64 {
     SystemClock.now_unix_ms() / 1_000
@@ -43,7 +46,7 @@ fn only_webhook(root: &Path) -> Value {
 fn assert_named(root: &Path, event: &str, source: &str, delivery_id: Value) {
     let row = only_webhook(root);
     let said = (&row["name"], &row["source"], &row["delivery_id"]);
-    assert_eq!(said, (&json!(event), &json!(source), &delivery_id), "{row}");
+    assert_eq!(said, (&serde_json::json!(event), &serde_json::json!(source), &delivery_id), "{row}");
     assert_eq!(row["envelope"]["v"], 1);
 }
 
@@ -69,7 +72,7 @@ fn stripe_is_taken_once_per_id_whatever_the_time_it_is_signed_at() {
     let other = body.replace("paid", "void");
     assert_eq!(send(now, &other).status, 409);
     assert_eq!(send(now, &other).status, 409);
-    assert_named(root.path(), "invoice.paid", "acct_1", json!("evt_1"));
+    assert_named(root.path(), "invoice.paid", "acct_1", serde_json::json!("evt_1"));
     let conflicts = events(root.path()).into_iter().filter(|event| event["name"] == "webhook.conflict");
     assert_eq!(conflicts.count(), 1, "a conflict is journaled once");
 }
@@ -90,7 +93,7 @@ fn slack_is_taken_as_json_and_as_a_form() {
     };
     let body = r#"{"type":"event_callback","event":{"type":"app_mention"},"team_id":"T1","event_id":"Ev1"}"#;
     assert_accepted(&send("application/json; charset=utf-8", body));
-    assert_named(root.path(), "app_mention", "T1", json!("Ev1"));
+    assert_named(root.path(), "app_mention", "T1", serde_json::json!("Ev1"));
     assert_accepted(&send("application/x-www-form-urlencoded", "command=%2Fdeploy&team_id=T1&text=a+b"));
     let form = events(root.path()).pop().unwrap();
     assert_eq!(form["name"], "/deploy");
@@ -117,7 +120,7 @@ fn standard_webhooks_is_taken_by_any_of_several_signatures() {
     };
     assert_accepted(&send("msg_1"));
     assert_eq!(send("msg_2").status, 401, "the id is signed");
-    assert_named(root.path(), "contact.created", "standard-webhooks", json!("msg_1"));
+    assert_named(root.path(), "contact.created", "standard-webhooks", serde_json::json!("msg_1"));
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn shopify_is_taken_by_its_base64_signature() {
         ("X-Shopify-Webhook-Id", "w1"),
     ];
     assert_accepted(&daemon.post("in", &headers, body.as_bytes()));
-    assert_named(root.path(), "orders/create", "a.myshopify.com", json!("w1"));
+    assert_named(root.path(), "orders/create", "a.myshopify.com", serde_json::json!("w1"));
 }
 
 #[test]
@@ -154,12 +157,12 @@ fn gitlab_is_taken_by_its_token_and_once_per_id() {
     assert_eq!(send("tokx", "1", body).status, 401);
     assert_accepted(&send("tok", "1", body));
     assert_eq!(send("tok", "1", body).status, 200);
-    assert_named(root.path(), "Push Hook", "g/p", json!("1"));
+    assert_named(root.path(), "Push Hook", "g/p", serde_json::json!("1"));
 }
 
 fn envelope(nonce: &str) -> Value {
     let at = now_unix_s() * 1_000;
-    json!({
+    serde_json::json!({
         "v": 1, "id": "01J0000000000000000000000A", "event": "build.done", "source": "ci",
         "payload": {"ok": true, "é": 1.5},
         "replay_protection": {"nonce": nonce, "timestamp_unix_ms": at},
@@ -177,7 +180,7 @@ fn an_envelope_is_taken_with_its_signature_in_a_header() {
     assert_accepted(&answer);
     assert_eq!(daemon.post("in", &headers, body.as_bytes()).seq(), answer.seq());
     let row = only_webhook(root.path());
-    assert_eq!((&row["name"], &row["source"]), (&json!("build.done"), &json!("ci")));
+    assert_eq!((&row["name"], &row["source"]), (&serde_json::json!("build.done"), &serde_json::json!("ci")));
     assert_eq!(row["envelope"], serde_json::from_str::<Value>(&body).unwrap());
 }
 
@@ -188,11 +191,11 @@ fn an_envelope_is_taken_with_its_signature_inside() {
     let mut document = envelope("0123456789abcdef");
     // Members in the order of RFC 8785, no white space, numbers as they stand: what serde_json writes here.
     let signature = hmac_hex(SECRET.as_bytes(), document.to_string().as_bytes());
-    document["replay_protection"]["signature"] = json!(format!("sha256={signature}"));
+    document["replay_protection"]["signature"] = serde_json::json!(format!("sha256={signature}"));
     let pretty = serde_json::to_string_pretty(&document).unwrap();
     let typed = [("Content-Type", "application/json")];
     assert_accepted(&daemon.post("in", &typed, pretty.as_bytes()));
-    document["payload"]["ok"] = json!(false);
+    document["payload"]["ok"] = serde_json::json!(false);
     assert_eq!(daemon.post("in", &typed, document.to_string().as_bytes()).status, 401);
 }
 
@@ -236,4 +239,49 @@ fn every_kind_of_real_github_payload_goes_through_with_its_event_and_source() {
         assert_eq!(row["envelope"]["payload"], payload, "{event}");
         assert_eq!(row["key_version"], 1);
     }
+}
+
+/// Some of its deliveries are signed; the others it does not vouch for.
+const HALF_SIGNED: &str = r#"
+version = 1
+name = "half"
+title = "Half signed"
+docs = "https://example.com/"
+content = ["json"]
+
+[[auth]]
+when = { header_present = "X-Sig" }
+mac = { algorithm = "hmac-sha256", signature = { from = { header = "X-Sig" }, encoding = "hex" }, content = "{body}" }
+
+[[auth]]
+none = true
+
+[event]
+default = "thing"
+"#;
+
+#[test]
+fn what_nothing_vouches_for_is_taken_only_where_no_signature_is_required() {
+    let root = state_root();
+    let own = root.path().join("providers");
+    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
+    write_private(&own.join("half.toml"), HALF_SIGNED);
+    succeed(root.path(), &["vault", "put", "global/key"], SECRET.as_bytes());
+    for (id, provider) in [("hub", "docker-hub"), ("half", "half")] {
+        succeed(root.path(), &["webhooks", "add", id, provider, "--secret-ref", "global/key"], b"");
+    }
+    succeed(root.path(), &["webhooks", "add", "open", "docker-hub", "--allow-unsigned"], b"");
+    let daemon = Daemon::start(root.path());
+    let post = |id: &str, headers: &[(&str, &str)]| {
+        let headers = [&[("Content-Type", "application/json")], headers].concat();
+        daemon.post(id, &headers, b"{\"a\":1}").status
+    };
+    assert_eq!(post("hub", &[]), 404, "what cannot verify is not enabled");
+    let shown = json(root.path(), &["webhooks", "show", "hub"]);
+    assert_eq!(shown["readiness"], "invalid_configuration", "{shown}");
+    assert_eq!(post("half", &[]), 401);
+    assert_eq!(post("half", &[("X-Sig", &hmac_hex(SECRET.as_bytes(), b"{\"a\":1}"))]), 202);
+    assert_eq!(post("open", &[]), 202);
+    let kinds: Vec<_> = events(root.path()).into_iter().filter(|event| event["kind"] == "webhook").collect();
+    assert_eq!(kinds.len(), 2);
 }

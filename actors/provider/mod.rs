@@ -229,6 +229,16 @@ impl Profile {
         verify::verify(self.scheme(request)?, request, keys, now)
     }
 
+    /// Whether the provider signs any of its deliveries, or proves in another way that they are its own.
+    pub fn authenticates(&self) -> bool {
+        self.schemes.iter().any(|scheme| !matches!(scheme.method, Method::None))
+    }
+
+    /// Whether it does so for deliveries like this one.
+    pub fn authenticates_such(&self, request: &Request<'_>) -> bool {
+        self.scheme(request).is_ok_and(|scheme| !matches!(scheme.method, Method::None))
+    }
+
     /// What stands for [`Profile::verify`] where no signature is required.
     pub fn unsigned(&self) -> Verified {
         verify::uncovered(None)

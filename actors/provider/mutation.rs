@@ -25,7 +25,7 @@ pub enum Mutation {
 impl Profile {
     /// The status such a delivery is answered with; none where the provider gives nothing that could be mutated so.
     pub fn answer_to(&self, mutation: Mutation, signature_required: bool) -> Option<u16> {
-        let signed = self.schemes.iter().any(|scheme| !matches!(scheme.method, Method::None));
+        let signed = self.authenticates();
         match mutation {
             Mutation::Duplicate => Some(200),
             Mutation::Signature if signed => Some(401),

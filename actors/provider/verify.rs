@@ -1,7 +1,7 @@
 //! Verification of one delivery: pure, over the bytes from the wire.
 
 use super::request::{Headers, Request, head_fits};
-use super::{AuthScheme, Method, Reject, jwt, signed, token};
+use super::{AuthScheme, Method, Reason, Reject, jwt, signed, token};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::secret::SecretVersions;
@@ -42,7 +42,7 @@ pub fn precheck(scheme: &AuthScheme, headers: &dyn Headers) -> Result<(), Reject
         Method::Signed(scheme) => signed::precheck(scheme, headers),
         Method::Token(form) => token::precheck(form, headers),
         Method::Jwt(form) => token::precheck_header(&form.from, headers),
-        Method::None => Ok(()),
+        Method::None => Err(nothing_signed()),
     }
 }
 
@@ -69,8 +69,13 @@ pub fn verify(
         Method::Signed(scheme) => signed::verify(scheme, request, keys, now),
         Method::Token(form) => Ok(token::verify(form, request, keys)?),
         Method::Jwt(form) => jwt::verify(form, request, keys, now),
-        Method::None => Ok(uncovered(None)),
+        Method::None => Err(nothing_signed().into()),
     }
+}
+
+/// What needs no signature is not verified: whoever may take it as it is does not ask.
+fn nothing_signed() -> Reject {
+    Reject::new(Reason::MissingSignature, "nothing of it is signed, by its provider's own account")
 }
 
 /// What is known of a delivery nothing covers.

@@ -53,6 +53,13 @@ pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessR
         let issues = missing.iter().map(|name| format!("it needs `parameters.{name}`")).collect();
         return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues };
     }
+    if record.signature_required && !integration.profile.iter().any(|profile| profile.authenticates()) {
+        let issue = format!(
+            "`{}` signs nothing: add it again with `--allow-unsigned`, or not at all",
+            record.provider
+        );
+        return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues: vec![issue] };
+    }
     let name = record.secret_vault_ref.as_deref().unwrap_or_default();
     let lacking = match secret {
         _ if !record.signature_required => None,

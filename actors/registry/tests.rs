@@ -218,6 +218,9 @@ fn readiness_names_what_is_lacking() {
         let report = report("gh", status);
         assert_eq!((report.readiness, report.issues.len(), report.can_be_enabled()), (expected, 1, false));
     }
+    let hub = HAND_WRITTEN.replace("\"stripe\"", "\"docker-hub\"");
+    let hub = Folder::with(Some(&hub)).open().get("pay").unwrap();
+    assert_eq!(readiness(&hub, &SecretStatus::Found).readiness, Readiness::InvalidConfiguration);
     let gone = Integration { record: registry.get("gh").unwrap().record.clone(), profile: None };
     assert_eq!(readiness(&gone, &SecretStatus::Found).readiness, Readiness::InvalidConfiguration);
 }

@@ -214,7 +214,7 @@ impl Delivery<'_> {
         keys: Option<&SecretVersions>,
     ) -> Result<Verified, Problem> {
         let record = &integration.record;
-        let is_signed = || profile.precheck(request.headers).is_ok();
+        let is_signed = || profile.precheck(request.headers).is_ok() && profile.authenticates_such(request);
         let Some(keys) = keys.filter(|_| record.signature_required || is_signed()) else {
             return self.admit_unsigned(integration).map(|()| profile.unsigned());
         };

@@ -13,10 +13,12 @@ pub mod headers;
 pub mod health;
 pub mod ingress;
 pub mod judge;
+pub mod patience;
 pub mod problem;
 pub mod published;
 pub mod server;
 pub mod throttle;
+pub mod unread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
-use actix_http::{HttpMessage, HttpService, Request, Response};
+use actix_http::error::DispatchError;
+use actix_http::{HttpMessage, HttpService, Protocol, Request, Response};
+use actix_rt::net::TcpStream;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error, HttpServer, ResponseError};
 
 use super::ingress::{self, Head};
+use super::patience::Patient;
 use super::throttle::Peer;
+use super::unread::close_after_answer;
 use super::{Gate, console, hook_id, ingress_routes};
 
 /// Connections one worker holds open; more wait in the backlog.
@@ -41,9 +46,9 @@ pub fn serve_ingress(gate: &Arc<Gate>, listener: TcpListener) -> std::io::Result
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("ingress", listener, move || {
         let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
-        let app = App::new().app_data(data).configure(ingress_routes);
+        let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
-        HttpService::build()
+        let http = HttpService::build()
             .keep_alive(settings.idle_deadline)
             .client_request_timeout(settings.head_deadline)
             .client_disconnect_timeout(DISCONNECT_DEADLINE)
@@ -52,8 +57,13 @@ pub fn serve_ingress(gate: &Arc<Gate>, listener: TcpListener) -> std::io::Result
                 async move { draining.notified().await }
             })
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
-            .finish(map_config(app, |_| AppConfig::default()))
-            .tcp()
+            .finish(map_config(app, |_| AppConfig::default()));
+        let patience = settings.idle_deadline;
+        fn_service(move |io: TcpStream| async move {
+            let peer = io.peer_addr().ok();
+            Ok::<_, DispatchError>((Patient::new(io, patience), Protocol::Http1, peer))
+        })
+        .and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -91,7 +101,8 @@ pub fn serve_console(
     let data = Data::from(Arc::clone(gate));
     let token = token.clone();
     let server = HttpServer::new(move || {
-        App::new().app_data(data.clone()).configure(|config| console::routes(config, &token))
+        let app = App::new().app_data(data.clone()).configure(|config| console::routes(config, &token));
+        app.wrap(from_fn(close_after_answer))
     });
     let server = server
         .workers(CONSOLE_WORKERS)

@@ -276,3 +276,13 @@ fn path_and_query_are_encoded_as_javascript_does() {
         assert_eq!(filled("{uri_encoded}", url, &Vec::new(), "{}"), Ok(encoded.to_owned()), "{url}");
     }
 }
+
+#[test]
+fn a_provider_that_signs_nothing_verifies_nothing() {
+    let (hub, headers, body) =
+        (profile("docker-hub"), Vec::new(), Body::new(b"{}".to_vec(), ContentKind::Json));
+    let request = request("/", &headers, &body);
+    assert!(!hub.authenticates() && !hub.authenticates_such(&request));
+    assert_eq!(hub.precheck(&headers).unwrap_err().reason, Reason::MissingSignature);
+    assert!(matches!(hub.verify(&request, &keys(SECRET), NOW), Err(VerifyError::Rejected(_))));
+}

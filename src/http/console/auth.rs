@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, ResponseError as _};
 use palyra_actors::secret::Secret;
 use sha2::{Digest, Sha256};
 
@@ -31,12 +31,11 @@ impl Token {
 }
 
 /// Refuses what is not for this console, before any handler runs.
-pub async fn guard(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    check(&request)?;
-    next.call(request).await
+pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
+    match check(&request) {
+        Ok(()) => next.call(request).await,
+        Err(problem) => Ok(request.into_response(problem.error_response())),
+    }
 }
 
 fn check(request: &ServiceRequest) -> Result<(), Problem> {

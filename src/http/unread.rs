@@ -1,0 +1,66 @@
+//! Closes a connection whose body nobody reads to its end, soon after the answer.
+//!
+//! Once the reader of a chunked body has gone, actix-http reads it on for as long as it comes, without a bound in bytes or
+//! in time, before it looks at the connection again. While a reader is left when the answer is written, it closes instead,
+//! within its disconnect deadline, as it does with a body of declared length. So the reader stays with the answer.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::http::header::TRANSFER_ENCODING;
+use actix_web::middleware::Next;
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpMessage as _};
+use futures_util::Stream;
+
+/// Middleware: sees to it that a chunked body which was not read to its end closes the connection.
+///
+/// # Errors
+/// Those of the service below, which has to answer with a response of its own before the body is read.
+pub async fn close_after_answer(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    if !request.headers().contains_key(TRANSFER_ENCODING) {
+        return next.call(request).await;
+    }
+    let body = Body(Rc::new(RefCell::new(request.take_payload())));
+    request.set_payload(Payload::Stream { payload: Box::pin(body.clone()) });
+    let answered = next.call(request).await?;
+    Ok(answered.map_body(|_, answer| BoxBody::new(Answer { answer, _body: body })))
+}
+
+/// The body of a request, for its reader and for the answer.
+#[derive(Clone)]
+struct Body(Rc<RefCell<Payload>>);
+
+impl Stream for Body {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
+    }
+}
+
+/// An answer that keeps the body of its request until it is written.
+struct Answer {
+    answer: BoxBody,
+    _body: Body,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(cx)
+    }
+}
