@@ -90,7 +90,8 @@ pub const PAYLOAD_MEMBERS_MAX: usize = 2_048;
 /// Latest time an envelope may have, in Unix milliseconds: the largest integer that every reader of JSON reads
 /// (2^53 - 1). Later: 422.
 pub const ENVELOPE_UNIX_MS_MAX: u64 = (1 << 53) - 1;
-/// Groups that are committed and wait for the anchor. One more: the next commit waits.
+/// Groups that are committed and wait for the thread that anchors. Over it: the group is handed over late, and the next
+/// commit waits for that.
 pub const ANCHORED_GROUPS_MAX: usize = 4;
 /// Longest event name and source a webhook event may have, in characters. Longer: refused.
 pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use crate::random::random_u128;
 use crate::state_root::StateRoot;
 
-/// Time the closing of one actor may take; then the next one is closed.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+/// Time the closing of one actor may take, then the next one is closed; and what is journaled on the way out.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The doors of the five actors, and what is read without them.
 #[derive(Clone)]
@@ -254,33 +254,42 @@ impl Stopper {
     /// `last_words` are journaled when nothing else writes any more.
     pub async fn close(self, last_words: Option<SystemEvent>) {
         let Self { actors, threads } = self;
-        close(&actors.connectors).await;
-        close(&actors.replay_guard.door).await;
-        close(&actors.registry).await;
-        close(&actors.vault).await;
-        if let Some(event) = last_words
-            && let Err(error) = actors.journal.append_system(event).await
-        {
-            tracing::warn!(%error, "the end of the daemon was not journaled");
+        let mut all_closed = close(&actors.connectors).await;
+        all_closed &= close(&actors.replay_guard.door).await;
+        all_closed &= close(&actors.registry).await;
+        all_closed &= close(&actors.vault).await;
+        if let Some(event) = last_words {
+            last_event(&actors.journal, event).await;
         }
-        close(&actors.journal.door).await;
+        all_closed &= close(&actors.journal.door).await;
         for arbiter in [threads.control, threads.journal] {
             arbiter.stop();
-            if arbiter.join().is_err() {
+            // A thread that hangs would be waited for without end; it goes with the process.
+            if all_closed && arbiter.join().is_err() {
                 tracing::warn!("a thread of the actors panicked");
             }
         }
     }
 }
 
-async fn close<A>(door: &Door<A>)
+async fn last_event(journal: &JournalHandle, event: SystemEvent) {
+    match tokio::time::timeout(CLOSE_DEADLINE, journal.append_system(event)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the end of the daemon was not journaled"),
+        Err(_) => tracing::warn!("the end of the daemon was not journaled in time"),
+    }
+}
+
+/// Whether it closed in time. An actor that has gone already is closed.
+async fn close<A>(door: &Door<A>) -> bool
 where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
 {
-    // An actor that has gone already is closed.
-    if tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await.is_err() {
+    let is_closed = tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await.is_ok();
+    if !is_closed {
         tracing::warn!(actor = std::any::type_name::<A>(), "an actor did not close in time");
     }
+    is_closed
 }
 
 fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::RestartListener {

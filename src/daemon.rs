@@ -208,7 +208,9 @@ async fn shut_down(
     if timeout(gate.settings.drain_deadline, drain).await.is_err() {
         tracing::warn!("not everything in flight was finished in time");
     }
-    journal_refusals(gate).await;
+    if timeout(actors::CLOSE_DEADLINE, journal_refusals(gate)).await.is_err() {
+        tracing::warn!("the last refusals were not journaled in time");
+    }
     stopper.close(Some(end.event())).await;
 }
 

@@ -1,8 +1,8 @@
 //! Room that is kept free on the disk of the state root, for the end.
 //!
-//! When the disk is full the journal is poisoned and the daemon ends. To end in good order, and to begin again, it has to
-//! write: its last events, the last checkpoint, the log moved into the database. The reserve is given back to the disk
-//! first thing on the way out, and taken again at the start.
+//! When the disk is full the journal is poisoned and the daemon ends. To begin again it has to write: the log moved into
+//! the database, its first events, a checkpoint. So has one that is told to stop on a disk that fills up. The reserve is
+//! given back to the disk first thing on the way out, and taken again at the start.
 
 use std::fs::{self, OpenOptions};
 use std::io;

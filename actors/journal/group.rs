@@ -1,5 +1,7 @@
 //! The group that is being gathered for the next commit.
 
+use serde_json::Value;
+
 use super::JournalError;
 use super::messages::{Append, AppendReply, NewEvent};
 use super::writer::{NewRow, RowOutcome};
@@ -53,7 +55,19 @@ impl Group {
 fn body_bytes(event: &NewEvent) -> usize {
     match event {
         NewEvent::Webhook(event) => event.body.bytes().len(),
-        NewEvent::System(_) => 0,
+        NewEvent::System(event) => {
+            event.details.iter().map(|(name, value)| name.len() + json_bytes(value)).sum()
+        }
+    }
+}
+
+/// Bytes of a value as text, about.
+fn json_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(json_bytes).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + json_bytes(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
 }
 

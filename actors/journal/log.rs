@@ -24,7 +24,8 @@ impl LogMover {
         Ok(Self(db))
     }
 
-    /// Moves what is in the log when it begins, and syncs the database. Gives how long that took.
+    /// Moves what is in the log when it begins. SQLite syncs the database too unless a group came meanwhile; then the writer
+    /// has it all synced when it moves the rest. Gives how long that took.
     pub(super) fn run(&self) -> rusqlite::Result<Duration> {
         let begun = Instant::now();
         self.0.query_row(MOVE_LOG, [], |_| Ok(()))?;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use super::JournalFiles;
 use super::anchor::{Anchor, Anchored, Records};
 use super::chain::ChainWalk;
-use super::connection::{self, APPLICATION_ID, Durability, FORMAT, cannot_open, refused};
+use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_LOG, cannot_open, refused};
 use super::error::JournalError;
 use super::identity::OpenFiles;
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
@@ -71,6 +71,11 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
             Some(Rollback { anchored, found: head, why: refused.to_string() })
         }
     };
+    if !is_new {
+        // After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
+        // written again, before the anchor says that it is there.
+        db.query_row(MOVE_LOG, [], |_| Ok(())).map_err(cannot_open(path))?;
+    }
     let anchor = Anchor::begin(&files.anchor, head).map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
     Ok(Opened { db, head, files, durability, anchor, rollback })

@@ -15,6 +15,11 @@ fn told() -> Append {
     asked(NewEvent::System(SystemEvent::new("a", "b").detail("k", 1)))
 }
 
+fn told_at_length() -> Append {
+    let details = serde_json::json!({"ab": ["x".repeat(4_000), null]});
+    asked(NewEvent::System(SystemEvent::new("a", "b").detail("kk", details)))
+}
+
 fn group(appends: impl IntoIterator<Item = Append>) -> Group {
     let mut group = Group::default();
     appends.into_iter().for_each(|append| group.add(append));
@@ -49,8 +54,9 @@ fn a_group_knows_what_it_writes_and_what_has_to_be_signed_for() {
     let page = JOURNAL_PAGE_BYTES.unsigned_abs();
     let table = [
         (Vec::new(), page, 0),
-        (vec![told()], page + 512, 0),
-        (vec![told(), delivery_of(1_000), delivery_of(7)], page + 3 * 512 + 1_007, 1_007),
+        (vec![told()], page + 512 + 9, 9),
+        (vec![told(), delivery_of(1_000), delivery_of(7)], page + 3 * 512 + 1_016, 1_016),
+        (vec![told_at_length()], page + 512 + 4_012, 4_012),
     ];
     for (appends, stored, bodies) in table {
         let group = group(appends);

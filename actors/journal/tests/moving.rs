@@ -1,5 +1,6 @@
 //! The write-ahead log: when it is moved into the database, and that it begins anew then.
 
+use std::fs;
 use std::time::Duration;
 
 use super::*;
@@ -112,4 +113,21 @@ fn a_log_that_cannot_be_moved_at_the_end_is_told() {
     drop(reader);
     writer.checkpoint().unwrap();
     assert_eq!(writer.observe().wal_bytes, 0);
+}
+
+#[test]
+fn what_a_killed_writer_left_in_the_log_is_in_the_database_before_anybody_is_told_of_it() {
+    let (killed, place, alone) = (Place::new(), Place::new(), Place::new());
+    let mut writer = killed.writer();
+    stored(append_one(&mut writer, system("a"), NOW));
+    for name in ["journal.db", "journal.db-wal"] {
+        fs::copy(killed.folder.path().join(name), place.folder.path().join(name)).unwrap();
+    }
+    crate::files::create_private_dir(&place.folder.path().join("anchor")).unwrap();
+    fs::copy(killed.files().anchor, place.files().anchor).unwrap();
+    let opened = place.writer();
+    fs::copy(place.path(), alone.path()).unwrap();
+    let found: i64 =
+        alone.intruder().query_row("SELECT count(*) FROM journal_events", [], |row| row.get(0)).unwrap();
+    assert_eq!((opened.head().seq, found), (1, 1));
 }
