@@ -20,7 +20,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::support::{Answer, Daemon, events, run, state_root, succeed, write_private};
+use crate::support::{Answer, Daemon, events, eventually, run, state_root, succeed, write_private};
 
 /// An authority that the daemon trusts, or not.
 struct Authority(Issuer<'static, KeyPair>, String);
@@ -228,6 +228,31 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
         assert_eq!(daemon.post("in", &headers, forged.as_bytes()).status, 401, "another address");
         assert_eq!(server.requests(), 1, "it is asked once, and nobody else");
     }
+}
+
+#[test]
+fn what_is_fetched_for_one_provider_costs_another_nothing() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let gone = Server::start(&authority, "HTTP/1.1 404 No", String::new());
+    let keys = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    let daemon = daemon(root.path(), &certificate_profile(&gone.address), &authority);
+    let another = key_set_profile(&keys.address).replace("name = \"own\"", "name = \"another\"");
+    write_private(&root.path().join("providers/another.toml"), &another);
+    daemon.signal("HUP");
+    eventually("the profile is there", || {
+        run(root.path(), &["webhooks", "add", "second", "another", "--published-keys"], b"").status.success()
+    });
+    for number in 0..40 {
+        let url = format!("https://{}/{number}", gone.address);
+        let body = json!({"Type": "Notification", "MessageId": "1", "Message": "m", "TopicArn": "t",
+            "Timestamp": "2026-01-01T00:00:00.000Z", "SignatureVersion": "2", "SigningCertURL": url, "Signature": "AAAA"});
+        let headers = [("Content-Type", "application/json")];
+        assert_eq!(daemon.post("in", &headers, body.to_string().as_bytes()).status, 503);
+    }
+    assert_eq!(gone.requests(), 30);
+    let bearer = format!("Bearer {}", signer.token());
+    let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+    assert_eq!(daemon.post("second", &headers, b"{}").status, 202);
 }
 
 #[test]

@@ -201,7 +201,7 @@ impl Delivery<'_> {
     ) -> Result<Option<Arc<SecretVersions>>, Problem> {
         let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
         let Some(published) = published else { return Err(Problem::new(Kind::Unavailable)) };
-        let asked = self.gate.published.get(published, self.gate.clock.now_unix_ms());
+        let asked = self.gate.published.get(profile.name(), published, self.gate.clock.now_unix_ms());
         let keys = self.in_time(asked).await?;
         keys.map(Some).map_err(|why| unavailable("published keys", &why))
     }

@@ -19,7 +19,7 @@ const KEPT_MAX: usize = 64;
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
 /// From the first packet to the last byte.
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
-/// Documents fetched in a minute; over it deliveries that need another are answered 503.
+/// Documents fetched in a minute for one provider; over it its deliveries that need another are answered 503.
 const FETCHES_PER_MINUTE_MAX: u32 = 30;
 /// How long a failure is kept, so that a provider that is away is not asked by every delivery.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
@@ -27,11 +27,15 @@ const FAILURE_LIFE: Duration = Duration::from_secs(10);
 /// The keys of providers.
 pub struct PublishedKeys {
     trust: Arc<Trust>,
-    kept: Mutex<HashMap<Published, Kept>>,
+    kept: Arc<KeptKeys>,
     /// One document is fetched at a time, so that many deliveries ask for it once.
-    turn: tokio::sync::Mutex<()>,
-    fetches: Rates<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// By provider: what a delivery of one asks for, genuine or not, costs another nothing.
+    fetches: Rates<String>,
 }
+
+#[derive(Default)]
+struct KeptKeys(Mutex<HashMap<Published, Kept>>);
 
 /// Authorities, for the connection and for the certificates that come over it.
 #[derive(Debug, Clone)]
@@ -45,10 +49,13 @@ pub struct Trust {
 #[error("{0}")]
 pub struct FetchFailed(String);
 
+/// Keys, or why there are none.
+type Keys = Result<Arc<SecretVersions>, FetchFailed>;
+
 #[derive(Clone)]
 struct Kept {
     until: Instant,
-    keys: Result<Arc<SecretVersions>, FetchFailed>,
+    keys: Keys,
 }
 
 impl Trust {
@@ -74,48 +81,55 @@ impl PublishedKeys {
     pub fn new(trust: Trust) -> Self {
         Self {
             trust: Arc::new(trust),
-            kept: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            kept: Arc::default(),
+            turn: Arc::default(),
             fetches: Rates::per(Duration::from_secs(60)),
         }
     }
 
-    /// The keys at `published`: kept ones, or fetched now.
+    /// The keys of `provider` at `published`: kept ones, or fetched now. A fetch goes on to its end, and what came of it is
+    /// kept, even if this future is dropped.
     ///
     /// # Errors
     /// Why there are none, for the log.
-    pub async fn get(&self, published: Published, now: UnixMs) -> Result<Arc<SecretVersions>, FetchFailed> {
-        if let Some(kept) = self.kept(&published) {
+    pub async fn get(&self, provider: &str, published: Published, now: UnixMs) -> Keys {
+        if let Some(kept) = self.kept.get(&published) {
             return kept;
         }
-        let _turn = self.turn.lock().await;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         // Another delivery may have fetched them while this one waited.
-        if let Some(kept) = self.kept(&published) {
+        if let Some(kept) = self.kept.get(&published) {
             return kept;
         }
-        if self.fetches.exceeds((), FETCHES_PER_MINUTE_MAX, Instant::now()) {
-            let why =
-                format!("more than {FETCHES_PER_MINUTE_MAX} documents of keys would be fetched in a minute");
+        if self.fetches.exceeds(provider.to_owned(), FETCHES_PER_MINUTE_MAX, Instant::now()) {
+            let why = format!(
+                "more than {FETCHES_PER_MINUTE_MAX} documents of keys would be fetched in a minute for `{provider}`"
+            );
             return Err(FetchFailed(why));
         }
-        let (trust, wanted) = (Arc::clone(&self.trust), published.clone());
-        let fetched = web::block(move || fetch(&trust, &wanted, now)).await;
-        let keys = fetched.map_err(|error| FetchFailed(error.to_string())).flatten();
-        self.keep(published, keys.clone());
-        keys
+        let (trust, kept) = (Arc::clone(&self.trust), Arc::clone(&self.kept));
+        let fetched = web::block(move || {
+            let _turn = turn;
+            let keys = fetch(&trust, &published, now);
+            kept.add(published, keys.clone());
+            keys
+        });
+        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
     }
+}
 
-    fn kept(&self, published: &Published) -> Option<Result<Arc<SecretVersions>, FetchFailed>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+impl KeptKeys {
+    fn get(&self, published: &Published) -> Option<Keys> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(published).filter(|kept| Instant::now() < kept.until).map(|kept| kept.keys.clone())
     }
 
-    fn keep(&self, published: Published, keys: Result<Arc<SecretVersions>, FetchFailed>) {
+    fn add(&self, published: Published, keys: Keys) {
         let life = match keys {
             Ok(_) => Duration::from_secs(published.life_seconds()),
             Err(_) => FAILURE_LIFE,
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX && !kept.contains_key(&published) {
             let first =
                 kept.iter().min_by_key(|(_, kept)| kept.until).map(|(published, _)| published.clone());
@@ -126,7 +140,7 @@ impl PublishedKeys {
 }
 
 /// No redirect is followed: the address is pinned, not what it points to.
-fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Result<Arc<SecretVersions>, FetchFailed> {
+fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Keys {
     let failed = |error: &dyn std::fmt::Display| FetchFailed(format!("{}: {error}", published.url()));
     let tls = TlsConfig::builder().root_certs(trust.tls.clone()).build();
     let config = ureq::Agent::config_builder()

@@ -213,7 +213,7 @@ async fn keys(
     let problem = |why: String| Problem::new(Kind::Unavailable).detail(why);
     let published = profile.published(request).map_err(|reject| problem(reject.detail))?;
     let published = published.ok_or_else(|| problem("the delivery names no keys".to_owned()))?;
-    let keys = gate.published.get(published, gate.clock.now_unix_ms()).await;
+    let keys = gate.published.get(profile.name(), published, gate.clock.now_unix_ms()).await;
     keys.map_err(|error| problem(error.to_string()))
 }
 
