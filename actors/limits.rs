@@ -12,7 +12,7 @@ pub const INTEGRATIONS_MAX: usize = 1_024;
 pub const ALLOW_LIST_ENTRIES_MAX: usize = 64;
 /// Longest entry of an allow list. Longer: refused.
 pub const ALLOW_LIST_ENTRY_BYTES_MAX: usize = 128;
-/// Largest `webhooks.toml` that is read: 1,024 integrations of 4 KiB. Larger: refused.
+/// Largest `webhooks.toml` that is read or written: 1,024 integrations of 4 KiB. Larger: refused.
 pub const REGISTRY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Largest anchor file that is read: it has 64 KiB. Larger: refused.
 pub const ANCHOR_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;

@@ -91,6 +91,16 @@ impl SchemaIssue {
         told.map_or_else(|| Self::new("", "breaks its schema"), Self::at_the_member)
     }
 
+    /// With what stands there in `document`: a number as it is, of anything else its size alone, for a text may be a secret.
+    #[must_use]
+    pub fn with_value_of(mut self, document: &Value) -> Self {
+        let place = document.pointer(&self.pointer);
+        if let (Some(rest), Some(value)) = (self.message.strip_prefix("value "), place) {
+            self.message = format!("{} {rest}", told(value));
+        }
+        self
+    }
+
     fn at_the_member(mut self) -> Self {
         if let Some(name) = self.unknown_member().map(str::to_owned) {
             self.pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
@@ -105,6 +115,15 @@ impl SchemaIssue {
             pointer: pointer.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect(),
             message,
         }
+    }
+}
+
+fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("a text of {} characters", text.chars().count()),
+        Value::Array(entries) => format!("a list of {} entries", entries.len()),
+        Value::Object(members) => format!("a table of {} fields", members.len()),
+        plain => plain.to_string(),
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Daemon, connect, events_named, read_available, request, state_root, statuses};
+use crate::support::{
+    self, Answer, Daemon, connect, events_named, read_available, request, run, state_root, statuses,
+};
 
 struct Console {
     root: tempfile::TempDir,
@@ -234,4 +236,52 @@ fn the_console_is_on_loopback_and_no_other_host_can_be_named_in_the_request_line
     stream.write_all(ask.as_bytes()).unwrap();
     let status = statuses(&read_available(&mut stream));
     assert!(matches!(status.as_slice(), [400 | 421]), "{status:?}");
+}
+
+#[test]
+fn an_integration_that_the_next_start_would_refuse_is_refused_now_and_the_file_stays_as_it_is() {
+    let console = Console::start();
+    let file = console.root().join("webhooks.toml");
+    let before = std::fs::read(&file).unwrap();
+    let list = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    for (members, detail) in [
+        (json!({"allowed_events": list(65)}), "allowed_events: a list of 65 entries has more than 64 items"),
+        (json!({"allowed_sources": [""]}), "allowed_sources[0]: a text of 0 characters is shorter"),
+        (json!({"max_payload_bytes": 0}), "max_payload_bytes: 0 is less than the minimum of 1"),
+        (
+            json!({"signature_required": false, "unsigned_rate_per_second": 10_001}),
+            "unsigned_rate_per_second: 10001 is greater than the maximum of 10000",
+        ),
+        (json!({"provider": "x".repeat(9_000)}), "provider: unknown provider"),
+        (json!({"integration_id": "é".repeat(120)}), "integration_id: "),
+        (json!({"secret_vault_ref": "x".repeat(9_000)}), "secret_vault_ref: "),
+    ] {
+        let mut draft =
+            json!({"integration_id": "a", "provider": "github", "secret_vault_ref": "global/github"});
+        draft.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let answer = console.ask("POST", "/webhooks", &draft);
+        assert_problem(&answer, 422, "invalid");
+        let told = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(told.starts_with(detail), "{told}");
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{draft}");
+    }
+    assert_eq!(console.get("/webhooks").json()["webhooks"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_command_line_refuses_what_the_next_start_would_refuse() {
+    let root = state_root();
+    let add = |id: &str, more: &[&str]| {
+        let args = ["webhooks", "add", id, "github", "--secret-ref", "global/github"];
+        run(root.path(), &[&args, more].concat(), b"")
+    };
+    let many = [["--allow-event", "push"]; 65].concat();
+    let distinct: Vec<String> = (0..65).map(|n| format!("--allow-source=s{n}")).collect();
+    let distinct: Vec<&str> = distinct.iter().map(String::as_str).collect();
+    assert!(add("kept", &many).status.success(), "one event 65 times is one event");
+    for more in [&*distinct, &["--allow-event", ""], &["--max-payload-bytes", "0"]] {
+        let refused = add("new", more);
+        assert_eq!(refused.status.code(), Some(1), "{more:?} {refused:?}");
+    }
+    assert_eq!(support::json(root.path(), &["webhooks", "list"])["webhooks"].as_array().unwrap().len(), 1);
 }

@@ -75,7 +75,7 @@ impl RegistryDocument {
             .ok()
             .and_then(|table| serde_json::to_value(table).ok())
             .ok_or_else(|| checks.fault(Place { line: 1, column: 1 }, "file", "this is not TOML", None))?;
-        REGISTRY.check(&values).map_err(|issues| checks.schema_fault(text, issues))?;
+        REGISTRY.check(&values).map_err(|issues| checks.schema_fault(text, &values, issues))?;
         let records = checks.records(text, &values)?;
         Ok(Self { document, records })
     }
@@ -149,8 +149,8 @@ impl Checks<'_> {
         self.fault(places::find(text, pointer), field, message, hint)
     }
 
-    fn schema_fault(&self, text: &str, issues: Vec<SchemaIssue>) -> RegistryError {
-        let issue = SchemaIssue::most_telling(issues);
+    fn schema_fault(&self, text: &str, values: &Value, issues: Vec<SchemaIssue>) -> RegistryError {
+        let issue = SchemaIssue::most_telling(issues).with_value_of(values);
         let field = issue.pointer.rsplit('/').next().unwrap_or_default();
         let hint = match field {
             "secret" => Some(

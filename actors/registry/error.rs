@@ -105,6 +105,14 @@ impl RegistryError {
         Self::Unknown { id: id.escape_debug().take(64).collect(), nearest }
     }
 
+    /// The same fault in a text that was about to be written: told of the field of the integration that was asked for,
+    /// for the file as it stands has none.
+    pub(super) fn of_draft(self) -> Self {
+        let Self::InvalidFile { fault } = self else { return self };
+        let field = fault.field.split_once("].").map_or(fault.field.as_str(), |(_, own)| own);
+        Self::draft(field, fault.message.as_str(), fault.hint.clone())
+    }
+
     pub(super) fn draft(field: &str, message: impl Into<String>, hint: Option<String>) -> Self {
         Self::InvalidDraft { field: field.to_owned(), message: message.into(), hint }
     }

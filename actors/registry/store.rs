@@ -88,7 +88,7 @@ impl Registry {
     /// Creates an integration, or replaces its settings if that is allowed. One that is not ready is stored disabled.
     ///
     /// # Errors
-    /// When the draft breaks a rule, the id is taken, or the file cannot be written.
+    /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written.
     pub fn upsert(&mut self, draft: Draft, secret: &SecretStatus, replace: bool, now: UnixMs) -> Found {
         let mut record = IntegrationRecord::of(draft, now);
         rules::normalise(&mut record);
@@ -119,7 +119,7 @@ impl Registry {
     /// Enables or disables an integration.
     ///
     /// # Errors
-    /// When there is none, it is not ready to be enabled, or the file cannot be written.
+    /// When there is none, it is not ready to be enabled, or the file would be too large or cannot be written.
     pub fn set_enabled(&mut self, id: &str, enabled: bool, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         let report = self.report(&record, secret);
@@ -146,7 +146,7 @@ impl Registry {
     /// Keeps what a test of an integration came to.
     ///
     /// # Errors
-    /// When there is none, or the file cannot be written.
+    /// When there is none, or the file would be too large or cannot be written.
     pub fn record_test(&mut self, id: &str, passed: bool, message: &str, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         record.last_test_at_unix_ms = Some(now);
@@ -213,15 +213,31 @@ impl Registry {
         self.known(&id)
     }
 
-    /// The file first: what cannot be written does not come into force.
+    /// The file first: what cannot be written, or not be read again, does not come into force.
     fn save(&mut self, document: RegistryDocument, now: UnixMs) -> Result<(), RegistryError> {
+        let text = document.text();
+        let document = self.as_read(&text)?;
         let file = &self.config.file;
-        files::atomic_replace(file, document.text().as_bytes()).map_err(|error| RegistryError::Io {
+        files::atomic_replace(file, text.as_bytes()).map_err(|error| RegistryError::Io {
             file: file.display().to_string(),
             problem: error.to_string(),
         })?;
         self.adopt(document, now);
         Ok(())
+    }
+
+    /// What the next start would read from `text`; what it would refuse is refused now.
+    fn as_read(&self, text: &str) -> Result<RegistryDocument, RegistryError> {
+        if text.len() as u64 > REGISTRY_FILE_BYTES_MAX {
+            let message = format!(
+                "it would have {} bytes, over the {REGISTRY_FILE_BYTES_MAX} that are read",
+                text.len()
+            );
+            let hint =
+                "shorten the allow lists, or remove an integration that is not used any more".to_owned();
+            return Err(RegistryError::draft(&file_name(&self.config), message, Some(hint)));
+        }
+        parse(text, &self.config, &self.catalogue).map_err(RegistryError::of_draft)
     }
 
     fn adopt(&mut self, document: RegistryDocument, now: UnixMs) {
@@ -248,10 +264,23 @@ fn read(config: &RegistryConfig) -> Result<(Arc<Catalogue>, RegistryDocument), R
         }
         Err(error) => return Err(io(error.to_string())),
     };
-    let name = config.file.file_name().map_or(file.clone(), |name| name.to_string_lossy().into_owned());
-    let checks = Checks { file: &name, catalogue: &catalogue, payload_bytes_cap: config.payload_bytes_cap };
-    let document = RegistryDocument::parse(&text, &checks)?;
+    let document = parse(&text, config, &catalogue)?;
     Ok((Arc::new(catalogue), document))
+}
+
+fn parse(
+    text: &str,
+    config: &RegistryConfig,
+    catalogue: &Catalogue,
+) -> Result<RegistryDocument, RegistryError> {
+    let file = file_name(config);
+    let checks = Checks { file: &file, catalogue, payload_bytes_cap: config.payload_bytes_cap };
+    RegistryDocument::parse(text, &checks)
+}
+
+fn file_name(config: &RegistryConfig) -> String {
+    let file = &config.file;
+    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn changes(before: &ById, after: &ById) -> Changes {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
-/// Longest subject that is journaled, in characters.
-const SUBJECT_CHARS_MAX: usize = 120;
+/// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
+const SUBJECT_BYTES_MAX: usize = 120;
 
 /// A change somebody asks the console for.
 pub struct Change {
@@ -19,7 +19,9 @@ pub struct Change {
 impl Change {
     /// A change called `name` to `subject`.
     pub fn new(name: &'static str, subject: &str) -> Self {
-        let subject = subject.chars().filter(|c| !c.is_control()).take(SUBJECT_CHARS_MAX).collect();
+        let mut subject: String =
+            subject.chars().filter(|c| !c.is_control()).take(SUBJECT_BYTES_MAX).collect();
+        subject.truncate(subject.floor_char_boundary(SUBJECT_BYTES_MAX));
         Self { name, subject, particulars: json!({}) }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use palyra_actors::ids::is_canonical_id;
 use palyra_actors::registry::{
     Draft, Get, Integration, List, RegistryError, Remove, SetEnabled, Upsert, readiness,
 };
@@ -57,11 +58,18 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let draft = draft.into_inner();
     let secret = draft_secret_status(&gate, &draft).await;
-    let change = Change::new("registry.webhook.create", &draft.integration_id)
-        .particulars(json!({"provider": draft.provider, "secret_vault_ref": draft.secret_vault_ref}));
+    let change =
+        Change::new("registry.webhook.create", &draft.integration_id).particulars(particulars(&draft));
     let create = async { answered(gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await) };
     let integration = change.journaled(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
+}
+
+/// What the journal keeps of a draft: names that are well formed. Anything else may be a secret in the wrong place.
+fn particulars(draft: &Draft) -> Value {
+    let provider = draft.provider.trim().to_lowercase();
+    let named = draft.secret_vault_ref.as_deref().and_then(|text| VaultRef::parse(text).ok());
+    json!({"provider": is_canonical_id(&provider).then_some(provider), "secret_vault_ref": named})
 }
 
 async fn draft_secret_status(gate: &Gate, draft: &Draft) -> SecretStatus {
@@ -170,7 +178,8 @@ pub fn gone(error: DoorError) -> Problem {
     Problem::new(Kind::Unavailable).detail(error.to_string())
 }
 
-fn problem_of(error: &RegistryError) -> Problem {
+/// What the registry refused, as it is answered.
+pub fn problem_of(error: &RegistryError) -> Problem {
     let problem = match error {
         RegistryError::Exists { .. } => Problem::new(Kind::Exists),
         RegistryError::Unknown { .. } => Problem::new(Kind::NotFound),

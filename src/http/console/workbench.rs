@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::audit::Change;
 use super::input::decoded;
-use super::webhooks::{find, gone};
+use super::webhooks::{find, gone, problem_of};
 use crate::http::Gate;
 use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
@@ -72,7 +72,7 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let record = RecordTest { integration_id: integration_id.clone(), passed, message: checks.gist() };
     let keep = async {
         let kept = gate.actors.registry.ask(record).await.map_err(gone)?;
-        kept.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+        kept.map_err(|error| problem_of(&error))
     };
     let change = Change::new("registry.webhook.test", &id).particulars(json!({"passed": passed}));
     change.journaled(&gate, keep).await?;

@@ -1,0 +1,156 @@
+//! Nothing is written that would not be read.
+
+use serde_json::json;
+
+use super::*;
+use crate::limits::{ALLOW_LIST_ENTRIES_MAX, ALLOW_LIST_ENTRY_BYTES_MAX, REGISTRY_FILE_BYTES_MAX};
+
+/// A registry of [`HAND_WRITTEN`] that must be what it was after a refusal, in memory, in the file and for a reader.
+struct Unchanged {
+    folder: Folder,
+    registry: Registry,
+    before: Vec<IntegrationRecord>,
+    text: String,
+}
+
+impl Unchanged {
+    fn from(text: String) -> Self {
+        let folder = Folder::with(Some(&text));
+        let registry = folder.open();
+        let before = records(&registry);
+        Self { folder, registry, before, text }
+    }
+
+    fn assert(&self, what: &str) {
+        assert_eq!(self.folder.text(), self.text, "{what}");
+        assert_eq!(records(&self.registry), self.before, "{what}");
+        assert_eq!(records(&self.folder.open()), self.before, "{what}");
+    }
+}
+
+fn records(registry: &Registry) -> Vec<IntegrationRecord> {
+    registry.list().iter().map(|integration| integration.record.clone()).collect()
+}
+
+/// A draft for `pay` or a new id, with these members set.
+fn draft_with(id: &str, members: &serde_json::Value) -> Draft {
+    let mut draft = json!({"integration_id": id, "provider": "paypal", "secret_vault_ref": "global/key"});
+    let all = draft.as_object_mut().unwrap();
+    all.extend(members.as_object().unwrap().clone());
+    serde_json::from_value(draft).unwrap()
+}
+
+/// A file of exactly so many bytes.
+fn padded_to(bytes: u64) -> String {
+    let missing = usize::try_from(bytes).unwrap() - HAND_WRITTEN.len() - 2;
+    format!("{HAND_WRITTEN}#{}\n", "x".repeat(missing))
+}
+
+#[test]
+fn what_a_reader_would_refuse_is_refused_before_it_is_written() {
+    let list = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    let long = "e".repeat(ALLOW_LIST_ENTRY_BYTES_MAX + 1);
+    let cases = [
+        (json!({"allowed_events": list(65)}), "allowed_events: a list of 65 entries has more than 64 items"),
+        (
+            json!({"allowed_sources": list(65)}),
+            "allowed_sources: a list of 65 entries has more than 64 items",
+        ),
+        (
+            json!({"allowed_events": ["a", long]}),
+            "allowed_events[1]: a text of 129 characters is longer than 128 characters",
+        ),
+        (
+            json!({"allowed_sources": [""]}),
+            "allowed_sources[0]: a text of 0 characters is shorter than 1 character",
+        ),
+        (json!({"max_payload_bytes": 0}), "max_payload_bytes: 0 is less than the minimum of 1"),
+        (
+            json!({"signature_required": false, "unsigned_rate_per_second": 0}),
+            "unsigned_rate_per_second: 0 is less than the minimum of 1",
+        ),
+        (
+            json!({"signature_required": false, "unsigned_rate_per_second": 10_001}),
+            "unsigned_rate_per_second: 10001 is greater than the maximum of 10000",
+        ),
+        (
+            json!({"parameters": {"webhook_id": ""}}),
+            "parameters.webhook_id: a text of 0 characters is shorter than 1 character",
+        ),
+        (
+            json!({"parameters": {"webhook_id": "x".repeat(513)}}),
+            "parameters.webhook_id: a text of 513 characters is longer than 512 characters",
+        ),
+    ];
+    let mut known = Unchanged::from(HAND_WRITTEN.to_owned());
+    for (members, expected) in cases {
+        for (id, replace) in [("new", false), ("pay", true)] {
+            let draft = draft_with(id, &members);
+            let error = known.registry.upsert(draft, &SecretStatus::Found, replace, NOW).unwrap_err();
+            assert!(matches!(error, RegistryError::InvalidDraft { .. }), "{error:?}");
+            assert_eq!(error.to_string(), expected, "{members}");
+            known.assert(expected);
+        }
+    }
+}
+
+#[test]
+fn a_list_may_be_as_long_as_its_bound() {
+    let entries: Vec<String> =
+        (0..ALLOW_LIST_ENTRIES_MAX).map(|n| format!("{n:0>ALLOW_LIST_ENTRY_BYTES_MAX$}")).collect();
+    let folder = Folder::with(None);
+    let draft = draft_with("new", &json!({"allowed_events": entries, "allowed_sources": entries}));
+    folder.open().upsert(draft, &SecretStatus::Found, false, NOW).unwrap();
+    assert_eq!(folder.open().get("new").unwrap().record.allowed_events, entries);
+}
+
+#[test]
+fn no_change_makes_the_file_larger_than_what_is_read() {
+    let mut full = Unchanged::from(padded_to(REGISTRY_FILE_BYTES_MAX));
+    let added = full.registry.upsert(draft("new", "github"), &SecretStatus::Found, false, NOW).unwrap_err();
+    full.assert("add");
+    let replaced = full.registry.upsert(draft("pay", "stripe"), &SecretStatus::Found, true, NOW).unwrap_err();
+    full.assert("replace");
+    let tested = full.registry.record_test("pay", true, "every check passed", NOW).unwrap_err();
+    full.assert("test");
+    let disabled = full.registry.set_enabled("gh", false, &SecretStatus::Found, NOW).unwrap_err();
+    full.assert("disable");
+    for error in [added, replaced, tested, disabled] {
+        assert!(matches!(&error, RegistryError::InvalidDraft { .. }), "{error:?}");
+        assert!(error.to_string().ends_with("bytes, over the 4194304 that are read"), "{error}");
+        assert!(error.hint().is_some());
+    }
+    full.registry.remove("pay", NOW).unwrap();
+    assert!(full.folder.open().get("pay").is_none(), "there is always a way to make room");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_change_is_read_back_equal_or_leaves_the_file_as_it_was(
+        id in prop_oneof![Just("pay".to_owned()), "\\PC{0,8}", "[a-z0-9]{1,66}"],
+        name in proptest::option::of(prop_oneof![any::<String>(), "x{0,130}"]),
+        events in prop::collection::vec(prop_oneof![any::<String>(), "e{0,130}"], 0..70),
+        signed: bool,
+        bytes in proptest::option::of(prop_oneof![0_u64..3, any::<u64>(), 1_048_570_u64..1_048_580]),
+        window in proptest::option::of(prop_oneof![any::<u64>(), 590_u64..1_000]),
+        rate in proptest::option::of(prop_oneof![0_u32..3, 9_990_u32..10_010, any::<u32>()]),
+        parameter in proptest::option::of(prop_oneof![any::<String>(), "p{500,520}"]),
+    ) {
+        let mut known = Unchanged::from(HAND_WRITTEN.to_owned());
+        let mut draft = draft(&id, "paypal");
+        (draft.display_name, draft.allowed_events, draft.signature_required) = (name, events, signed);
+        (draft.max_payload_bytes, draft.replay_window_seconds) = (bytes, window);
+        draft.unsigned_rate_per_second = rate;
+        draft.parameters = parameter.map(|value| ("webhook_id".to_owned(), value)).into_iter().collect();
+        match known.registry.upsert(draft, &SecretStatus::Found, true, NOW) {
+            Ok(stored) => {
+                let read = known.folder.open();
+                prop_assert_eq!(&read.get(&stored.record.integration_id).unwrap().record, &stored.record);
+                prop_assert_eq!(records(&read), records(&known.registry));
+            }
+            Err(_) => known.assert("refused"),
+        }
+    }
+}
