@@ -6,7 +6,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::support::{Daemon, events, github_signature, palyra, run, state_root, succeed};
+use crate::support::{Daemon, add_github, events, github_signature, palyra, run, state_root, succeed};
 
 /// Has bytes that percent-encoding, JSON and a terminal would each write differently.
 const CANARY: &str = "canary/+\"<é>% 0123456789abcdefghijklmnop";
@@ -159,6 +159,76 @@ fn a_secret_is_in_no_log_no_row_no_answer_and_no_file() {
         }
     }
     assert!(events(root).iter().any(|event| event["kind"] == "webhook"), "something was verified with it");
+}
+
+/// Gives the canary to the daemon in every place where a reference is expected, and as a body that does not fit.
+fn misplace(root: &Path, daemon: &Daemon) -> Vec<(String, Vec<u8>)> {
+    let mut said = Vec::new();
+    for reference in [CANARY.to_owned(), format!("env:{CANARY}"), format!("global/{CANARY}")] {
+        let draft =
+            serde_json::json!({"integration_id": "m", "provider": "github", "secret_vault_ref": reference});
+        let answer = daemon.console(root, "POST", "/console/v1/webhooks", draft.to_string().as_bytes());
+        assert_eq!(answer.status, 422, "{answer:?}");
+        said.push((format!("answer to {reference}"), answer.body.into_bytes()));
+        for args in [
+            &["webhooks", "add", "m", "github", "--secret-ref", &reference][..],
+            &["--json", "webhooks", "add", "m", "github", "--secret-ref", &reference],
+            &["vault", "put", &reference],
+            &["vault", "rotate", &reference],
+            &["vault", "remove", &reference],
+        ] {
+            let output = run(root, args, b"another value");
+            assert!(!output.status.success(), "{args:?}");
+            said.push((format!("{args:?}"), [output.stdout, output.stderr].concat()));
+        }
+    }
+    let canary = serde_json::json!(CANARY);
+    for (method, path) in [
+        ("PUT", "vault/global%2Fsecret"),
+        ("POST", "vault/global%2Fsecret/rotate"),
+        ("POST", "webhooks"),
+        ("POST", "webhooks/gh/enabled"),
+        ("POST", "webhooks/gh/dispatch"),
+        ("POST", "webhooks/gh/test"),
+    ] {
+        for body in [
+            canary.to_string(),
+            serde_json::json!({CANARY: 1}).to_string(),
+            serde_json::json!({"value_base64": [CANARY], "enabled": CANARY, "event": [CANARY]}).to_string(),
+            serde_json::json!({"value_base64": CANARY}).to_string(),
+            format!("{{\"value_base64\":{canary}"),
+            CANARY.to_owned(),
+        ] {
+            let answer = daemon.console(root, method, &format!("/console/v1/{path}"), body.as_bytes());
+            assert_eq!(answer.status, 400, "{path} {body} {answer:?}");
+            said.push((format!("answer to {path} {body}"), answer.body.into_bytes()));
+        }
+    }
+    said
+}
+
+#[test]
+fn a_secret_in_place_of_a_reference_or_a_body_is_in_no_answer_no_log_and_no_row() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::logging_to(root, log.reopen().unwrap(), &["-vvv"], &[("RUST_LOG", "trace")]);
+    let said = misplace(root, &daemon);
+    daemon.signal("TERM");
+    daemon.wait(std::time::Duration::from_secs(30));
+
+    for (what, text) in &said {
+        assert_clean(what, text);
+    }
+    assert_clean("the log", &std::fs::read(log.path()).unwrap());
+    for (name, bytes) in files(root) {
+        if !bytes.is_empty() {
+            assert_clean(&name, &bytes);
+        }
+    }
+    let rows = |name: &str| events(root).iter().filter(|event| event["name"] == name).count();
+    assert_eq!(rows("registry.webhook.create.refused"), 9, "each refusal has its row");
 }
 
 #[test]

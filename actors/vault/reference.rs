@@ -35,10 +35,10 @@ pub struct VaultRef {
 
 /// Why a text names no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a vault reference: {reason}")]
+#[error("{shown} is not a vault reference: {reason}")]
 pub struct InvalidRef {
-    /// What was given. Cut short where it does not even begin like a reference: people paste secrets by mistake.
-    pub text: String,
+    /// What was given, in words: no more of it than the word a reference begins with, for people paste secrets by mistake.
+    pub shown: String,
     /// What is wrong with it.
     pub reason: String,
     /// What to write instead.
@@ -52,7 +52,7 @@ impl VaultRef {
     /// What is wrong with `text` and what to write instead.
     pub fn parse(text: &str) -> Result<Self, InvalidRef> {
         let beginning = text.split([':', '/']).next().unwrap_or_default();
-        let invalid = |(reason, hint): Complaint| InvalidRef { text: shown(text, beginning), reason, hint };
+        let invalid = |(reason, hint): Complaint| InvalidRef { shown: shown(text, beginning), reason, hint };
         if text.len() > VAULT_REF_BYTES_MAX {
             return Err(invalid(complain(
                 format!("it is longer than {VAULT_REF_BYTES_MAX} bytes"),
@@ -93,12 +93,12 @@ fn complain(reason: impl Into<String>, hint: impl Into<String>) -> Complaint {
 }
 
 fn shown(text: &str, beginning: &str) -> String {
-    const SHOWN_CHARS: usize = 8;
-    let known = BEGINNINGS.contains(&beginning) && text.len() <= VAULT_REF_BYTES_MAX;
-    if known || text.chars().count() <= SHOWN_CHARS {
-        return text.to_owned();
+    let separator = text.strip_prefix(beginning).and_then(|rest| rest.chars().next());
+    match separator {
+        _ if !BEGINNINGS.contains(&beginning) => format!("a text of {} characters", text.chars().count()),
+        Some(separator) => format!("`{beginning}{separator}…`"),
+        None => format!("`{beginning}`"),
     }
-    text.chars().take(SHOWN_CHARS).chain(['…']).collect()
 }
 
 fn check(text: &str, beginning: &str) -> Result<Source, Complaint> {
