@@ -15,6 +15,8 @@ use serde::Deserialize;
 use crate::http::published::Trust;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Body bytes in flight unless the file says otherwise: two of the largest that the cap can be raised to.
+const IN_FLIGHT_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 
 /// What the daemon runs with.
 #[derive(Debug, Clone)]
@@ -30,7 +32,7 @@ pub struct Settings {
     pub workers: usize,
     /// Deliveries in flight; over it 503. Default 1,024.
     pub in_flight_max: usize,
-    /// Body bytes in flight; over it 503. Default 64 MiB.
+    /// Body bytes in flight; over it 503. At least `payload_bytes_cap`. Default 64 MiB.
     pub in_flight_bytes_max: usize,
     /// From connecting to the last byte of the head; later is 408. Default 5 s.
     pub head_deadline: Duration,
@@ -203,13 +205,13 @@ impl SettingsFile {
             console: flags.console.or(self.console).unwrap_or_else(|| loopback(7143)),
             workers: self.workers.unwrap_or_else(processors),
             in_flight_max: self.in_flight_max.unwrap_or(1_024),
-            in_flight_bytes_max: self.in_flight_bytes_max.unwrap_or(64 * 1024 * 1024),
+            in_flight_bytes_max: self.in_flight_bytes_max(),
             head_deadline: seconds(self.head_deadline_seconds, 5),
             body_deadline: seconds(self.body_deadline_seconds, 10),
             idle_deadline: seconds(self.idle_deadline_seconds, 15),
             answer_deadline: seconds(self.answer_deadline_seconds, 10),
             drain_deadline: seconds(self.drain_deadline_seconds, 25),
-            payload_bytes_cap: self.payload_bytes_cap.unwrap_or(PAYLOAD_BYTES_CAP_DEFAULT),
+            payload_bytes_cap: self.payload_bytes_cap(),
             replay_window_seconds: self.replay_window_seconds.unwrap_or(REPLAY_WINDOW_SECONDS_DEFAULT),
             heartbeat_interval: seconds(self.heartbeat_interval_seconds, 300),
             anchor_dir: self.anchor_dir.clone(),
@@ -233,7 +235,30 @@ impl SettingsFile {
         check_range("payload_bytes_cap", self.payload_bytes_cap, 1, PAYLOAD_BYTES_CAP_MAX)?;
         let window = (REPLAY_WINDOW_SECONDS_MIN, REPLAY_WINDOW_SECONDS_MAX);
         check_range("replay_window_seconds", self.replay_window_seconds, window.0, window.1)?;
-        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds, 1, 86_400)
+        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds, 1, 86_400)?;
+        self.check_room()
+    }
+
+    /// A delivery with more bytes than may be in flight at all would never be let in.
+    fn check_room(&self) -> Result<(), Misused> {
+        let (cap, room) = (self.payload_bytes_cap(), self.in_flight_bytes_max());
+        if usize::try_from(cap).is_ok_and(|cap| cap <= room) {
+            return Ok(());
+        }
+        // The default of either fits every value of the other, so both stand in the file.
+        Err(Misused::of(
+            "in_flight_bytes_max",
+            format!("in_flight_bytes_max is {room}, below payload_bytes_cap, which is {cap}"),
+            "raise in_flight_bytes_max to payload_bytes_cap or above, or lower payload_bytes_cap",
+        ))
+    }
+
+    fn payload_bytes_cap(&self) -> u64 {
+        self.payload_bytes_cap.unwrap_or(PAYLOAD_BYTES_CAP_DEFAULT)
+    }
+
+    fn in_flight_bytes_max(&self) -> usize {
+        self.in_flight_bytes_max.unwrap_or(IN_FLIGHT_BYTES_MAX_DEFAULT)
     }
 }
 
@@ -338,6 +363,24 @@ mod tests {
             ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"]
         {
             assert!(Settings::parse(line, Flags::default()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn room_for_less_than_the_largest_delivery_is_refused_with_its_place() {
+        let with = |lines: &str| Settings::parse(lines, Flags::default());
+        let error = with("payload_bytes_cap = 26214400\nin_flight_bytes_max = 26214399").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "palyra.toml:2:1: in_flight_bytes_max is 26214399, below payload_bytes_cap, which is 26214400"
+        );
+        assert!(error.hint.is_some());
+        for lines in [
+            "payload_bytes_cap = 26214400\nin_flight_bytes_max = 26214400",
+            "payload_bytes_cap = 26214400",
+            "in_flight_bytes_max = 1048576",
+        ] {
+            assert!(with(lines).is_ok(), "{lines}");
         }
     }
 

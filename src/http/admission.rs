@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Kind, Problem};
 
-/// Body bytes are counted in units of this many.
+/// Body bytes are counted in units of this many, begun ones as whole.
 const UNIT_BYTES: usize = 1_024;
 
 /// The budgets. Whoever finds one empty is answered 503 at once; nobody waits in line.
@@ -20,7 +20,7 @@ pub struct Admission {
 impl Admission {
     /// Lets in `deliveries_max` deliveries and `body_bytes_max` bytes of bodies at a time.
     pub fn new(deliveries_max: usize, body_bytes_max: usize) -> Self {
-        let units = (body_bytes_max / UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        let units = body_bytes_max.div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
         Self {
             deliveries: Arc::new(Semaphore::new(deliveries_max)),
             body_units: Arc::new(Semaphore::new(units)),
@@ -72,5 +72,23 @@ impl Permit {
         }
         self.units += missing;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_body_may_have_all_the_bytes_there_are_and_no_unit_more() {
+        for bytes_max in [UNIT_BYTES, UNIT_BYTES + 1, 10 * UNIT_BYTES - 1] {
+            let admission = Admission::new(2, bytes_max);
+            let mut permit = admission.enter().unwrap();
+            permit.cover(bytes_max).unwrap();
+            permit.cover(bytes_max + UNIT_BYTES).unwrap_err();
+            admission.enter().unwrap().cover(1).unwrap_err();
+            drop(permit);
+            admission.enter().unwrap().cover(1).unwrap();
+        }
     }
 }
