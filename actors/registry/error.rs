@@ -71,6 +71,12 @@ pub enum RegistryError {
         /// The bound.
         max: usize,
     },
+    /// Somebody else changed the file since it was read last.
+    #[error("`{file}` was changed since it was read; nothing was written over it")]
+    EditedMeanwhile {
+        /// The file.
+        file: String,
+    },
     /// The file can be neither read nor written.
     #[error("cannot use `{file}`: {problem}")]
     Io {
@@ -96,6 +102,10 @@ impl RegistryError {
                 Some(format!("put that right, then run `palyra webhooks enable {id}`"))
             }
             Self::TooMany { .. } => Some("remove one that is not used any more".to_owned()),
+            Self::EditedMeanwhile { .. } => Some(
+                "have it read with SIGHUP (`systemctl reload`, or `kill -HUP` and the daemon's pid), then try again"
+                    .to_owned(),
+            ),
             Self::Io { .. } => None,
         }
     }

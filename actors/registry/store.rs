@@ -14,6 +14,7 @@ use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
 use crate::clock::UnixMs;
 use crate::files;
+use crate::ids::Digest;
 use crate::limits::{INTEGRATIONS_MAX, REGISTRY_FILE_BYTES_MAX, SUMMARY_BYTES_MAX};
 use crate::provider::Catalogue;
 use crate::vault::SecretStatus;
@@ -37,6 +38,8 @@ pub struct Registry {
     config: RegistryConfig,
     catalogue: Arc<Catalogue>,
     document: RegistryDocument,
+    /// Digest of the file as it was read or written last; none while there is no file.
+    on_disk: Option<Digest>,
     integrations: Vec<Arc<Integration>>,
     by_id: Arc<ById>,
     loaded_at: UnixMs,
@@ -51,11 +54,12 @@ impl Registry {
     /// # Errors
     /// The first fault in them.
     pub fn open(config: RegistryConfig, now: UnixMs) -> Result<Self, RegistryError> {
-        let (catalogue, document) = read(&config)?;
+        let Files { catalogue, document, on_disk } = read(&config)?;
         let mut registry = Self {
             config,
             catalogue,
             document: RegistryDocument::new(),
+            on_disk,
             integrations: Vec::new(),
             by_id: Arc::default(),
             loaded_at: now,
@@ -166,9 +170,9 @@ impl Registry {
                 self.stale = Some(error.to_string());
                 Err(error)
             }
-            Ok((catalogue, document)) => {
+            Ok(Files { catalogue, document, on_disk }) => {
                 let before = std::mem::take(&mut self.by_id);
-                self.catalogue = catalogue;
+                (self.catalogue, self.on_disk) = (catalogue, on_disk);
                 self.adopt(document, now);
                 Ok(changes(&before, &self.by_id))
             }
@@ -213,15 +217,17 @@ impl Registry {
         self.known(&id)
     }
 
-    /// The file first: what cannot be written, or not be read again, does not come into force.
+    /// The file first: what cannot be written, or not be read again, does not come into force. What somebody wrote by hand
+    /// meanwhile is not written over.
     fn save(&mut self, document: RegistryDocument, now: UnixMs) -> Result<(), RegistryError> {
         let text = document.text();
         let document = self.as_read(&text)?;
-        let file = &self.config.file;
-        files::atomic_replace(file, text.as_bytes()).map_err(|error| RegistryError::Io {
-            file: file.display().to_string(),
-            problem: error.to_string(),
-        })?;
+        if text_of(&self.config)?.as_deref().map(digest) != self.on_disk {
+            return Err(RegistryError::EditedMeanwhile { file: file_name(&self.config) });
+        }
+        let replaced = files::atomic_replace(&self.config.file, text.as_bytes());
+        replaced.map_err(|error| io_error(&self.config, error.to_string()))?;
+        self.on_disk = Some(digest(&text));
         self.adopt(document, now);
         Ok(())
     }
@@ -252,20 +258,42 @@ impl Registry {
     }
 }
 
-fn read(config: &RegistryConfig) -> Result<(Arc<Catalogue>, RegistryDocument), RegistryError> {
+/// What was read of them.
+struct Files {
+    catalogue: Arc<Catalogue>,
+    document: RegistryDocument,
+    on_disk: Option<Digest>,
+}
+
+fn read(config: &RegistryConfig) -> Result<Files, RegistryError> {
     let catalogue =
         Catalogue::load(&config.profiles_dir).map_err(|error| RegistryError::Profile(Arc::new(error)))?;
-    let file = config.file.display().to_string();
-    let io = |problem: String| RegistryError::Io { file: file.clone(), problem };
-    let text = match files::read_private(&config.file, REGISTRY_FILE_BYTES_MAX) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| io("it is not UTF-8".to_owned()))?,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok((Arc::new(catalogue), RegistryDocument::new()));
-        }
-        Err(error) => return Err(io(error.to_string())),
+    let text = text_of(config)?;
+    let document = match &text {
+        Some(text) => parse(text, config, &catalogue)?,
+        None => RegistryDocument::new(),
     };
-    let document = parse(&text, config, &catalogue)?;
-    Ok((Arc::new(catalogue), document))
+    Ok(Files { catalogue: Arc::new(catalogue), document, on_disk: text.as_deref().map(digest) })
+}
+
+/// The registry file; none when there is none.
+fn text_of(config: &RegistryConfig) -> Result<Option<String>, RegistryError> {
+    match files::read_private(&config.file, REGISTRY_FILE_BYTES_MAX) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes);
+            text.map(Some).map_err(|_| io_error(config, "it is not UTF-8".to_owned()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error(config, error.to_string())),
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+fn io_error(config: &RegistryConfig, problem: String) -> RegistryError {
+    RegistryError::Io { file: config.file.display().to_string(), problem }
 }
 
 fn parse(

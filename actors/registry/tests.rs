@@ -204,6 +204,26 @@ fn a_new_integration_without_its_secret_is_stored_disabled_and_cannot_be_enabled
 }
 
 #[test]
+fn an_edit_by_hand_is_never_written_over() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    let file = folder.config().file;
+    for edited in [HAND_WRITTEN.replace("main", "only"), "version = 9".to_owned()] {
+        crate::files::atomic_replace(&file, edited.as_bytes()).unwrap();
+        let refused = registry.set_enabled("gh", false, &SecretStatus::Found, NOW).unwrap_err();
+        assert!(matches!(refused, RegistryError::EditedMeanwhile { .. }), "{refused}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
+        assert!(registry.get("gh").unwrap().record.enabled);
+    }
+    std::fs::remove_file(&file).unwrap();
+    registry.remove("gh", NOW).unwrap_err();
+    crate::files::atomic_replace(&file, HAND_WRITTEN.as_bytes()).unwrap();
+    registry.reload(NOW).unwrap();
+    registry.remove("gh", NOW).unwrap();
+    registry.remove("pay", NOW).unwrap();
+}
+
+#[test]
 fn readiness_names_what_is_lacking() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     let registry = folder.open();
@@ -246,11 +266,12 @@ fn a_reload_with_a_fault_keeps_the_last_good_file_in_force_and_says_so() {
 
 #[test]
 fn a_change_that_cannot_be_written_does_not_come_into_force() {
-    let folder = Folder::with(Some(HAND_WRITTEN));
+    let folder = Folder::with(None);
     let mut registry = folder.open();
     std::fs::remove_dir_all(folder.0.path()).unwrap();
-    assert!(matches!(registry.remove("gh", NOW), Err(RegistryError::Io { .. })));
-    assert!(registry.published().lookup("gh").is_some());
+    let refused = registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW);
+    assert!(matches!(refused, Err(RegistryError::Io { .. })), "{refused:?}");
+    assert!(registry.published().lookup("gh").is_none());
 }
 
 #[test]

@@ -184,7 +184,9 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::Exists { .. } => Problem::new(Kind::Exists),
         RegistryError::Unknown { .. } => Problem::new(Kind::NotFound),
         RegistryError::NotReady { issues, .. } => Problem::new(Kind::NotReady).reasons(issues),
-        RegistryError::InvalidDraft { .. } | RegistryError::TooMany { .. } => Problem::new(Kind::Invalid),
+        RegistryError::InvalidDraft { .. }
+        | RegistryError::TooMany { .. }
+        | RegistryError::EditedMeanwhile { .. } => Problem::new(Kind::Invalid),
         _ => Problem::new(Kind::Unavailable),
     };
     problem.detail(error.to_string()).hint(error.hint())
