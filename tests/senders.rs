@@ -241,6 +241,28 @@ fn every_kind_of_real_github_payload_goes_through_with_its_event_and_source() {
     }
 }
 
+#[test]
+fn a_captured_delivery_whose_body_is_not_all_signed_makes_one_row_more_and_no_further_one() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "mailgun", "key");
+    let now = now_unix_s();
+    let signature = hmac_hex(b"key", format!("{now}tok").as_bytes());
+    let send = |event: &str| {
+        let body = serde_json::json!({
+            "signature": {"timestamp": now.to_string(), "token": "tok", "signature": signature},
+            "event-data": {"event": event, "id": "1"},
+        });
+        daemon.post("in", &[("Content-Type", "application/json")], body.to_string().as_bytes()).status
+    };
+    assert_eq!(send("delivered"), 202);
+    for event in ["opened", "clicked", "failed", "opened"] {
+        assert_eq!(send(event), 409, "{event}");
+    }
+    let conflicts = events(root.path()).into_iter().filter(|event| event["name"] == "webhook.conflict");
+    assert_eq!(conflicts.count(), 1);
+    assert_named(root.path(), "delivered", "mailgun", serde_json::json!("1"));
+}
+
 /// Some of its deliveries are signed; the others it does not vouch for.
 const HALF_SIGNED: &str = r#"
 version = 1

@@ -80,7 +80,8 @@ pub fn verify(
     if let Some(time) = &time {
         timestamp::check(time.unix_ms, time.form, now)?;
     }
-    Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true })
+    let covers_bytes = scheme.content.covers_bytes() || form.body_sha256_query.is_some();
+    Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true, covers_bytes })
 }
 
 /// What is the same for every content that is tried.

@@ -70,7 +70,6 @@ impl Template {
     }
 
     /// Whether every byte of the body is signed as it is.
-    #[cfg(test)]
     pub fn covers_bytes(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Body))
     }

@@ -194,6 +194,7 @@ fn only_what_is_signed_identifies_a_delivery() {
         key_version: Some(1),
         signed_digest: Some(Digest::of(content)),
         covers_content: true,
+        covers_bytes: true,
     };
     let github = |id, body: &str| {
         replay_key("github", "a", &[("x-github-delivery", id)], body, &covered(body.as_bytes()))

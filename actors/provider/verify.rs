@@ -15,6 +15,16 @@ pub struct Verified {
     pub signed_digest: Option<Digest>,
     /// Whether a signature covers something of the delivery, be it not all of the body.
     pub covers_content: bool,
+    /// Whether it covers every byte of the body.
+    pub covers_bytes: bool,
+}
+
+impl Verified {
+    /// What tells deliveries of one id apart that only the holder of the secret can have made: the bytes of the body, whose
+    /// digest is `body`, or what is signed where not all of them are.
+    pub fn distinct(&self, body: Digest) -> Digest {
+        self.signed_digest.filter(|_| self.covers_content && !self.covers_bytes).unwrap_or(body)
+    }
 }
 
 /// Why a delivery was not verified.
@@ -80,5 +90,5 @@ fn nothing_signed() -> Reject {
 
 /// What is known of a delivery nothing covers.
 pub fn uncovered(key_version: Option<u32>) -> Verified {
-    Verified { key_version, signed_digest: None, covers_content: false }
+    Verified { key_version, signed_digest: None, covers_content: false, covers_bytes: false }
 }

@@ -71,11 +71,12 @@ pub struct ReplaySnapshot {
     pub released_total: u64,
 }
 
-/// The key under which a conflict with `key` is journaled: one row for each distinct body.
-pub fn conflict_key(key: Digest, body: Digest) -> Digest {
+/// The key under which a conflict with `key` is journaled: one row for each `distinct` delivery, which is told by the digest
+/// of its body or of what of it is signed.
+pub fn conflict_key(key: Digest, distinct: Digest) -> Digest {
     let mut text = b"palyra conflict v1".to_vec();
     text.extend_from_slice(&key.0);
-    text.extend_from_slice(&body.0);
+    text.extend_from_slice(&distinct.0);
     Digest::of(&text)
 }
 

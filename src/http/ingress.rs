@@ -280,11 +280,13 @@ impl Authentic<'_> {
         }
     }
 
-    /// Each distinct body that conflicts is journaled once, under a key of its own.
+    /// Whatever conflicts is journaled once, under a key of its own: each distinct body, or, where the signature does not
+    /// cover all of it, each distinct thing that was signed. Without the secret nobody can make more rows of one delivery.
     async fn conflict(self, body: Digest, bytes: usize) -> Result<Answer, Problem> {
         let why = ["the key is held by an earlier delivery with another body".to_owned()];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
-        self.submit(event, conflict_key(self.key, body), body, Verdict::Conflict).await?;
+        let distinct = self.verified.distinct(body);
+        self.submit(event, conflict_key(self.key, distinct), body, Verdict::Conflict).await?;
         Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict")))
     }
 
