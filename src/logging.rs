@@ -33,7 +33,9 @@ pub fn for_commands(verbose: u8) {
 fn start(level: LevelFilter, json: bool) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let ours = Targets::new().with_target("palyra", level).with_target("palyra_actors", level);
-    let others = ours.with_default(level.min(LevelFilter::WARN));
+    // What a stranger sends that is no HTTP would be an error each time.
+    let requests = if level > LevelFilter::INFO { LevelFilter::WARN } else { LevelFilter::OFF };
+    let others = ours.with_default(level.min(LevelFilter::WARN)).with_target("actix_http::h1", requests);
     // It would be told on the stream that just failed, and what cannot be told there is a panic.
     let log = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).log_internal_errors(false);
     let log = if json { log.json().boxed() } else { log.boxed() };

@@ -36,7 +36,7 @@ pub struct Settings {
     pub in_flight_bytes_max: usize,
     /// From connecting to the last byte of the head; later is 408. Default 5 s.
     pub head_deadline: Duration,
-    /// From the head to the last byte of the body; later is 408. Default 10 s.
+    /// From the head to the last byte of the body; later is 408. Default 10 s. For those over half of `in_flight_max` 1 s.
     pub body_deadline: Duration,
     /// Idle time after which a kept connection is closed. Default 15 s.
     pub idle_deadline: Duration,

@@ -14,6 +14,8 @@ const UNIT_BYTES: usize = 1_024;
 pub struct Admission {
     deliveries: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
+    /// For half of the deliveries.
+    slow_bodies: Arc<Semaphore>,
     deliveries_max: usize,
 }
 
@@ -24,6 +26,7 @@ impl Admission {
         Self {
             deliveries: Arc::new(Semaphore::new(deliveries_max)),
             body_units: Arc::new(Semaphore::new(units)),
+            slow_bodies: Arc::new(Semaphore::new(deliveries_max.div_ceil(2))),
             deliveries_max,
         }
     }
@@ -35,7 +38,8 @@ impl Admission {
     pub fn enter(&self) -> Result<Permit, Problem> {
         let delivery = Arc::clone(&self.deliveries).try_acquire_owned();
         let delivery = delivery.map_err(|_| Problem::new(Kind::Overloaded))?;
-        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units: Arc::clone(&self.body_units) })
+        let (body_units, slow_bodies) = (Arc::clone(&self.body_units), Arc::clone(&self.slow_bodies));
+        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units, slow: None, slow_bodies })
     }
 
     /// Deliveries in flight now.
@@ -51,9 +55,26 @@ pub struct Permit {
     body: Option<OwnedSemaphorePermit>,
     units: usize,
     body_units: Arc<Semaphore>,
+    slow: Option<OwnedSemaphorePermit>,
+    slow_bodies: Arc<Semaphore>,
 }
 
 impl Permit {
+    /// Whether its body may take long.
+    pub fn may_be_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
+    /// Lets its body take long.
+    ///
+    /// # Errors
+    /// [`Kind::RequestTimeout`] while half of all deliveries that may be in flight are slow ones.
+    pub fn be_slow(&mut self) -> Result<(), Problem> {
+        let slow = Arc::clone(&self.slow_bodies).try_acquire_owned();
+        self.slow = Some(slow.map_err(|_| Problem::new(Kind::RequestTimeout))?);
+        Ok(())
+    }
+
     /// Makes sure that `bytes` bytes of body are covered, as they arrive rather than as they are declared.
     ///
     /// # Errors

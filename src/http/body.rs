@@ -10,6 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use super::admission::Permit;
 use super::problem::{Kind, Problem};
 
+/// A body that takes longer needs a place among the slow ones.
+const PROMPT: Duration = Duration::from_secs(1);
+
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
@@ -32,7 +35,8 @@ pub fn check_declared(declared: Option<u64>, bytes_max: u64) -> Result<(), Probl
     }
 }
 
-/// Reads the body to its end. What is read is covered by `permit`.
+/// Reads the body to its end. What is read is covered by `permit`, and so is the time it takes: slow senders, however many,
+/// leave room for the others.
 ///
 /// # Errors
 /// Too large, too slow, cut off, or more than all deliveries together may hold.
@@ -40,10 +44,17 @@ pub async fn read(mut payload: Payload, limits: BodyLimits, permit: &mut Permit)
     let started = Instant::now();
     let mut body = BytesMut::new();
     loop {
-        let next = timeout_at(patience(started, limits, body.len()), payload.next()).await;
-        let Some(chunk) = next.map_err(|_| Problem::new(Kind::RequestTimeout))? else {
-            return Ok(body.into());
+        let latest = patience(started, limits, body.len());
+        let until = if permit.may_be_slow() { latest } else { latest.min(started + PROMPT) };
+        let next = match timeout_at(until, payload.next()).await {
+            Ok(next) => next,
+            Err(_) if until < latest => {
+                permit.be_slow()?;
+                continue;
+            }
+            Err(_) => return Err(Problem::new(Kind::RequestTimeout)),
         };
+        let Some(chunk) = next else { return Ok(body.into()) };
         let chunk = chunk.map_err(|error| broken_off(&error))?;
         let length = body.len().saturating_add(chunk.len());
         check_declared(u64::try_from(length).ok(), limits.bytes_max)?;
