@@ -13,6 +13,7 @@ mod mutations;
 mod panics;
 mod proofs;
 mod published;
+mod readiness;
 mod replay;
 mod rollback;
 mod secrets;

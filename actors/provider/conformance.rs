@@ -97,7 +97,8 @@ impl Case {
         }
     }
 
-    fn keys(&self) -> Option<SecretVersions> {
+    /// The key it was made with; none where it names none.
+    pub(super) fn keys(&self) -> Option<SecretVersions> {
         let key = self.public_key.as_deref().or(self.secret.as_deref())?;
         SecretVersions::new(vec![SecretVersion { version: 1, secret: Secret::new(key.as_bytes().to_vec()) }])
     }

@@ -11,7 +11,7 @@ use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm};
 use super::request::Request;
 use super::signature::decode;
 use super::token::after_scheme;
-use super::verify::{Verified, VerifyError, uncovered};
+use super::verify::{UnusableKey, Verified, VerifyError, uncovered};
 use super::{Reason, Reject};
 use crate::clock::UnixMs;
 use crate::json;
@@ -56,6 +56,20 @@ pub fn verify(
     check_expiry(form, &parts.claims, now)?;
     let covers_content = form.body_sha256_claim.is_some();
     Ok(Verified { covers_content, ..uncovered(Some(version)) })
+}
+
+/// Whether a secret can be used: any as a shared one; a JWK set, if it holds a key of the algorithm's kind.
+///
+/// # Errors
+/// Why not, without the value.
+pub fn check_key(form: &JwtAuth, secret: &[u8]) -> Result<(), String> {
+    match form.algorithm {
+        JwtAlgorithm::Hs256 => shared(secret).map(drop),
+        algorithm => {
+            let fits = key_set(secret)?.iter().any(|key| key.numbers(algorithm).is_some());
+            fits.then_some(()).ok_or_else(|| format!("the secret holds no key of {}", algorithm.as_str()))
+        }
+    }
 }
 
 impl JwtAlgorithm {
@@ -115,13 +129,17 @@ fn find_key(form: &JwtAuth, parts: &Parts<'_>, keys: &SecretVersions) -> Result<
 }
 
 fn accepts_shared(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyError> {
-    let key = Key::read(version.secret.expose(), &KeyForm::default(), Algorithm::HmacSha256);
-    let key = key.map_err(|reason| VerifyError::UnusableKey { version: version.version, reason })?;
+    let key = shared(version.secret.expose());
+    let key = key.map_err(|reason| UnusableKey { version: version.version, reason })?;
     let content = [Some(parts.signed.as_bytes().into())];
     match key.accepts(Algorithm::HmacSha256, &content, std::slice::from_ref(&parts.signature)) {
         true => Ok(()),
         false => Err(bad("no key of ours made this token").into()),
     }
+}
+
+fn shared(secret: &[u8]) -> Result<Key<'_>, String> {
+    Key::read(secret, &KeyForm::default(), Algorithm::HmacSha256)
 }
 
 /// A JWK set, as far as RSA and P-256 go.
@@ -139,28 +157,40 @@ struct Jwk {
     y: Option<String>,
 }
 
+impl Jwk {
+    /// Its point, or its modulus and exponent; `None` where one is missing or not written in Base64url.
+    fn numbers(&self, algorithm: JwtAlgorithm) -> Option<(Vec<u8>, Vec<u8>)> {
+        let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
+        match algorithm {
+            JwtAlgorithm::Es256 => number(&self.x).zip(number(&self.y)),
+            JwtAlgorithm::Hs256 | JwtAlgorithm::Rs256 => number(&self.n).zip(number(&self.e)),
+        }
+    }
+}
+
+fn key_set(secret: &[u8]) -> Result<Vec<Jwk>, String> {
+    let set = serde_json::from_slice::<JwkSet>(secret);
+    set.map(|set| set.keys).map_err(|_| "the secret is not a JWK set (RFC 7517)".to_owned())
+}
+
 fn accepts_jwk(
     algorithm: JwtAlgorithm,
     parts: &Parts<'_>,
     version: &SecretVersion,
 ) -> Result<(), VerifyError> {
-    let unusable = || VerifyError::UnusableKey {
-        version: version.version,
-        reason: "the secret is not a JWK set (RFC 7517)".to_owned(),
-    };
-    let set: JwkSet = serde_json::from_slice(version.secret.expose()).map_err(|_| unusable())?;
+    let unusable = |reason: String| UnusableKey { version: version.version, reason };
+    let set = key_set(version.secret.expose()).map_err(unusable)?;
     let kid = parts.header.get("kid").and_then(Value::as_str);
     let untrusted = || Reject::new(Reason::UntrustedKey, "the token names a key that is not in our set");
-    let jwk = set.keys.iter().find(|key| key.kid.as_deref() == kid).ok_or_else(untrusted)?;
-    let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
+    let jwk = set.iter().find(|key| key.kid.as_deref() == kid).ok_or_else(untrusted)?;
+    let incomplete = || unusable(format!("its key is not one of {}", algorithm.as_str()));
+    let (a, b) = jwk.numbers(algorithm).ok_or_else(incomplete)?;
     let (signed, signature) = (parts.signed.as_bytes(), parts.signature.as_slice());
     let accepted = if algorithm == JwtAlgorithm::Es256 {
-        let (x, y) = number(&jwk.x).zip(number(&jwk.y)).ok_or_else(unusable)?;
-        let point = [&[UNCOMPRESSED_POINT], x.as_slice(), y.as_slice()].concat();
+        let point = [&[UNCOMPRESSED_POINT], a.as_slice(), b.as_slice()].concat();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature)
     } else {
-        let (n, e) = number(&jwk.n).zip(number(&jwk.e)).ok_or_else(unusable)?;
-        RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature)
+        RsaPublicKeyComponents { n: a, e: b }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature)
     };
     accepted.map_err(|_| bad("no key of ours made this token").into())
 }

@@ -21,6 +21,10 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// `rsaEncryption` (RFC 8017).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// Length of an uncompressed point of P-256 (SEC 1 §2.3.3).
+const POINT_BYTES: usize = 65;
+/// Lengths of an RSA modulus: 2,048 to 8,192 bits.
+const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 
 /// A key that is ready to verify.
 pub enum Key<'a> {
@@ -69,9 +73,8 @@ impl<'a> Key<'a> {
             Algorithm::EcdsaP256Sha256 => {
                 point(&bytes).map(Self::EcdsaP256).ok_or_else(|| not("a public key of P-256"))
             }
-            Algorithm::RsaSha1 | Algorithm::RsaSha256 => {
-                certificate(&bytes).ok_or_else(|| not("a certificate of an RSA key in PEM"))
-            }
+            Algorithm::RsaSha1 | Algorithm::RsaSha256 => certificate(&bytes)
+                .ok_or_else(|| not("a certificate of an RSA key of 2,048 to 8,192 bits in PEM")),
             _ => Ok(Self::Shared(bytes)),
         }
     }
@@ -148,15 +151,17 @@ fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     match key {
         Some(key) if !key.is_empty() => Ok(key),
         Some(_) => Err("the secret is empty once its prefix is taken off".to_owned()),
-        None => Err(format!("the secret is not written in {:?}, as this provider writes it", form.decode)),
+        None => Err(format!("the secret is not {}, as this provider writes it", form.name())),
     }
 }
 
+/// The uncompressed point of a SubjectPublicKeyInfo; none of another form is verified with.
 fn point(spki: &[u8]) -> Option<Vec<u8>> {
     let info = SubjectPublicKeyInfoRef::from_der(spki).ok()?;
     let curve = info.algorithm.parameters_oid().ok()?;
+    let point = info.subject_public_key.raw_bytes();
     let is_p256 = info.algorithm.oid == EC_PUBLIC_KEY && curve == P256;
-    is_p256.then(|| info.subject_public_key.raw_bytes().to_vec())
+    (is_p256 && point.len() == POINT_BYTES).then(|| point.to_vec())
 }
 
 fn certificate(pem: &[u8]) -> Option<Key<'static>> {
@@ -165,5 +170,12 @@ fn certificate(pem: &[u8]) -> Option<Key<'static>> {
     let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
     let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
     let key = info.subject_public_key.raw_bytes().to_vec();
-    (info.algorithm.oid == RSA).then_some(Key::Rsa(key, span))
+    (info.algorithm.oid == RSA && is_long_enough(&key)).then_some(Key::Rsa(key, span))
+}
+
+/// Whether an RSA key (PKCS #1) is of a length that is verified with.
+fn is_long_enough(key: &[u8]) -> bool {
+    let numbers = SequenceOf::<UintRef<'_>, 2>::from_der(key).ok();
+    let modulus = numbers.as_ref().and_then(|numbers| numbers.get(0));
+    modulus.is_some_and(|modulus| RSA_BYTES.contains(&modulus.as_bytes().len()))
 }

@@ -51,7 +51,7 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::limits::DELIVERY_ID_BYTES_MAX;
-use crate::secret::SecretVersions;
+use crate::secret::{SecretVersion, SecretVersions};
 
 pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
@@ -65,10 +65,9 @@ pub use reject::{Reason, Reject};
 pub use request::{Headers, Parameters, Request};
 pub use sign::{SignDraft, SignError, Signed};
 pub use summary::ProfileSummary;
-pub use verify::{Verified, VerifyError};
+pub use verify::{UnusableKey, Verified, VerifyError};
 
-use key::Key;
-use profile::{Algorithm, Content, JwtAuth, ProfileFile, SignedAuth, TokenAuth, When};
+use profile::{Content, JwtAuth, ProfileFile, SignedAuth, TokenAuth, When};
 use request::single_header;
 
 /// A compiled profile.
@@ -281,13 +280,16 @@ impl Profile {
         }
     }
 
-    /// Whether `secret` can be used with this profile.
+    /// Whether [`Profile::verify`] can make a key of every version, whatever scheme a delivery takes.
     ///
     /// # Errors
-    /// Why not, without the value.
-    pub fn check_key(&self, secret: &[u8]) -> Result<(), String> {
-        let any = |form: &SignedAuth| form.algorithm.unwrap_or(Algorithm::RsaSha256);
-        self.signed().try_for_each(|form| Key::read(secret, &form.key, any(form)).map(drop))
+    /// The first version of which it cannot.
+    pub fn check_keys(&self, keys: &SecretVersions) -> Result<(), UnusableKey> {
+        keys.iter().try_for_each(|SecretVersion { version, secret }| {
+            let check = |scheme| verify::check_key(scheme, secret.expose());
+            let checked = self.schemes.iter().try_for_each(check);
+            checked.map_err(|reason| UnusableKey { version: *version, reason })
+        })
     }
 }
 

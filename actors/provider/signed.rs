@@ -12,7 +12,7 @@ use super::request::{Headers, Request, single_header};
 use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
-use super::verify::{Verified, VerifyError};
+use super::verify::{UnusableKey, Verified, VerifyError};
 use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
@@ -84,6 +84,16 @@ pub fn verify(
     Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true, covers_bytes })
 }
 
+/// Whether a key can be made of `secret`, whichever of its algorithms a delivery names.
+///
+/// # Errors
+/// Why not, without the value.
+pub fn check_key(form: &SignedAuth, secret: &[u8]) -> Result<(), String> {
+    let choice = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
+    let mut algorithms = form.algorithm.iter().chain(choice);
+    algorithms.try_for_each(|algorithm| Key::read(secret, &form.key, *algorithm).map(drop))
+}
+
 /// What is the same for every content that is tried.
 struct Attempt<'a> {
     form: &'a SignedAuth,
@@ -124,7 +134,7 @@ impl Attempt<'_> {
                     return key.holds(self.now).map(|()| Ok(*version));
                 }
                 Ok(_) => {}
-                Err(reason) => unusable = Some(VerifyError::UnusableKey { version: *version, reason }),
+                Err(reason) => unusable = Some(UnusableKey { version: *version, reason }.into()),
             }
         }
         Ok(Err(unusable))

@@ -1,13 +1,15 @@
 mod hostile;
+mod keys;
 mod parts;
 mod tokens;
 mod vectors;
 
 use std::sync::Arc;
 
-use super::profile::{Encoding, SignatureForm, Source};
+use super::key::Key;
+use super::profile::{Algorithm, Encoding, SignatureForm, Source};
 use super::*;
-use crate::secret::{Secret, SecretVersion};
+use crate::secret::Secret;
 
 static NO_PARAMETERS: Parameters = Parameters::new();
 

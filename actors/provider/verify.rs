@@ -1,5 +1,7 @@
 //! Verification of one delivery: pure, over the bytes from the wire.
 
+use serde::Serialize;
+
 use super::request::{Headers, Request, head_fits};
 use super::{AuthScheme, Method, Reason, Reject, jwt, signed, token};
 use crate::clock::UnixMs;
@@ -34,13 +36,18 @@ pub enum VerifyError {
     #[error(transparent)]
     Rejected(#[from] Reject),
     /// We could not tell: our own key is unusable.
-    #[error("version {version} of the secret cannot be used: {reason}; store it as the provider shows it")]
-    UnusableKey {
-        /// Which version.
-        version: u32,
-        /// Why, without the value.
-        reason: String,
-    },
+    #[error("{0}; store it as the provider shows it")]
+    UnusableKey(#[from] UnusableKey),
+}
+
+/// A version of a secret of which no key can be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("version {version} of the secret cannot be used: {reason}")]
+pub struct UnusableKey {
+    /// Which version.
+    pub version: u32,
+    /// What it would have to be, without the value.
+    pub reason: String,
 }
 
 /// Checks what the headers alone tell about `scheme`.
@@ -86,6 +93,18 @@ pub fn verify(
 /// What needs no signature is not verified: whoever may take it as it is does not ask.
 fn nothing_signed() -> Reject {
     Reject::new(Reason::MissingSignature, "nothing of it is signed, by its provider's own account")
+}
+
+/// Whether [`verify`] can make a key of `secret` for `scheme`.
+///
+/// # Errors
+/// Why not, without the value.
+pub fn check_key(scheme: &AuthScheme, secret: &[u8]) -> Result<(), String> {
+    match &scheme.method {
+        Method::Signed(scheme) => signed::check_key(&scheme.form, secret),
+        Method::Jwt(form) => jwt::check_key(form, secret),
+        Method::Token(_) | Method::None => Ok(()),
+    }
 }
 
 /// What is known of a delivery nothing covers.

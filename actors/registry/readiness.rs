@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::messages::Integration;
-use crate::vault::SecretStatus;
+use super::record::IntegrationRecord;
+use crate::provider::UnusableKey;
+use crate::vault::{SecretStatus, VaultRef};
 
 /// The state of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -41,45 +43,61 @@ impl ReadinessReport {
 
 /// The state of `integration`, given what the vault says of its secret.
 pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessReport {
+    let lacks = lacks_configuration(integration).or_else(|| lacks_secret(integration, secret));
+    let otherwise = if integration.record.enabled { Readiness::Ready } else { Readiness::Disabled };
+    let (readiness, issues) = lacks.unwrap_or((otherwise, Vec::new()));
+    ReadinessReport { readiness, issues }
+}
+
+/// A state, and why it is.
+type Lack = (Readiness, Vec<String>);
+
+fn lacks_configuration(integration: &Integration) -> Option<Lack> {
     let record = &integration.record;
-    if integration.profile.is_none() {
+    let Some(profile) = &integration.profile else {
         let issue = format!("there is no provider profile `{}`", record.provider);
-        return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues: vec![issue] };
-    }
-    let needed = integration.profile.iter().flat_map(|profile| profile.parameters());
-    let missing: Vec<&str> =
-        needed.map(String::as_str).filter(|name| !record.parameters.contains_key(*name)).collect();
-    if record.signature_required && !missing.is_empty() {
-        let issues = missing.iter().map(|name| format!("it needs `parameters.{name}`")).collect();
-        return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues };
-    }
-    if record.signature_required && !integration.profile.iter().any(|profile| profile.authenticates()) {
-        let issue = format!(
-            "`{}` signs nothing: add it again with `--allow-unsigned`, or not at all",
-            record.provider
-        );
-        return ReadinessReport { readiness: Readiness::InvalidConfiguration, issues: vec![issue] };
-    }
-    let name = record.secret_vault_ref.as_deref().unwrap_or_default();
-    let lacking = match secret {
-        _ if !record.signature_required => None,
-        _ if integration.takes_published_keys() => None,
-        SecretStatus::Found if record.secret_vault_ref.is_none() => {
-            Some((Readiness::InvalidSecretRef, "it names no secret".to_owned()))
-        }
-        SecretStatus::Found => None,
-        SecretStatus::NotFound => Some((
-            Readiness::SecretNotFound,
-            format!("there is no secret `{name}`: run `palyra vault put {name}`"),
-        )),
-        SecretStatus::Unavailable(why) => Some((Readiness::SecretUnavailable, why.clone())),
-        SecretStatus::InvalidRef(why) => Some((Readiness::InvalidSecretRef, why.clone())),
+        return Some((Readiness::InvalidConfiguration, vec![issue]));
     };
-    match lacking {
-        Some((readiness, issue)) => ReadinessReport { readiness, issues: vec![issue] },
-        None => {
-            let readiness = if record.enabled { Readiness::Ready } else { Readiness::Disabled };
-            ReadinessReport { readiness, issues: Vec::new() }
-        }
+    if record.signature_required && !profile.authenticates() {
+        let issue = format!("`{}` signs nothing: add it again with `--allow-unsigned`", record.provider);
+        return Some((Readiness::InvalidConfiguration, vec![issue]));
     }
+    let is_blank = |name: &&String| record.parameters.get(*name).is_none_or(|text| text.trim().is_empty());
+    let missing = profile.parameters().iter().filter(is_blank);
+    let issues: Vec<String> = missing.map(|name| format!("it needs `parameters.{name}`")).collect();
+    let is_unfit = record.signature_required && !issues.is_empty();
+    is_unfit.then_some((Readiness::InvalidConfiguration, issues))
+}
+
+fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack> {
+    let record = &integration.record;
+    // Where a signature may be left out a secret may be missing; one that is there verifies those that are signed.
+    let is_needed = record.signature_required || matches!(secret, SecretStatus::Unusable(_));
+    if !is_needed || integration.takes_published_keys() {
+        return None;
+    }
+    let lacks = |readiness, issue: String| Some((readiness, vec![issue]));
+    let vault_ref = match record.vault_ref() {
+        None => return lacks(Readiness::InvalidSecretRef, "it names no secret".to_owned()),
+        Some(Err(invalid)) => return lacks(Readiness::InvalidSecretRef, invalid.to_string()),
+        Some(Ok(vault_ref)) => vault_ref,
+    };
+    match secret {
+        SecretStatus::Found => None,
+        SecretStatus::NotFound => {
+            let issue = format!("there is no secret `{vault_ref}`: {}", vault_ref.how_to_provide());
+            lacks(Readiness::SecretNotFound, issue)
+        }
+        SecretStatus::Unusable(key) => {
+            lacks(Readiness::SecretUnavailable, cannot_use(record, &vault_ref, key))
+        }
+        SecretStatus::Unavailable(why) => lacks(Readiness::SecretUnavailable, why.clone()),
+        SecretStatus::InvalidRef(why) => lacks(Readiness::InvalidSecretRef, why.clone()),
+    }
+}
+
+fn cannot_use(record: &IntegrationRecord, vault_ref: &VaultRef, key: &UnusableKey) -> String {
+    let (id, UnusableKey { version, reason }) = (&record.integration_id, key);
+    let remedy = vault_ref.how_to_provide();
+    format!("`{id}` cannot use version {version} of `{vault_ref}`: {reason}; {remedy}")
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::reference::{Source, VaultRef};
+use super::reference::VaultRef;
 use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
 
 /// Why the vault resolver did not do what it was asked.
@@ -53,7 +53,7 @@ impl VaultError {
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NotFound(vault_ref) => how_to_provide(vault_ref),
+            Self::NotFound(vault_ref) => vault_ref.how_to_provide(),
             Self::Unavailable { .. } => "remove the cause; the daemon reads it again by itself".to_owned(),
             Self::Blank(_) => "give it a value that is not empty".to_owned(),
             Self::TooLarge(_) => "give it a smaller value".to_owned(),
@@ -69,16 +69,6 @@ impl VaultError {
 
     pub(super) fn unavailable(vault_ref: &VaultRef, reason: impl Into<String>) -> Self {
         Self::Unavailable { vault_ref: vault_ref.clone(), reason: reason.into() }
-    }
-}
-
-fn how_to_provide(vault_ref: &VaultRef) -> String {
-    let place = vault_ref.place();
-    match vault_ref.source() {
-        Source::Vault => format!("store it with `palyra vault put {vault_ref}`"),
-        Source::Env => format!("set the environment variable `{place}` and start the daemon again"),
-        Source::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
-        Source::HashiVault => "keep the secret in this vault, in a variable or in a file".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{VaultError, VaultRef};
 use crate::clock::UnixMs;
+use crate::provider::{Profile, UnusableKey};
 use crate::secret::{Secret, SecretVersions};
 
 /// Asks for the versions of a secret. A read from storage is journaled before it is answered.
@@ -14,19 +15,26 @@ use crate::secret::{Secret, SecretVersions};
 #[rtype(result = "Result<Arc<SecretVersions>, VaultError>")]
 pub struct Resolve(pub VaultRef);
 
-/// Asks whether a secret could be resolved, without keeping its value.
+/// Asks whether a secret could be resolved and used, without keeping its value.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "SecretStatus")]
-pub struct Probe(pub VaultRef);
+pub struct Probe {
+    /// Which.
+    pub vault_ref: VaultRef,
+    /// The profile that is to make keys of it, if it is known.
+    pub profile: Option<Arc<Profile>>,
+}
 
 /// Whether a secret can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", content = "reason", rename_all = "snake_case")]
 pub enum SecretStatus {
-    /// It is there and not blank.
+    /// It is there and not blank, and the profile can make keys of it.
     Found,
     /// There is no secret of that name.
     NotFound,
+    /// It is there, but the profile can make no key of one of its versions.
+    Unusable(UnusableKey),
     /// It is there, but cannot be read now, or is blank. The text names no part of the value.
     Unavailable(String),
     /// The reference itself is not understood.

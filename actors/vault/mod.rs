@@ -81,8 +81,8 @@ impl Handler<Resolve> for VaultActor {
 impl Handler<Probe> for VaultActor {
     type Result = ResponseFuture<SecretStatus>;
 
-    fn handle(&mut self, Probe(vault_ref): Probe, _: &mut Self::Context) -> Self::Result {
-        Box::pin(Arc::clone(&self.resolver).probe(vault_ref))
+    fn handle(&mut self, probe: Probe, _: &mut Self::Context) -> Self::Result {
+        Box::pin(Arc::clone(&self.resolver).probe(probe.vault_ref, probe.profile))
     }
 }
 

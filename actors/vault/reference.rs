@@ -83,6 +83,17 @@ impl VaultRef {
         };
         self.text.strip_prefix(prefix).unwrap_or(&self.text)
     }
+
+    /// How the operator gives it a value.
+    pub fn how_to_provide(&self) -> String {
+        let place = self.place();
+        match self.source {
+            Source::Vault => format!("store it with `palyra vault put {place}`"),
+            Source::Env => format!("set the variable `{place}` in the daemon's environment and restart it"),
+            Source::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
+            Source::HashiVault => "keep the secret in this vault, in a variable or in a file".to_owned(),
+        }
+    }
 }
 
 /// Reason and hint.

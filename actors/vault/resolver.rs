@@ -15,6 +15,7 @@ use super::messages::{SecretEntry, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::clock::SharedClock;
 use crate::journal::SystemEvent;
+use crate::provider::Profile;
 use crate::secret::SecretVersions;
 
 /// Writes the reads of secrets into the journal.
@@ -66,10 +67,13 @@ impl Resolver {
         answer
     }
 
-    /// Whether a secret could be resolved. What was read to find out is wiped at once.
-    pub async fn probe(self: Arc<Self>, vault_ref: VaultRef) -> SecretStatus {
+    /// Whether a secret could be resolved, and used by `profile`. What was read to find out is wiped at once.
+    pub async fn probe(self: Arc<Self>, vault_ref: VaultRef, profile: Option<Arc<Profile>>) -> SecretStatus {
         match self.read(&vault_ref).await {
-            Ok(_wiped) => SecretStatus::Found,
+            Ok(versions) => match profile.map_or(Ok(()), |profile| profile.check_keys(&versions)) {
+                Ok(()) => SecretStatus::Found,
+                Err(unusable) => SecretStatus::Unusable(unusable),
+            },
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
             Err(error) => SecretStatus::Unavailable(with_source(&error)),
         }

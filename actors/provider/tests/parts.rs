@@ -64,6 +64,25 @@ zQIhAKsmPPMmJqX2L8xeisc7OsJhys8DCwUDCkyICy2F09fc\n\
 const SPKI_P256: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEDUK3PIhk4JIOpGanM4VhTv3Pa9rZlHfBMA+UbEuqpprIf44WmAjuokeYEcdyxxq5zl4EFoyQ5PvaN1WBcsoq6w==";
 const SPKI_P384: &str = "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE30EMWHCNqRYz2Vh1mFKnkD2CjXs3/XTpkaSsZ6y9LFSlIJabeLkuGyiJlv+go+7pRwmZ2rtkGfFpj35bEWjICNs1S4aUmtGV8MnDNLPn5U7+2vyZaQyT/K4aT+ph89db";
 
+/// The same curve with a compressed point, and a certificate of an RSA key of 1,024 bits: nothing is verified with either.
+const SPKI_COMPRESSED: &str =
+    "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACpA8e3qP/zAudwpuasWVD21+vn3BdMIK5OmO0dU2xZY4=";
+const RSA_1024_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIB9jCCAV+gAwIBAgIUCgDD/nK7CIwTotccj78q+lKXcYswDQYJKoZIhvcNAQEL\n\
+BQAwDDEKMAgGA1UEAwwBdDAgFw0yNjExMjUyMzAyNThaGA8yMTI2MTEwMTIzMDI1\n\
+OFowDDEKMAgGA1UEAwwBdDCBnzANBgkqhkiG9w0BAQEFAAOBjQAwgYkCgYEAngiP\n\
+N3EXXNIhcWaQ1jZQs10ZUetSEEpV6rMnLbYxdzpSqTHEvVh2Tm5o1opXFKEVDNot\n\
+Q6Xx51LGdauXRUl86r0ed0F+xYS+9soTcCjPkRwLAXwcopC4HqNtVsynef/W4VTC\n\
+vKKvsw4pc+pWU38seq6I+ACWaZWd7mvoJYl5D+UCAwEAAaNTMFEwHQYDVR0OBBYE\n\
+FFLd9ssJEEFOcEXGa5x+IOYkRvd+MB8GA1UdIwQYMBaAFFLd9ssJEEFOcEXGa5x+\n\
+IOYkRvd+MA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADgYEAZynlcY+6\n\
+pINpSXoTA1f/+eC8f8p/VlWTqdMqzQnKTU0GcMbztwYVnwfTFz8ZMIl9IWTE9YaU\n\
+kFMQcRSDg9PsfcL6LgmRtbKWuNUqwRgrc173jVFPmrAIACeaOwZTGeaWw4cKKJWY\n\
+kigxZnhQn+YbV9ZfJ3aU0xr8VOKqrnG56Ws=\n\
+-----END CERTIFICATE-----\n\
+";
+
 fn key(secret: &str, decode: KeyDecoding, algorithm: Algorithm) -> Result<(), String> {
     let form = KeyForm { decode, strip_prefix: Some("whsec_".to_owned()) };
     Key::read(secret.as_bytes(), &form, algorithm).map(drop)
@@ -80,6 +99,9 @@ fn a_key_of_another_kind_or_of_nothing_is_none() {
     assert!(ecdsa(&other_kind).unwrap_err().contains("P-256"));
     let rsa = key(EC_CERTIFICATE, KeyDecoding::Pem, Algorithm::RsaSha256);
     assert!(rsa.unwrap_err().contains("RSA"));
+    assert!(ecdsa(SPKI_COMPRESSED).unwrap_err().contains("P-256"));
+    let short = key(RSA_1024_CERTIFICATE, KeyDecoding::Pem, Algorithm::RsaSha256);
+    assert!(short.unwrap_err().contains("2,048"));
     let empty = key("whsec_", KeyDecoding::Raw, Algorithm::HmacSha256);
     assert!(empty.unwrap_err().contains("empty"));
 }

@@ -48,7 +48,7 @@ impl Running {
     }
 
     async fn probe(&self, name: &str) -> SecretStatus {
-        self.vault.send(Probe(vault_ref(name))).await.unwrap()
+        self.vault.send(Probe { vault_ref: vault_ref(name), profile: None }).await.unwrap()
     }
 
     async fn observe(&self) -> VaultSnapshot {

@@ -1,10 +1,13 @@
 //! The documents of the console: what an integration and an event look like from outside.
 
+use std::sync::Arc;
+
 use palyra_actors::clock::UnixMs;
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{EventKind, StoredEvent};
+use palyra_actors::provider::Profile;
 use palyra_actors::registry::{Integration, ReadinessReport, readiness};
-use palyra_actors::vault::{Probe, SecretStatus};
+use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,14 +16,22 @@ use crate::http::Gate;
 
 /// What the vault says of an integration's secret; one that needs none counts as found.
 pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
-    match integration.record.vault_ref() {
-        None => SecretStatus::Found,
-        Some(Err(error)) => SecretStatus::InvalidRef(error.to_string()),
-        Some(Ok(vault_ref)) => match gate.actors.vault.ask(Probe(vault_ref)).await {
-            Ok(status) => status,
-            Err(error) => SecretStatus::Unavailable(error.to_string()),
-        },
-    }
+    probe(gate, integration.record.vault_ref(), integration.profile.clone()).await
+}
+
+/// What the vault says of a secret that `profile` is to use; none that is named counts as found.
+pub async fn probe(
+    gate: &Gate,
+    vault_ref: Option<Result<VaultRef, InvalidRef>>,
+    profile: Option<Arc<Profile>>,
+) -> SecretStatus {
+    let vault_ref = match vault_ref {
+        None => return SecretStatus::Found,
+        Some(Err(error)) => return SecretStatus::InvalidRef(error.to_string()),
+        Some(Ok(vault_ref)) => vault_ref,
+    };
+    let probed = gate.actors.vault.ask(Probe { vault_ref, profile }).await;
+    probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
 }
 
 /// An integration with its readiness.

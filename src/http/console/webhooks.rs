@@ -7,10 +7,10 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
 use palyra_actors::ids::is_canonical_id;
 use palyra_actors::registry::{
-    Draft, Get, Integration, List, RegistryError, Remove, SetEnabled, Upsert, readiness,
+    Draft, Get, Integration, List, Profiles, RegistryError, Remove, SetEnabled, Upsert, readiness,
 };
 use palyra_actors::supervision::DoorError;
-use palyra_actors::vault::{Probe, SecretStatus, VaultRef};
+use palyra_actors::vault::{SecretStatus, VaultRef};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let draft = draft.into_inner();
-    let secret = draft_secret_status(&gate, &draft).await;
+    let secret = draft_secret_status(&gate, &draft).await?;
     let change =
         Change::new("registry.webhook.create", &draft.integration_id).particulars(particulars(&draft));
     let create = async { answered(gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await) };
@@ -72,17 +72,11 @@ fn particulars(draft: &Draft) -> Value {
     json!({"provider": is_canonical_id(&provider).then_some(provider), "secret_vault_ref": named})
 }
 
-async fn draft_secret_status(gate: &Gate, draft: &Draft) -> SecretStatus {
-    let Some(text) = &draft.secret_vault_ref else { return SecretStatus::Found };
-    match VaultRef::parse(text) {
-        Err(error) => SecretStatus::InvalidRef(error.to_string()),
-        Ok(vault_ref) => gate
-            .actors
-            .vault
-            .ask(Probe(vault_ref))
-            .await
-            .unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string())),
-    }
+async fn draft_secret_status(gate: &Gate, draft: &Draft) -> Result<SecretStatus, Problem> {
+    let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
+    let profile = profiles.get(&draft.provider.trim().to_lowercase()).map(Arc::clone);
+    let vault_ref = draft.secret_vault_ref.as_deref().map(VaultRef::parse);
+    Ok(views::probe(gate, vault_ref, profile).await)
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,138 @@
+//! Secrets that a profile cannot use: the integration is not ready, and says what it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport, readiness};
+use crate::vault::SecretStatus;
+
+/// Reads as no hexadecimal, Base64, PEM or JSON.
+const NO_FORM: &str = "not hex, zz!";
+
+/// Names of profiles that need a secret of this form, what they call it, and secrets that are almost of it.
+const FORMS: [(&[&str], &str, &[&str]); 9] = [
+    (&["adyen", "adyen-platform"], "hexadecimal", &["abc", "0x0a"]),
+    (&["airtable"], "Base64", &["a-_b"]),
+    (
+        &[
+            "anthropic",
+            "clerk",
+            "gitlab-signing",
+            "openai",
+            "replicate",
+            "resend",
+            "standard-webhooks",
+            "svix",
+        ],
+        "Base64 after `whsec_`",
+        &["whsec_", "whsec_a", "whpk_AAAA"],
+    ),
+    (&["discord"], "hexadecimal", &["abc", "00112233"]),
+    (&["telnyx"], "Base64", &["a-_b", "AAAA"]),
+    (&["standard-webhooks-v1a"], "Base64 after `whpk_`", &["whpk_", "whpk_AAAA", "whsec_AAAA"]),
+    (&["sendgrid"], "a public key in Base64", &["AAAA"]),
+    (&["aws-sns", "paypal"], "a certificate of an RSA key", &["AAAA", "-----BEGIN CERTIFICATE-----"]),
+    (&["google-pubsub"], "a JWK set", &["{}", "{\"keys\": []}", "{\"keys\": [{\"n\": \"AQAB\"}]}"]),
+];
+
+/// The integration `in` of `profile` under `global/x`, enabled.
+fn integration(profile: &Arc<Profile>) -> Integration {
+    let mut record: IntegrationRecord = serde_json::from_value(serde_json::json!({
+        "integration_id": "in", "provider": profile.name(), "secret_vault_ref": "global/x", "enabled": true
+    }))
+    .unwrap();
+    record.parameters = profile.parameters().iter().map(|name| (name.clone(), "any".to_owned())).collect();
+    Integration { record, profile: Some(Arc::clone(profile)) }
+}
+
+fn report(profile: &Arc<Profile>, keys: &SecretVersions) -> ReadinessReport {
+    let status = profile.check_keys(keys).map_or_else(SecretStatus::Unusable, |()| SecretStatus::Found);
+    readiness(&integration(profile), &status)
+}
+
+/// An Ed25519 public key in Base64.
+const ED25519: &str = "7dFUOiqfgewxvNmf8cF2LCgmSCGhc71Rmlz7ICNZI1k=";
+
+/// A key of each profile that has vectors, and of one that has none.
+fn good_keys() -> BTreeMap<String, SecretVersions> {
+    let cases = vectors::all_lines();
+    let accepted = cases.iter().map(vectors::case).filter(|case| case.expected().verdict == "accept");
+    let of_vectors = accepted.filter_map(|case| Some((case.provider.clone(), case.keys()?)));
+    of_vectors.chain([("telnyx".to_owned(), keys(ED25519))]).collect()
+}
+
+#[test]
+fn a_secret_that_a_profile_cannot_use_is_no_readiness_and_says_what_it_needs() {
+    for (names, form, almost) in FORMS {
+        for (name, bad) in
+            names.iter().flat_map(|name| almost.iter().chain([&NO_FORM]).map(move |bad| (name, bad)))
+        {
+            let report = report(&profile(name), &keys(bad));
+            assert_eq!(report.readiness, Readiness::SecretUnavailable, "{name} with {bad}");
+            let [issue] = report.issues.as_slice() else { panic!("{name}: {:?}", report.issues) };
+            for part in ["`in`", "version 1", "`global/x`", "`palyra vault put global/x`"] {
+                assert!(issue.contains(part), "{name}: {issue}");
+            }
+            assert!(*bad != NO_FORM || issue.contains(form), "{name}: {issue}");
+            assert!(!issue.replace(form, "").contains(bad), "{name}: {issue}");
+        }
+    }
+}
+
+#[test]
+fn every_built_in_profile_is_ready_with_a_secret_it_can_use_and_only_those_with_a_form_refuse_any() {
+    let catalogue = Catalogue::built_in().unwrap();
+    let (good, with_form) = (good_keys(), FORMS.iter().flat_map(|(names, ..)| *names));
+    let refusing: BTreeSet<&str> = with_form.copied().collect();
+    for name in catalogue.names() {
+        let profile = profile(name);
+        let any = report(&profile, &keys(NO_FORM)).readiness;
+        assert_eq!(any == Readiness::SecretUnavailable, refusing.contains(name), "{name}: {any:?}");
+        match good.get(name) {
+            Some(keys) => assert_eq!(report(&profile, keys).readiness, Readiness::Ready, "{name}"),
+            None => assert_eq!(any, Readiness::Ready, "{name} has no vectors, and takes any secret"),
+        }
+    }
+}
+
+#[test]
+fn every_version_of_a_secret_must_be_usable_and_the_one_that_is_not_is_named() {
+    let report = report(&profile("adyen"), &versions(&["00ff", NO_FORM]));
+    assert!(report.issues[0].contains("version 1"), "{report:?}");
+    assert!(!report.can_be_enabled());
+}
+
+#[test]
+fn an_integration_that_needs_no_secret_of_its_own_is_not_held_to_one() {
+    let mut open = integration(&profile("discord"));
+    open.record.signature_required = false;
+    assert_eq!(readiness(&open, &SecretStatus::NotFound).readiness, Readiness::Ready);
+    let unusable = SecretStatus::Unusable(profile("discord").check_keys(&keys(NO_FORM)).unwrap_err());
+    assert!(!readiness(&open, &unusable).can_be_enabled(), "signed deliveries could not be verified");
+    let mut published = integration(&profile("google-pubsub"));
+    published.record.secret_vault_ref = None;
+    assert_eq!(readiness(&published, &SecretStatus::Found).readiness, Readiness::Ready);
+}
+
+#[test]
+fn a_parameter_that_is_blank_is_one_that_is_missing() {
+    let mut paypal = integration(&profile("paypal"));
+    paypal.record.parameters.insert("webhook_id".to_owned(), " ".to_owned());
+    let report = readiness(&paypal, &SecretStatus::Found);
+    assert_eq!(report.readiness, Readiness::InvalidConfiguration);
+    assert_eq!(report.issues, ["it needs `parameters.webhook_id`"]);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_to_be_provided_where_it_is_kept() {
+    let mut integration = integration(&profile("github"));
+    for (vault_ref, remedy) in [
+        ("global/x", "store it with `palyra vault put global/x`"),
+        ("env:NOPE", "set the variable `NOPE` in the daemon's environment and restart it"),
+        ("file:/run/x", "write the secret to `/run/x` and run `chmod 600 /run/x`"),
+    ] {
+        integration.record.secret_vault_ref = Some(vault_ref.to_owned());
+        let report = readiness(&integration, &SecretStatus::NotFound);
+        assert_eq!(report.issues, [format!("there is no secret `{vault_ref}`: {remedy}")]);
+    }
+}

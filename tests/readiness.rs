@@ -1,0 +1,44 @@
+//! What an integration lacks, as the operator is told it.
+
+use serde_json::json;
+
+use crate::support::{Daemon, json, run, state_root, succeed};
+
+/// A public key as Discord shows it.
+const ED25519: &str = "187ebf7f3af1610fc87ef5abc56071c4de0370f049081f2cc05e3bce2eb2bd40";
+
+#[test]
+fn a_secret_that_its_provider_cannot_use_is_no_more_ready_than_one_that_is_missing() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/x"], b"not hex, zz!");
+    let added = run(root, &["webhooks", "add", "discord", "discord", "--secret-ref", "global/x"], b"");
+    let warning = String::from_utf8(added.stderr).unwrap();
+    for said in ["stored disabled", "hexadecimal", "palyra vault put global/x", "webhooks enable discord"] {
+        assert!(warning.contains(said), "{said}: {warning}");
+    }
+    assert!(!warning.contains("zz!"), "{warning}");
+    let daemon = Daemon::start(root);
+    let refused = run(root, &["webhooks", "enable", "discord"], b"");
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.contains("version 1 of `global/x`"), "{refused}");
+    let shown = json(root, &["webhooks", "show", "discord"]);
+    assert_eq!((&shown["enabled"], &shown["readiness"]), (&json!(false), &json!("secret_unavailable")));
+    succeed(root, &["vault", "put", "global/x"], ED25519.as_bytes());
+    succeed(root, &["webhooks", "enable", "discord"], b"");
+    assert_eq!(json(root, &["webhooks", "show", "discord"])["readiness"], "ready");
+    succeed(root, &["vault", "rotate", "global/x"], b"not hex, zz!");
+    let told = json(root, &["webhooks", "show", "discord"]);
+    assert!(told["issues"][0].as_str().unwrap().contains("version 3"), "{told}");
+    drop(daemon);
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_to_be_set_and_not_to_be_put_into_the_vault() {
+    let root = state_root();
+    let added = run(root.path(), &["webhooks", "add", "gh", "github", "--secret-ref", "env:NOPE"], b"");
+    let warning = String::from_utf8(added.stderr).unwrap();
+    assert!(warning.contains("set the variable `NOPE` in the daemon's environment"), "{warning}");
+    assert!(!warning.contains("vault put"), "{warning}");
+}
