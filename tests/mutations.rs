@@ -73,6 +73,36 @@ fn each_mutation_is_answered_as_documented() {
     drop(daemon);
 }
 
+#[test]
+fn an_integration_without_a_secret_is_sent_unsigned_deliveries() {
+    let root = state_root();
+    let _daemon = Daemon::start(root.path());
+    for provider in ["github", "stripe", "discord", "envelope", "twilio"] {
+        succeed(root.path(), &["webhooks", "add", provider, provider, "--allow-unsigned"], b"");
+        assert_eq!(send(root.path(), provider, &[]), (Some(202), 0), "{provider}");
+        let expected = [None, None, None, Some(200), Some(202)];
+        assert_eq!(statuses(root.path(), provider, &[]), expected, "{provider}");
+    }
+    let output = run(root.path(), &["webhooks", "send", "github", "--event", "a", "--mutate", "body"], b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("requires no signature") && said.contains("--secret-ref"), "{said}");
+}
+
+#[test]
+fn an_event_that_cannot_be_named_so_is_the_callers_fault() {
+    let root = state_root();
+    add(root.path(), "gh", "github", KEY.as_bytes(), &[]);
+    let daemon = Daemon::start(root.path());
+    for event in ["a\nb", "\u{7f}", "", " "] {
+        let output = run(root.path(), &["webhooks", "send", "gh", "--event", event], b"");
+        assert_eq!(output.status.code(), Some(2), "{event:?}");
+    }
+    let dispatch = "/console/v1/webhooks/gh/dispatch";
+    let answer = daemon.console(root.path(), "POST", dispatch, br#"{"event": "a\nb"}"#);
+    assert_eq!((answer.status, &answer.json()["code"]), (422, &json!("invalid")));
+    assert!(answer.body.contains("X-GitHub-Event"), "{}", answer.body);
+}
+
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<&str> =

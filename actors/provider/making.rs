@@ -42,7 +42,7 @@ impl Making {
     /// Puts `text` where the first of `sources` that this kind of body has a place for looks for it.
     ///
     /// # Errors
-    /// [`SignError::NoPlace`].
+    /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
     pub fn place_first(&mut self, sources: &[Source], text: &str, over: bool) -> Result<(), SignError> {
         let fits = |source: &&Source| match source {
             Source::Json(_) => self.kind == ContentKind::Json,
@@ -59,11 +59,11 @@ impl Making {
     /// (a join, a constant) is left alone.
     ///
     /// # Errors
-    /// [`SignError::NoPlace`].
+    /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
     pub fn place(&mut self, source: &Source, text: &str, over: bool) -> Result<(), SignError> {
         match source {
-            Source::Header(name) => self.set_header(name, text, over),
-            Source::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, over),
+            Source::Header(name) => self.set_header(name, text, over)?,
+            Source::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, over)?,
             Source::Json(pointer) => self.set_in_json(pointer, text, over)?,
             Source::Form(field) => self.set_in_form(field, text, over),
             _ => {}
@@ -71,13 +71,17 @@ impl Making {
         Ok(())
     }
 
-    fn set_header(&mut self, name: &str, text: &str, over: bool) {
+    fn set_header(&mut self, name: &str, text: &str, over: bool) -> Result<(), SignError> {
+        if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
+            return Err(SignError::NotInHeader(name.to_owned()));
+        }
         let own = self.headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(name));
         match own {
             Some((_, value)) if over => text.clone_into(value),
             Some(_) => {}
             None => self.headers.push((name.to_owned(), text.to_owned())),
         }
+        Ok(())
     }
 
     fn set_in_json(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {

@@ -55,6 +55,9 @@ pub enum SignError {
     /// Something stands in the body, and the body has no place for it.
     #[error("the payload has no place for `{0}`; give one of the form this provider sends")]
     NoPlace(String),
+    /// A header cannot hold it.
+    #[error("header {0} cannot hold control characters; leave them out of what it is to say")]
+    NotInHeader(String),
     /// The secret cannot be used.
     #[error("the secret cannot be used: {0}; store it as the provider shows it")]
     UnusableKey(String),
@@ -78,18 +81,11 @@ impl Profile {
     /// # Errors
     /// Why it cannot be.
     pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<Signed, SignError> {
-        let id = EventId::new(draft.now, draft.random).to_string();
         let plain = |when: &Option<When>| {
             matches!(when, None | Some(When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_)))
         };
         let scheme = self.schemes.iter().find(|scheme| plain(&scheme.when)).ok_or(SignError::Unsupported)?;
-        let kind = self.sent_kind();
-        let mut making = Making::new(self.is_envelope(), kind, draft, &id);
-        making.place_first(&self.file.event.from, draft.event, true)?;
-        // An id may be missing: not every body has a place for it.
-        let identity = &self.file.delivery_id;
-        making.place_first(&identity.from, &id, false).ok();
-        making.place_first(&identity.replay_key, &id, false).ok();
+        let making = self.begin(draft)?;
         let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
             Method::Token(form) => present(making, form, key, draft),
@@ -97,9 +93,29 @@ impl Profile {
             Method::None => Ok(making.done()),
         }?;
         if draft.mutation == Some(Mutation::Body) {
-            signed.body = tampered(signed.body, kind);
+            signed.body = tampered(signed.body, self.sent_kind());
         }
         Ok(signed)
+    }
+
+    /// Makes a request that nothing authenticates, for integrations that require no signature.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub fn make_unsigned(&self, draft: &SignDraft<'_>) -> Result<Signed, SignError> {
+        self.begin(draft).map(Making::done)
+    }
+
+    /// A request with event and id where this profile looks for them.
+    fn begin(&self, draft: &SignDraft<'_>) -> Result<Making, SignError> {
+        let id = EventId::new(draft.now, draft.random).to_string();
+        let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
+        making.place_first(&self.file.event.from, draft.event, true)?;
+        // An id may be missing: not every body has a place for it.
+        let identity = &self.file.delivery_id;
+        making.place_first(&identity.from, &id, false).ok();
+        making.place_first(&identity.replay_key, &id, false).ok();
+        Ok(making)
     }
 
     fn sent_kind(&self) -> ContentKind {

@@ -157,7 +157,7 @@ pub struct SendArgs {
     /// Id of the integration
     pub id: String,
     /// Name of the event, as the provider calls it
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = parse_event)]
     pub event: String,
     /// The body to send [default: a small one the daemon makes]
     #[arg(long, value_name = "F")]
@@ -168,6 +168,14 @@ pub struct SendArgs {
     /// Make it wrong in one way, and expect to be answered as docs/answers.md says
     #[arg(long, value_name = "M", value_parser = MUTATIONS)]
     pub mutate: Option<String>,
+}
+
+/// A name of an event; nothing that takes more than a line is one.
+fn parse_event(text: &str) -> Result<String, &'static str> {
+    match text.trim().is_empty() || text.contains(char::is_control) {
+        true => Err("the name of an event is not empty and holds no control characters"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// What `send --mutate` can do.

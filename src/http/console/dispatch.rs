@@ -71,6 +71,13 @@ async fn dispatch(
 /// The status a mutated delivery is to be answered with; none for one that is not mutated.
 fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> Result<Option<u16>, Problem> {
     let Some(mutation) = order.mutate else { return Ok(None) };
+    if has_nothing_to_sign_with(integration)
+        && !matches!(mutation, Mutation::Duplicate | Mutation::DropHeader)
+    {
+        let detail = "it has no secret and requires no signature, so there is none to be wrong";
+        let hint = "`duplicate` and `drop-header` work without; for the others add it with --secret-ref";
+        return Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())));
+    }
     let answer = profile.answer_to(mutation, integration.record.signature_required);
     let lacks = || {
         let detail = format!("deliveries of `{}` have nothing that could be mutated so", profile.name());
@@ -81,6 +88,11 @@ fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> R
     answer.map(Some).ok_or_else(lacks)
 }
 
+fn has_nothing_to_sign_with(integration: &Integration) -> bool {
+    !integration.record.signature_required && integration.record.secret_vault_ref.is_none()
+}
+
+/// A request as the provider would send it; unsigned where there is nothing to sign with, and no need to.
 async fn sign(
     gate: &Gate,
     order: &Dispatch,
@@ -95,8 +107,6 @@ async fn sign(
         let hint = "try a pair of your own: an integration with its public half as --secret-ref";
         return Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())));
     }
-    let keys = resolve(gate, integration).await?;
-    let missing = || Problem::new(Kind::Invalid).detail("its secret has no version");
     let age_seconds = match order.mutate {
         Some(Mutation::Timestamp) => profile.age_refused_seconds().unwrap_or_default(),
         _ => 0,
@@ -111,7 +121,13 @@ async fn sign(
         private_key: private_key.as_ref().map(|key| key.as_slice()),
         mutation: order.mutate,
     };
-    let signed = profile.sign(&draft, keys.current().ok_or_else(missing)?);
+    let signed = if has_nothing_to_sign_with(integration) {
+        profile.make_unsigned(&draft)
+    } else {
+        let keys = resolve(gate, integration).await?;
+        let missing = || Problem::new(Kind::Invalid).detail("its secret has no version");
+        profile.sign(&draft, keys.current().ok_or_else(missing)?)
+    };
     signed.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
 }
 
