@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use actix_rt::System;
 use palyra_actors::journal::{JournalError, JournalFiles};
 use palyra_actors::registry::RegistryError;
+use palyra_actors::vault::VaultError;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -133,9 +134,21 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     if let Some(state_root) = error.downcast_ref::<StateRootError>() {
         return unusable(state_root, message);
     }
+    if let Some(vault) = error.downcast_ref::<VaultError>() {
+        return unusable_vault(vault, message);
+    }
     match error.downcast_ref::<JournalError>() {
         Some(journal) => CliError::journal(journal, message),
         None => CliError::failed(message),
+    }
+}
+
+fn unusable_vault(error: &VaultError, message: String) -> CliError {
+    match error {
+        VaultError::Storage(source) if source.kind() == std::io::ErrorKind::StorageFull => {
+            CliError::cannot_write(message).hint("free some space on its disk")
+        }
+        _ => CliError::config(message).hint(error.hint()),
     }
 }
 

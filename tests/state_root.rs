@@ -68,6 +68,30 @@ fn a_symlink_in_place_of_a_file_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_vault_without_its_identity_is_78_and_says_how_to_go_on() {
+    let root = state_root();
+    add_github(root.path());
+    let path = root.path().join("vault/identity.txt");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let key_line = good.find("AGE-SECRET-KEY").unwrap();
+    for unusable in [None, Some(""), Some(&good[..key_line]), Some(&good[..good.len() - 9])] {
+        match unusable {
+            None => std::fs::remove_file(&path).unwrap(),
+            Some(text) => write_private(&path, text),
+        }
+        let offline = run(root.path(), &["webhooks", "list"], b"");
+        let offline_said = String::from_utf8(offline.stderr).unwrap();
+        assert_eq!(offline.status.code(), Some(78), "{offline_said}");
+        for said in [refused(root.path(), 78), offline_said] {
+            assert!(said.contains("identity.txt") && said.contains("backup"), "{said}");
+            assert!(!said.contains("AGE-SECRET-KEY"), "{said}");
+        }
+    }
+    write_private(&path, &good);
+    let _daemon = Daemon::start(root.path());
+}
+
+#[test]
 fn a_hard_link_to_a_file_is_refused() {
     let root = state_root();
     drop(Daemon::with_github(root.path()));

@@ -62,7 +62,11 @@ impl VaultError {
             Self::Damaged { .. } => {
                 "restore the file from a backup, or delete it and put the secret again".to_owned()
             }
-            Self::Identity(_) => "restore `vault/identity.txt` from a backup".to_owned(),
+            Self::Identity(_) => {
+                "restore `vault/identity.txt` from a backup; nothing else opens the secrets, so if \
+                there is none, move the folder `vault` away and put each secret again"
+                    .to_owned()
+            }
             Self::Storage(_) => "make the named file usable, then try again".to_owned(),
         }
     }
