@@ -95,6 +95,21 @@ fn usage_is_2_and_names_the_nearest_word() {
 }
 
 #[test]
+fn a_verification_of_nothing_is_no_verification() {
+    let root = state_root();
+    add_github(root.path());
+    let newest = json(root.path(), &["journal", "verify"])["head_seq"].as_u64().unwrap();
+    let args = |seq: u64| ["journal".to_owned(), "verify".to_owned(), "--from".to_owned(), seq.to_string()];
+    for beyond in [newest + 1, 9_999] {
+        let args = args(beyond);
+        let said = fail(root.path(), &args.each_ref().map(String::as_str), 2);
+        assert!(said.contains(&format!("newest event has seq {newest}")), "{said}");
+    }
+    let last = args(newest);
+    assert_eq!(json(root.path(), &last.each_ref().map(String::as_str))["events"], 1);
+}
+
+#[test]
 fn a_misspelt_provider_or_id_is_answered_with_the_nearest() {
     let root = state_root();
     add_github(root.path());

@@ -78,12 +78,43 @@ fn a_web_page_gets_nowhere() {
 }
 
 #[test]
+fn an_order_without_a_body_needs_no_content_type_and_one_with_a_body_does() {
+    let console = Console::start();
+    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let ask = |path: &str, more: &[(&str, &str)], body: &[u8]| {
+        let headers = [&[("Authorization", bearer.as_str())], more].concat();
+        request("POST", &format!("{}/console/v1{path}", console.daemon.console), &headers, body)
+    };
+    assert_eq!(ask("/vault/global%2Fgithub/retire", &[], b"").status, 200);
+    assert_eq!(ask("/journal/checkpoint", &[], b"").status, 200);
+    for (path, body) in [("/journal/checkpoint", &b"{}"[..]), ("/webhooks", b"{}"), ("/webhooks", b"")] {
+        assert_problem(&ask(path, &[], body), 415, "unsupported_media_type");
+    }
+    let chunked = [("Transfer-Encoding", "chunked")];
+    assert_problem(&ask("/journal/checkpoint", &chunked, b""), 415, "unsupported_media_type");
+    let url = format!("{}/console/v1/journal/checkpoint", console.daemon.console);
+    assert_problem(&request("POST", &url, &[], b""), 401, "unauthorized");
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_by_name() {
     let console = Console::start();
-    for query in
-        ["limit=0", "limit=1001", "limit=x", "severity=loud", "afterr=1", "after=1&before=2", "after=-1"]
-    {
-        assert_problem(&console.get(&format!("/system/events?{query}")), 400, "bad_request");
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "severity=loud",
+        "afterr=1",
+        "after=1&before=2",
+        "after=-1",
+        "since=x",
+        "before=",
+    ] {
+        let answer = console.get(&format!("/system/events?{query}"));
+        assert_problem(&answer, 400, "bad_request");
+        let parameter = query.split('=').next().unwrap();
+        assert!(answer.json()["detail"].as_str().unwrap().contains(parameter), "{query}: {answer:?}");
     }
     assert_problem(&console.get("/nothing"), 404, "not_found");
     assert_problem(&console.ask("PUT", "/webhooks", &json!({})), 404, "not_found");

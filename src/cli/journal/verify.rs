@@ -26,8 +26,19 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
             of(&context.journal_files()?, &scope, context)?
         }
     };
+    refuse_beyond_the_newest(args.from, &verdict)?;
     context.out.answer(&verdict, |verdict| verdict_text(verdict, context))?;
     judge(&verdict)
+}
+
+/// Where no event was read nothing was verified. What is damaged or missing is told all the same.
+fn refuse_beyond_the_newest(from: u64, verdict: &Value) -> Result<(), CliError> {
+    let head_seq = verdict.get("head_seq").and_then(Value::as_u64).unwrap_or_default();
+    if from <= head_seq.max(1) || !is_true(verdict, "verified") {
+        return Ok(());
+    }
+    let refused = format!("--from {from} is beyond the journal: its newest event has seq {head_seq}");
+    Err(CliError::usage(refused).hint(format!("name a seq up to {head_seq}, or leave --from out")))
 }
 
 /// Verifies a copy: a database without anchor and checkpoint file.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError as _};
 use palyra_actors::secret::Secret;
 use sha2::{Digest, Sha256};
 
+use super::input::untyped;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
@@ -64,16 +65,21 @@ fn gate(request: &ServiceRequest) -> Option<&Data<Gate>> {
     request.app_data::<Data<Gate>>()
 }
 
-/// A form of a web page cannot send JSON without asking first; what it can send is refused.
+/// A form of a web page cannot send JSON without asking first; what it can send is refused. An order that needs no body
+/// needs no type.
 fn check_content_type(request: &ServiceRequest) -> Result<(), Problem> {
     let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let typed = single(request, CONTENT_TYPE.as_str()).unwrap_or_default();
     let essence = typed.split(';').next().unwrap_or_default().trim();
-    if changes && !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(Kind::UnsupportedMediaType)
-            .hint(Some("send the body as application/json".to_owned())));
-    }
-    Ok(())
+    let is_json = essence.eq_ignore_ascii_case("application/json");
+    if changes && !is_json && !is_bare(request) { Err(untyped()) } else { Ok(()) }
+}
+
+/// Whether it has neither a body nor a type of one.
+fn is_bare(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
+    is_empty && !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_TYPE)
 }
 
 /// The value of a header that comes once.

@@ -1,7 +1,7 @@
 //! Events: list and emit.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Query, ServiceConfig};
+use actix_web::web::{self, Data, Json, ServiceConfig};
 use palyra_actors::clock::UnixMs;
 use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, Page, Severity, operator_event};
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::journal::blocking;
+use super::query::Query;
 use super::{stream, views};
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};

@@ -1,7 +1,7 @@
 //! What the console reads from a request.
 
 use actix_web::error::JsonPayloadError;
-use actix_web::web::{JsonConfig, QueryConfig};
+use actix_web::web::JsonConfig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,9 +9,10 @@ use crate::http::problem::{Kind, Problem};
 
 /// JSON bodies up to `bytes_max`; what is wrong with one is told.
 pub fn json_config(bytes_max: usize) -> JsonConfig {
-    JsonConfig::default()
-        .limit(bytes_max)
-        .error_handler(|error, _| Problem::new(Kind::BadRequest).detail(told(&error)).into())
+    JsonConfig::default().limit(bytes_max).error_handler(|error, _| match error {
+        JsonPayloadError::ContentType => untyped().into(),
+        error => Problem::new(Kind::BadRequest).detail(told(&error)).into(),
+    })
 }
 
 /// What was expected of a body, and where. Nothing that stands in it, for that may be a secret.
@@ -29,10 +30,9 @@ fn told(error: &JsonPayloadError) -> String {
     }
 }
 
-/// Queries; what is wrong with one is told.
-pub fn query_config() -> QueryConfig {
-    QueryConfig::default()
-        .error_handler(|error, _| Problem::new(Kind::BadRequest).detail(error.to_string()).into())
+/// A body that does not say that it is JSON.
+pub fn untyped() -> Problem {
+    Problem::new(Kind::UnsupportedMediaType).hint(Some("send the body as application/json".to_owned()))
 }
 
 /// Bytes that came as base64. The error names the member, never the value.

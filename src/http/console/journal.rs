@@ -1,7 +1,7 @@
 //! The journal as a whole: verify, export, checkpoints and proofs.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use futures_util::stream::try_unfold;
 use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::query::Query;
 use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
@@ -161,7 +162,9 @@ pub async fn blocking<T: Send + 'static>(
 
 fn problem(error: &JournalError) -> Problem {
     let kind = match error {
-        JournalError::PageLength { .. } => Kind::BadRequest,
+        JournalError::PageLength { .. } => {
+            return Problem::new(Kind::BadRequest).detail(format!("`limit`: {error}"));
+        }
         JournalError::NotThere(_) => Kind::NotFound,
         _ => Kind::Unavailable,
     };

@@ -11,6 +11,7 @@ mod events;
 mod input;
 mod journal;
 mod providers;
+mod query;
 mod stream;
 mod system;
 mod vault;
@@ -31,7 +32,6 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
     let api = web::scope("/console/v1")
         .app_data(web::Data::new(token.clone()))
         .app_data(input::json_config(CONSOLE_BODY_BYTES_MAX))
-        .app_data(input::query_config())
         .wrap(from_fn(auth::guard))
         // Tried in turn, and each pattern with a place in it is a regular expression: what is asked most comes first.
         .configure(events::routes)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Bytes, Data, Query};
+use actix_web::web::{Bytes, Data};
 use futures_util::stream::try_unfold;
 use palyra_actors::journal::StoredEvent;
 use palyra_actors::journal::{Cursor, EventFilter};
@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 
 use super::journal::blocking;
+use super::query::Query;
 use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::ids::is_canonical_id;
 use palyra_actors::registry::{
     Draft, Get, Integration, List, Profiles, RegistryError, Remove, SetEnabled, Upsert, readiness,
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::audit::Change;
+use super::query::Query;
 use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
