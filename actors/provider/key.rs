@@ -136,6 +136,21 @@ pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
     }
 }
 
+impl KeyForm {
+    /// How a secret of this form is written, for people.
+    fn name(&self) -> String {
+        let decoding = match self.decode {
+            KeyDecoding::Raw => "bytes",
+            KeyDecoding::Hex => "hexadecimal",
+            KeyDecoding::Base64 => "Base64",
+            KeyDecoding::SpkiBase64 => "a public key in Base64",
+            KeyDecoding::Pem => "a certificate in PEM",
+        };
+        let prefix = self.strip_prefix.as_ref().map(|prefix| format!(" after `{prefix}`"));
+        format!("{decoding}{}", prefix.unwrap_or_default())
+    }
+}
+
 fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     let prefix = form.strip_prefix.as_deref().unwrap_or_default();
     let rest = secret.strip_prefix(prefix.as_bytes()).unwrap_or(secret);

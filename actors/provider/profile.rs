@@ -350,21 +350,6 @@ pub enum KeyDecoding {
     Pem,
 }
 
-impl KeyForm {
-    /// How a secret of this form is written, for people.
-    pub fn name(&self) -> String {
-        let decoding = match self.decode {
-            KeyDecoding::Raw => "bytes",
-            KeyDecoding::Hex => "hexadecimal",
-            KeyDecoding::Base64 => "Base64",
-            KeyDecoding::SpkiBase64 => "a public key in Base64",
-            KeyDecoding::Pem => "a certificate in PEM",
-        };
-        let prefix = self.strip_prefix.as_ref().map(|prefix| format!(" after `{prefix}`"));
-        format!("{decoding}{}", prefix.unwrap_or_default())
-    }
-}
-
 /// Where and how signatures are written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
