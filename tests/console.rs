@@ -243,6 +243,17 @@ fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
 }
 
 #[test]
+fn who_guesses_tokens_is_429_and_the_token_is_still_taken() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let url = format!("{}/console/v1/webhooks", daemon.console);
+    let guess = || request("GET", &url, &[("Authorization", "Bearer guess")], b"").status;
+    let guesses: Vec<u16> = (0..302).map(|_| guess()).collect();
+    assert_eq!((guesses[299], guesses[300], guesses[301]), (401, 429, 429));
+    assert_eq!(daemon.console(root.path(), "GET", "/console/v1/webhooks", b"").status, 200);
+}
+
+#[test]
 fn health_needs_no_token_and_readiness_tells_no_reasons() {
     let console = Console::start();
     for base in [&console.daemon.console, &console.daemon.ingress] {

@@ -55,6 +55,8 @@ pub struct Gate {
     pub counters: Counters,
     /// Bad signatures by peer.
     pub bad_signatures: Rates<Peer>,
+    /// Wrong tokens of the console by peer.
+    pub bad_tokens: Rates<Peer>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
@@ -88,6 +90,7 @@ impl Gate {
             admission: Admission::new(settings.in_flight_max, settings.in_flight_bytes_max),
             counters: Counters::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
+            bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),

@@ -174,10 +174,10 @@ pub fn verify_with(
     let notes = Notes::begin(&db, files, scope).map_err(JournalError::read)?;
     let structure = Structure::check(structure);
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
-    guarded(result, &mut report)?;
-    if report.is_partial {
+    let walked = guarded(result, &mut report);
+    if walked.is_err() || report.is_partial {
         structure.leave();
-        return Ok(report);
+        return walked.map(|()| report);
     }
     guarded(check_schema(&db, &mut report), &mut report)?;
     structure.finish(&mut report)?;

@@ -11,10 +11,12 @@ use actix_web::web::Data;
 use actix_web::{Error, ResponseError as _};
 use palyra_actors::secret::Secret;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::input::untyped;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
+use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
 
 /// The token of the console, kept as its digest: comparing digests takes the same time wherever they differ.
 #[derive(Clone)]
@@ -56,9 +58,20 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
     let token = request.app_data::<Data<Token>>();
     match (presented, token) {
         (Some(presented), Some(token)) if token.matches(presented.as_bytes()) => Ok(()),
-        _ => Err(Problem::new(Kind::Unauthorized)
-            .hint(Some("send `Authorization: Bearer` with the content of admin.token".to_owned()))),
+        _ => Err(unauthorized(request)),
     }
+}
+
+/// Whoever guesses is told so; the token is taken all the same.
+fn unauthorized(request: &ServiceRequest) -> Problem {
+    let peer = request.peer_addr().map(|address| Peer::at(address.ip()));
+    let exceeds =
+        |(gate, peer): (&Data<Gate>, Peer)| gate.bad_tokens.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
+    if gate(request).zip(peer).is_some_and(exceeds) {
+        return Problem::new(Kind::TooManyRequests);
+    }
+    Problem::new(Kind::Unauthorized)
+        .hint(Some("send `Authorization: Bearer` with the content of admin.token".to_owned()))
 }
 
 fn gate(request: &ServiceRequest) -> Option<&Data<Gate>> {
