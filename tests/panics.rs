@@ -155,3 +155,20 @@ fn without_a_planted_panic_nothing_is_restarted() {
         assert_eq!(actor(&daemon, root.path(), name)["restarts"], 0);
     }
 }
+
+#[test]
+fn a_delivery_waits_no_longer_than_it_may_and_keeps_its_place_until_it_is_stored() {
+    let root = state_root();
+    add_github(root.path());
+    write_private(&root.path().join("palyra.toml"), "answer_deadline_seconds = 1\nin_flight_max = 1\n");
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(3000)->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &stalls);
+    let body = "{\"ref\":\"a\"}";
+    let refused = [("1", body), ("2", "{}")].map(|(id, body)| {
+        let answer = daemon.github("push", id, body);
+        (answer.status, answer.json()["code"].as_str().unwrap().to_owned())
+    });
+    assert_eq!(refused, [(503, "unavailable".to_owned()), (503, "overloaded".to_owned())]);
+    eventually("what was handed over is stored", || daemon.github("push", "1", body).status == 200);
+    assert_eq!(events_named(root.path(), "push").len(), 1);
+}
