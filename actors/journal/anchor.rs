@@ -47,18 +47,25 @@ pub(super) struct Records {
     is_odd: bool,
 }
 
-/// The anchor file, open for writing.
+/// The anchor file, for writing.
 #[derive(Debug)]
 pub(super) struct Anchor {
     path: PathBuf,
-    file: File,
-    /// Bytes of the records in it.
-    written: u64,
-    id: FileId,
+    /// None until it is begun.
+    open: Option<Open>,
     /// The event of the newest record.
     seq: u64,
     /// Why nothing is written any more: what a failed write left behind is not known.
     broken: Option<String>,
+}
+
+/// The file as it was begun.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// Bytes of the records in it.
+    written: u64,
+    id: FileId,
 }
 
 impl Anchored {
@@ -141,9 +148,14 @@ impl Anchor {
         files::atomic_replace(path, &content)?;
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
-        let (path, written) = (path.to_owned(), RECORD_BYTES as u64);
         let id = identity::look_open(&file)?.file;
-        Ok(Self { path, file, id, written, seq: head.seq, broken: None })
+        let open = Some(Open { file, written: RECORD_BYTES as u64, id });
+        Ok(Self { path: path.to_owned(), open, seq: head.seq, broken: None })
+    }
+
+    /// Leaves what is at `path` as it is until there is a head to take its place.
+    pub(super) fn begin_later(path: &Path) -> Self {
+        Self { path: path.to_owned(), open: None, seq: 0, broken: None }
     }
 
     /// Writes `head` down, unless a later one is; it is on the disk when this returns.
@@ -161,25 +173,32 @@ impl Anchor {
     }
 
     fn write(&mut self, head: Head) -> io::Result<()> {
-        if self.written >= FILE_BYTES {
+        let Some(open) = self.open.as_mut().filter(|open| open.written < FILE_BYTES) else {
             *self = Self::begin(&self.path, head)?;
             return Ok(());
-        }
+        };
+        open.write(head)?;
+        self.seq = head.seq;
+        open.check(&self.path)
+    }
+}
+
+impl Open {
+    fn write(&mut self, head: Head) -> io::Result<()> {
         let record = Anchored { seq: head.seq, hash: head.hash }.record();
         self.file.write_all_at(&record, self.written)?;
         self.file.sync_data()?;
         self.written += RECORD_BYTES as u64;
-        self.seq = head.seq;
-        self.check()
+        Ok(())
     }
 
     /// Fails when the file was deleted or replaced under us.
-    fn check(&self) -> io::Result<()> {
-        let found = identity::look(&self.path)?;
+    fn check(&self, path: &Path) -> io::Result<()> {
+        let found = identity::look(path)?;
         if found.file == self.id && found.bytes == FILE_BYTES {
             return Ok(());
         }
-        Err(io::Error::other(format!("{} was replaced or cut by somebody else", self.path.display())))
+        Err(io::Error::other(format!("{} was replaced or cut by somebody else", path.display())))
     }
 }
 

@@ -143,6 +143,8 @@ fn a_loss_can_be_accepted_once_and_is_journaled() {
     copy(&place);
     fs::write(place.path(), old).unwrap();
     remove(&place, &["journal.db-wal", "journal.db-shm"]);
+    drop(Writer::open(&place.files(), || 7, true, NOW).unwrap());
+    assert!(matches!(refusal(&place), JournalError::Behind { .. }), "it was not journaled yet");
     let mut writer = Writer::open(&place.files(), || 7, true, NOW).unwrap();
     writer.record_rollback(NOW + 50).unwrap();
     drop(writer);
