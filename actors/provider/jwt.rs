@@ -1,5 +1,7 @@
 //! Signed tokens (RFC 7519) in compact form (RFC 7515).
 
+use std::time::Duration;
+
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
@@ -20,6 +22,9 @@ use crate::secret::{SecretVersion, SecretVersions};
 
 /// What an uncompressed point begins with (SEC 1 §2.3.3).
 const UNCOMPRESSED_POINT: u8 = 4;
+
+/// How far clocks may differ where the profile does not say, in seconds.
+const LEEWAY_SECONDS: u64 = 60;
 
 /// A token taken apart, unverified.
 struct Parts<'a> {
@@ -46,6 +51,10 @@ pub fn verify(
     if named != Some(form.algorithm.as_str()) {
         return Err(bad("the token names another algorithm").into());
     }
+    if parts.header.get("crit").is_some() {
+        // RFC 7515 §4.1.11.
+        return Err(bad("the token has extensions that have to be understood, and are not").into());
+    }
     let version = find_key(form, &parts, keys)?;
     if let Some(claim) = &form.body_sha256_claim
         && parts.claims.get(claim).and_then(Value::as_str) != Some(request.body.digest().to_string().as_str())
@@ -53,7 +62,7 @@ pub fn verify(
         return Err(bad("the signed digest is not that of the body").into());
     }
     check_claims(form, &parts.claims, request)?;
-    check_expiry(form, &parts.claims, now)?;
+    check_times(form, &parts.claims, now)?;
     let covers_content = form.body_sha256_claim.is_some();
     Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
@@ -212,13 +221,19 @@ fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result
     Ok(())
 }
 
-fn check_expiry(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject> {
-    let Some(leeway) = form.expiry_leeway_seconds else { return Ok(()) };
-    let expiry = claims.get("exp").and_then(Value::as_u64).unwrap_or(0);
-    match now / 1_000 > expiry.saturating_add(leeway) {
-        true => Err(Reject::new(Reason::StaleTimestamp, "the token has expired")),
-        false => Ok(()),
+/// `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) where they are there. Where the profile sets a leeway `exp` has to be there.
+fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject> {
+    let leeway = Duration::from_secs(form.expiry_leeway_seconds.unwrap_or(LEEWAY_SECONDS)).as_secs_f64();
+    let now = Duration::from_millis(now).as_secs_f64();
+    let time = |name: &str| claims.get(name).map(Value::as_f64);
+    let is_over = |expiry: Option<f64>| expiry.is_none_or(|expiry| now >= expiry + leeway + 1.0);
+    if time("exp").map_or(form.expiry_leeway_seconds.is_some(), is_over) {
+        return Err(Reject::new(Reason::StaleTimestamp, "the token has expired"));
     }
+    if time("nbf").is_some_and(|begin| begin.is_none_or(|begin| now < begin - leeway)) {
+        return Err(Reject::new(Reason::FutureTimestamp, "the token does not hold yet"));
+    }
+    Ok(())
 }
 
 fn malformed() -> Reject {

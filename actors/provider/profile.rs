@@ -304,7 +304,8 @@ pub struct JwtAuth {
     pub claims_from_parameters: BTreeMap<String, String>,
     /// The claim that holds the body's SHA-256 in hexadecimal. Without one the body is not signed.
     pub body_sha256_claim: Option<String>,
-    /// How long after `exp` it is still taken, in seconds; without it `exp` is not looked at.
+    /// How long after `exp`, which has to be there then, it is still taken, in seconds, and how long before `nbf`. Without
+    /// it 60 s, for those that are there.
     pub expiry_leeway_seconds: Option<u64>,
 }
 

@@ -53,7 +53,11 @@ impl Issuer {
     fn padded_token(&self, algorithm: &str, body: &[u8], padding: usize) -> String {
         let claims =
             json!({"exp": NOW / 1_000 + 60, "body": Digest::of(body).to_string(), "p": "p".repeat(padding)});
-        let signed = format!("{}.{}", part(&json!({"alg": algorithm, "kid": "1"})), part(&claims));
+        self.made(&json!({"alg": algorithm, "kid": "1"}), &claims)
+    }
+
+    fn made(&self, header: &Value, claims: &Value) -> String {
+        let signed = format!("{}.{}", part(header), part(claims));
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", signature::encode(code.as_ref(), Encoding::Base64url))
     }
@@ -83,6 +87,37 @@ fn a_token_is_taken_to_the_end_of_the_second_in_which_it_expires() {
     let at = |now| verdict(&issuer, format!("Bearer {}", issuer.token("ES256", BODY)), now);
     assert_eq!(at(NOW + 60_999), Ok(()));
     assert!(at(NOW + 61_000).unwrap_err().starts_with("stale_timestamp"));
+}
+
+#[test]
+fn what_a_token_says_of_its_times_and_extensions_is_heeded_wherever_it_says_so() {
+    let (issuer, now) = (Issuer::new(), NOW / 1_000);
+    let text = OWN.replace("expiry_leeway_seconds = 0\n", "");
+    let profile = load::load("own.toml", &text, Origin::BuiltIn).unwrap();
+    let verdict = |header: Value, mut claims: Value| {
+        claims["body"] = Digest::of(BODY).to_string().into();
+        let headers = vec![(
+            "authorization".to_owned(),
+            format!("Bearer {}", issuer.made(&header, &claims)).into_bytes(),
+        )];
+        let body = Body::new(BODY.to_vec(), ContentKind::Json);
+        let verified = profile.verify(&request("/", &headers, &body), &keys(&issuer.jwks()), NOW);
+        verified.map(drop).map_err(|error| error.to_string().split(':').next().unwrap().to_owned())
+    };
+    let plain = || json!({"alg": "ES256", "kid": "1"});
+    for (claims, expected) in [
+        (json!({}), Ok(())),
+        (json!({"exp": now - 60, "nbf": now + 60}), Ok(())),
+        (json!({"exp": now as f64 + 0.5}), Ok(())),
+        (json!({"exp": now - 61}), Err("stale_timestamp")),
+        (json!({"exp": "tomorrow"}), Err("stale_timestamp")),
+        (json!({"nbf": now + 61}), Err("future_timestamp")),
+        (json!({"nbf": null}), Err("future_timestamp")),
+    ] {
+        assert_eq!(verdict(plain(), claims.clone()), expected.map_err(str::to_owned), "{claims}");
+    }
+    let critical = json!({"alg": "ES256", "kid": "1", "crit": ["b64"], "b64": false});
+    assert_eq!(verdict(critical, json!({})), Err("bad_signature".to_owned()));
 }
 
 #[test]
