@@ -59,6 +59,10 @@ pub(super) struct Anchor {
     broken: Option<String>,
 }
 
+fn create_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), files::create_private_dir)
+}
+
 /// The file as it was begun.
 #[derive(Debug)]
 struct Open {
@@ -140,9 +144,7 @@ fn is_blank(record: &[u8]) -> bool {
 impl Anchor {
     /// Begins the file at `path` with `head` alone, and opens it.
     pub(super) fn begin(path: &Path, head: Head) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            files::create_private_dir(folder)?;
-        }
+        create_folder(path)?;
         let mut content = Anchored { seq: head.seq, hash: head.hash }.record().to_vec();
         content.resize(usize::try_from(FILE_BYTES).unwrap_or(RECORD_BYTES), 0);
         files::atomic_replace(path, &content)?;
@@ -154,8 +156,9 @@ impl Anchor {
     }
 
     /// Leaves what is at `path` as it is until there is a head to take its place.
-    pub(super) fn begin_later(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: None, seq: 0, broken: None }
+    pub(super) fn begin_later(path: &Path) -> io::Result<Self> {
+        create_folder(path)?;
+        Ok(Self { path: path.to_owned(), open: None, seq: 0, broken: None })
     }
 
     /// Writes `head` down, unless a later one is; it is on the disk when this returns.

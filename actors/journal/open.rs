@@ -77,10 +77,11 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
         db.query_row(MOVE_LOG, [], |_| Ok(())).map_err(cannot_open(path))?;
     }
     let anchor = match rollback {
-        None => Anchor::begin(&files.anchor, head).map_err(file_error(&files.anchor))?,
+        None => Anchor::begin(&files.anchor, head),
         // It is the evidence of what is missing until that is journaled.
         Some(_) => Anchor::begin_later(&files.anchor),
     };
+    let anchor = anchor.map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
     Ok(Opened { db, head, files, durability, anchor, rollback })
 }
