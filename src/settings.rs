@@ -36,9 +36,10 @@ pub struct Settings {
     pub in_flight_bytes_max: usize,
     /// From connecting to the last byte of the head; later is 408. Default 5 s.
     pub head_deadline: Duration,
-    /// From the head to the last byte of the body; later is 408. Default 10 s. For those over half of `in_flight_max` 1 s.
+    /// From the head to the last byte of the body; later is 408. Default 10 s. While half of
+    /// `in_flight_max` take over 1 s, the others have 1 s.
     pub body_deadline: Duration,
-    /// Idle time after which a kept connection is closed. Default 15 s.
+    /// Time after which a kept connection that is idle is closed, and one that takes nothing of its answers. Default 15 s.
     pub idle_deadline: Duration,
     /// Time a delivery may wait for the actors before it is answered 503. Default 10 s.
     pub answer_deadline: Duration,

@@ -59,10 +59,6 @@ pub(super) struct Anchor {
     broken: Option<String>,
 }
 
-fn create_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), files::create_private_dir)
-}
-
 /// The file as it was begun.
 #[derive(Debug)]
 struct Open {
@@ -139,6 +135,10 @@ impl Records {
 
 fn is_blank(record: &[u8]) -> bool {
     record.iter().all(|byte| *byte == 0)
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), files::create_private_dir)
 }
 
 impl Anchor {

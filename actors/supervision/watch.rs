@@ -36,8 +36,8 @@ pub struct WatchGuard {
 }
 
 impl WatchGuard {
-    /// A guard for one incarnation of the actor called `name`; the number tells it from those before. At most one report follows from each guard, so the channel is bounded by the
-    /// actors alive.
+    /// A guard for one incarnation of the actor called `name`; the number tells it from those before. At most one report
+    /// follows from each guard, so the channel is bounded by the actors alive.
     pub fn new(name: impl Into<String>, incarnation: u64, report_to: mpsc::UnboundedSender<Exited>) -> Self {
         Self { name: name.into(), incarnation, exit: Exit::Stopped, report_to }
     }
