@@ -12,7 +12,7 @@ use palyra_actors::connectors::{
 use palyra_actors::journal::{
     Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, SystemEvent,
 };
-use palyra_actors::supervision::{Close, Door, WatchGuard};
+use palyra_actors::supervision::{Close, Door, Exit, WatchGuard};
 
 /// A meter that reports a reading every 50 ms. It keeps its link: when the actor ends, the supervisor
 /// hears of it and builds the next one.
@@ -42,11 +42,11 @@ impl Actor for Meter {
 }
 
 impl Handler<Close> for Meter {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.link.closing();
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
         ctx.stop();
+        self.link.closing()
     }
 }
 

@@ -12,7 +12,7 @@ use palyra_actors::journal::{
 };
 use palyra_actors::registry::{Published, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
-use palyra_actors::supervision::{Close, Door, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
 use tokio::sync::watch;
 
@@ -251,17 +251,18 @@ pub struct Stopper {
 
 impl Stopper {
     /// Connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
-    /// `last_words` are journaled when nothing else writes any more.
-    pub async fn close(self, last_words: Option<SystemEvent>) {
+    /// `last_words` are journaled when nothing else writes any more. Says whether the journal closed as it was asked to.
+    pub async fn close(self, last_words: Option<SystemEvent>) -> bool {
         let Self { actors, threads } = self;
-        let mut all_closed = close(&actors.connectors).await;
-        all_closed &= close(&actors.replay_guard.door).await;
-        all_closed &= close(&actors.registry).await;
-        all_closed &= close(&actors.vault).await;
+        let mut all_closed = close(&actors.connectors).await.is_some();
+        all_closed &= close(&actors.replay_guard.door).await.is_some();
+        all_closed &= close(&actors.registry).await.is_some();
+        all_closed &= close(&actors.vault).await.is_some();
         if let Some(event) = last_words {
             last_event(&actors.journal, event).await;
         }
-        all_closed &= close(&actors.journal.door).await;
+        let journal = close(&actors.journal.door).await;
+        all_closed &= journal.is_some();
         for arbiter in [threads.control, threads.journal] {
             arbiter.stop();
             // A thread that hangs would be waited for without end; it goes with the process.
@@ -269,6 +270,7 @@ impl Stopper {
                 tracing::warn!("a thread of the actors panicked");
             }
         }
+        journal == Some(Exit::Asked)
     }
 }
 
@@ -280,16 +282,25 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
     }
 }
 
-/// Whether it closed in time. An actor that has gone already is closed.
-async fn close<A>(door: &Door<A>) -> bool
+/// How it ended, if it did in time. An actor that has gone already stopped unasked.
+async fn close<A>(door: &Door<A>) -> Option<Exit>
 where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
 {
-    let is_closed = tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await.is_ok();
-    if !is_closed {
-        tracing::warn!(actor = std::any::type_name::<A>(), "an actor did not close in time");
+    let actor = std::any::type_name::<A>();
+    match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
+        Ok(answer) => {
+            let exit = answer.unwrap_or(Exit::Stopped);
+            if exit != Exit::Asked {
+                tracing::error!(actor, how = %exit, "an actor did not close as it was asked to");
+            }
+            Some(exit)
+        }
+        Err(_) => {
+            tracing::error!(actor, "an actor did not close in time");
+            None
+        }
     }
-    is_closed
 }
 
 fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::RestartListener {

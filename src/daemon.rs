@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_rt::System;
-use actix_server::ServerHandle;
+use actix_rt::task::JoinHandle;
+use actix_server::{Server, ServerHandle};
 use anyhow::Context as _;
 use palyra_actors::clock::{SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
@@ -64,8 +65,8 @@ pub struct Daemon {
     reserve: Option<Reserve>,
     supervisor: Supervisor,
     stopper: Stopper,
-    ingress: Option<ServerHandle>,
-    console: ServerHandle,
+    ingress: Option<Listener>,
+    console: Listener,
 }
 
 impl Daemon {
@@ -101,18 +102,9 @@ impl Daemon {
         let gate = Gate::new(actors, settings, clock, addresses);
         prove_ready(&gate).await?;
         let ingress = ingress.map(|listener| server::serve_ingress(&gate, listener)).transpose()?;
-        let console = server::serve_console(&gate, &token, console)?;
-        let daemon = Self {
-            possession,
-            reserve,
-            supervisor,
-            stopper,
-            ingress: ingress.as_ref().map(actix_server::Server::handle),
-            console: console.handle(),
-            gate,
-        };
-        ingress.into_iter().for_each(|server| drop(actix_rt::spawn(server)));
-        drop(actix_rt::spawn(console));
+        let ingress = ingress.map(Listener::run);
+        let console = Listener::run(server::serve_console(&gate, &token, console)?);
+        let daemon = Self { gate, possession, reserve, supervisor, stopper, ingress, console };
         if serve == Serve::Both {
             daemon.announce()?;
         }
@@ -131,7 +123,7 @@ impl Daemon {
     }
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
-        let Self { gate, possession, reserve, supervisor, stopper, ingress, console } = self;
+        let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
         journal_lifecycle(&gate.actors, started_event(&gate)).await;
         tell_public_key(&gate);
         let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
@@ -143,23 +135,54 @@ impl Daemon {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => return Err(error).context("the supervision of the actors ended"),
             },
+            () = ended(ingress.as_mut()) => End::Unserved("ingress"),
+            () = console.ended() => End::Unserved("console"),
         };
         summaries.abort();
         verification.abort();
         reserve.iter().for_each(Reserve::release);
-        let drain = shut_down(&gate, ingress, console, stopper, &end);
-        tokio::select! {
-            () = drain => {}
-            () = signals.stop() => tracing::warn!("told to stop again: leaving at once"),
-        }
+        let listeners = ingress.iter().chain([&console]).map(|listener| listener.handle.clone()).collect();
+        let is_journal_well = tokio::select! {
+            is_well = shut_down(&gate, listeners, stopper, &end) => is_well,
+            () = signals.stop() => {
+                tracing::warn!("told to stop again: leaving at once");
+                true
+            }
+        };
         possession.withdraw();
-        Ok(end.exit())
+        Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
     /// Stops a daemon that served one command.
     pub async fn close(self) {
-        self.console.stop(true).await;
+        self.console.handle.stop(true).await;
         self.stopper.close(None).await;
+    }
+}
+
+/// A listener and the server behind it.
+struct Listener {
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Listener {
+    fn run(server: Server) -> Self {
+        Self { handle: server.handle(), server: actix_rt::spawn(server) }
+    }
+
+    /// Waits until it serves no more, which it never does unasked as long as all is well.
+    async fn ended(&mut self) {
+        let how = (&mut self.server).await;
+        tracing::error!(?how, "a listener serves no more");
+    }
+}
+
+/// As [`Listener::ended`]; never where there is none.
+async fn ended(listener: Option<&mut Listener>) {
+    match listener {
+        Some(listener) => listener.ended().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -167,43 +190,47 @@ impl Daemon {
 enum End {
     Asked,
     Escalated(Escalation),
+    /// A listener ended by itself: which.
+    Unserved(&'static str),
 }
 
 impl End {
     fn exit(&self) -> Exit {
         match self {
             Self::Asked => Exit::Ok,
-            Self::Escalated(_) => Exit::Internal,
+            Self::Escalated(_) | Self::Unserved(_) => Exit::Internal,
+        }
+    }
+
+    /// Why it cannot go on; none where it could.
+    fn fault(&self) -> Option<String> {
+        match self {
+            Self::Asked => None,
+            Self::Escalated(why) => Some(why.to_string()),
+            Self::Unserved(listener) => Some(format!("the {listener} listener ended")),
         }
     }
 
     fn event(&self) -> SystemEvent {
-        match self {
-            Self::Asked => SystemEvent::new("system.daemon.stopped", "the daemon stopped as it was told to"),
-            Self::Escalated(why) => SystemEvent::new("system.daemon.stopped", "the daemon could not go on")
+        match self.fault() {
+            None => SystemEvent::new("system.daemon.stopped", "the daemon stopped as it was told to"),
+            Some(why) => SystemEvent::new("system.daemon.stopped", "the daemon could not go on")
                 .severity(Severity::Error)
-                .detail("why", why.to_string()),
+                .detail("why", why),
         }
     }
 }
 
-/// Not ready, stop accepting, finish what is in flight, then the actors.
-async fn shut_down(
-    gate: &Arc<Gate>,
-    ingress: Option<ServerHandle>,
-    console: ServerHandle,
-    stopper: Stopper,
-    end: &End,
-) {
-    if let End::Escalated(why) = end {
-        tracing::error!(%why, "the daemon cannot go on and stops");
+/// Not ready, stop accepting, finish what is in flight, then the actors. Says whether the journal closed as it should.
+async fn shut_down(gate: &Arc<Gate>, listeners: Vec<ServerHandle>, stopper: Stopper, end: &End) -> bool {
+    if let Some(why) = end.fault() {
+        tracing::error!(why, "the daemon cannot go on and stops");
     }
     gate.stopping.store(true, Ordering::SeqCst);
     let drain = async {
-        if let Some(ingress) = ingress {
-            ingress.stop(true).await;
+        for listener in listeners {
+            listener.stop(true).await;
         }
-        console.stop(true).await;
     };
     if timeout(gate.settings.drain_deadline, drain).await.is_err() {
         tracing::warn!("not everything in flight was finished in time");
@@ -211,7 +238,7 @@ async fn shut_down(
     if timeout(actors::CLOSE_DEADLINE, journal_refusals(gate)).await.is_err() {
         tracing::warn!("the last refusals were not journaled in time");
     }
-    stopper.close(Some(end.event())).await;
+    stopper.close(Some(end.event())).await
 }
 
 /// Asks every actor on the path once, up to a commit, before anybody else does.

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 use crate::support::seed::scaled;
 use crate::support::{
     Daemon, SECRET, add_github, events, eventually, github_signature, state_root, succeed, try_post,
@@ -44,6 +46,20 @@ fn after_the_first_failed_write_nothing_is_acknowledged_and_the_daemon_ends_with
     }
     let rows = events(root.path());
     assert_eq!(rows.iter().filter(|row| row["kind"] == "webhook").count(), acknowledged + 1);
+    succeed(root.path(), &["journal", "verify"], b"");
+}
+
+#[test]
+fn a_journal_whose_last_write_fails_ends_the_daemon_with_70_though_it_was_told_to_stop() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    assert_eq!(post(&daemon, 1), Some(202));
+    let pid = Pid::from_raw(daemon.pid().cast_signed());
+    prlimit(pid, Resource::Fsize, Rlimit { current: Some(0), maximum: None }).unwrap();
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    let daemon = Daemon::start(root.path());
+    assert_eq!(post(&daemon, 1), Some(200));
     succeed(root.path(), &["journal", "verify"], b"");
 }
 

@@ -3,7 +3,7 @@
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
-use crate::supervision::{Door, WatchGuard};
+use crate::supervision::{Door, Exit, WatchGuard};
 
 /// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
 /// actor ends, the link is dropped with it and the supervisor starts the next incarnation.
@@ -23,8 +23,9 @@ impl ConnectorLink {
     }
 
     /// Says that the coming end was asked for, so that no restart follows.
-    pub fn closing(&mut self) {
-        self.guard.ends_with(crate::supervision::Exit::Asked);
+    #[must_use = "it answers `Close`"]
+    pub fn closing(&mut self) -> Exit {
+        self.guard.ends_as_asked()
     }
 }
 

@@ -192,13 +192,13 @@ impl Handler<Observe> for ConnectorSupervisor {
 }
 
 impl Handler<Close> for ConnectorSupervisor {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
         for (name, _) in self.running.drain() {
             self.roster.closed(&name);
         }
-        self.watch.ends_with(Exit::Asked);
         ctx.stop();
+        self.watch.ends_as_asked()
     }
 }

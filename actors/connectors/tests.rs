@@ -38,11 +38,11 @@ impl Handler<Pull> for Puppet {
 }
 
 impl Handler<Close> for Puppet {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.link.closing();
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
         ctx.stop();
+        self.link.closing()
     }
 }
 

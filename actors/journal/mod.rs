@@ -276,17 +276,15 @@ impl JournalActor {
             let sealed = sealer.seal(&self.writer.take_leaves(), self.config.clock.now_unix_ms());
             self.take_in(sealed);
         }
-        match self.writer.poisoned() {
-            None => self.watch.ends_with(Exit::Asked),
-            Some(reason) => self.watch.ends_with(Exit::Poisoned(reason.to_owned())),
-        }
+        let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
+        self.watch.ends_with(exit.clone());
         if let Err(error) = self.writer.checkpoint() {
             tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
         }
         ctx.stop();
         if let Some(closing) = self.seals.closing.take() {
             // Who waited may have given up.
-            closing.send(()).unwrap_or_default();
+            drop(closing.send(exit));
         }
     }
 
@@ -379,7 +377,7 @@ impl Handler<Seal> for JournalActor {
 }
 
 impl Handler<Close> for JournalActor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<Exit>;
 
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
@@ -388,6 +386,7 @@ impl Handler<Close> for JournalActor {
         if self.seals.sealer.is_some() {
             self.close(ctx);
         }
-        Box::pin(async { answer.await.unwrap_or_default() })
+        // It goes unanswered with an actor that panics, or is poisoned on the way.
+        Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
     }
 }

@@ -7,6 +7,7 @@ use super::sealer::{Sealed, Sealer};
 use super::writer::NewRow;
 use crate::clock::UnixMs;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
+use crate::supervision::Exit;
 
 /// Told once a checkpoint covers what was asked for.
 type Waiting = oneshot::Sender<Result<(), JournalError>>;
@@ -24,7 +25,7 @@ pub(super) struct Seals {
     /// Who waits for a checkpoint of so many events.
     pub(super) waiting: Vec<(u64, Waiting)>,
     /// Who waits for the end.
-    pub(super) closing: Option<oneshot::Sender<()>>,
+    pub(super) closing: Option<oneshot::Sender<Exit>>,
     /// Size and epoch of the newest checkpoint.
     newest: (u64, u64),
 }

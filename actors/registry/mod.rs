@@ -143,10 +143,10 @@ impl Handler<Observe> for RegistryActor {
 }
 
 impl Handler<Close> for RegistryActor {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.watch.ends_with(Exit::Asked);
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
         ctx.stop();
+        self.watch.ends_as_asked()
     }
 }

@@ -129,11 +129,11 @@ impl Handler<Observe> for ReplayGuardActor {
 }
 
 impl Handler<Close> for ReplayGuardActor {
-    type Result = ();
+    type Result = Exit;
 
     /// Whoever still waits is told, as the table goes, that the outcome is not known.
-    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) {
-        self.watch.ends_with(Exit::Asked);
+    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Exit {
         ctx.stop();
+        self.watch.ends_as_asked()
     }
 }

@@ -17,7 +17,7 @@ pub use presence::{ActorPresence, ActorState, PresenceBoard};
 pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
 pub use watch::{Exit, Exited, WatchGuard};
 
-/// Asks an actor to finish what it holds and stop. Answered when it has.
+/// Asks an actor to finish what it holds and stop. Answered when it has, with how it ended.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Exit")]
 pub struct Close;

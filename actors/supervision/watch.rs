@@ -1,9 +1,10 @@
 //! Death watch: an actor carries a [`WatchGuard`]; when the actor ends, for whatever reason, its supervisor hears of it.
 
+use actix::MessageResponse;
 use tokio::sync::mpsc;
 
 /// How an actor ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, MessageResponse)]
 pub enum Exit {
     /// It was asked to close and did.
     Asked,
@@ -50,6 +51,13 @@ impl WatchGuard {
     /// Says before the end how the actor ends.
     pub fn ends_with(&mut self, exit: Exit) {
         self.exit = exit;
+    }
+
+    /// Says before the end that it was asked for.
+    #[must_use = "it answers `Close`"]
+    pub fn ends_as_asked(&mut self) -> Exit {
+        self.ends_with(Exit::Asked);
+        Exit::Asked
     }
 }
 

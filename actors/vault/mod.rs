@@ -143,12 +143,12 @@ impl Handler<Observe> for VaultActor {
 }
 
 impl Handler<Close> for VaultActor {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, context: &mut Self::Context) {
+    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Exit {
         // A change under way goes on to its end: it does not run in the actor.
-        self.watch.ends_with(Exit::Asked);
         self.resolver.forget_all();
         context.stop();
+        self.watch.ends_as_asked()
     }
 }

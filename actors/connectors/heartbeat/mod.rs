@@ -8,7 +8,7 @@ use actix::prelude::*;
 use super::{ConnectorFactory, ConnectorLink};
 use crate::clock::{SharedClock, UnixMs};
 use crate::journal::SystemEvent;
-use crate::supervision::Close;
+use crate::supervision::{Close, Exit};
 
 /// Emits `connector.heartbeat` every `interval`.
 pub struct Heartbeat {
@@ -54,10 +54,10 @@ impl Heartbeat {
 }
 
 impl Handler<Close> for Heartbeat {
-    type Result = ();
+    type Result = Exit;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) {
-        self.link.closing();
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
         ctx.stop();
+        self.link.closing()
     }
 }

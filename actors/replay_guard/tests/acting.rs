@@ -172,7 +172,7 @@ fn a_journal_that_is_gone_lets_nothing_through_and_holds_nothing_up() {
 fn close_is_told_to_those_who_come_after() {
     run(async {
         let mut running = Running::start().await;
-        assert_eq!(running.guard.door.ask(Close).await, Ok(()));
+        assert_eq!(running.guard.door.ask(Close).await, Ok(Exit::Asked));
         assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Asked);
         running.arbiter_has_finished_its_turn().await;
         assert!(matches!(running.submit("k").await, Err(SubmitError::Replay(ReplayError::Stopped))));
