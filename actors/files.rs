@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -14,6 +15,9 @@ mod tests;
 
 /// Begins the name of a file that is being written. What carries it after a crash is rubbish.
 const UNFINISHED_PREFIX: &str = ".unfinished-";
+/// How long a write waits for a descriptor while the process, or the machine, has none left; and the pause between two tries.
+const DESCRIPTOR_WAIT: Duration = Duration::from_secs(5);
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
 /// Permission bits of group and others.
 const NOT_OWNER_BITS: u32 = 0o077;
 
@@ -25,14 +29,16 @@ const NOT_OWNER_BITS: u32 = 0o077;
 /// # Errors
 /// What the file system says, with the path. The old file is still there.
 pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = folder_of(path);
     let replace = || {
+        let folder = folder_of(path);
+        let opened = patiently(|| File::open(folder))?;
         // `tempfile` creates with mode 0600 and `O_EXCL`.
-        let mut unfinished = tempfile::Builder::new().prefix(UNFINISHED_PREFIX).tempfile_in(folder)?;
+        let create = || tempfile::Builder::new().prefix(UNFINISHED_PREFIX).tempfile_in(folder);
+        let mut unfinished = patiently(create)?;
         unfinished.write_all(bytes)?;
         unfinished.as_file().sync_all()?;
         unfinished.persist(path)?;
-        sync_folder(folder)
+        opened.sync_all()
     };
     replace().map_err(|error| about(path, "cannot be written", &error))
 }
@@ -58,7 +64,7 @@ pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
         file.sync_all()
     };
     let replace = || {
-        match open_to_wipe(old) {
+        match patiently(|| open_to_wipe(old)) {
             Ok(mut file) => wipe(&mut file)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -155,7 +161,28 @@ fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    patiently(|| File::open(folder))?.sync_all()
+}
+
+/// Opens something, and waits a while for a descriptor to become free when there is none: others hold them for moments,
+/// and a journal that gave up for that would have to be started anew.
+pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let began = Instant::now();
+    loop {
+        match open() {
+            Err(error) if lacks_descriptor(&error) && began.elapsed() < DESCRIPTOR_WAIT => {
+                std::thread::sleep(DESCRIPTOR_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Whether it says that the process or the machine has as many files open as it may. `tempfile` wraps what it was told.
+fn lacks_descriptor(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
+    let told = Some(error).into_iter().chain(inner).filter_map(Errno::from_io_error);
+    told.into_iter().any(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.

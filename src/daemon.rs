@@ -21,6 +21,7 @@ use crate::actors::{self, Actors, Plan, Stopper};
 use crate::exit::Exit;
 use crate::http::console::Token;
 use crate::http::health::reasons_not_ready;
+use crate::http::room::Room;
 use crate::http::{Addresses, Gate, server};
 use crate::reserve::Reserve;
 use crate::settings::Settings;
@@ -46,6 +47,9 @@ pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
         daemon.serve(signals).await
     })
 }
+
+/// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
+const BACKLOG_CONNECTIONS: i32 = 1_024;
 
 /// Which listeners a daemon opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,9 +105,10 @@ impl Daemon {
         };
         let gate = Gate::new(actors, settings, clock, addresses);
         prove_ready(&gate).await?;
-        let ingress = ingress.map(|listener| server::serve_ingress(&gate, listener)).transpose()?;
+        let room = Room::make(gate.settings.workers);
+        let ingress = ingress.map(|listener| server::serve_ingress(&gate, room, listener)).transpose()?;
         let ingress = ingress.map(Listener::run);
-        let console = Listener::run(server::serve_console(&gate, &token, console)?);
+        let console = Listener::run(server::serve_console(&gate, room, &token, console)?);
         let daemon = Self { gate, possession, reserve, supervisor, stopper, ingress, console };
         if serve == Serve::Both {
             daemon.announce()?;
@@ -298,11 +303,14 @@ async fn journal_refusals(gate: &Gate) {
 }
 
 fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| {
+    let listener = TcpListener::bind(address).with_context(|| {
         format!(
             "cannot listen on {address}: name another address with `--{what}` or as `{what}` in palyra.toml"
         )
-    })
+    })?;
+    // The standard library lets only 128 wait, which a burst of senders exceeds: those are then heard a second late.
+    rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
+    Ok(listener)
 }
 
 fn base_url(listener: &TcpListener) -> anyhow::Result<String> {

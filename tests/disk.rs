@@ -31,7 +31,7 @@ fn post(daemon: &Daemon, n: usize) -> Option<u16> {
 fn after_the_first_failed_write_nothing_is_acknowledged_and_the_daemon_ends_with_70() {
     let root = state_root();
     add_github(root.path());
-    let daemon = Daemon::with_files_up_to(root.path(), 400);
+    let daemon = Daemon::with_limit(root.path(), "-f 400");
     let answers: Vec<Option<u16>> = (0..300).map(|n| post(&daemon, n)).collect();
     let acknowledged = answers.iter().take_while(|status| **status == Some(202)).count();
     assert!((1..300).contains(&acknowledged), "the limit was met: {acknowledged}");

@@ -6,6 +6,7 @@ mod answers;
 mod commands;
 mod connections;
 mod console;
+mod descriptors;
 mod disk;
 mod edits;
 mod handshakes;

@@ -149,7 +149,7 @@ impl Anchor {
         content.resize(usize::try_from(FILE_BYTES).unwrap_or(RECORD_BYTES), 0);
         files::atomic_replace(path, &content)?;
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-        let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+        let file = files::patiently(|| OpenOptions::new().write(true).custom_flags(flags).open(path))?;
         let id = identity::look_open(&file)?.file;
         let open = Some(Open { file, written: RECORD_BYTES as u64, id });
         Ok(Self { path: path.to_owned(), open, seq: head.seq, broken: None })

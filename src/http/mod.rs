@@ -16,6 +16,7 @@ pub mod judge;
 pub mod patience;
 pub mod problem;
 pub mod published;
+pub mod room;
 pub mod server;
 pub mod throttle;
 pub mod unread;

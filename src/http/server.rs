@@ -20,12 +20,11 @@ use actix_web::{App, Error, HttpServer, ResponseError};
 
 use super::ingress::{self, Head};
 use super::patience::Patient;
+use super::room::Room;
 use super::throttle::Peer;
 use super::unread::close_after_answer;
 use super::{Gate, console, hook_id, ingress_routes};
 
-/// Connections one worker holds open; more wait in the backlog.
-const CONNECTIONS_PER_WORKER_MAX: usize = 4_096;
 /// Time a closing connection is given to read what was last written to it.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Threads of the console.
@@ -35,12 +34,12 @@ const CONSOLE_WORKERS: usize = 1;
 ///
 /// # Errors
 /// When the listener cannot be taken over.
-pub fn serve_ingress(gate: &Arc<Gate>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std::io::Result<Server> {
     let data = Data::from(Arc::clone(gate));
     let settings = gate.settings.clone();
     let builder = Server::build()
         .workers(settings.workers)
-        .max_concurrent_connections(CONNECTIONS_PER_WORKER_MAX)
+        .max_concurrent_connections(room.per_worker)
         .shutdown_timeout(settings.drain_deadline.as_secs())
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
@@ -95,6 +94,7 @@ fn head_of(request: &Request) -> Head<'_> {
 /// When the listener cannot be taken over.
 pub fn serve_console(
     gate: &Arc<Gate>,
+    room: Room,
     token: &console::Token,
     listener: TcpListener,
 ) -> std::io::Result<actix_web::dev::Server> {
@@ -106,6 +106,7 @@ pub fn serve_console(
     });
     let server = server
         .workers(CONSOLE_WORKERS)
+        .max_connections(room.console)
         .shutdown_timeout(gate.settings.drain_deadline.as_secs())
         .client_request_timeout(gate.settings.head_deadline)
         .disable_signals()

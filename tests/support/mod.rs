@@ -93,11 +93,11 @@ impl Daemon {
         Self::launch(palyra(root), log.into(), args, env)
     }
 
-    /// Starts a daemon that can make no file larger than this.
-    pub fn with_files_up_to(root: &Path, kib: u32) -> Self {
+    /// Starts a daemon under a limit, as the shell's `ulimit` takes it (`-f 400`: no file larger than 400 KiB).
+    pub fn with_limit(root: &Path, limit: &str) -> Self {
         let mut limited = Command::new("bash");
         let program = palyra(root);
-        limited.args(["-c", &format!("ulimit -f {kib}; exec \"$@\""), "bash"]);
+        limited.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "bash"]);
         limited.arg(program.get_program()).args(program.get_args()).env("NO_COLOR", "1");
         Self::launch(limited, Stdio::inherit(), &[], &[])
     }

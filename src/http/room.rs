@@ -1,0 +1,88 @@
+//! How many connections the process has room for: each takes a file descriptor, and the journal needs some too.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Connections one worker of the ingress holds open at most; more wait in the backlog.
+const CONNECTIONS_PER_WORKER_MAX: u64 = 4_096;
+/// Connections the console holds open, at most and at least.
+const CONSOLE_CONNECTIONS_MAX: u64 = 64;
+const CONSOLE_CONNECTIONS_MIN: u64 = 4;
+/// Descriptors that are not for the ingress: those of the console, the journal and its readers, secrets, keys that are
+/// fetched, and what the threads wait on.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// Connections each listener may hold open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Of the ingress, each worker.
+    pub per_worker: usize,
+    /// Of the console.
+    pub console: usize,
+}
+
+impl Room {
+    /// Raises the limit of open files as far as this process may, and shares it out.
+    pub fn make(workers: usize) -> Self {
+        let room = Self::within(raise_limit(), workers);
+        if room.per_worker < 64 {
+            let Self { per_worker, console } = room;
+            tracing::warn!(
+                per_worker,
+                console,
+                "few files may be open, so few connections; raise `ulimit -n`"
+            );
+        }
+        room
+    }
+
+    fn within(open_files_max: u64, workers: usize) -> Self {
+        let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
+        let per_worker = open_files_max.saturating_sub(OTHER_DESCRIPTORS) / workers;
+        let console = open_files_max / 16;
+        Self {
+            per_worker: small(per_worker.clamp(1, CONNECTIONS_PER_WORKER_MAX)),
+            console: small(console.clamp(CONSOLE_CONNECTIONS_MIN, CONSOLE_CONNECTIONS_MAX)),
+        }
+    }
+}
+
+fn small(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The limit as it is then. None is as good as endless.
+fn raise_limit() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files cannot be raised");
+        }
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_journal_and_are_bounded_where_there_are_many() {
+        let table = [
+            (u64::MAX, 2, 4_096, 64),
+            (65_536, 2, 4_096, 64),
+            (1_024, 2, 384, 64),
+            (1_024, 8, 96, 64),
+            (300, 2, 22, 18),
+            (64, 2, 1, 4),
+            (0, 0, 1, 4),
+        ];
+        for (limit, workers, per_worker, console) in table {
+            assert_eq!(
+                Room::within(limit, workers),
+                Room { per_worker, console },
+                "{limit}, {workers} workers"
+            );
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Where few files may be open, connections wait; the journal goes on.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+
+use crate::support::{
+    Daemon, add_github, connect, eventually, json, read_available, state_root, statuses, succeed,
+};
+
+#[test]
+fn a_flood_of_connections_takes_no_descriptor_from_the_journal() {
+    for (limit, flood) in [("-n 400", 450), ("-n 64", 80)] {
+        let root = state_root();
+        add_github(root.path());
+        let daemon = Daemon::with_limit(root.path(), limit);
+        let flood: Vec<TcpStream> = (0..flood).map(|_| connect(&daemon.ingress)).collect();
+        for _ in 0..3 {
+            succeed(root.path(), &["system", "event", "emit", "told"], b"");
+            let signed = json(root.path(), &["journal", "checkpoint"]);
+            assert_eq!(
+                signed["size"],
+                json(root.path(), &["system", "insights"])["journal"]["head_seq"],
+                "{limit}"
+            );
+        }
+        drop(flood);
+        eventually("deliveries are taken again", || daemon.github("push", "1", "{}").status == 202);
+        daemon.signal("TERM");
+        assert!(daemon.wait(Duration::from_secs(30)).success(), "{limit}");
+    }
+}
+
+#[test]
+fn a_checkpoint_waits_for_a_descriptor_to_become_free() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    let mut console = connect(&daemon.console);
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let ask = |method: &str, path: &str| {
+        format!(
+            "{method} /console/v1/{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+            token.trim()
+        )
+    };
+    console.write_all(ask("GET", "system/heartbeat").as_bytes()).unwrap();
+    assert_eq!(statuses(&read_available(&mut console)), [200]);
+
+    let pid = Pid::from_raw(daemon.pid().cast_signed());
+    // The daemon has inherited the maximum of this process.
+    let limit = getrlimit(Resource::Nofile);
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(0), ..limit.clone() }).unwrap();
+    console.write_all(ask("POST", "journal/checkpoint").as_bytes()).unwrap();
+    // Longer than a checkpoint takes, shorter than it waits.
+    std::thread::sleep(Duration::from_secs(1));
+    prlimit(pid, Resource::Nofile, limit).unwrap();
+    assert_eq!(statuses(&read_available(&mut console)), [200]);
+    assert_eq!(daemon.github("push", "2", "{\"n\":2}").status, 202);
+}
