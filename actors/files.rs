@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ const UNFINISHED_PREFIX: &str = ".unfinished-";
 /// How long a write waits for a descriptor while the process, or the machine, has none left; and the pause between two tries.
 const DESCRIPTOR_WAIT: Duration = Duration::from_secs(5);
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
+/// Bytes of a file that are written again in one go.
+const REWRITE_BYTES: usize = 1 << 16;
 /// Permission bits of group and others.
 const NOT_OWNER_BITS: u32 = 0o077;
 
@@ -100,13 +102,32 @@ pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
 }
 
+/// Writes the bytes of a file in the place where they are, and syncs it. The file may be read meanwhile, and not written to.
+pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
+    let rewrite = || {
+        let file = File::options().read(true).write(true).open(path)?;
+        let (mut bytes, mut offset) = (vec![0; REWRITE_BYTES], 0);
+        loop {
+            let read = file.read_at(&mut bytes, offset)?;
+            let Some(part) = bytes.get(..read).filter(|part| !part.is_empty()) else { break };
+            file.write_all_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        file.sync_data()
+    };
+    rewrite().map_err(|error| about(path, "cannot be written again", &error))
+}
+
 /// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
 ///
 /// # Errors
 /// When it is a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| about(path, "cannot be made", &error))?;
+    if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.and_then(|()| sync_folder(folder_of(path)))
+            .map_err(|error| about(path, "cannot be made", &error))?;
+    }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
     if !metadata.is_dir() {
         return Err(refused(path, "is not a folder but a link", "name the folder itself"));
@@ -160,7 +181,8 @@ fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Writes to the disk which files are in `folder`: without it a power cut may take the name of a new one away.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     patiently(|| File::open(folder))?.sync_all()
 }
 
@@ -186,7 +208,7 @@ fn lacks_descriptor(error: &io::Error) -> bool {
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -14,7 +14,7 @@ use palyra_actors::registry::{Published, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::random::random_u128;
 use crate::state_root::StateRoot;
@@ -265,12 +265,23 @@ impl Stopper {
         all_closed &= journal.is_some();
         for arbiter in [threads.control, threads.journal] {
             arbiter.stop();
-            // A thread that hangs would be waited for without end; it goes with the process.
-            if all_closed && arbiter.join().is_err() {
-                tracing::warn!("a thread of the actors panicked");
+            if all_closed {
+                join(arbiter).await;
             }
         }
         journal == Some(Exit::Asked)
+    }
+}
+
+/// Waits for the end of a thread. One that hangs, over a file on a share that is gone for example, goes with the process.
+async fn join(arbiter: Arbiter) {
+    let (ended, end) = oneshot::channel();
+    // Who waited may have given up.
+    std::thread::spawn(move || drop(ended.send(arbiter.join())));
+    match tokio::time::timeout(CLOSE_DEADLINE, end).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(_) => tracing::warn!("a thread of the actors panicked"),
+        Err(_) => tracing::warn!("a thread of the actors did not end in time"),
     }
 }
 
@@ -289,13 +300,13 @@ where
 {
     let actor = std::any::type_name::<A>();
     match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
-        Ok(answer) => {
-            let exit = answer.unwrap_or(Exit::Stopped);
+        Ok(Ok(exit)) => {
             if exit != Exit::Asked {
                 tracing::error!(actor, how = %exit, "an actor did not close as it was asked to");
             }
             Some(exit)
         }
+        Ok(Err(_)) => Some(Exit::Stopped),
         Err(_) => {
             tracing::error!(actor, "an actor did not close in time");
             None

@@ -38,8 +38,14 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// When it cannot start.
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
-        let signals = Signals::listen()?;
-        let daemon = Daemon::start(possession, settings, Serve::Both).await?;
+        let mut signals = Signals::listen()?;
+        let daemon = tokio::select! {
+            started = Daemon::start(possession, settings, Serve::Both) => started?,
+            () = signals.stop() => {
+                tracing::warn!("told to stop before it served");
+                return Ok(Exit::Ok);
+            }
+        };
         let Addresses { ingress, console } = &daemon.gate.addresses;
         if let Err(error) = writeln!(std::io::stdout(), "ready ingress={ingress} console={console}") {
             tracing::warn!(%error, "nobody reads where the daemon serves");
@@ -129,9 +135,8 @@ impl Daemon {
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
-        journal_lifecycle(&gate.actors, started_event(&gate)).await;
         tell_public_key(&gate);
-        let summaries = actix_rt::spawn(sum_up_refusals(Arc::clone(&gate)));
+        let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
@@ -143,7 +148,7 @@ impl Daemon {
             () = ended(ingress.as_mut()) => End::Unserved("ingress"),
             () = console.ended() => End::Unserved("console"),
         };
-        summaries.abort();
+        journaling.abort();
         verification.abort();
         reserve.iter().for_each(Reserve::release);
         let listeners = ingress.iter().chain([&console]).map(|listener| listener.handle.clone()).collect();
@@ -279,8 +284,10 @@ async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
     }
 }
 
-/// Sums up, now and then, the deliveries nobody could authenticate: one row each integration and reason.
-async fn sum_up_refusals(gate: Arc<Gate>) {
+/// Journals the start, and then, now and then, the deliveries nobody could authenticate: one row each integration and
+/// reason.
+async fn keep_journaling(gate: Arc<Gate>) {
+    journal_lifecycle(&gate.actors, started_event(&gate)).await;
     let mut ticks = interval(SUMMARY_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
@@ -320,11 +327,20 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
 /// Reads the registry again whenever it is asked for, until it is time to stop.
 async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
     while signals.next().await == Asked::Reload {
-        reload(gate).await;
+        tokio::select! {
+            () = reload(gate) => {}
+            () = signals.stop() => return,
+        }
     }
 }
 
+/// It is journaled before it takes effect, and what came of it after.
 async fn reload(gate: &Gate) {
+    let asked = SystemEvent::new("registry.reload.asked", "webhooks.toml is to be read again");
+    if let Err(error) = gate.actors.journal.append_system(asked).await {
+        tracing::error!(%error, "webhooks.toml is not read again: that cannot be journaled");
+        return;
+    }
     let event = match gate.actors.registry.ask(Reload).await {
         Ok(Ok(changes)) => SystemEvent::new("registry.reloaded", "webhooks.toml was read again")
             .detail("changes", serde_json::to_value(&changes).unwrap_or_default()),

@@ -18,7 +18,7 @@ pub fn for_daemon(verbose: u8, json: bool) {
     start(level, json);
 }
 
-/// Of a command, which speaks for itself: errors, more with `-v`.
+/// Of a command, which speaks for itself: nothing, more with `-v`.
 pub fn for_commands(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::OFF,

@@ -32,6 +32,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     take_memory_in_small_pages();
+    keep_memory_to_ourselves();
     // Faults that tests plant in a build made for them; nothing in any other.
     let faults = fail::FailScenario::setup();
     let cli = match cli::parse(std::env::args_os()) {
@@ -57,6 +58,12 @@ fn main() -> ExitCode {
 fn take_memory_in_small_pages() {
     #[cfg(target_os = "linux")]
     rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
+}
+
+/// Secrets lie in it: no core file is made of it, and nobody but root looks into it.
+fn keep_memory_to_ourselves() {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or_default();
 }
 
 fn client(cli: Cli, output: Output) -> Exit {

@@ -44,8 +44,11 @@ impl Signals {
         }
     }
 
-    /// Waits until it is asked to stop; whatever else is asked for is passed over.
+    /// Waits until it is asked to stop; whatever else is asked for meanwhile is what comes next.
     pub async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Daemon, json, run, state_root, succeed};
+use crate::support::{Daemon, add_github, json, run, state_root, succeed};
 
 /// A public key as Discord shows it.
 const ED25519: &str = "187ebf7f3af1610fc87ef5abc56071c4de0370f049081f2cc05e3bce2eb2bd40";
@@ -41,4 +41,21 @@ fn a_variable_that_is_not_set_is_to_be_set_and_not_to_be_put_into_the_vault() {
     let warning = String::from_utf8(added.stderr).unwrap();
     assert!(warning.contains("set the variable `NOPE` in the daemon's environment"), "{warning}");
     assert!(!warning.contains("vault put"), "{warning}");
+}
+
+#[test]
+fn strangers_do_not_fill_the_log_while_a_secret_is_missing() {
+    let root = state_root();
+    add_github(root.path());
+    std::fs::remove_file(root.path().join("vault/global~github.age")).unwrap();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::logging_to(root.path(), log.reopen().unwrap(), &[], &[]);
+    let forged = format!("sha256={}", "0".repeat(64));
+    for n in 0..40 {
+        let headers = [("Content-Type", "application/json"), ("X-Hub-Signature-256", forged.as_str())];
+        assert_eq!(daemon.post("gh", &headers, format!("{{\"n\":{n}}}").as_bytes()).status, 503);
+    }
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let lines = log.lines().filter(|line| line.contains("a delivery could not be taken in")).count();
+    assert!((1..=10).contains(&lines), "{lines} lines");
 }

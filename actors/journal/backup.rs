@@ -1,6 +1,5 @@
 //! A copy of the journal, made while the daemon goes on writing.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use rusqlite::limits::Limit;
 
 use super::error::JournalError;
 use super::{JournalFiles, open};
+use crate::files::{folder_of, sync_folder};
 
 /// Copies the journal into a new file at `to`, mode 0600: all that was committed at one moment, and on the disk when
 /// this returns. It takes as much room as the journal. Verify the copy with [`super::Scope::is_copy`].
@@ -17,7 +17,7 @@ use super::{JournalFiles, open};
 /// # Errors
 /// [`JournalError::Backup`] when the file is there already or cannot be written; else as when a journal is read.
 pub fn backup(files: &JournalFiles, to: &Path) -> Result<(), JournalError> {
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(to);
     let failed = |error: io::Error| JournalError::Backup { path: to.to_owned(), source: Arc::new(error) };
     if to.try_exists().map_err(failed)? {
         return Err(failed(io::ErrorKind::AlreadyExists.into()));
@@ -27,7 +27,7 @@ pub fn backup(files: &JournalFiles, to: &Path) -> Result<(), JournalError> {
     copy_into(&db, unfinished.path()).map_err(|error| failed(io::Error::other(error)))?;
     unfinished.as_file().sync_all().map_err(failed)?;
     unfinished.persist_noclobber(to).map_err(|error| failed(error.error))?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    sync_folder(folder).map_err(failed)
 }
 
 /// `VACUUM INTO` reads in one transaction, so that the copy is of one moment; the writer is not held up.

@@ -52,6 +52,14 @@ pub(super) fn newest(db: &Connection) -> rusqlite::Result<Option<StoredCheckpoin
     db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
 }
 
+/// The note of the newest one if it ends an epoch and no event called `name` was appended after it was signed.
+pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };
+    let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
+    let found: i64 = db.query_row(find, params![signed(newest.size), name], |row| row.get(0))?;
+    Ok((found == 0).then_some(newest.note))
+}
+
 /// The first one that covers the event `seq`.
 pub(super) fn first_to_cover(db: &Connection, seq: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let first = format!("{COLUMNS} WHERE size >= ?1 ORDER BY size, number LIMIT 1");

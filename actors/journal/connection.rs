@@ -10,6 +10,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::JournalError;
+use crate::files::folder_of;
 use crate::limits::{
     JOURNAL_CACHE_KIB, JOURNAL_CHECKPOINT_PAGES, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS,
     JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX, JOURNAL_WRITE_LOCK_WAIT_MS,
@@ -66,10 +67,9 @@ pub(super) fn is_too_old(version: i32) -> bool {
 
 /// The folder may lie behind a symbolic link, the file itself may not be one.
 fn without_links(path: &Path) -> Result<PathBuf, JournalError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name =
         path.file_name().ok_or_else(|| refused(path, "it names no file", "name the file of the journal"))?;
-    let folder = folder.canonicalize().map_err(|error| JournalError::Open {
+    let folder = folder_of(path).canonicalize().map_err(|error| JournalError::Open {
         path: path.to_owned(),
         problem: "its folder cannot be found",
         hint: "name an existing state root with --state-root",

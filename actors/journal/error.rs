@@ -76,6 +76,16 @@ pub enum JournalError {
         /// What does not.
         problem: String,
     },
+    /// What shows that the journal is whole is not there any more.
+    #[error(
+        "the journal cannot be vouched for: {what}; put it back, or if it is gone, {instead} with `palyra daemon --accept-rollback`, once"
+    )]
+    Lost {
+        /// What is missing.
+        what: &'static str,
+        /// What else can be done.
+        instead: &'static str,
+    },
     /// Events that were acknowledged are not there any more.
     #[error(
         "the journal is behind its anchor: {missing} acknowledged events are missing from seq {first_missing} on \

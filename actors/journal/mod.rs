@@ -212,7 +212,8 @@ impl JournalActor {
                 self.store();
             }
             Err(SealError::Busy) => {
-                tracing::warn!("no checkpoint was signed: another process locks the journal")
+                tracing::warn!("no checkpoint was signed: another process locks the journal");
+                self.seals.refuse(&JournalError::Busy);
             }
             Err(error) => drop(self.writer.poison(JournalError::from(error).to_string())),
         }
@@ -220,10 +221,10 @@ impl JournalActor {
 
     /// Stores what was signed, and journals the end of an epoch.
     fn store(&mut self) {
-        if let Err(error) = self.store_checkpoint().and_then(|()| self.tell_of_epoch())
-            && !matches!(error, JournalError::Busy | JournalError::Poisoned { .. })
-        {
-            drop(self.writer.poison(error.to_string()));
+        match self.store_checkpoint().and_then(|()| self.tell_of_epoch()) {
+            Ok(()) | Err(JournalError::Poisoned { .. }) => {}
+            Err(busy @ JournalError::Busy) => self.seals.refuse(&busy),
+            Err(error) => drop(self.writer.poison(error.to_string())),
         }
     }
 

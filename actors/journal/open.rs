@@ -3,7 +3,7 @@
 //! A start and a restart after a panic take this same way. What is checked does not grow with the journal; the whole
 //! of it is checked by [`super::verify()`]. What is read of the indexes grows with the replay keys within their windows.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -16,8 +16,9 @@ use super::anchor::{Anchor, Anchored, Records};
 use super::chain::ChainWalk;
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_LOG, cannot_open, refused};
 use super::error::JournalError;
-use super::identity::OpenFiles;
+use super::identity::{OpenFiles, wal_path};
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
+use crate::files;
 use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -41,7 +42,7 @@ pub(super) struct Rollback {
     /// What was there.
     pub(super) found: Head,
     /// What gave it away.
-    pub(super) why: String,
+    pub(super) why: Vec<String>,
 }
 
 /// Opens the journal for its one writer.
@@ -68,13 +69,11 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
         Err(refused) if !accept_rollback => return Err(refused),
         Err(refused) => {
             let anchored = records.as_ref().and_then(Records::newest);
-            Some(Rollback { anchored, found: head, why: refused.to_string() })
+            Some(Rollback { anchored, found: head, why: vec![refused.to_string()] })
         }
     };
     if !is_new {
-        // After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
-        // written again, before the anchor says that it is there.
-        db.query_row(MOVE_LOG, [], |_| Ok(())).map_err(cannot_open(path))?;
+        write_again(&db, path)?;
     }
     let anchor = match rollback {
         None => Anchor::begin(&files.anchor, head),
@@ -86,6 +85,18 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
     Ok(Opened { db, head, files, durability, anchor, rollback })
 }
 
+/// After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
+/// written again, before the anchor says that it is there. What a reader keeps from being moved into the database is
+/// written again where it is.
+fn write_again(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let (logged, moved) = db.query_row(MOVE_LOG, [], frames).map_err(cannot_open(path))?;
+    if moved < logged {
+        files::rewrite(&wal_path(path)).map_err(file_error(path))?;
+    }
+    Ok(())
+}
+
 /// Whether everything that the anchor names is there.
 fn check_anchor(
     db: &Connection,
@@ -95,10 +106,10 @@ fn check_anchor(
 ) -> Result<(), JournalError> {
     let corrupt = |seq, problem: &str| JournalError::Corrupt { seq, problem: problem.to_owned() };
     let Some(records) = records else {
-        let lost = corrupt(
-            0,
-            "its anchor is missing (was `anchor_dir` changed? then move the folder too): put it back, or if it is gone, take the journal as it is with `palyra daemon --accept-rollback`, once",
-        );
+        let lost = JournalError::Lost {
+            what: "its anchor is missing (was `anchor_dir` changed? then move the folder too)",
+            instead: "take the journal as it is",
+        };
         return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
     };
     if records.is_damaged() {
@@ -138,17 +149,11 @@ fn create_private(path: &Path) -> io::Result<()> {
         Ok(file) => {
             file.set_permissions(Permissions::from_mode(0o600))?;
             file.sync_all()?;
-            path.parent().map_or(Ok(()), sync_folder)
+            files::sync_folder(files::folder_of(path))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// Without it a power cut may take the name of a new file away.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
 }
 
 fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {

@@ -1,9 +1,10 @@
 //! Which log a journal that is opened goes on with: the one its newest checkpoint belongs to, if the file outside the
 //! database and the signing key say so too.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -18,6 +19,10 @@ use super::{JournalError, JournalFiles, open};
 use crate::files;
 use crate::limits::NOTE_BYTES_MAX;
 use crate::tlog::{Checkpoint, Frontier, Lineage, VerifierKey, signed_text};
+
+/// How long the lock of the one that signs is waited for, and the pause between two tries.
+const SIGNER_WAIT: Duration = Duration::from_secs(10);
+const SIGNER_PAUSE: Duration = Duration::from_millis(5);
 
 /// A log to go on with.
 struct Standing {
@@ -37,7 +42,7 @@ impl Sealer {
         head: Head,
         random: RandomBits,
     ) -> Result<(Self, Option<Sealed>), JournalError> {
-        let lock = lock(files).map_err(SealError::from)?;
+        let lock = lock(files, SIGNER_WAIT)?;
         let db = open::for_reading(&files.database)?;
         let keys = KeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
@@ -54,7 +59,7 @@ impl Sealer {
     /// # Errors
     /// [`JournalError::Corrupt`].
     pub(super) fn begin_anew(files: &JournalFiles, random: RandomBits) -> Result<Self, JournalError> {
-        let lock = lock(files).map_err(SealError::from)?;
+        let lock = lock(files, SIGNER_WAIT)?;
         Self::at(lock, open::for_reading(&files.database)?, files, random)
     }
 
@@ -82,12 +87,29 @@ impl Sealer {
     }
 }
 
-/// Only one at a time signs: the lock is that of the folder of the checkpoint file.
-fn lock(files: &JournalFiles) -> io::Result<File> {
-    let folder = files.anchor.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
-    folder.lock()?;
-    Ok(folder)
+/// Only one at a time signs: the lock is that of the folder of the checkpoint file. An actor that has panicked may still
+/// sign for a moment.
+pub(super) fn lock(files: &JournalFiles, wait: Duration) -> Result<File, JournalError> {
+    let path = files::folder_of(&files.anchor);
+    let folder = File::open(path).map_err(SealError::from)?;
+    let began = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) if began.elapsed() < wait => std::thread::sleep(SIGNER_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(locked(path)),
+            Err(TryLockError::Error(error)) => return Err(SealError::from(error).into()),
+        }
+    }
+}
+
+fn locked(path: &Path) -> JournalError {
+    JournalError::Open {
+        path: path.to_owned(),
+        problem: "another process has locked this folder, to sign for the journal",
+        hint: "stop that process (`lslocks` names it); two state roots cannot share an `anchor_dir`",
+        source: None,
+    }
 }
 
 /// Fits the newest stored checkpoint, the file outside the database and the signing key together.
@@ -102,9 +124,10 @@ fn standing(
     let (lineage, note) = match (stored, note) {
         (None, None) => return Ok(None),
         (Some(_), None) => {
-            return Err(corrupt(
-                "its checkpoint file is missing: put it back, or if it is gone, take the journal as it is with `palyra daemon --accept-rollback`, once",
-            ));
+            return Err(JournalError::Lost {
+                what: "its checkpoint file is missing",
+                instead: "take the journal as it is",
+            });
         }
         (None, Some(note)) => (first_of(&note)?, Some(note)),
         (Some(stored), Some(note)) => {
@@ -149,7 +172,10 @@ fn follow_file(
 
 fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
-    found.ok_or_else(|| corrupt("its signing key `journal.key` is missing or is that of another journal: put it back, or if it is gone, begin a new log with `palyra daemon --accept-rollback`, once"))
+    found.ok_or(JournalError::Lost {
+        what: "its signing key `journal.key` is missing or is that of another journal",
+        instead: "begin a new log",
+    })
 }
 
 /// The checkpoint file; none when there is none. What is no text reads as no note.

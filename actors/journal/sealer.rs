@@ -116,11 +116,10 @@ impl Sealer {
         self.log.as_ref().map_or(0, |log| log.lineage.epoch())
     }
 
-    /// Whether the key in force has signed for long enough.
+    /// Whether the key in force has signed for long enough, or is of a day that the clock is far from.
     pub(super) fn is_epoch_over(&self, events: u64, now: UnixMs) -> bool {
         self.log.as_ref().is_some_and(|Log { key, .. }| {
-            events.saturating_sub(key.from_size) >= EPOCH_EVENTS
-                || now.saturating_sub(key.began_at) >= EPOCH_MS
+            events.saturating_sub(key.from_size) >= EPOCH_EVENTS || now.abs_diff(key.began_at) >= EPOCH_MS
         })
     }
 

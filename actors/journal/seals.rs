@@ -59,8 +59,15 @@ impl Seals {
             return None;
         }
         self.newest = self.newest();
+        let sealer = self.sealer.take()?;
         self.bytes = 0;
-        self.sealer.take()
+        Some(sealer)
+    }
+
+    /// Tells all who wait that their checkpoint was not signed or not stored this time.
+    pub(super) fn refuse(&mut self, why: &JournalError) {
+        // Who asked may have gone meanwhile.
+        self.waiting.drain(..).for_each(|(_, reply)| drop(reply.send(Err(why.clone()))));
     }
 
     /// Answers all who wait for no more than is covered, or everybody once nothing is signed any more. Says whether

@@ -1,12 +1,17 @@
 //! Stores what was signed, at the start and after.
 
+use super::checkpoints;
 use super::config::JournalConfig;
 use super::error::JournalError;
 use super::messages::{NewEvent, SystemEvent};
-use super::sealer::{Sealed, Sealer};
+use super::resume::read_checkpoint;
+use super::sealer::{SealError, Sealed, Sealer};
 use super::writer::{NewRow, Writer};
 use crate::clock::UnixMs;
 use crate::tlog::{Checkpoint, KeyLine};
+
+/// What journals the checkpoint that ends an epoch.
+const EPOCH_ENDED: &str = "journal.epoch.ended";
 
 /// Finds the log to go on with, and signs and stores a checkpoint of all there is.
 pub(super) fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result<Sealer, JournalError> {
@@ -18,8 +23,9 @@ pub(super) fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result
         }
         opened => opened?,
     };
-    if let Some(adopted) = adopted {
-        store_and_tell(writer, &mut sealer, &adopted, now)?;
+    match adopted {
+        Some(adopted) => store_and_tell(writer, &mut sealer, &adopted, now)?,
+        None => tell_of_last_epoch(writer, &sealer, now)?,
     }
     writer.record_rollback(now)?;
     if let Some(sealed) = sealer.seal(&writer.take_leaves(), now)? {
@@ -50,12 +56,21 @@ pub(super) fn store(
 ) -> Result<Option<NewRow>, JournalError> {
     writer.store(sealed)?;
     sealer.settle()?;
-    Ok(matches!(sealed.checkpoint.key, Some(KeyLine::Next(_))).then(|| handed_over(sealed)))
+    Ok(handed_over(&sealed.checkpoint, &sealed.note))
 }
 
-fn handed_over(sealed: &Sealed) -> NewRow {
-    let Checkpoint { epoch, size, .. } = sealed.checkpoint;
+/// A crash may have come between the checkpoint that ended an epoch and its event.
+fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
+    let note = checkpoints::newest_handover_without(&sealer.db, EPOCH_ENDED).map_err(SealError::from)?;
+    let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
+    told.map_or(Ok(()), |told| writer.append(vec![told], now).map(drop))
+}
+
+/// The event of a checkpoint that ends an epoch; none of any other.
+fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<NewRow> {
+    let Checkpoint { epoch, size, key, .. } = checkpoint;
+    let Some(KeyLine::Next(_)) = key else { return None };
     let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
-    let event = SystemEvent::new("journal.epoch.ended", said).detail("checkpoint", sealed.note.as_str());
-    NewRow { event: NewEvent::System(event), claim: None }
+    let event = SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note);
+    Some(NewRow { event: NewEvent::System(event), claim: None })
 }

@@ -155,22 +155,23 @@ impl Writer {
         let Some(rollback) = self.rollback.take() else { return Ok(()) };
         let (anchored, found) = (rollback.anchored.map(|anchored| anchored.seq), rollback.found.seq);
         let missing = anchored.map_or(0, |anchored| anchored.saturating_sub(found));
-        tracing::warn!(missing, found_seq = found, why = rollback.why, "the journal is taken as it is");
+        let why = rollback.why.join("; ");
+        tracing::warn!(missing, found_seq = found, why, "the journal is taken as it is");
         let event =
             SystemEvent::new("journal.rollback.accepted", format!("{missing} missing events were accepted"))
                 .severity(Severity::Error)
                 .detail("anchored_seq", anchored)
                 .detail("found_seq", found)
                 .detail("found_hash", rollback.found.hash.to_string())
-                .detail("why", rollback.why);
+                .detail("why", why);
         self.append(vec![NewRow { event: NewEvent::System(event), claim: None }], now).map(drop)
     }
 
     /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.
     pub(super) fn accept(&mut self, refusal: &JournalError) {
         let found = self.head;
-        let rollback = self.rollback.get_or_insert(Rollback { anchored: None, found, why: String::new() });
-        rollback.why = refusal.to_string();
+        let rollback = self.rollback.get_or_insert(Rollback { anchored: None, found, why: Vec::new() });
+        rollback.why.push(refusal.to_string());
     }
 
     /// Stores a checkpoint, in a transaction of its own.

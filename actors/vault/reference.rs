@@ -26,7 +26,7 @@ pub enum Source {
     HashiVault,
 }
 
-/// The name of a secret. Always well formed; see DESIGN §6 `secret_vault_ref` for the forms.
+/// The name of a secret. Always well formed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VaultRef {
     text: String,

@@ -95,7 +95,9 @@ impl CliError {
             full if full.is_for_want_of_room() => {
                 return Self::new(Kind::Internal, message).hint("free some space on its disk");
             }
-            JournalError::Corrupt { .. } | JournalError::Behind { .. } => Kind::DoesNotVerify,
+            JournalError::Corrupt { .. } | JournalError::Lost { .. } | JournalError::Behind { .. } => {
+                Kind::DoesNotVerify
+            }
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
             JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,
             _ => Kind::Failed,

@@ -20,7 +20,7 @@ pub struct BodyLimits {
     pub bytes_max: u64,
     /// From the head of the request to the last byte; later is 408.
     pub deadline: Duration,
-    /// Slowest sender after the first second; slower is 408.
+    /// Slowest sender after the first two seconds; slower is 408.
     pub bytes_per_second_min: u64,
 }
 

@@ -22,7 +22,7 @@ use super::body::{self, BodyLimits};
 use super::headers::HeaderView;
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
-use super::throttle::{BAD_SIGNATURES_MAX, Peer};
+use super::throttle::{BAD_SIGNATURES_MAX, COMPLAINTS_PER_SPAN_MAX, Peer};
 
 /// Slowest sender of a body.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
@@ -180,16 +180,16 @@ impl Delivery<'_> {
             let needed = record.signature_required;
             return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
         };
-        let vault_ref = vault_ref.map_err(|error| unavailable("vault reference", &error))?;
+        let vault_ref = vault_ref.map_err(|error| self.unavailable("vault reference", &error))?;
         if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
             return Ok(Some(keys));
         }
         let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
-        let answer = self.in_time(asked).await?.map_err(|error| unavailable("vault", &error))?;
+        let answer = self.in_time(asked).await?.map_err(|error| self.unavailable("vault", &error))?;
         match answer {
             Ok(keys) => Ok(Some(keys)),
             Err(_) if !record.signature_required => Ok(None),
-            Err(error) => Err(unavailable("secret", &error)),
+            Err(error) => Err(self.unavailable("secret", &error)),
         }
     }
 
@@ -203,7 +203,7 @@ impl Delivery<'_> {
         let Some(published) = published else { return Err(Problem::new(Kind::Unavailable)) };
         let asked = self.gate.published.get(profile.name(), published, self.gate.clock.now_unix_ms());
         let keys = self.in_time(asked).await?;
-        keys.map(Some).map_err(|why| unavailable("published keys", &why))
+        keys.map(Some).map_err(|why| self.unavailable("published keys", &why))
     }
 
     pub(super) fn verify(
@@ -221,7 +221,7 @@ impl Delivery<'_> {
         match profile.verify(request, keys, self.gate.clock.now_unix_ms()) {
             Ok(verified) => Ok(verified),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
-            Err(error) => Err(unavailable("secret", &error)),
+            Err(error) => Err(self.unavailable("secret", &error)),
         }
     }
 
@@ -250,9 +250,26 @@ impl Delivery<'_> {
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
         let deadline = self.gate.settings.answer_deadline;
         timeout(deadline, work).await.map_err(|_| {
-            tracing::warn!(integration = self.id, ?deadline, "a delivery could not be answered in time");
+            if self.may_complain("time") {
+                tracing::warn!(integration = self.id, ?deadline, "a delivery could not be answered in time");
+            }
             Problem::new(Kind::Unavailable)
         })
+    }
+
+    /// Our own fault: never a 4xx. The cause is for the log alone.
+    fn unavailable(&self, what: &'static str, error: &dyn std::error::Error) -> Problem {
+        if self.may_complain(what) {
+            let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+            let error = format!("{error}{cause}");
+            tracing::warn!(integration = self.id, what, error, "a delivery could not be taken in");
+        }
+        Problem::new(Kind::Unavailable)
+    }
+
+    /// Strangers can bring it about that nothing can be verified: the log is not filled at their pace.
+    fn may_complain(&self, what: &'static str) -> bool {
+        !self.gate.complaints.exceeds((self.id.clone(), what), COMPLAINTS_PER_SPAN_MAX, Instant::now())
     }
 }
 
@@ -330,7 +347,8 @@ impl Authentic<'_> {
         let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
         let permit = Arc::<Permit>::clone(&self.permit);
         let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim, permit);
-        self.delivery.in_time(submitted).await?.map_err(|error| unavailable("event", &error))
+        let submitted = self.delivery.in_time(submitted).await?;
+        submitted.map_err(|error| self.delivery.unavailable("event", &error))
     }
 
     fn expires_at(&self) -> u64 {
@@ -354,11 +372,4 @@ impl Authentic<'_> {
 /// Without a profile that is known there is nothing to deliver to.
 fn profile_of(integration: &Integration) -> Result<&Profile, Problem> {
     integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))
-}
-
-/// Our own fault: never a 4xx. The cause is for the log alone.
-fn unavailable(what: &'static str, error: &dyn std::error::Error) -> Problem {
-    let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-    tracing::warn!(what, error = %format!("{error}{cause}"), "a delivery could not be taken in");
-    Problem::new(Kind::Unavailable)
 }

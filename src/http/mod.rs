@@ -37,7 +37,7 @@ use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use published::PublishedKeys;
-use throttle::{BAD_SIGNATURES_WINDOW, Peer, Rates};
+use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
@@ -58,6 +58,8 @@ pub struct Gate {
     pub bad_signatures: Rates<Peer>,
     /// Wrong tokens of the console by peer.
     pub bad_tokens: Rates<Peer>,
+    /// What the log was told of deliveries that could not be taken in, by integration and by what was missing.
+    pub complaints: Rates<(String, &'static str)>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
@@ -92,6 +94,7 @@ impl Gate {
             counters: Counters::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
+            complaints: Rates::per(COMPLAINTS_SPAN),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),

@@ -1,4 +1,4 @@
-//! Two rates: bad signatures by peer, and unsigned deliveries by integration.
+//! Rates: bad signatures by peer, unsigned deliveries and complaints of the log by integration.
 //!
 //! A throttled peer is told 429 where it would be told 401. Deliveries that verify are taken in all the same:
 //! behind a proxy all senders look like one peer, and a flood of forgeries must not cost a genuine event.
@@ -15,6 +15,10 @@ use tokio::time::Instant;
 pub const BAD_SIGNATURES_MAX: u32 = 300;
 /// The span they are counted in.
 pub const BAD_SIGNATURES_WINDOW: Duration = Duration::from_secs(60);
+/// Lines of the log about one integration and one thing it lacks within [`COMPLAINTS_SPAN`].
+pub const COMPLAINTS_PER_SPAN_MAX: u32 = 10;
+/// The span they are counted in.
+pub const COMPLAINTS_SPAN: Duration = Duration::from_secs(60);
 /// Peers and integrations counted at once. When all places are taken, those whose span is over leave;
 /// if none is, newcomers go uncounted.
 const COUNTED_MAX: usize = 8_192;

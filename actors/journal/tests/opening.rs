@@ -82,3 +82,26 @@ fn a_block_and_a_run_that_were_begun_before_a_restart_are_indexed_whole() {
     place.writer().append((300..600).map(row).collect(), NOW).unwrap();
     assert_eq!(place.problems(), []);
 }
+
+#[test]
+fn what_a_reader_keeps_in_the_log_is_written_to_the_disk_again_at_a_start() {
+    let place = Place::new();
+    stored(append_one(&mut place.writer(), system("a"), NOW));
+    let log = place.folder.path().join("journal.db-wal");
+    let begun = |is_read: bool| {
+        let reader = place.intruder();
+        reader.execute_batch(if is_read { "BEGIN" } else { "" }).unwrap();
+        reader.query_row("SELECT count(*) FROM journal_events", [], |_| Ok(())).unwrap();
+        let mut writer = place.writer();
+        stored(append_one(&mut writer, system("b"), NOW));
+        drop(writer);
+        let (before, long_ago) = (fs::read(&log).unwrap(), std::time::SystemTime::UNIX_EPOCH);
+        fs::File::options().write(true).open(&log).unwrap().set_modified(long_ago).unwrap();
+        let opened = place.writer();
+        assert_eq!(fs::read(&log).unwrap(), before);
+        let is_written = fs::metadata(&log).unwrap().modified().unwrap() != long_ago;
+        drop(opened);
+        is_written
+    };
+    assert_eq!((begun(false), begun(true)), (false, true));
+}

@@ -110,7 +110,7 @@ fn an_anchor_that_is_gone_or_changed_is_noticed() {
         fs::write(place.files().anchor, &whole).unwrap();
     }
     remove(&place, &["anchor/journal"]);
-    assert!(matches!(refusal(&place), JournalError::Corrupt { seq: 0, .. }));
+    assert!(matches!(refusal(&place), JournalError::Lost { .. }));
     assert_eq!(place.problems().len(), 1);
 }
 

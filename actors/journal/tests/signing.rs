@@ -5,9 +5,11 @@ use std::fs::{self, File, TryLockError};
 use rusqlite::ffi;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::sealing::{Open, first_problem, open, rewrite};
+use super::sealing::{Open, first_problem, open, rewrite, try_open};
 use super::*;
 use crate::journal::leaves::Leaves;
+use crate::journal::resume::lock;
+use crate::journal::storing::store;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
 
 /// A journal in its second epoch, whose newest checkpoint covers three events, and the one of the handover after it.
@@ -47,7 +49,7 @@ fn a_checkpoint_is_due_after_so_many_events_or_bytes() {
 fn one_more_event_or_the_end_of_an_epoch_is_something_to_sign() {
     let place = Place::new();
     let seals = in_its_second_epoch(&place);
-    let table = [(3, EPOCH_MS, false), (4, EPOCH_MS, true), (3, 2 * EPOCH_MS, true), (2, 0, false)];
+    let table = [(3, EPOCH_MS, false), (4, EPOCH_MS, true), (3, 2 * EPOCH_MS, true), (2, 1, false)];
     for (events, later, expected) in table {
         assert_eq!(seals.has_anything_to_sign(events, NOW + later), expected, "{events} {later}");
     }
@@ -123,7 +125,7 @@ fn a_signing_key_that_cannot_be_read_does_not_pass_for_a_missing_one() {
     let (key, head) = (place.folder.path().join("journal.key"), place.writer().head());
     fs::remove_file(&key).unwrap();
     let opened = || Sealer::open(&place.files(), head, || 7).map(drop);
-    assert!(matches!(opened(), Err(JournalError::Corrupt { .. })));
+    assert!(matches!(opened(), Err(JournalError::Lost { .. })));
     fs::create_dir(key).unwrap();
     assert!(matches!(opened(), Err(JournalError::Seal { .. })));
 }
@@ -154,9 +156,7 @@ fn what_is_signed_is_what_was_committed_whatever_became_of_the_row() {
     assert_ne!(place.problems(), [], "the whole history hashed again, but not signed");
 }
 
-#[test]
-fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later() {
-    let place = Place::new();
+fn actor(place: &Place) -> JournalActor {
     let config = JournalConfig {
         files: place.files(),
         accept_rollback: false,
@@ -164,7 +164,73 @@ fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later(
         random: super::sealing::random,
         head: watch::Sender::new(0),
     };
-    let mut actor = JournalActor::open(config, WatchGuard::unwatched()).unwrap();
+    JournalActor::open(config, WatchGuard::unwatched()).unwrap()
+}
+
+#[test]
+fn who_waits_for_a_checkpoint_is_told_when_another_process_keeps_it_from_being_stored() {
+    let place = Place::new();
+    let mut actor = actor(&place);
+    stored(append_one(&mut actor.writer, system("a"), NOW));
+    let leaves = actor.writer.take_leaves();
+    actor.seals.unstored = actor.seals.sealer.as_mut().unwrap().seal(&leaves, NOW).unwrap();
+    let (reply, mut answer) = oneshot::channel();
+    actor.seals.waiting.push((1, reply));
+    actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
+    let intruder = place.intruder();
+    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    actor.store();
+    assert!(matches!(answer.try_recv(), Ok(Err(JournalError::Busy))));
+    intruder.execute_batch("ROLLBACK").unwrap();
+    actor.store();
+    assert_eq!(actor.seals.newest(), (1, 0), "what was signed is stored all the same");
+}
+
+#[test]
+fn the_end_of_an_epoch_that_a_crash_left_untold_is_told_once_at_the_next_start() {
+    let place = Place::new();
+    let mut journal = open(&place);
+    journal.grow(4);
+    let ended = journal.sealer.seal(&journal.writer.take_leaves(), NOW + EPOCH_MS).unwrap().unwrap();
+    store(&mut journal.writer, &mut journal.sealer, &ended).unwrap();
+    drop(journal);
+    for _ in 0..2 {
+        drop(try_open(&place, NOW + EPOCH_MS, false).unwrap());
+        let filter = EventFilter { name: Some("journal.epoch.ended".to_owned()), ..Default::default() };
+        let told = place.reader().page(&filter, Cursor::Newest, 10).unwrap().events;
+        assert_eq!(told.len(), 1);
+        assert!(String::from_utf8_lossy(&told[0].body).contains("palyra.journal/"), "with the checkpoint");
+    }
+    assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn a_folder_that_another_process_keeps_locked_is_not_waited_for_without_end() {
+    let place = Place::new();
+    drop(open(&place));
+    let folder = File::open(place.files().anchor.parent().unwrap()).unwrap();
+    folder.lock().unwrap();
+    let refused = lock(&place.files(), std::time::Duration::ZERO).unwrap_err().to_string();
+    assert!(refused.contains("another process has locked this folder"), "{refused}");
+    folder.unlock().unwrap();
+    lock(&place.files(), std::time::Duration::ZERO).unwrap();
+}
+
+#[test]
+fn bytes_that_come_while_a_checkpoint_is_signed_count_for_the_next_one() {
+    let place = Place::new();
+    let mut actor = actor(&place);
+    let away = actor.seals.take_sealer();
+    assert!(away.is_some());
+    actor.seals.bytes = 7;
+    assert!(actor.seals.take_sealer().is_none());
+    assert_eq!(actor.seals.bytes, 7);
+}
+
+#[test]
+fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later() {
+    let place = Place::new();
+    let mut actor = actor(&place);
     stored(append_one(&mut actor.writer, system("a"), NOW));
     let leaves = actor.writer.take_leaves();
     let sealer = actor.seals.sealer.as_mut().unwrap();

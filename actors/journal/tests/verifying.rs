@@ -55,6 +55,19 @@ fn a_journal_without_events_verifies_without_its_anchor() {
 }
 
 #[test]
+fn a_checkpoint_file_that_may_not_be_read_is_not_called_missing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    open(&place).grow(3).seal();
+    fs::set_permissions(place.files().checkpoint(), fs::Permissions::from_mode(0o644)).unwrap();
+    let told = told(&place);
+    assert!(
+        told[0].starts_with("0: its checkpoint file cannot be read: ") && told[0].contains("chmod 600"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_part_tells_the_newest_event_and_the_checkpoints_that_concern_it() {
     let place = Place::new();
     open(&place).grow(300).seal().grow(300).seal().grow(10);

@@ -25,8 +25,8 @@ pub(super) struct Notes<'a> {
     read: u64,
     /// The last one there was when the verification began.
     last: Option<StoredCheckpoint>,
-    /// What the file outside the database says.
-    file: Option<String>,
+    /// What the file outside the database says, or why it cannot be read.
+    file: Result<Option<String>, String>,
     /// The file's checkpoint while the table does not have it yet.
     unstored: Option<StoredCheckpoint>,
     lineage: Option<Lineage>,
@@ -40,10 +40,11 @@ impl<'a> Notes<'a> {
     pub(super) fn begin(db: &'a Connection, files: &JournalFiles, scope: &Scope) -> rusqlite::Result<Self> {
         let last = checkpoints::newest(db)?;
         let file = match scope.is_copy {
-            true => None,
-            false => read_note(&files.checkpoint()).ok().flatten(),
+            true => Ok(None),
+            false => read_note(&files.checkpoint()).map_err(|error| error.to_string()),
         };
-        let unstored = file.as_ref().filter(|file| last.as_ref().is_none_or(|last| last.note != **file));
+        let unstored = file.as_ref().ok().and_then(Option::as_ref);
+        let unstored = unstored.filter(|file| last.as_ref().is_none_or(|last| last.note != **file));
         let unstored = unstored.and_then(|note| as_stored(note, last.as_ref()));
         let mut notes = Self {
             db,
@@ -104,7 +105,7 @@ impl<'a> Notes<'a> {
             report.add(0, format!("{found} checkpoints are stored, the newest one is number {last}"));
         }
         if let Some(problem) = self.file_problem() {
-            report.add(0, problem.to_owned());
+            report.add(0, problem);
         }
         if let Some(key) = &self.public_key
             && !self.is_vouched_for
@@ -175,11 +176,16 @@ impl<'a> Notes<'a> {
     }
 
     /// The file is there once there is a checkpoint, and holds one.
-    fn file_problem(&self) -> Option<&'static str> {
+    fn file_problem(&self) -> Option<String> {
         match &self.file {
-            None if self.last.is_some() && !self.is_copy => Some("its checkpoint file is missing"),
-            Some(note) if read_checkpoint(note).is_none() => Some("its checkpoint file was changed"),
-            _ => None,
+            Err(error) => Some(format!("its checkpoint file cannot be read: {error}")),
+            Ok(None) if self.last.is_some() && !self.is_copy => {
+                Some("its checkpoint file is missing".to_owned())
+            }
+            Ok(Some(note)) if read_checkpoint(note).is_none() => {
+                Some("its checkpoint file was changed".to_owned())
+            }
+            Ok(_) => None,
         }
     }
 }
