@@ -10,8 +10,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+mod handed_down;
 #[cfg(test)]
 mod tests;
+
+pub use handed_down::read_secret;
 
 /// Begins the name of a file that is being written. What carries it after a crash is rubbish.
 const UNFINISHED_PREFIX: &str = ".unfinished-";
@@ -83,12 +86,21 @@ pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
 /// # Errors
 /// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
 pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    read_checked(path, max_bytes, |metadata| refuse_if_shared(path, metadata, "600"))
+}
+
+/// Reads a regular file, no symbolic link, that passes `check`.
+fn read_checked(
+    path: &Path,
+    max_bytes: u64,
+    check: impl FnOnce(&Metadata) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
     let file = open_no_follow(path)?;
     let metadata = file.metadata().map_err(|error| about(path, "cannot be read", &error))?;
     if !metadata.is_file() {
         return Err(refused(path, "is not a regular file", "put a regular file there"));
     }
-    refuse_if_shared(path, &metadata, "600")?;
+    check(&metadata)?;
     let too_large =
         || refused(path, &format!("is larger than {max_bytes} bytes"), "put a smaller file there");
     if metadata.len() > max_bytes {

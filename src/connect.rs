@@ -1,5 +1,6 @@
 //! How a command finds its console: that of the running daemon, or one of its own while none runs.
 
+use std::io::{self, ErrorKind};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -10,7 +11,7 @@ use palyra_actors::vault::VaultError;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::cli::{CliError, Connection, ConsoleClient, Kind, Need};
+use crate::cli::{Bare, CliError, Connection, ConsoleClient, Kind, Need};
 use crate::daemon::{Daemon, Serve};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state_root::{Role, StateRoot, StateRootError};
@@ -19,35 +20,77 @@ use crate::state_root::{Role, StateRoot, StateRootError};
 ///
 /// # Errors
 /// When no daemon runs and one is needed, or the state root cannot be used.
-pub fn connect(root: &StateRoot, need: Need) -> Result<Connection, CliError> {
-    if let Some(client) = running(root) {
+pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, CliError> {
+    root.check_owner().map_err(refused)?;
+    if let Some(client) = running(root)? {
         return Ok(Connection::to_daemon(client));
     }
     match need {
         Need::Daemon => Err(CliError::unreachable(format!("no daemon runs on `{}`", root.path().display()))
             .hint(format!("start it: palyra --state-root {} daemon", root.path().display()))),
-        Need::DaemonOrOffline => offline(root),
+        Need::DaemonOrOffline if root.is_bare().map_err(refused)? => on_bare_ground(root, bare),
+        Need::DaemonOrOffline => {
+            let (client, guard) = offline(root)?;
+            Ok(Connection::guarded(client, guard))
+        }
     }
 }
 
 /// Where the journal's files lie, by the settings.
 ///
 /// # Errors
-/// When the settings cannot be used.
+/// When the state root or the settings cannot be used.
 pub fn journal_files(root: &StateRoot) -> Result<JournalFiles, CliError> {
+    root.check_owner().map_err(refused)?;
+    if root.is_bare().map_err(refused)? {
+        return Err(nothing_begun(root));
+    }
     let settings = Settings::load(&root.settings_file(), Flags::default()).map_err(misconfigured)?;
     Ok(root.journal_files(settings.anchor_dir.as_deref()))
 }
 
-/// The console of the daemon that holds the root.
-fn running(root: &StateRoot) -> Option<ConsoleClient> {
-    root.holder().filter(|holder| holder.role == Role::Daemon)?;
-    let runtime = root.runtime()?;
-    Some(ConsoleClient::new(&runtime.console, Zeroizing::new(root.token()?)))
+/// The console of the daemon that holds the root; none when none does.
+fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
+    let holder = root.holder().map_err(refused)?;
+    let Some(daemon) = holder.filter(|holder| holder.role == Role::Daemon) else { return Ok(None) };
+    let unreadable =
+        |error: io::Error| CliError::config(format!("{daemon} cannot be asked anything: {error}"));
+    let (runtime, token) = (root.runtime().map_err(unreadable)?, root.token().map_err(unreadable)?);
+    let Some((runtime, token)) = runtime.zip(token) else {
+        let silent =
+            format!("{daemon} holds `{}` and does not serve: it starts or stops", root.path().display());
+        return Err(CliError::unreachable(silent).hint("try again in a moment"));
+    };
+    Ok(Some(ConsoleClient::new(&runtime.console, Zeroizing::new(token))))
+}
+
+/// What a command does where no state root was begun.
+fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> {
+    match bare {
+        Bare::Begin => {
+            let (client, guard) = offline(root)?;
+            Ok(Connection::guarded(client, guard))
+        }
+        Bare::BuiltIn => {
+            let folder = tempfile::tempdir()
+                .map_err(|error| CliError::failed(format!("no temporary folder: {error}")))?;
+            let (client, guard) = offline(&StateRoot::at(folder.path()))?;
+            // The console stops before its folder goes.
+            Ok(Connection::guarded(client, (guard, folder)))
+        }
+        Bare::Refuse => Err(nothing_begun(root)),
+    }
+}
+
+fn nothing_begun(root: &StateRoot) -> CliError {
+    let path = root.path().display();
+    CliError::config(format!("there is no state root at `{path}`")).hint(format!(
+        "name the one you mean with --state-root; `palyra --state-root {path} daemon` begins one, and so do `vault put` and `webhooks add`"
+    ))
 }
 
 /// Starts a console in this process, over the files of the stopped daemon.
-fn offline(root: &StateRoot) -> Result<Connection, CliError> {
+fn offline(root: &StateRoot) -> Result<(ConsoleClient, Offline), CliError> {
     let possession = root.take(Role::Command).map_err(refused)?;
     let settings = Settings::load(&root.settings_file(), Flags::default()).map_err(misconfigured)?;
     let token = possession.token().map_err(refused)?;
@@ -68,9 +111,7 @@ fn offline(root: &StateRoot) -> Result<Connection, CliError> {
     });
     let guard = Offline { stop: Some(stop), thread: Some(thread) };
     match start.recv() {
-        Ok(Ok(console)) => {
-            Ok(Connection::guarded(ConsoleClient::new(&console, Zeroizing::new(token)), guard))
-        }
+        Ok(Ok(console)) => Ok((ConsoleClient::new(&console, Zeroizing::new(token)), guard)),
         Ok(Err(error)) => Err(not_started(&error)),
         Err(_) => Err(CliError::new(Kind::Internal, "the console of this command ended before it began")),
     }
@@ -105,11 +146,21 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
     match error {
         StateRootError::InUse { .. } => CliError::in_use(message)
             .hint("stop that process first, or choose another state root with --state-root"),
-        StateRootError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-            CliError::cannot_write(message).hint("free some space on its disk")
+        StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
+        StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            CliError::config(message).hint("run it as the user the state root belongs to")
         }
         _ => CliError::config(message),
     }
+}
+
+/// A disk that is full, or a quota that is used up.
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn no_room(message: String) -> CliError {
+    CliError::cannot_write(message).hint("free some space on its disk, or raise the quota")
 }
 
 /// Settings that cannot be used.
@@ -137,17 +188,31 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     if let Some(vault) = error.downcast_ref::<VaultError>() {
         return unusable_vault(vault, message);
     }
-    match error.downcast_ref::<JournalError>() {
-        Some(journal) => CliError::journal(journal, message),
+    if let Some(journal) = error.downcast_ref::<JournalError>() {
+        return CliError::journal(journal, message);
+    }
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(kind) => not_listening(kind, message),
         None => CliError::failed(message),
+    }
+}
+
+/// An address that can never be listened on is a fault of the settings; one that is taken may be free later.
+fn not_listening(kind: ErrorKind, message: String) -> CliError {
+    match kind {
+        ErrorKind::AddrNotAvailable => CliError::config(message).hint("name an address of this machine"),
+        ErrorKind::PermissionDenied => CliError::config(message)
+            .hint("name a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"),
+        ErrorKind::AddrInUse => {
+            CliError::failed(message).hint("`ss -ltnp` shows which process listens there")
+        }
+        _ => CliError::failed(message),
     }
 }
 
 fn unusable_vault(error: &VaultError, message: String) -> CliError {
     match error {
-        VaultError::Storage(source) if source.kind() == std::io::ErrorKind::StorageFull => {
-            CliError::cannot_write(message).hint("free some space on its disk")
-        }
+        VaultError::Storage(source) if is_for_want_of_room(source) => no_room(message),
         _ => CliError::config(message).hint(error.hint()),
     }
 }
@@ -161,3 +226,6 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,9 +69,9 @@ fn keep_memory_to_ourselves() {
 fn client(cli: Cli, output: Output) -> Exit {
     logging::for_commands(cli.verbose);
     let Command::Client(command) = cli.command else { return Exit::Usage };
-    let named = cli.state_root;
+    let (named, bare) = (cli.state_root, command.bare());
     let (for_console, for_files) = (named.clone(), named);
-    let connect = Box::new(move |need| connect::connect(&locate(for_console.clone())?, need));
+    let connect = Box::new(move |need| connect::connect(&locate(for_console.clone())?, need, bare));
     let find_journal = Box::new(move || connect::journal_files(&locate(for_files.clone())?));
     let context = Context::new(output, connect, find_journal);
     cli::finish(cli::run(command, &context), &context.out)

@@ -161,7 +161,8 @@ impl Misused {
 }
 
 impl Settings {
-    /// Reads `palyra.toml` (a missing file means defaults) and lets `flags` win over it.
+    /// Reads `palyra.toml` (a missing file means defaults) and lets `flags` win over it. Relative paths in it begin at
+    /// its own folder.
     ///
     /// # Errors
     /// The first setting that cannot be used, with line and column where it stands in the file.
@@ -174,11 +175,14 @@ impl Settings {
                 return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon"));
             }
         };
-        Self::parse(&text, flags)
+        Self::parse(&text, file.parent().unwrap_or(Path::new("/")), flags)
     }
 
-    fn parse(text: &str, flags: Flags) -> Result<Self, SettingsError> {
-        let file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
+    /// Paths in `text` are relative to `folder`.
+    fn parse(text: &str, folder: &Path, flags: Flags) -> Result<Self, SettingsError> {
+        let mut file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
+        file.anchor_dir = file.anchor_dir.map(|path| folder.join(path));
+        file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
         file.check().map_err(|misused| misused.located(text))?;
         let key_trust = file.key_trust().map_err(|misused| misused.located(text))?;
         let settings = file.complete(flags, key_trust);
@@ -323,74 +327,4 @@ fn place(text: &str, offset: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_file_means_the_documented_defaults() {
-        let settings = Settings::parse("", Flags::default()).unwrap();
-        assert_eq!(settings.ingress.to_string(), "127.0.0.1:7142");
-        assert_eq!(settings.console.to_string(), "127.0.0.1:7143");
-        assert_eq!(settings.replay_window_seconds, 604_800);
-    }
-
-    #[test]
-    fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
-        let error = Settings::parse("# comment\n  ingres = \"127.0.0.1:1\"\n", Flags::default()).unwrap_err();
-        assert_eq!(error.to_string(), "palyra.toml:2:3: unknown setting `ingres`");
-        assert_eq!(error.hint.as_deref(), Some("did you mean `ingress`?"));
-    }
-
-    #[test]
-    fn a_console_beyond_loopback_needs_to_be_asked_for() {
-        let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
-        assert!(Settings::parse("", flags).unwrap_err().to_string().contains("not loopback"));
-        assert!(Settings::parse("console_allow_remote = true", flags).is_ok());
-    }
-
-    #[test]
-    fn a_value_out_of_bounds_is_refused_with_its_place() {
-        let error = Settings::parse("# few\nworkers = 0\n", Flags::default()).unwrap_err();
-        assert_eq!(error.to_string(), "palyra.toml:2:1: workers is 0, outside 1 to 256");
-        let error = Settings::parse("\n  public_url = \"your.host\"", Flags::default()).unwrap_err();
-        assert!(error.to_string().starts_with("palyra.toml:2:3: public_url is `your.host`"), "{error}");
-        let error = Settings::parse("key_roots_file = \"/nowhere\"", Flags::default()).unwrap_err();
-        assert!(error.to_string().starts_with("palyra.toml:1:1: key_roots_file `/nowhere`"), "{error}");
-    }
-
-    #[test]
-    fn every_number_has_bounds() {
-        for line in
-            ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"]
-        {
-            assert!(Settings::parse(line, Flags::default()).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn room_for_less_than_the_largest_delivery_is_refused_with_its_place() {
-        let with = |lines: &str| Settings::parse(lines, Flags::default());
-        let error = with("payload_bytes_cap = 26214400\nin_flight_bytes_max = 26214399").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "palyra.toml:2:1: in_flight_bytes_max is 26214399, below payload_bytes_cap, which is 26214400"
-        );
-        assert!(error.hint.is_some());
-        for lines in [
-            "payload_bytes_cap = 26214400\nin_flight_bytes_max = 26214400",
-            "payload_bytes_cap = 26214400",
-            "in_flight_bytes_max = 1048576",
-        ] {
-            assert!(with(lines).is_ok(), "{lines}");
-        }
-    }
-
-    #[test]
-    fn every_field_of_the_file_can_be_suggested() {
-        for field in FIELDS {
-            let misspelt = format!("{field}x = 1");
-            let error = Settings::parse(&misspelt, Flags::default()).unwrap_err();
-            assert_eq!(error.hint, Some(format!("did you mean `{field}`?")));
-        }
-    }
-}
+mod tests;

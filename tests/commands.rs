@@ -78,7 +78,7 @@ fn what_needs_the_daemon_says_that_it_does_not_run() {
     for args in [
         &["system", "heartbeat"][..],
         &["system", "presence"],
-        &["system", "event", "list"],
+        &["system", "event", "tail", "--follow"],
         &["system", "event", "emit", "x"],
         &["webhooks", "send", "gh", "--event", "push"],
     ] {
@@ -247,6 +247,17 @@ fn events_are_emitted_listed_and_tailed() {
     assert!(succeed(root.path(), &["system", "event", "tail"], b"").contains("v2 is out"));
     let refused = run(root.path(), &["system", "event", "emit", "deploy", "--details", "[1]"], b"");
     assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+}
+
+#[test]
+fn what_happened_is_listed_with_the_daemon_stopped() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    daemon.kill();
+    let page = json(root.path(), &["system", "event", "list", "--name", "push"]);
+    assert_eq!(page["events"].as_array().unwrap().len(), 1, "{page}");
+    assert!(succeed(root.path(), &["system", "event", "tail"], b"").contains("push"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    self, Answer, Daemon, connect, events_named, read_available, request, run, state_root, statuses,
+    self, Answer, Daemon, connect, events_named, read_available, request, run, state_root, statuses, succeed,
 };
 
 struct Console {
@@ -326,4 +326,16 @@ fn the_command_line_refuses_what_the_next_start_would_refuse() {
         assert_eq!(refused.status.code(), Some(1), "{more:?} {refused:?}");
     }
     assert_eq!(support::json(root.path(), &["webhooks", "list"])["webhooks"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_console_on_another_address_of_loopback_is_served_under_it() {
+    let root = state_root();
+    let daemon = Daemon::with_console_on(root.path(), "127.0.0.2");
+    assert!(daemon.console.starts_with("http://127.0.0.2:"));
+    succeed(root.path(), &["system", "heartbeat"], b"");
+    let port = daemon.console.rsplit(':').next().unwrap();
+    let asked =
+        format!("GET /console/v1/webhooks HTTP/1.1\r\nHost: 127.0.0.3:{port}\r\nConnection: close\r\n\r\n");
+    assert_eq!(statuses(&support::raw(&daemon.console, asked.as_bytes())), [421]);
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::dice::Dice;
 use crate::support::seed::scaled;
-use crate::support::{Answer, Daemon, events_named, json, run, state_root, succeed};
+use crate::support::{Answer, Daemon, events_named, json, run, state_root, succeed, write_private};
 
 /// A daemon with some events, and its public key in a file.
 struct Journal {
@@ -199,6 +199,18 @@ fn a_checkpoint_that_was_kept_shows_that_the_journal_is_still_the_same() {
     assert_eq!(output.status.code(), Some(65), "a checkpoint of another journal");
     let (code, _) = other.check(proof.as_bytes());
     assert_eq!(code, Some(65), "and its proof means nothing to another key");
+}
+
+#[test]
+fn a_copy_of_a_journal_that_is_not_there_is_refused_with_where_it_was_looked_for() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "");
+    let copy = root.path().join("copy.db");
+    let refused = run(root.path(), &["journal", "backup", copy.to_str().unwrap()], b"");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains("no journal to copy at") && said.contains("journal.db"), "{said}");
+    assert!(!said.contains("not there yet") && !copy.try_exists().unwrap(), "{said}");
 }
 
 #[test]

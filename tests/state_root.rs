@@ -1,7 +1,11 @@
 //! The state root: one owner, one daemon, nothing that others could have put there.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
 
 use crate::support::{Daemon, add_github, run, state_root, succeed, write_private};
 
@@ -134,4 +138,221 @@ fn an_unfinished_write_is_cleared_away_and_foreign_files_stay() {
     write_private(&foreign, "mine");
     drop(Daemon::start(root.path()));
     assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn names_in(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Runs a command that must fail, and gives what it said.
+fn failed(root: &Path, args: &[&str], code: i32) -> String {
+    let output = run(root, args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    said
+}
+
+/// Another program that holds the lock, shared (`-s`) or alone (`-x`), and lets it go after so many seconds.
+fn hold_lock(root: &Path, how: &str, seconds: &str) -> Child {
+    let mut child = Command::new("flock")
+        .args([
+            "--no-fork",
+            how,
+            root.join("lock").to_str().unwrap(),
+            "sh",
+            "-c",
+            "echo held; exec sleep \"$0\"",
+            seconds,
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    child
+}
+
+/// A state root whose lock names a daemon that was killed.
+fn left_by_a_killed_daemon() -> TempDir {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    daemon.kill();
+    assert!(root.path().join("daemon.json").is_file());
+    assert!(std::fs::read_to_string(root.path().join("lock")).unwrap().contains("daemon"));
+    root
+}
+
+#[test]
+fn who_only_asks_for_the_holder_keeps_no_daemon_from_starting() {
+    let root = left_by_a_killed_daemon();
+    let mut asking = hold_lock(root.path(), "-s", "0.1");
+    drop(Daemon::start(root.path()));
+    asking.wait().unwrap();
+}
+
+#[test]
+fn a_daemon_that_ended_in_good_order_is_named_by_no_lock() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    daemon.signal("TERM");
+    assert!(daemon.wait(std::time::Duration::from_secs(30)).success());
+    assert_eq!(std::fs::read_to_string(root.path().join("lock")).unwrap(), "");
+}
+
+#[test]
+fn the_announcement_of_a_killed_daemon_goes_before_anything_else_is_done() {
+    let root = left_by_a_killed_daemon();
+    write_private(&root.path().join("palyra.toml"), "workers = 0");
+    refused(root.path(), 78);
+    assert!(!root.path().join("daemon.json").try_exists().unwrap());
+}
+
+#[test]
+fn a_folder_that_holds_foreign_things_and_none_of_ours_is_refused_and_left_as_it_is() {
+    let folder = state_root();
+    std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    for bits in [0o755, 0o777] {
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(bits)).unwrap();
+        for said in [
+            refused(folder.path(), 78),
+            failed(folder.path(), &["webhooks", "list"], 78),
+            failed(folder.path(), &["webhooks", "add", "a", "github", "--secret-ref", "a/b"], 78),
+        ] {
+            assert!(said.contains("no state root") && said.contains("--state-root"), "{said}");
+            assert!(!said.contains("chmod"), "{said}");
+        }
+        assert_eq!(mode(folder.path()), bits);
+        assert_eq!(names_in(folder.path()), [folder.path().join("notes.txt")]);
+    }
+}
+
+#[test]
+fn an_empty_folder_is_taken_and_closed_to_others() {
+    for bits in [0o755, 0o777] {
+        let folder = state_root();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(bits)).unwrap();
+        drop(Daemon::start(folder.path()));
+        assert_eq!(mode(folder.path()), 0o700);
+    }
+}
+
+#[test]
+fn what_the_file_system_keeps_at_the_top_of_a_volume_is_passed_over() {
+    let folder = state_root();
+    std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+    std::fs::set_permissions(folder.path().join("lost+found"), std::fs::Permissions::from_mode(0o755))
+        .unwrap();
+    drop(Daemon::start(folder.path()));
+    std::fs::create_dir(folder.path().join("vault/lost+found")).unwrap();
+    std::fs::set_permissions(folder.path().join("vault/lost+found"), std::fs::Permissions::from_mode(0o755))
+        .unwrap();
+    assert!(refused(folder.path(), 78).contains("vault/lost+found"));
+}
+
+#[test]
+fn a_command_that_reads_begins_no_state_root() {
+    let parent = state_root();
+    let (missing, empty) = (parent.path().join("missing"), state_root());
+    for root in [missing.as_path(), empty.path()] {
+        for args in [
+            &["webhooks", "list"][..],
+            &["vault", "list"],
+            &["system", "event", "list"],
+            &["journal", "export"],
+            &["journal", "verify"],
+            &["journal", "backup", "/tmp/never-made.db"],
+        ] {
+            let said = failed(root, args, 78);
+            assert!(said.contains("there is no state root at") && said.contains("daemon"), "{said}");
+        }
+        assert!(succeed(root, &["providers", "list"], b"").contains("standard-webhooks"));
+        assert!(!root.try_exists().unwrap() || names_in(root).is_empty(), "{}", root.display());
+    }
+    add_github(&missing);
+    assert!(succeed(&missing, &["webhooks", "list"], b"").contains("gh"));
+}
+
+#[test]
+fn a_state_root_of_another_user_is_his_and_the_error_says_whose() {
+    let folder = state_root();
+    add_github(folder.path());
+    // Only the superuser may give a folder away; to anybody else, its own are foreign.
+    let is_given = chown(folder.path(), Some(12_345), None).is_ok();
+    let (root, user) = if is_given { (folder.path(), "12345") } else { (Path::new("/"), "0") };
+    let before = is_given.then(|| names_in(root));
+    for args in [
+        &["system", "heartbeat"][..],
+        &["webhooks", "list"],
+        &["journal", "verify"],
+        &["journal", "backup", "/tmp/never-made.db"],
+        &DAEMON,
+    ] {
+        let said = failed(root, args, 78);
+        assert!(said.contains(&format!("belongs to user {user}")), "{args:?}: {said}");
+        assert!(said.contains(&format!("sudo -u '#{user}' palyra")) && !said.contains("chown"), "{said}");
+    }
+    assert_eq!(before, is_given.then(|| names_in(root)), "nothing was touched");
+}
+
+#[test]
+fn a_daemon_that_runs_and_cannot_be_asked_says_why() {
+    let root = state_root();
+    let _daemon = Daemon::start(root.path());
+    for file in ["admin.token", "daemon.json"] {
+        let path = root.path().join(file);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let said = failed(root.path(), &["system", "heartbeat"], 78);
+        assert!(said.contains(file) && said.contains("chmod 600"), "{said}");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    succeed(root.path(), &["system", "heartbeat"], b"");
+}
+
+#[test]
+fn a_daemon_that_does_not_serve_yet_is_told_apart_from_none() {
+    let root = left_by_a_killed_daemon();
+    std::fs::remove_file(root.path().join("daemon.json")).unwrap();
+    let mut starting = hold_lock(root.path(), "-x", "60");
+    for args in [&["system", "heartbeat"][..], &["webhooks", "list"]] {
+        let said = failed(root.path(), args, 69);
+        assert!(said.contains("it starts or stops") && said.contains("try again"), "{said}");
+        assert!(!said.contains("start it"), "{said}");
+    }
+    starting.kill().unwrap();
+    starting.wait().unwrap();
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused_and_one_is_made_where_there_is_none() {
+    let root = state_root();
+    add_github(root.path());
+    let path = root.path().join("admin.token");
+    for short in ["abc\n", "", &"x".repeat(31)] {
+        write_private(&path, short);
+        for said in [refused(root.path(), 78), failed(root.path(), &["webhooks", "list"], 78)] {
+            assert!(said.contains("admin.token") && said.contains("delete it"), "{said}");
+            assert!(short.is_empty() || !said.contains(short.trim()), "{said}");
+        }
+    }
+    write_private(&path, &"x".repeat(32));
+    drop(Daemon::start(root.path()));
+    std::fs::remove_file(&path).unwrap();
+    drop(Daemon::start(root.path()));
+    assert_eq!(std::fs::read_to_string(&path).unwrap().trim().len(), 64);
+}
+
+#[test]
+fn an_address_that_is_taken_is_1_and_one_that_cannot_be_is_78() {
+    let root = state_root();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = failed(root.path(), &["daemon", "--console", "127.0.0.1:0", "--ingress", &address], 1);
+    assert!(said.contains(&address) && said.contains("--ingress"), "{said}");
+    // TEST-NET-1 (RFC 5737) belongs to no machine.
+    let said =
+        failed(root.path(), &["daemon", "--console", "127.0.0.1:0", "--ingress", "192.0.2.1:7142"], 78);
+    assert!(said.contains("192.0.2.1:7142") && said.contains("hint: "), "{said}");
 }

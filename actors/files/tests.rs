@@ -125,3 +125,70 @@ fn a_key_that_cannot_be_wiped_is_not_replaced() {
     assert!(replace_and_wipe(&old, &new).is_err());
     assert_eq!((fs::read(&target).unwrap(), fs::read(&new).unwrap()), (b"kept".to_vec(), b"new".to_vec()));
 }
+
+/// The folder of a secret as Kubernetes mounts it: `NAME` leads through `..data` to the file.
+fn mounted(folder: &Path) -> std::path::PathBuf {
+    fs::create_dir(folder.join("..1")).unwrap();
+    fs::write(folder.join("..1/name"), "secret").unwrap();
+    with_mode(&folder.join("..1/name"), 0o600);
+    symlink("..1", folder.join("..data")).unwrap();
+    symlink("..data/name", folder.join("name")).unwrap();
+    with_mode(folder, 0o1777);
+    folder.join("name")
+}
+
+#[test]
+fn a_secret_is_read_through_links_that_only_root_and_we_can_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = mounted(folder.path());
+    assert_eq!(read_secret(&path, 10).unwrap(), b"secret");
+    with_mode(folder.path(), 0o777);
+    let error = read_secret(&path, 10).unwrap_err().to_string();
+    assert!(error.contains("can be changed by others") && error.contains("chmod go-w"), "{error}");
+}
+
+#[test]
+fn a_secret_of_roots_may_be_read_by_others_and_changed_by_none() {
+    // This one every system has; to the superuser, one of its own is the same.
+    let roots = Path::new("/etc/passwd");
+    assert_eq!(fs::metadata(roots).unwrap().mode() & 0o777, 0o644);
+    assert!(!read_secret(roots, 1_000_000).unwrap().is_empty());
+    assert!(read_private(roots, 1_000_000).is_err());
+}
+
+#[test]
+fn a_secret_of_ours_that_others_can_change_is_refused_by_its_own_name_and_by_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = mounted(folder.path());
+    for mode in [0o662, 0o620] {
+        with_mode(&folder.path().join("..1/name"), mode);
+        for way in [&path, &folder.path().join("..1/name")] {
+            let error = read_secret(way, 10).unwrap_err().to_string();
+            assert!(error.contains("chmod 600"), "{}: {error}", way.display());
+        }
+    }
+}
+
+#[test]
+fn a_secret_behind_a_link_in_a_circle_or_to_nothing_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = |name: &str, target: &str| {
+        symlink(target, folder.path().join(name)).unwrap();
+        folder.path().join(name)
+    };
+    let error = read_secret(&link("circle", "circle"), 10).unwrap_err();
+    assert!(error.to_string().contains("too many symbolic links"), "{error}");
+    assert_eq!(read_secret(&link("nothing", "missing"), 10).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(read_secret(&folder.path().join("missing"), 10).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_secret_that_a_stranger_put_there_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = mounted(folder.path());
+    // Only the superuser may give a file away, and so only it can try this.
+    if chown(folder.path().join("..1/name"), Some(12_345), None).is_ok() {
+        let error = read_secret(&path, 10).unwrap_err().to_string();
+        assert!(error.contains("belongs to user 12345") && error.contains("root"), "{error}");
+    }
+}

@@ -21,14 +21,14 @@ pub(super) fn from_variable(vault_ref: &VaultRef, value: Option<OsString>) -> Re
     of_fit_size(vault_ref, Secret::new(value.into_vec()))
 }
 
-/// What the private file named in `vault_ref` holds. One trailing newline is dropped: editors and `echo` add it,
+/// What the file named in `vault_ref` holds, which is ours alone or handed down by root. One trailing newline is dropped: editors and `echo` add it,
 /// nobody means it.
 ///
 /// # Errors
-/// It is missing, not private or too large.
+/// It is missing, open to changes by others or too large.
 pub(super) fn from_file(vault_ref: &VaultRef) -> Result<Secret, VaultError> {
     let longest = SECRET_BYTES_MAX as u64 + 1;
-    let read = files::read_private(Path::new(vault_ref.place()), longest);
+    let read = files::read_secret(Path::new(vault_ref.place()), longest);
     let mut bytes = read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => VaultError::NotFound(vault_ref.clone()),
         _ => VaultError::unavailable(vault_ref, error.to_string()),

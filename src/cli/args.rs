@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::completions::CompletionsArgs;
+use super::context::Bare;
 use super::journal::JournalCommand;
 use super::output::Mode;
 use super::providers::ProvidersCommand;
@@ -100,6 +101,17 @@ pub enum ClientCommand {
     Providers(ProvidersCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+}
+
+impl ClientCommand {
+    /// What it does where no state root was begun: only what is put there begins one.
+    pub fn bare(&self) -> Bare {
+        match self {
+            Self::Vault(VaultCommand::Put(_)) | Self::Webhooks(WebhooksCommand::Add(_)) => Bare::Begin,
+            Self::Providers(_) => Bare::BuiltIn,
+            _ => Bare::Refuse,
+        }
+    }
 }
 
 /// Arguments of `daemon`.

@@ -22,6 +22,17 @@ pub enum Need {
     DaemonOrOffline,
 }
 
+/// What a command does without a daemon where no state root was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bare {
+    /// Begins one.
+    Begin,
+    /// Shows what is built in, and leaves nothing behind.
+    BuiltIn,
+    /// Says that there is none.
+    Refuse,
+}
+
 /// A console that answers.
 pub struct Connection {
     /// Speaks to it.

@@ -152,14 +152,15 @@ fn every_command_says_which_console_it_can_do_with() {
         "journal checkpoint",
         "journal public-key",
         "journal export",
+        "system event list",
+        "system event tail",
     ];
     let daemon = [
         "system heartbeat",
         "system presence",
         "system insights",
-        "system event list",
         "system event emit x",
-        "system event tail",
+        "system event tail --follow",
         "webhooks send x --event e",
     ];
     let lines = either
@@ -168,7 +169,8 @@ fn every_command_says_which_console_it_can_do_with() {
         .chain(daemon.iter().map(|line| (line, Need::Daemon)));
     for (line, need) in lines {
         let ran = palyra(line, &Stub::answering([answer(200, &json!({}))]));
-        assert_eq!(ran.needs, [need], "{line}: {}", ran.stderr);
+        let asked = !ran.needs.is_empty() && ran.needs.iter().all(|asked| *asked == need);
+        assert!(asked, "{line}: {:?} {}", ran.needs, ran.stderr);
     }
 }
 

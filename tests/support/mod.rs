@@ -111,15 +111,21 @@ impl Daemon {
         Self::start_with(root, &[], &[("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME", off_by)])
     }
 
+    /// Starts a daemon whose console listens on a free port of this address.
+    pub fn with_console_on(root: &Path, ip: &str) -> Self {
+        let mut program = palyra(root);
+        program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", &format!("{ip}:0")]);
+        Self::serving(program)
+    }
+
     fn launch(mut program: Command, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = program
-            .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
-            .args(args)
-            .envs(env.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
+        program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]).args(args);
+        program.envs(env.iter().copied()).stderr(stderr);
+        Self::serving(program)
+    }
+
+    fn serving(mut program: Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();

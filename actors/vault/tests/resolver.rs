@@ -225,12 +225,12 @@ async fn there_are_many_ways_to_have_no_secret_and_none_is_answered_with_one() {
     for (index, blank) in blanks.into_iter().enumerate() {
         ways.push((running.file(&format!("blank{index}"), blank).1, "blank"));
     }
-    let (path, link) = (running.file("canary", CANARY.as_bytes()).0, running.folder.path().join("link"));
-    symlink(&path, &link).unwrap();
-    ways.push((format!("file:{}", link.display()), "symbolic link"));
     let (path, shared) = running.file("shared", CANARY.as_bytes());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
     ways.push((shared, "chmod 600"));
+    let link = running.folder.path().join("link");
+    symlink(&path, &link).unwrap();
+    ways.push((format!("file:{}", link.display()), "chmod 600"));
     ways.push((running.file("long", &vec![b'v'; SECRET_BYTES_MAX + 1]).1, "larger"));
     ways.push((running.file("longer", &vec![b'v'; SECRET_BYTES_MAX + 2]).1, "larger"));
     ways.push((format!("file:{}", running.folder.path().display()), "regular file"));

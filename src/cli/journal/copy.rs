@@ -12,10 +12,21 @@ use crate::cli::error::CliError;
 use crate::cli::view::shown;
 use crate::exit::Exit;
 
+fn refuse_without_journal(database: &Path) -> Result<(), CliError> {
+    let shown = database.display();
+    match database.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CliError::config(format!("there is no journal to copy at `{shown}`"))
+            .hint("name the state root that holds it with --state-root")),
+        Err(error) => Err(CliError::config(format!("the journal at `{shown}` cannot be looked at: {error}"))),
+    }
+}
+
 /// Copies the journal and verifies the copy. A running daemon signs for what there is first, so that all of the copy
 /// can be proven.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let files = context.journal_files()?;
+    refuse_without_journal(&files.database)?;
     if let Ok(connection) = context.connect(Need::Daemon) {
         connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
     }

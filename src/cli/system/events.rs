@@ -13,7 +13,7 @@ use crate::cli::view::{items, shown};
 use crate::exit::Exit;
 
 pub(super) fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::Daemon)?;
+    let connection = context.connect(Need::DaemonOrOffline)?;
     let found = find(args, context, &connection.client)?;
     let document = found.to_json();
     context

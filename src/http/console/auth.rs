@@ -1,5 +1,6 @@
 //! Who may use the console: whoever holds the token, from this machine's own names, never a foreign web page.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::BoxBody;
@@ -42,11 +43,13 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
 }
 
 fn check(request: &ServiceRequest) -> Result<(), Problem> {
-    let remote_allowed = gate(request).is_some_and(|gate| !gate.settings.console.ip().is_loopback());
+    let listening = gate(request).map(|gate| gate.settings.console.ip());
+    let remote_allowed = listening.is_some_and(|address| !address.is_loopback());
     let host = single(request, HOST.as_str()).unwrap_or_default();
-    if !remote_allowed && !is_own_name(host) {
-        return Err(Problem::new(Kind::MisdirectedRequest)
-            .hint(Some("address the console as 127.0.0.1, [::1] or localhost".to_owned())));
+    if !remote_allowed && !is_own_name(host, listening) {
+        return Err(Problem::new(Kind::MisdirectedRequest).hint(Some(
+            "address the console as 127.0.0.1, [::1], localhost or what it listens on".to_owned(),
+        )));
     }
     if let Some(origin) = single(request, ORIGIN.as_str())
         && origin.strip_prefix("http://") != Some(host)
@@ -102,13 +105,15 @@ fn single<'a>(request: &'a ServiceRequest, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-/// Names under which only this machine reaches itself; a name that was rebound by DNS is none of them.
-fn is_own_name(host: &str) -> bool {
+/// Names under which only this machine reaches itself, and the address it is `listening` on; a name that was rebound by DNS
+/// is none of them.
+fn is_own_name(host: &str, listening: Option<IpAddr>) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    let is_listening = || name.parse().is_ok_and(|address: IpAddr| Some(address) == listening);
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]") || is_listening()
 }
 
 #[cfg(test)]
@@ -118,13 +123,20 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_are_its_own() {
         for host in ["127.0.0.1", "127.0.0.1:7143", "localhost:1", "[::1]:7143", "[::1]"] {
-            assert!(is_own_name(host), "{host}");
+            assert!(is_own_name(host, None), "{host}");
         }
         for host in
             ["", "evil.com", "evil.com:7143", "localhost.evil.com", "127.0.0.1.nip.io", "127.0.0.1:x", "::1"]
         {
-            assert!(!is_own_name(host), "{host}");
+            assert!(!is_own_name(host, Some([127, 0, 0, 1].into())), "{host}");
         }
+    }
+
+    #[test]
+    fn the_address_it_listens_on_is_its_own_and_no_other_of_loopback() {
+        let listening = Some([127, 0, 0, 2].into());
+        assert!(is_own_name("127.0.0.2:7143", listening) && is_own_name("localhost", listening));
+        assert!(!is_own_name("127.0.0.3:7143", listening) && !is_own_name("127.0.0.2:7143", None));
     }
 
     #[test]

@@ -1,0 +1,34 @@
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use palyra_actors::vault::VaultError;
+
+use super::*;
+use crate::exit::Exit;
+
+fn code(error: anyhow::Error) -> Exit {
+    not_started(&error).exit()
+}
+
+#[test]
+fn a_used_up_quota_is_as_a_full_disk() {
+    for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+        let source = || io::Error::from(errno);
+        let root = StateRootError::Io { path: PathBuf::new(), source: source() };
+        assert_eq!(code(root.into()), Exit::Internal, "{errno}");
+        assert_eq!(code(VaultError::Storage(source().into()).into()), Exit::Internal, "{errno}");
+    }
+}
+
+#[test]
+fn an_address_that_can_never_be_listened_on_is_configuration_and_one_that_is_taken_is_not() {
+    let table = [
+        (ErrorKind::AddrNotAvailable, Exit::Config),
+        (ErrorKind::PermissionDenied, Exit::Config),
+        (ErrorKind::AddrInUse, Exit::Failed),
+    ];
+    for (kind, exit) in table {
+        let refused = Err::<(), _>(io::Error::from(kind)).context("cannot listen").unwrap_err();
+        assert_eq!(code(refused), exit, "{kind}");
+    }
+}

@@ -1,0 +1,145 @@
+//! What a state root may be, and what may lie in it.
+
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::StateRootError;
+
+/// Files that only a state root has.
+const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
+/// What a state root can hold before it has any of those.
+const PARTS: [&str; 7] = ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "daemon.json"];
+/// Made by the file system at the top of a volume, for root alone. It may be there; nobody looks into it.
+const OF_THE_VOLUME: &str = "lost+found";
+
+/// What lies in a folder.
+#[derive(Debug, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    StateRoot,
+    /// Something, and nothing of ours.
+    Foreign,
+}
+
+/// Makes the folder if need be, and closes it to others. One that holds foreign things and none of ours is left as it is.
+///
+/// # Errors
+/// When it is not ours, or was open to changes by others.
+pub fn make(root: &Path) -> Result<(), StateRootError> {
+    let io = |source| StateRootError::Io { path: root.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io)?;
+    owner(root)?;
+    let content = content(root).map_err(io)?;
+    if content == Content::Foreign {
+        let remedy = "name a folder of its own with --state-root; it is made if it is missing";
+        return Err(refused(root, "is no state root: it holds other things", remedy));
+    }
+    let meta = fs::metadata(root).map_err(io)?;
+    if content == Content::StateRoot && meta.mode() & 0o022 != 0 {
+        let remedy = format!("check what is in it, then run `chmod 700 {}`", root.display());
+        return Err(refused(root, "can be written to by others", remedy));
+    }
+    fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
+}
+
+/// Refuses a folder that belongs to another user; one that is missing is nobody's.
+///
+/// # Errors
+/// When it is another's, or cannot be looked at.
+pub fn owner(root: &Path) -> Result<(), StateRootError> {
+    let meta = match fs::metadata(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        meta => meta.map_err(|source| StateRootError::Io { path: root.to_owned(), source })?,
+    };
+    let (owner, we) = (meta.uid(), rustix::process::geteuid().as_raw());
+    if owner == we {
+        return Ok(());
+    }
+    let problem = format!("belongs to user {owner}, not to user {we} who runs this");
+    let remedy =
+        format!("run it as that user: `sudo -u '#{owner}' palyra …`; or choose another --state-root");
+    Err(refused(root, problem, remedy))
+}
+
+/// Whether nothing was begun there.
+///
+/// # Errors
+/// What the file system says.
+pub fn is_bare(root: &Path) -> io::Result<bool> {
+    match content(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        content => Ok(content? == Content::Nothing),
+    }
+}
+
+fn content(root: &Path) -> io::Result<Content> {
+    let mut content = Content::Nothing;
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        let is_one_of = |names: &[&str]| names.iter().any(|known| name == *known);
+        if is_one_of(&MARKS) {
+            return Ok(Content::StateRoot);
+        }
+        content = match content {
+            content if name == OF_THE_VOLUME => content,
+            Content::Nothing if is_one_of(&PARTS) => Content::StateRoot,
+            content if is_one_of(&PARTS) => content,
+            _ => Content::Foreign,
+        };
+    }
+    Ok(content)
+}
+
+/// Refuses symbolic links, hard links, foreign owners and anything open to group or others.
+///
+/// # Errors
+/// The first of them.
+pub fn tree(root: &Path) -> Result<(), StateRootError> {
+    folder(root, 0)
+}
+
+fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
+    const DEPTH_MAX: usize = 4;
+    let io = |source| StateRootError::Io { path: dir.to_owned(), source };
+    for entry in fs::read_dir(dir).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if depth == 0 && path.ends_with(OF_THE_VOLUME) {
+            continue;
+        }
+        let meta = fs::symlink_metadata(&path).map_err(io)?;
+        entry_of_ours(&path, &meta)?;
+        if meta.is_dir() && depth < DEPTH_MAX {
+            folder(&path, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
+    let (shown, we) = (path.display(), rustix::process::geteuid().as_raw());
+    if meta.file_type().is_symlink() {
+        return Err(refused(path, "is a symbolic link", "replace it by the file it points to"));
+    }
+    if !meta.is_dir() && !meta.is_file() {
+        return Err(refused(path, "is neither a file nor a folder", "remove it"));
+    }
+    if meta.uid() != we {
+        let problem = format!("belongs to user {}, not to user {we} whose state root it is in", meta.uid());
+        return Err(refused(path, problem, format!("run `chown {we} {shown}`")));
+    }
+    if meta.mode() & 0o077 != 0 {
+        let mode = if meta.is_dir() { "700" } else { "600" };
+        return Err(refused(path, "is open to other users", format!("run `chmod {mode} {shown}`")));
+    }
+    if meta.is_file() && meta.nlink() > 1 {
+        return Err(refused(path, "has a second name (hard link)", "remove the other name"));
+    }
+    Ok(())
+}
+
+/// `path` as it must not be.
+pub fn refused(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> StateRootError {
+    StateRootError::Unsafe { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
+}

@@ -1,0 +1,308 @@
+//! The state root: the folder that holds everything the daemon keeps, and the lock that makes it ours.
+
+mod check;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use palyra_actors::files;
+use palyra_actors::journal::JournalFiles;
+use serde::{Deserialize, Serialize};
+
+use crate::reserve::Reserve;
+use lock::Lock;
+pub use lock::{Holder, Role};
+
+const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;
+const TOKEN_FILE_BYTES_MAX: u64 = 256;
+/// Shortest token of the console, in characters: nobody guesses one of 128 random bits in hexadecimal.
+const TOKEN_CHARACTERS_MIN: usize = 32;
+/// Pause between two attempts to take the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Why a state root cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateRootError {
+    /// Another process holds it.
+    #[error("the state root `{path}` is in use by {holder}")]
+    InUse {
+        /// The root.
+        path: PathBuf,
+        /// Who holds it, as far as the lock file says.
+        holder: Holder,
+    },
+    /// It, or something in it, could be read or changed by others, or is not what it seems.
+    #[error("`{path}` {problem}; {remedy}")]
+    Unsafe {
+        /// What.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// No folder was named and none can be derived.
+    #[error("no state root: set --state-root, PALYRA_STATE_ROOT, STATE_DIRECTORY or HOME")]
+    Unnamed,
+    /// The operating system refused.
+    #[error("cannot use the state root `{path}`")]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Where the running daemon can be reached; written to `daemon.json` once it serves.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Runtime {
+    /// Process id.
+    pub pid: u32,
+    /// `http://ADDR:PORT` of the ingress.
+    pub ingress: String,
+    /// `http://ADDR:PORT` of the console.
+    pub console: String,
+    /// When it began to serve.
+    pub started_at_unix_ms: u64,
+}
+
+/// The names of what lies in a state root.
+#[derive(Debug, Clone)]
+pub struct StateRoot(PathBuf);
+
+impl StateRoot {
+    /// The folder `named`, or else the one the environment implies.
+    ///
+    /// # Errors
+    /// [`StateRootError::Unnamed`].
+    pub fn locate(
+        named: Option<PathBuf>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, StateRootError> {
+        let from_env = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = named
+            .or_else(|| from_env("PALYRA_STATE_ROOT"))
+            .or_else(|| env("STATE_DIRECTORY").as_deref().and_then(first_of_list))
+            .or_else(|| from_env("XDG_STATE_HOME").map(|home| home.join("palyra")))
+            .or_else(|| from_env("HOME").map(|home| home.join(".local/state/palyra")));
+        let path = path.ok_or(StateRootError::Unnamed)?;
+        std::path::absolute(&path).map(Self).map_err(|source| StateRootError::Io { path, source })
+    }
+
+    /// The folder at this absolute path.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `palyra.toml`, the settings.
+    pub fn settings_file(&self) -> PathBuf {
+        self.0.join("palyra.toml")
+    }
+
+    /// `webhooks.toml`, the registry.
+    pub fn registry_file(&self) -> PathBuf {
+        self.0.join("webhooks.toml")
+    }
+
+    /// `vault/`, the secrets.
+    pub fn vault_dir(&self) -> PathBuf {
+        self.0.join("vault")
+    }
+
+    /// `journal.db`, the events, and `anchor/journal`, unless the anchor is to be in another folder.
+    pub fn journal_files(&self, anchor_dir: Option<&Path>) -> JournalFiles {
+        let mut files = JournalFiles::in_folder(&self.0);
+        if let Some(dir) = anchor_dir {
+            files.anchor = dir.join("journal");
+        }
+        files
+    }
+
+    /// `providers/`, the operator's own profiles.
+    pub fn profiles_dir(&self) -> PathBuf {
+        self.0.join("providers")
+    }
+
+    fn token_file(&self) -> PathBuf {
+        self.0.join("admin.token")
+    }
+
+    fn runtime_file(&self) -> PathBuf {
+        self.0.join("daemon.json")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Makes the folder if need be, takes its lock and checks that nothing in it is open to others.
+    /// A process in possession is waited for, a daemon for moments only.
+    ///
+    /// # Errors
+    /// When the root is held or unsafe.
+    pub fn take(&self, role: Role) -> Result<Possession, StateRootError> {
+        check::make(&self.0)?;
+        let path = self.lock_file();
+        let mut lock = self.wait_for_lock(&path)?;
+        self.withdraw()?;
+        let holder = Holder { pid: std::process::id(), role };
+        lock.sign(holder).map_err(|source| StateRootError::Io { path, source })?;
+        check::tree(&self.0)?;
+        Ok(Possession { root: self.clone(), _lock: lock })
+    }
+
+    fn wait_for_lock(&self, path: &Path) -> Result<Lock, StateRootError> {
+        let began = Instant::now();
+        loop {
+            match Lock::try_take(path).map_err(|source| lock_refused(path, source))? {
+                Ok(lock) => return Ok(lock),
+                Err(holder) if began.elapsed() < holder.patience() => std::thread::sleep(LOCK_PAUSE),
+                Err(holder) => return Err(StateRootError::InUse { path: self.0.clone(), holder }),
+            }
+        }
+    }
+
+    /// Removes the announcement of a daemon that does not run: its address may be anybody's by now.
+    fn withdraw(&self) -> Result<(), StateRootError> {
+        let path = self.runtime_file();
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(StateRootError::Io { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a root that belongs to another user.
+    ///
+    /// # Errors
+    /// When it does, or cannot be looked at.
+    pub fn check_owner(&self) -> Result<(), StateRootError> {
+        check::owner(&self.0)
+    }
+
+    /// Whether nothing was begun there: it is missing or empty.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn is_bare(&self) -> Result<bool, StateRootError> {
+        check::is_bare(&self.0).map_err(|source| StateRootError::Io { path: self.0.clone(), source })
+    }
+
+    /// Which process holds the root now.
+    ///
+    /// # Errors
+    /// When the lock cannot be looked at.
+    pub fn holder(&self) -> Result<Option<Holder>, StateRootError> {
+        let path = self.lock_file();
+        lock::holder(&path).map_err(|source| StateRootError::Io { path, source })
+    }
+
+    /// Where the running daemon says it can be reached; none as long as it does not say.
+    ///
+    /// # Errors
+    /// When what it says cannot be read: the file, the reason and what to do.
+    pub fn runtime(&self) -> io::Result<Option<Runtime>> {
+        let bytes = read_if_there(&self.runtime_file(), RUNTIME_FILE_BYTES_MAX)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The token of the console, as it lies there.
+    ///
+    /// # Errors
+    /// When it cannot be read: the file, the reason and what to do.
+    pub fn token(&self) -> io::Result<Option<String>> {
+        let bytes = read_if_there(&self.token_file(), TOKEN_FILE_BYTES_MAX)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+}
+
+/// A state root that is ours until this is dropped.
+#[derive(Debug)]
+pub struct Possession {
+    root: StateRoot,
+    _lock: Lock,
+}
+
+impl Possession {
+    /// The root.
+    pub fn root(&self) -> &StateRoot {
+        &self.root
+    }
+
+    /// The token of the console, made at the first start: 256 random bits in hexadecimal.
+    ///
+    /// # Errors
+    /// When it can be neither read nor written, or is so short that it could be guessed.
+    pub fn token(&self) -> Result<String, StateRootError> {
+        let path = self.root.token_file();
+        match self.root.token() {
+            Ok(Some(token)) if token.chars().count() >= TOKEN_CHARACTERS_MIN => return Ok(token),
+            Ok(Some(_)) => {
+                let problem =
+                    format!("holds fewer than {TOKEN_CHARACTERS_MIN} characters, which can be guessed");
+                return Err(check::refused(&path, problem, "delete it: the next start makes a new one"));
+            }
+            Ok(None) => {}
+            Err(source) => return Err(StateRootError::Io { path, source }),
+        }
+        let token = format!("{:032x}{:032x}", crate::random::random_u128(), crate::random::random_u128());
+        files::atomic_replace(&path, format!("{token}\n").as_bytes())
+            .map_err(|source| StateRootError::Io { path, source })?;
+        Ok(token)
+    }
+
+    /// Keeps some room on the disk for the end of the daemon.
+    ///
+    /// # Errors
+    /// [`StateRootError::Io`], of kind [`std::io::ErrorKind::StorageFull`] when there is none.
+    pub fn reserve(&self) -> Result<Reserve, StateRootError> {
+        let path = self.root.path().to_owned();
+        Reserve::take(&path).map_err(|source| StateRootError::Io { path, source })
+    }
+
+    /// Tells commands where the daemon can be reached.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn announce(&self, runtime: &Runtime) -> Result<(), StateRootError> {
+        let path = self.root.runtime_file();
+        let text = serde_json::to_string(runtime).unwrap_or_default();
+        files::atomic_replace(&path, text.as_bytes()).map_err(|source| StateRootError::Io { path, source })
+    }
+
+    /// Takes the announcement back. What a killed daemon leaves behind is told apart by the lock.
+    pub fn withdraw(&self) {
+        if let Err(error) = self.root.withdraw() {
+            tracing::debug!(%error, "the announcement was not taken back");
+        }
+    }
+}
+
+/// systemd gives all folders of `StateDirectory=`, with colons between them.
+fn first_of_list(folders: &str) -> Option<PathBuf> {
+    folders.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
+}
+
+fn read_if_there(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    match files::read_private(path, bytes_max) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn lock_refused(path: &Path, source: io::Error) -> StateRootError {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.file_type().is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
+        _ => StateRootError::Io { path: path.to_owned(), source },
+    }
+}
