@@ -63,7 +63,8 @@ fn take_memory_in_small_pages() {
 /// Secrets lie in it: no core file is made of it, and nobody but root looks into it.
 fn keep_memory_to_ourselves() {
     #[cfg(target_os = "linux")]
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).unwrap_or_default();
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .unwrap_or_default();
 }
 
 fn client(cli: Cli, output: Output) -> Exit {

@@ -52,7 +52,7 @@ fn a_checkpoint_waits_for_a_descriptor_to_become_free() {
     let pid = Pid::from_raw(daemon.pid().cast_signed());
     // The daemon has inherited the maximum of this process.
     let limit = getrlimit(Resource::Nofile);
-    prlimit(pid, Resource::Nofile, Rlimit { current: Some(0), ..limit.clone() }).unwrap();
+    prlimit(pid, Resource::Nofile, Rlimit { current: Some(0), ..limit }).unwrap();
     console.write_all(ask("POST", "journal/checkpoint").as_bytes()).unwrap();
     // Longer than a checkpoint takes, shorter than it waits.
     std::thread::sleep(Duration::from_secs(1));

@@ -25,7 +25,7 @@ pub(super) const REWRITE_FORMAT: &str = "PRAGMA user_version = 2";
 /// The statement of [`super::writer::Writer::checkpoint`].
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Moves of the write-ahead log into the database what no reader needs, and waits for nobody.
-pub(super) const MOVE_LOG: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+pub(super) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// First version without the WAL-reset bug, which loses commits (<https://sqlite.org/wal.html>, section 11).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;

@@ -8,7 +8,7 @@
 //! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
-//! | `log.rs` | moves the write-ahead log into the database, beside the writer |
+//! | `wal.rs` | moves the write-ahead log into the database, beside the writer |
 //! | `sealer.rs`, `leaves.rs`, `seals.rs`, `storing.rs` | signed checkpoints, of what, when they are due, how they are stored |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
@@ -38,7 +38,6 @@ mod identity;
 mod index;
 mod leaf;
 mod leaves;
-mod log;
 mod messages;
 mod open;
 mod page;
@@ -54,6 +53,7 @@ mod subtrees;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wal;
 mod words;
 mod writer;
 
@@ -85,10 +85,10 @@ use crate::supervision::{Close, Exit, WatchGuard};
 use anchoring::{Anchoring, anchor};
 use config::{HeadSender, tell_of};
 use group::Group;
-use log::{LogGrowth, LogMover};
 use sealer::{SealError, Sealed, Sealer};
 use seals::Seals;
 use storing::{open_sealer, store};
+use wal::{WalGrowth, WalMover};
 
 /// The actor around the [`Writer`].
 pub struct JournalActor {
@@ -99,7 +99,7 @@ pub struct JournalActor {
     armed: bool,
     /// None before the actor has started and once it closes.
     anchoring: Option<Anchoring>,
-    log: LogGrowth,
+    wal: WalGrowth,
     seals: Seals,
     watch: WatchGuard,
 }
@@ -118,9 +118,9 @@ impl JournalActor {
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
-        let (log, seals) = (LogGrowth::new(LogMover::open(&config.files.database)?), Seals::new(sealer));
+        let (wal, seals) = (WalGrowth::new(WalMover::open(&config.files.database)?), Seals::new(sealer));
         let (group, armed, anchoring) = (Group::default(), false, None);
-        Ok(Self { writer, config, group, armed, anchoring, log, seals, watch })
+        Ok(Self { writer, config, group, armed, anchoring, wal, seals, watch })
     }
 
     /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.
@@ -138,7 +138,7 @@ impl JournalActor {
             return;
         }
         self.seals.bytes += self.group.body_bytes() as u64;
-        let mover = self.log.grow(self.group.stored_bytes());
+        let mover = self.wal.grow(self.group.stored_bytes());
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
             (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
@@ -150,14 +150,14 @@ impl JournalActor {
             return;
         }
         if let Some(mover) = mover {
-            self.move_log(mover, ctx);
+            self.move_wal(mover, ctx);
         }
         if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);
         }
     }
 
-    fn move_log(&mut self, mover: LogMover, ctx: &mut Context<Self>) {
+    fn move_wal(&mut self, mover: WalMover, ctx: &mut Context<Self>) {
         let moved = spawn_blocking(move || mover.run().map(|took| (mover, took)));
         ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
             match moved {
@@ -169,10 +169,10 @@ impl JournalActor {
         }));
     }
 
-    fn take_back_mover(&mut self, mover: LogMover, took: Duration) {
-        if self.log.moved(mover, took) {
+    fn take_back_mover(&mut self, mover: WalMover, took: Duration) {
+        if self.wal.moved(mover, took) {
             // Should it fail, the journal is poisoned now; the caller sees to that.
-            drop(self.writer.move_rest_of_log());
+            drop(self.writer.move_rest_of_wal());
         }
     }
 

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use super::JournalFiles;
 use super::anchor::{Anchor, Anchored, Records};
 use super::chain::ChainWalk;
-use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_LOG, cannot_open, refused};
+use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
 use super::error::JournalError;
 use super::identity::{OpenFiles, wal_path};
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
@@ -90,7 +90,7 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
 /// written again where it is.
 fn write_again(db: &Connection, path: &Path) -> Result<(), JournalError> {
     let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
-    let (logged, moved) = db.query_row(MOVE_LOG, [], frames).map_err(cannot_open(path))?;
+    let (logged, moved) = db.query_row(MOVE_WAL, [], frames).map_err(cannot_open(path))?;
     if moved < logged {
         files::rewrite(&wal_path(path)).map_err(file_error(path))?;
     }

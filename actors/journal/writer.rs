@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use super::anchoring::{Committed, SharedAnchor, anchor};
-use super::connection::{CHECKPOINT, Durability, MOVE_LOG, REWRITE_FORMAT};
+use super::connection::{CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT};
 use super::error::JournalError;
 use super::identity::OpenFiles;
 use super::index::Indexes;
@@ -224,9 +224,9 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::append`].
-    pub(super) fn move_rest_of_log(&mut self) -> Result<(), JournalError> {
+    pub(super) fn move_rest_of_wal(&mut self) -> Result<(), JournalError> {
         self.refuse_if_poisoned()?;
-        let moved = self.db.query_row(MOVE_LOG, [], |_| Ok(()));
+        let moved = self.db.query_row(MOVE_WAL, [], |_| Ok(()));
         moved.map_err(|error| self.give_up(error.into()))
     }
 

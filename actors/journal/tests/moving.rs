@@ -9,13 +9,13 @@ use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
 /// For the least part.
 const QUICK: Duration = Duration::from_millis(JOURNAL_MOVE_MS / 2);
 
-fn growth(place: &Place) -> LogGrowth {
+fn growth(place: &Place) -> WalGrowth {
     drop(place.writer());
-    LogGrowth::new(LogMover::open(&place.path()).unwrap())
+    WalGrowth::new(WalMover::open(&place.path()).unwrap())
 }
 
 /// Grows the log by the least part until the mover is sent out. Gives how often that was.
-fn grow_until_sent(log: &mut LogGrowth) -> (u64, LogMover) {
+fn grow_until_sent(log: &mut WalGrowth) -> (u64, WalMover) {
     let mut grown = (1..).map(|times| (times, log.grow(JOURNAL_MOVE_BYTES_MIN)));
     grown.find_map(|(times, mover)| mover.map(|mover| (times, mover))).unwrap()
 }
@@ -85,7 +85,7 @@ fn a_large_body_alone_makes_no_larger_part() {
 fn a_log_that_was_moved_begins_anew() {
     let place = Place::new();
     let mut writer = place.writer();
-    let mover = LogMover::open(&place.path()).unwrap();
+    let mover = WalMover::open(&place.path()).unwrap();
     let body = "x".repeat(500_000);
     let wal_bytes = |writer: &mut Writer| {
         let row = NewRow { event: NewEvent::Webhook(webhook(&body)), claim: None };
@@ -95,7 +95,7 @@ fn a_log_that_was_moved_begins_anew() {
     let grown = wal_bytes(&mut writer);
     mover.run().unwrap();
     assert_eq!(wal_bytes(&mut writer), grown);
-    writer.move_rest_of_log().unwrap();
+    writer.move_rest_of_wal().unwrap();
     assert_eq!(wal_bytes(&mut writer), grown);
     assert!(wal_bytes(&mut writer) > grown, "it was not moved this time");
 }

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connection::{self, MOVE_LOG};
+use super::connection::{self, MOVE_WAL};
 use super::error::JournalError;
 use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
 
 /// A connection that moves the log, on a thread for blocking work.
 #[derive(Debug)]
-pub(super) struct LogMover(Connection);
+pub(super) struct WalMover(Connection);
 
-impl LogMover {
+impl WalMover {
     pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
         let db = connection::for_writing(path)?;
         connection::make_durable(&db, path)?;
@@ -28,14 +28,14 @@ impl LogMover {
     /// has it all synced when it moves the rest. Gives how long that took.
     pub(super) fn run(&self) -> rusqlite::Result<Duration> {
         let begun = Instant::now();
-        self.0.query_row(MOVE_LOG, [], |_| Ok(()))?;
+        self.0.query_row(MOVE_WAL, [], |_| Ok(()))?;
         Ok(begun.elapsed())
     }
 }
 
 /// How far the log has grown.
 #[derive(Debug)]
-pub(super) struct LogGrowth {
+pub(super) struct WalGrowth {
     /// Bytes since the writer moved the rest of it last.
     written: u64,
     /// Bytes that neither the mover, when it was sent out, nor the writer found in it.
@@ -45,16 +45,16 @@ pub(super) struct LogGrowth {
     /// Bytes it is to be sent out for next.
     part: u64,
     /// Away while it moves the log.
-    mover: Option<LogMover>,
+    mover: Option<WalMover>,
 }
 
-impl LogGrowth {
-    pub(super) fn new(mover: LogMover) -> Self {
+impl WalGrowth {
+    pub(super) fn new(mover: WalMover) -> Self {
         Self { written: 0, unmoved: 0, sent: 0, part: JOURNAL_MOVE_BYTES_MIN, mover: Some(mover) }
     }
 
     /// A group of so many bytes was written. Gives the mover when a part of the log is to be moved.
-    pub(super) fn grow(&mut self, bytes: u64) -> Option<LogMover> {
+    pub(super) fn grow(&mut self, bytes: u64) -> Option<WalMover> {
         self.written += bytes;
         self.unmoved += bytes;
         if self.unmoved < self.part {
@@ -66,7 +66,7 @@ impl LogGrowth {
     }
 
     /// The mover is back, after so long. Gives whether the writer is to move the rest.
-    pub(super) fn moved(&mut self, mover: LogMover, took: Duration) -> bool {
+    pub(super) fn moved(&mut self, mover: WalMover, took: Duration) -> bool {
         self.mover = Some(mover);
         self.part = next_part(self.part, self.sent, took);
         let is_long = self.written >= JOURNAL_LOG_BYTES;
