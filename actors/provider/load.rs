@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::handshake::Handshake;
 use super::profile::{Algorithm, Auth, ProfileFile, SignedAuth, Source, TimestampForm};
 use super::signed::Scheme;
 use super::template::Template;
@@ -103,15 +104,17 @@ pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileEr
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
+    let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
     let compile = |(index, auth): (usize, &Auth)| {
         let pointer = format!("/auth/{index}");
-        compile(auth).map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
+        compile(auth, lends_codes)
+            .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
     Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin })
 }
 
-fn compile(auth: &Auth) -> Result<AuthScheme, (String, String)> {
+fn compile(auth: &Auth, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
     let signed = [
         ("mac", &auth.mac, MAC_ALGORITHMS),
         ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
@@ -120,7 +123,7 @@ fn compile(auth: &Auth) -> Result<AuthScheme, (String, String)> {
     let mut methods = Vec::new();
     for (member, form, algorithms) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, algorithms);
+            let scheme = compile_signed(form, algorithms, lends_codes);
             methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
         }
     }
@@ -142,7 +145,11 @@ const MAC_ALGORITHMS: &[Algorithm] =
 const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256];
 const CERTIFICATE_ALGORITHMS: &[Algorithm] = &[Algorithm::RsaSha1, Algorithm::RsaSha256];
 
-fn compile_signed(form: &SignedAuth, algorithms: &[Algorithm]) -> Result<Method, (&'static str, String)> {
+fn compile_signed(
+    form: &SignedAuth,
+    algorithms: &[Algorithm],
+    lends_codes: bool,
+) -> Result<Method, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
     let named: Vec<&Algorithm> = form.algorithm.iter().chain(chosen).collect();
@@ -159,7 +166,7 @@ fn compile_signed(form: &SignedAuth, algorithms: &[Algorithm]) -> Result<Method,
         return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content })))
+    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content, lends_codes })))
 }
 
 fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {

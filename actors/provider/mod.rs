@@ -160,8 +160,12 @@ impl Profile {
     }
 
     fn signed(&self) -> impl Iterator<Item = &SignedAuth> {
+        self.signed_schemes().map(|scheme| &scheme.form)
+    }
+
+    fn signed_schemes(&self) -> impl Iterator<Item = &signed::Scheme> {
         self.schemes.iter().filter_map(|scheme| match &scheme.method {
-            Method::Signed(scheme) => Some(&scheme.form),
+            Method::Signed(scheme) => Some(scheme.as_ref()),
             _ => None,
         })
     }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::handshake::is_bare_word;
 use super::key::{self, Key};
 use super::mac::Pieces;
 use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
@@ -16,6 +17,7 @@ use super::verify::{UnusableKey, Verified, VerifyError};
 use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
+use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
 
 /// A compiled scheme.
@@ -25,6 +27,20 @@ pub struct Scheme {
     pub form: SignedAuth,
     /// What is signed.
     pub content: Template,
+    /// Whether a handshake makes codes under the same secret for who does not have it.
+    pub lends_codes: bool,
+}
+
+impl Scheme {
+    /// Whether a handshake may have made the code over `content` for somebody else.
+    fn may_have_lent(&self, algorithm: Algorithm, content: &Pieces<'_>) -> bool {
+        let pieces = || content.iter().flatten();
+        let is_word = || {
+            pieces().map(|piece| piece.len()).sum::<usize>() <= ECHO_BYTES_MAX
+                && pieces().all(|piece| is_bare_word(piece))
+        };
+        self.lends_codes && algorithm == Algorithm::HmacSha256 && is_word()
+    }
 }
 
 /// Checks what the headers alone tell.
@@ -117,6 +133,9 @@ impl Attempt<'_> {
         for url in url::variants(request.url, self.form) {
             let request = Request { url: &url, ..*request };
             let pieces = scheme.content.fill(&request, time)?;
+            if scheme.may_have_lent(self.algorithm, &pieces) {
+                return Err(lent().into());
+            }
             match self.any_key(&pieces)? {
                 Ok(version) => return Ok((version, digest(scheme, &pieces))),
                 Err(why) => unusable = why.or(unusable),
@@ -139,6 +158,13 @@ impl Attempt<'_> {
         }
         Ok(Err(unusable))
     }
+}
+
+fn lent() -> Reject {
+    Reject::new(
+        Reason::BadSignature,
+        "its content is a bare word, over which a handshake makes codes for others",
+    )
 }
 
 /// Digest of what is signed, byte for byte as it is signed: whoever moves bytes from one part of it to another, from

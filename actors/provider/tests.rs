@@ -335,3 +335,23 @@ fn at_most_eight_signatures_are_tried() {
     assert!(signature::read(&header(9), &form, |_| true).is_err());
     assert!(signature::read(&header(5_000), &form, |_| true).is_err());
 }
+
+#[test]
+fn content_over_which_a_handshake_makes_codes_for_others_is_no_delivery_wherever_it_stands() {
+    let text = include_str!("../../schemas/providers/x.toml")
+        .replace("\"{body}\"", "\"{form:a}{form:b}\"")
+        .replace("[\"json\"]", "[\"form\"]");
+    let profile = load::load("own.toml", &text, Origin::BuiltIn).unwrap();
+    let verdict = |body: &str, signed: &str| {
+        let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(signed.as_bytes().into())]);
+        let code = format!("sha256={}", signature::encode(&code.unwrap(), Encoding::Base64));
+        let headers = vec![("x-twitter-webhooks-signature".to_owned(), code.into_bytes())];
+        let body = Body::new(body.as_bytes().to_vec(), ContentKind::Form);
+        profile.verify(&request("/", &headers, &body), &keys(SECRET), NOW).is_ok()
+    };
+    assert!(!verdict("a=abc&b=1", "abc1"));
+    assert!(verdict("a=abc&b=:1", "abc:1"), "no code is made over it");
+    let long = "x".repeat(crate::limits::ECHO_BYTES_MAX);
+    assert!(!verdict(&format!("a={long}"), &long));
+    assert!(verdict(&format!("a={long}y"), &format!("{long}y")), "it is too long for one");
+}
