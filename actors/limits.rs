@@ -173,6 +173,14 @@ pub const PROBE_FRESH_MS: u64 = 1_000;
 
 /// Connectors one supervisor runs. One more: refused.
 pub const CONNECTORS_MAX: usize = 256;
+/// Pause before a connector that ended is started again. It doubles with each end.
+pub const CONNECTOR_PAUSE_MS_MIN: u64 = 100;
+/// Longest such pause.
+pub const CONNECTOR_PAUSE_SECONDS_MAX: u64 = 60;
+/// Time for which a connector has to run, so that its pauses begin anew.
+pub const CONNECTOR_HEALTHY_SECONDS: u64 = 60;
+/// Time in which a connector that is restarted has to close. Longer: the next is started beside it.
+pub const CONNECTOR_CLOSE_SECONDS: u64 = 5;
 /// Restarts of one actor within [`RESTART_WINDOW_SECONDS`] before the process exits (70).
 pub const RESTARTS_MAX: usize = 3;
 /// The span in which [`RESTARTS_MAX`] is counted.
