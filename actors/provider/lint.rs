@@ -6,7 +6,7 @@ use super::handshake::HandshakeCheck;
 use super::load::{ProfileError, load};
 use super::profile::{Algorithm, SignedAuth, Source};
 use super::signed::Scheme;
-use super::{Content, Method, Origin, Profile};
+use super::{Content, Method, Profile};
 use crate::places::{self, Place};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
@@ -61,7 +61,7 @@ impl Finding {
 /// # Errors
 /// When it cannot be read at all.
 pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
-    load(file, text, Origin::BuiltIn).map(|profile| mistakes(&profile))
+    load(file, text).map(|profile| mistakes(&profile))
 }
 
 /// The mistakes in a profile that could be read, in the order in which rules are tried.

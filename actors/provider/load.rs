@@ -7,9 +7,8 @@ use super::profile::{Algorithm, Auth, ProfileFile, SignedAuth, Source, Timestamp
 use super::signed::Scheme;
 use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile};
-use crate::ids::nearest;
 use crate::places::{self, Place};
-use crate::schemas::{PROVIDER_PROFILE, SchemaIssue};
+use crate::schemas::PROVIDER_PROFILE;
 
 /// A profile that cannot be used: where it stands, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,78 +28,19 @@ pub struct ProfileError {
     pub hint: Option<String>,
 }
 
-/// Names of fields, for "did you mean".
-const FIELDS: [&str; 55] = [
-    "version",
-    "name",
-    "title",
-    "docs",
-    "auth",
-    "event",
-    "source",
-    "delivery_id",
-    "content",
-    "envelope",
-    "from",
-    "default",
-    "signed",
-    "replay_key",
-    "header",
-    "json",
-    "form",
-    "form_json",
-    "query",
-    "join",
-    "const",
-    "when",
-    "mac",
-    "token",
-    "none",
-    "algorithm",
-    "key",
-    "signature",
-    "timestamp",
-    "encoding",
-    "prefixes",
-    "split",
-    "pair",
-    "trim",
-    "strip_prefix",
-    "past_seconds",
-    "future_seconds",
-    "public_key",
-    "certificate",
-    "jwt",
-    "parameters",
-    "handshake",
-    "behaviour",
-    "url_variants",
-    "url_unescape",
-    "body_sha256_query",
-    "certificate_url",
-    "algorithm_from",
-    "numbered_header",
-    "claims",
-    "claims_from_parameters",
-    "body_sha256_claim",
-    "expiry_leeway_seconds",
-    "jwks_url",
-    "chain_name",
-];
-
-/// Reads a profile from its text.
+/// Reads a profile from its text, as one of the program's own until it is told to be another's.
 ///
 /// # Errors
 /// The first thing wrong with it.
-pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileError> {
+pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         fault(file, Place::at(text, offset), "", error.message())
     })?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
-    PROVIDER_PROFILE.check(&document).map_err(|issues| {
-        let issue = SchemaIssue::most_telling(issues);
-        at(file, text, &issue.pointer, &issue.message)
+    PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
+        let hint = fault.hint();
+        ProfileError { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
@@ -111,7 +51,7 @@ pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileEr
             .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
-    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin })
+    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn })
 }
 
 fn compile(auth: &Auth, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
@@ -186,10 +126,6 @@ pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError 
 }
 
 fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError {
-    let hint = message.split(['\'', '`', '"']).nth(1).and_then(|unknown| {
-        let near = nearest(unknown, FIELDS).filter(|near| *near != unknown);
-        near.map(|near| format!("did you mean `{near}`?"))
-    });
     let field = match places::path(pointer) {
         path if path.is_empty() => "profile".to_owned(),
         path => path,
@@ -200,6 +136,6 @@ fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError
         column: place.column,
         field,
         message: message.to_owned(),
-        hint,
+        hint: None,
     }
 }

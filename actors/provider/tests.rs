@@ -313,7 +313,7 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         ("version = 1", "version = ", "own.toml:1:"),
     ];
     for (from, to, expected) in cases {
-        let error = load::load("own.toml", &good.replacen(from, to, 1), Origin::BuiltIn).unwrap_err();
+        let error = load::load("own.toml", &good.replacen(from, to, 1)).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(to != "contnet = \"{body}\"" || error.hint.as_deref() == Some("did you mean `content`?"));
     }
@@ -341,7 +341,7 @@ fn content_over_which_a_handshake_makes_codes_for_others_is_no_delivery_wherever
     let text = include_str!("../../schemas/providers/x.toml")
         .replace("\"{body}\"", "\"{form:a}{form:b}\"")
         .replace("[\"json\"]", "[\"form\"]");
-    let profile = load::load("own.toml", &text, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", &text).unwrap();
     let verdict = |body: &str, signed: &str| {
         let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(signed.as_bytes().into())]);
         let code = format!("sha256={}", signature::encode(&code.unwrap(), Encoding::Base64));

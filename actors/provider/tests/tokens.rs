@@ -65,7 +65,7 @@ impl Issuer {
 
 /// What becomes of the header `authorization` at `now`.
 fn verdict(issuer: &Issuer, authorization: String, now: UnixMs) -> Result<(), String> {
-    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", OWN).unwrap();
     let headers = vec![("authorization".to_owned(), authorization.into_bytes())];
     let body = Body::new(BODY.to_vec(), ContentKind::Json);
     let verified = profile.verify(&request("/", &headers, &body), &keys(&issuer.jwks()), now);
@@ -93,7 +93,7 @@ fn a_token_is_taken_to_the_end_of_the_second_in_which_it_expires() {
 fn what_a_token_says_of_its_times_and_extensions_is_heeded_wherever_it_says_so() {
     let (issuer, now) = (Issuer::new(), NOW / 1_000);
     let text = OWN.replace("expiry_leeway_seconds = 0\n", "");
-    let profile = load::load("own.toml", &text, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", &text).unwrap();
     let verdict = |header: Value, mut claims: Value| {
         claims["body"] = Digest::of(BODY).to_string().into();
         let headers = vec![(
@@ -135,7 +135,7 @@ const PADDING: usize = 12_097;
 
 #[test]
 fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {
-    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", OWN).unwrap();
     let (issuer, other) = (Issuer::new(), Issuer::new());
     let (body, changed) = (b"{\"a\":1}".as_slice(), b"{\"a\":2}".as_slice());
     let verdict = |token: String, body: &[u8]| {
