@@ -13,12 +13,12 @@ use super::request::{Headers, Request, single_header};
 use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
-use super::verify::{UnusableKey, Verified, VerifyError};
+use super::verify::{Tried, Verified, VerifyError, first_accepted, none_of_ours};
 use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::limits::ECHO_BYTES_MAX;
-use crate::secret::{SecretVersion, SecretVersions};
+use crate::secret::SecretVersions;
 
 /// A compiled scheme.
 #[derive(Debug)]
@@ -128,35 +128,30 @@ impl Attempt<'_> {
         request: &Request<'_>,
         time: Option<&str>,
     ) -> Result<(u32, Option<Digest>), VerifyError> {
-        let bad = || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes");
-        let mut unusable = None;
+        let mut failure = VerifyError::from(none_of_ours());
         for url in url::variants(request.url, self.form) {
             let request = Request { url: &url, ..*request };
             let pieces = scheme.content.fill(&request, time)?;
             if scheme.may_have_lent(self.algorithm, &pieces) {
                 return Err(lent().into());
             }
-            match self.any_key(&pieces)? {
+            match first_accepted(self.keys, |secret| self.try_key(secret, &pieces)) {
                 Ok(version) => return Ok((version, digest(scheme, &pieces))),
-                Err(why) => unusable = why.or(unusable),
+                Err(error) => failure = error,
             }
         }
-        Err(unusable.unwrap_or_else(|| bad().into()))
+        Err(failure)
     }
 
-    /// The version of the key that made one of the candidates over `pieces`; else why a key could not be tried.
-    fn any_key(&self, pieces: &Pieces<'_>) -> Result<Result<u32, Option<VerifyError>>, Reject> {
-        let mut unusable = None;
-        for SecretVersion { version, secret } in self.keys.iter() {
-            match Key::read(secret.expose(), &self.form.key, self.algorithm) {
-                Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
-                    return key.holds(self.now).map(|()| Ok(*version));
-                }
-                Ok(_) => {}
-                Err(reason) => unusable = Some(UnusableKey { version: *version, reason }.into()),
+    /// Whether the key that `secret` stands for made one of the candidates over `pieces`.
+    fn try_key(&self, secret: &[u8], pieces: &Pieces<'_>) -> Tried {
+        match Key::read(secret, &self.form.key, self.algorithm) {
+            Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
+                key.holds(self.now).map_or_else(Tried::Refused, |()| Tried::Accepted)
             }
+            Ok(_) => Tried::Refused(none_of_ours()),
+            Err(reason) => Tried::Unusable(reason),
         }
-        Ok(Err(unusable))
     }
 }
 
