@@ -19,7 +19,7 @@ use crate::clock::ManualClock;
 use crate::replay_guard::lease::{Grant, LeaseEnd};
 use crate::replay_guard::leases::Leases;
 use crate::replay_guard::{Seen, Submit, SubmitError, conflict_key};
-use crate::replies::{Reply, Wakes};
+use crate::replies::{Fetched, Wakes};
 use disk::{Image, Order};
 use model::{Model, WINDOW_MS};
 
@@ -47,7 +47,7 @@ fn random() -> u128 {
 struct Request {
     sent: Sent,
     verdict: Verdict,
-    answer: oneshot::Receiver<Result<Appended, SubmitError>>,
+    answer: Fetched<Result<Appended, SubmitError>>,
 }
 
 /// What a sender sent.
@@ -139,7 +139,7 @@ impl World {
             _ => sent.key(),
         };
         let claim = ReplayClaim { key, body: sent.digest(), verdict, expires_at: self.now + WINDOW_MS };
-        let (reply, answer) = Reply::direct();
+        let (reply, answer) = Fetched::by_hand();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(
             Submit { event, claim, reply, permit: Arc::new(()) },
