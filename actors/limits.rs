@@ -46,8 +46,6 @@ pub const SIGNATURE_CANDIDATES_MAX: usize = 8;
 pub const SIGNATURE_HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Longest delivery id that is kept; a longer one is not used (the digest identifies the delivery).
 pub const DELIVERY_ID_BYTES_MAX: usize = 256;
-/// Deepest nesting of a JSON body (the recursion limit of `serde_json`). Deeper: 422.
-pub const JSON_DEPTH_MAX: usize = 128;
 /// Schema problems listed in one answer; the rest are left out.
 pub const SCHEMA_ISSUES_MAX: usize = 8;
 

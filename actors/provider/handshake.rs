@@ -130,11 +130,6 @@ impl Profile {
             |one: &Handshake| one.method == HandshakeMethod::Post && one.check != HandshakeCheck::Signature;
         self.file.handshake.iter().any(unsigned)
     }
-
-    /// The methods of its handshakes, besides `POST`.
-    pub fn greets_by(&self, method: &str) -> bool {
-        self.file.handshake.iter().any(|one| one.method.is(method))
-    }
 }
 
 impl Handshake {

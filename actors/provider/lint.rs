@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::handshake::HandshakeCheck;
 use super::load::{ProfileError, load};
-use super::profile::{Algorithm, SignedAuth, Source};
+use super::profile::{Algorithm, Source};
 use super::signed::Scheme;
 use super::{Content, Method, Profile};
 use crate::places::{self, Place};
@@ -129,7 +129,7 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
 
 fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
-    let at = |member: &str| format!("{pointer}/{}/{member}", member_of(form));
+    let at = |member: &str| format!("{pointer}/{}/{member}", form.word());
     if content.is_constant() {
         findings.error(
             "token_as_mac",
@@ -176,14 +176,6 @@ fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
             "a plain hash over secret and content can be extended by whoever sees one",
             "use the provider's HMAC scheme if it has one",
         );
-    }
-}
-
-fn member_of(form: &SignedAuth) -> &'static str {
-    match form.algorithm {
-        None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
-        Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
-        Some(_) => "mac",
     }
 }
 
