@@ -221,7 +221,7 @@ pub struct SignedAuth {
     pub certificate_url: Option<PinnedUrl>,
 }
 
-/// Algorithms of [`SignedAuth`]. The profile chooses, never the request.
+/// Algorithms of [`SignedAuth`]. The profile chooses; a request at most among those that its `algorithm_from` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
