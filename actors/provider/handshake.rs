@@ -92,7 +92,7 @@ pub enum AnswerText {
 
 /// An answer, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct HandshakeReply {
     /// Status.
     pub status: u16,
     /// Type of the body; none for an empty one.
@@ -151,7 +151,7 @@ impl Handshake {
     }
 
     /// The answer; none when what is to be given back is missing or longer than [`ECHO_BYTES_MAX`].
-    pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Reply> {
+    pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<HandshakeReply> {
         let answer = &self.answer;
         let mut headers = Vec::with_capacity(answer.headers.len());
         for (name, form) in &answer.headers {
@@ -168,7 +168,7 @@ impl Handshake {
                 (Some("application/json"), Value::Object(members).to_string())
             }
         };
-        Some(Reply { status: answer.status.unwrap_or(200), content_type, headers, body })
+        Some(HandshakeReply { status: answer.status.unwrap_or(200), content_type, headers, body })
     }
 }
 

@@ -56,7 +56,7 @@ use crate::secret::{SecretVersion, SecretVersions};
 pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
-pub use handshake::{Handshake, HandshakeCheck, Reply};
+pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
 pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;
 pub use mutation::Mutation;

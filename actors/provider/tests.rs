@@ -218,6 +218,22 @@ fn only_what_is_signed_identifies_a_delivery() {
 }
 
 #[test]
+fn a_conflict_is_told_apart_by_what_only_the_holder_of_the_secret_can_change() {
+    let [key, x, y] = ["key", "x", "y"].map(|text| Digest::of(text.as_bytes()));
+    let whole = Verified { covers_bytes: true, covers_content: true, ..verify::uncovered(Some(1)) };
+    assert_ne!(whole.conflict_key(key, x), whole.conflict_key(key, y));
+    assert_ne!(whole.conflict_key(key, x), whole.conflict_key(x, x));
+    let part = Verified { covers_bytes: false, signed_digest: Some(key), ..whole.clone() };
+    assert_eq!(part.conflict_key(key, x), part.conflict_key(key, y), "what differs is not signed");
+    let other = Verified { signed_digest: Some(y), ..part.clone() };
+    assert_ne!(part.conflict_key(key, x), other.conflict_key(key, x));
+    assert_eq!(
+        whole.conflict_key(key, x),
+        Digest::of(&[b"palyra conflict v1".as_slice(), &key.0, &x.0].concat())
+    );
+}
+
+#[test]
 fn a_replay_key_is_the_digest_of_its_parts_with_their_lengths() {
     let parts = b"palyra replay key v1\0\0\0\0\0\0\0\x02gh\0\0\0\0\0\0\0\x02id\0\0\0\0\0\0\0\x03abc";
     assert_eq!(key_of("gh", b"id", b"abc"), Digest::of(parts));

@@ -22,9 +22,17 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// What tells deliveries of one id apart that only the holder of the secret can have made: the bytes of the body, whose
-    /// digest is `body`, or what is signed where not all of them are.
-    pub fn distinct(&self, body: Digest) -> Digest {
+    /// The key under which it is journaled that a delivery whose body is `body` conflicts with the one that holds `key`: one
+    /// for each that only the holder of the secret can have made.
+    pub fn conflict_key(&self, key: Digest, body: Digest) -> Digest {
+        let mut text = b"palyra conflict v1".to_vec();
+        text.extend_from_slice(&key.0);
+        text.extend_from_slice(&self.distinct(body).0);
+        Digest::of(&text)
+    }
+
+    /// What tells such deliveries apart: the bytes of the body, or what is signed where not all of them are.
+    fn distinct(&self, body: Digest) -> Digest {
         self.signed_digest.filter(|_| self.covers_content && !self.covers_bytes).unwrap_or(body)
     }
 }

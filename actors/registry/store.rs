@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
-use super::published::{ById, Published};
+use super::published::{ById, InForce};
 use super::readiness::{ReadinessReport, readiness};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
@@ -29,7 +29,7 @@ pub struct RegistryConfig {
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
     /// Where the integrations in force are published.
-    pub published: Published,
+    pub published: InForce,
 }
 
 /// The integrations in force.

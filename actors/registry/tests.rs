@@ -38,11 +38,11 @@ fn parse(text: &str) -> Result<RegistryDocument, RegistryError> {
     RegistryDocument::parse(text, &checks)
 }
 
-struct Folder(TempDir, Published);
+struct Folder(TempDir, InForce);
 
 impl Folder {
     fn with(text: Option<&str>) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap(), Published::default());
+        let folder = Self(tempfile::tempdir().unwrap(), InForce::default());
         if let Some(text) = text {
             crate::files::atomic_replace(&folder.config().file, text.as_bytes()).unwrap();
         }

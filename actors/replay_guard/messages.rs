@@ -7,7 +7,6 @@ use actix::Message;
 use serde::Serialize;
 
 use super::ReplayError;
-use crate::ids::Digest;
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
 
@@ -69,13 +68,4 @@ pub struct ReplaySnapshot {
     pub seen_total: u64,
     /// Leases given back unused.
     pub released_total: u64,
-}
-
-/// The key under which a conflict with `key` is journaled: one row for each `distinct` delivery, which is told by the digest
-/// of its body or of what of it is signed.
-pub fn conflict_key(key: Digest, distinct: Digest) -> Digest {
-    let mut text = b"palyra conflict v1".to_vec();
-    text.extend_from_slice(&key.0);
-    text.extend_from_slice(&distinct.0);
-    Digest::of(&text)
 }
