@@ -9,7 +9,8 @@
 //! | [`connectors`] | connector supervisor | the connectors that run |
 //!
 //! Around them: [`provider`] verifies deliveries from data, [`envelope`] is what a delivery becomes, [`tlog`] proves what
-//! the journal holds, [`supervision`] restarts what panics. actix stays in the `mod.rs` files; the rest is plain Rust.
+//! the journal holds, [`supervision`] restarts what panics. actix stays in the `mod.rs` and `messages.rs` of an actor, in
+//! [`supervision`], in [`replies`], and where the journal's anchoring thread tells its actor; the rest is plain Rust.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 

@@ -1,6 +1,7 @@
-//! Every bound of the library, with its unit in the name and what happens when it is hit.
+//! The bounds of the library, each with its unit in the name and what happens when it is hit.
 //!
-//! Bounds an operator may change live in the settings of the daemon; these are the fixed ones.
+//! Bounds an operator may change live in the settings of the daemon; these are the fixed ones. What bounds one file alone,
+//! such as the layout of a record or how deep its parser goes, stands in that file.
 
 /// Longest integration id and provider name. Longer: refused when it is created, 404 when it is asked for.
 pub const ID_BYTES_MAX: usize = 64;
@@ -31,7 +32,8 @@ pub const PAYLOAD_BYTES_CAP_DEFAULT: u64 = 1_048_576;
 pub const PAYLOAD_BYTES_CAP_MAX: u64 = 26_214_400;
 /// Window in which a replay key is remembered, unless the settings or the integration say otherwise.
 pub const REPLAY_WINDOW_SECONDS_DEFAULT: u64 = 7 * 24 * 3_600;
-/// Shortest window: twice the widest timestamp tolerance of a profile (both sides of now).
+/// Shortest window of the settings: twice the widest timestamp tolerance a profile may name (both sides of now). That of
+/// an integration may be as short as twice the tolerance of its own profile, and 1 s where no time is signed.
 pub const REPLAY_WINDOW_SECONDS_MIN: u64 = 2 * TIMESTAMP_TOLERANCE_SECONDS_MAX;
 /// Longest window: ten years.
 pub const REPLAY_WINDOW_SECONDS_MAX: u64 = 10 * 366 * 24 * 3_600;
@@ -46,8 +48,6 @@ pub const SIGNATURE_CANDIDATES_MAX: usize = 8;
 pub const SIGNATURE_HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Longest delivery id that is kept; a longer one is not used (the digest identifies the delivery).
 pub const DELIVERY_ID_BYTES_MAX: usize = 256;
-/// Deepest nesting of a JSON body (the recursion limit of `serde_json`). Deeper: 422.
-pub const JSON_DEPTH_MAX: usize = 128;
 /// Schema problems listed in one answer; the rest are left out.
 pub const SCHEMA_ISSUES_MAX: usize = 8;
 
@@ -173,6 +173,14 @@ pub const PROBE_FRESH_MS: u64 = 1_000;
 
 /// Connectors one supervisor runs. One more: refused.
 pub const CONNECTORS_MAX: usize = 256;
+/// Pause before a connector that ended is started again. It doubles with each end.
+pub const CONNECTOR_PAUSE_MS_MIN: u64 = 100;
+/// Longest such pause.
+pub const CONNECTOR_PAUSE_SECONDS_MAX: u64 = 60;
+/// Time for which a connector has to run, so that its pauses begin anew.
+pub const CONNECTOR_HEALTHY_SECONDS: u64 = 60;
+/// Time in which a connector that is restarted has to close. Longer: the next is started beside it.
+pub const CONNECTOR_CLOSE_SECONDS: u64 = 5;
 /// Restarts of one actor within [`RESTART_WINDOW_SECONDS`] before the process exits (70).
 pub const RESTARTS_MAX: usize = 3;
 /// The span in which [`RESTARTS_MAX`] is counted.

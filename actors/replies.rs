@@ -38,6 +38,11 @@ impl Replies {
         })
     }
 
+    fn hand_out(&self) {
+        let laid_down = std::mem::take(&mut *self.lock());
+        laid_down.into_iter().for_each(|hand_out| hand_out());
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<HandOut>> {
         self.laid_down.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,8 +55,7 @@ impl HandingOut {
     async fn run(self) {
         loop {
             self.0.any.notified().await;
-            let laid_down = std::mem::take(&mut *self.0.lock());
-            laid_down.into_iter().for_each(|hand_out| hand_out());
+            self.0.hand_out();
         }
     }
 }
@@ -65,21 +69,14 @@ impl Drop for HandingOut {
 /// The way back to whoever waits for an answer. When it is dropped, they are told at once that none will come.
 pub struct Reply<T> {
     sender: oneshot::Sender<T>,
-    /// Without it the answer is handed over where it is given.
-    to: Option<Arc<Replies>>,
+    to: Arc<Replies>,
 }
 
 impl<T: Send + 'static> Reply<T> {
     /// A way back to this thread, which runs an actix system or arbiter.
     pub fn to_this_thread() -> (Self, oneshot::Receiver<T>) {
         let (sender, answer) = oneshot::channel();
-        (Self { sender, to: Some(Replies::of_this_thread()) }, answer)
-    }
-
-    /// A way back to any thread.
-    pub fn direct() -> (Self, oneshot::Receiver<T>) {
-        let (sender, answer) = oneshot::channel();
-        (Self { sender, to: None }, answer)
+        (Self { sender, to: Replies::of_this_thread() }, answer)
     }
 
     /// Whether nobody waits any more.
@@ -90,14 +87,8 @@ impl<T: Send + 'static> Reply<T> {
     /// Lays the answer down. Who waits for it is told with `wakes`; they may have gone meanwhile.
     pub fn lay_down(self, answer: T, wakes: &mut Wakes) {
         let Self { sender, to } = self;
-        let hand_out = move || drop(sender.send(answer));
-        match to {
-            None => hand_out(),
-            Some(replies) => {
-                replies.lock().push(Box::new(hand_out));
-                wakes.add(replies);
-            }
-        }
+        to.lock().push(Box::new(move || drop(sender.send(answer))));
+        wakes.add(to);
     }
 }
 
@@ -127,6 +118,23 @@ impl Wakes {
 impl Drop for Wakes {
     fn drop(&mut self) {
         self.0.iter().for_each(|replies| replies.any.notify_one());
+    }
+}
+
+/// An answer that is fetched where no thread waits for it: for what is tested without a runtime.
+#[cfg(test)]
+pub(crate) struct Fetched<T>(oneshot::Receiver<T>, Arc<Replies>);
+
+#[cfg(test)]
+impl<T: Send + 'static> Fetched<T> {
+    pub(crate) fn by_hand() -> (Reply<T>, Self) {
+        let ((sender, answer), to) = (oneshot::channel(), Arc::<Replies>::default());
+        (Reply { sender, to: Arc::clone(&to) }, Self(answer, to))
+    }
+
+    pub(crate) fn try_recv(&mut self) -> Result<T, oneshot::error::TryRecvError> {
+        self.1.hand_out();
+        self.0.try_recv()
     }
 }
 

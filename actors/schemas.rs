@@ -3,12 +3,15 @@
 //! They are what the code validates with. A reference finds the embedded documents and nothing else:
 //! neither the network nor a file is ever asked.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use jsonschema::{Registry, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Registry, ValidationError, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ids::nearest;
 use crate::limits::SCHEMA_ISSUES_MAX;
 
 /// Longest message of an issue, in characters; the rest is cut.
@@ -23,19 +26,35 @@ pub struct SchemaIssue {
     pub message: String,
 }
 
+/// The one thing to tell a person who mends a file of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaFault {
+    /// Where, and what is wrong: a number as it is, of anything else its size alone, for a text may be a secret.
+    pub issue: SchemaIssue,
+    /// The field that there is none of, if that is the fault.
+    pub unknown: Option<String>,
+    /// The field of the schema whose name is most like that.
+    pub nearest: Option<String>,
+}
+
 type Compiled = Result<Validator, String>;
 
 /// A schema of `schemas/`.
-pub struct Schema(LazyLock<Compiled>);
+pub struct Schema {
+    text: &'static str,
+    compiled: LazyLock<Compiled>,
+}
 
 macro_rules! schemas {
     ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {
         $($(#[$doc])*
-        pub static $name: Schema = Schema(LazyLock::new(|| compile(include_str!(concat!("../schemas/", $file)))));)*
+        pub static $name: Schema = Schema {
+            text: include_str!(concat!("../schemas/", $file)),
+            compiled: LazyLock::new(|| compile($name.text)),
+        };)*
 
         /// Every schema, with the name of its file.
         pub const ALL: &[(&str, &Schema)] = &[$(($file, &$name)),*];
-        const TEXTS: &[&str] = &[$(include_str!(concat!("../schemas/", $file))),*];
     };
 }
 
@@ -62,7 +81,7 @@ impl Schema {
     /// # Errors
     /// What breaks the schema, at most [`SCHEMA_ISSUES_MAX`] things.
     pub fn check(&self, document: &Value) -> Result<(), Vec<SchemaIssue>> {
-        let validator = self.0.as_ref().map_err(|reason| vec![SchemaIssue::new("", reason)])?;
+        let validator = self.compiled.as_ref().map_err(|reason| vec![SchemaIssue::new("", reason)])?;
         if validator.is_valid(document) {
             return Ok(());
         }
@@ -72,43 +91,75 @@ impl Schema {
             .collect())
     }
 
+    /// Checks the document of a file that a person writes.
+    ///
+    /// # Errors
+    /// The fault to mend first: a name that is not known before what is missing for it.
+    pub fn check_file(&self, document: &Value) -> Result<(), SchemaFault> {
+        let defect = |reason: &String| SchemaFault::of(SchemaIssue::new("", reason));
+        let validator = self.compiled.as_ref().map_err(defect)?;
+        let errors: Vec<_> = validator.iter_errors(document).take(SCHEMA_ISSUES_MAX).collect();
+        let unknown = errors.iter().find_map(|error| Some((error, unknown_member(error)?)));
+        match (unknown, errors.first()) {
+            (Some((error, name)), _) => Err(self.no_such_field(error.instance_path().as_str(), name)),
+            (None, Some(error)) => {
+                let message = error.masked_with(told(error.instance())).to_string();
+                Err(SchemaFault::of(SchemaIssue::new(error.instance_path().as_str(), &message)))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+
     /// Why the schema itself cannot be used; none of the embedded ones says so.
     pub fn defect(&self) -> Option<&str> {
-        self.0.as_ref().err().map(String::as_str)
+        self.compiled.as_ref().err().map(String::as_str)
+    }
+
+    fn no_such_field(&self, table: &str, name: &str) -> SchemaFault {
+        let pointer = format!("{table}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let issue = SchemaIssue::new(&pointer, &format!("there is no field `{name}`"));
+        let nearest = nearest(name, self.fields().iter().map(String::as_str)).map(str::to_owned);
+        SchemaFault { issue, unknown: Some(name.to_owned()), nearest }
+    }
+
+    /// Every name of a field in it, at whatever depth.
+    fn fields(&self) -> BTreeSet<String> {
+        let mut fields = BTreeSet::new();
+        collect_fields(&serde_json::from_str(self.text).unwrap_or_default(), &mut fields);
+        fields
+    }
+}
+
+fn collect_fields(schema: &Value, fields: &mut BTreeSet<String>) {
+    let Value::Object(members) = schema else { return };
+    for (keyword, inner) in members {
+        if let ("properties", Value::Object(properties)) = (keyword.as_str(), inner) {
+            fields.extend(properties.keys().cloned());
+        }
+        collect_fields(inner, fields);
+    }
+}
+
+/// The member that should not be there, if that is the error.
+fn unknown_member<'a>(error: &'a ValidationError<'_>) -> Option<&'a str> {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().map(String::as_str),
+        _ => None,
+    }
+}
+
+impl SchemaFault {
+    fn of(issue: SchemaIssue) -> Self {
+        Self { issue, unknown: None, nearest: None }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        self.nearest.as_ref().map(|near| format!("did you mean `{near}`?"))
     }
 }
 
 impl SchemaIssue {
-    /// The member that should not be there, if that is the issue.
-    pub fn unknown_member(&self) -> Option<&str> {
-        self.message.strip_prefix("Additional properties").and_then(|rest| rest.split('\'').nth(1))
-    }
-
-    /// The issue to tell a person who fixes one at a time: a misspelt name before what is missing for it.
-    pub fn most_telling(issues: Vec<Self>) -> Self {
-        let unknown = issues.iter().position(|issue| issue.unknown_member().is_some()).unwrap_or(0);
-        let told = issues.into_iter().nth(unknown);
-        told.map_or_else(|| Self::new("", "breaks its schema"), Self::at_the_member)
-    }
-
-    /// With what stands there in `document`: a number as it is, of anything else its size alone, for a text may be a secret.
-    #[must_use]
-    pub fn with_value_of(mut self, document: &Value) -> Self {
-        let place = document.pointer(&self.pointer);
-        if let (Some(rest), Some(value)) = (self.message.strip_prefix("value "), place) {
-            self.message = format!("{} {rest}", told(value));
-        }
-        self
-    }
-
-    fn at_the_member(mut self) -> Self {
-        if let Some(name) = self.unknown_member().map(str::to_owned) {
-            self.pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
-            self.message = format!("there is no field `{name}`");
-        }
-        self
-    }
-
     fn new(pointer: &str, message: &str) -> Self {
         let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         Self {
@@ -130,8 +181,8 @@ fn told(value: &Value) -> String {
 fn compile(text: &str) -> Compiled {
     let schema: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut registry = Registry::new();
-    for text in TEXTS {
-        let document: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for (_, other) in ALL {
+        let document: Value = serde_json::from_str(other.text).map_err(|error| error.to_string())?;
         let id = document.get("$id").and_then(Value::as_str).unwrap_or_default().to_owned();
         registry = registry.add(id, document).map_err(|error| error.to_string())?;
     }
@@ -151,9 +202,9 @@ mod tests {
     #[test]
     fn every_schema_compiles_and_has_an_id_of_its_own() {
         let mut ids = std::collections::HashSet::new();
-        for ((file, schema), text) in ALL.iter().zip(TEXTS) {
+        for (file, schema) in ALL {
             assert_eq!(schema.defect(), None, "{file}");
-            let document: Value = serde_json::from_str(text).unwrap();
+            let document: Value = serde_json::from_str(schema.text).unwrap();
             assert!(ids.insert(document["$id"].as_str().unwrap().to_owned()), "{file}");
         }
     }
@@ -168,6 +219,32 @@ mod tests {
         envelope["replay_protection"]["nonce"] = json!("short");
         let issues = WEBHOOK_ENVELOPE.check(&envelope).unwrap_err();
         assert_eq!(issues[0].pointer, "/replay_protection/nonce");
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_named_whole_whatever_its_name_is() {
+        for (name, pointer) in [("a'b", "/a'b"), ("a/b~c", "/a~1b~0c"), ("x', 'y", "/x', 'y")] {
+            let fault = REGISTRY.check_file(&json!({ name: 1 })).unwrap_err();
+            assert_eq!((fault.issue.pointer.as_str(), fault.unknown.as_deref()), (pointer, Some(name)));
+            assert_eq!(fault.issue.message, format!("there is no field `{name}`"));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_of_any_depth_brings_the_one_that_was_meant() {
+        let nearest = |schema: &Schema, name: &str| schema.no_such_field("", name).nearest;
+        for (misspelt, meant) in [
+            ("schem", "scheme"),
+            ("chek", "check"),
+            ("decod", "decode"),
+            ("host", "hosts"),
+            ("json_iss", "json_is"),
+        ] {
+            assert_eq!(nearest(&PROVIDER_PROFILE, misspelt).as_deref(), Some(meant));
+        }
+        assert_eq!(nearest(&REGISTRY, "enabeld").as_deref(), Some("enabled"));
+        assert_eq!(nearest(&REGISTRY, "webhoks").as_deref(), Some("webhooks"));
+        assert_eq!(nearest(&REGISTRY, "qqqq"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
     JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, Severity, SystemEvent,
 };
-use palyra_actors::registry::{Published, RegistryActor, RegistryConfig};
+use palyra_actors::registry::{InForce, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
@@ -30,7 +30,7 @@ pub struct Actors {
     /// Secrets.
     pub vault: Door<VaultActor>,
     /// The integrations in force, published by the registry.
-    pub integrations: Published,
+    pub integrations: InForce,
     /// Secrets that are known already, published by the vault.
     pub keys: KeyCache,
     /// What was accepted lately, published by the replay guard.
@@ -98,7 +98,7 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
     let actors = Actors {
         registry: Door::default(),
         vault: Door::default(),
-        integrations: Published::default(),
+        integrations: InForce::default(),
         keys: KeyCache::default(),
         seen: Seen::default(),
         replay_guard: ReplayHandle::default(),

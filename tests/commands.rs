@@ -127,8 +127,8 @@ fn a_registry_that_cannot_be_read_is_78_with_line_field_and_nearest_name() {
     let good = std::fs::read_to_string(&path).unwrap();
     for (change, expected) in [
         (good.replace("provider = \"github\"", "provider = \"githb\""), "did you mean `github`?"),
-        (good.replace("display_name", "display_nam"), "did you mean `display_name`?"),
-        (good.replace("65536", "0"), "max_payload_bytes"),
+        (good.replace("secret_vault_ref", "secret_vault_rf"), "did you mean `secret_vault_ref`?"),
+        (good.replace("enabled = true", "max_payload_bytes = 0"), "max_payload_bytes"),
         (good.replace("version = 1", "version = 2"), "version"),
         (good.replace("[[webhooks]]", "[[webhooks]"), "webhooks.toml:4"),
     ] {

@@ -63,6 +63,25 @@ fn a_journal_whose_last_write_fails_ends_the_daemon_with_70_though_it_was_told_t
     succeed(root.path(), &["journal", "verify"], b"");
 }
 
+#[test]
+fn a_change_of_an_integration_that_is_written_and_not_synced_is_in_force_and_the_next_one_is_taken() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let set_enabled = |enabled: bool| {
+        let order = format!("{{\"enabled\":{enabled}}}");
+        daemon.console(root.path(), "POST", "/console/v1/webhooks/gh/enabled", order.as_bytes())
+    };
+    let mut strace = failing_disk(&daemon, "EIO", 1, Some(root.path()));
+    let answer = set_enabled(false);
+    assert_eq!((answer.status, answer.body.contains("in force")), (503, true), "{answer:?}");
+    assert!(std::fs::read_to_string(root.path().join("webhooks.toml")).unwrap().contains("enabled = false"));
+    assert_eq!(post(&daemon, 1), Some(404), "what is read at the next start is what holds now");
+    strace.kill().unwrap();
+    strace.wait().unwrap();
+    assert_eq!(set_enabled(true).status, 200);
+    assert_eq!(post(&daemon, 1), Some(202));
+}
+
 /// Where answers break the promise: an acceptance after the first one that was none.
 fn acceptance_after_failure(answers: &[Option<u16>]) -> Option<usize> {
     let failed = answers.iter().position(|status| *status != Some(202))?;

@@ -95,6 +95,19 @@ fn a_challenge_is_answered_with_its_code_and_never_with_one_over_a_delivery() {
 }
 
 #[test]
+fn a_code_that_anybody_is_given_over_a_word_makes_no_delivery_authentic() {
+    let root = state_root();
+    let x = daemon(root.path(), "x", &[]);
+    for word in ["abc1", "1158", "true", "null"] {
+        let code =
+            get(&x, &format!("crc_token={word}")).json()["response_token"].as_str().unwrap().to_owned();
+        let headers = [("Content-Type", "application/json"), ("x-twitter-webhooks-signature", code.as_str())];
+        assert_eq!(x.post("in", &headers, word.as_bytes()).status, 401, "{word}");
+    }
+    assert!(events(root.path()).iter().all(|event| event["integration_id"].is_null()), "no row is left");
+}
+
+#[test]
 fn a_validation_token_is_given_back_though_nothing_is_signed() {
     let root = state_root();
     let daemon = daemon(root.path(), "microsoft-graph", &[]);

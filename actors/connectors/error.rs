@@ -23,7 +23,7 @@ pub enum ConnectorError {
     /// The supervisor is being restarted; whether the event was written is not known.
     #[error("the connector supervisor is not running; emit the event again")]
     Gone,
-    /// The journal did not take the event.
-    #[error("the journal did not take the event")]
+    /// The journal did not take the event, or cannot say whether it did.
+    #[error("the journal did not confirm the event")]
     Journal(#[source] JournalError),
 }

@@ -44,7 +44,11 @@ impl Emitter {
     /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
     ///
     /// # Errors
-    /// [`ConnectorError::Gone`] when it is not known whether the event was written; otherwise it was not.
+    /// [`ConnectorError::Gone`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
+    /// [`JournalError::Poisoned`], when it is not known whether the event was written; otherwise it was not.
+    ///
+    /// [`JournalError::Unknown`]: crate::journal::JournalError::Unknown
+    /// [`JournalError::Poisoned`]: crate::journal::JournalError::Poisoned
     pub async fn emit(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
         let emit = Emit { connector: self.name.clone(), event };
         self.supervisor.ask(emit).await.map_err(|_| ConnectorError::Gone)?

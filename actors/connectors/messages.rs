@@ -29,10 +29,12 @@ pub struct Register {
     pub factory: ConnectorFactory,
 }
 
-/// Starts one incarnation of a connector. It keeps the link in the actor, so that the link's drop tells of its end.
+/// Starts one incarnation of a connector. It keeps the link in the actor, so that the link's drop tells of its end. One
+/// that panics has started nothing, and is called again after the pause of a connector that panicked.
 pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + Send>;
 
-/// Stops a connector and starts it again at once; clears its failures.
+/// Closes a connector and starts it again as soon as it has ended, at once while none runs. One that does not
+/// close within [`CONNECTOR_CLOSE_SECONDS`](crate::limits::CONNECTOR_CLOSE_SECONDS) is not waited for. Clears its failures.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), ConnectorError>")]
 pub struct Restart(pub String);
@@ -56,9 +58,9 @@ pub struct ConnectorPresence {
     pub state: ConnectorState,
     /// When this incarnation started.
     pub started_at_unix_ms: UnixMs,
-    /// Restarts since the supervisor started.
+    /// Starts after its first, asked for or not.
     pub restarts: u64,
-    /// How the incarnation before ended.
+    /// How it ended when it last did so unasked.
     pub last_exit: Option<String>,
     /// Events it emitted that were committed.
     pub emitted_total: u64,
@@ -92,6 +94,6 @@ pub struct ConnectorsSnapshot {
     pub running: usize,
     /// Events emitted and committed.
     pub emitted_total: u64,
-    /// Restarts.
+    /// Starts of connectors after their first.
     pub restarts_total: u64,
 }

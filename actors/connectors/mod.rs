@@ -1,7 +1,7 @@
 //! The connector supervisor: the actor other subsystems emit events through.
 //!
 //! A connector is an actor of its own that holds a [`ConnectorLink`]. The supervisor starts it, hears when
-//! it ends and starts it again after a pause; connectors never bring the process down.
+//! it ends and starts it again after a pause; connectors never bring the process down, nor do factories that panic.
 
 mod error;
 pub mod heartbeat;
@@ -13,7 +13,9 @@ mod roster;
 mod tests;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
@@ -23,8 +25,8 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::ids::Receipt;
 use crate::journal::{JournalHandle, Severity, SystemEvent};
-use crate::limits::MAILBOX_MESSAGES_MAX;
-use crate::supervision::{Close, Decision, Door, Exit, Exited, WatchGuard};
+use crate::limits::{CONNECTOR_CLOSE_SECONDS, MAILBOX_MESSAGES_MAX};
+use crate::supervision::{Close, Door, Exit, Exited, WatchGuard};
 
 pub use error::ConnectorError;
 pub use link::{ConnectorLink, Emitter};
@@ -44,17 +46,26 @@ pub struct ConnectorSupervisor {
     watch: WatchGuard,
 }
 
-/// A connector that runs. It is closed when the supervisor drops it, so that no two incarnations overlap
-/// when the supervisor itself is rebuilt.
+/// A connector that runs. It is asked to close when the supervisor drops it, so that none goes on beside the one that a
+/// supervisor that is rebuilt starts for it.
 struct Running {
     incarnation: u64,
     connector: Recipient<Close>,
+    /// Whether it was asked to close so that another is started in its place.
+    is_leaving: bool,
+}
+
+impl Running {
+    /// Asks through a fresh sender, for whose first message a full mailbox still has a place. A connector that has ended
+    /// already needs no message.
+    fn close(&self) {
+        drop(self.connector.clone().try_send(Close));
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A connector that has ended already needs no message.
-        drop(self.connector.try_send(Close));
+        self.close();
     }
 }
 
@@ -72,15 +83,59 @@ impl ConnectorSupervisor {
         Self { roster, running, started_total: 0, journal, clock, door, report_to, exits, watch }
     }
 
-    fn start_connector(&mut self, name: &str) {
-        let Some(factory) = self.roster.starting(name, self.clock.now_unix_ms()) else { return };
+    fn start_connector(&mut self, name: &str, ctx: &mut Context<Self>) {
+        let now = (self.clock.now_unix_ms(), Instant::now());
+        let Some(factory) = self.roster.starting(name, now.0, now.1) else { return };
         self.started_total += 1;
         let incarnation = self.started_total;
         let emitter = Emitter::new(name.to_owned(), self.door.clone());
         let watch = WatchGuard::new(name, incarnation, self.report_to.clone());
         let link = ConnectorLink::new(emitter, watch);
-        let connector = factory.lock().unwrap_or_else(PoisonError::into_inner)(link);
-        self.running.insert(name.to_owned(), Running { incarnation, connector });
+        let mut factory = factory.lock().unwrap_or_else(PoisonError::into_inner);
+        match catch_unwind(AssertUnwindSafe(|| factory(link))) {
+            Ok(connector) => {
+                let running = Running { incarnation, connector, is_leaving: false };
+                self.running.insert(name.to_owned(), running);
+            }
+            Err(_) => self.back_off(name, &Exit::Panicked, ctx),
+        }
+    }
+
+    /// Starts a connector that ended unasked again, after a pause.
+    fn back_off(&self, name: &str, exit: &Exit, ctx: &mut Context<Self>) {
+        let how = exit.to_string();
+        tracing::warn!(connector = name, how, "a connector ended");
+        self.journal_restart(name, &how);
+        let Some(pause) = self.roster.ended(name, how, Instant::now()) else { return };
+        let name = name.to_owned();
+        ctx.run_later(pause, move |supervisor, ctx| {
+            // It may have been restarted meanwhile.
+            if !supervisor.running.contains_key(&name) {
+                supervisor.start_connector(&name, ctx);
+            }
+        });
+    }
+
+    /// Asks the incarnation that runs to close; the next is started when it has, or is taking too long.
+    fn replace(&mut self, name: String, ctx: &mut Context<Self>) {
+        let Some(running) = self.running.get_mut(&name) else { return self.start_connector(&name, ctx) };
+        if std::mem::replace(&mut running.is_leaving, true) {
+            return;
+        }
+        running.close();
+        let incarnation = running.incarnation;
+        ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), move |supervisor, ctx| {
+            if supervisor.take(&name, incarnation).is_some() {
+                tracing::warn!(connector = name, "a connector does not close; another is started beside it");
+                supervisor.start_connector(&name, ctx);
+            }
+        });
+    }
+
+    /// The connector of that name, unless another incarnation has taken its place.
+    fn take(&mut self, name: &str, incarnation: u64) -> Option<Running> {
+        self.running.get(name).filter(|running| running.incarnation == incarnation)?;
+        self.running.remove(name)
     }
 
     fn journal_restart(&self, name: &str, how: &str) {
@@ -105,31 +160,19 @@ impl Actor for ConnectorSupervisor {
             ctx.add_stream(poll_fn(move |cx| exits.poll_recv(cx)));
         }
         for name in self.roster.names() {
-            self.start_connector(&name);
+            self.start_connector(&name, ctx);
         }
     }
 }
 
 impl StreamHandler<Exited> for ConnectorSupervisor {
     fn handle(&mut self, Exited { name, incarnation, exit }: Exited, ctx: &mut Self::Context) {
-        if self.running.get(&name).is_none_or(|running| running.incarnation != incarnation) {
-            // It was replaced, and closed for that.
-            return;
-        }
-        self.running.remove(&name);
-        if exit == Exit::Asked {
-            return self.roster.closed(&name);
-        }
-        let how = exit.to_string();
-        tracing::warn!(connector = name, how, "a connector ended");
-        self.journal_restart(&name, &how);
-        if let Some(Decision::RestartAfter(pause)) = self.roster.ended(&name, how, Instant::now()) {
-            ctx.run_later(pause, move |supervisor, _| {
-                // It may have been restarted meanwhile.
-                if !supervisor.running.contains_key(&name) {
-                    supervisor.start_connector(&name);
-                }
-            });
+        // Another may have been started in its place, or none by a factory that panicked.
+        let Some(ended) = self.take(&name, incarnation) else { return };
+        match exit {
+            _ if ended.is_leaving => self.start_connector(&name, ctx),
+            Exit::Asked => self.roster.closed(&name),
+            exit => self.back_off(&name, &exit, ctx),
         }
     }
 }
@@ -155,9 +198,9 @@ impl Handler<Emit> for ConnectorSupervisor {
 impl Handler<Register> for ConnectorSupervisor {
     type Result = Result<(), ConnectorError>;
 
-    fn handle(&mut self, Register { name, factory }: Register, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Register { name, factory }: Register, ctx: &mut Self::Context) -> Self::Result {
         self.roster.add(&name, factory)?;
-        self.start_connector(&name);
+        self.start_connector(&name, ctx);
         Ok(())
     }
 }
@@ -165,12 +208,12 @@ impl Handler<Register> for ConnectorSupervisor {
 impl Handler<Restart> for ConnectorSupervisor {
     type Result = Result<(), ConnectorError>;
 
-    fn handle(&mut self, Restart(name): Restart, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Restart(name): Restart, ctx: &mut Self::Context) -> Self::Result {
         if !self.roster.has(&name) {
             return Err(ConnectorError::Unknown(name));
         }
         self.roster.forgive(&name);
-        self.start_connector(&name);
+        self.replace(name, ctx);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -11,7 +12,7 @@ use crate::clock::UnixMs;
 use crate::ids::is_canonical_id;
 use crate::journal::SystemEvent;
 use crate::limits::CONNECTORS_MAX;
-use crate::supervision::{Decision, RestartPolicy};
+use crate::supervision::BackOff;
 
 /// Shared by every incarnation of the supervisor of one daemon.
 #[derive(Clone, Default)]
@@ -19,7 +20,8 @@ pub struct Roster(Arc<Mutex<BTreeMap<String, Entry>>>);
 
 struct Entry {
     factory: Arc<Mutex<ConnectorFactory>>,
-    policy: RestartPolicy,
+    back_off: BackOff,
+    was_started: bool,
     presence: ConnectorPresence,
 }
 
@@ -53,25 +55,32 @@ impl Roster {
         self.entries().contains_key(name)
     }
 
-    /// The factory of a connector, noting that an incarnation starts at `now`.
-    pub fn starting(&self, name: &str, now: UnixMs) -> Option<Arc<Mutex<ConnectorFactory>>> {
+    /// The factory of a connector, noting that an incarnation starts at `unix_ms`, which is `now`.
+    pub fn starting(
+        &self,
+        name: &str,
+        unix_ms: UnixMs,
+        now: Instant,
+    ) -> Option<Arc<Mutex<ConnectorFactory>>> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name)?;
-        if entry.presence.last_exit.is_some() {
+        if entry.was_started {
             entry.presence.restarts += 1;
         }
+        entry.was_started = true;
+        entry.back_off.started(now);
         entry.presence.state = ConnectorState::Running;
-        entry.presence.started_at_unix_ms = now;
+        entry.presence.started_at_unix_ms = unix_ms;
         Some(Arc::clone(&entry.factory))
     }
 
-    /// Notes that a connector ended unasked, and says what to do about it.
-    pub fn ended(&self, name: &str, how: String, now: Instant) -> Option<Decision> {
+    /// Notes that a connector ended unasked, and says how long to wait before it is started again.
+    pub fn ended(&self, name: &str, how: String, now: Instant) -> Option<Duration> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name)?;
         entry.presence.state = ConnectorState::BackingOff;
         entry.presence.last_exit = Some(how);
-        Some(entry.policy.ended(now))
+        Some(entry.back_off.ended(now))
     }
 
     /// Notes that a connector was closed on purpose.
@@ -84,7 +93,7 @@ impl Roster {
     /// Forgets a connector's failures, so that its next restart is prompt.
     pub fn forgive(&self, name: &str) {
         if let Some(entry) = self.entries().get_mut(name) {
-            entry.policy = RestartPolicy::connector();
+            entry.back_off = BackOff::default();
         }
     }
 
@@ -128,7 +137,8 @@ impl Entry {
             emitted_total: 0,
             last_emitted_at_unix_ms: None,
         };
-        Self { factory: Arc::new(Mutex::new(factory)), policy: RestartPolicy::connector(), presence }
+        let factory = Arc::new(Mutex::new(factory));
+        Self { factory, back_off: BackOff::default(), was_started: false, presence }
     }
 }
 

@@ -198,6 +198,93 @@ async fn a_restart_during_the_pause_starts_one_incarnation() {
     assert_eq!(house.presence().await.state, ConnectorState::Running);
 }
 
+/// A connector that owns something only one may have, and takes a second to let go of it.
+struct Owner {
+    link: ConnectorLink,
+    owned: Arc<AtomicUsize>,
+    /// Whether it heeds `Close`.
+    closes: bool,
+}
+
+impl Actor for Owner {
+    type Context = Context<Self>;
+}
+
+impl Handler<Close> for Owner {
+    type Result = Exit;
+
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
+        if self.closes {
+            ctx.run_later(Duration::from_secs(1), |_, ctx| ctx.stop());
+        }
+        self.link.closing()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.owned.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// How many there were already, whenever one was started.
+async fn found_by_each(house: &House, closes: bool) -> Arc<std::sync::Mutex<Vec<usize>>> {
+    let (owned, found) = (Arc::<AtomicUsize>::default(), Arc::<std::sync::Mutex<Vec<usize>>>::default());
+    let told = Arc::clone(&found);
+    let factory: ConnectorFactory = Box::new(move |link| {
+        told.lock().unwrap().push(owned.fetch_add(1, Ordering::SeqCst));
+        Owner { link, owned: Arc::clone(&owned), closes }.start().recipient()
+    });
+    house.door.ask(Register { name: "billing".into(), factory }).await.unwrap().unwrap();
+    found
+}
+
+#[actix::test]
+async fn a_restart_starts_the_next_when_the_one_before_has_let_go_of_what_it_owns() {
+    tokio::time::pause();
+    let house = house();
+    let found = found_by_each(&house, true).await;
+    house.restart("billing").await;
+    house.restart("billing").await;
+    house.settle().await;
+    assert_eq!(*found.lock().unwrap(), [0, 0]);
+    let presence = house.presence().await;
+    assert_eq!((presence.restarts, presence.state), (1, ConnectorState::Running));
+}
+
+#[actix::test]
+async fn a_restart_does_not_wait_for_ever_for_a_connector_that_does_not_close() {
+    tokio::time::pause();
+    let house = house();
+    let found = found_by_each(&house, false).await;
+    house.restart("billing").await;
+    house.settle().await;
+    house.settle().await;
+    assert_eq!(*found.lock().unwrap(), [0, 1]);
+}
+
+#[actix::test]
+async fn a_factory_that_panics_is_called_again_after_a_pause_and_harms_nobody_else() {
+    tokio::time::pause();
+    let house = house();
+    house.register("good").await.unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let factory: ConnectorFactory = Box::new(move |link| {
+        assert!(counted.fetch_add(1, Ordering::SeqCst) >= 5, "a planted panic");
+        Puppet { link }.start().recipient()
+    });
+    house.door.ask(Register { name: "bad".into(), factory }).await.unwrap().unwrap();
+    let state = async || house.door.ask(Presence).await.unwrap().remove(0);
+    let shown = state().await;
+    assert_eq!((shown.state, shown.last_exit.as_deref()), (ConnectorState::BackingOff, Some("panicked")));
+    house.settle().await;
+    assert_eq!(calls.load(Ordering::SeqCst), 6);
+    assert_eq!((state().await.restarts, state().await.state), (5, ConnectorState::Running));
+    assert!(house.emitter().emit(SystemEvent::new("still.there", "emitted")).await.is_ok());
+    assert_eq!(house.names()[..5], ["supervision.connector.ended by palyra"; 5]);
+}
+
 #[actix::test]
 async fn names_are_canonical_and_unique() {
     let house = house();

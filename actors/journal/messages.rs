@@ -9,7 +9,7 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed, Receipt};
 use crate::replies::Wakes;
 
-/// What became of an authentic delivery.
+/// What became of an authentic delivery. The order is the rank: the same bytes, judged higher than before, take the key over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -167,6 +167,13 @@ pub struct ReplayClaim {
     pub verdict: Verdict,
     /// End of the window in which the key is remembered.
     pub expires_at: UnixMs,
+}
+
+impl ReplayClaim {
+    /// Whether it gets the key although `holder` has it unexpired: the same bytes, judged higher than before.
+    pub(crate) fn takes_over(&self, holder: &KeyHolder) -> bool {
+        self.body == holder.body && self.verdict > holder.verdict
+    }
 }
 
 /// How an append ended.

@@ -18,7 +18,6 @@ use super::{JournalFiles, checkpoints, event, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
 use crate::limits::PROBE_FRESH_MS;
-use crate::replay_guard::leases::takes_over;
 
 /// A source of random bits for event ids.
 pub type RandomBits = fn() -> u128;
@@ -349,7 +348,7 @@ impl Appending<'_> {
         }
         if let Some(claim) = &claim
             && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
-            && !takes_over(claim, &holder)
+            && !claim.takes_over(&holder)
         {
             return Ok(Ok(Appended::Held(holder)));
         }

@@ -114,7 +114,7 @@ impl Catalogue {
     pub fn built_in() -> Result<Self, ProfileError> {
         let mut profiles = BTreeMap::new();
         for (file, text) in BUILT_IN {
-            let profile = load::load(file, text, Origin::BuiltIn)?;
+            let profile = load::load(file, text)?;
             profiles.insert(profile.name().to_owned(), Arc::new(profile));
         }
         Ok(Self(profiles))
@@ -196,12 +196,12 @@ fn load_own(path: &Path) -> Result<Profile, ProfileError> {
     read_profile(&path.display().to_string(), &text)
 }
 
-/// Reads the text of an operator's profile. Where it comes from is set when it is added.
+/// Reads the text of an operator's profile. Where it comes from is told by [`Catalogue::add_own`].
 ///
 /// # Errors
 /// When it cannot be used, or makes a mistake that [`mistakes`] calls an error.
 pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
-    let profile = load::load(file, text, Origin::BuiltIn)?;
+    let profile = load::load(file, text)?;
     match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {
         Some(mistake) => Err(mistake.into_error(file.to_owned())),
         None => Ok(profile),

@@ -56,7 +56,7 @@ pub enum HandshakeCheck {
     Signature,
     /// A token in the question, agreed on beforehand.
     Token,
-    /// Nothing: the provider signs it not, and the answer gives nothing away.
+    /// Nothing: the provider does not sign it, and the answer gives nothing away but codes over bare words.
     Nothing,
 }
 
@@ -92,7 +92,7 @@ pub enum AnswerText {
 
 /// An answer, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct HandshakeReply {
     /// Status.
     pub status: u16,
     /// Type of the body; none for an empty one.
@@ -130,14 +130,14 @@ impl Profile {
             |one: &Handshake| one.method == HandshakeMethod::Post && one.check != HandshakeCheck::Signature;
         self.file.handshake.iter().any(unsigned)
     }
-
-    /// The methods of its handshakes, besides `POST`.
-    pub fn greets_by(&self, method: &str) -> bool {
-        self.file.handshake.iter().any(|one| one.method.is(method))
-    }
 }
 
 impl Handshake {
+    /// Whether it makes codes under the secret for who does not have it: over bare words of their choice.
+    pub(super) fn lends_codes(&self) -> bool {
+        self.check != HandshakeCheck::Signature && self.answer.makes_codes()
+    }
+
     /// Whether the token is the one agreed on. Constant in time.
     pub fn token_fits(&self, request: &Request<'_>) -> bool {
         let agreed = self.token_parameter.as_ref().and_then(|name| request.parameters.get(name));
@@ -151,7 +151,7 @@ impl Handshake {
     }
 
     /// The answer; none when what is to be given back is missing or longer than [`ECHO_BYTES_MAX`].
-    pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Reply> {
+    pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<HandshakeReply> {
         let answer = &self.answer;
         let mut headers = Vec::with_capacity(answer.headers.len());
         for (name, form) in &answer.headers {
@@ -168,14 +168,24 @@ impl Handshake {
                 (Some("application/json"), Value::Object(members).to_string())
             }
         };
-        Some(Reply { status: answer.status.unwrap_or(200), content_type, headers, body })
+        Some(HandshakeReply { status: answer.status.unwrap_or(200), content_type, headers, body })
+    }
+}
+
+impl HandshakeAnswer {
+    /// Whether any text of it is a code under the secret.
+    pub(super) fn makes_codes(&self) -> bool {
+        let is_code = |text: &AnswerText| {
+            matches!(text, AnswerText::HmacSha256Hex(_) | AnswerText::HmacSha256Base64(_))
+        };
+        self.json.values().chain(self.headers.values()).any(is_code)
     }
 }
 
 impl AnswerText {
     fn text(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Value> {
         let code = |source: &Source| {
-            let text = text(request, source).filter(|text| is_token(text))?;
+            let text = text(request, source).filter(|text| is_bare_word(text.as_bytes()))?;
             let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(keys?.current()?.secret.expose()).ok()?;
             mac.update(text.as_bytes());
             Some(mac.finalize().into_bytes().to_vec())
@@ -195,9 +205,10 @@ impl AnswerText {
     }
 }
 
-/// A code over a text of the asker's choice must never be one over a delivery: what is signed is a bare word.
-fn is_token(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=".contains(&byte))
+/// Whether a code is made over `content` for whoever asks. Where anybody may ask, a delivery that signs such content is
+/// refused: a code over a text of the asker's choice must never be one over a delivery.
+pub(super) fn is_bare_word(content: &[u8]) -> bool {
+    content.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte))
 }
 
 /// A text of the question, without control characters, of at most [`ECHO_BYTES_MAX`].

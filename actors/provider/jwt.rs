@@ -13,18 +13,21 @@ use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm};
 use super::request::Request;
 use super::signature::decode;
 use super::token::after_scheme;
-use super::verify::{UnusableKey, Verified, VerifyError, uncovered};
+use super::verify::{Tried, Verified, VerifyError, first_accepted, uncovered};
 use super::{Reason, Reject};
 use crate::clock::UnixMs;
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
-use crate::secret::{SecretVersion, SecretVersions};
+use crate::secret::SecretVersions;
 
 /// What an uncompressed point begins with (SEC 1 §2.3.3).
 const UNCOMPRESSED_POINT: u8 = 4;
 
 /// How far clocks may differ where the profile does not say, in seconds.
 const LEEWAY_SECONDS: u64 = 60;
+
+/// What is told of a token with another signature.
+const NONE_OF_OURS: &str = "no key of ours made this token";
 
 /// A token taken apart, unverified.
 struct Parts<'a> {
@@ -55,7 +58,10 @@ pub fn verify(
         // RFC 7515 §4.1.11.
         return Err(bad("the token has extensions that have to be understood, and are not").into());
     }
-    let version = find_key(form, &parts, keys)?;
+    let version = first_accepted(keys, |secret| match form.algorithm {
+        JwtAlgorithm::Hs256 => try_shared(&parts, secret),
+        JwtAlgorithm::Rs256 | JwtAlgorithm::Es256 => try_set(form.algorithm, &parts, secret),
+    })?;
     if let Some(claim) = &form.body_sha256_claim
         && parts.claims.get(claim).and_then(Value::as_str) != Some(request.body.digest().to_string().as_str())
     {
@@ -75,8 +81,8 @@ pub fn check_key(form: &JwtAuth, secret: &[u8]) -> Result<(), String> {
     match form.algorithm {
         JwtAlgorithm::Hs256 => shared(secret).map(drop),
         algorithm => {
-            let fits = key_set(secret)?.iter().any(|key| key.numbers(algorithm).is_some());
-            fits.then_some(()).ok_or_else(|| format!("the secret holds no key of {}", algorithm.as_str()))
+            let fits = has_key_of(&key_set(secret)?, algorithm);
+            fits.then_some(()).ok_or_else(|| no_key_of(algorithm))
         }
     }
 }
@@ -122,28 +128,15 @@ fn take_apart(token: &str) -> Result<Parts<'_>, Reject> {
     })
 }
 
-fn find_key(form: &JwtAuth, parts: &Parts<'_>, keys: &SecretVersions) -> Result<u32, VerifyError> {
-    let mut last = VerifyError::from(bad("no key of ours made this token"));
-    for version in keys.iter() {
-        let accepted = match form.algorithm {
-            JwtAlgorithm::Hs256 => accepts_shared(parts, version),
-            JwtAlgorithm::Rs256 | JwtAlgorithm::Es256 => accepts_jwk(form.algorithm, parts, version),
-        };
-        match accepted {
-            Ok(()) => return Ok(version.version),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-fn accepts_shared(parts: &Parts<'_>, version: &SecretVersion) -> Result<(), VerifyError> {
-    let key = shared(version.secret.expose());
-    let key = key.map_err(|reason| UnusableKey { version: version.version, reason })?;
+fn try_shared(parts: &Parts<'_>, secret: &[u8]) -> Tried {
+    let key = match shared(secret) {
+        Ok(key) => key,
+        Err(reason) => return Tried::Unusable(reason),
+    };
     let content = [Some(parts.signed.as_bytes().into())];
     match key.accepts(Algorithm::HmacSha256, &content, std::slice::from_ref(&parts.signature)) {
-        true => Ok(()),
-        false => Err(bad("no key of ours made this token").into()),
+        true => Tried::Accepted,
+        false => Tried::Refused(bad(NONE_OF_OURS)),
     }
 }
 
@@ -182,26 +175,46 @@ fn key_set(secret: &[u8]) -> Result<Vec<Jwk>, String> {
     set.map(|set| set.keys).map_err(|_| "the secret is not a JWK set (RFC 7517)".to_owned())
 }
 
-fn accepts_jwk(
-    algorithm: JwtAlgorithm,
-    parts: &Parts<'_>,
-    version: &SecretVersion,
-) -> Result<(), VerifyError> {
-    let unusable = |reason: String| UnusableKey { version: version.version, reason };
-    let set = key_set(version.secret.expose()).map_err(unusable)?;
+/// Keys of another kind than the algorithm's are none of ours, whatever ids they have.
+fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
+    let set = match key_set(secret) {
+        Ok(set) => set,
+        Err(reason) => return Tried::Unusable(reason),
+    };
     let kid = parts.header.get("kid").and_then(Value::as_str);
-    let untrusted = || Reject::new(Reason::UntrustedKey, "the token names a key that is not in our set");
-    let jwk = set.iter().find(|key| key.kid.as_deref() == kid).ok_or_else(untrusted)?;
-    let incomplete = || unusable(format!("its key is not one of {}", algorithm.as_str()));
-    let (a, b) = jwk.numbers(algorithm).ok_or_else(incomplete)?;
+    let mut named = set.iter().filter(|key| key.kid.as_deref() == kid);
+    let Some(numbers) = named.find_map(|key| key.numbers(algorithm)) else {
+        return match has_key_of(&set, algorithm) {
+            true => Tried::Refused(Reject::new(
+                Reason::UntrustedKey,
+                "the token names a key that is not in our set",
+            )),
+            false => Tried::Unusable(no_key_of(algorithm)),
+        };
+    };
+    match is_signed_by(algorithm, numbers, parts) {
+        true => Tried::Accepted,
+        false => Tried::Refused(bad(NONE_OF_OURS)),
+    }
+}
+
+fn is_signed_by(algorithm: JwtAlgorithm, (a, b): (Vec<u8>, Vec<u8>), parts: &Parts<'_>) -> bool {
     let (signed, signature) = (parts.signed.as_bytes(), parts.signature.as_slice());
-    let accepted = if algorithm == JwtAlgorithm::Es256 {
+    let verified = if algorithm == JwtAlgorithm::Es256 {
         let point = [&[UNCOMPRESSED_POINT], a.as_slice(), b.as_slice()].concat();
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature)
     } else {
         RsaPublicKeyComponents { n: a, e: b }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature)
     };
-    accepted.map_err(|_| bad("no key of ours made this token").into())
+    verified.is_ok()
+}
+
+fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
+    set.iter().any(|key| key.numbers(algorithm).is_some())
+}
+
+fn no_key_of(algorithm: JwtAlgorithm) -> String {
+    format!("the secret holds no key of {}", algorithm.as_str())
 }
 
 fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::handshake::{AnswerText, HandshakeCheck};
+use super::handshake::HandshakeCheck;
 use super::load::{ProfileError, load};
-use super::profile::{Algorithm, SignedAuth, Source};
+use super::profile::{Algorithm, Source};
 use super::signed::Scheme;
-use super::{Method, Origin, Profile};
+use super::{Content, Method, Profile};
 use crate::places::{self, Place};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
@@ -61,7 +61,7 @@ impl Finding {
 /// # Errors
 /// When it cannot be read at all.
 pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
-    load(file, text, Origin::BuiltIn).map(|profile| mistakes(&profile))
+    load(file, text).map(|profile| mistakes(&profile))
 }
 
 /// The mistakes in a profile that could be read, in the order in which rules are tried.
@@ -129,7 +129,7 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
 
 fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
-    let at = |member: &str| format!("{pointer}/{}/{member}", member_of(form));
+    let at = |member: &str| format!("{pointer}/{}/{member}", form.word());
     if content.is_constant() {
         findings.error(
             "token_as_mac",
@@ -179,14 +179,6 @@ fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     }
 }
 
-fn member_of(form: &SignedAuth) -> &'static str {
-    match form.algorithm {
-        None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
-        Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
-        Some(_) => "mac",
-    }
-}
-
 fn covers_time(scheme: &Scheme) -> bool {
     let from = scheme.form.timestamp.as_ref().and_then(|time| time.from.as_ref());
     from.is_some_and(|source| {
@@ -204,12 +196,8 @@ fn is_in_body(source: &Source) -> bool {
 
 fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
     let identity = &profile.file.delivery_id;
-    let signed = profile.schemes.iter().filter_map(|scheme| match &scheme.method {
-        Method::Signed(scheme) => Some(scheme),
-        _ => None,
-    });
     let covered = |source: &Source| {
-        signed.clone().any(|scheme| {
+        profile.signed_schemes().any(|scheme| {
             scheme.content.covers(source) || (scheme.content.covers_body() && is_in_body(source))
         })
     };
@@ -265,18 +253,34 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
                 "name `token` and `token_parameter`",
             );
         }
-        let mut answers = handshake.answer.json.values().chain(handshake.answer.headers.values());
-        let makes_codes = answers
-            .any(|text| matches!(text, AnswerText::HmacSha256Hex(_) | AnswerText::HmacSha256Base64(_)));
-        if handshake.check == HandshakeCheck::Nothing && makes_codes {
+        if handshake.lends_codes() && signs_bare_words(profile) {
+            findings.error(
+                "open_handshake_code",
+                &pointer,
+                "who does not have the secret can have bare words signed with it, and a delivery may be one",
+                "check the signature first, or take JSON alone",
+            );
+        } else if handshake.lends_codes() && handshake.check == HandshakeCheck::Nothing {
             findings.warning(
                 "open_handshake_code",
                 &pointer,
-                "anybody can have bare words signed with the secret",
+                "anybody can have bare words signed with the secret, so no delivery may be one",
                 "check the signature or a token first, if the provider sends one",
             );
         }
     }
+}
+
+/// Whether a body of forms or text may be all that is signed, and a bare word.
+fn signs_bare_words(profile: &Profile) -> bool {
+    let has_words = profile.file.content.iter().any(|kind| matches!(kind, Content::Form | Content::Text));
+    let signs_them = |scheme: &Scheme| {
+        let form = &scheme.form;
+        let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
+        let mut algorithms = form.algorithm.iter().chain(chosen);
+        algorithms.any(|one| *one == Algorithm::HmacSha256) && scheme.content.may_be_bare_word()
+    };
+    has_words && profile.signed_schemes().any(signs_them)
 }
 
 #[cfg(test)]
@@ -284,6 +288,7 @@ mod tests {
     use super::*;
 
     const GITHUB: &str = include_str!("../../schemas/providers/github.toml");
+    const X: &str = include_str!("../../schemas/providers/x.toml");
     const ZOOM: &str = include_str!("../../schemas/providers/zoom.toml");
 
     /// The rules that are broken once `from` reads `to`, with their lines.
@@ -320,10 +325,24 @@ mod tests {
             broken(ZOOM, "method = \"POST\"", "method = \"POST\"\ncheck = \"token\"")[0].0,
             "handshake_without_token"
         );
-        assert_eq!(
-            broken(ZOOM, "method = \"POST\"", "method = \"POST\"\ncheck = \"nothing\"")[0].0,
-            "open_handshake_code"
-        );
+    }
+
+    #[test]
+    fn an_open_code_over_words_is_an_error_where_a_delivery_that_is_taken_may_be_one() {
+        let weight = |profile: &str, pairs: &[(&str, &str)]| {
+            let text = pairs.iter().fold(profile.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+            let findings = lint("own.toml", &text).unwrap();
+            findings.iter().find(|found| found.rule == "open_handshake_code").map(|found| found.weight)
+        };
+        let (form, open) =
+            (("[\"json\"]", "[\"json\", \"form\"]"), ("= \"POST\"", "= \"POST\"\ncheck = \"nothing\""));
+        let sha1 = ("hmac-sha256", "hmac-sha1");
+        assert_eq!(weight(X, &[]), Some(Weight::Warning), "no JSON that is taken is a bare word");
+        assert_eq!(weight(X, &[form]), Some(Weight::Error));
+        assert_eq!(weight(X, &[("[\"json\"]", "[\"text\"]")]), Some(Weight::Error));
+        assert_eq!(weight(X, &[form, sha1]), Some(Weight::Warning), "the codes are of another algorithm");
+        assert_eq!(weight(ZOOM, &[form]), None, "who asks has the secret");
+        assert_eq!(weight(ZOOM, &[form, open]), Some(Weight::Warning), "what is signed is never a bare word");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
+use super::handshake::Handshake;
 use super::profile::{Algorithm, Auth, ProfileFile, SignedAuth, Source, TimestampForm};
 use super::signed::Scheme;
 use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile};
-use crate::ids::nearest;
 use crate::places::{self, Place};
-use crate::schemas::{PROVIDER_PROFILE, SchemaIssue};
+use crate::schemas::PROVIDER_PROFILE;
 
 /// A profile that cannot be used: where it stands, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,90 +28,33 @@ pub struct ProfileError {
     pub hint: Option<String>,
 }
 
-/// Names of fields, for "did you mean".
-const FIELDS: [&str; 55] = [
-    "version",
-    "name",
-    "title",
-    "docs",
-    "auth",
-    "event",
-    "source",
-    "delivery_id",
-    "content",
-    "envelope",
-    "from",
-    "default",
-    "signed",
-    "replay_key",
-    "header",
-    "json",
-    "form",
-    "form_json",
-    "query",
-    "join",
-    "const",
-    "when",
-    "mac",
-    "token",
-    "none",
-    "algorithm",
-    "key",
-    "signature",
-    "timestamp",
-    "encoding",
-    "prefixes",
-    "split",
-    "pair",
-    "trim",
-    "strip_prefix",
-    "past_seconds",
-    "future_seconds",
-    "public_key",
-    "certificate",
-    "jwt",
-    "parameters",
-    "handshake",
-    "behaviour",
-    "url_variants",
-    "url_unescape",
-    "body_sha256_query",
-    "certificate_url",
-    "algorithm_from",
-    "numbered_header",
-    "claims",
-    "claims_from_parameters",
-    "body_sha256_claim",
-    "expiry_leeway_seconds",
-    "jwks_url",
-    "chain_name",
-];
-
-/// Reads a profile from its text.
+/// Reads a profile from its text, as one of the program's own until it is told to be another's.
 ///
 /// # Errors
 /// The first thing wrong with it.
-pub fn load(file: &str, text: &str, origin: Origin) -> Result<Profile, ProfileError> {
+pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         fault(file, Place::at(text, offset), "", error.message())
     })?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
-    PROVIDER_PROFILE.check(&document).map_err(|issues| {
-        let issue = SchemaIssue::most_telling(issues);
-        at(file, text, &issue.pointer, &issue.message)
+    PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
+        let hint = fault.hint();
+        ProfileError { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
+    let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
     let compile = |(index, auth): (usize, &Auth)| {
         let pointer = format!("/auth/{index}");
-        compile(auth).map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
+        compile(auth, lends_codes)
+            .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
-    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin })
+    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn })
 }
 
-fn compile(auth: &Auth) -> Result<AuthScheme, (String, String)> {
+fn compile(auth: &Auth, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
     let signed = [
         ("mac", &auth.mac, MAC_ALGORITHMS),
         ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
@@ -120,7 +63,7 @@ fn compile(auth: &Auth) -> Result<AuthScheme, (String, String)> {
     let mut methods = Vec::new();
     for (member, form, algorithms) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, algorithms);
+            let scheme = compile_signed(form, algorithms, lends_codes);
             methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
         }
     }
@@ -142,7 +85,11 @@ const MAC_ALGORITHMS: &[Algorithm] =
 const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256];
 const CERTIFICATE_ALGORITHMS: &[Algorithm] = &[Algorithm::RsaSha1, Algorithm::RsaSha256];
 
-fn compile_signed(form: &SignedAuth, algorithms: &[Algorithm]) -> Result<Method, (&'static str, String)> {
+fn compile_signed(
+    form: &SignedAuth,
+    algorithms: &[Algorithm],
+    lends_codes: bool,
+) -> Result<Method, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
     let named: Vec<&Algorithm> = form.algorithm.iter().chain(chosen).collect();
@@ -159,7 +106,7 @@ fn compile_signed(form: &SignedAuth, algorithms: &[Algorithm]) -> Result<Method,
         return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content })))
+    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content, lends_codes })))
 }
 
 fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
@@ -179,10 +126,6 @@ pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError 
 }
 
 fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError {
-    let hint = message.split(['\'', '`', '"']).nth(1).and_then(|unknown| {
-        let near = nearest(unknown, FIELDS).filter(|near| *near != unknown);
-        near.map(|near| format!("did you mean `{near}`?"))
-    });
     let field = match places::path(pointer) {
         path if path.is_empty() => "profile".to_owned(),
         path => path,
@@ -193,6 +136,6 @@ fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError
         column: place.column,
         field,
         message: message.to_owned(),
-        hint,
+        hint: None,
     }
 }

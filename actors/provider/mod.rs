@@ -56,7 +56,7 @@ use crate::secret::{SecretVersion, SecretVersions};
 pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
-pub use handshake::{Handshake, HandshakeCheck, Reply};
+pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
 pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;
 pub use mutation::Mutation;
@@ -160,8 +160,12 @@ impl Profile {
     }
 
     fn signed(&self) -> impl Iterator<Item = &SignedAuth> {
+        self.signed_schemes().map(|scheme| &scheme.form)
+    }
+
+    fn signed_schemes(&self) -> impl Iterator<Item = &signed::Scheme> {
         self.schemes.iter().filter_map(|scheme| match &scheme.method {
-            Method::Signed(scheme) => Some(&scheme.form),
+            Method::Signed(scheme) => Some(scheme.as_ref()),
             _ => None,
         })
     }

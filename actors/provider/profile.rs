@@ -22,10 +22,10 @@ pub struct ProfileFile {
     /// How it authenticates; the first whose `when` fits is the one. Never empty.
     pub auth: Vec<Auth>,
     /// Where the name of the event is found.
-    pub event: Finding,
+    pub event: Sources,
     /// Where the source is found.
     #[serde(default)]
-    pub source: Finding,
+    pub source: Sources,
     /// Where the delivery's id is found.
     #[serde(default)]
     pub delivery_id: Identity,
@@ -61,7 +61,7 @@ pub struct Behaviour {
 /// Sources tried in turn; the first that yields text is taken.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Finding {
+pub struct Sources {
     /// The sources.
     #[serde(default)]
     pub from: Vec<Source>,
@@ -221,7 +221,7 @@ pub struct SignedAuth {
     pub certificate_url: Option<PinnedUrl>,
 }
 
-/// Algorithms of [`SignedAuth`]. The profile chooses, never the request.
+/// Algorithms of [`SignedAuth`]. The profile chooses; a request at most among those that its `algorithm_from` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {

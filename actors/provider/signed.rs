@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::handshake::is_bare_word;
 use super::key::{self, Key};
 use super::mac::Pieces;
 use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
@@ -12,11 +13,12 @@ use super::request::{Headers, Request, single_header};
 use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
-use super::verify::{UnusableKey, Verified, VerifyError};
+use super::verify::{Tried, Verified, VerifyError, first_accepted, none_of_ours};
 use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
-use crate::secret::{SecretVersion, SecretVersions};
+use crate::limits::ECHO_BYTES_MAX;
+use crate::secret::SecretVersions;
 
 /// A compiled scheme.
 #[derive(Debug)]
@@ -25,6 +27,20 @@ pub struct Scheme {
     pub form: SignedAuth,
     /// What is signed.
     pub content: Template,
+    /// Whether a handshake makes codes under the same secret for who does not have it.
+    pub lends_codes: bool,
+}
+
+impl Scheme {
+    /// Whether a handshake may have made the code over `content` for somebody else.
+    fn may_have_lent(&self, algorithm: Algorithm, content: &Pieces<'_>) -> bool {
+        let pieces = || content.iter().flatten();
+        let is_word = || {
+            pieces().map(|piece| piece.len()).sum::<usize>() <= ECHO_BYTES_MAX
+                && pieces().all(|piece| is_bare_word(piece))
+        };
+        self.lends_codes && algorithm == Algorithm::HmacSha256 && is_word()
+    }
 }
 
 /// Checks what the headers alone tell.
@@ -112,33 +128,38 @@ impl Attempt<'_> {
         request: &Request<'_>,
         time: Option<&str>,
     ) -> Result<(u32, Option<Digest>), VerifyError> {
-        let bad = || Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes");
-        let mut unusable = None;
+        let mut failure = VerifyError::from(none_of_ours());
         for url in url::variants(request.url, self.form) {
             let request = Request { url: &url, ..*request };
             let pieces = scheme.content.fill(&request, time)?;
-            match self.any_key(&pieces)? {
+            if scheme.may_have_lent(self.algorithm, &pieces) {
+                return Err(lent().into());
+            }
+            match first_accepted(self.keys, |secret| self.try_key(secret, &pieces)) {
                 Ok(version) => return Ok((version, digest(scheme, &pieces))),
-                Err(why) => unusable = why.or(unusable),
+                Err(error) => failure = error,
             }
         }
-        Err(unusable.unwrap_or_else(|| bad().into()))
+        Err(failure)
     }
 
-    /// The version of the key that made one of the candidates over `pieces`; else why a key could not be tried.
-    fn any_key(&self, pieces: &Pieces<'_>) -> Result<Result<u32, Option<VerifyError>>, Reject> {
-        let mut unusable = None;
-        for SecretVersion { version, secret } in self.keys.iter() {
-            match Key::read(secret.expose(), &self.form.key, self.algorithm) {
-                Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
-                    return key.holds(self.now).map(|()| Ok(*version));
-                }
-                Ok(_) => {}
-                Err(reason) => unusable = Some(UnusableKey { version: *version, reason }.into()),
+    /// Whether the key that `secret` stands for made one of the candidates over `pieces`.
+    fn try_key(&self, secret: &[u8], pieces: &Pieces<'_>) -> Tried {
+        match Key::read(secret, &self.form.key, self.algorithm) {
+            Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
+                key.holds(self.now).map_or_else(Tried::Refused, |()| Tried::Accepted)
             }
+            Ok(_) => Tried::Refused(none_of_ours()),
+            Err(reason) => Tried::Unusable(reason),
         }
-        Ok(Err(unusable))
     }
+}
+
+fn lent() -> Reject {
+    Reject::new(
+        Reason::BadSignature,
+        "its content is a bare word, over which a handshake makes codes for others",
+    )
 }
 
 /// Digest of what is signed, byte for byte as it is signed: whoever moves bytes from one part of it to another, from

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::handshake::{HandshakeCheck, HandshakeMethod};
-use super::profile::{Algorithm, Identity, Source, TokenScheme};
+use super::profile::{Algorithm, Identity, SignedAuth, Source, TokenScheme};
 use super::{Method, Origin, Profile};
 
 /// What is shown of a profile.
@@ -109,11 +109,7 @@ impl Method {
     /// The kind of scheme, as profiles name it.
     fn word(&self) -> &'static str {
         match self {
-            Self::Signed(scheme) => match scheme.form.algorithm {
-                None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
-                Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
-                Some(_) => "mac",
-            },
+            Self::Signed(scheme) => scheme.form.word(),
             Self::Token(_) => "token",
             Self::Jwt(_) => "jwt",
             Self::None => "none",
@@ -142,6 +138,17 @@ impl Method {
             },
             Self::Jwt(form) => vec![form.algorithm.as_str()],
             Self::None => vec!["none"],
+        }
+    }
+}
+
+impl SignedAuth {
+    /// The kind of scheme, as profiles name it.
+    pub(super) fn word(&self) -> &'static str {
+        match self.algorithm {
+            None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
+            Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
+            Some(_) => "mac",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::handshake::is_bare_word;
 use super::profile::Source;
 use super::request::{Request, single_header};
 use super::{ContentKind, Reason, Reject, url};
@@ -77,6 +78,13 @@ impl Template {
     /// Whether the body is all there is.
     pub fn is_body(&self) -> bool {
         matches!(self.0.as_slice(), [Piece::Body])
+    }
+
+    /// Whether a body may be chosen so that all that is signed is a bare word.
+    pub fn may_be_bare_word(&self) -> bool {
+        let is_word =
+            |piece: &Piece| !matches!(piece, Piece::Literal(text) if !is_bare_word(text.as_bytes()));
+        self.covers_bytes() && self.0.iter().all(is_word)
     }
 
     /// Whether the signed time is part of the content.

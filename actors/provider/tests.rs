@@ -218,6 +218,22 @@ fn only_what_is_signed_identifies_a_delivery() {
 }
 
 #[test]
+fn a_conflict_is_told_apart_by_what_only_the_holder_of_the_secret_can_change() {
+    let [key, x, y] = ["key", "x", "y"].map(|text| Digest::of(text.as_bytes()));
+    let whole = Verified { covers_bytes: true, covers_content: true, ..verify::uncovered(Some(1)) };
+    assert_ne!(whole.conflict_key(key, x), whole.conflict_key(key, y));
+    assert_ne!(whole.conflict_key(key, x), whole.conflict_key(x, x));
+    let part = Verified { covers_bytes: false, signed_digest: Some(key), ..whole.clone() };
+    assert_eq!(part.conflict_key(key, x), part.conflict_key(key, y), "what differs is not signed");
+    let other = Verified { signed_digest: Some(y), ..part.clone() };
+    assert_ne!(part.conflict_key(key, x), other.conflict_key(key, x));
+    assert_eq!(
+        whole.conflict_key(key, x),
+        Digest::of(&[b"palyra conflict v1".as_slice(), &key.0, &x.0].concat())
+    );
+}
+
+#[test]
 fn a_replay_key_is_the_digest_of_its_parts_with_their_lengths() {
     let parts = b"palyra replay key v1\0\0\0\0\0\0\0\x02gh\0\0\0\0\0\0\0\x02id\0\0\0\0\0\0\0\x03abc";
     assert_eq!(key_of("gh", b"id", b"abc"), Digest::of(parts));
@@ -313,7 +329,7 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         ("version = 1", "version = ", "own.toml:1:"),
     ];
     for (from, to, expected) in cases {
-        let error = load::load("own.toml", &good.replacen(from, to, 1), Origin::BuiltIn).unwrap_err();
+        let error = load::load("own.toml", &good.replacen(from, to, 1)).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(to != "contnet = \"{body}\"" || error.hint.as_deref() == Some("did you mean `content`?"));
     }
@@ -334,4 +350,24 @@ fn at_most_eight_signatures_are_tried() {
     assert_eq!(signature::read(&header(8), &form, |_| true).unwrap().candidates.len(), 8);
     assert!(signature::read(&header(9), &form, |_| true).is_err());
     assert!(signature::read(&header(5_000), &form, |_| true).is_err());
+}
+
+#[test]
+fn content_over_which_a_handshake_makes_codes_for_others_is_no_delivery_wherever_it_stands() {
+    let text = include_str!("../../schemas/providers/x.toml")
+        .replace("\"{body}\"", "\"{form:a}{form:b}\"")
+        .replace("[\"json\"]", "[\"form\"]");
+    let profile = load::load("own.toml", &text).unwrap();
+    let verdict = |body: &str, signed: &str| {
+        let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(signed.as_bytes().into())]);
+        let code = format!("sha256={}", signature::encode(&code.unwrap(), Encoding::Base64));
+        let headers = vec![("x-twitter-webhooks-signature".to_owned(), code.into_bytes())];
+        let body = Body::new(body.as_bytes().to_vec(), ContentKind::Form);
+        profile.verify(&request("/", &headers, &body), &keys(SECRET), NOW).is_ok()
+    };
+    assert!(!verdict("a=abc&b=1", "abc1"));
+    assert!(verdict("a=abc&b=:1", "abc:1"), "no code is made over it");
+    let long = "x".repeat(crate::limits::ECHO_BYTES_MAX);
+    assert!(!verdict(&format!("a={long}"), &long));
+    assert!(verdict(&format!("a={long}y"), &format!("{long}y")), "it is too long for one");
 }

@@ -6,7 +6,7 @@ use super::request::{Headers, Request, head_fits};
 use super::{AuthScheme, Method, Reason, Reject, jwt, signed, token};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
-use crate::secret::SecretVersions;
+use crate::secret::{SecretVersion, SecretVersions};
 
 /// A delivery that is authentic, or one that need not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +22,17 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// What tells deliveries of one id apart that only the holder of the secret can have made: the bytes of the body, whose
-    /// digest is `body`, or what is signed where not all of them are.
-    pub fn distinct(&self, body: Digest) -> Digest {
+    /// The key under which it is journaled that a delivery whose body is `body` conflicts with the one that holds `key`: one
+    /// for each that only the holder of the secret can have made.
+    pub fn conflict_key(&self, key: Digest, body: Digest) -> Digest {
+        let mut text = b"palyra conflict v1".to_vec();
+        text.extend_from_slice(&key.0);
+        text.extend_from_slice(&self.distinct(body).0);
+        Digest::of(&text)
+    }
+
+    /// What tells such deliveries apart: the bytes of the body, or what is signed where not all of them are.
+    fn distinct(&self, body: Digest) -> Digest {
         self.signed_digest.filter(|_| self.covers_content && !self.covers_bytes).unwrap_or(body)
     }
 }
@@ -35,7 +43,7 @@ pub enum VerifyError {
     /// It is not authentic.
     #[error(transparent)]
     Rejected(#[from] Reject),
-    /// We could not tell: our own key is unusable.
+    /// We could not tell: no key of ours is usable.
     #[error("{0}; store it as the provider shows it")]
     UnusableKey(#[from] UnusableKey),
 }
@@ -48,6 +56,44 @@ pub struct UnusableKey {
     pub version: u32,
     /// What it would have to be, without the value.
     pub reason: String,
+}
+
+/// What trying one version of a secret came to.
+pub(super) enum Tried {
+    /// It made the signature.
+    Accepted,
+    /// A key can be made of it, which did not.
+    Refused(Reject),
+    /// No key can be made of it: why, without the value.
+    Unusable(String),
+}
+
+/// The version of `keys` that made the signature. Whoever fails against a key that can be used is not authentic, whatever
+/// becomes of the other versions.
+///
+/// # Errors
+/// [`VerifyError::UnusableKey`] only when a key can be made of none.
+pub(super) fn first_accepted(
+    keys: &SecretVersions,
+    try_one: impl Fn(&[u8]) -> Tried,
+) -> Result<u32, VerifyError> {
+    let (mut refused, mut unusable) = (None, None);
+    for SecretVersion { version, secret } in keys.iter() {
+        match try_one(secret.expose()) {
+            Tried::Accepted => return Ok(*version),
+            Tried::Refused(reject) => refused = Some(reject),
+            Tried::Unusable(reason) => unusable = Some(UnusableKey { version: *version, reason }),
+        }
+    }
+    match (refused, unusable) {
+        (None, Some(unusable)) => Err(unusable.into()),
+        (refused, _) => Err(refused.unwrap_or_else(none_of_ours).into()),
+    }
+}
+
+/// No key of ours made it.
+pub(super) fn none_of_ours() -> Reject {
+    Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes")
 }
 
 /// Checks what the headers alone tell about `scheme`.

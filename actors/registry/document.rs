@@ -1,43 +1,18 @@
 //! The text of `webhooks.toml`: read strictly, edited so that comments and order survive.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use serde_json::{Map, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
 use super::error::{Fault, RegistryError};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
-use crate::ids::nearest;
+use crate::json;
 use crate::places::{self, Place};
 use crate::provider::Catalogue;
-use crate::schemas::{REGISTRY, SchemaIssue};
+use crate::schemas::{REGISTRY, SchemaFault};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
-const FIELDS: [&str; 20] = [
-    "version",
-    "webhooks",
-    "integration_id",
-    "provider",
-    "display_name",
-    "secret_vault_ref",
-    "allowed_events",
-    "allowed_sources",
-    "enabled",
-    "signature_required",
-    "max_payload_bytes",
-    "replay_window_seconds",
-    "unsigned_rate_per_second",
-    "parameters",
-    "on_filtered",
-    "created_at_unix_ms",
-    "updated_at_unix_ms",
-    "last_test_at_unix_ms",
-    "last_test_passed",
-    "last_test_message",
-];
-
 /// What a document is checked against, and what it is called in errors.
 pub struct Checks<'a> {
     /// Name of the file.
@@ -75,7 +50,7 @@ impl RegistryDocument {
             .ok()
             .and_then(|table| serde_json::to_value(table).ok())
             .ok_or_else(|| checks.fault(Place { line: 1, column: 1 }, "file", "this is not TOML", None))?;
-        REGISTRY.check(&values).map_err(|issues| checks.schema_fault(text, &values, issues))?;
+        REGISTRY.check_file(&values).map_err(|fault| checks.schema_fault(text, &fault))?;
         let records = checks.records(text, &values)?;
         Ok(Self { document, records })
     }
@@ -85,10 +60,10 @@ impl RegistryDocument {
         self.document.to_string()
     }
 
-    /// Adds an integration at the end.
+    /// Adds an integration at the end. What has its default is left out.
     pub fn insert(&mut self, record: IntegrationRecord) {
         let mut table = Table::new();
-        write(&mut table, &record);
+        write(&mut table, &defaults(&record), &members(&record));
         if let Some(tables) = self.tables() {
             tables.push(table);
             self.records.push(record);
@@ -98,11 +73,11 @@ impl RegistryDocument {
     /// Writes the settings of the integration of the same id that changed; everything else stays as it is.
     pub fn replace(&mut self, record: IntegrationRecord) {
         let Some(index) = self.index_of(&record.integration_id) else { return };
+        let Some(old) = self.records.get_mut(index).map(|own| std::mem::replace(own, record.clone())) else {
+            return;
+        };
         if let Some(table) = self.tables().and_then(|tables| tables.get_mut(index)) {
-            write(table, &record);
-        }
-        if let Some(own) = self.records.get_mut(index) {
-            *own = record;
+            write(table, &members(&old), &members(&record));
         }
     }
 
@@ -149,20 +124,15 @@ impl Checks<'_> {
         self.fault(places::find(text, pointer), field, message, hint)
     }
 
-    fn schema_fault(&self, text: &str, values: &Value, issues: Vec<SchemaIssue>) -> RegistryError {
-        let issue = SchemaIssue::most_telling(issues).with_value_of(values);
-        let field = issue.pointer.rsplit('/').next().unwrap_or_default();
-        let hint = match field {
-            "secret" => Some(
+    fn schema_fault(&self, text: &str, fault: &SchemaFault) -> RegistryError {
+        let hint = match fault.unknown.as_deref() {
+            Some("secret") => Some(
                 "a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"
                     .to_owned(),
             ),
-            unknown if !FIELDS.contains(&unknown) => {
-                nearest(unknown, FIELDS).map(|near| format!("did you mean `{near}`?"))
-            }
-            _ => None,
+            _ => fault.hint(),
         };
-        self.at(text, &issue.pointer, &issue.message, hint)
+        self.at(text, &fault.issue.pointer, &fault.issue.message, hint)
     }
 
     fn records(&self, text: &str, values: &Value) -> Result<Vec<IntegrationRecord>, RegistryError> {
@@ -191,48 +161,59 @@ impl Checks<'_> {
     }
 }
 
-/// Writes the fields that differ from what the table says already. Absent fields that have their default stay absent.
-fn write(table: &mut Table, record: &IntegrationRecord) {
-    let Ok(Value::Object(fields)) = serde_json::to_value(record) else { return };
-    for name in FIELDS.iter().skip(2) {
-        match fields.get(*name).map(toml_value) {
-            Some(Some(new)) => {
-                let same = table.get(name).is_some_and(|old| same_value(old, &new));
-                if !same {
-                    set(table, name, new);
-                }
+type Members = Vec<(String, Value)>;
+
+/// A record as the members of its table, in the order in which it has them.
+fn members(record: &IntegrationRecord) -> Members {
+    let document = serde_json::to_vec(record).ok().and_then(|text| json::parse(&text).ok());
+    let members = document.iter().flat_map(|document| document.root().members());
+    members.map(|(name, value)| (name.to_owned(), value.to_value())).collect()
+}
+
+/// What holds for an integration of which the file says nothing but its id and its provider.
+fn defaults(record: &IntegrationRecord) -> Members {
+    let named = serde_json::json!({"integration_id": record.integration_id, "provider": record.provider});
+    let Ok(mut bare) = serde_json::from_value::<IntegrationRecord>(named) else { return Members::new() };
+    rules::normalise(&mut bare);
+    let mut defaults = members(&bare);
+    defaults.retain(|(name, _)| !matches!(name.as_str(), "integration_id" | "provider"));
+    defaults
+}
+
+/// Writes the members that are not what they were, each in its place; a table within, member by member.
+fn write(table: &mut dyn TableLike, old: &Members, new: &Members) {
+    for (name, _) in old.iter().filter(|(name, _)| member(new, name).is_none()) {
+        table.remove(name);
+    }
+    for (name, new) in new.iter().filter(|(name, new)| member(old, name) != Some(new)) {
+        let inner = table.get_mut(name).and_then(Item::as_table_like_mut);
+        match (inner, member(old, name), new, toml_value(new)) {
+            (Some(inner), Some(Value::Object(old)), Value::Object(new), Some(_)) => {
+                write(inner, &listed(old), &listed(new));
             }
-            _ => drop(table.remove(name)),
+            (_, _, _, Some(new)) => set(table, name, new),
+            (_, _, _, None) => drop(table.remove(name)),
         }
     }
 }
 
-/// Keeps the comment behind the old value.
-fn set(table: &mut Table, name: &str, mut new: toml_edit::Value) {
-    if let Some(old) = table.get(name).and_then(Item::as_value) {
-        *new.decor_mut() = old.decor().clone();
-    }
-    table.insert(name, value(new));
+fn member<'a>(members: &'a Members, name: &str) -> Option<&'a Value> {
+    members.iter().find(|(own, _)| own == name).map(|(_, value)| value)
 }
 
-/// Whether a value says the same, however it is laid out.
-fn same_value(old: &Item, new: &toml_edit::Value) -> bool {
-    let Some(old) = old.as_value() else { return false };
-    let items = |value: &toml_edit::Value| {
-        let array = value.as_array()?;
-        Some(array.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Vec<_>>())
-    };
-    let table = |value: &toml_edit::Value| {
-        let table = value.as_inline_table()?;
-        Some(
-            table
-                .iter()
-                .map(|(key, item)| (key.to_owned(), item.as_str().map(str::to_owned)))
-                .collect::<BTreeMap<_, _>>(),
-        )
-    };
-    (old.as_bool(), old.as_integer(), old.as_str(), items(old), table(old))
-        == (new.as_bool(), new.as_integer(), new.as_str(), items(new), table(new))
+fn listed(members: &Map<String, Value>) -> Members {
+    members.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Keeps the comments before the name and behind the old value.
+fn set(table: &mut dyn TableLike, name: &str, mut new: toml_edit::Value) {
+    match table.get_mut(name).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        None => drop(table.insert(name, value(new))),
+    }
 }
 
 /// A JSON value as TOML; `None` for what is left out: null, empty lists and empty tables.

@@ -21,7 +21,7 @@ pub struct Fault {
     pub hint: Option<String>,
 }
 
-/// Why the registry did not do what it was asked to. Nothing was changed.
+/// Why the registry did not do what it was asked to. Nothing was changed, but after [`RegistryError::Unsynced`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
     /// The file cannot be used as it is.
@@ -77,6 +77,14 @@ pub enum RegistryError {
         /// The file.
         file: String,
     },
+    /// The change is in the file and in force, and is not known to outlast a power cut.
+    #[error("`{file}` holds the change, which is in force, but a power cut may undo it: {problem}")]
+    Unsynced {
+        /// The file.
+        file: String,
+        /// What the system says.
+        problem: String,
+    },
     /// The file can be neither read nor written.
     #[error("cannot use `{file}`: {problem}")]
     Io {
@@ -106,6 +114,9 @@ impl RegistryError {
                 "have it read with SIGHUP (`systemctl reload`, or `kill -HUP` and the daemon's pid), then try again"
                     .to_owned(),
             ),
+            Self::Unsynced { .. } => {
+                Some("look after the disk of the state root; the next change makes this one last too".to_owned())
+            }
             Self::Io { .. } => None,
         }
     }

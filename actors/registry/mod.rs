@@ -25,7 +25,7 @@ use actix::prelude::*;
 
 pub use error::{Fault, RegistryError};
 pub use messages::*;
-pub use published::Published;
+pub use published::InForce;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
 pub use store::{Registry, RegistryConfig};

@@ -12,9 +12,9 @@ pub(super) type ById = HashMap<String, Arc<Integration>>;
 /// The integrations in force, as every thread may read them without a message. The registry publishes them anew with
 /// every change; they stay as they are while it is rebuilt.
 #[derive(Clone, Default)]
-pub struct Published(Arc<RwLock<Arc<ById>>>);
+pub struct InForce(Arc<RwLock<Arc<ById>>>);
 
-impl Published {
+impl InForce {
     /// Finds an enabled integration that has a profile. Unknown and disabled ones are both `None`.
     pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
         let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -27,8 +27,8 @@ impl Published {
     }
 }
 
-impl fmt::Debug for Published {
+impl fmt::Debug for InForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Published")
+        f.write_str("InForce")
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
-use super::published::{ById, Published};
+use super::published::{ById, InForce};
 use super::readiness::{ReadinessReport, readiness};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
@@ -29,7 +29,7 @@ pub struct RegistryConfig {
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
     /// Where the integrations in force are published.
-    pub published: Published,
+    pub published: InForce,
 }
 
 /// The integrations in force.
@@ -74,11 +74,6 @@ impl Registry {
         self.by_id.get(id).map(Arc::clone)
     }
 
-    /// Where the integrations in force are published.
-    pub fn published(&self) -> &Published {
-        &self.config.published
-    }
-
     /// All integrations, in the order of the file.
     pub fn list(&self) -> Vec<Arc<Integration>> {
         self.integrations.clone()
@@ -92,7 +87,7 @@ impl Registry {
     /// Creates an integration, or replaces its settings if that is allowed. One that is not ready is stored disabled.
     ///
     /// # Errors
-    /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written.
+    /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written, or synced.
     pub fn upsert(&mut self, draft: Draft, secret: &SecretStatus, replace: bool, now: UnixMs) -> Found {
         let mut record = IntegrationRecord::of(draft, now);
         rules::normalise(&mut record);
@@ -123,7 +118,7 @@ impl Registry {
     /// Enables or disables an integration.
     ///
     /// # Errors
-    /// When there is none, it is not ready to be enabled, or the file would be too large or cannot be written.
+    /// When there is none, it is not ready to be enabled, or the file would be too large or cannot be written, or synced.
     pub fn set_enabled(&mut self, id: &str, enabled: bool, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         let report = self.report(&record, secret);
@@ -138,7 +133,7 @@ impl Registry {
     /// Removes an integration.
     ///
     /// # Errors
-    /// When there is none, or the file cannot be written.
+    /// When there is none, or the file cannot be written, or synced.
     pub fn remove(&mut self, id: &str, now: UnixMs) -> Found {
         let removed = self.known(id)?;
         let mut document = self.document.clone();
@@ -225,11 +220,21 @@ impl Registry {
         if text_of(&self.config)?.as_deref().map(digest) != self.on_disk {
             return Err(RegistryError::EditedMeanwhile { file: file_name(&self.config) });
         }
-        let replaced = files::atomic_replace(&self.config.file, text.as_bytes());
-        replaced.map_err(|error| io_error(&self.config, error.to_string()))?;
+        let unsynced = match files::atomic_replace(&self.config.file, text.as_bytes()) {
+            Ok(()) => None,
+            Err(error) if self.holds(&text) => Some(error),
+            Err(error) => return Err(io_error(&self.config, error.to_string())),
+        };
         self.on_disk = Some(digest(&text));
         self.adopt(document, now);
-        Ok(())
+        unsynced.map_or(Ok(()), |error| {
+            Err(RegistryError::Unsynced { file: file_name(&self.config), problem: error.to_string() })
+        })
+    }
+
+    /// Whether the file is `text` although it could not be replaced to the end.
+    fn holds(&self, text: &str) -> bool {
+        text_of(&self.config).is_ok_and(|held| held.as_deref() == Some(text))
     }
 
     /// What the next start would read from `text`; what it would refuse is refused now.

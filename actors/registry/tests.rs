@@ -38,11 +38,11 @@ fn parse(text: &str) -> Result<RegistryDocument, RegistryError> {
     RegistryDocument::parse(text, &checks)
 }
 
-struct Folder(TempDir);
+struct Folder(TempDir, InForce);
 
 impl Folder {
     fn with(text: Option<&str>) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
+        let folder = Self(tempfile::tempdir().unwrap(), InForce::default());
         if let Some(text) = text {
             crate::files::atomic_replace(&folder.config().file, text.as_bytes()).unwrap();
         }
@@ -54,7 +54,7 @@ impl Folder {
             file: self.0.path().join("webhooks.toml"),
             profiles_dir: self.0.path().join("providers"),
             payload_bytes_cap: 1_048_576,
-            published: Published::default(),
+            published: self.1.clone(),
         }
     }
 
@@ -80,7 +80,8 @@ fn a_missing_file_is_an_empty_registry_and_is_made_by_the_first_change() {
     let mut registry = folder.open();
     assert!(registry.list().is_empty());
     registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW).unwrap();
-    assert!(folder.open().published().lookup("gh").is_some());
+    folder.open();
+    assert!(folder.1.lookup("gh").is_some());
     assert_eq!(std::fs::metadata(folder.config().file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -198,9 +199,9 @@ fn a_new_integration_without_its_secret_is_stored_disabled_and_cannot_be_enabled
         matches!(&refused, RegistryError::NotReady { issues, .. } if issues[0].contains("vault put")),
         "{refused}"
     );
-    assert!(registry.published().lookup("gh").is_none());
+    assert!(folder.1.lookup("gh").is_none());
     registry.set_enabled("gh", true, &SecretStatus::Found, NOW).unwrap();
-    assert!(registry.published().lookup("gh").is_some());
+    assert!(folder.1.lookup("gh").is_some());
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn a_reload_with_a_fault_keeps_the_last_good_file_in_force_and_says_so() {
     let mut registry = folder.open();
     crate::files::atomic_replace(&folder.config().file, b"version = 1\n[[webhooks]]\n").unwrap();
     registry.reload(NOW).unwrap_err();
-    assert!(registry.published().lookup("gh").is_some());
+    assert!(folder.1.lookup("gh").is_some());
     assert!(registry.snapshot().stale.unwrap().contains("webhooks.toml:2:"));
     let repaired = HAND_WRITTEN.replace("\"pay\"", "\"money\"").replace("enabled = true", "enabled = false");
     crate::files::atomic_replace(&folder.config().file, repaired.as_bytes()).unwrap();
@@ -271,7 +272,7 @@ fn a_change_that_cannot_be_written_does_not_come_into_force() {
     std::fs::remove_dir_all(folder.0.path()).unwrap();
     let refused = registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW);
     assert!(matches!(refused, Err(RegistryError::Io { .. })), "{refused:?}");
-    assert!(registry.published().lookup("gh").is_none());
+    assert!(folder.1.lookup("gh").is_none());
 }
 
 #[test]

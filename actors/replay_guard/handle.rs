@@ -14,8 +14,9 @@ pub struct ReplayHandle {
 }
 
 impl ReplayHandle {
-    /// Submits a delivery and waits for the row that holds its key. It goes on to its end, and keeps `permit` until then,
-    /// even if this future is dropped.
+    /// Submits a delivery and waits for the row that holds its key. Once it is handed on to the journal it goes on to its
+    /// end, and keeps `permit` until then, even if this future is dropped. A copy that waits for another is dropped when
+    /// its turn comes.
     ///
     /// # Errors
     /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::ReplayError;
 use super::lease::{Grant, Lease, LeaseEnd, LeaseEnds};
-use super::messages::{ReplaySnapshot, Submit, supersedes};
+use super::messages::{ReplaySnapshot, Submit};
 use super::recent::Seen;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
@@ -90,7 +90,7 @@ impl Leases {
     /// The row that keeps `claim` out, if it was seen lately.
     fn holder(&self, claim: &ReplayClaim, now: UnixMs) -> Option<KeyHolder> {
         let mut recent = self.seen.lock();
-        let holder = recent.find(&claim.key, now).filter(|holder| !takes_over(claim, holder))?.clone();
+        let holder = recent.find(&claim.key, now).filter(|holder| !claim.takes_over(holder))?.clone();
         recent.hits_total += 1;
         Some(holder)
     }
@@ -105,11 +105,6 @@ impl Leases {
         self.flights.insert(key, Flight { ticket: grant.ticket, waiters: Vec::new() });
         Ok(Lease::new(grant, Arc::clone(&self.ends)))
     }
-}
-
-/// Whether `claim` gets the key although `holder` has it unexpired: the same bytes, judged higher than before.
-pub(crate) fn takes_over(claim: &ReplayClaim, holder: &KeyHolder) -> bool {
-    claim.body == holder.body && supersedes(claim.verdict, holder.verdict)
 }
 
 fn wait(flight: &mut Flight, submit: Submit, wakes: &mut Wakes) {

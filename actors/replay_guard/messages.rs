@@ -7,8 +7,7 @@ use actix::Message;
 use serde::Serialize;
 
 use super::ReplayError;
-use crate::ids::Digest;
-use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
+use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
 
 /// The answer to a delivery that was submitted. When it is dropped unanswered, the outcome is not known.
@@ -18,8 +17,8 @@ pub type SubmitReply = Reply<Result<Appended, SubmitError>>;
 pub type Permit = Arc<dyn fmt::Debug + Send + Sync>;
 
 /// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
-/// the row that holds its key, or hands it on to the journal, which answers it itself. It runs to its end even when the
-/// caller has gone.
+/// the row that holds its key, or hands it on to the journal, which answers it itself. What was handed on runs to its end
+/// even when the caller has gone; a copy that still waits for another is dropped then.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Submit {
@@ -69,18 +68,4 @@ pub struct ReplaySnapshot {
     pub seen_total: u64,
     /// Leases given back unused.
     pub released_total: u64,
-}
-
-/// The key under which a conflict with `key` is journaled: one row for each `distinct` delivery, which is told by the digest
-/// of its body or of what of it is signed.
-pub fn conflict_key(key: Digest, distinct: Digest) -> Digest {
-    let mut text = b"palyra conflict v1".to_vec();
-    text.extend_from_slice(&key.0);
-    text.extend_from_slice(&distinct.0);
-    Digest::of(&text)
-}
-
-/// Whether a key held with `held` is pointed to a new row of verdict `new`.
-pub fn supersedes(new: Verdict, held: Verdict) -> bool {
-    new > held
 }

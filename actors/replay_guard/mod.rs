@@ -70,15 +70,19 @@ impl ReplayGuardActor {
     ) {
         let was_empty = self.wakes.is_empty();
         let appends = work(&mut self.leases, self.clock.now_unix_ms(), &mut self.wakes);
-        appends.into_iter().for_each(|append| self.hand_on(append));
+        for append in appends {
+            self.hand_on(append);
+        }
         if was_empty && !self.wakes.is_empty() {
             ctx.spawn(fut::ready(()).map(|(), guard: &mut Self, _| drop(std::mem::take(&mut guard.wakes))));
         }
     }
 
-    fn hand_on(&self, append: Append) {
-        // One that the journal does not take is dropped, and its lease with it: that is heard of as any other end.
-        self.journal.door.tell(append).unwrap_or_default();
+    /// What the journal does not take is answered in its stead, and the lease ends with the answer.
+    fn hand_on(&mut self, append: Append) {
+        if let Err((error, append)) = self.journal.door.hand_over(append) {
+            append.reply.answer(Err(error.into()), &mut self.wakes);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::journal::{
     Append, Appended, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict,
 };
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
-use crate::replies::{Reply, Wakes};
+use crate::replies::{Fetched, Wakes};
 
 const NOW: UnixMs = 1_700_000_000_000;
 const LATER: UnixMs = NOW + 1_000;
@@ -34,12 +34,12 @@ fn receipt(seq: u64) -> Receipt {
 }
 
 fn delivery(claim: ReplayClaim) -> (Submit, Answer) {
-    let (reply, answer) = Reply::direct();
+    let (reply, answer) = Fetched::by_hand();
     let event = NewEvent::System(SystemEvent::new("a", "b"));
     (Submit { event, claim, reply, permit: Arc::new(()) }, answer)
 }
 
-type Answer = oneshot::Receiver<Result<Appended, SubmitError>>;
+type Answer = Fetched<Result<Appended, SubmitError>>;
 
 /// What came of a delivery so far.
 fn word(answer: &mut Answer) -> &'static str {

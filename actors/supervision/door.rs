@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix::dev::ToEnvelope;
+use actix::prelude::SendError;
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
 /// Why a message got no answer. In each case the caller may try again.
@@ -65,9 +66,27 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        self.with(|addr| addr.try_send(message))?.map_err(|error| match error {
-            actix::prelude::SendError::Full(_) => DoorError::Full,
-            actix::prelude::SendError::Closed(_) => DoorError::Gone,
+        self.hand_over(message).map_err(|(error, _)| error)
+    }
+
+    /// As [`Door::tell`], for a message that must not be lost.
+    ///
+    /// # Errors
+    /// As [`Door::tell`], with the message: the actor did not act on it.
+    pub fn hand_over<M>(&self, message: M) -> Result<(), (DoorError, M)>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        let addr = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(addr) = addr.as_ref().filter(|addr| addr.connected()) else {
+            return Err((DoorError::Gone, message));
+        };
+        addr.try_send(message).map_err(|error| match error {
+            SendError::Full(message) => (DoorError::Full, message),
+            SendError::Closed(message) => (DoorError::Gone, message),
         })
     }
 

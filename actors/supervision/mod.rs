@@ -12,7 +12,7 @@ mod tests;
 use actix::Message;
 
 pub use door::{Door, DoorError};
-pub use policy::{Decision, RestartPolicy};
+pub use policy::{BackOff, Decision, RestartPolicy};
 pub use presence::{ActorPresence, ActorState, PresenceBoard};
 pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
 pub use watch::{Exit, Exited, WatchGuard};

@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::{RESTART_WINDOW_SECONDS, RESTARTS_MAX};
+use crate::limits::{
+    CONNECTOR_HEALTHY_SECONDS, CONNECTOR_PAUSE_MS_MIN, CONNECTOR_PAUSE_SECONDS_MAX, RESTART_WINDOW_SECONDS,
+    RESTARTS_MAX,
+};
+
+/// Pause after the first end of one of the five actors.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// What to do about an actor that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,51 +22,51 @@ pub enum Decision {
     Escalate,
 }
 
-/// Counts the ends of one actor within [`RESTART_WINDOW_SECONDS`].
-#[derive(Debug)]
+/// For the five actors: back within 10, 20 and 40 ms; one end more than [`RESTARTS_MAX`] within
+/// [`RESTART_WINDOW_SECONDS`] escalates.
+#[derive(Debug, Default)]
 pub struct RestartPolicy {
-    first_pause: Duration,
-    longest_pause: Duration,
-    restarts_max: Option<usize>,
     ends: VecDeque<Instant>,
 }
 
 impl RestartPolicy {
-    /// For the five actors: back within 10, 20 and 40 ms; the fourth end within a minute escalates.
-    pub fn core() -> Self {
-        Self::new(Duration::from_millis(10), Duration::from_secs(1), Some(RESTARTS_MAX))
-    }
-
-    /// For connectors: pauses from 100 ms to one minute, without end. A connector that cannot run
-    /// must not stop deliveries from being taken in.
-    pub fn connector() -> Self {
-        Self::new(Duration::from_millis(100), Duration::from_secs(60), None)
-    }
-
-    fn new(first_pause: Duration, longest_pause: Duration, restarts_max: Option<usize>) -> Self {
-        Self { first_pause, longest_pause, restarts_max, ends: VecDeque::new() }
-    }
-
     /// Decides about an end at `now`. Ends older than the window no longer count.
     pub fn ended(&mut self, now: Instant) -> Decision {
         let window = Duration::from_secs(RESTART_WINDOW_SECONDS);
         while self.ends.front().is_some_and(|end| now.duration_since(*end) > window) {
             self.ends.pop_front();
         }
-        self.ends.push_back(now);
-        match self.restarts_max {
-            Some(most) if self.ends.len() > most => Decision::Escalate,
-            _ => Decision::RestartAfter(self.pause()),
+        if self.ends.len() >= RESTARTS_MAX {
+            return Decision::Escalate;
         }
+        let pause = FIRST_PAUSE * (1 << self.ends.len());
+        self.ends.push_back(now);
+        Decision::RestartAfter(pause)
+    }
+}
+
+/// For connectors: the pause doubles with each end, from [`CONNECTOR_PAUSE_MS_MIN`] to [`CONNECTOR_PAUSE_SECONDS_MAX`],
+/// until a connector has run for [`CONNECTOR_HEALTHY_SECONDS`]. It never escalates: a connector that cannot run must not
+/// stop deliveries from being taken in.
+#[derive(Debug, Default)]
+pub struct BackOff {
+    started: Option<Instant>,
+    pause: Option<Duration>,
+}
+
+impl BackOff {
+    /// Notes that it is started at `now`.
+    pub fn started(&mut self, now: Instant) {
+        self.started = Some(now);
     }
 
-    /// Doubles with every end in the window. The history is cut where the pause no longer grows.
-    fn pause(&mut self) -> Duration {
-        const DOUBLINGS_MAX: usize = 16;
-        while self.ends.len() > DOUBLINGS_MAX {
-            self.ends.pop_front();
-        }
-        let doublings = u32::try_from(self.ends.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        self.first_pause.saturating_mul(1 << doublings.min(16)).min(self.longest_pause)
+    /// How long to wait after an end at `now`.
+    pub fn ended(&mut self, now: Instant) -> Duration {
+        let (first, longest) =
+            (Duration::from_millis(CONNECTOR_PAUSE_MS_MIN), Duration::from_secs(CONNECTOR_PAUSE_SECONDS_MAX));
+        let healthy = Duration::from_secs(CONNECTOR_HEALTHY_SECONDS);
+        let ran = self.started.take().map_or(Duration::ZERO, |started| now.duration_since(started));
+        let before = self.pause.filter(|_| ran < healthy);
+        *self.pause.insert(before.map_or(first, |pause| (pause * 2).min(longest)))
     }
 }

@@ -70,7 +70,7 @@ impl Supervisor {
     /// # Errors
     /// What the factory says: the first start is not tried again.
     pub fn start(&mut self, name: &str, factory: ActorFactory) -> Result<(), String> {
-        let child = Child { factory, policy: RestartPolicy::core(), incarnation: 0 };
+        let child = Child { factory, policy: RestartPolicy::default(), incarnation: 0 };
         self.children.insert(name.to_owned(), child);
         self.launch(name)?;
         self.board.started(name, self.clock.now_unix_ms());

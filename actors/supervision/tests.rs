@@ -174,19 +174,34 @@ fn a_door_that_leads_nowhere_says_so() {
 }
 
 #[test]
-fn pauses_double_up_to_the_longest_and_never_escalate_for_connectors() {
-    let start = Instant::now();
-    let mut policy = RestartPolicy::connector();
-    let pauses: Vec<_> = (0..12).map(|_| policy.ended(start)).collect();
-    assert_eq!(pauses[0], Decision::RestartAfter(Duration::from_millis(100)));
-    assert_eq!(pauses[3], Decision::RestartAfter(Duration::from_millis(800)));
-    assert_eq!(pauses[11], Decision::RestartAfter(Duration::from_secs(60)));
+fn a_connector_that_dies_at_once_waits_longer_each_time_and_a_minute_in_the_end() {
+    let (mut now, mut back_off) = (Instant::now(), BackOff::default());
+    let mut pauses = Vec::new();
+    for _ in 0..30 {
+        back_off.started(now);
+        pauses.push(back_off.ended(now));
+        now += pauses[pauses.len() - 1];
+    }
+    let ms: Vec<_> = pauses.iter().take(11).map(Duration::as_millis).collect();
+    assert_eq!(ms, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 60_000]);
+    assert!(pauses[11..].iter().all(|pause| *pause == Duration::from_secs(60)), "{pauses:?}");
+}
+
+#[test]
+fn a_connector_that_ran_well_for_a_minute_is_started_again_promptly() {
+    let (start, mut back_off) = (Instant::now(), BackOff::default());
+    let after = |back_off: &mut BackOff, ran| {
+        back_off.started(start);
+        back_off.ended(start + Duration::from_secs(ran)).as_millis()
+    };
+    assert_eq!([0, 1, 59].map(|ran| after(&mut back_off, ran)), [100, 200, 400]);
+    assert_eq!([60, 59, 600].map(|ran| after(&mut back_off, ran)), [100, 200, 100]);
 }
 
 #[test]
 fn ends_outside_the_window_are_forgotten() {
     let start = Instant::now();
-    let mut policy = RestartPolicy::core();
+    let mut policy = RestartPolicy::default();
     for minute in 0..10 {
         let decision = policy.ended(start + Duration::from_secs(61 * minute));
         assert_eq!(decision, Decision::RestartAfter(Duration::from_millis(10)));

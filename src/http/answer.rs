@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::ids::Receipt;
-use palyra_actors::provider::Reply;
+use palyra_actors::provider::HandshakeReply;
 use serde::Serialize;
 
 use super::Gate;
@@ -20,7 +20,7 @@ pub enum Answer {
     /// An allow list leaves it out.
     Filtered(Receipt),
     /// It was a question.
-    Handshake(Reply),
+    Handshake(HandshakeReply),
     /// It is refused, and that is journaled.
     Refused(Problem),
 }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use palyra_actors::provider::{Body, Handshake, HandshakeCheck, Reason, Reject, Reply, Request};
+use palyra_actors::provider::{Body, Handshake, HandshakeCheck, HandshakeReply, Reason, Reject, Request};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 
@@ -30,7 +30,7 @@ impl Delivery<'_> {
         &self,
         integration: &Integration,
         body: &Body,
-    ) -> Result<Option<Reply>, Problem> {
+    ) -> Result<Option<HandshakeReply>, Problem> {
         let Some(profile) = integration.profile.as_deref().filter(|profile| profile.greets_unsigned()) else {
             return Ok(None);
         };
@@ -48,7 +48,7 @@ impl Delivery<'_> {
         handshake: &Handshake,
         request: &Request<'_>,
         keys: Option<&SecretVersions>,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<HandshakeReply, Problem> {
         if handshake.check == HandshakeCheck::Token && !handshake.token_fits(request) {
             let reject =
                 Reject { reason: Reason::BadSignature, detail: "the token of a handshake".to_owned() };
@@ -58,7 +58,7 @@ impl Delivery<'_> {
     }
 
     /// A handshake that comes by another method than `POST`.
-    async fn greet(&self) -> Result<Reply, Problem> {
+    async fn greet(&self) -> Result<HandshakeReply, Problem> {
         let _permit = self.gate.admission.enter()?;
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
             return Err(Problem::new(Kind::MethodNotAllowed));
@@ -88,7 +88,7 @@ fn not_allowed_if_unknown(problem: Problem) -> Problem {
 }
 
 /// What is given back is text of the asker's, so no browser may take it for anything else.
-pub(super) fn handshake_answer(reply: Reply) -> HttpResponse {
+pub(super) fn handshake_answer(reply: HandshakeReply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, "no-store"));

@@ -10,7 +10,6 @@ use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 use palyra_actors::provider::{Body, ContentKind, Profile, Reject, Request, Verified, VerifyError};
 use palyra_actors::registry::Integration;
-use palyra_actors::replay_guard::conflict_key;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
 use tokio::time::{Instant, timeout};
@@ -302,8 +301,8 @@ impl Authentic<'_> {
     async fn conflict(self, body: Digest, bytes: usize) -> Result<Answer, Problem> {
         let why = ["the key is held by an earlier delivery with another body".to_owned()];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
-        let distinct = self.verified.distinct(body);
-        self.submit(event, conflict_key(self.key, distinct), body, Verdict::Conflict).await?;
+        let key = self.verified.conflict_key(self.key, body);
+        self.submit(event, key, body, Verdict::Conflict).await?;
         Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict")))
     }
 

@@ -16,10 +16,11 @@ use super::sealing::Open;
 use super::sweeps::{Dice, scaled};
 use super::*;
 use crate::clock::ManualClock;
+use crate::provider::Verified;
 use crate::replay_guard::lease::{Grant, LeaseEnd};
 use crate::replay_guard::leases::Leases;
-use crate::replay_guard::{Seen, Submit, SubmitError, conflict_key};
-use crate::replies::{Reply, Wakes};
+use crate::replay_guard::{Seen, Submit, SubmitError};
+use crate::replies::{Fetched, Wakes};
 use disk::{Image, Order};
 use model::{Model, WINDOW_MS};
 
@@ -30,6 +31,9 @@ fn steps() -> u64 {
 /// Deliveries are chosen among so few that they meet.
 const IDS: u64 = 12;
 const HOUR_MS: u64 = 3_600_000;
+/// Each delivery is signed as a whole.
+const SIGNED: Verified =
+    Verified { key_version: Some(1), signed_digest: None, covers_content: true, covers_bytes: true };
 
 thread_local! {
     static RANDOM: Cell<u64> = const { Cell::new(0) };
@@ -47,7 +51,7 @@ fn random() -> u128 {
 struct Request {
     sent: Sent,
     verdict: Verdict,
-    answer: oneshot::Receiver<Result<Appended, SubmitError>>,
+    answer: Fetched<Result<Appended, SubmitError>>,
 }
 
 /// What a sender sent.
@@ -135,11 +139,11 @@ impl World {
 
     fn submit(&mut self, sent: Sent, verdict: Verdict) {
         let key = match verdict {
-            Verdict::Conflict => conflict_key(sent.key(), sent.digest()),
+            Verdict::Conflict => SIGNED.conflict_key(sent.key(), sent.digest()),
             _ => sent.key(),
         };
         let claim = ReplayClaim { key, body: sent.digest(), verdict, expires_at: self.now + WINDOW_MS };
-        let (reply, answer) = Reply::direct();
+        let (reply, answer) = Fetched::by_hand();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(
             Submit { event, claim, reply, permit: Arc::new(()) },

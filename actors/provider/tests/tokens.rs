@@ -65,7 +65,7 @@ impl Issuer {
 
 /// What becomes of the header `authorization` at `now`.
 fn verdict(issuer: &Issuer, authorization: String, now: UnixMs) -> Result<(), String> {
-    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", OWN).unwrap();
     let headers = vec![("authorization".to_owned(), authorization.into_bytes())];
     let body = Body::new(BODY.to_vec(), ContentKind::Json);
     let verified = profile.verify(&request("/", &headers, &body), &keys(&issuer.jwks()), now);
@@ -93,7 +93,7 @@ fn a_token_is_taken_to_the_end_of_the_second_in_which_it_expires() {
 fn what_a_token_says_of_its_times_and_extensions_is_heeded_wherever_it_says_so() {
     let (issuer, now) = (Issuer::new(), NOW / 1_000);
     let text = OWN.replace("expiry_leeway_seconds = 0\n", "");
-    let profile = load::load("own.toml", &text, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", &text).unwrap();
     let verdict = |header: Value, mut claims: Value| {
         claims["body"] = Digest::of(BODY).to_string().into();
         let headers = vec![(
@@ -135,7 +135,7 @@ const PADDING: usize = 12_097;
 
 #[test]
 fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {
-    let profile = load::load("own.toml", OWN, Origin::BuiltIn).unwrap();
+    let profile = load::load("own.toml", OWN).unwrap();
     let (issuer, other) = (Issuer::new(), Issuer::new());
     let (body, changed) = (b"{\"a\":1}".as_slice(), b"{\"a\":2}".as_slice());
     let verdict = |token: String, body: &[u8]| {
@@ -153,5 +153,66 @@ fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {
     ] {
         let refused = verdict(token, body).unwrap_err();
         assert!(refused.starts_with("bad_signature"), "{refused}");
+    }
+}
+
+/// What becomes of `token` under these secrets, the newest first: the reason, or that it cannot be told.
+fn verdict_under(secrets: &[&str], token: &str) -> String {
+    let profile = load::load("own.toml", OWN).unwrap();
+    let headers = vec![("authorization".to_owned(), format!("Bearer {token}").into_bytes())];
+    let body = Body::new(BODY.to_vec(), ContentKind::Json);
+    match profile.verify(&request("/", &headers, &body), &versions(secrets), NOW) {
+        Ok(verified) => format!("version {}", verified.key_version.unwrap()),
+        Err(VerifyError::Rejected(reject)) => reject.reason.as_str().to_owned(),
+        Err(VerifyError::UnusableKey(key)) => format!("unusable {}", key.version),
+    }
+}
+
+#[test]
+fn a_forged_token_is_refused_whatever_other_keys_and_versions_there_are() {
+    let (issuer, forger) = (Issuer::new(), Issuer::new());
+    let own: Value = serde_json::from_str(&issuer.jwks()).unwrap();
+    let rsa = |kid: &str| json!({"kid": kid, "kty": "RSA", "n": "AQAB", "e": "AQAB"});
+    let mixed = json!({"keys": [rsa("1"), rsa("2"), own["keys"][0]]}).to_string();
+    let (only_rsa, no_set) = (json!({"keys": [rsa("1")]}).to_string(), "not a set");
+    let named = |kid: &str| {
+        let claims = json!({"exp": NOW / 1_000 + 60, "body": Digest::of(BODY).to_string()});
+        forger.made(&json!({"alg": "ES256", "kid": kid}), &claims)
+    };
+    for (secrets, kid, expected) in [
+        (&[mixed.as_str()][..], "1", "bad_signature"),
+        (&[&mixed], "2", "untrusted_key"),
+        (&[&mixed], "3", "untrusted_key"),
+        (&[&mixed, no_set], "1", "bad_signature"),
+        (&[no_set, &mixed], "1", "bad_signature"),
+        (&[&mixed, &only_rsa], "2", "untrusted_key"),
+        (&[&only_rsa], "1", "unusable 1"),
+        (&[no_set, &only_rsa], "3", "unusable 1"),
+    ] {
+        assert_eq!(verdict_under(secrets, &named(kid)), expected, "{kid} under {secrets:?}");
+    }
+    let genuine = issuer.token("ES256", BODY);
+    assert_eq!(verdict_under(&[&mixed], &genuine), "version 1", "a key of another kind has the same id");
+    assert_eq!(verdict_under(&[no_set, &mixed], &genuine), "version 1");
+}
+
+#[test]
+fn a_forged_signature_is_refused_while_any_version_can_be_used() {
+    let profile = profile("adyen");
+    let verdict = |secrets: &[&str]| {
+        let signed = signed(&profile, None, &keys("ff00"));
+        match verify_signed(&profile, &signed, &versions(secrets), NOW) {
+            Err(VerifyError::Rejected(reject)) => reject.reason.as_str(),
+            Err(VerifyError::UnusableKey(_)) => "unusable",
+            Ok(_) => "accepted",
+        }
+    };
+    for (secrets, expected) in [
+        (&["00ff", "zz"][..], "bad_signature"),
+        (&["zz", "00ff"], "bad_signature"),
+        (&["zz", "ff00"], "accepted"),
+        (&["zz", "yy"], "unusable"),
+    ] {
+        assert_eq!(verdict(secrets), expected, "{secrets:?}");
     }
 }

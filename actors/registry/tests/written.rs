@@ -124,6 +124,58 @@ fn no_change_makes_the_file_larger_than_what_is_read() {
     assert!(full.folder.open().get("pay").is_none(), "there is always a way to make room");
 }
 
+/// Written by hand: what is left out has its default, and everything has a comment.
+const COMMENTED: &str = r#"version = 1
+
+# money
+[[webhooks]]
+integration_id = " PP " # as the bank writes it
+provider = "paypal"
+secret_vault_ref = 'global/pp'
+# on since spring
+enabled = true # at last
+allowed_events = ["a", "b", "a"] # twice
+[webhooks.parameters]
+# from the dashboard
+webhook_id = "one" # of the live account
+
+# the last line
+"#;
+
+#[test]
+fn an_edit_changes_nothing_of_a_file_written_by_hand_but_what_was_asked_for() {
+    let folder = Folder::with(Some(COMMENTED));
+    let mut registry = folder.open();
+    registry.set_enabled("pp", false, &SecretStatus::Found, NOW).unwrap();
+    let edited = COMMENTED
+        .replace("enabled = true # at last", "enabled = false # at last")
+        .replace("# twice\n", &format!("# twice\nupdated_at_unix_ms = {NOW}\n"));
+    assert_eq!(folder.text(), edited);
+
+    registry.set_enabled("pp", true, &SecretStatus::Found, NOW).unwrap();
+    let mut draft = draft("pp", "paypal");
+    (draft.secret_vault_ref, draft.allowed_events) = (Some("global/pp".into()), vec!["a".into(), "b".into()]);
+    draft.parameters = [("webhook_id".to_owned(), "two".to_owned())].into();
+    registry.upsert(draft, &SecretStatus::Found, true, NOW).unwrap();
+    assert_eq!(
+        folder.text(),
+        edited.replace("enabled = false", "enabled = true").replace("\"one\"", "\"two\"")
+    );
+}
+
+#[test]
+fn what_is_added_says_what_differs_from_the_defaults() {
+    let folder = Folder::with(None);
+    folder.open().upsert(draft("gh", "github"), &SecretStatus::NotFound, false, NOW).unwrap();
+    let text = folder.text();
+    let entry = text.split_once("[[webhooks]]\n").unwrap().1;
+    let names: Vec<&str> =
+        entry.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    let expected =
+        ["integration_id", "provider", "secret_vault_ref", "created_at_unix_ms", "updated_at_unix_ms"];
+    assert_eq!(names, expected, "{entry}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -1,6 +1,7 @@
 //! The actor around the table: its mailbox, its end, its next life. The journal behind it is a real one.
 
 use std::future::Future;
+use std::path::Path;
 
 use actix::Arbiter;
 use fail::FailScenario;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::*;
 use crate::clock::ManualClock;
 use crate::journal::{JournalActor, JournalConfig, JournalFiles, JournalReader};
-use crate::supervision::{Exited, WatchGuard};
+use crate::supervision::{DoorError, Exited, WatchGuard};
 
 /// A running guard and what its supervisor hears.
 struct Running {
@@ -28,14 +29,7 @@ impl Running {
         let (guard, journal, folder) =
             (ReplayHandle::default(), JournalHandle::default(), tempfile::tempdir().unwrap());
         let running = Self { guard, journal, arbiter: Arbiter::new(), report_to, exits, folder };
-        let config = JournalConfig {
-            files: JournalFiles::in_folder(running.folder.path()),
-            accept_rollback: false,
-            clock: ManualClock::at(NOW),
-            random: || 7,
-            head: watch::Sender::new(0),
-        };
-        let actor = JournalActor::open(config, WatchGuard::unwatched()).unwrap();
+        let actor = journal_in(running.folder.path());
         running.journal.door.open(actix::Actor::start_in_arbiter(&running.arbiter.handle(), |_| actor));
         running.restart().await;
         running
@@ -73,6 +67,29 @@ impl Running {
     fn rows(&self) -> u64 {
         JournalReader::open(&self.folder.path().join("journal.db")).unwrap().head().unwrap().seq
     }
+}
+
+fn journal_in(folder: &Path) -> JournalActor {
+    let config = JournalConfig {
+        files: JournalFiles::in_folder(folder),
+        accept_rollback: false,
+        clock: ManualClock::at(NOW),
+        random: || 7,
+        head: watch::Sender::new(0),
+    };
+    JournalActor::open(config, WatchGuard::unwatched()).unwrap()
+}
+
+/// Has the thread of `arbiter` empty no mailbox until what is given back is dropped.
+async fn hold_up(arbiter: &Arbiter) -> std::sync::mpsc::Sender<()> {
+    let (block, blocked) = std::sync::mpsc::channel::<()>();
+    let (began, begins) = tokio::sync::oneshot::channel();
+    arbiter.spawn(async move {
+        began.send(()).unwrap();
+        assert!(blocked.recv().is_err());
+    });
+    begins.await.unwrap();
+    block
 }
 
 /// Fault points are shared by the process; the scenario lets one test at a time have them.
@@ -114,14 +131,7 @@ fn what_was_submitted_is_stored_though_nobody_waits() {
 fn every_end_of_a_lease_arrives_though_the_mailbox_is_full() {
     run(async {
         let running = Running::start().await;
-        let (block, blocked) = std::sync::mpsc::channel::<()>();
-        let (began, begins) = tokio::sync::oneshot::channel();
-        running.arbiter.spawn(async move {
-            began.send(()).unwrap();
-            assert!(blocked.recv().is_err());
-        });
-        // Before that its thread would go on emptying the mailbox.
-        begins.await.unwrap();
+        let block = hold_up(&running.arbiter).await;
         let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let mut submitted: Vec<_> = keys.iter().map(|key| Box::pin(running.submit(key))).collect();
         for one in &mut submitted {
@@ -162,9 +172,30 @@ fn a_journal_that_is_gone_lets_nothing_through_and_holds_nothing_up() {
         let running = Running::start().await;
         running.journal.door.ask(Close).await.unwrap();
         for _ in 0..2 {
-            assert!(matches!(running.submit("k").await, Err(SubmitError::Journal(_))));
+            let refused = running.submit("k").await;
+            let gone = matches!(refused, Err(SubmitError::Journal(JournalError::Door(DoorError::Gone))));
+            assert!(gone, "{refused:?}");
             assert_eq!(running.snapshot().await.leases, 0);
         }
+    });
+}
+
+#[test]
+fn a_journal_whose_mailbox_is_full_is_told_as_one_that_did_not_act() {
+    run(async {
+        let running = Running::start().await;
+        let (busy, other) = (Arbiter::new(), tempfile::tempdir().unwrap());
+        let actor = journal_in(other.path());
+        running.journal.door.open(actix::Actor::start_in_arbiter(&busy.handle(), |_| actor));
+        let block = hold_up(&busy).await;
+        while running.journal.door.tell(crate::journal::Observe).is_ok() {}
+        for _ in 0..2 {
+            let refused = running.submit("k").await;
+            let full = matches!(refused, Err(SubmitError::Journal(JournalError::Door(DoorError::Full))));
+            assert!(full, "{refused:?}");
+            assert_eq!(running.snapshot().await.leases, 0);
+        }
+        drop(block);
     });
 }
 
