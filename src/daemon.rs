@@ -15,6 +15,7 @@ use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::registry::Reload;
 use palyra_actors::supervision::{Escalation, Supervisor};
+use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
@@ -54,6 +55,8 @@ pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     })
 }
 
+/// Names of each kind that the event of a reload holds at most.
+const RELOADED_NAMES_MAX: usize = 24;
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG_CONNECTIONS: i32 = 1_024;
 
@@ -343,7 +346,10 @@ async fn reload(gate: &Gate) {
     }
     let event = match gate.actors.registry.ask(Reload).await {
         Ok(Ok(changes)) => SystemEvent::new("registry.reloaded", "webhooks.toml was read again")
-            .detail("changes", serde_json::to_value(&changes).unwrap_or_default()),
+            .detail("added", some_of(&changes.added))
+            .detail("removed", some_of(&changes.removed))
+            .detail("changed", some_of(&changes.changed))
+            .detail("profiles", some_of(&changes.profiles)),
         Ok(Err(error)) => {
             tracing::error!(%error, hint = error.hint(), "webhooks.toml was not taken; the last good one stays in force");
             SystemEvent::new(
@@ -359,4 +365,9 @@ async fn reload(gate: &Gate) {
         }
     };
     journal_lifecycle(&gate.actors, event).await;
+}
+
+/// How many there are, and as many of their names as fit an event.
+fn some_of(names: &[String]) -> Value {
+    json!({ "count": names.len(), "names": names.iter().take(RELOADED_NAMES_MAX).collect::<Vec<_>>() })
 }

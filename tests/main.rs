@@ -15,6 +15,7 @@ mod panics;
 mod proofs;
 mod published;
 mod readiness;
+mod reloading;
 mod replay;
 mod rollback;
 mod secrets;

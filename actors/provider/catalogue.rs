@@ -1,6 +1,6 @@
 //! The profiles in force: those of the program, and the operator's own, which win.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -156,6 +156,14 @@ impl Catalogue {
     /// All names, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// Names of the profiles that only one of the two has, or that are written differently, in order.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let text =
+            |catalogue: &Self, name: &str| catalogue.get(name).map(|profile| profile.source_toml.clone());
+        let names: BTreeSet<&str> = self.names().chain(other.names()).collect();
+        names.into_iter().filter(|name| text(self, name) != text(other, name)).map(str::to_owned).collect()
     }
 
     /// The name most like `name`.

@@ -144,7 +144,7 @@ pub struct RecordTest {
 #[rtype(result = "Result<Changes, RegistryError>")]
 pub struct Reload;
 
-/// What a reload changed: ids of integrations.
+/// What a reload changed: ids of integrations, and names of profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
     /// New ones.
@@ -153,6 +153,8 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Ones that read differently.
     pub changed: Vec<String>,
+    /// Profiles that came, went or read differently.
+    pub profiles: Vec<String>,
 }
 
 /// Asks for the profiles in force.

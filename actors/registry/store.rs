@@ -167,9 +167,10 @@ impl Registry {
             }
             Ok(Files { catalogue, document, on_disk }) => {
                 let before = std::mem::take(&mut self.by_id);
+                let profiles = self.catalogue.differences(&catalogue);
                 (self.catalogue, self.on_disk) = (catalogue, on_disk);
                 self.adopt(document, now);
-                Ok(changes(&before, &self.by_id))
+                Ok(Changes { profiles, ..changes(&before, &self.by_id) })
             }
         }
     }

@@ -260,7 +260,12 @@ fn a_reload_with_a_fault_keeps_the_last_good_file_in_force_and_says_so() {
     let changes = registry.reload(NOW).unwrap();
     assert_eq!(
         changes,
-        Changes { added: vec!["money".into()], removed: vec!["pay".into()], changed: vec!["gh".into()] }
+        Changes {
+            added: vec!["money".into()],
+            removed: vec!["pay".into()],
+            changed: vec!["gh".into()],
+            profiles: vec![]
+        }
     );
     assert_eq!(registry.snapshot().stale, None);
 }
