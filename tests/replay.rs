@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::seed::{fill, scaled};
-use crate::support::{Answer, Daemon, SECRET, add_github, events, github_signature, state_root, try_post};
+use crate::support::{
+    Answer, Daemon, SECRET, add_github, events, eventually, github_signature, state_root, try_post,
+};
 
 const COPIES: usize = 100;
 const BODY: &str = r#"{"ref":"main"}"#;
@@ -165,7 +167,7 @@ fn a_commit_that_is_lost_after_all_would_be_seen() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| post_until(&daemon, 0, &stop, &acknowledged));
-        std::thread::sleep(Duration::from_millis(300));
+        eventually("the daemon is busy", || acknowledged.lock().unwrap().len() > 20);
         daemon.signal("KILL");
         stop.store(true, Ordering::Relaxed);
     });

@@ -123,7 +123,7 @@ impl Catalogue {
     /// The profiles of the program, and those in `own_dir`, if there is such a folder.
     ///
     /// # Errors
-    /// The first profile that cannot be used, or makes a mistake that [`mistakes`] calls an error.
+    /// The first profile that cannot be used, or makes a mistake that the lint calls an error.
     pub fn load(own_dir: &Path) -> Result<Self, ProfileError> {
         let mut catalogue = Self::built_in()?;
         for path in own_files(own_dir)? {
@@ -207,7 +207,7 @@ fn load_own(path: &Path) -> Result<Profile, ProfileError> {
 /// Reads the text of an operator's profile. Where it comes from is told by [`Catalogue::add_own`].
 ///
 /// # Errors
-/// When it cannot be used, or makes a mistake that [`mistakes`] calls an error.
+/// When it cannot be used, or makes a mistake that the lint calls an error.
 pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let profile = load::load(file, text)?;
     match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {
