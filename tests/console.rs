@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    self, Answer, Daemon, connect, events_named, read_available, request, run, state_root, statuses,
+    self, Answer, Daemon, connect, events_named, raw, read_available, request, run, state_root, statuses,
 };
 
 struct Console {
@@ -243,6 +243,25 @@ fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
 }
 
 #[test]
+fn a_reload_that_was_refused_shows_in_the_heartbeat_until_the_file_is_right() {
+    let console = Console::start();
+    let file = console.root().join("webhooks.toml");
+    let right = std::fs::read_to_string(&file).unwrap();
+    let heartbeat = || run(console.root(), &["system", "heartbeat"], b"");
+    let reload = |text: &str| {
+        support::write_private(&file, text);
+        console.daemon.signal("HUP");
+    };
+    assert_eq!(heartbeat().status.code(), Some(0));
+    reload(&right.replace("enabled", "enabledd"));
+    support::eventually("the fault is told", || heartbeat().status.code() == Some(1));
+    let told = String::from_utf8(heartbeat().stdout).unwrap();
+    assert!(told.contains("degraded") && told.contains("webhooks.toml:") && told.contains("yes"), "{told}");
+    reload(&right);
+    support::eventually("it is well again", || heartbeat().status.code() == Some(0));
+}
+
+#[test]
 fn who_guesses_tokens_is_429_and_the_token_is_still_taken() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
@@ -262,6 +281,29 @@ fn health_needs_no_token_and_readiness_tells_no_reasons() {
             assert_eq!((answer.status, answer.json()), (200, json!({"status": status})));
         }
     }
+}
+
+#[test]
+fn a_probe_may_ask_by_head_and_is_told_the_status_alone() {
+    let console = Console::start();
+    for base in [&console.daemon.console, &console.daemon.ingress] {
+        for path in ["/healthz", "/readyz"] {
+            let ask = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let answer = raw(base, ask.as_bytes());
+            assert_eq!(statuses(&answer), [200], "{path}");
+            assert!(answer.contains("no-store") && answer.ends_with("\r\n\r\n"), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_event_to_dispatch_is_named_as_in_an_envelope() {
+    let console = Console::start();
+    let send = |event: String| console.ask("POST", "/webhooks/gh/dispatch", &json!({"event": event}));
+    for event in [String::new(), "é".repeat(129), "x".repeat(20_000)] {
+        assert_problem(&send(event), 422, "invalid");
+    }
+    assert_eq!(send("x".repeat(128)).json()["status"], 202);
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct Gate {
     pub published: PublishedKeys,
     /// What is known of the journal as a whole.
     pub verification: VerificationStatus,
+    /// Whether it was ready when somebody last asked.
+    pub readiness: health::Verdict,
     /// Open event streams.
     pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
@@ -94,6 +96,7 @@ impl Gate {
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),
+            readiness: health::Verdict::default(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
@@ -118,10 +121,7 @@ impl Gate {
 
 /// The routes of the ingress. A hook is found by hand: a pattern would be a regular expression for every delivery.
 pub fn ingress_routes(config: &mut ServiceConfig) {
-    config
-        .service(health::resource("/healthz").route(web::get().to(health::alive)))
-        .service(health::resource("/readyz").route(web::get().to(health::ready)))
-        .default_service(web::to(hook));
+    config.configure(health::routes).default_service(web::to(hook));
 }
 
 async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
