@@ -273,6 +273,25 @@ fn who_guesses_tokens_is_429_and_the_token_is_still_taken() {
 }
 
 #[test]
+fn requests_without_the_token_are_counted_and_summed_up_in_one_row() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let url = format!("{}/console/v1/webhooks", daemon.console);
+    for headers in [&[("Authorization", "Bearer guess")][..], &[("Authorization", "Bearer again")], &[]] {
+        assert_eq!(request("GET", &url, headers, b"").status, 401);
+    }
+    let refused = json!({"missing_token": 1, "wrong_token": 2});
+    let insights = daemon.console(root.path(), "GET", "/console/v1/system/insights", b"").json();
+    assert_eq!(insights["console"]["unauthorized"], refused);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(30));
+    let rows = events_named(root.path(), "console.unauthorized");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["details"], json!({"count": 3, "reasons": refused}));
+    assert!(!rows[0].to_string().contains("guess"));
+}
+
+#[test]
 fn health_needs_no_token_and_readiness_tells_no_reasons() {
     let console = Console::start();
     for base in [&console.daemon.console, &console.daemon.ingress] {

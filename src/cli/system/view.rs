@@ -84,6 +84,7 @@ pub fn presence(presence: &Value, out: &Output) -> String {
 pub fn insights(insights: &Value, out: &Output) -> String {
     let parts = [
         ("Deliveries", "deliveries"),
+        ("Console", "console"),
         ("Registry", "registry"),
         ("Vault", "vault"),
         ("Replay guard", "replay_guard"),

@@ -83,7 +83,8 @@ async fn insights(gate: Data<Gate>) -> HttpResponse {
     let late = || Problem::new(Kind::Unavailable).detail("the integrations could not be looked at in time");
     let diagnostics = diagnostics.unwrap_or_else(|_| Err(late()));
     HttpResponse::Ok().json(json!({
-        "deliveries": gate.counters.snapshot(),
+        "deliveries": gate.counters.deliveries(),
+        "console": gate.counters.console(),
         "registry": shown(registry),
         "vault": shown(vault),
         "replay_guard": shown(replay_guard),
