@@ -21,3 +21,4 @@ mod senders;
 mod shutdown;
 mod state_root;
 mod support;
+mod webhooks;

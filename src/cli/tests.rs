@@ -25,7 +25,10 @@ fn every_documented_command_line_is_understood() {
         "webhooks add github github --secret-ref global/github",
         "webhooks add github github --secret-ref global/github --display-name N --allow-event push --allow-event ping \
          --allow-source octo/repo --max-payload-bytes 1048576 --replay-window-seconds 86400 --disabled",
-        "webhooks add open envelope --allow-unsigned",
+        "webhooks add open envelope --allow-unsigned --unsigned-rate-per-second 9",
+        "webhooks add github github --secret-ref global/github --on-filtered reject",
+        "webhooks set github --secret-ref global/other --allow-event push",
+        "webhooks set github --provider gitlab --all-events --require-signature",
         "webhooks list",
         "webhooks list --provider github --enabled true",
         "webhooks list --enabled false",

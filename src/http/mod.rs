@@ -106,11 +106,19 @@ impl Gate {
         })
     }
 
-    /// The URL that a sender of an integration posts to.
+    /// The URL that a sender of an integration posts to: behind `public_url`, else at the ingress itself, and a bare path
+    /// where there is neither.
     pub fn hook_url(&self, id: &str) -> String {
-        let local = self.addresses.ingress.replacen("http://", "https://", 1);
-        let front = self.settings.public_url.clone().unwrap_or(local);
+        let front = self.settings.public_url.as_deref().unwrap_or(&self.addresses.ingress);
         format!("{front}/hooks/{id}")
+    }
+
+    /// The same as the ingress takes it to be signed: with TLS in front of it.
+    pub fn signed_url(&self, id: &str) -> String {
+        match self.settings.public_url {
+            Some(_) => self.hook_url(id),
+            None => self.hook_url(id).replacen("http://", "https://", 1),
+        }
     }
 
     /// Whether the daemon was told to stop.

@@ -127,7 +127,7 @@ async fn sign(
         payload: payload.as_deref(),
         now: gate.clock.now_unix_ms().saturating_sub(age_seconds.saturating_mul(1_000)),
         random: random_u128(),
-        url: &gate.hook_url(&integration.record.integration_id),
+        url: &gate.signed_url(&integration.record.integration_id),
         parameters: &integration.record.parameters,
         private_key: private_key.as_ref().map(|key| key.as_slice()),
         mutation: order.mutate,

@@ -10,6 +10,7 @@ mod dispatch;
 mod events;
 mod input;
 mod journal;
+mod particulars;
 mod providers;
 mod query;
 mod stream;

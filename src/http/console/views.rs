@@ -44,7 +44,7 @@ fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessRe
     let record = &integration.record;
     let mut view = json!(record);
     let members = [
-        ("url", json!(format!("{}/hooks/{}", gate.addresses.ingress, record.integration_id))),
+        ("url", json!(gate.hook_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
     ];
