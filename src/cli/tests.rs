@@ -60,7 +60,7 @@ fn every_documented_command_line_is_understood() {
         "providers check a.jsonl b.jsonl",
         "providers check a.jsonl --profile a.toml --profile b.toml",
         "webhooks add sns aws-sns --published-keys",
-        "webhooks add p meta --secret-ref r --parameter verify_token=x",
+        "webhooks add p meta --secret-ref r --parameter verify_token=global/x",
         "webhooks send github --event push --mutate drop-header",
         "webhooks send discord --event push --private-key-file key.pem --mutate signature",
         "completions bash",

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod answer;
 pub mod body;
+pub mod checks;
 pub mod console;
 pub mod counters;
 pub mod greeting;

@@ -56,6 +56,9 @@ pub fn details(integration: &Value) -> String {
         fields.toned(Tone::Bad, "issue", show(issue));
     }
     fields.add("secret", keys_text(integration));
+    for (name, value) in integration.get("parameters").and_then(Value::as_object).into_iter().flatten() {
+        fields.add("parameter", format!("{name}={}", show(value)));
+    }
     let unsigned = !is_true(integration, "signature_required");
     fields.toned(if unsigned { Tone::Warn } else { Tone::Plain }, "signature", signature(integration));
     if unsigned {
