@@ -44,10 +44,10 @@ Examples:
     /// Run every check on a payload, in order; nothing is stored but the result
     #[command(visible_alias = "verify")]
     #[command(after_long_help = "\
-Exit code 1 when a check fails.
+Exit code 1 when a check fails. Whether it came before is not asked.
 
 Examples:
-  palyra webhooks test github --payload-file push.json \\
+  palyra webhooks test github --payload-file push.json --header 'Content-Type: application/json' \\
       --header 'X-GitHub-Event: push' --header 'X-Hub-Signature-256: sha256=…'
   curl -s https://example.com/captured | palyra webhooks verify github --payload-stdin --header '…'")]
     Test(TestArgs),
@@ -145,7 +145,7 @@ struct SettingArgs {
     /// Unsigned deliveries taken in a second, where no signature is required [default: 50]
     #[arg(long, value_name = "N")]
     unsigned_rate_per_second: Option<u32>,
-    /// What the provider's profile needs to know beside the secret; may be given several times
+    /// What the provider's profile needs to know beside the secret, a token by its vault reference; may be given several times
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
     parameters: Vec<(String, String)>,
 }
@@ -234,9 +234,12 @@ pub struct TestArgs {
     /// Read the body from stdin
     #[arg(long)]
     pub payload_stdin: bool,
-    /// A header of the delivery; may be given several times
+    /// A header of the delivery, all that it came with; may be given several times
     #[arg(long, value_name = "K: V")]
     pub header: Vec<HeaderArg>,
+    /// What stands behind the `?` of its URL, for providers that sign it
+    #[arg(long, value_name = "Q")]
+    pub query: Option<String>,
 }
 
 /// Arguments of `send`.

@@ -141,7 +141,7 @@ fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
     let payload = payload_base64(args.payload_file.as_deref(), context)?;
     let headers: Vec<[&str; 2]> = args.header.iter().map(|header| [&*header.name, &*header.value]).collect();
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({ "headers": headers, "payload_base64": payload });
+    let body = json!({ "headers": headers, "query": args.query, "payload_base64": payload });
     let outcome = connection.client.post(&route(&["webhooks", &args.id, "test"]), &body)?;
     context.out.answer(&outcome, view::test_outcome)?;
     Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })

@@ -281,7 +281,7 @@ failed: it would be answered 401 unauthenticated
     assert_eq!(asked.line, "POST /console/v1/webhooks/github/test");
     assert_eq!(
         asked.json(),
-        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "payload_base64": "e30K"})
+        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "query": null, "payload_base64": "e30K"})
     );
 }
 
