@@ -35,6 +35,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
         in_time(actors.registry.ask(registry::Observe)),
     );
     let is_ready = reasons.is_empty();
+    reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
     // Deliveries are taken in all the same: what is new is stored well.
     reasons.extend(gate.verification.now().complaint());
     reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
