@@ -301,13 +301,7 @@ async fn keep_journaling(gate: Arc<Gate>) {
 }
 
 async fn journal_refusals(gate: &Gate) {
-    for refusals in gate.counters.take_refusals() {
-        let said = format!("{} deliveries were refused: {}", refusals.count, refusals.reason);
-        let event = SystemEvent::new("webhook.unauthenticated", said)
-            .severity(Severity::Warn)
-            .about(refusals.integration_id)
-            .detail("reason", refusals.reason)
-            .detail("count", refusals.count);
+    for event in gate.counters.sum_up() {
         journal_lifecycle(&gate.actors, event).await;
     }
 }

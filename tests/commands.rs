@@ -383,3 +383,18 @@ fn plain_text_is_taken_where_a_profile_says_so() {
     let taken = events_named(root.path(), "push").remove(0);
     assert_eq!(taken["envelope"]["payload"], json!({"text": "disk \"full\" on a\n"}), "{taken}");
 }
+
+#[test]
+fn a_damaged_secret_hides_none_of_the_others_and_can_be_removed_as_told() {
+    let root = state_root();
+    add_github(root.path());
+    succeed(root.path(), &["vault", "put", "global/broken"], b"x");
+    write_private(&root.path().join("vault/global~broken.age"), "damaged");
+    let listed = json(root.path(), &["vault", "list"]);
+    assert_eq!(listed["secrets"].as_array().unwrap().len(), 2, "{listed}");
+    assert!(listed["secrets"][0]["hint"].as_str().unwrap().contains("palyra vault remove global/broken"));
+    assert_eq!(listed["secrets"][1]["version"], 1);
+    succeed(root.path(), &["vault", "remove", "global/broken"], b"");
+    let refused = fail(root.path(), &["vault", "remove", "env"], 1);
+    assert!(refused.contains("`global/KEY`") && !refused.contains("hashivault:"), "{refused}");
+}

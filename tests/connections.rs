@@ -86,3 +86,60 @@ fn slow_senders_leave_room_for_the_others() {
         "{firsts:?}"
     );
 }
+
+/// So many deliveries that what the console has to tell of them fits no socket.
+fn filled(root: &std::path::Path) -> Daemon {
+    let daemon = Daemon::with_github(root);
+    for n in 0..600 {
+        let body = format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(20_000));
+        assert_eq!(daemon.github("push", "1", &body).status, 202);
+    }
+    daemon
+}
+
+/// A connection on which the journal is being exported.
+fn exporting(daemon: &Daemon, root: &std::path::Path) -> std::net::TcpStream {
+    let token = std::fs::read_to_string(root.join("admin.token")).unwrap();
+    let ask = format!(
+        "GET /console/v1/journal/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.trim()
+    );
+    let mut stream = connect(&daemon.console);
+    stream.write_all(ask.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 15]).unwrap();
+    stream
+}
+
+/// Reads on to the end, which comes soon; says whether the answer was whole.
+fn is_whole(stream: &mut std::net::TcpStream) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    let ended = stream.read_to_end(&mut rest).map_err(|error| error.kind());
+    assert!(!matches!(ended, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "still open");
+    rest.ends_with(b"\r\n0\r\n\r\n")
+}
+
+#[test]
+fn who_does_not_read_what_the_console_answers_is_given_up() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\n");
+    let daemon = filled(root.path());
+    let mut read_at_once = exporting(&daemon, root.path());
+    assert!(is_whole(&mut read_at_once));
+    let mut forgotten = exporting(&daemon, root.path());
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!is_whole(&mut forgotten));
+}
+
+#[test]
+fn a_daemon_that_stops_breaks_an_export_off() {
+    let root = state_root();
+    let daemon = filled(root.path());
+    let mut stream = exporting(&daemon, root.path());
+    daemon.signal("TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    let told = std::time::Instant::now();
+    assert!(!is_whole(&mut stream));
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+}

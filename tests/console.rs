@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    self, Answer, Daemon, connect, events_named, read_available, request, run, state_root, statuses, succeed,
+    self, Answer, Daemon, connect, events_named, raw, read_available, request, run, state_root, statuses,
+    succeed,
 };
 
 struct Console {
@@ -243,6 +244,25 @@ fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
 }
 
 #[test]
+fn a_reload_that_was_refused_shows_in_the_heartbeat_until_the_file_is_right() {
+    let console = Console::start();
+    let file = console.root().join("webhooks.toml");
+    let right = std::fs::read_to_string(&file).unwrap();
+    let heartbeat = || run(console.root(), &["system", "heartbeat"], b"");
+    let reload = |text: &str| {
+        support::write_private(&file, text);
+        console.daemon.signal("HUP");
+    };
+    assert_eq!(heartbeat().status.code(), Some(0));
+    reload(&right.replace("enabled", "enabledd"));
+    support::eventually("the fault is told", || heartbeat().status.code() == Some(1));
+    let told = String::from_utf8(heartbeat().stdout).unwrap();
+    assert!(told.contains("degraded") && told.contains("webhooks.toml:") && told.contains("yes"), "{told}");
+    reload(&right);
+    support::eventually("it is well again", || heartbeat().status.code() == Some(0));
+}
+
+#[test]
 fn who_guesses_tokens_is_429_and_the_token_is_still_taken() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
@@ -254,6 +274,25 @@ fn who_guesses_tokens_is_429_and_the_token_is_still_taken() {
 }
 
 #[test]
+fn requests_without_the_token_are_counted_and_summed_up_in_one_row() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let url = format!("{}/console/v1/webhooks", daemon.console);
+    for headers in [&[("Authorization", "Bearer guess")][..], &[("Authorization", "Bearer again")], &[]] {
+        assert_eq!(request("GET", &url, headers, b"").status, 401);
+    }
+    let refused = json!({"missing_token": 1, "wrong_token": 2});
+    let insights = daemon.console(root.path(), "GET", "/console/v1/system/insights", b"").json();
+    assert_eq!(insights["console"]["unauthorized"], refused);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(30));
+    let rows = events_named(root.path(), "console.unauthorized");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["details"], json!({"count": 3, "reasons": refused}));
+    assert!(!rows[0].to_string().contains("guess"));
+}
+
+#[test]
 fn health_needs_no_token_and_readiness_tells_no_reasons() {
     let console = Console::start();
     for base in [&console.daemon.console, &console.daemon.ingress] {
@@ -262,6 +301,29 @@ fn health_needs_no_token_and_readiness_tells_no_reasons() {
             assert_eq!((answer.status, answer.json()), (200, json!({"status": status})));
         }
     }
+}
+
+#[test]
+fn a_probe_may_ask_by_head_and_is_told_the_status_alone() {
+    let console = Console::start();
+    for base in [&console.daemon.console, &console.daemon.ingress] {
+        for path in ["/healthz", "/readyz"] {
+            let ask = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let answer = raw(base, ask.as_bytes());
+            assert_eq!(statuses(&answer), [200], "{path}");
+            assert!(answer.contains("no-store") && answer.ends_with("\r\n\r\n"), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_event_to_dispatch_is_named_as_in_an_envelope() {
+    let console = Console::start();
+    let send = |event: String| console.ask("POST", "/webhooks/gh/dispatch", &json!({"event": event}));
+    for event in [String::new(), "é".repeat(129), "x".repeat(20_000)] {
+        assert_problem(&send(event), 422, "invalid");
+    }
+    assert_eq!(send("x".repeat(128)).json()["status"], 202);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use palyra_actors::clock::{Clock, SystemClock};
 use std::path::Path;
 
-use crate::support::{Answer, Daemon, events, hmac_hex, request, state_root, succeed};
+use crate::support::{Answer, Daemon, events, hmac_hex, json, request, run, state_root, succeed};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -28,13 +28,42 @@ fn assert_echo(answer: &Answer, text: &str) {
 #[test]
 fn a_challenge_with_the_right_token_is_given_back_and_with_another_it_is_401() {
     let root = state_root();
-    let daemon = daemon(root.path(), "meta", &["--parameter", "verify_token=agreed"]);
+    succeed(root.path(), &["vault", "put", "global/verify"], b"agreed");
+    let daemon = daemon(root.path(), "meta", &["--parameter", "verify_token=global/verify"]);
     let ask = |token: &str| {
         get(&daemon, &format!("hub.mode=subscribe&hub.verify_token={token}&hub.challenge=1158"))
     };
     assert_echo(&ask("agreed"), "1158");
     assert_eq!(ask("another").status, 401);
     assert_eq!(get(&daemon, "hub.mode=subscribe").status, 405, "not a handshake");
+    assert_eq!(ask("global/verify").status, 401, "the name of a token is none");
+    succeed(root.path(), &["vault", "rotate", "global/verify"], b"the next one");
+    assert_echo(&ask("the%20next%20one"), "1158");
+    assert_echo(&ask("agreed"), "1158");
+    let shown = succeed(root.path(), &["--json", "webhooks", "show", "in"], b"");
+    assert!(shown.contains("global/verify") && !shown.contains("agreed"), "{shown}");
+    succeed(root.path(), &["vault", "remove", "global/verify"], b"");
+    assert_eq!(ask("agreed").status, 503, "it cannot be told");
+}
+
+#[test]
+fn a_token_is_named_by_its_reference_and_never_written_out() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/key"], KEY.as_bytes());
+    let add = ["webhooks", "add", "in", "meta", "--secret-ref", "global/key", "--parameter"];
+    let refused = run(root.path(), &[&add[..], &["verify_token=c4n4ry"]].concat(), b"");
+    let said = String::from_utf8([refused.stdout, refused.stderr].concat()).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("palyra vault put global/NAME") && !said.contains("c4n4ry"), "{said}");
+    assert!(!format!("{:?}", events(root.path())).contains("c4n4ry"));
+    let stored = run(root.path(), &[&add[..], &["verify_token=global/none"]].concat(), b"");
+    let warning = String::from_utf8(stored.stderr).unwrap();
+    for said in ["stored disabled", "`parameters.verify_token`", "palyra vault put global/none"] {
+        assert!(warning.contains(said), "{said}: {warning}");
+    }
+    succeed(root.path(), &["vault", "put", "global/none"], b"agreed");
+    succeed(root.path(), &["webhooks", "enable", "in"], b"");
+    assert_eq!(json(root.path(), &["webhooks", "show", "in"])["readiness"], "ready");
 }
 
 #[test]

@@ -23,3 +23,4 @@ mod senders;
 mod shutdown;
 mod state_root;
 mod support;
+mod webhooks;

@@ -172,3 +172,41 @@ fn a_delivery_waits_no_longer_than_it_may_and_keeps_its_place_until_it_is_stored
     eventually("what was handed over is stored", || daemon.github("push", "1", body).status == 200);
     assert_eq!(events_named(root.path(), "push").len(), 1);
 }
+
+#[test]
+fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
+    let root = state_root();
+    add_github(root.path());
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(12000)->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &stalls);
+    let (url, console) = (format!("{}/hooks/gh", daemon.ingress), &daemon.console);
+    let signature = crate::support::github_signature(crate::support::SECRET, b"{}");
+    std::thread::spawn(move || {
+        let headers = [("Content-Type", "application/json"), ("X-Hub-Signature-256", &signature)];
+        crate::support::try_post(&url, &headers, b"{}")
+    });
+    eventually("the delivery stands still", || {
+        crate::support::request("GET", &format!("{console}/readyz"), &[], b"").status == 503
+    });
+    let ask = |what: &str| {
+        let asked = Instant::now();
+        let said = daemon.console(root.path(), "GET", &format!("/console/v1/system/{what}"), b"").json();
+        assert!(asked.elapsed() < Duration::from_secs(3), "{what}: {:?}", asked.elapsed());
+        said
+    };
+    let (heartbeat, insights) = (ask("heartbeat"), ask("insights"));
+    assert_eq!((&heartbeat["status"], &heartbeat["ready"]), (&"degraded".into(), &false.into()));
+    let reasons = heartbeat["reasons"].to_string();
+    assert!(
+        reasons.contains("the journal did not commit in time") && reasons.contains("replay guard"),
+        "{reasons}"
+    );
+    for late in [&heartbeat["journal"], &insights["journal"], &insights["replay_guard"]] {
+        assert!(late["error"].as_str().unwrap().contains("within 2 s"), "{late}");
+    }
+    assert_eq!(
+        (&insights["registry"]["integrations"], &insights["diagnostics"]["total"]),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(ask("presence")["connectors"][0]["name"], "heartbeat");
+}

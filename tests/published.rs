@@ -220,8 +220,8 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
         assert_eq!(status, 503, "{why}: what cannot be told is not refused");
         let file = root.path().join("sample.json");
         write_private(&file, &body.to_string());
-        let tested =
-            run(root.path(), &["webhooks", "test", "in", "--payload-file", file.to_str().unwrap()], b"");
+        let sample = ["--header", "Content-Type: application/json", "--payload-file", file.to_str().unwrap()];
+        let tested = run(root.path(), &[&["webhooks", "test", "in"], &sample[..]].concat(), b"");
         let said = String::from_utf8_lossy(&tested.stdout);
         assert!(said.contains(why), "{said}");
         let forged = body.to_string().replace(&server.address, "evil.example");

@@ -28,9 +28,15 @@ fn a_secret_that_its_provider_cannot_use_is_no_more_ready_than_one_that_is_missi
     succeed(root, &["vault", "put", "global/x"], ED25519.as_bytes());
     succeed(root, &["webhooks", "enable", "discord"], b"");
     assert_eq!(json(root, &["webhooks", "show", "discord"])["readiness"], "ready");
-    succeed(root, &["vault", "rotate", "global/x"], b"not hex, zz!");
+    let rotated = run(root, &["vault", "rotate", "global/x"], b"not hex, zz!");
+    let warning = String::from_utf8(rotated.stderr).unwrap();
+    assert_eq!(rotated.status.code(), Some(0), "{warning}");
+    assert!(warning.contains("`discord` cannot use version 3 of `global/x`"), "{warning}");
     let told = json(root, &["webhooks", "show", "discord"]);
     assert!(told["issues"][0].as_str().unwrap().contains("version 3"), "{told}");
+    succeed(root, &["webhooks", "disable", "discord"], b"");
+    let silent = run(root, &["vault", "put", "global/x"], b"not hex, zz!");
+    assert!(silent.stderr.is_empty(), "who takes no deliveries is not asked: {silent:?}");
     drop(daemon);
 }
 

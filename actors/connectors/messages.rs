@@ -7,7 +7,7 @@ use super::{ConnectorError, ConnectorLink};
 use crate::clock::UnixMs;
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
-use crate::supervision::{Close, Exited};
+use crate::supervision::Close;
 
 /// An event a connector wants in the journal. Answered when it is committed.
 #[derive(Debug, Clone, Message)]
@@ -38,11 +38,6 @@ pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + S
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), ConnectorError>")]
 pub struct Restart(pub String);
-
-/// Says that a connector ended. Sent by the death watch.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Ended(pub Exited);
 
 /// Asks for the state of every connector, in the order of their names.
 #[derive(Debug, Message)]

@@ -9,9 +9,9 @@ use sha2::Sha256;
 
 use super::profile::{Encoding, Source, When};
 use super::request::Request;
-use super::{Profile, Reason, signature};
+use super::{Profile, Reason, Reject, signature};
 use crate::limits::ECHO_BYTES_MAX;
-use crate::secret::{Secret, SecretVersions};
+use crate::secret::SecretVersions;
 
 /// A question a provider asks before it delivers, and its answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Handshake {
     pub check: HandshakeCheck,
     /// Where the token stands, for [`HandshakeCheck::Token`].
     pub token: Option<Source>,
-    /// The parameter of the integration that it must be.
+    /// The parameter of the integration that names it: a vault reference, for whoever knows it answers for the receiver.
     pub token_parameter: Option<String>,
     /// The answer.
     pub answer: HandshakeAnswer,
@@ -124,6 +124,11 @@ impl Profile {
         self.file.handshake.iter().find(fits)
     }
 
+    /// The same, if it is one that the profile's own scheme does not authenticate.
+    pub fn asks_unsigned(&self, request: &Request<'_>) -> Option<&Handshake> {
+        self.asks(request).filter(|handshake| handshake.check != HandshakeCheck::Signature)
+    }
+
     /// Whether some handshake comes by `POST`, unsigned, so that a missing signature alone condemns nothing.
     pub fn greets_unsigned(&self) -> bool {
         let unsigned =
@@ -138,16 +143,17 @@ impl Handshake {
         self.check != HandshakeCheck::Signature && self.answer.makes_codes()
     }
 
-    /// Whether the token is the one agreed on. Constant in time.
-    pub fn token_fits(&self, request: &Request<'_>) -> bool {
-        let agreed = self.token_parameter.as_ref().and_then(|name| request.parameters.get(name));
+    /// Whether the token is one that was agreed on. Constant in time.
+    ///
+    /// # Errors
+    /// [`Reason::BadSignature`] when it is another, is missing, or none was agreed on.
+    pub fn check_token(&self, request: &Request<'_>, agreed: Option<&SecretVersions>) -> Result<(), Reject> {
         let presented = self.token.as_ref().and_then(|source| text(request, source));
-        match (agreed, presented) {
-            (Some(agreed), Some(presented)) => {
-                Secret::new(agreed.as_bytes().to_vec()).matches(presented.as_bytes())
-            }
-            _ => false,
-        }
+        let fits = agreed.zip(presented).is_some_and(|(agreed, presented)| {
+            agreed.iter().any(|version| version.secret.matches(presented.as_bytes()))
+        });
+        let bad = || Reject::new(Reason::BadSignature, "the token of a handshake");
+        fits.then_some(()).ok_or_else(bad)
     }
 
     /// The answer; none when what is to be given back is missing or longer than [`ECHO_BYTES_MAX`].

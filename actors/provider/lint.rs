@@ -230,7 +230,12 @@ fn check_parameters(profile: &Profile, findings: &mut Findings<'_>) {
             _ => {}
         }
     }
-    used.extend(profile.file.handshake.iter().filter_map(|one| one.token_parameter.as_deref()));
+    if let Some(name) = profile.secret_parameters().find(|name| used.contains(name)) {
+        let message =
+            format!("the token `{name}` is also signed or claimed, where its reference would stand for it");
+        findings.error("token_used_otherwise", "/parameters", &message, "use another parameter there");
+    }
+    used.extend(profile.secret_parameters());
     if let Some(name) = used.iter().find(|name| !declared.iter().any(|own| own == *name)) {
         let message = format!("the parameter `{name}` is used and not declared");
         findings.error("undeclared_parameter", "/parameters", &message, "name it in `parameters`");
@@ -288,6 +293,7 @@ mod tests {
     use super::*;
 
     const GITHUB: &str = include_str!("../../schemas/providers/github.toml");
+    const META: &str = include_str!("../../schemas/providers/meta.toml");
     const X: &str = include_str!("../../schemas/providers/x.toml");
     const ZOOM: &str = include_str!("../../schemas/providers/zoom.toml");
 
@@ -321,6 +327,10 @@ mod tests {
             [("unused_parameter", 2)]
         );
         assert_eq!(broken(ZOOM, "{ts}:", "{ts}:{param:b}")[0].0, "undeclared_parameter");
+        assert_eq!(
+            broken(META, "\"{body}\"", "\"{param:verify_token}{body}\""),
+            [("token_used_otherwise", 6)]
+        );
         assert_eq!(
             broken(ZOOM, "method = \"POST\"", "method = \"POST\"\ncheck = \"token\"")[0].0,
             "handshake_without_token"

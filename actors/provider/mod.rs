@@ -175,6 +175,11 @@ impl Profile {
         &self.file.parameters
     }
 
+    /// Those of them that are secrets, the tokens of its handshakes: integrations name them by vault references.
+    pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        self.file.handshake.iter().filter_map(|handshake| handshake.token_parameter.as_deref())
+    }
+
     /// Refuses what the headers alone condemn, before the body is read.
     ///
     /// # Errors

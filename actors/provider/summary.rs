@@ -33,6 +33,8 @@ pub struct ProfileSummary {
     pub handshakes: Vec<String>,
     /// What an integration has to be told beside its secret.
     pub parameters: Vec<String>,
+    /// Those of them that are secrets, named by vault references.
+    pub secret_parameters: Vec<String>,
     /// Which answer it expects, and by when.
     pub answer: Option<String>,
     /// When it delivers again.
@@ -63,6 +65,7 @@ impl Profile {
             replay_key: replay_key(&file.delivery_id, main),
             handshakes: self.handshakes(),
             parameters: file.parameters.clone(),
+            secret_parameters: distinct(self.secret_parameters().map(str::to_owned)),
             answer: file.behaviour.answer.clone(),
             retries: file.behaviour.retries.clone(),
             notes: file.behaviour.notes.clone(),

@@ -103,7 +103,7 @@ impl RegistryError {
             Self::Profile(error) => error.hint.clone(),
             Self::InvalidDraft { hint, .. } => hint.clone(),
             Self::Exists { id } => {
-                Some(format!("choose another id, or remove it: `palyra webhooks remove {id}`"))
+                Some(format!("choose another id, or change that one: `palyra webhooks set {id}`"))
             }
             Self::Unknown { nearest, .. } => nearest.as_ref().map(|near| format!("did you mean `{near}`?")),
             Self::NotReady { id, .. } => {

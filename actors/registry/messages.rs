@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
-use super::{IntegrationRecord, RegistryError};
+use super::{Amendment, IntegrationRecord, RegistryError};
 use crate::clock::UnixMs;
 use crate::provider::Parameters;
 use crate::provider::{Catalogue, Profile};
@@ -39,16 +39,26 @@ pub struct Get(pub String);
 #[rtype(result = "Vec<Arc<Integration>>")]
 pub struct List;
 
-/// Creates an integration or replaces its settings. A new one whose secret is not ready is stored disabled.
+/// Adds an integration. One whose secret is not ready is stored disabled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
-pub struct Upsert {
+pub struct Add {
     /// What the caller asked for.
     pub draft: Draft,
     /// What the vault said of its secret.
     pub secret: SecretStatus,
-    /// Whether an integration of that id may exist already.
-    pub replace: bool,
+}
+
+/// Changes the settings of an integration that are named. One that is no longer ready is stored disabled.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Arc<Integration>, RegistryError>")]
+pub struct Amend {
+    /// Which.
+    pub integration_id: String,
+    /// What is to be otherwise.
+    pub amendment: Amendment,
+    /// What the vault said of the secret it then has.
+    pub secret: SecretStatus,
 }
 
 /// The settings of an integration as a caller gives them (`schemas/registry.v1.json`, one entry without what the daemon

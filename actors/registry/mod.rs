@@ -2,12 +2,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `record.rs`, `rules.rs` | one integration, and what it is held to |
+//! | `record.rs`, `amendment.rs`, `rules.rs` | one integration, how it is changed, and what it is held to |
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
 //! | `published.rs` | the integrations in force, for those who only read |
 //! | `readiness.rs` | whether an integration can verify |
 
+mod amendment;
 mod document;
 mod error;
 mod messages;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+pub use amendment::Amendment;
 pub use error::{Fault, RegistryError};
 pub use messages::*;
 pub use published::InForce;
@@ -86,11 +88,19 @@ impl Handler<List> for RegistryActor {
     }
 }
 
-impl Handler<Upsert> for RegistryActor {
+impl Handler<Add> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
-    fn handle(&mut self, Upsert { draft, secret, replace }: Upsert, _: &mut Self::Context) -> Self::Result {
-        self.registry.upsert(draft, &secret, replace, self.now())
+    fn handle(&mut self, Add { draft, secret }: Add, _: &mut Self::Context) -> Self::Result {
+        self.registry.add(draft, &secret, self.now())
+    }
+}
+
+impl Handler<Amend> for RegistryActor {
+    type Result = Result<Arc<Integration>, RegistryError>;
+
+    fn handle(&mut self, order: Amend, _: &mut Self::Context) -> Self::Result {
+        self.registry.amend(&order.integration_id, order.amendment, &order.secret, self.now())
     }
 }
 

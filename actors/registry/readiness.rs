@@ -59,7 +59,10 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
         return Some((Readiness::InvalidConfiguration, vec![issue]));
     };
     if record.signature_required && !profile.authenticates() {
-        let issue = format!("`{}` signs nothing: add it again with `--allow-unsigned`", record.provider);
+        let issue = format!(
+            "`{}` signs nothing: `palyra webhooks set {} --allow-unsigned`",
+            record.provider, record.integration_id
+        );
         return Some((Readiness::InvalidConfiguration, vec![issue]));
     }
     let is_blank = |name: &&String| record.parameters.get(*name).is_none_or(|text| text.trim().is_empty());

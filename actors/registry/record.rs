@@ -76,7 +76,7 @@ fn default_payload_bytes() -> u64 {
 
 impl IntegrationRecord {
     /// The record of a draft, before it is normalised and checked.
-    pub(super) fn of(draft: Draft, now: UnixMs) -> Self {
+    pub fn of(draft: Draft, now: UnixMs) -> Self {
         let rate = draft.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
         Self {
             integration_id: draft.integration_id,

@@ -7,6 +7,7 @@ use crate::ids::is_canonical_id;
 use crate::ids::nearest;
 use crate::limits::{DISPLAY_NAME_BYTES_MAX, REPLAY_WINDOW_SECONDS_MAX};
 use crate::provider::Catalogue;
+use crate::vault::VaultRef;
 
 /// Ids that stand for something else in the console's paths.
 const RESERVED: [&str; 1] = ["diagnostics"];
@@ -64,9 +65,18 @@ pub fn check(
     check_window(record, catalogue)
 }
 
-/// A parameter the profile does not know is a mistake in its name.
+/// A parameter the profile does not know is a mistake in its name; one that is a secret is named and never written out.
 fn check_parameters(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
-    let known = catalogue.get(&record.provider).map(|profile| profile.parameters()).unwrap_or_default();
+    let Some(profile) = catalogue.get(&record.provider) else { return Ok(()) };
+    for name in profile.secret_parameters() {
+        if let Some(Err(invalid)) = record.parameters.get(name).map(|text| VaultRef::parse(text)) {
+            let message = format!("`{name}` is a secret, to be named by its vault reference: {invalid}");
+            let hint =
+                format!("store it with `palyra vault put global/NAME` and set `{name}` to `global/NAME`");
+            return Err(breach("parameters", message, Some(hint)));
+        }
+    }
+    let known = profile.parameters();
     let Some(unknown) = record.parameters.keys().find(|name| !known.contains(name)) else { return Ok(()) };
     let near = nearest(unknown, known.iter().map(String::as_str));
     let hint = near.map(|near| format!("did you mean `{near}`?"));

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::amendment::Amendment;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
@@ -84,35 +85,48 @@ impl Registry {
         Arc::clone(&self.catalogue)
     }
 
-    /// Creates an integration, or replaces its settings if that is allowed. One that is not ready is stored disabled.
+    /// Adds an integration. One that is not ready is stored disabled.
     ///
     /// # Errors
     /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written, or synced.
-    pub fn upsert(&mut self, draft: Draft, secret: &SecretStatus, replace: bool, now: UnixMs) -> Found {
-        let mut record = IntegrationRecord::of(draft, now);
+    pub fn add(&mut self, draft: Draft, secret: &SecretStatus, now: UnixMs) -> Found {
+        let record = self.fit(IntegrationRecord::of(draft, now), secret)?;
+        let id = record.integration_id.clone();
+        if self.by_id.contains_key(&id) {
+            return Err(RegistryError::Exists { id });
+        }
+        if self.integrations.len() >= INTEGRATIONS_MAX {
+            return Err(RegistryError::TooMany { max: INTEGRATIONS_MAX });
+        }
+        let mut document = self.document.clone();
+        document.insert(record);
+        self.save(document, now)?;
+        self.known(&id)
+    }
+
+    /// Changes the settings of an integration that are named. One that is no longer ready is stored disabled.
+    ///
+    /// # Errors
+    /// When there is none, it would break a rule, or the file would be too large or cannot be written, or synced.
+    pub fn amend(&mut self, id: &str, amendment: Amendment, secret: &SecretStatus, now: UnixMs) -> Found {
+        let mut record = self.known(id)?.record.clone();
+        amendment.apply(&mut record);
+        record.updated_at_unix_ms = now;
+        let record = self.fit(record, secret)?;
+        self.change(record, now)
+    }
+
+    /// The record in its one form, if it breaks no rule; disabled, unless it is ready.
+    fn fit(
+        &self,
+        mut record: IntegrationRecord,
+        secret: &SecretStatus,
+    ) -> Result<IntegrationRecord, RegistryError> {
         rules::normalise(&mut record);
         let checked = rules::check(&record, &self.catalogue, self.config.payload_bytes_cap);
         checked.map_err(|Breach { field, message, hint }| RegistryError::draft(field, message, hint))?;
-        let known = self.get(&record.integration_id);
         record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
-        let mut document = self.document.clone();
-        let id = record.integration_id.clone();
-        match known {
-            Some(_) if !replace => return Err(RegistryError::Exists { id }),
-            Some(known) => document.replace(IntegrationRecord {
-                created_at_unix_ms: known.record.created_at_unix_ms,
-                last_test_at_unix_ms: known.record.last_test_at_unix_ms,
-                last_test_passed: known.record.last_test_passed,
-                last_test_message: known.record.last_test_message.clone(),
-                ..record
-            }),
-            None if self.integrations.len() >= INTEGRATIONS_MAX => {
-                return Err(RegistryError::TooMany { max: INTEGRATIONS_MAX });
-            }
-            None => document.insert(record),
-        }
-        self.save(document, now)?;
-        self.known(&id)
+        Ok(record)
     }
 
     /// Enables or disables an integration.

@@ -79,7 +79,7 @@ fn a_missing_file_is_an_empty_registry_and_is_made_by_the_first_change() {
     let folder = Folder::with(None);
     let mut registry = folder.open();
     assert!(registry.list().is_empty());
-    registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW).unwrap();
+    registry.add(draft("gh", "github"), &SecretStatus::Found, NOW).unwrap();
     folder.open();
     assert!(folder.1.lookup("gh").is_some());
     assert_eq!(std::fs::metadata(folder.config().file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -89,7 +89,7 @@ fn a_missing_file_is_an_empty_registry_and_is_made_by_the_first_change() {
 fn comments_and_order_survive_every_edit() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     let mut registry = folder.open();
-    registry.upsert(draft("new", "gitlab"), &SecretStatus::Found, false, NOW).unwrap();
+    registry.add(draft("new", "gitlab"), &SecretStatus::Found, NOW).unwrap();
     registry.set_enabled("gh", false, &SecretStatus::Found, NOW + 1).unwrap();
     registry.record_test("pay", true, "every check passed", NOW + 2).unwrap();
     registry.remove("new", NOW + 3).unwrap();
@@ -192,7 +192,7 @@ fn a_file_cut_at_any_byte_is_refused_or_holds_whole_integrations_only() {
 fn a_new_integration_without_its_secret_is_stored_disabled_and_cannot_be_enabled() {
     let folder = Folder::with(None);
     let mut registry = folder.open();
-    let stored = registry.upsert(draft("gh", "github"), &SecretStatus::NotFound, false, NOW).unwrap();
+    let stored = registry.add(draft("gh", "github"), &SecretStatus::NotFound, NOW).unwrap();
     assert!(!stored.record.enabled);
     let refused = registry.set_enabled("gh", true, &SecretStatus::NotFound, NOW).unwrap_err();
     assert!(
@@ -275,7 +275,7 @@ fn a_change_that_cannot_be_written_does_not_come_into_force() {
     let folder = Folder::with(None);
     let mut registry = folder.open();
     std::fs::remove_dir_all(folder.0.path()).unwrap();
-    let refused = registry.upsert(draft("gh", "github"), &SecretStatus::Found, false, NOW);
+    let refused = registry.add(draft("gh", "github"), &SecretStatus::Found, NOW);
     assert!(matches!(refused, Err(RegistryError::Io { .. })), "{refused:?}");
     assert!(folder.1.lookup("gh").is_none());
 }
@@ -284,7 +284,7 @@ fn a_change_that_cannot_be_written_does_not_come_into_force() {
 fn ids_are_unique_and_unknown_ones_bring_the_nearest() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     let mut registry = folder.open();
-    let taken = registry.upsert(draft(" GH ", "github"), &SecretStatus::Found, false, NOW);
+    let taken = registry.add(draft(" GH ", "github"), &SecretStatus::Found, NOW);
     assert!(matches!(taken, Err(RegistryError::Exists { id }) if id == "gh"));
     let unknown = registry.remove("paz", NOW).unwrap_err();
     assert_eq!(unknown.hint().as_deref(), Some("did you mean `pay`?"));
@@ -308,7 +308,7 @@ proptest! {
         draft.enabled = enabled;
         draft.max_payload_bytes = Some(bytes);
         draft.replay_window_seconds = window;
-        let stored = registry.upsert(draft, &SecretStatus::Found, false, NOW).unwrap();
+        let stored = registry.add(draft, &SecretStatus::Found, NOW).unwrap();
         let read = folder.open().get(&id).unwrap();
         prop_assert_eq!(&read.record, &stored.record);
     }

@@ -44,11 +44,6 @@ impl PresenceBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether every actor runs.
-    pub fn all_running(&self) -> bool {
-        self.snapshot().iter().all(|actor| actor.state == ActorState::Running)
-    }
-
     pub(super) fn started(&self, name: &str, now: UnixMs) {
         let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let presence = actors.entry(name.to_owned()).or_insert_with(|| ActorPresence {

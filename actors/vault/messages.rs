@@ -73,7 +73,7 @@ pub struct Delete(pub VaultRef);
 
 /// Lists the secrets of the vault, without their values, in the order of their names.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Vec<SecretEntry>, VaultError>")]
+#[rtype(result = "Result<Vec<Listed>, VaultError>")]
 pub struct List;
 
 /// Wipes a secret from the cache.
@@ -94,6 +94,23 @@ pub struct SecretEntry {
     pub created_at_unix_ms: UnixMs,
     /// When its current version was stored.
     pub updated_at_unix_ms: UnixMs,
+}
+
+/// A secret in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Listed {
+    /// One that can be read.
+    Readable(SecretEntry),
+    /// One whose file cannot be used as it is.
+    Unreadable {
+        /// `<scope>/<key>`.
+        vault_ref: String,
+        /// What is wrong with its file.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
 }
 
 /// Asks for the [`VaultSnapshot`].

@@ -119,7 +119,7 @@ impl Handler<Delete> for VaultActor {
 }
 
 impl Handler<List> for VaultActor {
-    type Result = ResponseFuture<Result<Vec<SecretEntry>, VaultError>>;
+    type Result = ResponseFuture<Result<Vec<Listed>, VaultError>>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
         Box::pin(Arc::clone(&self.resolver).list())

@@ -10,8 +10,12 @@ use crate::limits::{VAULT_REF_BYTES_MAX, VAULT_REF_PART_BYTES_MAX};
 
 const FORMS: &str = "`global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, `skill:ID/KEY`, \
                      `env:NAME`, `file:/ABSOLUTE/PATH`, `hashivault:MOUNT/PATH#FIELD`";
+/// Those of them that lead into the vault itself.
+const STORED_FORMS: &str = "`global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, `skill:ID/KEY`";
 /// Words a reference begins with, up to the first `:` or `/`.
 const BEGINNINGS: [&str; 7] = ["global", "principal", "channel", "skill", "env", "file", "hashivault"];
+/// Those that lead out of the vault.
+const BEGINNINGS_OUTSIDE: [&str; 3] = ["env", "file", "hashivault"];
 
 /// Where the value of a reference is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,6 +65,25 @@ impl VaultRef {
         }
         let source = check(text, beginning).map_err(invalid)?;
         Ok(Self { text: text.to_owned(), source })
+    }
+
+    /// Reads a reference whose secret is about to be changed: what it is not, it is told as a name in the vault itself.
+    ///
+    /// # Errors
+    /// As [`VaultRef::parse`].
+    pub fn parse_to_change(text: &str) -> Result<Self, InvalidRef> {
+        let beginning = text.split([':', '/']).next().unwrap_or_default();
+        Self::parse(text).map_err(|invalid| {
+            let leads_out = BEGINNINGS_OUTSIDE.contains(&beginning);
+            let hint = match nearest(beginning, BEGINNINGS) {
+                _ if !leads_out && !invalid.hint.contains(FORMS) => return invalid,
+                Some(word) if word != beginning && !BEGINNINGS_OUTSIDE.contains(&word) => {
+                    format!("did you mean `{word}`? Write {STORED_FORMS}")
+                }
+                _ => format!("write {STORED_FORMS}"),
+            };
+            InvalidRef { hint, ..invalid }
+        })
     }
 
     /// The reference as it is written.

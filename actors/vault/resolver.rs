@@ -1,7 +1,6 @@
 //! From a reference to the versions of its secret: cached, read once for all who ask, journaled before it is answered.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -11,7 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::cache::KeyCache;
-use super::messages::{SecretEntry, SecretStatus, VaultSnapshot};
+use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::clock::SharedClock;
 use crate::journal::SystemEvent;
@@ -75,7 +74,7 @@ impl Resolver {
                 Err(unusable) => SecretStatus::Unusable(unusable),
             },
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
-            Err(error) => SecretStatus::Unavailable(with_source(&error)),
+            Err(error) => SecretStatus::Unavailable(error.in_full()),
         }
     }
 
@@ -93,7 +92,7 @@ impl Resolver {
     }
 
     /// All secrets of the vault, without their values.
-    pub async fn list(self: Arc<Self>) -> Result<Vec<SecretEntry>, VaultError> {
+    pub async fn list(self: Arc<Self>) -> Result<Vec<Listed>, VaultError> {
         self.blocking(Store::list).await
     }
 
@@ -186,11 +185,4 @@ fn read_event(vault_ref: &VaultRef, versions: &SecretVersions) -> SystemEvent {
     SystemEvent::new("vault.secret.read", "a secret was read from storage")
         .detail("vault_ref", vault_ref.as_str())
         .detail("version", version)
-}
-
-fn with_source(error: &VaultError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::identity::Identity;
-use super::messages::SecretEntry;
+use super::messages::{Listed, SecretEntry};
 use super::record::Record;
 use super::reference::{Source, VaultRef};
 use super::{VaultError, outside};
@@ -127,14 +127,30 @@ impl Store {
         files::remove_durably(&path).map_err(|error| missing_or(vault_ref, error))
     }
 
-    /// All secrets, in the order of their names.
+    /// All secrets, in the order of their names, those that cannot be read too.
     ///
     /// # Errors
-    /// A secret that is not as it was written.
-    pub fn list(&self) -> Result<Vec<SecretEntry>, VaultError> {
+    /// The folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Listed>, VaultError> {
         let mut refs = secret_refs(&self.folder)?;
         refs.sort();
-        refs.iter().map(|vault_ref| Ok(self.load(vault_ref)?.entry(vault_ref))).collect()
+        Ok(refs.iter().filter_map(|vault_ref| self.listed(vault_ref)).collect())
+    }
+
+    /// None when it was removed meanwhile.
+    fn listed(&self, vault_ref: &VaultRef) -> Option<Listed> {
+        let error = match self.load(vault_ref) {
+            Ok(record) => return Some(Listed::Readable(record.entry(vault_ref))),
+            Err(VaultError::NotFound(_)) => return None,
+            Err(error) => error,
+        };
+        let hint = match &error {
+            VaultError::Damaged { .. } => format!(
+                "restore the file from a backup, or `palyra vault remove {vault_ref}` and put the secret again"
+            ),
+            _ => error.hint(),
+        };
+        Some(Listed::Unreadable { vault_ref: vault_ref.to_string(), problem: error.in_full(), hint })
     }
 
     fn load(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {

@@ -15,7 +15,7 @@ use super::context::{Context, Need};
 use super::error::CliError;
 use super::input;
 use super::table::{Table, Tone};
-use super::view::{items, shown, shown_time};
+use super::view::{NONE, items, show, shown, shown_time, text};
 use crate::exit::Exit;
 
 /// Commands of the vault.
@@ -44,7 +44,7 @@ Examples:
 /// Names a secret.
 #[derive(Debug, Args)]
 pub struct RefArgs {
-    /// `<scope>/<key>`; scope is global, principal:<id>, channel:<name>:<account> or skill:<id>
+    /// `<scope>/<key>`; scope is `global`, `principal:<id>`, `channel:<name>:<account>` or `skill:<id>`
     #[arg(value_name = "REF")]
     vault_ref: String,
 }
@@ -87,6 +87,11 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     context
         .out
         .done(&entry, &format!("stored {name} as version {version}; {} may verify", versions(&entry)))?;
+    for warning in items(&entry, "warnings") {
+        context
+            .out
+            .warn(&show(warning), &format!("palyra vault put {name} < FILE, with a value of that form"));
+    }
     Ok(Exit::Ok)
 }
 
@@ -104,6 +109,10 @@ fn list(context: &Context) -> Result<Exit, CliError> {
     if items(&secrets, "secrets").next().is_none() {
         context.out.note("the vault is empty; store a secret with `palyra vault put global/NAME < FILE`");
     }
+    for entry in items(&secrets, "secrets").filter(|entry| is_unreadable(entry)) {
+        let told = format!("{} cannot be read: {}", shown(entry, "vault_ref"), text(entry, "problem"));
+        context.out.warn(&told, text(entry, "hint"));
+    }
     Ok(Exit::Ok)
 }
 
@@ -113,9 +122,15 @@ fn table(secrets: &Value) -> Table {
         let [created, updated] =
             ["created_at_unix_ms", "updated_at_unix_ms"].map(|name| shown_time(entry, name));
         let [name, version, versions] = ["vault_ref", "version", "versions"].map(|name| shown(entry, name));
-        table.row(Tone::Plain, [name, version, versions, created, updated]);
+        let (tone, version) =
+            if is_unreadable(entry) { (Tone::Bad, "UNREADABLE".to_owned()) } else { (Tone::Plain, version) };
+        table.row(tone, [name, version, versions, created, updated]);
     }
     table
+}
+
+fn is_unreadable(entry: &Value) -> bool {
+    shown(entry, "problem") != NONE
 }
 
 fn remove(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {

@@ -1,9 +1,10 @@
-//! What the ingress did, in numbers: the one source of `system insights`, and of the summary rows for
-//! deliveries nobody could authenticate.
+//! What the listeners did, in numbers: the one source of `system insights`, and of the summary rows for deliveries nobody
+//! could authenticate and requests without the console's token.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
 /// Counts since the daemon started, and the refusals not yet summed up in the journal.
@@ -14,18 +15,9 @@ pub struct Counters(Mutex<Counts>);
 struct Counts {
     outcomes: BTreeMap<&'static str, u64>,
     unauthenticated: BTreeMap<&'static str, u64>,
+    unauthorized: BTreeMap<&'static str, u64>,
     unsummed: BTreeMap<(String, &'static str), u64>,
-}
-
-/// Refusals of one integration for one reason since the last summary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusals {
-    /// The integration.
-    pub integration_id: String,
-    /// Why they were refused.
-    pub reason: &'static str,
-    /// How many.
-    pub count: u64,
+    unsummed_of_console: BTreeMap<&'static str, u64>,
 }
 
 impl Counters {
@@ -42,16 +34,26 @@ impl Counters {
         *counts.unsummed.entry((integration_id.to_owned(), reason)).or_default() += 1;
     }
 
-    /// Takes the refusals counted since the last call.
-    pub fn take_refusals(&self) -> Vec<Refusals> {
+    /// Counts a request of the console without its token. Bounded by the reasons there are.
+    pub fn refuse_at_console(&self, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsummed = std::mem::take(&mut counts.unsummed);
-        let each = unsummed.into_iter();
-        each.map(|((integration_id, reason), count)| Refusals { integration_id, reason, count }).collect()
+        *counts.unauthorized.entry(reason).or_default() += 1;
+        *counts.unsummed_of_console.entry(reason).or_default() += 1;
     }
 
-    /// All counts.
-    pub fn snapshot(&self) -> Value {
+    /// Sums up the refusals counted since the last call: one event for each integration and reason, one for the console.
+    pub fn sum_up(&self) -> Vec<SystemEvent> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let deliveries = std::mem::take(&mut counts.unsummed);
+        let of_console = std::mem::take(&mut counts.unsummed_of_console);
+        drop(counts);
+        let deliveries = deliveries.into_iter();
+        let deliveries = deliveries.map(|((id, reason), count)| unauthenticated(id, reason, count));
+        deliveries.chain((!of_console.is_empty()).then(|| unauthorized(&of_console))).collect()
+    }
+
+    /// All counts of deliveries.
+    pub fn deliveries(&self) -> Value {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut deliveries = json!(counts.outcomes);
         if let Some(members) = deliveries.as_object_mut() {
@@ -62,4 +64,26 @@ impl Counters {
         }
         deliveries
     }
+
+    /// All counts of the console.
+    pub fn console(&self) -> Value {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        json!({"unauthorized": counts.unauthorized})
+    }
+}
+
+fn unauthenticated(integration_id: String, reason: &'static str, count: u64) -> SystemEvent {
+    SystemEvent::new("webhook.unauthenticated", format!("{count} deliveries were refused: {reason}"))
+        .severity(Severity::Warn)
+        .about(integration_id)
+        .detail("reason", reason)
+        .detail("count", count)
+}
+
+fn unauthorized(reasons: &BTreeMap<&'static str, u64>) -> SystemEvent {
+    let count: u64 = reasons.values().sum();
+    SystemEvent::new("console.unauthorized", format!("{count} requests came without the console's token"))
+        .severity(Severity::Warn)
+        .detail("reasons", json!(reasons))
+        .detail("count", count)
 }

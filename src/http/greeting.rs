@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use palyra_actors::provider::{Body, Handshake, HandshakeCheck, HandshakeReply, Reason, Reject, Request};
+use palyra_actors::provider::{Body, Handshake, HandshakeCheck, HandshakeReply, Request};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 
@@ -26,7 +26,7 @@ impl Delivery<'_> {
     ///
     /// # Errors
     /// When its token is wrong, or there is nothing to give back.
-    pub(super) fn unsigned_greeting(
+    pub(super) async fn unsigned_greeting(
         &self,
         integration: &Integration,
         body: &Body,
@@ -37,22 +37,24 @@ impl Delivery<'_> {
         let (view, url) = (HeaderView(self.head.headers), self.public_url());
         let parameters = &integration.record.parameters;
         let request = Request { method: self.head.method, url: &url, headers: &view, body, parameters };
-        match profile.asks(&request).filter(|handshake| handshake.check != HandshakeCheck::Signature) {
-            Some(handshake) => self.reply_unsigned(handshake, &request, None).map(Some),
+        match profile.asks_unsigned(&request) {
+            Some(handshake) => self.reply_unsigned(integration, handshake, &request, None).await.map(Some),
             None => Ok(None),
         }
     }
 
-    fn reply_unsigned(
+    async fn reply_unsigned(
         &self,
+        integration: &Integration,
         handshake: &Handshake,
         request: &Request<'_>,
         keys: Option<&SecretVersions>,
     ) -> Result<HandshakeReply, Problem> {
-        if handshake.check == HandshakeCheck::Token && !handshake.token_fits(request) {
-            let reject =
-                Reject { reason: Reason::BadSignature, detail: "the token of a handshake".to_owned() };
-            return Err(self.unauthenticated(&reject));
+        if handshake.check == HandshakeCheck::Token {
+            let token = self.token(integration, handshake).await?;
+            handshake
+                .check_token(request, token.as_deref())
+                .map_err(|reject| self.unauthenticated(&reject))?;
         }
         handshake.reply(request, keys).ok_or_else(|| Problem::new(Kind::BadRequest))
     }
@@ -75,7 +77,7 @@ impl Delivery<'_> {
         if handshake.check == HandshakeCheck::Signature {
             self.verify(&integration, profile, &request, keys.as_deref())?;
         }
-        self.reply_unsigned(handshake, &request, keys.as_deref())
+        self.reply_unsigned(&integration, handshake, &request, keys.as_deref()).await
     }
 }
 

@@ -6,32 +6,39 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use actix_web::web::Data;
-use actix_web::{HttpResponse, Resource, web};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpResponse, guard, web};
 use palyra_actors::journal::ProbeCommit;
+use palyra_actors::supervision::DoorError;
 use palyra_actors::{registry, replay_guard, vault};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use super::Gate;
 use super::problem::RETRY_AFTER_SECONDS;
 
-/// Time the data path may take to prove itself.
+/// Time the actors are given to answer whoever asks how they are.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+/// For so long a verdict is given to all who ask, so that probes, however many, cost the journal one look.
+const VERDICT_KEPT: Duration = Duration::from_secs(1);
 
-/// A resource at `path` that answers to `GET`.
-pub fn resource(path: &str) -> Resource {
-    web::resource(path.to_owned())
+/// `/healthz` and `/readyz`, by `GET` and `HEAD`. They need no token.
+pub fn routes(config: &mut ServiceConfig) {
+    let asked = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    config
+        .service(web::resource("/healthz").route(asked().to(alive)))
+        .service(web::resource("/readyz").route(asked().to(ready)));
 }
 
-/// `GET /healthz`.
-pub async fn alive() -> HttpResponse {
+async fn alive() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": "alive"}))
 }
 
-/// `GET /readyz`. It names no reasons: those are the console's to tell.
-pub async fn ready(gate: Data<Gate>) -> HttpResponse {
-    let ready = reasons_not_ready(&gate).await.is_empty();
+/// It names no reasons: those are the console's to tell.
+async fn ready(gate: Data<Gate>) -> HttpResponse {
+    let find = async { reasons_not_ready(&gate).await.is_empty() };
+    let ready = !gate.is_stopping() && gate.readiness.get_or_find(Instant::now(), find).await;
     let (status, text) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     let mut answer = HttpResponse::build(status);
@@ -41,33 +48,99 @@ pub async fn ready(gate: Data<Gate>) -> HttpResponse {
     answer.insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": text}))
 }
 
-/// Why deliveries cannot be taken in right now; empty when they can.
+/// Whether the daemon is ready, as it was found out last. Who asks meanwhile waits for the same answer.
+#[derive(Debug, Default)]
+pub struct Verdict(Mutex<Option<(Instant, bool)>>);
+
+impl Verdict {
+    async fn get_or_find(&self, now: Instant, find: impl Future<Output = bool>) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((asked_at, ready)) = *last
+            && now.saturating_duration_since(asked_at) < VERDICT_KEPT
+        {
+            return ready;
+        }
+        let ready = find.await;
+        *last = Some((now, ready));
+        ready
+    }
+}
+
+/// Why deliveries cannot be taken in right now, found out anew within two seconds; empty when they can.
 pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
+    let actors = &gate.actors;
+    let (committed, registry, vault, replay_guard) = tokio::join!(
+        in_time(actors.journal.door.ask(ProbeCommit)),
+        in_time(actors.registry.ask(registry::Observe)),
+        in_time(actors.vault.ask(vault::Observe)),
+        in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
+    );
     let mut reasons = Vec::new();
     if gate.is_stopping() {
         reasons.push("the daemon is stopping".to_owned());
     }
-    let actors = &gate.actors;
-    match timeout(PROBE_DEADLINE, actors.journal.door.ask(ProbeCommit)).await {
-        Err(_) => reasons.push("the journal did not commit in time".to_owned()),
+    match committed {
+        Err(Unanswered::Late) => reasons.push("the journal did not commit in time".to_owned()),
+        Err(Unanswered::Gone(error)) => reasons.push(format!("journal: {error}")),
         Ok(Err(error)) => reasons.push(format!("journal: {error}")),
-        Ok(Ok(Err(error))) => reasons.push(format!("journal: {error}")),
-        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(())) => {}
     }
-    let answers = [
-        (
-            "registry",
-            timeout(PROBE_DEADLINE, actors.registry.ask(registry::Observe)).await.is_ok_and(|it| it.is_ok()),
-        ),
-        ("vault", timeout(PROBE_DEADLINE, actors.vault.ask(vault::Observe)).await.is_ok_and(|it| it.is_ok())),
-        (
-            "replay guard",
-            timeout(PROBE_DEADLINE, actors.replay_guard.door.ask(replay_guard::Observe))
-                .await
-                .is_ok_and(|it| it.is_ok()),
-        ),
-    ];
-    let silent = answers.iter().filter(|(_, answered)| !answered);
+    let silent =
+        [("registry", registry.is_err()), ("vault", vault.is_err()), ("replay guard", replay_guard.is_err())];
+    let silent = silent.iter().filter(|(_, is_silent)| *is_silent);
     reasons.extend(silent.map(|(name, _)| format!("the {name} does not answer")));
     reasons
+}
+
+/// Why an actor did not say how it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// It is busy, or stuck.
+    #[error("it did not answer within {} s", PROBE_DEADLINE.as_secs())]
+    Late,
+    /// It does not run.
+    #[error(transparent)]
+    Gone(#[from] DoorError),
+}
+
+/// What an actor answers, if it does within two seconds.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn in_time<T>(asked: impl Future<Output = Result<T, DoorError>>) -> Result<T, Unanswered> {
+    let answer = timeout(PROBE_DEADLINE, asked).await.map_err(|_| Unanswered::Late)?;
+    Ok(answer?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn probes_of_one_second_cost_one_look_however_many_come_at_once() {
+        let (verdict, looks, start) = (&Verdict::default(), &Cell::new(0), Instant::now());
+        let ask = |at, ready| {
+            verdict.get_or_find(at, async move {
+                looks.set(looks.get() + 1);
+                yield_now().await;
+                ready
+            })
+        };
+        let at_once = tokio::join!(ask(start, true), ask(start, false), ask(start, false));
+        assert_eq!((at_once, looks.get()), ((true, true, true), 1));
+        assert!(ask(start + VERDICT_KEPT - Duration::from_millis(1), false).await, "a verdict is kept");
+        assert!(!ask(start + VERDICT_KEPT, false).await, "and found out anew");
+        assert_eq!(looks.get(), 2);
+    }
+
+    #[actix_web::test]
+    async fn a_verdict_that_nobody_waited_for_is_found_out_by_the_next() {
+        let (verdict, now) = (Verdict::default(), Instant::now());
+        let given_up = timeout(Duration::ZERO, verdict.get_or_find(now, std::future::pending())).await;
+        assert!(given_up.is_err() && verdict.get_or_find(now, async { true }).await);
+    }
 }

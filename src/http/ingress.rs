@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap};
+use actix_web::http::header::{HOST, HeaderMap};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
-use palyra_actors::provider::{Body, ContentKind, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::provider::{
+    Body, ContentKind, Handshake, Profile, Reject, Request, Verified, VerifyError,
+};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
-use palyra_actors::vault::Resolve;
+use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
 use super::admission::Permit;
 use super::answer::Answer;
 use super::body::{self, BodyLimits};
+use super::checks::{self, Condemned};
 use super::headers::HeaderView;
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
@@ -67,10 +70,6 @@ impl<'a> Head<'a> {
             peer: request.peer_addr().map(|address| Peer::at(address.ip())),
         }
     }
-
-    fn declared_length(&self) -> Option<u64> {
-        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-    }
 }
 
 /// One delivery on its way in.
@@ -87,7 +86,7 @@ impl Delivery<'_> {
         // 2. Look up: unknown and disabled are told apart by nobody outside.
         let integration = self.look_up()?;
         let profile = profile_of(&integration)?;
-        if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty())? {
+        if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty()).await? {
             return Ok(Answer::Handshake(reply));
         }
         // 3. Refuse early what the head alone condemns.
@@ -95,7 +94,7 @@ impl Delivery<'_> {
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
         let body = Body::new(raw, kind);
-        if let Some(reply) = self.unsigned_greeting(&integration, &body)? {
+        if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
         }
         let view = HeaderView(self.head.headers);
@@ -147,18 +146,10 @@ impl Delivery<'_> {
 
     /// What its body is, of a delivery whose head is not refused.
     fn refuse_early(&self, integration: &Integration, profile: &Profile) -> Result<ContentKind, Problem> {
-        if integration.record.signature_required && !profile.greets_unsigned() {
-            let view = HeaderView(self.head.headers);
-            profile.precheck(&view).map_err(|reject| self.unauthenticated(&reject))?;
-        }
-        if self.head.headers.contains_key(CONTENT_ENCODING) {
-            return Err(Problem::new(Kind::UnsupportedMediaType).detail("Content-Encoding is not taken"));
-        }
-        let kind = profile.content_kind(&HeaderView(self.head.headers)).map_err(|unsupported| {
-            Problem::new(Kind::UnsupportedMediaType).detail(unsupported.to_string())
-        })?;
-        body::check_declared(self.head.declared_length(), integration.record.max_payload_bytes)?;
-        Ok(kind)
+        checks::head(self.head.headers, integration, profile).map_err(|condemned| match condemned {
+            Condemned::Unauthentic(reject) => self.unauthenticated(&reject),
+            Condemned::Otherwise(problem) => problem,
+        })
     }
 
     fn body_limits(&self, integration: &Integration) -> BodyLimits {
@@ -179,17 +170,41 @@ impl Delivery<'_> {
             let needed = record.signature_required;
             return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
         };
-        let vault_ref = vault_ref.map_err(|error| self.unavailable("vault reference", &error))?;
-        if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
-            return Ok(Some(keys));
-        }
-        let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
-        let answer = self.in_time(asked).await?.map_err(|error| self.unavailable("vault", &error))?;
-        match answer {
+        match self.secret(vault_ref).await? {
             Ok(keys) => Ok(Some(keys)),
             Err(_) if !record.signature_required => Ok(None),
             Err(error) => Err(self.unavailable("secret", &error)),
         }
+    }
+
+    /// What the vault gives for a reference.
+    async fn secret(
+        &self,
+        vault_ref: Result<VaultRef, InvalidRef>,
+    ) -> Result<Result<Arc<SecretVersions>, VaultError>, Problem> {
+        let vault_ref = vault_ref.map_err(|error| self.unavailable("vault reference", &error))?;
+        if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
+            return Ok(Ok(keys));
+        }
+        let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
+        self.in_time(asked).await?.map_err(|error| self.unavailable("vault", &error))
+    }
+
+    /// The token that a handshake is checked by; `None` where the integration was told none.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) async fn token(
+        &self,
+        integration: &Integration,
+        handshake: &Handshake,
+    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        let named = handshake.token_parameter.as_ref();
+        let Some(text) = named.and_then(|name| integration.record.parameters.get(name)) else {
+            return Ok(None);
+        };
+        let token = self.secret(VaultRef::parse(text)).await?;
+        token.map(Some).map_err(|error| self.unavailable("token of a handshake", &error))
     }
 
     /// The keys that the provider publishes for `request`.
@@ -212,13 +227,10 @@ impl Delivery<'_> {
         request: &Request<'_>,
         keys: Option<&SecretVersions>,
     ) -> Result<Verified, Problem> {
-        let record = &integration.record;
-        let is_signed = || profile.precheck(request.headers).is_ok() && profile.authenticates_such(request);
-        let Some(keys) = keys.filter(|_| record.signature_required || is_signed()) else {
-            return self.admit_unsigned(integration).map(|()| profile.unsigned());
-        };
-        match profile.verify(request, keys, self.gate.clock.now_unix_ms()) {
-            Ok(verified) => Ok(verified),
+        let now = self.gate.clock.now_unix_ms();
+        match checks::signature(&integration.record, profile, request, keys, now) {
+            Ok(Some(verified)) => Ok(verified),
+            Ok(None) => self.admit_unsigned(integration).map(|()| profile.unsigned()),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
             Err(error) => Err(self.unavailable("secret", &error)),
         }

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod answer;
 pub mod body;
+pub mod checks;
 pub mod console;
 pub mod counters;
 pub mod greeting;
@@ -66,6 +67,8 @@ pub struct Gate {
     pub published: PublishedKeys,
     /// What is known of the journal as a whole.
     pub verification: VerificationStatus,
+    /// Whether it was ready when somebody last asked.
+    pub readiness: health::Verdict,
     /// Open event streams.
     pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
@@ -98,6 +101,7 @@ impl Gate {
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),
+            readiness: health::Verdict::default(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
@@ -107,11 +111,19 @@ impl Gate {
         })
     }
 
-    /// The URL that a sender of an integration posts to.
+    /// The URL that a sender of an integration posts to: behind `public_url`, else at the ingress itself, and a bare path
+    /// where there is neither.
     pub fn hook_url(&self, id: &str) -> String {
-        let local = self.addresses.ingress.replacen("http://", "https://", 1);
-        let front = self.settings.public_url.clone().unwrap_or(local);
+        let front = self.settings.public_url.as_deref().unwrap_or(&self.addresses.ingress);
         format!("{front}/hooks/{id}")
+    }
+
+    /// The same as the ingress takes it to be signed: with TLS in front of it.
+    pub fn signed_url(&self, id: &str) -> String {
+        match self.settings.public_url {
+            Some(_) => self.hook_url(id),
+            None => self.hook_url(id).replacen("http://", "https://", 1),
+        }
     }
 
     /// Whether the daemon was told to stop.
@@ -122,10 +134,7 @@ impl Gate {
 
 /// The routes of the ingress. A hook is found by hand: a pattern would be a regular expression for every delivery.
 pub fn ingress_routes(config: &mut ServiceConfig) {
-    config
-        .service(health::resource("/healthz").route(web::get().to(health::alive)))
-        .service(health::resource("/readyz").route(web::get().to(health::ready)))
-        .default_service(web::to(hook));
+    config.configure(health::routes).default_service(web::to(hook));
 }
 
 async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {

@@ -19,7 +19,7 @@ pub enum Kind {
     Unauthenticated,
     /// No enabled integration has that id, or there is nothing at that path.
     NotFound,
-    /// Only the methods in `Allow` are served there.
+    /// The method is not served there.
     MethodNotAllowed,
     /// The request did not arrive in time.
     RequestTimeout,

@@ -1,9 +1,9 @@
 //! The two listeners.
 //!
-//! They are built on `actix-http` rather than `HttpServer`, which offers no say in `Expect: 100-continue`:
-//! a sender that waits for it is to be refused before it sends a body nobody wants.
+//! They are built on `actix-http` rather than `HttpServer`, which offers no say in what a connection may take up, nor in
+//! `Expect: 100-continue`: a sender that waits for it is to be refused before it sends a body nobody wants.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, Error, HttpServer, ResponseError};
+use actix_web::{App, Error, ResponseError};
 
 use super::ingress::{self, Head};
 use super::patience::Patient;
@@ -57,15 +57,19 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
             })
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
-        let patience = settings.idle_deadline;
-        fn_service(move |io: TcpStream| async move {
-            let peer = io.peer_addr().ok();
-            Ok::<_, DispatchError>((Patient::new(io, patience), Protocol::Http1, peer))
-        })
-        .and_then(http)
+        fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
     })?;
     Ok(builder.run())
 }
+
+/// A connection that is given up when its other end reads nothing for so long.
+async fn patient(io: TcpStream, patience: Duration) -> Result<Connection, DispatchError> {
+    let peer = io.peer_addr().ok();
+    Ok((Patient::new(io, patience), Protocol::Http1, peer))
+}
+
+/// What the HTTP service takes.
+type Connection = (Patient<TcpStream>, Protocol, Option<SocketAddr>);
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
@@ -97,19 +101,30 @@ pub fn serve_console(
     room: Room,
     token: &console::Token,
     listener: TcpListener,
-) -> std::io::Result<actix_web::dev::Server> {
-    let data = Data::from(Arc::clone(gate));
-    let token = token.clone();
-    let server = HttpServer::new(move || {
-        let app = App::new().app_data(data.clone()).configure(|config| console::routes(config, &token));
-        app.wrap(from_fn(close_after_answer))
-    });
-    let server = server
+) -> std::io::Result<Server> {
+    let (data, token) = (Data::from(Arc::clone(gate)), token.clone());
+    let settings = gate.settings.clone();
+    let builder = Server::build()
         .workers(CONSOLE_WORKERS)
-        .max_connections(room.console)
-        .shutdown_timeout(gate.settings.drain_deadline.as_secs())
-        .client_request_timeout(gate.settings.head_deadline)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
+        .max_concurrent_connections(room.console)
+        .shutdown_timeout(settings.drain_deadline.as_secs())
+        .disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let builder = builder.listen("console", listener, move || {
+        let (data, draining) = (data.clone(), draining.clone());
+        let app = App::new().app_data(data).configure(|config| console::routes(config, &token));
+        let app = app.wrap(from_fn(close_after_answer)).into_factory();
+        let app = app.map_err(|error: Error| error.error_response());
+        let http = HttpService::build()
+            .keep_alive(settings.idle_deadline)
+            .client_request_timeout(settings.head_deadline)
+            .client_disconnect_timeout(DISCONNECT_DEADLINE)
+            .graceful_shutdown_signal(move || {
+                let draining = draining.clone();
+                async move { draining.notified().await }
+            })
+            .finish(map_config(app, |_| AppConfig::default()));
+        fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
+    })?;
+    Ok(builder.run())
 }

@@ -1,14 +1,23 @@
 //! What an integration may be set to, and what becomes of its settings in the file.
 
+use serde_json::json;
+
 use super::*;
 use crate::limits::{DISPLAY_NAME_BYTES_MAX, INTEGRATIONS_MAX};
 
-fn upserted(
+fn added(registry: &mut Registry, draft: Draft) -> Result<IntegrationRecord, RegistryError> {
+    let stored = registry.add(draft, &SecretStatus::Found, NOW)?;
+    Ok(stored.record.clone())
+}
+
+/// Amends an integration a second after it was made.
+fn amended(
     registry: &mut Registry,
-    draft: Draft,
-    replace: bool,
+    id: &str,
+    members: serde_json::Value,
 ) -> Result<IntegrationRecord, RegistryError> {
-    let stored = registry.upsert(draft, &SecretStatus::Found, replace, NOW)?;
+    let amendment: Amendment = serde_json::from_value(members).unwrap();
+    let stored = registry.amend(id, amendment, &SecretStatus::Found, NOW + 1_000)?;
     Ok(stored.record.clone())
 }
 
@@ -16,7 +25,7 @@ fn upserted(
 fn refused(change: impl FnOnce(&mut Draft)) -> Option<String> {
     let mut draft = draft("new", "stripe");
     change(&mut draft);
-    match upserted(&mut Folder::with(None).open(), draft, false) {
+    match added(&mut Folder::with(None).open(), draft) {
         Ok(_) => None,
         Err(RegistryError::InvalidDraft { field, .. }) => Some(field),
         Err(error) => panic!("{error}"),
@@ -27,47 +36,108 @@ fn parameters(value: &str) -> crate::provider::Parameters {
     [("webhook_id".to_owned(), value.to_owned())].into()
 }
 
-#[test]
-fn replacing_an_integration_changes_its_settings_and_keeps_its_history() {
-    let folder = Folder::with(None);
+/// `pp` of PayPal with every setting, tested.
+fn tested(folder: &Folder) -> Registry {
     let mut registry = folder.open();
-    upserted(&mut registry, draft("pp", "paypal"), false).unwrap();
+    let mut full = draft("pp", "paypal");
+    full.display_name = Some("PayPal".to_owned());
+    full.allowed_events = vec!["a".to_owned(), "b".to_owned()];
+    full.max_payload_bytes = Some(1_000);
+    full.replay_window_seconds = Some(900);
+    full.parameters = parameters("one");
+    added(&mut registry, full).unwrap();
     registry.record_test("pp", true, "every check passed", NOW + 1).unwrap();
-    let mut changed = draft("pp", "paypal");
-    changed.display_name = Some("PayPal".to_owned());
-    changed.secret_vault_ref = Some("global/other".to_owned());
-    changed.allowed_events = vec!["a".to_owned(), "b".to_owned()];
-    changed.max_payload_bytes = Some(1_000);
-    changed.parameters = parameters("one");
-    changed.enabled = false;
-    registry.upsert(changed.clone(), &SecretStatus::Found, true, NOW + 2).unwrap();
-    let read = folder.open().get("pp").unwrap().record.clone();
-    assert_eq!((read.created_at_unix_ms, read.updated_at_unix_ms), (NOW, NOW + 2));
-    assert_eq!((read.last_test_at_unix_ms, read.last_test_passed), (Some(NOW + 1), Some(true)));
-    assert_eq!(read.last_test_message.as_deref(), Some("every check passed"));
-    assert_eq!((read.display_name.as_str(), read.max_payload_bytes, read.enabled), ("PayPal", 1_000, false));
-    assert_eq!(read.secret_vault_ref.as_deref(), Some("global/other"));
-    assert_eq!((read.allowed_events, read.parameters), (changed.allowed_events.clone(), parameters("one")));
-    changed.parameters = parameters("two");
-    changed.allowed_events.pop();
-    upserted(&mut registry, changed, true).unwrap();
-    let read = folder.open().get("pp").unwrap().record.clone();
-    assert_eq!((read.allowed_events.len(), read.parameters), (1, parameters("two")));
+    registry
 }
 
 #[test]
-fn what_is_empty_does_not_stand_in_the_file() {
+fn only_what_is_named_is_amended_and_the_history_stays() {
     let folder = Folder::with(None);
-    let mut registry = folder.open();
-    let mut full = draft("pp", "paypal");
-    full.parameters = parameters("one");
-    full.allowed_events = vec!["a".to_owned()];
-    upserted(&mut registry, full, false).unwrap();
-    assert!(folder.text().contains("parameters") && folder.text().contains("allowed_events"));
-    upserted(&mut registry, draft("pp", "paypal"), true).unwrap();
+    let mut registry = tested(&folder);
+    let before = registry.get("pp").unwrap().record.clone();
+    let after =
+        amended(&mut registry, "pp", json!({"allowed_events": ["a"], "on_filtered": "reject"})).unwrap();
+    let expected = IntegrationRecord {
+        allowed_events: vec!["a".to_owned()],
+        on_filtered: OnFiltered::Reject,
+        updated_at_unix_ms: NOW + 1_000,
+        ..before
+    };
+    assert_eq!(after, expected);
+    assert_eq!(folder.open().get("pp").unwrap().record, expected, "and so it stands in the file");
+}
+
+#[test]
+fn another_secret_or_provider_forgets_the_test_and_the_same_one_does_not() {
+    for (members, is_kept) in [
+        (json!({"secret_vault_ref": "global/other"}), false),
+        (json!({"provider": "github"}), false),
+        (json!({"secret_vault_ref": "global/key", "provider": " PayPal "}), true),
+        (json!({}), true),
+    ] {
+        let folder = Folder::with(None);
+        let mut registry = tested(&folder);
+        let after = amended(&mut registry, "pp", members.clone()).unwrap();
+        let tested = (after.last_test_at_unix_ms, after.last_test_passed, after.last_test_message.is_some());
+        let expected = if is_kept { (Some(NOW + 1), Some(true), true) } else { (None, None, false) };
+        assert_eq!(tested, expected, "{members}");
+        assert_eq!(after.created_at_unix_ms, NOW);
+    }
+}
+
+#[test]
+fn a_setting_goes_back_to_its_default_when_that_is_named() {
+    let folder = Folder::with(None);
+    let mut registry = tested(&folder);
+    let members = json!({
+        "display_name": "", "allowed_events": [], "replay_window_seconds": null, "parameters": {"webhook_id": null}
+    });
+    let after = amended(&mut registry, "pp", members).unwrap();
+    assert_eq!((after.display_name.as_str(), after.replay_window_seconds), ("pp", None));
     for absent in ["parameters", "allowed_events", "allowed_sources", "replay_window_seconds"] {
         assert!(!folder.text().contains(absent), "{absent} stands in:\n{}", folder.text());
     }
+}
+
+#[test]
+fn parameters_are_amended_by_name_and_those_of_another_provider_go() {
+    let folder = Folder::with(None);
+    let mut registry = tested(&folder);
+    let members = json!({"parameters": {"webhook_id": "two"}});
+    assert_eq!(amended(&mut registry, "pp", members).unwrap().parameters, parameters("two"));
+    assert_eq!(amended(&mut registry, "pp", json!({})).unwrap().parameters, parameters("two"));
+    assert!(amended(&mut registry, "pp", json!({"provider": "github"})).unwrap().parameters.is_empty());
+}
+
+#[test]
+fn a_rate_stands_only_where_no_signature_is_required() {
+    let folder = Folder::with(None);
+    let mut registry = tested(&folder);
+    let mut rate = |members| amended(&mut registry, "pp", members).unwrap().unsigned_rate_per_second;
+    assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), None);
+    assert_eq!(rate(json!({"signature_required": false})), Some(50));
+    assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), Some(9));
+    assert_eq!(rate(json!({})), Some(9));
+    assert_eq!(rate(json!({"signature_required": true})), None);
+}
+
+#[test]
+fn what_is_amended_until_it_is_not_ready_is_stored_disabled() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    let amendment: Amendment = serde_json::from_value(json!({"secret_vault_ref": "global/none"})).unwrap();
+    let stored = registry.amend("gh", amendment, &SecretStatus::NotFound, NOW).unwrap();
+    assert!(!stored.record.enabled);
+    let mended = amended(&mut registry, "gh", json!({"secret_vault_ref": "global/github"})).unwrap();
+    assert!(!mended.enabled, "only who is asked to enables it");
+}
+
+#[test]
+fn what_is_not_there_cannot_be_amended() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    let error = amended(&mut registry, "ghh", json!({})).unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("did you mean `gh`?"), "{error}");
 }
 
 #[test]
@@ -92,11 +162,11 @@ fn a_parameter_that_the_provider_does_not_know_is_refused_with_the_nearest() {
     let mut registry = folder.open();
     let mut mistaken = draft("pp", "paypal");
     mistaken.parameters = [("webhok_id".to_owned(), "x".to_owned())].into();
-    let error = upserted(&mut registry, mistaken, false).unwrap_err();
+    let error = added(&mut registry, mistaken).unwrap_err();
     assert_eq!(error.hint().as_deref(), Some("did you mean `webhook_id`?"), "{error}");
     let mut right = draft("pp", "paypal");
     right.parameters = parameters("x");
-    assert!(upserted(&mut registry, right, false).is_ok());
+    assert!(added(&mut registry, right).is_ok());
 }
 
 #[test]
@@ -145,8 +215,9 @@ fn a_registry_holds_1024_integrations_and_no_more() {
     let text = format!("version = 1\n{}", (1..INTEGRATIONS_MAX).map(entry).collect::<String>());
     let folder = Folder::with(Some(&text));
     let mut registry = folder.open();
-    upserted(&mut registry, draft("last", "github"), false).unwrap();
-    let refused = upserted(&mut registry, draft("more", "github"), false);
+    added(&mut registry, draft("last", "github")).unwrap();
+    let refused = added(&mut registry, draft("more", "github"));
     assert!(matches!(refused, Err(RegistryError::TooMany { max: INTEGRATIONS_MAX })));
-    assert!(upserted(&mut registry, draft("last", "gitlab"), true).is_ok(), "one that is there may change");
+    let changed = amended(&mut registry, "last", json!({"provider": "gitlab"}));
+    assert!(changed.is_ok(), "one that is there may change");
 }

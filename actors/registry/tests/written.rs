@@ -1,5 +1,7 @@
 //! Nothing is written that would not be read.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
@@ -38,6 +40,13 @@ fn draft_with(id: &str, members: &serde_json::Value) -> Draft {
     let all = draft.as_object_mut().unwrap();
     all.extend(members.as_object().unwrap().clone());
     serde_json::from_value(draft).unwrap()
+}
+
+/// The same for one that is there.
+fn amendment(members: &serde_json::Value) -> Amendment {
+    let mut amendment = json!({"provider": "paypal", "secret_vault_ref": "global/key"});
+    amendment.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    serde_json::from_value(amendment).unwrap()
 }
 
 /// A file of exactly so many bytes.
@@ -84,9 +93,9 @@ fn what_a_reader_would_refuse_is_refused_before_it_is_written() {
     ];
     let mut known = Unchanged::from(HAND_WRITTEN.to_owned());
     for (members, expected) in cases {
-        for (id, replace) in [("new", false), ("pay", true)] {
-            let draft = draft_with(id, &members);
-            let error = known.registry.upsert(draft, &SecretStatus::Found, replace, NOW).unwrap_err();
+        let added = known.registry.add(draft_with("new", &members), &SecretStatus::Found, NOW);
+        let amended = known.registry.amend("pay", amendment(&members), &SecretStatus::Found, NOW);
+        for error in [added.unwrap_err(), amended.unwrap_err()] {
             assert!(matches!(error, RegistryError::InvalidDraft { .. }), "{error:?}");
             assert_eq!(error.to_string(), expected, "{members}");
             known.assert(expected);
@@ -100,22 +109,22 @@ fn a_list_may_be_as_long_as_its_bound() {
         (0..ALLOW_LIST_ENTRIES_MAX).map(|n| format!("{n:0>ALLOW_LIST_ENTRY_BYTES_MAX$}")).collect();
     let folder = Folder::with(None);
     let draft = draft_with("new", &json!({"allowed_events": entries, "allowed_sources": entries}));
-    folder.open().upsert(draft, &SecretStatus::Found, false, NOW).unwrap();
+    folder.open().add(draft, &SecretStatus::Found, NOW).unwrap();
     assert_eq!(folder.open().get("new").unwrap().record.allowed_events, entries);
 }
 
 #[test]
 fn no_change_makes_the_file_larger_than_what_is_read() {
     let mut full = Unchanged::from(padded_to(REGISTRY_FILE_BYTES_MAX));
-    let added = full.registry.upsert(draft("new", "github"), &SecretStatus::Found, false, NOW).unwrap_err();
+    let added = full.registry.add(draft("new", "github"), &SecretStatus::Found, NOW).unwrap_err();
     full.assert("add");
-    let replaced = full.registry.upsert(draft("pay", "stripe"), &SecretStatus::Found, true, NOW).unwrap_err();
-    full.assert("replace");
+    let amended = full.registry.amend("pay", Amendment::default(), &SecretStatus::Found, NOW).unwrap_err();
+    full.assert("amend");
     let tested = full.registry.record_test("pay", true, "every check passed", NOW).unwrap_err();
     full.assert("test");
     let disabled = full.registry.set_enabled("gh", false, &SecretStatus::Found, NOW).unwrap_err();
     full.assert("disable");
-    for error in [added, replaced, tested, disabled] {
+    for error in [added, amended, tested, disabled] {
         assert!(matches!(&error, RegistryError::InvalidDraft { .. }), "{error:?}");
         assert!(error.to_string().ends_with("bytes, over the 4194304 that are read"), "{error}");
         assert!(error.hint().is_some());
@@ -153,10 +162,12 @@ fn an_edit_changes_nothing_of_a_file_written_by_hand_but_what_was_asked_for() {
     assert_eq!(folder.text(), edited);
 
     registry.set_enabled("pp", true, &SecretStatus::Found, NOW).unwrap();
-    let mut draft = draft("pp", "paypal");
-    (draft.secret_vault_ref, draft.allowed_events) = (Some("global/pp".into()), vec!["a".into(), "b".into()]);
-    draft.parameters = [("webhook_id".to_owned(), "two".to_owned())].into();
-    registry.upsert(draft, &SecretStatus::Found, true, NOW).unwrap();
+    let amendment = Amendment {
+        allowed_events: Some(vec!["a".into(), "b".into()]),
+        parameters: [("webhook_id".to_owned(), Some("two".to_owned()))].into(),
+        ..Amendment::default()
+    };
+    registry.amend("pp", amendment, &SecretStatus::Found, NOW).unwrap();
     assert_eq!(
         folder.text(),
         edited.replace("enabled = false", "enabled = true").replace("\"one\"", "\"two\"")
@@ -166,7 +177,7 @@ fn an_edit_changes_nothing_of_a_file_written_by_hand_but_what_was_asked_for() {
 #[test]
 fn what_is_added_says_what_differs_from_the_defaults() {
     let folder = Folder::with(None);
-    folder.open().upsert(draft("gh", "github"), &SecretStatus::NotFound, false, NOW).unwrap();
+    folder.open().add(draft("gh", "github"), &SecretStatus::NotFound, NOW).unwrap();
     let text = folder.text();
     let entry = text.split_once("[[webhooks]]\n").unwrap().1;
     let names: Vec<&str> =
@@ -191,12 +202,16 @@ proptest! {
         parameter in proptest::option::of(prop_oneof![any::<String>(), "p{500,520}"]),
     ) {
         let mut known = Unchanged::from(HAND_WRITTEN.to_owned());
-        let mut draft = draft(&id, "paypal");
-        (draft.display_name, draft.allowed_events, draft.signature_required) = (name, events, signed);
-        (draft.max_payload_bytes, draft.replay_window_seconds) = (bytes, window);
-        draft.unsigned_rate_per_second = rate;
-        draft.parameters = parameter.map(|value| ("webhook_id".to_owned(), value)).into_iter().collect();
-        match known.registry.upsert(draft, &SecretStatus::Found, true, NOW) {
+        let members = json!({
+            "display_name": name, "allowed_events": events, "signature_required": signed, "max_payload_bytes": bytes,
+            "replay_window_seconds": window, "unsigned_rate_per_second": rate,
+            "parameters": parameter.into_iter().map(|value| ("webhook_id", value)).collect::<BTreeMap<_, _>>(),
+        });
+        let changed = match id.as_str() {
+            "pay" => known.registry.amend("pay", amendment(&members), &SecretStatus::Found, NOW),
+            new => known.registry.add(draft_with(new, &members), &SecretStatus::Found, NOW),
+        };
+        match changed {
             Ok(stored) => {
                 let read = known.folder.open();
                 prop_assert_eq!(&read.get(&stored.record.integration_id).unwrap().record, &stored.record);

@@ -86,6 +86,22 @@ fn a_mistyped_scope_is_answered_with_the_nearest_one() {
 }
 
 #[test]
+fn who_changes_a_secret_is_told_only_forms_that_can_be_changed() {
+    for text in
+        ["github", "global", "globl/key", "env:9", "env:a-b", "file:x", "hashivault:a", "enw:X/", "a/b"]
+    {
+        let hint = VaultRef::parse_to_change(text).unwrap_err().hint;
+        assert!(hint.contains("`global/KEY`"), "{text}: {hint}");
+        for other in ["env", "file:", "hashivault"] {
+            assert!(!hint.contains(other), "{text}: {hint}");
+        }
+    }
+    assert!(VaultRef::parse_to_change("globl/key").unwrap_err().hint.contains("did you mean `global`?"));
+    let long = format!("global/{}", "k".repeat(VAULT_REF_PART_BYTES_MAX + 1));
+    assert_eq!(VaultRef::parse_to_change(&long).unwrap_err().hint, "shorten it");
+}
+
+#[test]
 fn a_secret_pasted_in_place_of_a_reference_is_not_repeated() {
     for (pasted, shown) in [
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "a text of 38 characters"),

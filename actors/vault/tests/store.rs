@@ -69,8 +69,36 @@ fn the_list_is_in_order_and_ignores_what_is_no_secret() {
     for stray in ["notes.txt", "no-reference.age", "global~x.age.bak"] {
         fs::write(folder.path().join(stray), "x").unwrap();
     }
-    let names: Vec<_> = store.list().unwrap().into_iter().map(|entry| entry.vault_ref).collect();
+    let names: Vec<_> = store.list().unwrap().iter().map(name_of).collect();
     assert_eq!(names, ["channel:slack:acct/k", "global/a", "global/z", "skill:b/k"]);
+}
+
+fn name_of(listed: &Listed) -> String {
+    let (Listed::Readable(SecretEntry { vault_ref, .. }) | Listed::Unreadable { vault_ref, .. }) = listed;
+    vault_ref.clone()
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_is_listed_with_what_to_do_among_the_others() {
+    let folder = private_folder();
+    let store = open_store(folder.path());
+    for name in ["global/a", "global/b", "global/c", "global/d"] {
+        store.put(&vault_ref(name), secret(CANARY)).unwrap();
+    }
+    fs::write(folder.path().join("global~b.age"), b"damaged").unwrap();
+    fs::set_permissions(folder.path().join("global~c.age"), fs::Permissions::from_mode(0o644)).unwrap();
+    let listed = store.list().unwrap();
+    assert_eq!(
+        listed.iter().map(name_of).collect::<Vec<_>>(),
+        ["global/a", "global/b", "global/c", "global/d"]
+    );
+    let told = |index: usize| match &listed[index] {
+        Listed::Readable(_) => None,
+        Listed::Unreadable { problem, hint, .. } => Some(format!("{problem}; {hint}")),
+    };
+    assert_eq!((told(0), told(3)), (None, None));
+    assert!(told(1).unwrap().contains("`palyra vault remove global/b`"), "{:?}", told(1));
+    assert!(told(2).unwrap().contains("chmod 600"), "{:?}", told(2));
 }
 
 #[test]

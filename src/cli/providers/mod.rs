@@ -125,6 +125,7 @@ fn profile_text(profile: &Value, only_toml: bool) -> String {
         ("replays told by", "replay_key"),
         ("handshakes", "handshakes"),
         ("parameters", "parameters"),
+        ("secret ones", "secret_parameters"),
         ("it expects", "answer"),
         ("it retries", "retries"),
         ("documentation", "docs"),

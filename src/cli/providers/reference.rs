@@ -101,7 +101,11 @@ fn or_nothing(texts: &[String]) -> String {
 fn notes(one: &ProfileSummary) -> String {
     let mut text = format!("\n**{}** (`{}`)\n\n", one.title, one.name);
     for parameter in &one.parameters {
-        writeln!(text, "- needs `--parameter {parameter}=…`").unwrap();
+        match one.secret_parameters.contains(parameter) {
+            true => writeln!(text, "- needs `--parameter {parameter}=REF`, the vault reference of a secret")
+                .unwrap(),
+            false => writeln!(text, "- needs `--parameter {parameter}=…`").unwrap(),
+        }
     }
     for note in &one.notes {
         writeln!(text, "- {note}").unwrap();

@@ -14,17 +14,20 @@ pub use args::SystemCommand;
 use super::client::route;
 use super::context::{Context, Need};
 use super::error::CliError;
+use super::view::text;
 use crate::exit::Exit;
 
 /// Runs a command for the daemon and its events.
 pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> {
     match command {
-        SystemCommand::Heartbeat => report("heartbeat", view::heartbeat, context),
+        SystemCommand::Heartbeat => heartbeat(context),
         SystemCommand::Presence => {
-            report("presence", |presence| view::presence(presence, &context.out), context)
+            report("presence", |presence| view::presence(presence, &context.out), context)?;
+            Ok(Exit::Ok)
         }
         SystemCommand::Insights => {
-            report("insights", |insights| view::insights(insights, &context.out), context)
+            report("insights", |insights| view::insights(insights, &context.out), context)?;
+            Ok(Exit::Ok)
         }
         SystemCommand::Event(EventCommand::List(args)) => events::list(&args, context),
         SystemCommand::Event(EventCommand::Emit(args)) => events::emit(&args, context),
@@ -32,11 +35,17 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
     }
 }
 
-fn report(what: &str, text: impl FnOnce(&Value) -> String, context: &Context) -> Result<Exit, CliError> {
+/// A daemon that is not well is a failure, so that a script sees it too.
+fn heartbeat(context: &Context) -> Result<Exit, CliError> {
+    let heartbeat = report("heartbeat", view::heartbeat, context)?;
+    Ok(if text(&heartbeat, "status") == "ok" { Exit::Ok } else { Exit::Failed })
+}
+
+fn report(what: &str, text: impl FnOnce(&Value) -> String, context: &Context) -> Result<Value, CliError> {
     let connection = context.connect(Need::Daemon)?;
     let report = connection.client.get(&route(&["system", what]))?;
     context.out.answer(&report, text)?;
-    Ok(Exit::Ok)
+    Ok(report)
 }
 
 #[cfg(test)]

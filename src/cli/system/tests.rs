@@ -28,6 +28,7 @@ fn the_heartbeat_is_a_summary_that_names_what_is_wrong() {
         "reasons": ["the journal is poisoned"], "journal": {"head_seq": 12, "head_hash": "ab", "poisoned": "disk I/O error"}
     });
     let ran = palyra("system status", &Stub::answering([answer(200, &heartbeat)]));
+    assert_eq!(ran.code, 1, "a script is told too");
     assert_eq!(
         ran.stdout,
         "\

@@ -31,6 +31,9 @@ pub fn heartbeat(heartbeat: &Value) -> String {
     if let Some((tone, text)) = heartbeat.get("verification").and_then(verification) {
         fields.toned(tone, "verification", text);
     }
+    if let Some(why) = journal.get("error").and_then(Value::as_str) {
+        fields.toned(Tone::Bad, "journal", why);
+    }
     if let Some(reason) = journal.get("poisoned").and_then(Value::as_str) {
         fields.toned(Tone::Bad, "journal", format!("writes no more: {reason}"));
     }
@@ -81,6 +84,7 @@ pub fn presence(presence: &Value, out: &Output) -> String {
 pub fn insights(insights: &Value, out: &Output) -> String {
     let parts = [
         ("Deliveries", "deliveries"),
+        ("Console", "console"),
         ("Registry", "registry"),
         ("Vault", "vault"),
         ("Replay guard", "replay_guard"),

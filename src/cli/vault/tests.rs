@@ -57,6 +57,31 @@ global/github        3         2  2026-07-01T12:00:00Z  2026-07-01T12:00:00Z
 }
 
 #[test]
+fn a_secret_that_cannot_be_read_is_shown_with_what_to_do() {
+    let broken =
+        json!({"vault_ref": "global/x", "problem": "`x.age` is not as it was", "hint": "restore it"});
+    let document = json!({"secrets": [entry(3, 2), broken]});
+    let ran = palyra("vault list", &Stub::answering([answer(200, &document)]));
+    let row = ran.stdout.lines().find(|line| line.starts_with("global/x ")).unwrap();
+    assert!(row.contains("UNREADABLE") && ran.stdout.contains("global/github"), "{}", ran.stdout);
+    assert_eq!(
+        ran.stderr,
+        "palyra: warning: global/x cannot be read: `x.age` is not as it was\n  next: restore it\n"
+    );
+}
+
+#[test]
+fn a_value_that_an_integration_cannot_use_is_warned_of() {
+    let mut stored = entry(2, 2);
+    stored["warnings"] = json!(["`discord` cannot use version 2 of `global/github`: it is no key"]);
+    for line in [["vault", "put", "global/github"], ["vault", "rotate", "global/github"]] {
+        let ran = palyra_with(&line, b"x", &Stub::answering([answer(200, &stored)]));
+        assert_eq!(ran.code, 0);
+        assert!(ran.stderr.contains("warning: `discord` cannot use version 2"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_removed_secret_is_named() {
     let stub = Stub::answering([answer(200, &json!({"removed": "global/github"}))]);
     assert_eq!(palyra("vault remove global/github", &stub).stdout, "removed global/github\n");

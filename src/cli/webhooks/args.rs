@@ -1,12 +1,10 @@
 //! What can be typed after `palyra webhooks`.
 
-use std::collections::BTreeMap;
-
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Commands for integrations.
 #[derive(Debug, Subcommand)]
@@ -20,6 +18,16 @@ Examples:
   palyra webhooks add billing stripe --secret-ref env:STRIPE_SECRET --allow-event invoice.paid
   palyra webhooks add deploys envelope --secret-ref global/deploys --allow-source ci --disabled")]
     Add(AddArgs),
+    /// Change settings of an integration; what is not named stays as it is
+    #[command(after_long_help = "\
+Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. One that is no longer ready
+is stored disabled and the reason is told.
+
+Examples:
+  palyra webhooks set github --allow-event push --allow-event release
+  palyra webhooks set billing --secret-ref global/stripe --max-payload-bytes 262144
+  palyra webhooks set deploys --all-sources --on-filtered reject")]
+    Set(SetArgs),
     /// List the integrations
     #[command(after_long_help = "\
 Examples:
@@ -36,10 +44,10 @@ Examples:
     /// Run every check on a payload, in order; nothing is stored but the result
     #[command(visible_alias = "verify")]
     #[command(after_long_help = "\
-Exit code 1 when a check fails.
+Exit code 1 when a check fails. Whether it came before is not asked.
 
 Examples:
-  palyra webhooks test github --payload-file push.json \\
+  palyra webhooks test github --payload-file push.json --header 'Content-Type: application/json' \\
       --header 'X-GitHub-Event: push' --header 'X-Hub-Signature-256: sha256=…'
   curl -s https://example.com/captured | palyra webhooks verify github --payload-stdin --header '…'")]
     Test(TestArgs),
@@ -73,24 +81,8 @@ pub struct AddArgs {
     /// Verify with the keys that the provider itself publishes, fetched from where its profile pins them
     #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
     pub published_keys: bool,
-    /// Name to show [default: the id]
-    #[arg(long, value_name = "N")]
-    pub display_name: Option<String>,
-    /// Take only this event; may be given several times [default: all]
-    #[arg(long = "allow-event", value_name = "E")]
-    pub allow_events: Vec<String>,
-    /// Take only deliveries from this source; may be given several times [default: all]
-    #[arg(long = "allow-source", value_name = "S")]
-    pub allow_sources: Vec<String>,
-    /// Largest body [default: 65536]
-    #[arg(long, value_name = "N")]
-    pub max_payload_bytes: Option<u64>,
-    /// How long a delivery is remembered, so that it is taken once [default: the daemon's, 7 days]
-    #[arg(long, value_name = "N")]
-    pub replay_window_seconds: Option<u64>,
-    /// What the provider's profile needs to know beside the secret; may be given several times
-    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
-    pub parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    settings: SettingArgs,
     /// Store it disabled, even if it is ready
     #[arg(long)]
     pub disabled: bool,
@@ -99,22 +91,118 @@ pub struct AddArgs {
     pub allow_unsigned: bool,
 }
 
+/// Arguments of `set`: what is not typed stays as it is.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Id of the integration
+    pub id: String,
+    /// Another provider profile; what the integration was told for the old one is forgotten
+    #[arg(long, value_name = "P")]
+    pub provider: Option<String>,
+    /// Where the secret is from now on: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
+    #[arg(long, value_name = "REF")]
+    pub secret_ref: Option<String>,
+    /// Verify with the keys that the provider itself publishes
+    #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
+    pub published_keys: bool,
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// Take all events
+    #[arg(long, conflicts_with = "allow_events")]
+    pub all_events: bool,
+    /// Take deliveries from all sources
+    #[arg(long, conflicts_with = "allow_sources")]
+    pub all_sources: bool,
+    /// Take deliveries without a signature: anybody who knows the address can post
+    #[arg(long)]
+    pub allow_unsigned: bool,
+    /// Take only deliveries that are signed
+    #[arg(long, conflicts_with = "allow_unsigned")]
+    pub require_signature: bool,
+}
+
+/// What both can say.
+#[derive(Debug, Args)]
+struct SettingArgs {
+    /// Name to show [default: the id]
+    #[arg(long, value_name = "N")]
+    display_name: Option<String>,
+    /// Take only this event; may be given several times [default: all]
+    #[arg(long = "allow-event", value_name = "E")]
+    allow_events: Vec<String>,
+    /// Take only deliveries from this source; may be given several times [default: all]
+    #[arg(long = "allow-source", value_name = "S")]
+    allow_sources: Vec<String>,
+    /// How to answer what those two leave out: accept (202) or reject (403) [default: accept]
+    #[arg(long, value_name = "HOW", value_parser = ["accept", "reject"], hide_possible_values = true)]
+    on_filtered: Option<String>,
+    /// Largest body [default: 65536]
+    #[arg(long, value_name = "N")]
+    max_payload_bytes: Option<u64>,
+    /// How long a delivery is remembered, so that it is taken once [default: the daemon's, 7 days]
+    #[arg(long, value_name = "N")]
+    replay_window_seconds: Option<u64>,
+    /// Unsigned deliveries taken in a second, where no signature is required [default: 50]
+    #[arg(long, value_name = "N")]
+    unsigned_rate_per_second: Option<u32>,
+    /// What the provider's profile needs to know beside the secret, a token by its vault reference; may be given several times
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+impl SettingArgs {
+    /// What was typed, by the names of the console.
+    fn typed(&self) -> Map<String, Value> {
+        let list = |texts: &[String]| (!texts.is_empty()).then(|| json!(texts));
+        let parameters: Map<String, Value> =
+            self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        named([
+            ("display_name", self.display_name.as_ref().map(|name| json!(name))),
+            ("allowed_events", list(&self.allow_events)),
+            ("allowed_sources", list(&self.allow_sources)),
+            ("on_filtered", self.on_filtered.as_ref().map(|how| json!(how))),
+            ("max_payload_bytes", self.max_payload_bytes.map(Value::from)),
+            ("replay_window_seconds", self.replay_window_seconds.map(Value::from)),
+            ("unsigned_rate_per_second", self.unsigned_rate_per_second.map(Value::from)),
+            ("parameters", (!parameters.is_empty()).then_some(Value::Object(parameters))),
+        ])
+    }
+}
+
+fn named<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
 impl AddArgs {
     /// The integration as the console is asked for it. What was not typed is left to the daemon.
     pub fn draft(&self) -> Value {
-        json!({
-            "integration_id": self.id,
-            "provider": self.provider,
-            "display_name": self.display_name,
-            "secret_vault_ref": self.secret_ref,
-            "allowed_events": self.allow_events,
-            "allowed_sources": self.allow_sources,
-            "enabled": !self.disabled,
-            "signature_required": !self.allow_unsigned,
-            "max_payload_bytes": self.max_payload_bytes,
-            "replay_window_seconds": self.replay_window_seconds,
-            "parameters": self.parameters.iter().cloned().collect::<BTreeMap<_, _>>(),
-        })
+        let mut draft = self.settings.typed();
+        draft.extend(named([
+            ("integration_id", Some(json!(self.id))),
+            ("provider", Some(json!(self.provider))),
+            ("secret_vault_ref", self.secret_ref.as_ref().map(|text| json!(text))),
+            ("enabled", Some(json!(!self.disabled))),
+            ("signature_required", Some(json!(!self.allow_unsigned))),
+        ]));
+        Value::Object(draft)
+    }
+}
+
+impl SetArgs {
+    /// What is to be otherwise.
+    pub fn amendment(&self) -> Map<String, Value> {
+        let mut amendment = self.settings.typed();
+        let none = || Value::Array(Vec::new());
+        let secret = self.secret_ref.as_ref().map(|text| json!(text));
+        let signed = self.require_signature || self.published_keys;
+        amendment.extend(named([
+            ("provider", self.provider.as_ref().map(|name| json!(name))),
+            ("secret_vault_ref", secret.or_else(|| self.published_keys.then_some(Value::Null))),
+            ("allowed_events", self.all_events.then(none)),
+            ("allowed_sources", self.all_sources.then(none)),
+            ("signature_required", (signed || self.allow_unsigned).then_some(json!(signed))),
+        ]));
+        amendment
     }
 }
 
@@ -146,9 +234,12 @@ pub struct TestArgs {
     /// Read the body from stdin
     #[arg(long)]
     pub payload_stdin: bool,
-    /// A header of the delivery; may be given several times
+    /// A header of the delivery, all that it came with; may be given several times
     #[arg(long, value_name = "K: V")]
     pub header: Vec<HeaderArg>,
+    /// What stands behind the `?` of its URL, for providers that sign it
+    #[arg(long, value_name = "Q")]
+    pub query: Option<String>,
 }
 
 /// Arguments of `send`.

@@ -8,9 +8,10 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use ureq::http::Method;
 
 pub use args::WebhooksCommand;
-use args::{AddArgs, ListArgs, SendArgs, TestArgs};
+use args::{AddArgs, ListArgs, SendArgs, SetArgs, TestArgs};
 
 use super::client::{route, with_query};
 use super::context::{Context, Need};
@@ -23,6 +24,7 @@ use crate::exit::Exit;
 pub fn run(command: WebhooksCommand, context: &Context) -> Result<Exit, CliError> {
     match command {
         WebhooksCommand::Add(args) => add(&args, context),
+        WebhooksCommand::Set(args) => set(&args, context),
         WebhooksCommand::List(args) => list(&args, context),
         WebhooksCommand::Show(args) => show(&args.id, context),
         WebhooksCommand::Enable(args) => set_enabled(&args.id, true, context),
@@ -40,13 +42,38 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     if !args.disabled && !is_true(&added, "enabled") {
         warn_not_ready(&added, context);
     }
-    if !is_true(&added, "signature_required") {
+    warn_if_open(&added, context);
+    Ok(Exit::Ok)
+}
+
+fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
+    let amendment = args.amendment();
+    if amendment.is_empty() {
+        let nothing = CliError::usage("no setting is named, so there is nothing to change");
+        return Err(nothing.hint("`palyra webhooks set --help` lists the settings"));
+    }
+    let body = Value::Object(amendment).to_string();
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let path = route(&["webhooks", &args.id]);
+    let changed = connection.client.send(Method::PATCH, &path, body.as_bytes())?;
+    context.out.answer(&changed, view::details)?;
+    if !is_true(&changed, "enabled") && items(&changed, "issues").next().is_some() {
+        warn_not_ready(&changed, context);
+    }
+    warn_if_open(&changed, context);
+    Ok(Exit::Ok)
+}
+
+fn warn_if_open(integration: &Value, context: &Context) {
+    if !is_true(integration, "signature_required") {
+        let id = text(integration, "integration_id");
         context.out.warn(
             "anybody who knows the address can post to it: no signature is required",
-            "keep it out of the open network, or remove it and add it with --secret-ref",
+            &format!(
+                "keep it out of the open network, or palyra webhooks set {id} --require-signature --secret-ref REF"
+            ),
         );
     }
-    Ok(Exit::Ok)
 }
 
 /// Says why an integration was stored disabled, and the commands that make it ready.
@@ -72,6 +99,10 @@ fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
         with_query(route(&["webhooks"]), &[("provider", args.provider.clone()), ("enabled", enabled)]);
     let webhooks = connection.client.get(&listed)?;
     context.out.answer(&webhooks, |webhooks| context.out.table_text(&view::table(webhooks)))?;
+    if items(&webhooks, "webhooks").any(|one| text(one, "url").starts_with('/')) {
+        let known_by = view::KNOWN_BY;
+        context.out.note(&format!("urls stand behind the address that senders reach ({known_by})"));
+    }
     if items(&webhooks, "webhooks").next().is_none() {
         context
             .out
@@ -110,7 +141,7 @@ fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
     let payload = payload_base64(args.payload_file.as_deref(), context)?;
     let headers: Vec<[&str; 2]> = args.header.iter().map(|header| [&*header.name, &*header.value]).collect();
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({ "headers": headers, "payload_base64": payload });
+    let body = json!({ "headers": headers, "query": args.query, "payload_base64": payload });
     let outcome = connection.client.post(&route(&["webhooks", &args.id, "test"]), &body)?;
     context.out.answer(&outcome, view::test_outcome)?;
     Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })

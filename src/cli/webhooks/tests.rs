@@ -1,5 +1,7 @@
 use std::fs;
 
+use palyra_actors::registry::OnFiltered;
+
 use super::args::HeaderArg;
 use super::*;
 use crate::cli::testing::{NOW, Stub, answer, palyra, palyra_with};
@@ -100,9 +102,8 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
     assert_eq!(
         asked.json(),
         json!({
-            "integration_id": "github", "provider": "github", "display_name": null, "secret_vault_ref": "global/github",
-            "allowed_events": ["push", "ping"], "allowed_sources": [], "enabled": true, "signature_required": true,
-            "max_payload_bytes": null, "replay_window_seconds": null, "parameters": {}
+            "integration_id": "github", "provider": "github", "secret_vault_ref": "global/github",
+            "allowed_events": ["push", "ping"], "enabled": true, "signature_required": true
         })
     );
     assert!(ran.stdout.contains("http://127.0.0.1:7142/hooks/github"), "{}", ran.stdout);
@@ -113,9 +114,58 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
 #[test]
 fn what_is_asked_for_is_a_draft_the_registry_takes() {
     let stub = Stub::answering([answer(201, &integration())]);
-    palyra("webhooks add a envelope --allow-unsigned --disabled --max-payload-bytes 9", &stub);
+    let line = "webhooks add a envelope --allow-unsigned --disabled --max-payload-bytes 9 --on-filtered reject \
+                --unsigned-rate-per-second 7";
+    palyra(line, &stub);
     let draft: palyra_actors::registry::Draft = serde_json::from_value(stub.asked()[0].json()).unwrap();
     assert!((draft.enabled, draft.signature_required, draft.max_payload_bytes) == (false, false, Some(9)));
+    assert_eq!((draft.on_filtered, draft.unsigned_rate_per_second), (Some(OnFiltered::Reject), Some(7)));
+}
+
+#[test]
+fn set_asks_for_what_was_typed_alone_in_a_form_the_registry_takes() {
+    let table = [
+        ("--allow-event a --allow-event b", json!({"allowed_events": ["a", "b"]})),
+        ("--all-events --all-sources", json!({"allowed_events": [], "allowed_sources": []})),
+        ("--secret-ref global/x", json!({"secret_vault_ref": "global/x"})),
+        ("--published-keys", json!({"secret_vault_ref": null, "signature_required": true})),
+        (
+            "--allow-unsigned --unsigned-rate-per-second 9",
+            json!({"signature_required": false, "unsigned_rate_per_second": 9}),
+        ),
+        ("--require-signature", json!({"signature_required": true})),
+        ("--provider stripe --parameter a=b=c", json!({"provider": "stripe", "parameters": {"a": "b=c"}})),
+        (
+            "--on-filtered reject --max-payload-bytes 9",
+            json!({"on_filtered": "reject", "max_payload_bytes": 9}),
+        ),
+        (
+            "--display-name N --replay-window-seconds 9",
+            json!({"display_name": "N", "replay_window_seconds": 9}),
+        ),
+    ];
+    for (flags, amendment) in table {
+        let stub = Stub::answering([answer(200, &integration())]);
+        let ran = palyra(&format!("webhooks set github {flags}"), &stub);
+        let asked = &stub.asked()[0];
+        assert_eq!((ran.code, asked.line.as_str()), (0, "PATCH /console/v1/webhooks/github"));
+        assert_eq!(asked.json(), amendment, "{flags}");
+        serde_json::from_value::<palyra_actors::registry::Amendment>(amendment).unwrap();
+        assert!(ran.stdout.contains("readiness") && ran.stderr.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn set_warns_when_what_it_stored_takes_no_deliveries_any_more() {
+    let ran = palyra(
+        "webhooks set github --secret-ref global/github",
+        &Stub::answering([answer(200, &not_ready())]),
+    );
+    assert!(
+        ran.stderr.contains("is stored disabled") && ran.stderr.contains("webhooks enable github"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -165,7 +215,20 @@ fn an_address_that_is_not_known_offline_is_not_made_up() {
     let offline = with(integration(), &json!({"url": "/hooks/github"}));
     let ran =
         palyra("webhooks add github github --secret-ref a/b", &Stub::answering([answer(201, &offline)]));
-    assert!(ran.stdout.contains("/hooks/github behind the ingress"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("/hooks/github, behind the address that senders reach"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("public_url"), "{}", ran.stdout);
+    let listed = palyra("webhooks list", &Stub::answering([answer(200, &json!({"webhooks": [offline]}))]));
+    assert!(listed.stderr.contains("public_url"), "{}", listed.stderr);
+}
+
+#[test]
+fn an_address_of_this_machine_is_not_told_as_that_of_the_provider() {
+    let public = with(integration(), &json!({"url": "https://your.host/hooks/github"}));
+    for (document, is_whole) in [(integration(), false), (public, true)] {
+        let ran = palyra("webhooks show github", &Stub::answering([answer(200, &document)]));
+        let url = ran.stdout.lines().find(|line| line.starts_with("url ")).unwrap();
+        assert_eq!(url.ends_with("/hooks/github"), is_whole, "{url}");
+    }
 }
 
 #[test]
@@ -218,7 +281,7 @@ failed: it would be answered 401 unauthenticated
     assert_eq!(asked.line, "POST /console/v1/webhooks/github/test");
     assert_eq!(
         asked.json(),
-        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "payload_base64": "e30K"})
+        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "query": null, "payload_base64": "e30K"})
     );
 }
 

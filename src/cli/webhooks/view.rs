@@ -45,20 +45,20 @@ fn all_or_some(integration: &Value, name: &str) -> String {
 /// Everything about one integration.
 pub fn details(integration: &Value) -> String {
     let mut fields = Fields::default();
-    for (label, name) in [
-        ("id", "integration_id"),
-        ("name", "display_name"),
-        ("provider", "provider"),
-        ("url", "url"),
-        ("enabled", "enabled"),
-    ] {
+    for (label, name) in
+        [("id", "integration_id"), ("name", "display_name"), ("provider", "provider"), ("enabled", "enabled")]
+    {
         fields.add(label, shown(integration, name));
     }
+    fields.add("url", address(integration));
     fields.toned(tone(integration), "readiness", shown(integration, "readiness"));
     for issue in items(integration, "issues") {
         fields.toned(Tone::Bad, "issue", show(issue));
     }
     fields.add("secret", keys_text(integration));
+    for (name, value) in integration.get("parameters").and_then(Value::as_object).into_iter().flatten() {
+        fields.add("parameter", format!("{name}={}", show(value)));
+    }
     let unsigned = !is_true(integration, "signature_required");
     fields.toned(if unsigned { Tone::Warn } else { Tone::Plain }, "signature", signature(integration));
     if unsigned {
@@ -101,14 +101,21 @@ pub fn added(integration: &Value) -> String {
     fields.render(0)
 }
 
+/// Where senders post to; as far as it is not known, what to put in front.
 fn address(integration: &Value) -> String {
     let url = shown(integration, "url");
-    if url.starts_with('/') {
-        format!("{url} behind the ingress (`palyra daemon` prints its address)")
-    } else {
-        url
+    let is_local = ["http://127.", "http://[::1]"].iter().any(|start| url.starts_with(start));
+    match url.starts_with('/') {
+        true => format!("{url}, behind the address that senders reach ({KNOWN_BY})"),
+        false if is_local => {
+            format!("{url} on this machine; senders use the address they reach ({KNOWN_BY})")
+        }
+        false => url,
     }
 }
+
+/// How the daemon learns under which address it is reached.
+pub const KNOWN_BY: &str = "`public_url` in palyra.toml";
 
 fn secret_text(integration: &Value) -> String {
     match integration.get("secret_vault_ref").and_then(Value::as_str) {

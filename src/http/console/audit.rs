@@ -19,10 +19,7 @@ pub struct Change {
 impl Change {
     /// A change called `name` to `subject`.
     pub fn new(name: &'static str, subject: &str) -> Self {
-        let mut subject: String =
-            subject.chars().filter(|c| !c.is_control()).take(SUBJECT_BYTES_MAX).collect();
-        subject.truncate(subject.floor_char_boundary(SUBJECT_BYTES_MAX));
-        Self { name, subject, particulars: json!({}) }
+        Self { name, subject: cut(subject, SUBJECT_BYTES_MAX), particulars: json!({}) }
     }
 
     /// With more of it. Never a secret.
@@ -58,6 +55,13 @@ impl Change {
             .detail("subject", self.subject.as_str())
             .detail("particulars", self.particulars.clone())
     }
+}
+
+/// What somebody wrote, as a row may hold it: at most so many bytes, and no control characters.
+pub fn cut(text: &str, bytes_max: usize) -> String {
+    let mut kept: String = text.chars().filter(|c| !c.is_control()).take(bytes_max).collect();
+    kept.truncate(kept.floor_char_boundary(bytes_max));
+    kept
 }
 
 async fn append(gate: &Gate, event: SystemEvent) -> Result<(), Problem> {

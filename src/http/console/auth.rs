@@ -61,12 +61,15 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
     let token = request.app_data::<Data<Token>>();
     match (presented, token) {
         (Some(presented), Some(token)) if token.matches(presented.as_bytes()) => Ok(()),
-        _ => Err(unauthorized(request)),
+        (presented, _) => Err(unauthorized(request, presented.is_some())),
     }
 }
 
-/// Whoever guesses is told so; the token is taken all the same.
-fn unauthorized(request: &ServiceRequest) -> Problem {
+/// Whoever guesses is counted and told so; the token is taken all the same.
+fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
+    if let Some(gate) = gate(request) {
+        gate.counters.refuse_at_console(if has_token { "wrong_token" } else { "missing_token" });
+    }
     let peer = request.peer_addr().map(|address| Peer::at(address.ip()));
     let exceeds =
         |(gate, peer): (&Data<Gate>, Peer)| gate.bad_tokens.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::limits::WEBHOOK_NAME_CHARS_MAX;
 use palyra_actors::provider::{Mutation, Profile, SignDraft, Signed};
 use palyra_actors::registry::Integration;
 use serde::Deserialize;
@@ -43,6 +44,7 @@ async fn dispatch(
     id: Path<String>,
     order: Json<Dispatch>,
 ) -> Result<HttpResponse, Problem> {
+    check_event(&order.event)?;
     let integration = find(&gate, &id).await?;
     let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
     let profile = integration.profile.clone().ok_or_else(missing)?;
@@ -66,6 +68,15 @@ async fn dispatch(
         "expected_status": expected,
         "answer": answer,
     })))
+}
+
+/// An event is named as in an envelope.
+fn check_event(event: &str) -> Result<(), Problem> {
+    if (1..=WEBHOOK_NAME_CHARS_MAX).contains(&event.chars().count()) {
+        return Ok(());
+    }
+    let detail = format!("`event` does not have 1 to {WEBHOOK_NAME_CHARS_MAX} characters");
+    Err(Problem::new(Kind::Invalid).detail(detail))
 }
 
 /// The status a mutated delivery is to be answered with; none for one that is not mutated.
@@ -116,7 +127,7 @@ async fn sign(
         payload: payload.as_deref(),
         now: gate.clock.now_unix_ms().saturating_sub(age_seconds.saturating_mul(1_000)),
         random: random_u128(),
-        url: &gate.hook_url(&integration.record.integration_id),
+        url: &gate.signed_url(&integration.record.integration_id),
         parameters: &integration.record.parameters,
         private_key: private_key.as_ref().map(|key| key.as_slice()),
         mutation: order.mutate,

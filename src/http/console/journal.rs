@@ -118,9 +118,13 @@ fn checkpoint_view(newest: &SignedCheckpoint) -> Value {
     })
 }
 
-/// One event a line, in pages: no read of the database is held open while the client reads.
+/// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
+/// off, so that nobody takes what he has for the whole.
 async fn export(gate: Data<Gate>) -> HttpResponse {
     let lines = try_unfold((gate, 0_u64), |(gate, after)| async move {
+        if gate.is_stopping() {
+            return Err(Problem::new(Kind::Unavailable));
+        }
         let reader = gate.actors.reader.clone();
         let cursor = Cursor::After(after);
         let read = move || reader.page(&EventFilter::default(), cursor, EXPORT_PAGE_EVENTS);

@@ -10,6 +10,7 @@ mod dispatch;
 mod events;
 mod input;
 mod journal;
+mod particulars;
 mod providers;
 mod query;
 mod stream;
@@ -23,6 +24,8 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 pub use auth::Token;
+
+use super::health;
 
 /// Largest body of a console request: a payload of 25 MiB in base64, and slack.
 const CONSOLE_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
@@ -44,12 +47,6 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .configure(connectors::routes)
         .configure(journal::routes)
         .default_service(web::to(super::nothing_here));
-    config.service(api).configure(health_routes).default_service(web::to(super::nothing_here));
-}
-
-/// The health of the daemon, without a token: for probes that only see this listener.
-fn health_routes(config: &mut ServiceConfig) {
-    config
-        .service(super::health::resource("/healthz").route(web::get().to(super::health::alive)))
-        .service(super::health::resource("/readyz").route(web::get().to(super::health::ready)));
+    // The health needs no token: there are probes that only see this listener.
+    config.service(api).configure(health::routes).default_service(web::to(super::nothing_here));
 }

@@ -1,16 +1,22 @@
 //! The daemon itself: heartbeat, presence, insights.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
 use palyra_actors::connectors::Presence;
-use palyra_actors::supervision::DoorError;
 use palyra_actors::{connectors, journal, registry, replay_guard, vault};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::webhooks::diagnose;
 use crate::http::Gate;
-use crate::http::health::reasons_not_ready;
+use crate::http::health::{Unanswered, in_time, reasons_not_ready};
+use crate::http::problem::{Kind, Problem};
+
+/// Time a look at every integration, its secret included, may take.
+const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// `/system`, without its events.
 pub fn routes(config: &mut ServiceConfig) {
@@ -20,11 +26,19 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/system/insights", web::get().to(insights));
 }
 
+/// Answered within two seconds, with what is known then.
 async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
-    let mut reasons = reasons_not_ready(&gate).await;
+    let actors = &gate.actors;
+    let (mut reasons, journal, registry) = tokio::join!(
+        reasons_not_ready(&gate),
+        in_time(actors.journal.door.ask(journal::Observe)),
+        in_time(actors.registry.ask(registry::Observe)),
+    );
     let is_ready = reasons.is_empty();
+    reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
     // Deliveries are taken in all the same: what is new is stored well.
     reasons.extend(gate.verification.now().complaint());
+    reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
     let status = match (gate.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
         (false, true) => "ok",
@@ -42,33 +56,47 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
         "ready": is_ready,
         "reasons": reasons,
         "in_flight": gate.admission.in_flight(),
-        "journal": shown(gate.actors.journal.door.ask(journal::Observe).await),
+        "journal": shown(journal),
         "verification": gate.verification.now(),
     }))
 }
 
-/// While the connectors' supervisor is away their list is empty; its own state stands among the actors.
+fn refused_reload(fault: String) -> String {
+    format!("what was read last is not in force, what was before it is: {fault}")
+}
+
+/// While the connectors' supervisor does not answer their list is empty; its own state stands among the actors.
 async fn presence(gate: Data<Gate>) -> HttpResponse {
-    let connectors = gate.actors.connectors.ask(Presence).await.unwrap_or_default();
+    let connectors = in_time(gate.actors.connectors.ask(Presence)).await.unwrap_or_default();
     HttpResponse::Ok().json(json!({"actors": gate.actors.board.snapshot(), "connectors": connectors}))
 }
 
 async fn insights(gate: Data<Gate>) -> HttpResponse {
     let actors = &gate.actors;
-    let diagnostics = diagnose(&gate).await.unwrap_or_else(|problem| problem.document());
+    let (registry, vault, replay_guard, journal, connectors, diagnostics) = tokio::join!(
+        in_time(actors.registry.ask(registry::Observe)),
+        in_time(actors.vault.ask(vault::Observe)),
+        in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
+        in_time(actors.journal.door.ask(journal::Observe)),
+        in_time(actors.connectors.ask(connectors::Observe)),
+        timeout(DIAGNOSIS_DEADLINE, diagnose(&gate)),
+    );
+    let late = || Problem::new(Kind::Unavailable).detail("the integrations could not be looked at in time");
+    let diagnostics = diagnostics.unwrap_or_else(|_| Err(late()));
     HttpResponse::Ok().json(json!({
-        "deliveries": gate.counters.snapshot(),
-        "registry": shown(actors.registry.ask(registry::Observe).await),
-        "vault": shown(actors.vault.ask(vault::Observe).await),
-        "replay_guard": shown(actors.replay_guard.door.ask(replay_guard::Observe).await),
-        "journal": shown(actors.journal.door.ask(journal::Observe).await),
-        "connectors": shown(actors.connectors.ask(connectors::Observe).await),
-        "diagnostics": diagnostics,
+        "deliveries": gate.counters.deliveries(),
+        "console": gate.counters.console(),
+        "registry": shown(registry),
+        "vault": shown(vault),
+        "replay_guard": shown(replay_guard),
+        "journal": shown(journal),
+        "connectors": shown(connectors),
+        "diagnostics": diagnostics.unwrap_or_else(|problem| problem.document()),
     }))
 }
 
 /// A snapshot, or why there is none.
-fn shown(snapshot: Result<impl Serialize, DoorError>) -> Value {
+fn shown(snapshot: Result<impl Serialize, Unanswered>) -> Value {
     match snapshot {
         Ok(snapshot) => json!(snapshot),
         Err(error) => json!({"error": error.to_string()}),

@@ -2,15 +2,19 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::registry::{self, readiness};
 use palyra_actors::secret::Secret;
 use palyra_actors::supervision::DoorError;
-use palyra_actors::vault::{Delete, List, Put, Retire, Rotate, SecretEntry, VaultError, VaultRef};
+use palyra_actors::vault::{
+    Delete, List, Put, Retire, Rotate, SecretEntry, SecretStatus, VaultError, VaultRef,
+};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::audit::Change;
 use super::input::decoded;
+use super::views;
 use super::webhooks::gone;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
@@ -40,7 +44,8 @@ async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Re
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     let put = async { answered(gate.actors.vault.ask(Put { vault_ref, value }).await) };
-    entry(Change::new("vault.secret.put", &reference).journaled(&gate, put).await)
+    let entry = Change::new("vault.secret.put", &reference).journaled(&gate, put).await?;
+    stored(&gate, entry).await
 }
 
 async fn rotate(
@@ -51,13 +56,15 @@ async fn rotate(
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     let rotate = async { answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await) };
-    entry(Change::new("vault.secret.rotate", &reference).journaled(&gate, rotate).await)
+    let entry = Change::new("vault.secret.rotate", &reference).journaled(&gate, rotate).await?;
+    stored(&gate, entry).await
 }
 
 async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let retire = async { answered(gate.actors.vault.ask(Retire(vault_ref)).await) };
-    entry(Change::new("vault.secret.retire", &reference).journaled(&gate, retire).await)
+    let entry = Change::new("vault.secret.retire", &reference).journaled(&gate, retire).await?;
+    Ok(HttpResponse::Ok().json(entry))
 }
 
 async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
@@ -68,19 +75,38 @@ async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpRespons
 }
 
 fn parsed(reference: &str) -> Result<VaultRef, Problem> {
-    VaultRef::parse(reference)
+    VaultRef::parse_to_change(reference)
         .map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint)))
 }
 
-fn entry(changed: Result<SecretEntry, Problem>) -> Result<HttpResponse, Problem> {
-    changed.map(|entry| HttpResponse::Ok().json(entry))
+/// A value that was stored, and who cannot use it: it is taken all the same, for it may be the profile that is wrong.
+async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem> {
+    let mut warnings = Vec::new();
+    for integration in gate.actors.registry.ask(registry::List).await.unwrap_or_default() {
+        let record = &integration.record;
+        if !record.enabled || record.secret_vault_ref.as_ref() != Some(&entry.vault_ref) {
+            continue;
+        }
+        let status = views::secret_status(gate, &integration).await;
+        if matches!(status, SecretStatus::Unusable(_)) {
+            warnings.extend(readiness(&integration, &status).issues);
+        }
+    }
+    let mut answer = json!(entry);
+    if let Some(members) = answer.as_object_mut() {
+        members.insert("warnings".to_owned(), json!(warnings));
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Problem> {
     asked.map_err(gone)?.map_err(|error| {
         let kind = match &error {
             VaultError::NotFound(_) => Kind::NotFound,
-            VaultError::Unavailable { .. } | VaultError::Storage(_) => Kind::Unavailable,
+            VaultError::Unavailable { .. }
+            | VaultError::Storage(_)
+            | VaultError::Damaged { .. }
+            | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,
         };
         Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()))

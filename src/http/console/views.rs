@@ -14,13 +14,36 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::http::Gate;
 
-/// What the vault says of an integration's secret; one that needs none counts as found.
+/// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
+/// counts as found.
 pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
-    probe(gate, integration.record.vault_ref(), integration.profile.clone()).await
+    let (record, profile) = (&integration.record, &integration.profile);
+    let own = probe(gate, record.vault_ref(), profile.clone()).await;
+    if own != SecretStatus::Found {
+        return own;
+    }
+    for name in profile.iter().flat_map(|profile| profile.secret_parameters()) {
+        let vault_ref = record.parameters.get(name).map(|text| VaultRef::parse(text));
+        let remedy = vault_ref.as_ref().and_then(|named| Some(named.as_ref().ok()?.how_to_provide()));
+        match probe(gate, vault_ref, None).await {
+            SecretStatus::Found => {}
+            SecretStatus::Unavailable(why) => {
+                return SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"));
+            }
+            SecretStatus::NotFound => {
+                let remedy = remedy.unwrap_or_default();
+                return SecretStatus::Unavailable(format!(
+                    "there is no secret for `parameters.{name}`: {remedy}"
+                ));
+            }
+            other => return other,
+        }
+    }
+    SecretStatus::Found
 }
 
-/// What the vault says of a secret that `profile` is to use; none that is named counts as found.
-pub async fn probe(
+/// What the vault says of a secret that `profile` is to use.
+async fn probe(
     gate: &Gate,
     vault_ref: Option<Result<VaultRef, InvalidRef>>,
     profile: Option<Arc<Profile>>,
@@ -44,7 +67,7 @@ fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessRe
     let record = &integration.record;
     let mut view = json!(record);
     let members = [
-        ("url", json!(format!("{}/hooks/{}", gate.addresses.ingress, record.integration_id))),
+        ("url", json!(gate.hook_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
     ];

@@ -1,20 +1,21 @@
-//! Integrations: list, show, create, enable, remove.
+//! Integrations: list, show, create, amend, enable, remove.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use palyra_actors::ids::is_canonical_id;
 use palyra_actors::registry::{
-    Draft, Get, Integration, List, Profiles, RegistryError, Remove, SetEnabled, Upsert, readiness,
+    Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
+    SetEnabled, readiness,
 };
 use palyra_actors::supervision::DoorError;
-use palyra_actors::vault::{SecretStatus, VaultRef};
+use palyra_actors::vault::SecretStatus;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::audit::Change;
+use super::particulars::settings;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
@@ -27,6 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/webhooks", web::post().to(create))
         .route("/webhooks/diagnostics", web::get().to(diagnostics))
         .route("/webhooks/{id}", web::get().to(show))
+        .route("/webhooks/{id}", web::patch().to(amend))
         .route("/webhooks/{id}", web::delete().to(remove))
         .route("/webhooks/{id}/enabled", web::post().to(set_enabled));
 }
@@ -58,26 +60,34 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let draft = draft.into_inner();
-    let secret = draft_secret_status(&gate, &draft).await?;
-    let change =
-        Change::new("registry.webhook.create", &draft.integration_id).particulars(particulars(&draft));
-    let create = async { answered(gate.actors.registry.ask(Upsert { draft, secret, replace: false }).await) };
+    let secret = secret_of(&gate, IntegrationRecord::of(draft.clone(), gate.clock.now_unix_ms())).await?;
+    let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
+    let create = async { answered(gate.actors.registry.ask(Add { draft, secret }).await) };
     let integration = change.journaled(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
 
-/// What the journal keeps of a draft: names that are well formed. Anything else may be a secret in the wrong place.
-fn particulars(draft: &Draft) -> Value {
-    let provider = draft.provider.trim().to_lowercase();
-    let named = draft.secret_vault_ref.as_deref().and_then(|text| VaultRef::parse(text).ok());
-    json!({"provider": is_canonical_id(&provider).then_some(provider), "secret_vault_ref": named})
+async fn amend(
+    gate: Data<Gate>,
+    id: Path<String>,
+    amendment: Json<Amendment>,
+) -> Result<HttpResponse, Problem> {
+    let (integration, amendment) = (find(&gate, &id).await?, amendment.into_inner());
+    let mut proposed = integration.record.clone();
+    amendment.clone().apply(&mut proposed);
+    let secret = secret_of(&gate, proposed).await?;
+    let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
+    let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
+    let amend = async { answered(gate.actors.registry.ask(order).await) };
+    let integration = change.journaled(&gate, amend).await?;
+    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
-async fn draft_secret_status(gate: &Gate, draft: &Draft) -> Result<SecretStatus, Problem> {
+/// What the vault says of the secret of an integration that is not stored yet.
+async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
     let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
-    let profile = profiles.get(&draft.provider.trim().to_lowercase()).map(Arc::clone);
-    let vault_ref = draft.secret_vault_ref.as_deref().map(VaultRef::parse);
-    Ok(views::probe(gate, vault_ref, profile).await)
+    let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
+    Ok(views::secret_status(gate, &Integration { record, profile }).await)
 }
 
 #[derive(Deserialize)]

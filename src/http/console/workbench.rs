@@ -1,19 +1,29 @@
-//! `webhooks test`: every check of a captured delivery in order, and nothing stored but the result.
+//! `webhooks test`: every check of a captured delivery in the order of the ingress, by the same functions, and nothing stored
+//! but the result.
+
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use palyra_actors::provider::{Body, Profile, Request, VerifyError};
+use palyra_actors::provider::{
+    Body, ContentKind, Handshake, HandshakeCheck, Profile, Reject, Request, VerifyError,
+};
 use palyra_actors::registry::{Integration, RecordTest};
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone, problem_of};
 use crate::http::Gate;
+use crate::http::body;
+use crate::http::checks::{self, Condemned};
+use crate::http::headers::HeaderView;
+use crate::http::ingress::{Delivery, Head};
 use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
 
@@ -27,6 +37,8 @@ pub fn routes(config: &mut ServiceConfig) {
 struct Sample {
     #[serde(default)]
     headers: Vec<(String, String)>,
+    /// What stands behind the `?` of its URL.
+    query: Option<String>,
     payload_base64: String,
 }
 
@@ -59,14 +71,9 @@ impl Checks {
 
 async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
-    let payload = decoded("payload_base64", &sample.payload_base64)?;
-    let headers: Vec<(String, Vec<u8>)> = sample
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().as_bytes().to_vec()))
-        .collect();
+    let captured = Captured::of(&sample, &integration, &gate)?;
     let mut checks = Checks::default();
-    let would_answer = run_checks(&gate, &integration, headers, payload, &mut checks).await;
+    let would_answer = run_checks(&gate, &integration, captured, &mut checks).await;
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
     let record = RecordTest { integration_id: integration_id.clone(), passed, message: checks.gist() };
@@ -84,12 +91,42 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     })))
 }
 
+/// A captured delivery, as the ingress would have it.
+struct Captured {
+    url: String,
+    headers: HeaderMap,
+    payload: Vec<u8>,
+}
+
+impl Captured {
+    fn of(sample: &Sample, integration: &Integration, gate: &Gate) -> Result<Self, Problem> {
+        let malformed = |what: String| Problem::new(Kind::BadRequest).detail(what);
+        let payload = decoded("payload_base64", &sample.payload_base64)?;
+        let mut headers = HeaderMap::with_capacity(sample.headers.len() + 1);
+        for (index, (name, value)) in sample.headers.iter().enumerate() {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok();
+            let value = HeaderValue::from_bytes(value.trim().as_bytes()).ok();
+            let header =
+                name.zip(value).ok_or_else(|| malformed(format!("`headers[{index}]` is no header")))?;
+            headers.append(header.0, header.1);
+        }
+        // Every request has one. Without it the delivery is taken to have come to the ingress itself.
+        let own = gate.addresses.ingress.trim_start_matches("http://");
+        if let (false, Ok(own)) = (headers.contains_key(HOST), HeaderValue::from_str(own)) {
+            headers.insert(HOST, own);
+        }
+        let query = sample.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+        let url = format!("/hooks/{}{query}", integration.record.integration_id);
+        let is_url = url.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.as_str() == url);
+        if is_url { Ok(Self { url, headers, payload }) } else { Err(malformed("`query` is none".to_owned())) }
+    }
+}
+
 /// Runs the checks in the order of the path; answers with what the ingress would answer.
 async fn run_checks(
     gate: &Gate,
     integration: &Integration,
-    mut headers: Vec<(String, Vec<u8>)>,
-    payload: Vec<u8>,
+    captured: Captured,
     checks: &mut Checks,
 ) -> Value {
     let record = &integration.record;
@@ -101,120 +138,194 @@ async fn run_checks(
         checks.fail("profile", format!("there is no profile `{}`", record.provider));
         return would(&Problem::new(Kind::NotFound));
     };
-    if !headers.iter().any(|(name, _)| name == "content-type") {
-        headers.push(("content-type".to_owned(), b"application/json".to_vec()));
-    }
-    let kind = match profile.content_kind(&headers) {
-        Ok(kind) => kind,
-        Err(error) => {
-            checks.fail("content type", error.to_string());
-            return would(&Problem::new(Kind::UnsupportedMediaType));
-        }
+    let head = Head { method: "POST", url: &captured.url, headers: &captured.headers, peer: None };
+    let delivery = Delivery { gate, head, id: record.integration_id.clone() };
+    let trial = Trial {
+        integration,
+        profile,
+        view: HeaderView(&captured.headers),
+        url: delivery.public_url(),
+        delivery,
     };
-    checks.pass("content type", "taken by the profile");
-    if u64::try_from(payload.len()).is_ok_and(|bytes| bytes > record.max_payload_bytes) {
-        checks
-            .fail("size", format!("{} bytes, at most {} are taken", payload.len(), record.max_payload_bytes));
-        return would(&Problem::new(Kind::PayloadTooLarge));
+    let answer = trial.run(captured.payload, checks).await.unwrap_or_else(|problem| would(&problem));
+    if record.enabled { answer } else { would(&Problem::new(Kind::NotFound)) }
+}
+
+/// A captured delivery on its way through the checks of the ingress.
+struct Trial<'a> {
+    integration: &'a Integration,
+    profile: &'a Profile,
+    delivery: Delivery<'a>,
+    view: HeaderView<'a>,
+    url: String,
+}
+
+impl Trial<'_> {
+    fn request<'b>(&'b self, body: &'b Body) -> Request<'b> {
+        let parameters = &self.integration.record.parameters;
+        Request { method: "POST", url: &self.url, headers: &self.view, body, parameters }
     }
-    checks.pass("size", format!("{} of {} bytes", payload.len(), record.max_payload_bytes));
-    let body = Body::new(payload, kind);
-    let url = gate.hook_url(&record.integration_id);
-    let parameters = &record.parameters;
-    let request = Request { method: "POST", url: &url, headers: &headers, body: &body, parameters };
-    match check_authentic(gate, integration, profile, &request, checks).await {
-        Err(problem) => would(&problem),
-        Ok(()) => check_envelope(gate, integration, profile, &request, checks),
+
+    /// What would be answered.
+    async fn run(&self, payload: Vec<u8>, checks: &mut Checks) -> Result<Value, Problem> {
+        if let Some(answer) = self.greeting(&Body::empty(), checks).await? {
+            return Ok(answer);
+        }
+        let kind = self.head(checks)?;
+        self.size(payload.len(), checks)?;
+        let body = Body::new(payload, kind);
+        if let Some(answer) = self.greeting(&body, checks).await? {
+            return Ok(answer);
+        }
+        let request = self.request(&body);
+        let keys = self.keys(&request, checks).await?;
+        self.signature(&request, keys.as_deref(), checks)?;
+        match self.profile.asks(&request) {
+            Some(handshake) => greeted(handshake, &request, keys.as_deref(), checks),
+            None => Ok(self.envelope(&request, checks)),
+        }
+    }
+
+    /// The answer to a handshake that is not signed, if it is one.
+    async fn greeting(&self, body: &Body, checks: &mut Checks) -> Result<Option<Value>, Problem> {
+        let request = self.request(body);
+        let unsigned = self.profile.asks_unsigned(&request).filter(|_| self.profile.greets_unsigned());
+        let Some(handshake) = unsigned else { return Ok(None) };
+        if handshake.check == HandshakeCheck::Token {
+            let token = self.delivery.token(self.integration, handshake).await;
+            let token = token.inspect_err(|_| checks.fail("token", "it cannot be found in the vault"))?;
+            let checked = handshake.check_token(&request, token.as_deref());
+            checked.map_err(|reject| unauthentic(&reject, checks))?;
+        }
+        greeted(handshake, &request, None, checks).map(Some)
+    }
+
+    fn head(&self, checks: &mut Checks) -> Result<ContentKind, Problem> {
+        let found = checks::head(self.delivery.head.headers, self.integration, self.profile);
+        let kind = found.map_err(|condemned| match condemned {
+            Condemned::Unauthentic(reject) => unauthentic(&reject, checks),
+            Condemned::Otherwise(problem) => {
+                let is_size = problem.kind() == Kind::PayloadTooLarge;
+                checks.fail(if is_size { "size" } else { "content type" }, problem.to_string());
+                problem
+            }
+        })?;
+        checks.pass("content type", "taken by the profile");
+        Ok(kind)
+    }
+
+    fn size(&self, bytes: usize, checks: &mut Checks) -> Result<(), Problem> {
+        let most = self.integration.record.max_payload_bytes;
+        body::check_declared(u64::try_from(bytes).ok(), most)
+            .inspect_err(|_| checks.fail("size", format!("{bytes} bytes, at most {most} are taken")))?;
+        checks.pass("size", format!("{bytes} of {most} bytes"));
+        Ok(())
+    }
+
+    /// The keys of the integration: its own, or those that the provider publishes. None where it neither has nor needs any.
+    async fn keys(
+        &self,
+        request: &Request<'_>,
+        checks: &mut Checks,
+    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        let gate = self.delivery.gate;
+        if !self.integration.takes_published_keys() {
+            let keys = self.delivery.resolve(self.integration).await;
+            if keys.is_err() {
+                let why = resolve(gate, self.integration).await.err();
+                checks
+                    .fail("secret", why.map_or("it was not there at once".to_owned(), |why| why.to_string()));
+            } else if matches!(keys, Ok(Some(_))) {
+                checks.pass("secret", "found in the vault");
+            }
+            return keys;
+        }
+        let published = self.profile.published(request).map_err(|reject| unauthentic(&reject, checks))?;
+        let unavailable = |why: String, checks: &mut Checks| {
+            checks.fail("secret", why);
+            Problem::new(Kind::Unavailable)
+        };
+        let Some(published) = published else {
+            return Err(unavailable("the delivery names no keys".to_owned(), checks));
+        };
+        let keys = gate.published.get(self.profile.name(), published, gate.clock.now_unix_ms()).await;
+        let keys = keys.map_err(|error| unavailable(error.to_string(), checks))?;
+        checks.pass("secret", "published by the provider");
+        Ok(Some(keys))
+    }
+
+    fn signature(
+        &self,
+        request: &Request<'_>,
+        keys: Option<&SecretVersions>,
+        checks: &mut Checks,
+    ) -> Result<(), Problem> {
+        let (record, now) = (&self.integration.record, self.delivery.gate.clock.now_unix_ms());
+        match checks::signature(record, self.profile, request, keys, now) {
+            Ok(Some(verified)) => {
+                let version = verified.key_version.map(|version| format!(" of version {version}"));
+                checks.pass("signature", format!("made with the secret{}", version.unwrap_or_default()));
+                Ok(())
+            }
+            Ok(None) => {
+                checks.pass("signature", "there is none that could be checked, and none is required");
+                Ok(())
+            }
+            Err(VerifyError::Rejected(reject)) => Err(unauthentic(&reject, checks)),
+            Err(error) => {
+                checks.fail("secret", error.to_string());
+                Err(Problem::new(Kind::Unavailable))
+            }
+        }
+    }
+
+    fn envelope(&self, request: &Request<'_>, checks: &mut Checks) -> Value {
+        let (record, now) = (&self.integration.record, self.delivery.gate.clock.now_unix_ms());
+        let names = Names::of(self.profile.describe(request), self.profile, now);
+        let named = format!("event `{}` from `{}`", names.event, names.source);
+        match judge::judge(record, self.profile, request.body, &names, request.body.digest()) {
+            Judgement::Accept(_) => {
+                checks.pass("envelope", named);
+                checks.pass("allow lists", "event and source are allowed");
+                json!({"status": 202, "outcome": "accepted"})
+            }
+            Judgement::Filter { what } => {
+                checks.pass("envelope", named);
+                checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
+                let status = if judge::rejects_filtered(record) { 403 } else { 202 };
+                json!({"status": status, "outcome": "filtered"})
+            }
+            Judgement::Reject(problem, why) => {
+                checks.fail("envelope", why.join("; "));
+                would(&problem.outcome("rejected"))
+            }
+        }
     }
 }
 
-async fn check_authentic(
-    gate: &Gate,
-    integration: &Integration,
-    profile: &Profile,
+/// What a handshake that was checked is answered with; its text is the asker's and is left out.
+fn greeted(
+    handshake: &Handshake,
     request: &Request<'_>,
+    keys: Option<&SecretVersions>,
     checks: &mut Checks,
-) -> Result<(), Problem> {
-    if !integration.record.signature_required {
-        checks.pass("signature", "not required by this integration");
-        return Ok(());
-    }
-    let keys = match keys(gate, integration, profile, request).await {
-        Ok(keys) => keys,
-        Err(problem) => {
-            checks.fail("secret", problem.to_string());
-            return Err(Problem::new(Kind::Unavailable));
-        }
+) -> Result<Value, Problem> {
+    let Some(reply) = handshake.reply(request, keys) else {
+        checks.fail("handshake", "what is to be given back is missing, or longer than it may be");
+        return Err(Problem::new(Kind::BadRequest));
     };
-    let whence =
-        if integration.takes_published_keys() { "published by the provider" } else { "found in the vault" };
-    checks.pass("secret", whence);
-    match profile.verify(request, &keys, gate.clock.now_unix_ms()) {
-        Ok(verified) => {
-            let version =
-                verified.key_version.map_or_else(String::new, |version| format!(" of version {version}"));
-            checks.pass("signature", format!("made with the secret{version}"));
-            Ok(())
-        }
-        Err(VerifyError::Rejected(reject)) => {
-            checks.fail("signature", format!("{}: {}", reject.reason.as_str(), reject.detail));
-            Err(Problem::new(Kind::Unauthenticated))
-        }
-        Err(error) => {
-            checks.fail("secret", error.to_string());
-            Err(Problem::new(Kind::Unavailable))
-        }
-    }
+    checks.pass("handshake", "what the provider asks before it delivers; nothing is journaled");
+    Ok(json!({"status": reply.status, "outcome": "handshake"}))
 }
 
-fn check_envelope(
-    gate: &Gate,
-    integration: &Integration,
-    profile: &Profile,
-    request: &Request<'_>,
-    checks: &mut Checks,
-) -> Value {
-    let names = Names::of(profile.describe(request), profile, gate.clock.now_unix_ms());
-    let nonce = request.body.digest();
-    match judge::judge(&integration.record, profile, request.body, &names, nonce) {
-        Judgement::Accept(_) => {
-            checks.pass("envelope", format!("event `{}` from `{}`", names.event, names.source));
-            checks.pass("allow lists", "event and source are allowed");
-            json!({"status": 202, "outcome": "accepted"})
-        }
-        Judgement::Filter { what } => {
-            checks.pass("envelope", format!("event `{}` from `{}`", names.event, names.source));
-            checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-            let status = if judge::rejects_filtered(&integration.record) { 403 } else { 202 };
-            json!({"status": status, "outcome": "filtered"})
-        }
-        Judgement::Reject(problem, why) => {
-            checks.fail("envelope", why.join("; "));
-            would(&problem.outcome("rejected"))
-        }
-    }
+fn unauthentic(reject: &Reject, checks: &mut Checks) -> Problem {
+    checks.fail("signature", format!("{}: {}", reject.reason.as_str(), reject.detail));
+    Problem::new(Kind::Unauthenticated)
 }
 
 fn would(problem: &Problem) -> Value {
     let document = problem.document();
     json!({"status": document.get("status"), "outcome": document.get("outcome").or(document.get("code"))})
-}
-
-/// The keys of an integration: of its own, or those that the provider publishes.
-async fn keys(
-    gate: &Gate,
-    integration: &Integration,
-    profile: &Profile,
-    request: &Request<'_>,
-) -> Result<Arc<SecretVersions>, Problem> {
-    if !integration.takes_published_keys() {
-        return resolve(gate, integration).await;
-    }
-    let problem = |why: String| Problem::new(Kind::Unavailable).detail(why);
-    let published = profile.published(request).map_err(|reject| problem(reject.detail))?;
-    let published = published.ok_or_else(|| problem("the delivery names no keys".to_owned()))?;
-    let keys = gate.published.get(profile.name(), published, gate.clock.now_unix_ms()).await;
-    keys.map_err(|error| problem(error.to_string()))
 }
 
 /// The keys of an integration, with a problem that says what is missing.

@@ -1,0 +1,61 @@
+//! What a delivery is held to by itself, alike for the ingress and for `webhooks test`. Nothing is counted or kept here.
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use palyra_actors::clock::UnixMs;
+use palyra_actors::provider::{ContentKind, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::registry::{Integration, IntegrationRecord};
+use palyra_actors::secret::SecretVersions;
+
+use super::body;
+use super::headers::HeaderView;
+use super::problem::{Kind, Problem};
+
+/// What the head of a delivery is refused for.
+pub enum Condemned {
+    /// It is not authentic: the sender learns no reason.
+    Unauthentic(Reject),
+    /// The answer.
+    Otherwise(Problem),
+}
+
+/// What its body is, of a delivery whose head is not refused: signature headers, encoding, type, declared length.
+///
+/// # Errors
+/// The first thing the head is refused for.
+pub fn head(
+    headers: &HeaderMap,
+    integration: &Integration,
+    profile: &Profile,
+) -> Result<ContentKind, Condemned> {
+    let (record, view) = (&integration.record, HeaderView(headers));
+    if record.signature_required && !profile.greets_unsigned() {
+        profile.precheck(&view).map_err(Condemned::Unauthentic)?;
+    }
+    let not_taken = |why: String| Problem::new(Kind::UnsupportedMediaType).detail(why);
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(Condemned::Otherwise(not_taken("Content-Encoding is not taken".to_owned())));
+    }
+    let kind =
+        profile.content_kind(&view).map_err(|error| Condemned::Otherwise(not_taken(error.to_string())))?;
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    body::check_declared(declared, record.max_payload_bytes).map_err(Condemned::Otherwise)?;
+    Ok(kind)
+}
+
+/// Verifies what has to be signed, and what is; `None` for what is taken without.
+///
+/// # Errors
+/// Why it is not authentic, or why that cannot be told.
+pub fn signature(
+    record: &IntegrationRecord,
+    profile: &Profile,
+    request: &Request<'_>,
+    keys: Option<&SecretVersions>,
+    now: UnixMs,
+) -> Result<Option<Verified>, VerifyError> {
+    let is_signed = || profile.precheck(request.headers).is_ok() && profile.authenticates_such(request);
+    match keys.filter(|_| record.signature_required || is_signed()) {
+        Some(keys) => profile.verify(request, keys, now).map(Some),
+        None => Ok(None),
+    }
+}

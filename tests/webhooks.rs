@@ -1,0 +1,201 @@
+//! The settings of integrations: how they are changed, told and journaled.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::support::{
+    Answer, Daemon, SECRET, add_github, events_named, github_signature, json, raw, run, state_root, statuses,
+    succeed, write_private,
+};
+
+/// Asks the console about integrations.
+fn ask(daemon: &Daemon, root: &Path, method: &str, path: &str, body: &Value) -> Answer {
+    daemon.console(root, method, &format!("/console/v1/webhooks{path}"), body.to_string().as_bytes())
+}
+
+#[test]
+fn an_amendment_changes_what_it_names_and_its_row_says_what() {
+    let root = state_root();
+    let root = root.path();
+    let daemon = Daemon::with_github(root);
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    let patch = |body: Value| ask(&daemon, root, "PATCH", "/gh", &body);
+    let before = json(root, &["webhooks", "show", "gh"]);
+    let after = patch(json!({"allowed_events": ["ping"], "on_filtered": "reject"}));
+    assert_eq!(after.status, 200, "{after:?}");
+    let mut expected = before.clone();
+    for (name, value) in [("allowed_events", json!(["ping"])), ("on_filtered", json!("reject"))] {
+        expected[name] = value;
+    }
+    expected["updated_at_unix_ms"] = after.json()["updated_at_unix_ms"].clone();
+    assert_eq!(after.json(), expected);
+    assert!(expected["updated_at_unix_ms"].as_u64() > before["updated_at_unix_ms"].as_u64());
+    assert_eq!(daemon.github("push", "2", "{\"n\":2}").status, 403, "it is in force");
+    assert_eq!(patch(json!({"max_payload_bytes": 0})).status, 422);
+    assert_eq!(patch(json!({"integration_id": "other"})).status, 400);
+    assert_eq!(ask(&daemon, root, "PATCH", "/nope", &json!({})).status, 404);
+    let rows = events_named(root, "registry.webhook.amend");
+    assert_eq!(
+        rows[0]["details"]["particulars"],
+        json!({"allowed_events": ["ping"], "on_filtered": "reject"})
+    );
+    assert_eq!(events_named(root, "registry.webhook.amend.refused").len(), 1);
+}
+
+#[test]
+fn the_row_of_a_new_integration_says_what_decides_about_deliveries() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let events: Vec<String> = (0..40).map(|n| format!("event.{n}")).collect();
+    let draft = json!({
+        "integration_id": "open", "provider": "paypal", "signature_required": false, "allowed_events": events,
+        "max_payload_bytes": 9, "unsigned_rate_per_second": 3, "parameters": {"webhook_id": "w"}
+    });
+    assert_eq!(ask(&daemon, root.path(), "POST", "", &draft).status, 201);
+    let row = events_named(root.path(), "registry.webhook.create").pop().unwrap();
+    let told = &row["details"]["particulars"];
+    assert_eq!((&told["signature_required"], &told["max_payload_bytes"]), (&json!(false), &json!(9)));
+    assert_eq!((&told["unsigned_rate_per_second"], &told["parameters"]), (&json!(3), &json!(["webhook_id"])));
+    assert_eq!(
+        (&told["allowed_events"][15], &told["allowed_events"][16]),
+        (&json!("event.15"), &json!("and 24 more"))
+    );
+}
+
+#[test]
+fn settings_are_changed_with_the_daemon_running_and_stopped() {
+    let root = state_root();
+    add_github(root.path());
+    let daemon = Daemon::start(root.path());
+    succeed(root.path(), &["webhooks", "set", "gh", "--allow-event", "push"], b"");
+    assert_eq!(daemon.github("ping", "1", "{}").outcome(), "filtered");
+    daemon.kill();
+    succeed(root.path(), &["webhooks", "set", "gh", "--all-events", "--max-payload-bytes", "9"], b"");
+    let shown = json(root.path(), &["webhooks", "show", "gh"]);
+    assert_eq!((&shown["allowed_events"], &shown["max_payload_bytes"]), (&json!([]), &json!(9)));
+    assert_eq!(run(root.path(), &["webhooks", "set", "gh"], b"").status.code(), Some(2));
+    let refused = run(root.path(), &["webhooks", "set", "gh", "--provider", "gitlb"], b"");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(1) && told.contains("did you mean `gitlab`?"), "{told}");
+}
+
+#[test]
+fn the_url_to_enter_at_the_provider_is_the_public_one() {
+    let root = state_root();
+    add_github(root.path());
+    let url = || json(root.path(), &["webhooks", "show", "gh"])["url"].as_str().unwrap().to_owned();
+    assert_eq!(url(), "/hooks/gh");
+    write_private(&root.path().join("palyra.toml"), "public_url = \"https://your.host\"\n");
+    assert_eq!(url(), "https://your.host/hooks/gh", "with the daemon stopped too");
+    let _daemon = Daemon::start(root.path());
+    assert_eq!(url(), "https://your.host/hooks/gh");
+    let listed = succeed(root.path(), &["webhooks", "list"], b"");
+    assert!(listed.contains("https://your.host/hooks/gh"), "{listed}");
+}
+
+/// A delivery to `id`, as it is posted and as it is tested.
+struct Sample<'a> {
+    id: &'a str,
+    query: Option<&'a str>,
+    headers: Vec<(&'a str, String)>,
+    body: &'a str,
+}
+
+impl Sample<'_> {
+    /// Status and outcome, or code, of the ingress.
+    fn posted(&self, daemon: &Daemon) -> (u64, String) {
+        let query = self.query.map_or_else(String::new, |query| format!("?{query}"));
+        let host = daemon.ingress.strip_prefix("http://").unwrap();
+        let mut text =
+            format!("POST /hooks/{}{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", self.id);
+        self.headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
+        text += &format!("Content-Length: {}\r\n\r\n{}", self.body.len(), self.body);
+        let answer = raw(&daemon.ingress, text.as_bytes());
+        let document = answer.split_once("\r\n\r\n").map(|(_, body)| serde_json::from_str::<Value>(body));
+        let document = document.and_then(Result::ok).unwrap_or_default();
+        let said = document["outcome"].as_str().or(document["code"].as_str()).unwrap_or("handshake");
+        (u64::from(statuses(&answer)[0]), said.to_owned())
+    }
+
+    /// The same as the test foretells it.
+    fn tested(&self, daemon: &Daemon, root: &Path) -> (u64, String) {
+        let payload = STANDARD.encode(self.body);
+        let sample = json!({"headers": self.headers, "query": self.query, "payload_base64": payload});
+        let answer = ask(daemon, root, "POST", &format!("/{}/test", self.id), &sample).json();
+        let would = &answer["would_answer"];
+        (would["status"].as_u64().unwrap(), would["outcome"].as_str().unwrap().to_owned())
+    }
+}
+
+#[test]
+fn a_test_foretells_what_the_ingress_answers() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let github = ["--secret-ref", "global/github", "--max-payload-bytes", "40"];
+    succeed(root, &[&["webhooks", "add", "open", "github", "--allow-unsigned"], &github[..2]].concat(), b"");
+    succeed(root, &[&["webhooks", "add", "off", "github", "--disabled"], &github[..]].concat(), b"");
+    succeed(root, &[&["webhooks", "add", "small", "github"], &github[..]].concat(), b"");
+    for provider in ["hubspot-v2", "microsoft-graph"] {
+        succeed(root, &["webhooks", "add", provider, provider, "--secret-ref", "global/github"], b"");
+    }
+    let daemon = Daemon::start(root);
+    let json = ("Content-Type", "application/json".to_owned());
+    let event = ("X-GitHub-Event", "push".to_owned());
+    let signed = |secret, body: &str| ("X-Hub-Signature-256", github_signature(secret, body.as_bytes()));
+    let (url, host) = ("/hooks/hubspot-v2?a=1&b=%20", daemon.ingress.strip_prefix("http://").unwrap());
+    let of_url = format!("{SECRET}POSThttps://{host}{url}[1]");
+    let of_url = ("X-HubSpot-Signature", hex::encode(Sha256::digest(of_url)));
+    let zip = ("Content-Encoding", "gzip".to_owned());
+    let large = "x".repeat(41);
+    let case = |id, query, headers: &[&(&'static str, String)], body| {
+        let headers = headers.iter().map(|header| (*header).clone()).collect();
+        Sample { id, query, headers, body }
+    };
+    let cases = [
+        (case("gh", None, &[&json, &event, &signed(SECRET, "[1]")], "[1]"), 202),
+        (case("gh", None, &[&event, &signed(SECRET, "[2]")], "[2]"), 415),
+        (case("gh", None, &[&event], "[3]"), 401),
+        (case("gh", None, &[&json, &zip, &signed(SECRET, "[4]")], "[4]"), 415),
+        (case("gh", None, &[&json, &signed("wrong", "[5]")], "[5]"), 401),
+        (case("gh", None, &[&json, &signed(SECRET, "6"), &signed(SECRET, "6")], "6"), 401),
+        (case("gh", None, &[&json, &signed(SECRET, "{")], "{"), 400),
+        (case("gh", None, &[&json, &event, &signed(SECRET, "{\"a\":1,\"a\":2}")], "{\"a\":1,\"a\":2}"), 422),
+        (case("off", None, &[&json, &event, &signed(SECRET, "[1]")], "[1]"), 404),
+        (case("small", None, &[&json, &event, &signed(SECRET, &large)], &large), 413),
+        (case("open", None, &[&json, &event], "[1]"), 202),
+        (case("open", None, &[&json, &event, &signed("wrong", "[2]")], "[2]"), 401),
+        (case("open", None, &[&json, &event, &signed(SECRET, "[3]")], "[3]"), 202),
+        (case("hubspot-v2", Some("a=1&b=%20"), &[&json, &of_url], "[1]"), 202),
+        (case("hubspot-v2", Some("a=2"), &[&json, &of_url], "[1]"), 401),
+        (case("microsoft-graph", Some("validationToken=x"), &[&json], ""), 200),
+    ];
+    for (sample, status) in cases {
+        let foretold = sample.tested(&daemon, root);
+        assert_eq!(foretold, sample.posted(&daemon), "{} {:?} {}", sample.id, sample.headers, sample.body);
+        assert_eq!(foretold.0, status, "{} {:?} {}", sample.id, sample.headers, sample.body);
+    }
+    let refused = events_named(root, "registry.webhook.test").len();
+    assert_eq!(refused, 16, "each test has its row, and its refusals are none of deliveries");
+    let counted = daemon.console(root, "GET", "/console/v1/system/insights", b"").json();
+    assert_eq!(counted["deliveries"]["unauthenticated"]["bad_signature"], 3, "{counted}");
+}
+
+#[test]
+fn a_sample_that_no_request_could_be_is_refused_without_a_part_of_it() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    for (headers, query) in [
+        (json!([["a b", "SECRET"]]), json!(null)),
+        (json!([["a", "SECRET\n"]]), json!("a b")),
+        (json!([]), json!("#SECRET")),
+    ] {
+        let sample = json!({"headers": headers, "query": query, "payload_base64": ""});
+        let answer = ask(&daemon, root.path(), "POST", "/gh/test", &sample);
+        assert!(answer.status == 400 && !answer.body.contains("SECRET"), "{answer:?}");
+    }
+}
