@@ -24,6 +24,7 @@ use crate::http::console::Token;
 use crate::http::health::reasons_not_ready;
 use crate::http::room::Room;
 use crate::http::{Addresses, Gate, server};
+use crate::readiness;
 use crate::reserve::Reserve;
 use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
@@ -140,6 +141,7 @@ impl Daemon {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
         tell_public_key(&gate);
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
+        let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
@@ -152,6 +154,7 @@ impl Daemon {
             () = console.ended() => End::Unserved("console"),
         };
         journaling.abort();
+        readiness.abort();
         verification.abort();
         reserve.iter().for_each(Reserve::release);
         let listeners = ingress.iter().chain([&console]).map(|listener| listener.handle.clone()).collect();

@@ -11,6 +11,7 @@ mod exit;
 mod http;
 mod logging;
 mod random;
+mod readiness;
 mod reserve;
 mod settings;
 mod signals;

@@ -1,8 +1,10 @@
 //! What an integration lacks, as the operator is told it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{Daemon, add_github, json, run, state_root, succeed};
+use crate::support::{Daemon, add_github, events_named, eventually, json, run, state_root, succeed, within};
 
 /// A public key as Discord shows it.
 const ED25519: &str = "187ebf7f3af1610fc87ef5abc56071c4de0370f049081f2cc05e3bce2eb2bd40";
@@ -64,4 +66,22 @@ fn strangers_do_not_fill_the_log_while_a_secret_is_missing() {
     let log = std::fs::read_to_string(log.path()).unwrap();
     let lines = log.lines().filter(|line| line.contains("a delivery could not be taken in")).count();
     assert!((1..=10).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending() {
+    let root = state_root();
+    add_github(root.path());
+    let secret = root.path().join("vault/global~github.age");
+    let away = root.path().join("vault/away");
+    std::fs::rename(&secret, &away).unwrap();
+    let daemon = Daemon::start(root.path());
+    let changes = || events_named(root.path(), "webhook.readiness.changed");
+    eventually("it is journaled", || changes().len() == 1);
+    std::fs::rename(&away, &secret).unwrap();
+    // It is looked at every 15 seconds.
+    within(Duration::from_secs(30), "its mending is journaled", || changes().len() == 2);
+    let told: Vec<_> = changes().into_iter().map(|event| event["details"]["to"].clone()).collect();
+    assert_eq!(told, ["secret_not_found", "ready"]);
+    drop(daemon);
 }

@@ -361,10 +361,15 @@ pub fn events_named(root: &Path, name: &str) -> Vec<Value> {
 }
 
 /// Asks until it is so; fails when it is not within ten seconds.
-pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub fn eventually(what: &str, so: impl FnMut() -> bool) {
+    within(Duration::from_secs(10), what, so);
+}
+
+/// As [`eventually`], with more or less patience.
+pub fn within(patience: Duration, what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !so() {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        assert!(Instant::now() < deadline, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

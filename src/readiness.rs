@@ -1,0 +1,100 @@
+//! Journals it when an enabled integration cannot verify deliveries, and when it can again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palyra_actors::journal::{Severity, SystemEvent};
+use palyra_actors::registry::{List, Readiness, ReadinessReport, readiness};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::http::Gate;
+use crate::http::console::secret_status;
+
+/// Pause between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Looks at the enabled integrations at once, and then now and then.
+pub async fn watch(gate: Arc<Gate>) {
+    let mut ticks = interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = Reports::new();
+    loop {
+        ticks.tick().await;
+        // The registry may be on its way back.
+        let Some(now) = look(&gate).await else { continue };
+        for event in changes(&before, &now) {
+            if let Err(error) = gate.actors.journal.append_system(event).await {
+                tracing::warn!(%error, "a change of readiness was not journaled");
+            }
+        }
+        before = now;
+    }
+}
+
+/// What each enabled integration lacks, by its id.
+type Reports = BTreeMap<String, ReadinessReport>;
+
+async fn look(gate: &Gate) -> Option<Reports> {
+    let integrations = gate.actors.registry.ask(List).await.ok()?;
+    let mut reports = Reports::new();
+    for integration in integrations.iter().filter(|integration| integration.record.enabled) {
+        let report = readiness(integration, &secret_status(gate, integration).await);
+        reports.insert(integration.record.integration_id.clone(), report);
+    }
+    Some(reports)
+}
+
+/// One that was not looked at before is taken for ready: that it is, nobody need be told.
+fn changes(before: &Reports, now: &Reports) -> Vec<SystemEvent> {
+    let was = |id: &String| before.get(id).map_or(Readiness::Ready, |report| report.readiness);
+    let changed = now.iter().filter(|(id, report)| was(id) != report.readiness);
+    changed.map(|(id, report)| event(id, was(id), report)).collect()
+}
+
+fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
+    let (severity, said) = match report.readiness {
+        Readiness::Ready => (Severity::Info, format!("`{id}` can verify deliveries again")),
+        _ => (Severity::Warn, format!("`{id}` is enabled and cannot verify deliveries")),
+    };
+    if severity == Severity::Warn {
+        tracing::warn!(integration = id, issues = ?report.issues, "it is enabled and cannot verify deliveries");
+    }
+    SystemEvent::new("webhook.readiness.changed", said)
+        .severity(severity)
+        .about(id)
+        .detail("from", json!(was))
+        .detail("to", json!(report.readiness))
+        .detail("issues", json!(report.issues))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reports(of: &[(&str, Readiness)]) -> Reports {
+        let report = |readiness| ReadinessReport { readiness, issues: vec!["mend it".to_owned()] };
+        of.iter().map(|(id, readiness)| ((*id).to_owned(), report(*readiness))).collect()
+    }
+
+    #[test]
+    fn what_changed_is_told_once_and_what_is_well_from_the_start_is_not() {
+        use Readiness::{Ready, SecretNotFound, SecretUnavailable};
+        let looks = [
+            (&[("a", Ready), ("b", SecretNotFound)][..], &["b"][..]),
+            (&[("a", Ready), ("b", SecretNotFound)], &[]),
+            (&[("a", SecretNotFound), ("b", SecretUnavailable)], &["a", "b"]),
+            (&[("b", Ready)], &["b"]),
+            (&[("a", Ready), ("b", Ready)], &[]),
+        ];
+        let mut before = Reports::new();
+        for (now, told) in looks {
+            let now = reports(now);
+            let events = changes(&before, &now);
+            let ids: Vec<_> = events.iter().filter_map(|event| event.integration_id.as_deref()).collect();
+            assert_eq!(ids, told);
+            before = now;
+        }
+    }
+}
