@@ -147,12 +147,20 @@ fn start_vault(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let (dir, clock) = (plan.root.vault_dir(), Arc::clone(&plan.clock));
+    let mut config = VaultConfig {
+        dir: plan.root.vault_dir(),
+        pins: plan.journal.anchor.with_file_name("vault"),
+        accept_rollback: plan.accept_rollback,
+    };
+    let clock = Arc::clone(&plan.clock);
     let (door, journal, keys) = (actors.vault.clone(), actors.journal.clone(), actors.keys.clone());
     let open = move |watch: WatchGuard| {
         let audit = Arc::new(JournalAudit(journal.clone()));
-        let config = VaultConfig { dir: dir.clone() };
-        let actor = VaultActor::open(config, Arc::clone(&clock), audit, keys.clone(), watch)?;
+        let actor = VaultActor::open(config.clone(), Arc::clone(&clock), audit, keys.clone(), watch)?;
+        // What is older is accepted once, not whenever the actor is opened again.
+        if std::mem::take(&mut config.accept_rollback) {
+            journal_aside(&journal, older_secrets_accepted());
+        }
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
@@ -321,13 +329,24 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
                 .severity(Severity::Warn)
                 .detail("actor", name)
                 .detail("how_it_ended", how);
-        let journal = journal.clone();
-        actix_rt::spawn(async move {
-            if let Err(error) = journal.append_system(event).await {
-                tracing::warn!(%error, "the restart of an actor was not journaled");
-            }
-        });
+        journal_aside(&journal, event);
     })
+}
+
+fn older_secrets_accepted() -> SystemEvent {
+    SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
+        .severity(Severity::Warn)
+}
+
+/// Journals what nobody waits for.
+fn journal_aside(journal: &JournalHandle, event: SystemEvent) {
+    let journal = journal.clone();
+    actix_rt::spawn(async move {
+        let name = event.name.clone();
+        if let Err(error) = journal.append_system(event).await {
+            tracing::warn!(name, %error, "an event of the daemon's own was not journaled");
+        }
+    });
 }
 
 /// Has every read of a secret journaled.

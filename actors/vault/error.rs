@@ -42,6 +42,14 @@ pub enum VaultError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file of a secret was replaced by an older copy of it, or is that of a secret that was removed.
+    #[error(
+        "the file of `{vault_ref}` is an older copy: the secret was changed or removed after it was made"
+    )]
+    Older {
+        /// Which.
+        vault_ref: VaultRef,
+    },
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
     Identity(String),
@@ -63,6 +71,10 @@ impl VaultError {
             Self::Damaged { .. } => {
                 "restore the file from a backup, or delete it and put the secret again".to_owned()
             }
+            Self::Older { vault_ref } => format!(
+                "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to \
+                 take all older copies as they are, once: `palyra daemon --accept-rollback`"
+            ),
             Self::Identity(_) => {
                 "restore `vault/identity.txt` from a backup; nothing else opens the secrets, so if \
                 there is none, move the folder `vault` away and put each secret again"

@@ -5,6 +5,7 @@ mod error;
 mod identity;
 mod messages;
 mod outside;
+mod pins;
 mod record;
 mod reference;
 mod resolver;

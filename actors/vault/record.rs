@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::VaultRef;
 use super::messages::SecretEntry;
+use super::pins::Pin;
 use crate::clock::UnixMs;
 use crate::limits::SECRET_VERSIONS_MAX;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
@@ -14,6 +15,8 @@ use crate::secret::{Secret, SecretVersion, SecretVersions};
 /// One stored secret with its versions, newest first. Never without a version.
 pub(super) struct Record {
     created_at: UnixMs,
+    /// Counts the changes of the secret, this one among them.
+    change: u64,
     versions: Vec<(UnixMs, SecretVersion)>,
 }
 
@@ -24,6 +27,8 @@ struct Document<'a> {
     #[serde(rename = "ref")]
     vault_ref: &'a str,
     created_at_unix_ms: UnixMs,
+    #[serde(default)]
+    change: u64,
     #[serde(borrow)]
     versions: Vec<VersionDocument<'a>>,
 }
@@ -37,9 +42,21 @@ struct VersionDocument<'a> {
 }
 
 impl Record {
-    /// A secret that was not there before.
-    pub fn new(value: Secret, now: UnixMs) -> Self {
-        Self { created_at: now, versions: vec![(now, SecretVersion { version: 1, secret: value })] }
+    /// A secret that is not there. Its version follows the newest there was, if it was there before.
+    pub fn new(value: Secret, now: UnixMs, newest: Pin) -> Self {
+        let version = newest.version.saturating_add(1);
+        let versions = vec![(now, SecretVersion { version, secret: value })];
+        Self { created_at: now, change: newest.change, versions }
+    }
+
+    /// How far it has come.
+    pub fn pin(&self) -> Pin {
+        Pin { change: self.change, version: self.current_version() }
+    }
+
+    /// Counts a change that is about to be stored.
+    pub fn count_change(&mut self) {
+        self.change = self.change.saturating_add(1);
     }
 
     /// Gives it a new current version and drops all but the newest `keep` before it.
@@ -88,6 +105,7 @@ impl Record {
         let document = Document {
             vault_ref: vault_ref.as_str(),
             created_at_unix_ms: self.created_at,
+            change: self.change,
             versions: versions.collect(),
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
@@ -110,7 +128,7 @@ impl Record {
             return Err("its versions are not in order");
         }
         let versions = document.versions.iter().map(read_version).collect::<Result<_, _>>()?;
-        Ok(Self { created_at: document.created_at_unix_ms, versions })
+        Ok(Self { created_at: document.created_at_unix_ms, change: document.change, versions })
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::identity::Identity;
 use super::messages::{Listed, SecretEntry};
+use super::pins::{Pin, Pins};
 use super::record::Record;
 use super::reference::{Source, VaultRef};
 use super::{VaultError, outside};
@@ -24,6 +25,10 @@ const SECRET_FILE_END: &str = ".age";
 pub struct VaultConfig {
     /// The vault's folder; made when it is missing.
     pub dir: PathBuf,
+    /// The file outside it that says how far each secret has come.
+    pub pins: PathBuf,
+    /// Whether older copies of secrets are taken as they are.
+    pub accept_rollback: bool,
 }
 
 /// Secrets at rest. All of its methods block: they read and write files.
@@ -32,6 +37,7 @@ pub struct VaultConfig {
 pub struct Store {
     folder: PathBuf,
     identity: Identity,
+    pins: Pins,
     clock: SharedClock,
     /// Held from reading a secret to replacing it, so that two changes follow each other.
     changing: Mutex<()>,
@@ -42,7 +48,8 @@ impl Store {
     ///
     /// # Errors
     /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
-    pub fn open(VaultConfig { dir: folder }: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
+    pub fn open(config: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
+        let VaultConfig { dir: folder, pins, accept_rollback } = config;
         files::create_private_dir(&folder)?;
         files::remove_unfinished(&folder)?;
         let path = folder.join(IDENTITY_FILE);
@@ -54,7 +61,8 @@ impl Store {
                 return Err(VaultError::Identity(reason));
             }
         };
-        Ok(Self { folder, identity, clock, changing: Mutex::new(()) })
+        let pins = Pins::open(pins, accept_rollback)?;
+        Ok(Self { folder, identity, pins, clock, changing: Mutex::new(()) })
     }
 
     /// Reads the versions of a secret, in the vault or outside it.
@@ -89,10 +97,12 @@ impl Store {
             Err(VaultError::NotFound(_)) if secret_refs(&self.folder)?.len() >= SECRETS_MAX => {
                 return Err(VaultError::Full);
             }
-            Err(VaultError::NotFound(_)) => Record::new(value, now),
+            Err(VaultError::NotFound(_) | VaultError::Older { .. }) => {
+                Record::new(value, now, self.pins.of(vault_ref))
+            }
             Err(error) => return Err(error),
         };
-        self.save(vault_ref, &record)
+        self.save(vault_ref, record)
     }
 
     /// Gives a secret a new current version and keeps the one before.
@@ -104,7 +114,7 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
         record.push(value, self.clock.now_unix_ms(), SECRET_VERSIONS_MAX - 1);
-        self.save(vault_ref, &record)
+        self.save(vault_ref, record)
     }
 
     /// Drops the previous version of a secret, if it has one.
@@ -114,7 +124,7 @@ impl Store {
     pub fn retire(&self, vault_ref: &VaultRef) -> Result<SecretEntry, VaultError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
-        if record.retire() { self.save(vault_ref, &record) } else { Ok(record.entry(vault_ref)) }
+        if record.retire() { self.save(vault_ref, record) } else { Ok(record.entry(vault_ref)) }
     }
 
     /// Removes a secret. It need not be readable.
@@ -124,7 +134,9 @@ impl Store {
     pub fn delete(&self, vault_ref: &VaultRef) -> Result<(), VaultError> {
         let path = self.path_of(vault_ref)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        files::remove_durably(&path).map_err(|error| missing_or(vault_ref, error))
+        files::remove_durably(&path).map_err(|error| missing_or(vault_ref, error))?;
+        let pin = self.pins.of(vault_ref);
+        Ok(self.pins.set(vault_ref, Pin { change: pin.change.saturating_add(1), ..pin })?)
     }
 
     /// All secrets, in the order of their names, those that cannot be read too.
@@ -145,7 +157,7 @@ impl Store {
             Err(error) => error,
         };
         let hint = match &error {
-            VaultError::Damaged { .. } => format!(
+            VaultError::Damaged { .. } | VaultError::Older { .. } => format!(
                 "restore the file from a backup, or `palyra vault remove {vault_ref}` and put the secret again"
             ),
             _ => error.hint(),
@@ -158,12 +170,20 @@ impl Store {
         let read = files::read_private(&path, SECRET_FILE_BYTES_MAX);
         let sealed = read.map_err(|error| missing_or(vault_ref, error))?;
         let opened = self.identity.open(&sealed).and_then(|plaintext| Record::decode(&plaintext, vault_ref));
-        opened.map_err(|reason| VaultError::Damaged { file: path, reason: reason.to_owned() })
+        let record =
+            opened.map_err(|reason| VaultError::Damaged { file: path, reason: reason.to_owned() })?;
+        // One that is ahead was stored before a crash, and not pinned any more.
+        if record.pin().change < self.pins.of(vault_ref).change {
+            return Err(VaultError::Older { vault_ref: vault_ref.clone() });
+        }
+        Ok(record)
     }
 
-    fn save(&self, vault_ref: &VaultRef, record: &Record) -> Result<SecretEntry, VaultError> {
+    fn save(&self, vault_ref: &VaultRef, mut record: Record) -> Result<SecretEntry, VaultError> {
+        record.count_change();
         let plaintext = record.encode(vault_ref).map_err(io::Error::other)?;
         files::atomic_replace(&self.path_of(vault_ref)?, &self.identity.seal(&plaintext)?)?;
+        self.pins.set(vault_ref, record.pin())?;
         Ok(record.entry(vault_ref))
     }
 

@@ -2,6 +2,7 @@
 
 mod age_format;
 mod cache;
+mod pins;
 mod record;
 mod reference;
 mod resolver;
@@ -36,7 +37,7 @@ fn private_folder() -> TempDir {
 }
 
 fn config(folder: &Path) -> VaultConfig {
-    VaultConfig { dir: folder.to_owned() }
+    VaultConfig { dir: folder.to_owned(), pins: folder.join("pins"), accept_rollback: false }
 }
 
 fn open_store(folder: &Path) -> Store {

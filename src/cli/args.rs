@@ -123,7 +123,7 @@ pub struct DaemonArgs {
     /// Where the console answers; port 0 takes a free one [default: 127.0.0.1:7143]
     #[arg(long, value_name = "ADDR:PORT")]
     pub console: Option<SocketAddr>,
-    /// Take a journal that is behind its anchor as it is, this once; the loss is journaled
+    /// Take a journal that is behind its anchor, and older copies of secrets, as they are, this once; it is journaled
     #[arg(long)]
     pub accept_rollback: bool,
 }

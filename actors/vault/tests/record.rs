@@ -1,7 +1,8 @@
+use super::super::pins::Pin;
 use super::super::record::Record;
 use super::*;
 
-const WHOLE: &str = r#"{"ref":"global/a","created_at_unix_ms":1,"versions":[
+const WHOLE: &str = r#"{"ref":"global/a","created_at_unix_ms":1,"change":0,"versions":[
     {"version":2,"created_at_unix_ms":2,"value_base64":"djI="},{"version":1,"created_at_unix_ms":1,"value_base64":"djE="}]}"#;
 
 fn decode(text: &str) -> Result<Record, &'static str> {
@@ -20,7 +21,7 @@ fn the_document_is_read_as_it_is_laid_down() {
 #[test]
 fn the_document_is_written_as_it_is_read() {
     let name = vault_ref("global/a");
-    let mut record = Record::new(secret("v1"), 1);
+    let mut record = Record::new(secret("v1"), 1, Pin::default());
     record.push(secret("v2"), 2, 1);
     let written: serde_json::Value = serde_json::from_slice(&record.encode(&name).unwrap()).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(WHOLE).unwrap());
@@ -29,7 +30,7 @@ fn the_document_is_written_as_it_is_read() {
 #[test]
 fn the_buffer_of_the_document_never_moves() {
     let name = vault_ref(&format!("global/{}", "k".repeat(128)));
-    let mut record = Record::new(secret(&"v".repeat(1_000)), u64::MAX);
+    let mut record = Record::new(secret(&"v".repeat(1_000)), u64::MAX, Pin::default());
     record.push(secret("w"), u64::MAX, 1);
     let bytes = record.encode(&name).unwrap();
     // Grown buffers double: one that still has less than twice its content was large enough from the start.
@@ -39,7 +40,7 @@ fn the_buffer_of_the_document_never_moves() {
 #[test]
 fn one_blank_version_makes_the_whole_secret_unusable() {
     for blank in ["", " ", "\0"] {
-        let mut record = Record::new(secret(blank), 1);
+        let mut record = Record::new(secret(blank), 1, Pin::default());
         record.push(secret("good"), 2, 1);
         assert!(record.into_versions().is_none(), "{blank:?}");
     }

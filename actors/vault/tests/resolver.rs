@@ -26,7 +26,8 @@ fn start_with(recorder: Recorder) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let (clock, journal) = (ManualClock::at(1_000_000), Arc::new(recorder));
     let (report_to, exits) = mpsc::unbounded_channel();
-    let config = VaultConfig { dir: folder.path().join("vault") };
+    let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
+    let config = VaultConfig { dir, pins, accept_rollback: false };
     let audit = Arc::new(Shared(Arc::clone(&journal)));
     let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", 1, report_to));
     let actor = VaultActor::open(config, clock.clone(), audit, keys.clone(), watch).unwrap();

@@ -106,6 +106,7 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
             VaultError::Unavailable { .. }
             | VaultError::Storage(_)
             | VaultError::Damaged { .. }
+            | VaultError::Older { .. }
             | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,
         };

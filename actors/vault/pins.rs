@@ -1,0 +1,75 @@
+//! How far each secret has come, kept outside the vault's folder: an older copy of a secret's file that is put in its place
+//! is told from the newest one, and so is one of a secret that was removed.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::{VaultError, VaultRef};
+use crate::files;
+use crate::limits::{VAULT_PINS_FILE_BYTES_MAX, VAULT_PINS_MAX};
+
+/// The newest state of a secret that was stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pin {
+    /// Counts the changes of the secret, its removal among them.
+    pub(super) change: u64,
+    /// Number of its newest version.
+    pub(super) version: u32,
+}
+
+/// The pins of all secrets, in a file beside the journal's anchor.
+#[derive(Debug)]
+pub(super) struct Pins {
+    file: PathBuf,
+    known: Mutex<BTreeMap<String, Pin>>,
+}
+
+impl Pins {
+    /// Reads them. Without a file nothing is pinned; when `forgotten`, whatever it says.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`], and when the file cannot be read or, to be forgotten, written.
+    pub(super) fn open(file: PathBuf, forgotten: bool) -> Result<Self, VaultError> {
+        let known = match files::read_private(&file, VAULT_PINS_FILE_BYTES_MAX) {
+            Ok(_) if forgotten => BTreeMap::new(),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| VaultError::Damaged { file: file.clone(), reason: error.to_string() })?,
+            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let pins = Self { file, known: Mutex::new(known) };
+        if forgotten {
+            pins.write(&BTreeMap::new())?;
+        }
+        Ok(pins)
+    }
+
+    /// The pin of a secret.
+    pub(super) fn of(&self, vault_ref: &VaultRef) -> Pin {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(vault_ref.as_str()).copied().unwrap_or_default()
+    }
+
+    /// Pins a secret, now that it is stored so.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn set(&self, vault_ref: &VaultRef, pin: Pin) -> io::Result<()> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= VAULT_PINS_MAX && !known.contains_key(vault_ref.as_str()) {
+            known.pop_first();
+        }
+        known.insert(vault_ref.as_str().to_owned(), pin);
+        self.write(&known)
+    }
+
+    fn write(&self, known: &BTreeMap<String, Pin>) -> io::Result<()> {
+        files::create_private_dir(files::folder_of(&self.file))?;
+        files::atomic_replace(&self.file, serde_json::to_string(known)?.as_bytes())
+    }
+}
