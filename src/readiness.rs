@@ -1,7 +1,8 @@
-//! Journals it when an enabled integration cannot verify deliveries, and when it can again.
+//! Journals it when an enabled integration cannot verify deliveries, and when it can again. The heartbeat tells of those
+//! that cannot.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::journal::{Severity, SystemEvent};
@@ -14,6 +15,8 @@ use crate::http::console::secret_status;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// Integrations that a complaint names at most.
+const NAMED_MAX: usize = 5;
 
 /// Looks at the enabled integrations at once, and then now and then.
 pub async fn watch(gate: Arc<Gate>) {
@@ -24,12 +27,37 @@ pub async fn watch(gate: Arc<Gate>) {
         ticks.tick().await;
         // The registry may be on its way back.
         let Some(now) = look(&gate).await else { continue };
+        gate.unready.set(&now);
         for event in changes(&before, &now) {
             if let Err(error) = gate.actors.journal.append_system(event).await {
                 tracing::warn!(%error, "a change of readiness was not journaled");
             }
         }
         before = now;
+    }
+}
+
+/// The enabled integrations that could not verify when they were looked at last.
+#[derive(Debug, Default)]
+pub struct Unready(Mutex<Vec<String>>);
+
+impl Unready {
+    fn set(&self, reports: &Reports) {
+        let unready = reports.iter().filter(|(_, report)| report.readiness != Readiness::Ready);
+        let unready = unready.map(|(id, _)| id.clone()).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = unready;
+    }
+
+    /// What somebody has to look into, if there is anything.
+    pub fn complaint(&self) -> Option<String> {
+        let unready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = unready.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
+        let said = format!(
+            "enabled, and cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
+            unready.len()
+        );
+        (!unready.is_empty()).then_some(said)
     }
 }
 

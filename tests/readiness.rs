@@ -78,10 +78,15 @@ fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending(
     let daemon = Daemon::start(root.path());
     let changes = || events_named(root.path(), "webhook.readiness.changed");
     eventually("it is journaled", || changes().len() == 1);
+    let heartbeat = run(root.path(), &["system", "heartbeat"], b"");
+    let said = String::from_utf8(heartbeat.stdout).unwrap();
+    assert_eq!(heartbeat.status.code(), Some(1));
+    assert!(said.contains("enabled, and cannot verify deliveries: gh (1 in all)"), "{said}");
     std::fs::rename(&away, &secret).unwrap();
     // It is looked at every 15 seconds.
     within(Duration::from_secs(30), "its mending is journaled", || changes().len() == 2);
     let told: Vec<_> = changes().into_iter().map(|event| event["details"]["to"].clone()).collect();
     assert_eq!(told, ["secret_not_found", "ready"]);
+    eventually("all is well", || run(root.path(), &["system", "heartbeat"], b"").status.success());
     drop(daemon);
 }

@@ -31,6 +31,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
 
 use crate::actors::Actors;
+use crate::readiness::Unready;
 use crate::settings::Settings;
 use crate::verification::VerificationStatus;
 use admission::Admission;
@@ -69,6 +70,8 @@ pub struct Gate {
     pub verification: VerificationStatus,
     /// Whether it was ready when somebody last asked.
     pub readiness: health::Verdict,
+    /// What is enabled and cannot verify.
+    pub unready: Unready,
     /// Open event streams.
     pub streams: Arc<tokio::sync::Semaphore>,
     /// Set once the daemon is told to stop.
@@ -101,6 +104,7 @@ impl Gate {
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),
+            unready: Unready::default(),
             readiness: health::Verdict::default(),
             streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),

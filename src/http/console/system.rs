@@ -38,6 +38,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
     reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
     // Deliveries are taken in all the same: what is new is stored well.
     reasons.extend(gate.verification.now().complaint());
+    reasons.extend(gate.unready.complaint());
     reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
     let status = match (gate.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
