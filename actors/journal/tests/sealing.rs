@@ -304,11 +304,15 @@ fn a_missing_key_or_checkpoint_file_is_refused_until_it_is_accepted() {
     for name in ["journal.key", "anchor/checkpoint"] {
         let place = Place::new();
         open(&place).grow(3).seal();
+        let key = root_key(&place);
         fs::remove_file(place.folder.path().join(name)).unwrap();
         assert!(matches!(try_open(&place, NOW, false), Err(JournalError::Lost { .. })), "{name}");
         drop(try_open(&place, NOW, true).unwrap());
         drop(open(&place));
         assert_eq!(place.problems(), [], "{name}");
+        let told = &verified(&place, &key).problems[0].problem;
+        assert!(told.starts_with("another log began with 4 events, "), "{told}");
+        assert!(verified(&place, &root_key(&place)).is_ok());
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Notes<'a> {
     lineage: Option<Lineage>,
     public_key: Option<VerifierKey>,
     is_vouched_for: bool,
+    /// Events when another log began than the one that the public key vouches for.
+    outlived_at: Option<u64>,
     is_copy: bool,
 }
 
@@ -56,6 +58,7 @@ impl<'a> Notes<'a> {
             lineage: None,
             public_key: scope.public_key.clone(),
             is_vouched_for: false,
+            outlived_at: None,
             is_copy: scope.is_copy,
         };
         if scope.from > 1
@@ -110,9 +113,18 @@ impl<'a> Notes<'a> {
         if let Some(key) = &self.public_key
             && !self.is_vouched_for
         {
-            report.add(0, format!("its checkpoints are not vouched for by the public key {key}"));
+            report.add(0, self.not_vouched_for(key));
         }
         Ok(())
+    }
+
+    fn not_vouched_for(&self, key: &VerifierKey) -> String {
+        match self.outlived_at {
+            Some(events) => format!(
+                "another log began with {events} events, and the public key is that of the log before: {key}"
+            ),
+            None => format!("its checkpoints are not vouched for by the public key {key}"),
+        }
     }
 
     fn fill(&mut self) -> rusqlite::Result<()> {
@@ -157,7 +169,9 @@ impl<'a> Notes<'a> {
         if stored.kind == "root" {
             let may_begin = self.lineage.is_none() || self.follows_a_rollback(stored.size)?;
             self.lineage = Lineage::begin(&stored.note);
-            self.is_vouched_for = false;
+            if std::mem::take(&mut self.is_vouched_for) {
+                self.outlived_at = Some(stored.size);
+            }
             if !may_begin {
                 return Ok(Err("it begins another log, and no loss was accepted".to_owned()));
             }
