@@ -143,3 +143,28 @@ fn a_daemon_that_stops_breaks_an_export_off() {
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }
+
+#[test]
+fn what_is_changed_while_a_body_comes_goes_for_that_delivery_too() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let body = br#"{"n":"slow"}"#;
+    let head = github_head("push", "1", body);
+    let begin = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{head}\r\n", body.len());
+    let changes: [(&[&str], u16); 3] = [
+        (&["webhooks", "set", "gh", "--max-payload-bytes", "100"], 202),
+        (&["webhooks", "disable", "gh"], 404),
+        (&["webhooks", "set", "gh", "--max-payload-bytes", "3"], 413),
+    ];
+    for (change, status) in changes {
+        succeed(root.path(), &["webhooks", "enable", "gh"], b"");
+        let mut open = connect(&daemon.ingress);
+        open.write_all(begin.as_bytes()).unwrap();
+        let in_flight = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+        eventually("it is in flight", || in_flight()["in_flight"] == 1);
+        succeed(root.path(), change, b"");
+        open.write_all(body).unwrap();
+        assert_eq!(statuses(&read_available(&mut open)), [status], "{change:?}");
+        eventually("it has ended", || in_flight()["in_flight"] == 0);
+    }
+}

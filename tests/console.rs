@@ -68,6 +68,9 @@ fn a_web_page_gets_nowhere() {
     assert_problem(&console.with_headers("GET", &[("Host", "evil.example")]), 421, "misdirected_request");
     assert_problem(&console.with_headers("GET", &[("Origin", "http://evil.example")]), 403, "foreign_origin");
     assert_problem(&console.with_headers("GET", &[("Origin", "null")]), 403, "foreign_origin");
+    let own = console.daemon.console.clone();
+    let both = [("Origin", own.as_str()), ("Origin", "http://evil.example")];
+    assert_problem(&console.with_headers("GET", &both), 403, "foreign_origin");
     let form = ("Content-Type", "application/x-www-form-urlencoded");
     assert_problem(&console.with_headers("POST", &[form]), 415, "unsupported_media_type");
     assert_problem(

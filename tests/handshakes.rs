@@ -3,7 +3,9 @@
 use palyra_actors::clock::{Clock, SystemClock};
 use std::path::Path;
 
-use crate::support::{Answer, Daemon, events, hmac_hex, json, request, run, state_root, succeed};
+use crate::support::{
+    Answer, Daemon, events, hmac_hex, json, raw, request, run, state_root, statuses, succeed,
+};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 
@@ -180,4 +182,30 @@ fn a_handshake_tells_nobody_which_ids_exist() {
     let known = request("GET", &format!("{}/hooks/in", daemon.ingress), &[], b"");
     let unknown = request("GET", &format!("{}/hooks/out", daemon.ingress), &[], b"");
     assert_eq!((known.status, &known.body), (405, &unknown.body));
+}
+
+#[test]
+fn a_handshake_is_answered_alike_when_its_sender_waits_for_a_word_first() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/verify"], b"agreed");
+    let daemon = daemon(root.path(), "meta", &["--parameter", "verify_token=global/verify"]);
+    let expecting = |line: &str| {
+        let text = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n");
+        statuses(&raw(&daemon.ingress, text.as_bytes())).last().copied()
+    };
+    let asks = "hub.mode=subscribe&hub.verify_token=agreed&hub.challenge=1";
+    assert_eq!(expecting(&format!("GET /hooks/in?{asks}")), Some(200));
+    assert_eq!(expecting("GET /hooks/in"), Some(405));
+    assert_eq!(expecting("GET /hooks/nope"), Some(405));
+    let counted = &json(root.path(), &["system", "insights"])["deliveries"]["unauthenticated"];
+    assert_eq!(*counted, serde_json::json!({}));
+}
+
+#[test]
+fn a_handshake_that_is_posted_is_answered_though_its_sender_waits_for_a_word_first() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "microsoft-graph", &[]);
+    let text = "POST /hooks/in?validationToken=abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Type: text/plain\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n";
+    assert_eq!(statuses(&raw(&daemon.ingress, text.as_bytes())).last(), Some(&200));
 }

@@ -258,6 +258,15 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
                 "name `token` and `token_parameter`",
             );
         }
+        let answer = &handshake.answer;
+        if answer.status == Some(204) && (answer.echo.is_some() || !answer.json.is_empty()) {
+            findings.error(
+                "content_without_room",
+                &format!("{pointer}/answer/status"),
+                "an answer of status 204 has no content",
+                "leave the status out, or the content",
+            );
+        }
         if handshake.lends_codes() && signs_bare_words(profile) {
             findings.error(
                 "open_handshake_code",
@@ -327,6 +336,11 @@ mod tests {
             [("unused_parameter", 2)]
         );
         assert_eq!(broken(ZOOM, "{ts}:", "{ts}:{param:b}")[0].0, "undeclared_parameter");
+        assert!(
+            broken(META, "answer = { echo", "answer = { status = 204, echo")
+                .iter()
+                .any(|(rule, _)| *rule == "content_without_room")
+        );
         assert_eq!(
             broken(META, "\"{body}\"", "\"{param:verify_token}{body}\""),
             [("token_used_otherwise", 6)]

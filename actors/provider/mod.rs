@@ -279,7 +279,7 @@ impl Profile {
             (true, true) if !identity.signed => None,
             _ => find(&identity.from),
         };
-        match id.filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX) {
+        match id {
             Some(id) => key_of(integration_id, b"id", id.as_bytes()),
             None => key_of(
                 integration_id,

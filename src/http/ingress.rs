@@ -42,8 +42,14 @@ pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result
 /// # Errors
 /// What refuses the delivery before its body is read.
 pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem> {
+    if head.method != "POST" {
+        return Ok(());
+    }
     let delivery = Delivery { gate, head, id: id.to_owned() };
     let integration = delivery.look_up()?;
+    if delivery.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
+        return Ok(());
+    }
     delivery.refuse_early(&integration, profile_of(&integration)?).map(drop)
 }
 
@@ -93,6 +99,8 @@ impl Delivery<'_> {
         let kind = self.refuse_early(&integration, profile)?;
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
+        let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
+        let profile = profile_of(&integration)?;
         let body = Body::new(raw, kind);
         if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
@@ -150,6 +158,22 @@ impl Delivery<'_> {
             Condemned::Unauthentic(reject) => self.unauthenticated(&reject),
             Condemned::Otherwise(problem) => problem,
         })
+    }
+
+    /// The integration as it is once the body is read: with a slow sender that may be long after the head was.
+    fn look_up_again(
+        &self,
+        before: &Arc<Integration>,
+        kind: ContentKind,
+        body_bytes: usize,
+    ) -> Result<(Arc<Integration>, ContentKind), Problem> {
+        let now = self.look_up()?;
+        if Arc::ptr_eq(before, &now) {
+            return Ok((now, kind));
+        }
+        body::check_declared(u64::try_from(body_bytes).ok(), now.record.max_payload_bytes)?;
+        let kind = self.refuse_early(&now, profile_of(&now)?)?;
+        Ok((now, kind))
     }
 
     fn body_limits(&self, integration: &Integration) -> BodyLimits {

@@ -116,9 +116,10 @@ fn check_envelope(
     }
     let document = document.to_value();
     envelope::validate(&document)?;
-    let own_limit = document.pointer("/limits/max_payload_bytes").and_then(Value::as_u64);
+    // A whole number may be written as `1e3` or `1000.0` too.
+    let own_limit = document.pointer("/limits/max_payload_bytes").and_then(Value::as_f64);
     match own_limit {
-        Some(limit) if u64::try_from(body_bytes).is_ok_and(|bytes| bytes > limit) => Err(vec![SchemaIssue {
+        Some(limit) if body_bytes as f64 > limit => Err(vec![SchemaIssue {
             pointer: "/limits/max_payload_bytes".to_owned(),
             message: format!("the envelope allows {limit} bytes and has {body_bytes}"),
         }]),

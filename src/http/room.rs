@@ -5,11 +5,11 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// Connections one worker of the ingress holds open at most; more wait in the backlog.
 const CONNECTIONS_PER_WORKER_MAX: u64 = 4_096;
 /// Connections the console holds open, at most and at least.
-const CONSOLE_CONNECTIONS_MAX: u64 = 64;
+const CONSOLE_CONNECTIONS_MAX: u64 = 1_024;
 const CONSOLE_CONNECTIONS_MIN: u64 = 4;
-/// Descriptors that are not for the ingress: those of the console, the journal and its readers, secrets, keys that are
-/// fetched, and what the threads wait on.
-const OTHER_DESCRIPTORS: u64 = 256;
+/// Descriptors that are for no connection: those of the journal and its readers, secrets, keys that are fetched, and what
+/// the threads wait on.
+const OTHER_DESCRIPTORS: u64 = 192;
 
 /// Connections each listener may hold open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,10 @@ impl Room {
 
     fn within(open_files_max: u64, workers: usize) -> Self {
         let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
-        let per_worker = open_files_max.saturating_sub(OTHER_DESCRIPTORS) / workers;
-        let console = open_files_max / 16;
-        Self {
-            per_worker: small(per_worker.clamp(1, CONNECTIONS_PER_WORKER_MAX)),
-            console: small(console.clamp(CONSOLE_CONNECTIONS_MIN, CONSOLE_CONNECTIONS_MAX)),
-        }
+        let console = (open_files_max / 16).clamp(CONSOLE_CONNECTIONS_MIN, CONSOLE_CONNECTIONS_MAX);
+        let per_worker = open_files_max.saturating_sub(OTHER_DESCRIPTORS + console) / workers;
+        let per_worker = per_worker.clamp(1, CONNECTIONS_PER_WORKER_MAX);
+        Self { per_worker: small(per_worker), console: small(console) }
     }
 }
 
@@ -69,11 +67,11 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_to_the_journal_and_are_bounded_where_there_are_many() {
         let table = [
-            (u64::MAX, 2, 4_096, 64),
-            (65_536, 2, 4_096, 64),
+            (u64::MAX, 2, 4_096, 1_024),
+            (65_536, 2, 4_096, 1_024),
             (1_024, 2, 384, 64),
             (1_024, 8, 96, 64),
-            (300, 2, 22, 18),
+            (300, 2, 45, 18),
             (64, 2, 1, 4),
             (0, 0, 1, 4),
         ];

@@ -86,7 +86,7 @@ async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Reques
 fn head_of(request: &Request) -> Head<'_> {
     Head {
         method: request.method().as_str(),
-        url: request.path(),
+        url: request.uri().path_and_query().map_or("/", |url| url.as_str()),
         headers: request.headers(),
         peer: request.peer_addr().map(|address| Peer::at(address.ip())),
     }

@@ -168,3 +168,17 @@ fn of_several_open_windows_that_of_the_newest_event_counts() {
     }
     assert_eq!(held(&mut place.writer()), newest);
 }
+
+#[test]
+fn a_window_that_began_while_the_clock_was_behind_is_not_over_when_it_is_right() {
+    const WINDOW: UnixMs = 1_000;
+    let place = Place::new();
+    let mut writer = place.writer();
+    stored(append_one(&mut writer, system("a"), NOW));
+    let sent = |now: UnixMs, verdict| ReplayClaim { expires_at: now + WINDOW, ..claim("k", "{}", verdict) };
+    let behind = NOW - 50 * WINDOW;
+    let row = NewRow { claim: Some(sent(behind, Accepted)), ..delivery("k", "{}", Accepted) };
+    let first = stored(append_one(&mut writer, row, behind)).seq;
+    assert_eq!(held_seq(&mut writer, sent(NOW, Rejected), NOW + WINDOW - 1), Some(first));
+    assert_eq!(place.problems(), []);
+}

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, TRANSFER_ENCODING,
+};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError as _};
@@ -51,9 +53,10 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
             "address the console as 127.0.0.1, [::1], localhost or what it listens on".to_owned(),
         )));
     }
-    if let Some(origin) = single(request, ORIGIN.as_str())
-        && origin.strip_prefix("http://") != Some(host)
-    {
+    let is_own = |origin: &HeaderValue| {
+        origin.to_str().is_ok_and(|origin| origin.strip_prefix("http://") == Some(host))
+    };
+    if !request.headers().get_all(ORIGIN).all(is_own) {
         return Err(Problem::new(Kind::ForeignOrigin));
     }
     check_content_type(request)?;
