@@ -227,6 +227,26 @@ fn the_stream_shows_events_as_they_are_committed() {
 }
 
 #[test]
+fn a_client_that_comes_back_to_the_stream_goes_on_after_what_it_had() {
+    let console = Console::start();
+    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
+    let first_id = |last: &str| {
+        let mut stream = connect(&console.daemon.console);
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let ask = format!(
+            "GET /console/v1/system/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\
+             Authorization: Bearer {}\r\nLast-Event-ID: {last}\r\n\r\n",
+            token.trim()
+        );
+        stream.write_all(ask.as_bytes()).unwrap();
+        let text = read_available(&mut stream);
+        text.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned).ok_or(statuses(&text))
+    };
+    assert_eq!(first_id("1"), Ok("2".to_owned()));
+    assert_eq!(first_id("x"), Err(vec![400]));
+}
+
+#[test]
 fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
     let console = Console::start();
     assert_eq!(console.daemon.github("push", "1", "{}").status, 202);

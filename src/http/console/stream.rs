@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::try_unfold;
 use palyra_actors::journal::StoredEvent;
 use palyra_actors::journal::{Cursor, EventFilter};
@@ -24,6 +24,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const GLANCE: Duration = Duration::from_millis(500);
 /// Events sent at a time.
 const BATCH_EVENTS: usize = 100;
+/// The `id` of the last frame a client had; the standard of server-sent events has it sent when a client comes back.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,18 +41,30 @@ struct Stream {
     _place: OwnedSemaphorePermit,
 }
 
-/// Streams the events that follow `after`; without it, those that follow the newest one.
-pub async fn follow(gate: Data<Gate>, query: Query<FollowQuery>) -> Result<HttpResponse, Problem> {
+/// Streams the events that follow the last one a client had, as it says when it comes back (`Last-Event-ID`), or those that
+/// follow `after`; without either, those that follow the newest one.
+pub async fn follow(
+    gate: Data<Gate>,
+    query: Query<FollowQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let place = std::sync::Arc::clone(&gate.streams).try_acquire_owned();
     let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many streams are open"))?;
     let head = gate.actors.head.clone();
-    let after = query.after.unwrap_or(*head.borrow());
+    let after = last_event_id(&request)?.or(query.after).unwrap_or(*head.borrow());
     let stream = Stream { gate, after, head, quiet: Duration::ZERO, _place: place };
     let chunks = try_unfold(stream, |stream| async { stream.next().await });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(chunks))
+}
+
+fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+    let Some(id) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
+    let seq = id.to_str().ok().and_then(|id| id.parse().ok());
+    let malformed = || Problem::new(Kind::BadRequest).detail("Last-Event-ID is not the seq of an event");
+    seq.map(Some).ok_or_else(malformed)
 }
 
 impl Stream {
