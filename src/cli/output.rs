@@ -107,10 +107,9 @@ impl Output {
         }
     }
 
-    /// A warning with the next step, on stderr, neither with `--json` (the document tells it too) nor
-    /// `--quiet`.
+    /// A warning with the next step, on stderr, with `--quiet` too; not with `--json`, for the document tells it.
     pub fn warn(&self, warning: &str, next: &str) {
-        if self.for_people() {
+        if !self.mode.json {
             let label = Tone::Warn.paint("warning");
             self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
         }

@@ -20,8 +20,8 @@ Examples:
     Add(AddArgs),
     /// Change settings of an integration; what is not named stays as it is
     #[command(after_long_help = "\
-Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. One that is no longer ready
-is stored disabled and the reason is told.
+Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. A change after which
+an enabled one would not be ready is refused; `palyra webhooks disable ID` first lets it through.
 
 Examples:
   palyra webhooks set github --allow-event push --allow-event release

@@ -76,7 +76,7 @@ fn warn_if_open(integration: &Value, context: &Context) {
     }
 }
 
-/// Says why an integration was stored disabled, and the commands that make it ready.
+/// Says why an integration is stored disabled, and the commands that make it ready.
 fn warn_not_ready(added: &Value, context: &Context) {
     let id = text(added, "integration_id");
     let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();
