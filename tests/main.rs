@@ -9,6 +9,7 @@ mod console;
 mod descriptors;
 mod disk;
 mod edits;
+mod events;
 mod handshakes;
 mod mutations;
 mod panics;

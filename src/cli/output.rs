@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{CliError, Kind};
 use super::table::{Table, Tone};
-use super::text::{safe_json, visible};
+use super::text::{safe_json, visible, visible_lines};
 
 /// How much is written, and for whom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,6 +61,17 @@ impl Output {
     pub fn text(&self, text: &str) -> Result<(), CliError> {
         self.stdout.borrow_mut().write_all(text.as_bytes()).map_err(written)?;
         self.flush()
+    }
+
+    /// Bytes as they are, on the process's own stdout; made safe where a person looks at them.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        self.flush()?;
+        if io::stdout().is_terminal() {
+            return self.text(&visible_lines(&String::from_utf8_lossy(bytes)));
+        }
+        // The stream of text takes out what looks like a colour.
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(written)
     }
 
     /// A table as text; with `--quiet` only its rows.
