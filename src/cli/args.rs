@@ -107,8 +107,9 @@ impl ClientCommand {
     /// What it does where no state root was begun: only what is put there begins one.
     pub fn bare(&self) -> Bare {
         match self {
-            Self::Vault(VaultCommand::Put(_)) | Self::Webhooks(WebhooksCommand::Add(_)) => Bare::Begin,
-            Self::Providers(_) => Bare::BuiltIn,
+            Self::Vault(VaultCommand::Put(_)) => Bare::Begin,
+            Self::Webhooks(WebhooksCommand::Add(add)) if add.says_what_verifies() => Bare::Begin,
+            Self::Webhooks(WebhooksCommand::Add(_)) | Self::Providers(_) => Bare::BuiltIn,
             _ => Bare::Refuse,
         }
     }
