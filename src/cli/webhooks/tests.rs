@@ -160,7 +160,7 @@ fn set_asks_for_what_was_typed_alone_in_a_form_the_registry_takes() {
 }
 
 #[test]
-fn set_warns_when_what_it_stored_takes_no_deliveries_any_more() {
+fn set_warns_while_what_it_stored_cannot_take_deliveries() {
     let ran = palyra(
         "webhooks set github --secret-ref global/github",
         &Stub::answering([answer(200, &not_ready())]),
