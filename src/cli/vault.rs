@@ -129,23 +129,27 @@ fn versions(entry: &Value) -> String {
     }
 }
 
+/// Which versions a change ended, if there are any.
+fn ended(entry: &Value) -> Option<String> {
+    let ended: Vec<String> = items(entry, "ended_versions").map(show).collect();
+    match ended.as_slice() {
+        [] => None,
+        [version] => Some(format!("version {version} no longer verifies")),
+        versions => Some(format!("versions {} no longer verify", versions.join(", "))),
+    }
+}
+
 fn warn_of_the_ended(entry: &Value, context: &Context) {
-    let name = text(entry, "vault_ref");
-    for version in items(entry, "ended_versions").map(show) {
-        let next =
-            "see that the provider does not sign with it any more; nobody can bring it back but by its value";
-        context.out.warn(&format!("version {version} of {name} no longer verifies"), next);
+    if let Some(ended) = ended(entry) {
+        let told = format!("{}: {ended}", text(entry, "vault_ref"));
+        context.out.warn(&told, "see that the provider signs with a version that verifies");
     }
 }
 
 fn retire(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let entry = connection.client.post(&route(&["vault", vault_ref, "retire"]), &json!({}))?;
-    let ended: Vec<String> = items(&entry, "ended_versions").map(show).collect();
-    let ended = match ended.is_empty() {
-        true => "there was no other version".to_owned(),
-        false => format!("version {} no longer verifies", ended.join(", ")),
-    };
+    let ended = ended(&entry).unwrap_or_else(|| "there was no other version".to_owned());
     context.out.done(&entry, &format!("{}: {}; {ended}", text(&entry, "vault_ref"), versions(&entry)))?;
     Ok(Exit::Ok)
 }

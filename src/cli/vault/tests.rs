@@ -98,7 +98,7 @@ fn a_version_that_a_change_ended_is_warned_of_even_quietly() {
     stored["ended_versions"] = json!([1]);
     for line in [&["vault", "rotate", "global/github"][..], &["--quiet", "vault", "put", "global/github"]] {
         let ran = palyra_with(line, b"x", &Stub::answering([answer(200, &stored)]));
-        assert!(ran.stderr.contains("warning: version 1 of global/github no longer verifies"), "{ran:?}");
+        assert!(ran.stderr.contains("warning: global/github: version 1 no longer verifies"), "{ran:?}");
     }
 }
 
