@@ -135,6 +135,8 @@ fn an_authentic_body_that_is_not_json_is_rejected_and_journaled_with_its_hash() 
     };
     assert!(details.contains(&digest), "{details}");
     assert!(!details.contains("not json\""), "the body is not kept: {details}");
+    let summary = rows[0]["summary"].as_str().unwrap();
+    assert!(summary.contains("line 1") || summary.contains("byte"), "it says where: {summary}");
 }
 
 #[test]
@@ -148,7 +150,12 @@ fn authentic_json_that_breaks_the_schema_is_rejected_with_pointers() {
         assert_problem(&answer, 422, "schema_violation");
         assert!(answer.json()["issues"][0]["pointer"].is_string(), "{answer:?}");
     }
-    assert_eq!(events_named(root.path(), "webhook.rejected").len(), 4);
+    let rejected = events_named(root.path(), "webhook.rejected");
+    assert_eq!(rejected.len(), 4);
+    for row in rejected {
+        let (summary, why) = (row["summary"].as_str().unwrap(), row["details"]["why"][0].as_str().unwrap());
+        assert!(summary.ends_with(why) && summary.len() <= 240, "{summary}");
+    }
 }
 
 #[test]
@@ -164,7 +171,9 @@ fn an_event_left_out_is_filtered_and_taken_once_it_is_allowed() {
     let filtered = daemon.github("issues", "1", BODY);
     assert_eq!((filtered.status, filtered.outcome().as_str()), (202, "filtered"));
     assert_eq!(daemon.github("issues", "1", BODY).json(), filtered.json());
-    assert_eq!(events_named(root.path(), "webhook.filtered").len(), 1);
+    let rows = events_named(root.path(), "webhook.filtered");
+    assert_eq!(rows.len(), 1);
+    assert!(rows[0]["summary"].as_str().unwrap().ends_with("allowed_events does not name this event"));
 
     let path = root.path().join("webhooks.toml");
     let text = std::fs::read_to_string(&path).unwrap();

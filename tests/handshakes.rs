@@ -44,7 +44,7 @@ fn a_challenge_with_the_right_token_is_given_back_and_with_another_it_is_401() {
     assert_echo(&ask("agreed"), "1158");
     let shown = succeed(root.path(), &["--json", "webhooks", "show", "in"], b"");
     assert!(shown.contains("global/verify") && !shown.contains("agreed"), "{shown}");
-    succeed(root.path(), &["vault", "remove", "global/verify"], b"");
+    succeed(root.path(), &["vault", "remove", "global/verify", "--force"], b"");
     assert_eq!(ask("agreed").status, 503, "it cannot be told");
 }
 

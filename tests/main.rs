@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod adding;
 mod answers;
 mod commands;
 mod connections;
@@ -9,6 +10,7 @@ mod console;
 mod descriptors;
 mod disk;
 mod edits;
+mod events;
 mod handshakes;
 mod mutations;
 mod panics;

@@ -30,16 +30,62 @@ fn a_secret_that_its_provider_cannot_use_is_no_more_ready_than_one_that_is_missi
     succeed(root, &["vault", "put", "global/x"], ED25519.as_bytes());
     succeed(root, &["webhooks", "enable", "discord"], b"");
     assert_eq!(json(root, &["webhooks", "show", "discord"])["readiness"], "ready");
-    let rotated = run(root, &["vault", "rotate", "global/x"], b"not hex, zz!");
+    let rotated = run(root, &["vault", "rotate", "global/x", "--force"], b"not hex, zz!");
     let warning = String::from_utf8(rotated.stderr).unwrap();
     assert_eq!(rotated.status.code(), Some(0), "{warning}");
     assert!(warning.contains("`discord` cannot use version 3 of `global/x`"), "{warning}");
     let told = json(root, &["webhooks", "show", "discord"]);
     assert!(told["issues"][0].as_str().unwrap().contains("version 3"), "{told}");
     succeed(root, &["webhooks", "disable", "discord"], b"");
-    let silent = run(root, &["vault", "put", "global/x"], b"not hex, zz!");
-    assert!(silent.stderr.is_empty(), "who takes no deliveries is not asked: {silent:?}");
+    let silent = run(root, &["--json", "vault", "put", "global/x"], b"not hex, zz!");
+    assert_eq!(silent.status.code(), Some(0), "who takes no deliveries is not asked: {silent:?}");
     drop(daemon);
+}
+
+#[test]
+fn no_ordinary_command_takes_an_enabled_integration_down() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/x"], ED25519.as_bytes());
+    succeed(root, &["webhooks", "add", "discord", "discord", "--secret-ref", "global/x"], b"");
+    succeed(root, &["vault", "put", "global/verify"], b"agreed");
+    succeed(root, &["vault", "put", "global/meta"], b"k3y");
+    let meta = ["webhooks", "add", "fb", "meta", "--secret-ref", "global/meta"];
+    succeed(root, &[&meta[..], &["--parameter", "verify_token=global/verify"]].concat(), b"");
+    for (args, said) in [
+        (&["webhooks", "set", "discord", "--secret-ref", "global/y"][..], "webhooks disable discord"),
+        (&["vault", "remove", "global/x"], "enabled integrations: discord"),
+        (&["vault", "remove", "global/verify"], "enabled integrations: fb"),
+        (&["vault", "put", "global/x"], "`discord` cannot use this value"),
+        (&["vault", "rotate", "global/x"], "`discord` cannot use this value"),
+    ] {
+        let refused = run(root, args, b"not hex, zz!");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        assert!(told.contains(said) && !told.contains("zz!"), "{said}: {told}");
+    }
+    let shown = json(root, &["webhooks", "show", "discord"]);
+    assert_eq!((&shown["readiness"], &shown["secret_vault_ref"]), (&json!("ready"), &json!("global/x")));
+    assert_eq!(json(root, &["vault", "list"])["secrets"][2]["version"], 1);
+    succeed(root, &["vault", "remove", "global/x", "--force"], b"");
+    assert_eq!(json(root, &["webhooks", "show", "discord"])["readiness"], "secret_not_found");
+    succeed(root, &["webhooks", "disable", "fb"], b"");
+    succeed(root, &["vault", "remove", "global/verify"], b"");
+}
+
+#[test]
+fn a_rotation_says_which_versions_verify_and_which_ended() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/x"], b"one");
+    let said = succeed(root.path(), &["vault", "rotate", "global/x"], b"two");
+    assert!(said.contains("version 2 is current, version 1 still verifies"), "{said}");
+    let rotated = run(root.path(), &["--json", "vault", "rotate", "global/x"], b"three");
+    let rotated: serde_json::Value = serde_json::from_slice(&rotated.stdout).unwrap();
+    assert_eq!((&rotated["previous_version"], &rotated["ended_versions"]), (&json!(2), &json!([1])));
+    let said = succeed(root.path(), &["vault", "retire", "global/x"], b"");
+    assert!(said.contains("version 2 no longer verifies"), "{said}");
+    let listed = json(root.path(), &["vault", "list"]);
+    assert!(listed["secrets"][0].get("ended_versions").is_none(), "{listed}");
 }
 
 #[test]

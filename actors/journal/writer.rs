@@ -346,7 +346,7 @@ impl Appending<'_> {
         if let Err(invalid) = event::check(&event, claim.as_ref()) {
             return Ok(Err(invalid));
         }
-        let claim = claim.map(|claim| self.from_the_head_on(claim));
+        let claim = claim.map(|claim| self.begun_at_head(claim));
         if let Some(claim) = &claim
             && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
             && !claim.takes_over(&holder)
@@ -370,11 +370,9 @@ impl Appending<'_> {
         *self.head = columns.as_head();
         Ok(Ok(Appended::Stored(columns.receipt(event_id))))
     }
-}
 
-impl Appending<'_> {
     /// While the clock is behind what was recorded last, a window begins there: once the clock is right, it is not over yet.
-    fn from_the_head_on(&self, claim: ReplayClaim) -> ReplayClaim {
+    fn begun_at_head(&self, claim: ReplayClaim) -> ReplayClaim {
         let behind = self.head.recorded_at.saturating_sub(self.now);
         ReplayClaim { expires_at: claim.expires_at.saturating_add(behind), ..claim }
     }

@@ -15,6 +15,8 @@ pub struct ProfileSummary {
     pub title: String,
     /// `mac`, `public_key`, `certificate`, `jwt`, `token` or `none`.
     pub scheme: &'static str,
+    /// What deliveries are verified with: a `secret` of the integration, keys `published` by the provider, or `none`.
+    pub keys: &'static str,
     /// The algorithms, or how a token is presented.
     pub algorithm: String,
     /// Where the signature stands, by scheme: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
@@ -56,6 +58,7 @@ impl Profile {
             name: file.name.clone(),
             title: file.title.clone(),
             scheme: main.map_or("none", Method::word),
+            keys: self.keys(),
             algorithm: distinct(self.methods().flat_map(Method::algorithms)).join(", "),
             signature: distinct(self.methods().filter_map(Method::place).map(Source::place)),
             signed_content: distinct(self.signed().map(|form| form.content.clone())),
@@ -71,6 +74,14 @@ impl Profile {
             notes: file.behaviour.notes.clone(),
             docs: file.docs.clone(),
             origin: self.origin.clone(),
+        }
+    }
+
+    fn keys(&self) -> &'static str {
+        match self.authenticates() {
+            false => "none",
+            true if self.publishes_keys() => "published",
+            true => "secret",
         }
     }
 

@@ -65,6 +65,14 @@ pub enum RegistryError {
         /// Why.
         issues: Vec<String>,
     },
+    /// It takes deliveries, and could not verify them if it were changed so.
+    #[error("so changed, the enabled integration `{id}` would not be ready: {}", issues.join("; "))]
+    WouldNotBeReady {
+        /// The id.
+        id: String,
+        /// Why.
+        issues: Vec<String>,
+    },
     /// One too many.
     #[error("there are {max} integrations already, the most one daemon serves")]
     TooMany {
@@ -108,6 +116,9 @@ impl RegistryError {
             Self::Unknown { nearest, .. } => nearest.as_ref().map(|near| format!("did you mean `{near}`?")),
             Self::NotReady { id, .. } => {
                 Some(format!("put that right, then run `palyra webhooks enable {id}`"))
+            }
+            Self::WouldNotBeReady { id, .. } => {
+                Some(format!("put that right; after `palyra webhooks disable {id}` it can be changed all the same"))
             }
             Self::TooMany { .. } => Some("remove one that is not used any more".to_owned()),
             Self::EditedMeanwhile { .. } => Some(

@@ -49,7 +49,7 @@ pub struct Add {
     pub secret: SecretStatus,
 }
 
-/// Changes the settings of an integration that are named. One that is no longer ready is stored disabled.
+/// Changes the settings of an integration that are named. An enabled one must be ready afterwards too.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
 pub struct Amend {

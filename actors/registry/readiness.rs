@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::messages::Integration;
 use super::record::IntegrationRecord;
-use crate::provider::UnusableKey;
+use crate::provider::{Profile, UnusableKey};
 use crate::vault::{SecretStatus, VaultRef};
 
 /// The state of an integration.
@@ -67,9 +67,20 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
     }
     let is_blank = |name: &&String| record.parameters.get(*name).is_none_or(|text| text.trim().is_empty());
     let missing = profile.parameters().iter().filter(is_blank);
-    let issues: Vec<String> = missing.map(|name| format!("it needs `parameters.{name}`")).collect();
+    let issues: Vec<String> = missing.map(|name| needs(record, profile, name)).collect();
     let is_unfit = record.signature_required && !issues.is_empty();
     is_unfit.then_some((Readiness::InvalidConfiguration, issues))
+}
+
+/// A parameter that is missing, and the command that gives it.
+fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
+    let set = format!("palyra webhooks set {} --parameter {name}", record.integration_id);
+    match profile.secret_parameters().any(|secret| secret == name) {
+        true => format!(
+            "it needs `parameters.{name}`, a token: `palyra vault put global/NAME < FILE && {set}=global/NAME`"
+        ),
+        false => format!("it needs `parameters.{name}`: `{set}=VALUE`"),
+    }
 }
 
 fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack> {

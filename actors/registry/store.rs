@@ -90,7 +90,8 @@ impl Registry {
     /// # Errors
     /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written, or synced.
     pub fn add(&mut self, draft: Draft, secret: &SecretStatus, now: UnixMs) -> Found {
-        let record = self.fit(IntegrationRecord::of(draft, now), secret)?;
+        let mut record = self.fit(IntegrationRecord::of(draft, now))?;
+        record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
         let id = record.integration_id.clone();
         if self.by_id.contains_key(&id) {
             return Err(RegistryError::Exists { id });
@@ -104,28 +105,28 @@ impl Registry {
         self.known(&id)
     }
 
-    /// Changes the settings of an integration that are named. One that is no longer ready is stored disabled.
+    /// Changes the settings of an integration that are named.
     ///
     /// # Errors
-    /// When there is none, it would break a rule, or the file would be too large or cannot be written, or synced.
+    /// When there is none, it would break a rule, it is enabled and would not be ready, or the file would be too large or
+    /// cannot be written, or synced.
     pub fn amend(&mut self, id: &str, amendment: Amendment, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         amendment.apply(&mut record);
         record.updated_at_unix_ms = now;
-        let record = self.fit(record, secret)?;
+        let record = self.fit(record)?;
+        let report = self.report(&record, secret);
+        if record.enabled && !report.can_be_enabled() {
+            return Err(RegistryError::WouldNotBeReady { id: id.to_owned(), issues: report.issues });
+        }
         self.change(record, now)
     }
 
-    /// The record in its one form, if it breaks no rule; disabled, unless it is ready.
-    fn fit(
-        &self,
-        mut record: IntegrationRecord,
-        secret: &SecretStatus,
-    ) -> Result<IntegrationRecord, RegistryError> {
+    /// The record in its one form, if it breaks no rule.
+    fn fit(&self, mut record: IntegrationRecord) -> Result<IntegrationRecord, RegistryError> {
         rules::normalise(&mut record);
         let checked = rules::check(&record, &self.catalogue, self.config.payload_bytes_cap);
         checked.map_err(|Breach { field, message, hint }| RegistryError::draft(field, message, hint))?;
-        record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
         Ok(record)
     }
 

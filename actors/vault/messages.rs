@@ -90,6 +90,11 @@ pub struct SecretEntry {
     pub version: u32,
     /// Versions that may verify.
     pub versions: usize,
+    /// The version before, while it may verify.
+    pub previous_version: Option<u32>,
+    /// Versions that the change told of ended: what is signed with them is refused from then on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended_versions: Vec<u32>,
     /// When it was first stored.
     pub created_at_unix_ms: UnixMs,
     /// When its current version was stored.

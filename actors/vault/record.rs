@@ -18,6 +18,8 @@ pub(super) struct Record {
     /// Counts the changes of the secret, this one among them.
     change: u64,
     versions: Vec<(UnixMs, SecretVersion)>,
+    /// Versions that were dropped since it was read.
+    ended: Vec<u32>,
 }
 
 /// The document. Its texts are borrowed from a buffer that is wiped.
@@ -46,7 +48,7 @@ impl Record {
     pub fn new(value: Secret, now: UnixMs, newest: Pin) -> Self {
         let version = newest.version.saturating_add(1);
         let versions = vec![(now, SecretVersion { version, secret: value })];
-        Self { created_at: now, change: newest.change, versions }
+        Self { created_at: now, change: newest.change, versions, ended: Vec::new() }
     }
 
     /// How far it has come.
@@ -62,15 +64,20 @@ impl Record {
     /// Gives it a new current version and drops all but the newest `keep` before it.
     pub fn push(&mut self, value: Secret, now: UnixMs, keep: usize) {
         let version = self.current_version().saturating_add(1);
-        self.versions.truncate(keep);
+        self.keep(keep);
         self.versions.insert(0, (now, SecretVersion { version, secret: value }));
     }
 
     /// Drops all but the current version; whether there was another.
     pub fn retire(&mut self) -> bool {
         let had_previous = self.versions.len() > 1;
-        self.versions.truncate(1);
+        self.keep(1);
         had_previous
+    }
+
+    fn keep(&mut self, count: usize) {
+        let dropped = self.versions.drain(self.versions.len().min(count)..);
+        self.ended.extend(dropped.map(|(_, dropped)| dropped.version));
     }
 
     /// What may be shown of it.
@@ -79,6 +86,8 @@ impl Record {
             vault_ref: vault_ref.to_string(),
             version: self.current_version(),
             versions: self.versions.len(),
+            previous_version: self.versions.get(1).map(|(_, previous)| previous.version),
+            ended_versions: self.ended.clone(),
             created_at_unix_ms: self.created_at,
             updated_at_unix_ms: self.versions.first().map_or(self.created_at, |(stored_at, _)| *stored_at),
         }
@@ -128,7 +137,12 @@ impl Record {
             return Err("its versions are not in order");
         }
         let versions = document.versions.iter().map(read_version).collect::<Result<_, _>>()?;
-        Ok(Self { created_at: document.created_at_unix_ms, change: document.change, versions })
+        Ok(Self {
+            created_at: document.created_at_unix_ms,
+            change: document.change,
+            versions,
+            ended: Vec::new(),
+        })
     }
 }
 

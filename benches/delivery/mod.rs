@@ -1,5 +1,7 @@
 //! One signed delivery and the pure steps of its way in: the daemon's own code, in the order of the ingress.
 
+#[path = "../../src/http/cut.rs"]
+pub mod cut;
 #[path = "../../src/http/judge.rs"]
 pub mod judge;
 // Its own tests come along, without a harness that runs them.

@@ -45,7 +45,7 @@ pub struct Cli {
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 
-    /// Print only the data and errors
+    /// Print only the data, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
 
@@ -107,8 +107,9 @@ impl ClientCommand {
     /// What it does where no state root was begun: only what is put there begins one.
     pub fn bare(&self) -> Bare {
         match self {
-            Self::Vault(VaultCommand::Put(_)) | Self::Webhooks(WebhooksCommand::Add(_)) => Bare::Begin,
-            Self::Providers(_) => Bare::BuiltIn,
+            Self::Vault(VaultCommand::Put(_)) => Bare::Begin,
+            Self::Webhooks(WebhooksCommand::Add(add)) if add.says_what_verifies() => Bare::Begin,
+            Self::Webhooks(WebhooksCommand::Add(_)) | Self::Providers(_) => Bare::BuiltIn,
             _ => Bare::Refuse,
         }
     }

@@ -4,6 +4,7 @@ mod lines;
 
 use std::time::Duration;
 
+use palyra_actors::limits::PAYLOAD_BYTES_CAP_MAX;
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody, Timeout};
@@ -23,6 +24,8 @@ const STREAM_SILENCE_SECONDS_MAX: u64 = 60;
 /// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over.
 /// Larger: refused.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest body of an event that is read: the most that the settings let in. Larger: refused.
+pub const BODY_BYTES_MAX: u64 = PAYLOAD_BYTES_CAP_MAX;
 /// Largest problem document that is read. Larger: only the status is told.
 const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
 
@@ -83,6 +86,14 @@ impl ConsoleClient {
     /// Sends `json` as it stands, so that a secret in it is in the caller's hands alone.
     pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
         self.exchange(&Ask { method, route, json: Some(json), patience: Patience::Ordinary })
+    }
+
+    /// Reads an answer that is no document, at most [`BODY_BYTES_MAX`] bytes of it.
+    pub fn bytes(&self, route: &str) -> Result<Vec<u8>, CliError> {
+        let ask = Ask { method: Method::GET, route, json: None, patience: Patience::Stream };
+        let mut response = self.run(&ask)?;
+        let bytes = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec();
+        bytes.map_err(|error| transport_error(&self.base_url, &error))
     }
 
     /// Reads an answer line by line, while it comes in.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{CliError, Kind};
 use super::table::{Table, Tone};
-use super::text::{safe_json, visible};
+use super::text::{safe_json, visible, visible_lines};
 
 /// How much is written, and for whom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +63,17 @@ impl Output {
         self.flush()
     }
 
+    /// Bytes as they are, on the process's own stdout; made safe where a person looks at them.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        self.flush()?;
+        if io::stdout().is_terminal() {
+            return self.text(&visible_lines(&String::from_utf8_lossy(bytes)));
+        }
+        // The stream of text takes out what looks like a colour.
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(written)
+    }
+
     /// A table as text; with `--quiet` only its rows.
     pub fn table_text(&self, table: &Table) -> String {
         table.render(!self.mode.quiet)
@@ -107,10 +118,9 @@ impl Output {
         }
     }
 
-    /// A warning with the next step, on stderr, neither with `--json` (the document tells it too) nor
-    /// `--quiet`.
+    /// A warning with the next step, on stderr, with `--quiet` too; not with `--json`, for the document tells it.
     pub fn warn(&self, warning: &str, next: &str) {
-        if self.for_people() {
+        if !self.mode.json {
             let label = Tone::Warn.paint("warning");
             self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
         }

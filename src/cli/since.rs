@@ -47,6 +47,33 @@ impl FromStr for Since {
     }
 }
 
+/// A point in time: RFC 3339, or seconds since 1970 as providers sign them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub UnixMs);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let ms = rfc3339_ms(text).ok_or("write 2026-07-01T12:00:00Z, or seconds since 1970")?;
+            return Ok(Self(ms));
+        }
+        let seconds: u64 = text.parse().map_err(|_| "too many digits for seconds since 1970".to_owned())?;
+        match seconds {
+            UNIX_MS_MIN.. => Err(format!("that is far ahead; in seconds, is it {}?", seconds / 1_000)),
+            _ => Ok(Self(seconds * 1_000)),
+        }
+    }
+}
+
+/// None for what is no time, or one before 1970.
+fn rfc3339_ms(text: &str) -> Option<UnixMs> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    UnixMs::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
 fn unix_ms(digits: &str) -> Result<UnixMs, String> {
     let ms: UnixMs = digits.parse().map_err(|_| "too many digits for milliseconds since 1970".to_owned())?;
     if ms < UNIX_MS_MIN {

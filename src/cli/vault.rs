@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::http::Method;
 use zeroize::Zeroizing;
 
-use super::client::route;
+use super::client::{route, with_query};
 use super::context::{Context, Need};
 use super::error::CliError;
 use super::input;
@@ -23,6 +23,8 @@ use crate::exit::Exit;
 pub enum VaultCommand {
     /// Store a secret: one version with this value, whatever was there
     #[command(after_long_help = "\
+Versions that were there verify nothing from then on; `rotate` lets the one before verify beside the new one.
+
 Examples:
   palyra vault put global/github < secret.txt
   openssl rand -hex 32 | tee secret.txt | palyra vault put global/github
@@ -31,14 +33,20 @@ Examples:
     /// List the secrets, without their values
     List,
     /// Remove a secret and every version of it
-    Remove(RefArgs),
+    Remove(RemoveArgs),
     /// Give a secret a new value; the one before stays valid beside it
     #[command(after_long_help = "\
-Deliveries signed with either value are accepted, so that the provider can be told the new one in peace.
+Deliveries signed with either value are accepted, so that the provider can be told the new one in peace. Only one version before
+the new one verifies: any older one ends.
 
 Examples:
   palyra vault rotate global/github < new-secret.txt")]
     Rotate(ValueArgs),
+    /// End the version before the current one: what is signed with it is refused from then on
+    #[command(after_long_help = "\
+Examples:
+  palyra vault retire global/github")]
+    Retire(RefArgs),
 }
 
 /// Names a secret.
@@ -57,6 +65,19 @@ pub struct ValueArgs {
     /// Read the value from this file instead of stdin; one trailing line end is dropped in both cases
     #[arg(long, value_name = "F")]
     value_file: Option<PathBuf>,
+    /// Store it even if an enabled integration cannot use it
+    #[arg(long)]
+    force: bool,
+}
+
+/// Names a secret that is to go.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    secret: RefArgs,
+    /// Remove it even if an enabled integration uses it
+    #[arg(long)]
+    force: bool,
 }
 
 /// Runs a command of the vault.
@@ -67,7 +88,8 @@ pub fn run(command: VaultCommand, context: &Context) -> Result<Exit, CliError> {
             store(&args, Method::POST, &["vault", &args.secret.vault_ref, "rotate"], context)
         }
         VaultCommand::List => list(context),
-        VaultCommand::Remove(args) => remove(&args.vault_ref, context),
+        VaultCommand::Retire(args) => retire(&args.vault_ref, context),
+        VaultCommand::Remove(args) => remove(&args, context),
     }
 }
 
@@ -82,11 +104,10 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     // Base64 needs no escaping, and a document built by hand leaves no copy that is not wiped.
     let body = Zeroizing::new([r#"{"value_base64":""#, encoded.as_str(), r#""}"#].concat());
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let entry = connection.client.send(method, &route(segments), body.as_bytes())?;
-    let [name, version] = ["vault_ref", "version"].map(|name| shown(&entry, name));
-    context
-        .out
-        .done(&entry, &format!("stored {name} as version {version}; {} may verify", versions(&entry)))?;
+    let entry = connection.client.send(method, &forced(route(segments), args.force), body.as_bytes())?;
+    let name = text(&entry, "vault_ref");
+    context.out.done(&entry, &format!("stored {name}: {}", versions(&entry)))?;
+    warn_of_the_ended(&entry, context);
     for warning in items(&entry, "warnings") {
         context
             .out
@@ -95,11 +116,42 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     Ok(Exit::Ok)
 }
 
+fn forced(route: String, force: bool) -> String {
+    with_query(route, &[("force", force.then(|| "true".to_owned()))])
+}
+
+/// Which versions verify.
 fn versions(entry: &Value) -> String {
-    match entry.get("versions").and_then(Value::as_u64) {
-        Some(1) => "one version".to_owned(),
-        _ => format!("{} versions", shown(entry, "versions")),
+    let current = format!("version {} is current", shown(entry, "version"));
+    match shown(entry, "previous_version") {
+        previous if previous == NONE => current,
+        previous => format!("{current}, version {previous} still verifies"),
     }
+}
+
+/// Which versions a change ended, if there are any.
+fn ended(entry: &Value) -> Option<String> {
+    let ended: Vec<String> = items(entry, "ended_versions").map(show).collect();
+    match ended.as_slice() {
+        [] => None,
+        [version] => Some(format!("version {version} no longer verifies")),
+        versions => Some(format!("versions {} no longer verify", versions.join(", "))),
+    }
+}
+
+fn warn_of_the_ended(entry: &Value, context: &Context) {
+    if let Some(ended) = ended(entry) {
+        let told = format!("{}: {ended}", text(entry, "vault_ref"));
+        context.out.warn(&told, "see that the provider signs with a version that verifies");
+    }
+}
+
+fn retire(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let entry = connection.client.post(&route(&["vault", vault_ref, "retire"]), &json!({}))?;
+    let ended = ended(&entry).unwrap_or_else(|| "there was no other version".to_owned());
+    context.out.done(&entry, &format!("{}: {}; {ended}", text(&entry, "vault_ref"), versions(&entry)))?;
+    Ok(Exit::Ok)
 }
 
 fn list(context: &Context) -> Result<Exit, CliError> {
@@ -133,9 +185,9 @@ fn is_unreadable(entry: &Value) -> bool {
     shown(entry, "problem") != NONE
 }
 
-fn remove(vault_ref: &str, context: &Context) -> Result<Exit, CliError> {
+fn remove(args: &RemoveArgs, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let removed = connection.client.delete(&route(&["vault", vault_ref]))?;
+    let removed = connection.client.delete(&forced(route(&["vault", &args.secret.vault_ref]), args.force))?;
     context.out.done(&removed, &format!("removed {}", shown(&removed, "removed")))?;
     Ok(Exit::Ok)
 }

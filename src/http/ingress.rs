@@ -358,7 +358,7 @@ impl Authentic<'_> {
                 NewEvent::Webhook(event)
             }
             Judgement::Filter { what } => {
-                let why = [format!("allowed_{what}s does not name it")];
+                let why = [format!("allowed_{what}s does not name this {what}")];
                 self.refusal(verdict, digest, body.raw().len(), &why)
             }
             Judgement::Reject(_, why) => self.refusal(verdict, digest, body.raw().len(), why),

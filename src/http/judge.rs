@@ -5,11 +5,13 @@ use palyra_actors::envelope;
 use palyra_actors::ids::{Digest, Hashed};
 use palyra_actors::journal::{BodyFormat, Severity, SystemEvent, Verdict, WebhookEvent};
 use palyra_actors::json::{Element, JsonError};
+use palyra_actors::limits::SUMMARY_BYTES_MAX;
 use palyra_actors::provider::{Body, ContentKind, Description, Profile};
 use palyra_actors::registry::{IntegrationRecord, OnFiltered};
 use palyra_actors::schemas::SchemaIssue;
 use serde_json::{Value, json};
 
+use super::cut::cut;
 use super::problem::{Kind, Problem};
 
 /// What a delivery is called, with the defaults of its profile filled in.
@@ -161,7 +163,10 @@ pub fn refusal_event(
         }
         _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
     };
-    let mut event = SystemEvent::new(name, format!("{}: {said}", record.integration_id))
+    let first = why.first().filter(|_| verdict != Verdict::Conflict);
+    let reason = first.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let summary = cut(&format!("{}: {said}{reason}", record.integration_id), SUMMARY_BYTES_MAX);
+    let mut event = SystemEvent::new(name, summary)
         .severity(severity)
         .about(&record.integration_id)
         .detail("body_sha256", body.to_string())

@@ -9,6 +9,7 @@ pub mod body;
 pub mod checks;
 pub mod console;
 pub mod counters;
+pub mod cut;
 pub mod greeting;
 pub mod headers;
 pub mod health;

@@ -55,12 +55,14 @@ pub enum Kind {
     Exists,
     /// Console: the integration cannot be enabled yet.
     NotReady,
+    /// Console: an enabled integration would not verify any more.
+    InUse,
 }
 
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unauthenticated,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -81,6 +83,7 @@ impl Kind {
         Self::Invalid,
         Self::Exists,
         Self::NotReady,
+        Self::InUse,
     ];
 
     /// Status, code and title.
@@ -132,6 +135,7 @@ impl Kind {
             }
             Self::Exists => (StatusCode::CONFLICT, "exists", "There is one of that name already"),
             Self::NotReady => (StatusCode::CONFLICT, "not_ready", "The integration is not ready"),
+            Self::InUse => (StatusCode::CONFLICT, "in_use", "An enabled integration needs it"),
         }
     }
 }

@@ -123,7 +123,9 @@ fn a_parameter_that_is_blank_is_one_that_is_missing() {
     paypal.record.parameters.insert("webhook_id".to_owned(), " ".to_owned());
     let report = readiness(&paypal, &SecretStatus::Found);
     assert_eq!(report.readiness, Readiness::InvalidConfiguration);
-    assert_eq!(report.issues, ["it needs `parameters.webhook_id`"]);
+    let id = &paypal.record.integration_id;
+    let command = format!("palyra webhooks set {id} --parameter webhook_id=VALUE");
+    assert_eq!(report.issues, [format!("it needs `parameters.webhook_id`: `{command}`")]);
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn another_secret_or_provider_forgets_the_test_and_the_same_one_does_not() {
 fn a_setting_goes_back_to_its_default_when_that_is_named() {
     let folder = Folder::with(None);
     let mut registry = tested(&folder);
+    registry.set_enabled("pp", false, &SecretStatus::Found, NOW).unwrap();
     let members = json!({
         "display_name": "", "allowed_events": [], "replay_window_seconds": null, "parameters": {"webhook_id": null}
     });
@@ -122,10 +123,16 @@ fn a_rate_stands_only_where_no_signature_is_required() {
 }
 
 #[test]
-fn what_is_amended_until_it_is_not_ready_is_stored_disabled() {
+fn an_enabled_integration_is_not_amended_until_it_is_not_ready() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     let mut registry = folder.open();
     let amendment: Amendment = serde_json::from_value(json!({"secret_vault_ref": "global/none"})).unwrap();
+    let refused = registry.amend("gh", amendment.clone(), &SecretStatus::NotFound, NOW).unwrap_err();
+    assert!(refused.to_string().contains("there is no secret `global/none`"), "{refused}");
+    assert!(refused.hint().unwrap().contains("palyra webhooks disable gh"), "{refused}");
+    let kept = registry.get("gh").unwrap();
+    assert!(kept.record.enabled && kept.record.secret_vault_ref.as_deref() == Some("global/github"));
+    registry.set_enabled("gh", false, &SecretStatus::Found, NOW).unwrap();
     let stored = registry.amend("gh", amendment, &SecretStatus::NotFound, NOW).unwrap();
     assert!(!stored.record.enabled);
     let mended = amended(&mut registry, "gh", json!({"secret_vault_ref": "global/github"})).unwrap();

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::client::route;
+use super::client::{route, with_query};
 use super::context::{Context, Need};
 use super::error::CliError;
 use crate::exit::Exit;
@@ -83,8 +83,23 @@ Example:
     #[command(after_long_help = "\
 Examples:
   palyra journal export > journal.ndjson
+  palyra journal export --after 1200 --limit 100 --integration github
   palyra journal export | jq -c 'select(.kind == \"webhook\") | .envelope'")]
-    Export,
+    Export(ExportArgs),
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Only those that follow this one
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Only those of this integration
+    #[arg(long, value_name = "ID")]
+    integration: Option<String>,
 }
 
 /// Arguments of `verify`.
@@ -121,13 +136,18 @@ pub fn run(command: JournalCommand, context: &Context) -> Result<Exit, CliError>
         JournalCommand::Checkpoint => proofs::checkpoint(context),
         JournalCommand::PublicKey => proofs::public_key(context),
         JournalCommand::Backup { file } => copy::backup(&file, context),
-        JournalCommand::Export => export(context),
+        JournalCommand::Export(args) => export(&args, context),
     }
 }
 
-fn export(context: &Context) -> Result<Exit, CliError> {
+fn export(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let mut lines = connection.client.lines(&route(&["journal", "export"]))?;
+    let asked = [
+        ("after", args.after.map(|seq| seq.to_string())),
+        ("limit", args.limit.map(|limit| limit.to_string())),
+        ("integration", args.integration.clone()),
+    ];
+    let mut lines = connection.client.lines(&with_query(route(&["journal", "export"]), &asked))?;
     let mut exported = 0_u64;
     loop {
         match lines.next_line() {

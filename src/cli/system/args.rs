@@ -37,6 +37,16 @@ Examples:
   palyra system event list --contains refs/heads/main --since 2026-07-01T00:00:00Z
   palyra --json system event list --after 1200 | jq .next_after")]
     List(ListArgs),
+    /// Show one event, all of it
+    #[command(after_long_help = "\
+With --json the document has the envelope of a delivery too. --body writes the bytes that came and nothing else, those that
+`body_sha256` is over; a terminal is shown them as safe text.
+
+Examples:
+  palyra system event show 17
+  palyra --json system event show 01ARZ3NDEKTSV4RRFFQ69G5FAV | jq .envelope
+  palyra system event show 17 --body > payload.json")]
+    Show(ShowArgs),
     /// Emit an event of your own; it is stored as `system.operator.NAME`
     #[command(after_long_help = "\
 Examples:
@@ -84,6 +94,17 @@ pub struct ListArgs {
     /// Only those with this text in name, summary, source or delivery id
     #[arg(long, value_name = "S")]
     pub contains: Option<String>,
+}
+
+/// Arguments of `event show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Its seq or its event id
+    #[arg(value_name = "SEQ|EVENT_ID")]
+    pub event: String,
+    /// Write its body, byte for byte
+    #[arg(long)]
+    pub body: bool,
 }
 
 /// Arguments of `event emit`.

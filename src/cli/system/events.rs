@@ -1,9 +1,9 @@
-//! `palyra system event list` and `emit`.
+//! `palyra system event list`, `show` and `emit`.
 
 use palyra_actors::journal::Cursor;
 use serde_json::json;
 
-use super::args::{EmitArgs, ListArgs};
+use super::args::{EmitArgs, ListArgs, ShowArgs};
 use super::pager::{Found, Window, collect};
 use super::view;
 use crate::cli::client::{ConsoleClient, route, with_query};
@@ -54,6 +54,26 @@ pub(super) fn find(args: &ListArgs, context: &Context, client: &ConsoleClient) -
             ],
         ))
     })
+}
+
+pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    if args.body {
+        context.out.bytes(&connection.client.bytes(&route(&["system", "events", &args.event, "body"]))?)?;
+        return Ok(Exit::Ok);
+    }
+    // Its envelope may be larger than any other document, and keeps the text of its numbers.
+    let mut lines = connection.client.lines(&route(&["system", "events", &args.event]))?;
+    let line = lines.next_line()?.unwrap_or_default();
+    if context.out.mode().json {
+        context.out.json_line(&line)?;
+        context.out.flush()?;
+        return Ok(Exit::Ok);
+    }
+    let event = serde_json::from_str(&line)
+        .map_err(|error| CliError::failed(format!("what the console answered is not JSON: {error}")))?;
+    context.out.text(&view::event(&event))?;
+    Ok(Exit::Ok)
 }
 
 pub(super) fn emit(args: &EmitArgs, context: &Context) -> Result<Exit, CliError> {

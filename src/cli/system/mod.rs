@@ -30,6 +30,7 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
             Ok(Exit::Ok)
         }
         SystemCommand::Event(EventCommand::List(args)) => events::list(&args, context),
+        SystemCommand::Event(EventCommand::Show(args)) => events::show(&args, context),
         SystemCommand::Event(EventCommand::Emit(args)) => events::emit(&args, context),
         SystemCommand::Event(EventCommand::Tail(args)) => tail::run(&args, context),
     }

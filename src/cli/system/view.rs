@@ -129,6 +129,29 @@ pub fn events<'a>(events: impl Iterator<Item = &'a Value>) -> Table {
     table
 }
 
+/// Every column of an event, and its particulars.
+pub fn event(event: &Value) -> String {
+    let mut fields = Fields::default();
+    for name in ["seq", "event_id", "kind", "name"] {
+        fields.add(name.replace('_', " "), shown(event, name));
+    }
+    fields.toned(tone(event), "severity", shown(event, "severity"));
+    fields.add("summary", shown(event, "summary"));
+    for name in ["principal", "source", "integration_id", "provider", "delivery_id", "key_version", "tags"] {
+        fields.add(name.replace('_', " "), shown(event, name));
+    }
+    fields.add("occurred at", shown_time(event, "occurred_at_unix_ms"));
+    fields.add("recorded at", shown(event, "recorded_at"));
+    for name in ["body_format", "body_bytes", "body_sha256", "prev_hash", "leaf_hash"] {
+        fields.add(name.replace('_', " "), shown(event, name));
+    }
+    let details = event.get("details").unwrap_or(&Value::Null);
+    match details.as_object().is_some_and(|members| !members.is_empty()) {
+        true => fields.render(0) + &heading("details") + &all_fields(details).render(2),
+        false => fields.render(0),
+    }
+}
+
 fn tone(event: &Value) -> Tone {
     match text(event, "severity") {
         "warn" => Tone::Warn,

@@ -3,7 +3,11 @@ use serde_json::json;
 use crate::cli::testing::{NOW, Stub, answer, palyra, palyra_with};
 
 fn entry(version: u32, versions: u32) -> serde_json::Value {
-    json!({"vault_ref": "global/github", "version": version, "versions": versions, "created_at_unix_ms": NOW, "updated_at_unix_ms": NOW})
+    json!({
+        "vault_ref": "global/github", "version": version, "versions": versions,
+        "previous_version": (versions > 1).then(|| version - 1),
+        "created_at_unix_ms": NOW, "updated_at_unix_ms": NOW,
+    })
 }
 
 #[test]
@@ -13,7 +17,7 @@ fn a_secret_goes_to_the_vault_and_nowhere_else() {
     let asked = &stub.asked()[0];
     assert_eq!(asked.line, "PUT /console/v1/vault/global%2Fgithub");
     assert_eq!(asked.json(), json!({"value_base64": "czNjcmV0"}));
-    assert_eq!(ran.stdout, "stored global/github as version 1; one version may verify\n");
+    assert_eq!(ran.stdout, "stored global/github: version 1 is current\n");
     assert!(!ran.stderr.contains("s3cret"));
 }
 
@@ -31,7 +35,7 @@ fn a_rotated_secret_can_come_from_a_file() {
     let asked = &stub.asked()[0];
     assert_eq!(asked.line, "POST /console/v1/vault/global%2Fgithub/rotate");
     assert_eq!(asked.json(), json!({"value_base64": "/wBuZXc="}));
-    assert_eq!(ran.stdout, "stored global/github as version 2; 2 versions may verify\n");
+    assert_eq!(ran.stdout, "stored global/github: version 2 is current, version 1 still verifies\n");
 }
 
 #[test]
@@ -86,4 +90,40 @@ fn a_removed_secret_is_named() {
     let stub = Stub::answering([answer(200, &json!({"removed": "global/github"}))]);
     assert_eq!(palyra("vault remove global/github", &stub).stdout, "removed global/github\n");
     assert_eq!(stub.asked()[0].line, "DELETE /console/v1/vault/global%2Fgithub");
+}
+
+#[test]
+fn a_version_that_a_change_ended_is_warned_of_even_quietly() {
+    let mut stored = entry(3, 2);
+    stored["ended_versions"] = json!([1]);
+    for line in [&["vault", "rotate", "global/github"][..], &["--quiet", "vault", "put", "global/github"]] {
+        let ran = palyra_with(line, b"x", &Stub::answering([answer(200, &stored)]));
+        assert!(ran.stderr.contains("warning: global/github: version 1 no longer verifies"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_retired_version_is_named() {
+    let mut retired = entry(3, 1);
+    let ran = palyra("vault retire global/github", &Stub::answering([answer(200, &retired)]));
+    assert_eq!(ran.stdout, "global/github: version 3 is current; there was no other version\n");
+    retired["ended_versions"] = json!([2]);
+    let stub = Stub::answering([answer(200, &retired)]);
+    let ran = palyra("vault retire global/github", &stub);
+    assert_eq!(ran.stdout, "global/github: version 3 is current; version 2 no longer verifies\n");
+    assert_eq!(stub.asked()[0].line, "POST /console/v1/vault/global%2Fgithub/retire");
+}
+
+#[test]
+fn force_is_asked_of_the_console() {
+    let table = [
+        ("vault put global/github --force", "PUT /console/v1/vault/global%2Fgithub?force=true"),
+        ("vault rotate global/github --force", "POST /console/v1/vault/global%2Fgithub/rotate?force=true"),
+        ("vault remove global/github --force", "DELETE /console/v1/vault/global%2Fgithub?force=true"),
+    ];
+    for (line, asked) in table {
+        let stub = Stub::answering([answer(200, &entry(1, 1))]);
+        palyra_with(&line.split(' ').collect::<Vec<_>>(), b"x", &stub);
+        assert_eq!(stub.asked()[0].line, asked);
+    }
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
+
+use crate::cli::since::Moment;
 
 /// Commands for integrations.
 #[derive(Debug, Subcommand)]
@@ -20,8 +22,8 @@ Examples:
     Add(AddArgs),
     /// Change settings of an integration; what is not named stays as it is
     #[command(after_long_help = "\
-Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. One that is no longer ready
-is stored disabled and the reason is told.
+Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. A change after which
+an enabled one would not be ready is refused; `palyra webhooks disable ID` first lets it through.
 
 Examples:
   palyra webhooks set github --allow-event push --allow-event release
@@ -49,6 +51,7 @@ Exit code 1 when a check fails. Whether it came before is not asked.
 Examples:
   palyra webhooks test github --payload-file push.json --header 'Content-Type: application/json' \\
       --header 'X-GitHub-Event: push' --header 'X-Hub-Signature-256: sha256=…'
+  palyra webhooks test billing --payload-file paid.json --header 'Stripe-Signature: t=1782907200,v1=…' --at 1782907200
   curl -s https://example.com/captured | palyra webhooks verify github --payload-stdin --header '…'")]
     Test(TestArgs),
     /// Sign a delivery as the provider would, and post it to the running ingress
@@ -75,8 +78,8 @@ pub struct AddArgs {
     pub id: String,
     /// Name of the provider profile (see `palyra providers list`)
     pub provider: String,
-    /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
-    #[arg(long, value_name = "REF", required_unless_present_any = ["allow_unsigned", "published_keys"])]
+    /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`; left out where the provider has none
+    #[arg(long, value_name = "REF")]
     pub secret_ref: Option<String>,
     /// Verify with the keys that the provider itself publishes, fetched from where its profile pins them
     #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
@@ -91,8 +94,9 @@ pub struct AddArgs {
     pub allow_unsigned: bool,
 }
 
-/// Arguments of `set`: what is not typed stays as it is.
+/// Arguments of `set`: what is not typed stays as it is, so that no help speaks of defaults.
 #[derive(Debug, Args)]
+#[command(mut_args(without_default))]
 pub struct SetArgs {
     /// Id of the integration
     pub id: String,
@@ -107,6 +111,9 @@ pub struct SetArgs {
     pub published_keys: bool,
     #[command(flatten)]
     settings: SettingArgs,
+    /// Take away what was said for `--parameter NAME=…`; may be given several times
+    #[arg(long = "remove-parameter", value_name = "NAME")]
+    removed_parameters: Vec<String>,
     /// Take all events
     #[arg(long, conflicts_with = "allow_events")]
     pub all_events: bool,
@@ -119,6 +126,14 @@ pub struct SetArgs {
     /// Take only deliveries that are signed
     #[arg(long, conflicts_with = "allow_unsigned")]
     pub require_signature: bool,
+}
+
+fn without_default(arg: Arg) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    match help.split_once(" [default:") {
+        Some((said, _)) => arg.help(said.to_owned()),
+        None => arg,
+    }
 }
 
 /// What both can say.
@@ -139,9 +154,9 @@ struct SettingArgs {
     /// Largest body [default: 65536]
     #[arg(long, value_name = "N")]
     max_payload_bytes: Option<u64>,
-    /// How long a delivery is remembered, so that it is taken once [default: the daemon's, 7 days]
-    #[arg(long, value_name = "N")]
-    replay_window_seconds: Option<u64>,
+    /// How long a delivery is remembered, so that it is taken once; `default` is the daemon's [default: the daemon's, 7 days]
+    #[arg(long, value_name = "N", value_parser = parse_window)]
+    replay_window_seconds: Option<Window>,
     /// Unsigned deliveries taken in a second, where no signature is required [default: 50]
     #[arg(long, value_name = "N")]
     unsigned_rate_per_second: Option<u32>,
@@ -151,18 +166,21 @@ struct SettingArgs {
 }
 
 impl SettingArgs {
+    fn parameters(&self) -> Map<String, Value> {
+        self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+    }
+
     /// What was typed, by the names of the console.
     fn typed(&self) -> Map<String, Value> {
         let list = |texts: &[String]| (!texts.is_empty()).then(|| json!(texts));
-        let parameters: Map<String, Value> =
-            self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let parameters = self.parameters();
         named([
             ("display_name", self.display_name.as_ref().map(|name| json!(name))),
             ("allowed_events", list(&self.allow_events)),
             ("allowed_sources", list(&self.allow_sources)),
             ("on_filtered", self.on_filtered.as_ref().map(|how| json!(how))),
             ("max_payload_bytes", self.max_payload_bytes.map(Value::from)),
-            ("replay_window_seconds", self.replay_window_seconds.map(Value::from)),
+            ("replay_window_seconds", self.replay_window_seconds.map(|window| json!(window.0))),
             ("unsigned_rate_per_second", self.unsigned_rate_per_second.map(Value::from)),
             ("parameters", (!parameters.is_empty()).then_some(Value::Object(parameters))),
         ])
@@ -174,6 +192,11 @@ fn named<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Val
 }
 
 impl AddArgs {
+    /// Whether it was said what deliveries are verified with.
+    pub fn says_what_verifies(&self) -> bool {
+        self.secret_ref.is_some() || self.published_keys || self.allow_unsigned
+    }
+
     /// The integration as the console is asked for it. What was not typed is left to the daemon.
     pub fn draft(&self) -> Value {
         let mut draft = self.settings.typed();
@@ -189,6 +212,13 @@ impl AddArgs {
 }
 
 impl SetArgs {
+    /// Those that were given, and nothing for those that are to go.
+    fn parameters(&self) -> Option<Value> {
+        let mut parameters = self.settings.parameters();
+        parameters.extend(self.removed_parameters.iter().map(|name| (name.clone(), Value::Null)));
+        (!parameters.is_empty()).then_some(Value::Object(parameters))
+    }
+
     /// What is to be otherwise.
     pub fn amendment(&self) -> Map<String, Value> {
         let mut amendment = self.settings.typed();
@@ -198,12 +228,25 @@ impl SetArgs {
         amendment.extend(named([
             ("provider", self.provider.as_ref().map(|name| json!(name))),
             ("secret_vault_ref", secret.or_else(|| self.published_keys.then_some(Value::Null))),
+            ("parameters", self.parameters()),
             ("allowed_events", self.all_events.then(none)),
             ("allowed_sources", self.all_sources.then(none)),
             ("signature_required", (signed || self.allow_unsigned).then_some(json!(signed))),
         ]));
         amendment
     }
+}
+
+/// How long a delivery is remembered; none: as long as the daemon says.
+#[derive(Debug, Clone, Copy)]
+struct Window(Option<u64>);
+
+fn parse_window(text: &str) -> Result<Window, String> {
+    if text == "default" {
+        return Ok(Window(None));
+    }
+    let seconds = text.parse().map_err(|_| "write seconds, or `default`")?;
+    Ok(Window(Some(seconds)))
 }
 
 fn parse_parameter(text: &str) -> Result<(String, String), String> {
@@ -240,6 +283,9 @@ pub struct TestArgs {
     /// What stands behind the `?` of its URL, for providers that sign it
     #[arg(long, value_name = "Q")]
     pub query: Option<String>,
+    /// When it came, for one whose signed time has passed: 2026-07-01T12:00:00Z, or seconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Moment>,
 }
 
 /// Arguments of `send`.

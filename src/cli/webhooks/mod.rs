@@ -13,7 +13,7 @@ use ureq::http::Method;
 pub use args::WebhooksCommand;
 use args::{AddArgs, ListArgs, SendArgs, SetArgs, TestArgs};
 
-use super::client::{route, with_query};
+use super::client::{ConsoleClient, route, with_query};
 use super::context::{Context, Need};
 use super::error::CliError;
 use super::input;
@@ -37,6 +37,7 @@ pub fn run(command: WebhooksCommand, context: &Context) -> Result<Exit, CliError
 
 fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
+    check_keys(args, &connection.client)?;
     let added = connection.client.post(&route(&["webhooks"]), &args.draft())?;
     context.out.answer(&added, view::added)?;
     if !args.disabled && !is_true(&added, "enabled") {
@@ -44,6 +45,25 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     }
     warn_if_open(&added, context);
     Ok(Exit::Ok)
+}
+
+/// Refuses to add what nothing was said of that its deliveries could be verified with, and keys that nobody publishes.
+fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
+    if args.says_what_verifies() && !args.published_keys {
+        return Ok(());
+    }
+    let (id, provider) = (&args.id, args.provider.trim().to_lowercase());
+    let profile = client.get(&route(&["providers", &provider]))?;
+    let add = format!("palyra webhooks add {id} {provider}");
+    let with_secret = format!("palyra vault put global/{id} < SECRET_FILE && {add} --secret-ref global/{id}");
+    let (told, next) = match (text(&profile, "keys"), args.published_keys) {
+        ("published", true) => return Ok(()),
+        ("published", false) => ("publishes its keys", format!("{add} --published-keys")),
+        ("none", _) => ("signs nothing", format!("{add} --allow-unsigned; anybody can post then")),
+        (_, true) => ("publishes no keys, it needs a secret", with_secret),
+        (_, false) => ("needs a secret, and --secret-ref names none", with_secret),
+    };
+    Err(CliError::usage(format!("`{provider}` {told}")).hint(next))
 }
 
 fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
@@ -76,7 +96,7 @@ fn warn_if_open(integration: &Value, context: &Context) {
     }
 }
 
-/// Says why an integration was stored disabled, and the commands that make it ready.
+/// Says why an integration is stored disabled, and the commands that make it ready.
 fn warn_not_ready(added: &Value, context: &Context) {
     let id = text(added, "integration_id");
     let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();
@@ -141,7 +161,12 @@ fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
     let payload = payload_base64(args.payload_file.as_deref(), context)?;
     let headers: Vec<[&str; 2]> = args.header.iter().map(|header| [&*header.name, &*header.value]).collect();
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({ "headers": headers, "query": args.query, "payload_base64": payload });
+    let body = json!({
+        "headers": headers,
+        "query": args.query,
+        "payload_base64": payload,
+        "at_unix_ms": args.at.map(|at| at.0),
+    });
     let outcome = connection.client.post(&route(&["webhooks", &args.id, "test"]), &body)?;
     context.out.answer(&outcome, view::test_outcome)?;
     Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })

@@ -38,9 +38,9 @@ fn the_list_is_a_table_that_shows_what_is_open() {
     assert_eq!(
         ran.stdout,
         "\
-id      provider  enabled  readiness  signature     events      url
-github  github    yes      ready      required      push, ping  http://127.0.0.1:7142/hooks/github
-open    github    yes      ready      NOT REQUIRED  all         http://127.0.0.1:7142/hooks/github
+id      provider  enabled  readiness  signature     events      sources  url
+github  github    yes      ready      required      push, ping  all      http://127.0.0.1:7142/hooks/github
+open    github    yes      ready      NOT REQUIRED  all         all      http://127.0.0.1:7142/hooks/github
 "
     );
 }
@@ -143,6 +143,10 @@ fn set_asks_for_what_was_typed_alone_in_a_form_the_registry_takes() {
             "--display-name N --replay-window-seconds 9",
             json!({"display_name": "N", "replay_window_seconds": 9}),
         ),
+        (
+            "--replay-window-seconds default --parameter a=b --remove-parameter c",
+            json!({"replay_window_seconds": null, "parameters": {"a": "b", "c": null}}),
+        ),
     ];
     for (flags, amendment) in table {
         let stub = Stub::answering([answer(200, &integration())]);
@@ -156,7 +160,7 @@ fn set_asks_for_what_was_typed_alone_in_a_form_the_registry_takes() {
 }
 
 #[test]
-fn set_warns_when_what_it_stored_takes_no_deliveries_any_more() {
+fn set_warns_while_what_it_stored_cannot_take_deliveries() {
     let ran = palyra(
         "webhooks set github --secret-ref global/github",
         &Stub::answering([answer(200, &not_ready())]),
@@ -281,7 +285,7 @@ failed: it would be answered 401 unauthenticated
     assert_eq!(asked.line, "POST /console/v1/webhooks/github/test");
     assert_eq!(
         asked.json(),
-        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "query": null, "payload_base64": "e30K"})
+        json!({"headers": [["X-Hub-Signature-256", "sha256=00"]], "query": null, "payload_base64": "e30K", "at_unix_ms": null})
     );
 }
 

@@ -10,16 +10,16 @@ const UNSIGNED: &str = "NOT REQUIRED";
 
 /// One line for each integration.
 pub fn table(webhooks: &Value) -> Table {
-    let mut table = Table::new(&["id", "provider", "enabled", "readiness", "signature", "events", "url"]);
+    let mut table =
+        Table::new(&["id", "provider", "enabled", "readiness", "signature", "events", "sources", "url"]);
     for integration in items(webhooks, "webhooks") {
         let [id, provider, enabled, readiness, url] =
             ["integration_id", "provider", "enabled", "readiness", "url"]
                 .map(|name| shown(integration, name));
-        let events = all_or_some(integration, "allowed_events");
-        table.row(
-            tone(integration),
-            [id, provider, enabled, readiness, signature(integration).to_owned(), events, url],
-        );
+        let [events, sources] =
+            ["allowed_events", "allowed_sources"].map(|name| all_or_some(integration, name));
+        let signature = signature(integration).to_owned();
+        table.row(tone(integration), [id, provider, enabled, readiness, signature, events, sources, url]);
     }
     table
 }
@@ -98,6 +98,7 @@ pub fn added(integration: &Value) -> String {
     fields.add("  url", address(integration));
     fields.add("  secret", secret_text(integration));
     fields.add("  events", all_or_some(integration, "allowed_events"));
+    fields.add("  sources", all_or_some(integration, "allowed_sources"));
     fields.render(0)
 }
 

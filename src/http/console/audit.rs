@@ -4,6 +4,7 @@ use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
 use crate::http::Gate;
+use crate::http::cut::cut;
 use crate::http::problem::{Kind, Problem};
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
@@ -55,13 +56,6 @@ impl Change {
             .detail("subject", self.subject.as_str())
             .detail("particulars", self.particulars.clone())
     }
-}
-
-/// What somebody wrote, as a row may hold it: at most so many bytes, and no control characters.
-pub fn cut(text: &str, bytes_max: usize) -> String {
-    let mut kept: String = text.chars().filter(|c| !c.is_control()).take(bytes_max).collect();
-    kept.truncate(kept.floor_char_boundary(bytes_max));
-    kept
 }
 
 async fn append(gate: &Gate, event: SystemEvent) -> Result<(), Problem> {

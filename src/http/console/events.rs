@@ -1,9 +1,12 @@
-//! Events: list and emit.
+//! Events: list, show and emit.
 
 use actix_web::HttpResponse;
-use actix_web::web::{self, Data, Json, ServiceConfig};
+use actix_web::http::header::ContentType;
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, Page, Severity, operator_event};
+use palyra_actors::journal::{
+    Cursor, EventFilter, EventKind, JournalError, Page, Severity, StoredEvent, operator_event,
+};
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Deserialize;
@@ -11,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::journal::blocking;
 use super::query::Query;
-use super::{stream, views};
+use super::{journal, stream, views};
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
@@ -20,7 +23,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/system/events", web::get().to(list))
         .route("/system/events/emit", web::post().to(emit))
-        .route("/system/events/stream", web::get().to(stream::follow));
+        .route("/system/events/stream", web::get().to(stream::follow))
+        .route("/system/events/{event}", web::get().to(show))
+        .route("/system/events/{event}/body", web::get().to(body));
 }
 
 #[derive(Deserialize)]
@@ -64,6 +69,24 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
 fn page_view(page: &Page) -> Value {
     let events: Vec<Value> = page.events.iter().map(views::event).collect();
     json!({"events": events, "next_after": page.next_after, "next_before": page.next_before})
+}
+
+async fn show(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let event = find(&gate, event.into_inner()).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(journal::document(&event)))
+}
+
+/// The bytes that `body_sha256` is over, as they came.
+async fn body(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let event = find(&gate, event.into_inner()).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::octet_stream()).body(event.body))
+}
+
+async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
+    let seq = journal::place(gate, event).await?;
+    let reader = gate.actors.reader.clone();
+    let found = blocking(move || reader.event(seq)).await?;
+    found.ok_or_else(|| Problem::new(Kind::NotFound).detail(format!("no event has seq {seq}")))
 }
 
 async fn emit(gate: Data<Gate>, body: Json<Value>) -> Result<HttpResponse, Problem> {

@@ -6,7 +6,7 @@ use futures_util::stream::try_unfold;
 use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
 use palyra_actors::journal::{
-    Cursor, EventFilter, EventKind, JournalError, Seal, SignedCheckpoint, StoredEvent, verify,
+    Cursor, EventFilter, EventKind, JournalError, Page, Seal, SignedCheckpoint, StoredEvent, verify,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -80,7 +80,10 @@ async fn prove_consistency(
 }
 
 /// The place of an event that is named by its seq or its id.
-async fn place(gate: &Gate, event: String) -> Result<u64, Problem> {
+///
+/// # Errors
+/// [`Kind::BadRequest`] for what is neither, [`Kind::NotFound`] for an id that no event has.
+pub async fn place(gate: &Gate, event: String) -> Result<u64, Problem> {
     if let Ok(seq) = event.parse() {
         return Ok(seq);
     }
@@ -118,26 +121,66 @@ fn checkpoint_view(newest: &SignedCheckpoint) -> Value {
     })
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportQuery {
+    after: Option<u64>,
+    limit: Option<u64>,
+    integration: Option<String>,
+}
+
 /// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
 /// off, so that nobody takes what he has for the whole.
-async fn export(gate: Data<Gate>) -> HttpResponse {
-    let lines = try_unfold((gate, 0_u64), |(gate, after)| async move {
-        if gate.is_stopping() {
-            return Err(Problem::new(Kind::Unavailable));
-        }
-        let reader = gate.actors.reader.clone();
-        let cursor = Cursor::After(after);
-        let read = move || reader.page(&EventFilter::default(), cursor, EXPORT_PAGE_EVENTS);
-        let page = blocking(read).await?;
-        let Some(last) = page.events.last().map(|event| event.seq) else { return Ok::<_, Problem>(None) };
-        let lines: String = page.events.iter().map(line).collect();
-        Ok(Some((Bytes::from(lines), (gate, last))))
-    });
+async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> HttpResponse {
+    let ExportQuery { after, limit, integration } = query.into_inner();
+    let filter = EventFilter { integration_id: integration, ..EventFilter::default() };
+    let export = Export { gate, filter, after: after.unwrap_or(0), left: limit.unwrap_or(u64::MAX) };
+    let lines = try_unfold(export, |export| async { export.next().await });
     HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines)
 }
 
+/// What is left of an export.
+struct Export {
+    gate: Data<Gate>,
+    filter: EventFilter,
+    /// What comes up to here was written, or is not asked for.
+    after: u64,
+    /// Events that may still be written.
+    left: u64,
+}
+
+impl Export {
+    /// The next lines; none at the end. A page without events is not the end: a chunk without bytes would be.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
+        while self.left > 0 {
+            if self.gate.is_stopping() {
+                return Err(Problem::new(Kind::Unavailable));
+            }
+            let page = self.page().await?;
+            let before = self.after;
+            self.after = page.next_after.unwrap_or(before).max(before);
+            self.left = self.left.saturating_sub(u64::try_from(page.events.len()).unwrap_or(u64::MAX));
+            if !page.events.is_empty() {
+                let lines: String = page.events.iter().map(|event| document(event) + "\n").collect();
+                return Ok(Some((Bytes::from(lines), self)));
+            }
+            if self.after == before {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn page(&self) -> Result<Page, Problem> {
+        let (reader, filter) = (self.gate.actors.reader.clone(), self.filter.clone());
+        let cursor = Cursor::After(self.after);
+        let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(EXPORT_PAGE_EVENTS);
+        blocking(move || reader.page(&filter, cursor, limit)).await
+    }
+}
+
 /// An event with its envelope, on one line. The envelope keeps the bytes it was sent with.
-fn line(event: &StoredEvent) -> String {
+pub fn document(event: &StoredEvent) -> String {
     let mut view = views::event(event).to_string();
     if event.kind == EventKind::Webhook {
         let rendered = envelope::render(event).map(RawValue::from_string);
@@ -148,7 +191,6 @@ fn line(event: &StoredEvent) -> String {
         view.push_str(&rendered);
         view.push('}');
     }
-    view.push('\n');
     view
 }
 

@@ -6,7 +6,7 @@ use palyra_actors::vault::VaultRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::audit::cut;
+use crate::http::cut::cut;
 
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 64;

@@ -1,9 +1,11 @@
 //! Secrets: list, put, rotate, retire, remove. Values go in and never come out.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use palyra_actors::registry::{self, readiness};
-use palyra_actors::secret::Secret;
+use palyra_actors::registry::{self, Integration, readiness};
+use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::{
     Delete, List, Put, Retire, Rotate, SecretEntry, SecretStatus, VaultError, VaultRef,
@@ -14,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::audit::Change;
 use super::input::decoded;
+use super::query::Query;
 use super::views;
 use super::webhooks::gone;
 use crate::http::Gate;
@@ -40,10 +43,29 @@ async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(json!({"secrets": secrets})))
 }
 
-async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+/// Of a change that enabled integrations may be in the way of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Force {
+    /// Whether it is made all the same.
+    #[serde(default)]
+    force: bool,
+}
+
+async fn put(
+    gate: Data<Gate>,
+    reference: Path<String>,
+    query: Query<Force>,
+    body: Json<Value>,
+) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let put = async { answered(gate.actors.vault.ask(Put { vault_ref, value }).await) };
+    let put = async {
+        if !query.force {
+            refuse_useless(&gate, &vault_ref, &value).await?;
+        }
+        answered(gate.actors.vault.ask(Put { vault_ref, value }).await)
+    };
     let entry = Change::new("vault.secret.put", &reference).journaled(&gate, put).await?;
     stored(&gate, entry).await
 }
@@ -51,11 +73,17 @@ async fn put(gate: Data<Gate>, reference: Path<String>, body: Json<Value>) -> Re
 async fn rotate(
     gate: Data<Gate>,
     reference: Path<String>,
+    query: Query<Force>,
     body: Json<Value>,
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let rotate = async { answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await) };
+    let rotate = async {
+        if !query.force {
+            refuse_useless(&gate, &vault_ref, &value).await?;
+        }
+        answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await)
+    };
     let entry = Change::new("vault.secret.rotate", &reference).journaled(&gate, rotate).await?;
     stored(&gate, entry).await
 }
@@ -67,11 +95,72 @@ async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpRespons
     Ok(HttpResponse::Ok().json(entry))
 }
 
-async fn remove(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
+async fn remove(
+    gate: Data<Gate>,
+    reference: Path<String>,
+    query: Query<Force>,
+) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    let remove = async { answered(gate.actors.vault.ask(Delete(vault_ref)).await) };
+    let remove = async {
+        if !query.force {
+            refuse_needed(&gate, &vault_ref).await?;
+        }
+        answered(gate.actors.vault.ask(Delete(vault_ref)).await)
+    };
     Change::new("vault.secret.remove", &reference).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": *reference})))
+}
+
+/// Refuses to take a secret from enabled integrations.
+async fn refuse_needed(gate: &Gate, vault_ref: &VaultRef) -> Result<(), Problem> {
+    let enabled = enabled(gate).await?;
+    let users = enabled.iter().filter(|integration| uses(integration, vault_ref));
+    let ids: Vec<String> = users.map(|integration| integration.record.integration_id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let hint = "disable them with `palyra webhooks disable ID`; --force removes it all the same";
+    let detail = format!("`{vault_ref}` is used by enabled integrations: {}", ids.join(", "));
+    Err(Problem::new(Kind::InUse).detail(detail).reasons(&ids).hint(Some(hint.to_owned())))
+}
+
+/// Refuses a value of which the profile of an enabled integration can make no key.
+async fn refuse_useless(gate: &Gate, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
+    let alone = SecretVersion { version: 0, secret: Secret::new(value.expose().to_vec()) };
+    // One that is blank the vault refuses.
+    let Some(alone) = SecretVersions::new(vec![alone]) else { return Ok(()) };
+    let enabled = enabled(gate).await?;
+    let users = enabled.iter().filter(|integration| verifies_with(integration, vault_ref));
+    let reasons: Vec<String> = users.filter_map(|integration| cannot_use(integration, &alone)).collect();
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let hint = "give a value of that form; --force stores this one all the same";
+    let detail = format!("nothing was stored as `{vault_ref}`: {}", reasons.join("; "));
+    Err(Problem::new(Kind::InUse).detail(detail).reasons(&reasons).hint(Some(hint.to_owned())))
+}
+
+fn cannot_use(integration: &Integration, value: &SecretVersions) -> Option<String> {
+    let unusable = integration.profile.as_ref()?.check_keys(value).err()?;
+    Some(format!("`{}` cannot use this value: {}", integration.record.integration_id, unusable.reason))
+}
+
+async fn enabled(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
+    let all = gate.actors.registry.ask(registry::List).await.map_err(gone)?;
+    Ok(all.into_iter().filter(|integration| integration.record.enabled).collect())
+}
+
+/// Whether a secret verifies the deliveries of an integration.
+fn verifies_with(integration: &Integration, vault_ref: &VaultRef) -> bool {
+    integration.record.vault_ref().is_some_and(|own| own.is_ok_and(|own| own == *vault_ref))
+}
+
+/// Whether an integration has a use for a secret: for its deliveries or for its handshake.
+fn uses(integration: &Integration, vault_ref: &VaultRef) -> bool {
+    let named = integration.profile.iter().flat_map(|profile| profile.secret_parameters());
+    let mut texts = named.filter_map(|name| integration.record.parameters.get(name));
+    verifies_with(integration, vault_ref)
+        || texts.any(|text| VaultRef::parse(text).is_ok_and(|named| named == *vault_ref))
 }
 
 fn parsed(reference: &str) -> Result<VaultRef, Problem> {
@@ -79,12 +168,13 @@ fn parsed(reference: &str) -> Result<VaultRef, Problem> {
         .map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint)))
 }
 
-/// A value that was stored, and who cannot use it: it is taken all the same, for it may be the profile that is wrong.
+/// A value that was stored, and who cannot use all there is of the secret.
 async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem> {
     let mut warnings = Vec::new();
-    for integration in gate.actors.registry.ask(registry::List).await.unwrap_or_default() {
-        let record = &integration.record;
-        if !record.enabled || record.secret_vault_ref.as_ref() != Some(&entry.vault_ref) {
+    let vault_ref = parsed(&entry.vault_ref)?;
+    // It is stored, whoever can say what it is good for.
+    for integration in enabled(gate).await.unwrap_or_default() {
+        if !verifies_with(&integration, &vault_ref) {
             continue;
         }
         let status = views::secret_status(gate, &integration).await;

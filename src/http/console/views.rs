@@ -110,7 +110,7 @@ pub fn event(event: &StoredEvent) -> Value {
 }
 
 /// A point in time as RFC 3339 in UTC, to the millisecond; empty for times beyond the calendar.
-fn rfc3339(time: UnixMs) -> String {
+pub fn rfc3339(time: UnixMs) -> String {
     let moment = OffsetDateTime::from_unix_timestamp((time / 1_000).cast_signed()).ok();
     let seconds = moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default();
     seconds.strip_suffix('Z').map(|text| format!("{text}.{:03}Z", time % 1_000)).unwrap_or_default()

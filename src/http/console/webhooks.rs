@@ -188,7 +188,9 @@ pub fn problem_of(error: &RegistryError) -> Problem {
     let problem = match error {
         RegistryError::Exists { .. } => Problem::new(Kind::Exists),
         RegistryError::Unknown { .. } => Problem::new(Kind::NotFound),
-        RegistryError::NotReady { issues, .. } => Problem::new(Kind::NotReady).reasons(issues),
+        RegistryError::NotReady { issues, .. } | RegistryError::WouldNotBeReady { issues, .. } => {
+            Problem::new(Kind::NotReady).reasons(issues)
+        }
         RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
         | RegistryError::EditedMeanwhile { .. } => Problem::new(Kind::Invalid),

@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::clock::UnixMs;
 use palyra_actors::provider::{
     Body, ContentKind, Handshake, HandshakeCheck, Profile, Reject, Request, VerifyError,
 };
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::audit::Change;
 use super::input::decoded;
+use super::views;
 use super::webhooks::{find, gone, problem_of};
 use crate::http::Gate;
 use crate::http::body;
@@ -40,6 +42,8 @@ struct Sample {
     /// What stands behind the `?` of its URL.
     query: Option<String>,
     payload_base64: String,
+    /// When it came; absent: now.
+    at_unix_ms: Option<UnixMs>,
 }
 
 /// What each check of the path of a delivery says; later ones are not run after one that fails.
@@ -76,12 +80,15 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let would_answer = run_checks(&gate, &integration, captured, &mut checks).await;
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
-    let record = RecordTest { integration_id: integration_id.clone(), passed, message: checks.gist() };
+    let as_of = sample.at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
+    let message = checks.gist() + &as_of;
+    let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let keep = async {
         let kept = gate.actors.registry.ask(record).await.map_err(gone)?;
         kept.map_err(|error| problem_of(&error))
     };
-    let change = Change::new("registry.webhook.test", &id).particulars(json!({"passed": passed}));
+    let change = Change::new("registry.webhook.test", &id)
+        .particulars(json!({"passed": passed, "at_unix_ms": sample.at_unix_ms}));
     change.journaled(&gate, keep).await?;
     Ok(HttpResponse::Ok().json(json!({
         "integration_id": integration_id,
@@ -96,6 +103,8 @@ struct Captured {
     url: String,
     headers: HeaderMap,
     payload: Vec<u8>,
+    /// The moment by which it is judged.
+    now: UnixMs,
 }
 
 impl Captured {
@@ -118,7 +127,12 @@ impl Captured {
         let query = sample.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
         let url = format!("/hooks/{}{query}", integration.record.integration_id);
         let is_url = url.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.as_str() == url);
-        if is_url { Ok(Self { url, headers, payload }) } else { Err(malformed("`query` is none".to_owned())) }
+        let now = sample.at_unix_ms.unwrap_or_else(|| gate.clock.now_unix_ms());
+        if is_url {
+            Ok(Self { url, headers, payload, now })
+        } else {
+            Err(malformed("`query` is none".to_owned()))
+        }
     }
 }
 
@@ -146,6 +160,7 @@ async fn run_checks(
         view: HeaderView(&captured.headers),
         url: delivery.public_url(),
         delivery,
+        now: captured.now,
     };
     let answer = trial.run(captured.payload, checks).await.unwrap_or_else(|problem| would(&problem));
     if record.enabled { answer } else { would(&Problem::new(Kind::NotFound)) }
@@ -158,6 +173,7 @@ struct Trial<'a> {
     delivery: Delivery<'a>,
     view: HeaderView<'a>,
     url: String,
+    now: UnixMs,
 }
 
 impl Trial<'_> {
@@ -260,7 +276,7 @@ impl Trial<'_> {
         keys: Option<&SecretVersions>,
         checks: &mut Checks,
     ) -> Result<(), Problem> {
-        let (record, now) = (&self.integration.record, self.delivery.gate.clock.now_unix_ms());
+        let (record, now) = (&self.integration.record, self.now);
         match checks::signature(record, self.profile, request, keys, now) {
             Ok(Some(verified)) => {
                 let version = verified.key_version.map(|version| format!(" of version {version}"));
@@ -280,7 +296,7 @@ impl Trial<'_> {
     }
 
     fn envelope(&self, request: &Request<'_>, checks: &mut Checks) -> Value {
-        let (record, now) = (&self.integration.record, self.delivery.gate.clock.now_unix_ms());
+        let (record, now) = (&self.integration.record, self.now);
         let names = Names::of(self.profile.describe(request), self.profile, now);
         let named = format!("event `{}` from `{}`", names.event, names.source);
         match judge::judge(record, self.profile, request.body, &names, request.body.digest()) {

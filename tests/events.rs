@@ -1,0 +1,68 @@
+//! One event by itself, and a part of the journal.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Daemon, json, run, state_root, succeed};
+
+/// Holds what a stream of text would take for a colour, and a number with a text of its own.
+const VALID: &str = "{\"n\":1.50,\"text\":\"\u{9b}31m\"}";
+
+#[test]
+fn one_event_is_shown_by_its_seq_and_by_its_id_with_the_daemon_running_or_stopped() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let answer = daemon.github("push", "guid-1", VALID);
+    let seq = answer.seq().to_string();
+    let by_seq = json(root.path(), &["system", "event", "show", &seq]);
+    assert_eq!((&by_seq["delivery_id"], &by_seq["envelope"]["event"]), (&json!("guid-1"), &json!("push")));
+    let id = by_seq["event_id"].as_str().unwrap().to_owned();
+    let line = succeed(root.path(), &["--json", "system", "event", "show", &id], b"");
+    assert!(line.contains("\"n\":1.50"), "numbers keep their text: {line}");
+    let text = succeed(root.path(), &["system", "event", "show", &id], b"");
+    for said in ["guid-1", by_seq["body_sha256"].as_str().unwrap(), by_seq["leaf_hash"].as_str().unwrap()] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    daemon.kill();
+    assert_eq!(json(root.path(), &["system", "event", "show", &id]), by_seq);
+    for (unknown, said) in [("999999", "no event has seq 999999"), ("x", "by its seq or its id")] {
+        let refused = run(root.path(), &["system", "event", "show", unknown], b"");
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8(refused.stderr).unwrap().contains(said), "{unknown}");
+    }
+}
+
+#[test]
+fn a_body_comes_out_byte_for_byte() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    for (delivery_id, body) in [("1", VALID), ("2", "{\"a\": [1, 2 ]}\r\n")] {
+        let seq = daemon.github("push", delivery_id, body).seq();
+        let out = run(root.path(), &["system", "event", "show", &seq.to_string(), "--body"], b"");
+        assert_eq!(out.stdout, body.as_bytes());
+        let event = json(root.path(), &["system", "event", "show", &seq.to_string()]);
+        assert_eq!(event["body_sha256"], hex::encode(Sha256::digest(body)));
+    }
+}
+
+#[test]
+fn a_part_of_the_journal_is_exported() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let first = daemon.github("push", "1", r#"{"n":1}"#).seq();
+    succeed(root.path(), &["system", "event", "emit", "between"], b"");
+    let second = daemon.github("push", "2", r#"{"n":2}"#).seq();
+    let export = |args: &[&str]| -> Vec<u64> {
+        let lines = succeed(root.path(), &[&["journal", "export"], args].concat(), b"");
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.map(|event| event["seq"].as_u64().unwrap()).collect()
+    };
+    let all = export(&[]);
+    assert_eq!(export(&["--after", &first.to_string()])[0], first + 1);
+    assert_eq!(export(&["--limit", "2"]), all[..2]);
+    let of_gh = export(&["--integration", "gh"]);
+    assert!(of_gh.contains(&first) && of_gh.contains(&second) && !of_gh.contains(&(first + 1)), "{of_gh:?}");
+    let rest = ["--after", &first.to_string(), "--integration", "gh", "--limit", "1"];
+    assert_eq!(export(&rest), [second]);
+    assert!(export(&["--integration", "nobody"]).is_empty());
+}
