@@ -156,7 +156,7 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
+pub(super) fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
     let path = path.to_owned();
     move |error| {
         let (problem, hint) = match error.kind() {

@@ -89,3 +89,15 @@ fn unauthorized(reasons: &BTreeMap<&'static str, u64>) -> SystemEvent {
         .detail("reasons", json!(reasons))
         .detail("count", count)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_refusal_is_told_of_as_one_and_more_as_many() {
+        let summary = |count| unauthenticated("gh".to_owned(), "stale_timestamp", count).summary;
+        assert_eq!(summary(1), "1 delivery was refused: stale_timestamp");
+        assert_eq!(summary(2), "2 deliveries were refused: stale_timestamp");
+    }
+}
