@@ -388,32 +388,3 @@ fn a_stray_link_at_the_top_and_a_stray_file_below_it_are_refused() {
         assert!(refused(root.path(), 78).contains(place), "{place}");
     }
 }
-
-#[test]
-fn one_address_for_ingress_and_console_is_78() {
-    let root = state_root();
-    let args = ["daemon", "--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
-    let said = failed(root.path(), &args, 78);
-    assert!(said.contains("both name the same address"), "{said}");
-}
-
-#[test]
-fn who_begins_a_state_root_by_the_way_is_told_where() {
-    let parent = state_root();
-    let root = parent.path().join("new");
-    let said = |args: &[&str]| {
-        let output = run(&root, args, b"secret");
-        assert!(output.status.success());
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let made = format!("made a new state root at {}", root.display());
-    assert!(said(&["vault", "put", "global/github"]).contains(&made));
-    assert!(!said(&["vault", "put", "global/other"]).contains("state root"));
-}
-
-#[test]
-fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() {
-    let parent = state_root();
-    let said = failed(&parent.path().join("missing"), &["system", "heartbeat"], 69);
-    assert!(said.contains("there is no state root there") && said.contains("--state-root"), "{said}");
-}
