@@ -102,10 +102,7 @@ impl Schema {
         let unknown = errors.iter().find_map(|error| Some((error, unknown_member(error)?)));
         match (unknown, errors.first()) {
             (Some((error, name)), _) => Err(self.no_such_field(error.instance_path().as_str(), name)),
-            (None, Some(error)) => {
-                let message = error.masked_with(told(error.instance())).to_string();
-                Err(SchemaFault::of(SchemaIssue::new(error.instance_path().as_str(), &message)))
-            }
+            (None, Some(error)) => Err(SchemaFault::of(issue_of_file(error))),
             (None, None) => Ok(()),
         }
     }
@@ -145,6 +142,16 @@ fn unknown_member<'a>(error: &'a ValidationError<'_>) -> Option<&'a str> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().map(String::as_str),
         _ => None,
+    }
+}
+
+fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
+    let at = error.instance_path().as_str();
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            SchemaIssue::new(&format!("{at}/{}", property.as_str().unwrap_or_default()), "is missing")
+        }
+        _ => SchemaIssue::new(at, &error.masked_with(told(error.instance())).to_string()),
     }
 }
 

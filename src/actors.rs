@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
-    JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, Severity, SystemEvent,
+    JournalActor, JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, Severity,
+    SystemEvent,
 };
 use palyra_actors::registry::{InForce, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
@@ -296,6 +297,9 @@ async fn join(arbiter: Arbiter) {
 async fn last_event(journal: &JournalHandle, event: SystemEvent) {
     match tokio::time::timeout(CLOSE_DEADLINE, journal.append_system(event)).await {
         Ok(Ok(_)) => {}
+        Ok(Err(JournalError::Door(_))) => {
+            tracing::warn!("the end of the daemon was not journaled: the journal has ended already");
+        }
         Ok(Err(error)) => tracing::warn!(%error, "the end of the daemon was not journaled"),
         Err(_) => tracing::warn!("the end of the daemon was not journaled in time"),
     }

@@ -11,7 +11,7 @@ use palyra_actors::vault::VaultError;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::cli::{Bare, CliError, Connection, ConsoleClient, Kind, Need};
+use crate::cli::{Bare, CliError, Connection, ConsoleClient, Kind, Need, Remark};
 use crate::daemon::{Daemon, Serve};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state_root::{Role, StateRoot, StateRootError};
@@ -26,14 +26,29 @@ pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, C
         return Ok(Connection::to_daemon(client));
     }
     match need {
-        Need::Daemon => Err(CliError::unreachable(format!("no daemon runs on `{}`", root.path().display()))
-            .hint(format!("start it: palyra --state-root {} daemon", root.path().display()))),
+        Need::Daemon => Err(no_daemon(root)),
         Need::DaemonOrOffline if root.is_bare().map_err(refused)? => on_bare_ground(root, bare),
-        Need::DaemonOrOffline => {
-            let (client, guard) = offline(root)?;
-            Ok(Connection::guarded(client, guard))
-        }
+        Need::DaemonOrOffline => match offline(root) {
+            Err(error) if bare == Bare::BuiltIn && error.downcast_ref::<RegistryError>().is_some() => {
+                beside_a_fault(&error)
+            }
+            started => guarded(started),
+        },
     }
+}
+
+fn no_daemon(root: &StateRoot) -> CliError {
+    let path = root.path().display();
+    if root.is_bare().unwrap_or(false) {
+        return CliError::unreachable(format!(
+            "no daemon runs on `{path}`: there is no state root there"
+        ))
+        .hint(format!(
+            "name the one you mean with --state-root or PALYRA_STATE_ROOT; `palyra --state-root {path} daemon` begins one"
+        ));
+    }
+    CliError::unreachable(format!("no daemon runs on `{path}`"))
+        .hint(format!("start it: palyra --state-root {path} daemon"))
 }
 
 /// Where the journal's files lie, by the settings.
@@ -68,18 +83,34 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
 fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> {
     match bare {
         Bare::Begin => {
-            let (client, guard) = offline(root)?;
-            Ok(Connection::guarded(client, guard))
+            let begun = format!("made a new state root at {}", root.path().display());
+            guarded(offline(root)).map(|connection| connection.remarking(Remark::Note(begun)))
         }
-        Bare::BuiltIn => {
-            let folder = tempfile::tempdir()
-                .map_err(|error| CliError::failed(format!("no temporary folder: {error}")))?;
-            let (client, guard) = offline(&StateRoot::at(folder.path()))?;
-            // The console stops before its folder goes.
-            Ok(Connection::guarded(client, (guard, folder)))
-        }
+        Bare::BuiltIn => built_in(),
         Bare::Refuse => Err(nothing_begun(root)),
     }
+}
+
+/// A console over a temporary state root, which knows what is built in.
+fn built_in() -> Result<Connection, CliError> {
+    let folder =
+        tempfile::tempdir().map_err(|error| CliError::failed(format!("no temporary folder: {error}")))?;
+    let (client, guard) = offline(&StateRoot::at(folder.path())).map_err(|error| not_started(&error))?;
+    // The console stops before its folder goes.
+    Ok(Connection::guarded(client, (guard, folder)))
+}
+
+/// What is built in can be shown whatever is wrong with what is configured.
+fn beside_a_fault(fault: &anyhow::Error) -> Result<Connection, CliError> {
+    let CliError { message, hint, .. } = not_started(fault);
+    let warning = format!("only the built-in profiles are shown: {message}");
+    let next = hint.unwrap_or_else(|| "mend that file".to_owned());
+    Ok(built_in()?.remarking(Remark::Warning(warning, next)))
+}
+
+fn guarded(started: anyhow::Result<(ConsoleClient, Offline)>) -> Result<Connection, CliError> {
+    let (client, guard) = started.map_err(|error| not_started(&error))?;
+    Ok(Connection::guarded(client, guard))
 }
 
 fn nothing_begun(root: &StateRoot) -> CliError {
@@ -90,10 +121,10 @@ fn nothing_begun(root: &StateRoot) -> CliError {
 }
 
 /// Starts a console in this process, over the files of the stopped daemon.
-fn offline(root: &StateRoot) -> Result<(ConsoleClient, Offline), CliError> {
-    let possession = root.take(Role::Command).map_err(refused)?;
-    let settings = Settings::load(&root.settings_file(), Flags::default()).map_err(misconfigured)?;
-    let token = possession.token().map_err(refused)?;
+fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offline)> {
+    let possession = root.take(Role::Command)?;
+    let settings = Settings::load(&root.settings_file(), Flags::default())?;
+    let token = possession.token()?;
     let (started, start) = mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::spawn(move || {
@@ -112,8 +143,10 @@ fn offline(root: &StateRoot) -> Result<(ConsoleClient, Offline), CliError> {
     let guard = Offline { stop: Some(stop), thread: Some(thread) };
     match start.recv() {
         Ok(Ok(console)) => Ok((ConsoleClient::new(&console, Zeroizing::new(token)), guard)),
-        Ok(Err(error)) => Err(not_started(&error)),
-        Err(_) => Err(CliError::new(Kind::Internal, "the console of this command ended before it began")),
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            Err(CliError::new(Kind::Internal, "the console of this command ended before it began").into())
+        }
     }
 }
 
@@ -182,6 +215,12 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
             None => shown,
         };
     }
+    if let Some(settings) = error.downcast_ref::<SettingsError>() {
+        return misconfigured(settings.clone());
+    }
+    if let Some(known) = error.downcast_ref::<CliError>() {
+        return known.clone();
+    }
     if let Some(state_root) = error.downcast_ref::<StateRootError>() {
         return unusable(state_root, message);
     }
@@ -197,15 +236,19 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     }
 }
 
+const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";
+
 /// An address that can never be listened on is a fault of the settings; one that is taken may be free later.
 fn not_listening(kind: ErrorKind, message: String) -> CliError {
     match kind {
-        ErrorKind::AddrNotAvailable => CliError::config(message).hint("name an address of this machine"),
+        ErrorKind::AddrNotAvailable => {
+            CliError::config(message).hint(format!("name an address of this machine {HOW_TO_NAME_ONE}"))
+        }
         ErrorKind::PermissionDenied => CliError::config(message)
             .hint("name a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"),
-        ErrorKind::AddrInUse => {
-            CliError::failed(message).hint("`ss -ltnp` shows which process listens there")
-        }
+        ErrorKind::AddrInUse => CliError::failed(message).hint(format!(
+            "`ss -ltnp` shows which process listens there; stop it, or name another address {HOW_TO_NAME_ONE}"
+        )),
         _ => CliError::failed(message),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,9 +14,7 @@ use anyhow::Context as _;
 use palyra_actors::clock::{SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::registry::Reload;
 use palyra_actors::supervision::{Escalation, Supervisor};
-use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
@@ -25,6 +24,7 @@ use crate::http::health::reasons_not_ready;
 use crate::http::room::Room;
 use crate::http::{Addresses, Gate, server};
 use crate::readiness;
+use crate::reloading;
 use crate::reserve::Reserve;
 use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
@@ -41,6 +41,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
+        possession.warn_of_foreign_files();
         let daemon = tokio::select! {
             started = Daemon::start(possession, settings, Serve::Both) => started?,
             () = signals.stop() => {
@@ -56,8 +57,6 @@ pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     })
 }
 
-/// Names of each kind that the event of a reload holds at most.
-const RELOADED_NAMES_MAX: usize = 24;
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG_CONNECTIONS: i32 = 1_024;
 
@@ -94,6 +93,7 @@ impl Daemon {
         let token = Token::new(&possession.token()?);
         let roster = Roster::default();
         if serve == Serve::Both {
+            settings.check_addresses()?;
             roster.add("heartbeat", heartbeat::factory(settings.heartbeat_interval, Arc::clone(&clock)))?;
         } else {
             settings.console = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -139,13 +139,14 @@ impl Daemon {
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
+        let settings_file = possession.root().settings_file();
         tell_public_key(&gate);
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
-            () = until_told_to_stop(&mut signals, &gate) => End::Asked,
+            () = until_told_to_stop(&mut signals, &gate, &settings_file) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => return Err(error).context("the supervision of the actors ended"),
@@ -284,7 +285,8 @@ fn tell_public_key(gate: &Gate) {
     }
 }
 
-async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
+/// Journals an event of the daemon's own; one that cannot be journaled is logged.
+pub async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
     if let Err(error) = actors.journal.append_system(event).await {
         tracing::error!(%error, "an event of the daemon's own was not journaled");
     }
@@ -310,11 +312,8 @@ async fn journal_refusals(gate: &Gate) {
 }
 
 fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!(
-            "cannot listen on {address}: name another address with `--{what}` or as `{what}` in palyra.toml"
-        )
-    })?;
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("the {what} cannot listen on {address}"))?;
     // The standard library lets only 128 wait, which a burst of senders exceeds: those are then heard a second late.
     rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
     Ok(listener)
@@ -325,46 +324,11 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
 }
 
 /// Reads the registry again whenever it is asked for, until it is time to stop.
-async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
+async fn until_told_to_stop(signals: &mut Signals, gate: &Gate, settings_file: &Path) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            () = reload(gate) => {}
+            () = reloading::reload(gate, settings_file) => {}
             () = signals.stop() => return,
         }
     }
-}
-
-/// It is journaled before it takes effect, and what came of it after.
-async fn reload(gate: &Gate) {
-    let asked = SystemEvent::new("registry.reload.asked", "webhooks.toml is to be read again");
-    if let Err(error) = gate.actors.journal.append_system(asked).await {
-        tracing::error!(%error, "webhooks.toml is not read again: that cannot be journaled");
-        return;
-    }
-    let event = match gate.actors.registry.ask(Reload).await {
-        Ok(Ok(changes)) => SystemEvent::new("registry.reloaded", "webhooks.toml was read again")
-            .detail("added", some_of(&changes.added))
-            .detail("removed", some_of(&changes.removed))
-            .detail("changed", some_of(&changes.changed))
-            .detail("profiles", some_of(&changes.profiles)),
-        Ok(Err(error)) => {
-            tracing::error!(%error, hint = error.hint(), "webhooks.toml was not taken; the last good one stays in force");
-            SystemEvent::new(
-                "registry.reload.refused",
-                "webhooks.toml has a fault; the last good one stays in force",
-            )
-            .severity(Severity::Error)
-            .detail("fault", error.to_string())
-        }
-        Err(error) => {
-            tracing::error!(%error, "the registry did not read its file again");
-            return;
-        }
-    };
-    journal_lifecycle(&gate.actors, event).await;
-}
-
-/// How many there are, and as many of their names as fit an event.
-fn some_of(names: &[String]) -> Value {
-    json!({ "count": names.len(), "names": names.iter().take(RELOADED_NAMES_MAX).collect::<Vec<_>>() })
 }

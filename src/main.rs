@@ -12,6 +12,7 @@ mod http;
 mod logging;
 mod random;
 mod readiness;
+mod reloading;
 mod reserve;
 mod settings;
 mod signals;

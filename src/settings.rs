@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use palyra_actors::files;
-use palyra_actors::ids::nearest;
-use palyra_actors::limits::{
-    PAYLOAD_BYTES_CAP_DEFAULT, PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_DEFAULT,
-    REPLAY_WINDOW_SECONDS_MAX, REPLAY_WINDOW_SECONDS_MIN,
-};
+use palyra_actors::ids::Digest;
+use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEFAULT};
 use serde::Deserialize;
 
 use crate::http::published::Trust;
+use fields::Form;
+use source::Source;
+
+mod fields;
+mod source;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Several times what the authorities of the web take.
+const KEY_ROOTS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Body bytes in flight unless the file says otherwise: two of the largest that the cap can be raised to.
 const IN_FLIGHT_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 
@@ -59,6 +63,21 @@ pub struct Settings {
     pub key_trust: Trust,
     /// Whether logs are JSON lines.
     pub log_json: bool,
+    /// The flags that won over the file.
+    flags: Flags,
+    /// Of the text of the file.
+    digest: Digest,
+}
+
+/// What became of `palyra.toml` since the settings were read from it.
+#[derive(Debug)]
+pub enum Since {
+    /// It says what it said.
+    Same,
+    /// It says something else, which waits for a start.
+    Changed,
+    /// The next start would refuse it.
+    Faulty(SettingsError),
 }
 
 /// `palyra.toml` as it is written.
@@ -84,27 +103,6 @@ struct SettingsFile {
     key_roots_file: Option<PathBuf>,
     log_format: Option<LogFormat>,
 }
-
-const FIELDS: [&str; 18] = [
-    "ingress",
-    "public_url",
-    "console",
-    "console_allow_remote",
-    "workers",
-    "in_flight_max",
-    "in_flight_bytes_max",
-    "head_deadline_seconds",
-    "body_deadline_seconds",
-    "idle_deadline_seconds",
-    "answer_deadline_seconds",
-    "drain_deadline_seconds",
-    "payload_bytes_cap",
-    "replay_window_seconds",
-    "heartbeat_interval_seconds",
-    "anchor_dir",
-    "key_roots_file",
-    "log_format",
-];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -152,10 +150,10 @@ impl Misused {
     }
 
     /// With its place in the file.
-    fn located(self, text: &str) -> SettingsError {
-        let table = toml::de::DeTable::parse(text).ok();
+    fn located(self, source: &Source<'_>) -> SettingsError {
+        let table = toml::de::DeTable::parse(source.text).ok();
         let key = table.as_ref().and_then(|table| table.get_ref().get_key_value(self.field));
-        let place = key.map_or_else(|| "palyra.toml: ".to_owned(), |(key, _)| place(text, key.span().start));
+        let place = key.map_or_else(|| source.unplaced(), |(key, _)| source.place(key.span().start));
         SettingsError { place, ..self.error }
     }
 }
@@ -168,35 +166,65 @@ impl Settings {
     /// The first setting that cannot be used, with line and column where it stands in the file.
     pub fn load(file: &Path, flags: Flags) -> Result<Self, SettingsError> {
         let text = match files::read_private(file, SETTINGS_FILE_BYTES_MAX) {
-            Ok(bytes) => String::from_utf8(bytes)
-                .map_err(|_| SettingsError::new("palyra.toml is not UTF-8", "write it as UTF-8 text"))?,
+            Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
+                SettingsError::new(format!("{} is not UTF-8", file.display()), "write it as UTF-8 text")
+            })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => {
                 return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon"));
             }
         };
-        Self::parse(&text, file.parent().unwrap_or(Path::new("/")), flags)
+        Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// Paths in `text` are relative to `folder`.
-    fn parse(text: &str, folder: &Path, flags: Flags) -> Result<Self, SettingsError> {
-        let mut file: SettingsFile = toml::from_str(text).map_err(|error| located(text, &error))?;
+    /// What became of `file` since these were read from it.
+    pub fn since(&self, file: &Path) -> Since {
+        match Self::load(file, self.flags) {
+            Ok(read) if read.digest == self.digest => Since::Same,
+            Ok(_) => Since::Changed,
+            Err(error) => Since::Faulty(error),
+        }
+    }
+
+    /// Refuses one address for both listeners: the second could never be opened.
+    ///
+    /// # Errors
+    /// When they name the same one.
+    pub fn check_addresses(&self) -> Result<(), SettingsError> {
+        if !is_one_address(self.ingress, self.console) {
+            return Ok(());
+        }
+        Err(SettingsError::new(
+            format!("ingress and console both name the same address, {} and {}", self.ingress, self.console),
+            "give one of them another port, with `--ingress` or `--console`, or in palyra.toml",
+        ))
+    }
+
+    fn parse(source: &Source<'_>, flags: Flags) -> Result<Self, SettingsError> {
+        let folder = source.file.parent().unwrap_or(Path::new("/"));
+        let mut file: SettingsFile = toml::from_str(source.text).map_err(|error| source.told(&error))?;
         file.anchor_dir = file.anchor_dir.map(|path| folder.join(path));
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
-        file.check().map_err(|misused| misused.located(text))?;
-        let key_trust = file.key_trust().map_err(|misused| misused.located(text))?;
-        let settings = file.complete(flags, key_trust);
-        let remote_allowed = file.console_allow_remote.unwrap_or(false);
-        if !settings.console.ip().is_loopback() && !remote_allowed {
-            return Err(SettingsError::new(
-                format!(
-                    "the console would listen on {}, which is not loopback, without TLS",
-                    settings.console
-                ),
-                "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
-            ));
-        }
+        file.check().map_err(|misused| misused.located(source))?;
+        let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
+        let settings = Self { digest: Digest::of(source.text.as_bytes()), ..file.complete(flags, key_trust) };
+        let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
+        misused.map_err(|misused| match flags.console {
+            Some(_) => misused.error,
+            None => misused.located(source),
+        })?;
         Ok(settings)
+    }
+
+    fn check_console(&self, remote_allowed: bool) -> Result<(), Misused> {
+        if self.console.ip().is_loopback() || remote_allowed {
+            return Ok(());
+        }
+        Err(Misused::of(
+            "console",
+            format!("the console would listen on {}, which is not loopback, without TLS", self.console),
+            "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
+        ))
     }
 }
 
@@ -223,24 +251,25 @@ impl SettingsFile {
             accept_rollback: flags.accept_rollback,
             key_trust,
             log_json: self.log_format == Some(LogFormat::Json),
+            flags,
+            digest: Digest::of(&[]),
         }
     }
 
     fn check(&self) -> Result<(), Misused> {
         self.check_public_url()?;
         let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
-        check_range("workers", small(self.workers), 1, 256)?;
-        check_range("in_flight_max", small(self.in_flight_max), 1, 4_096)?;
-        check_range("in_flight_bytes_max", small(self.in_flight_bytes_max), 1_048_576, 1 << 40)?;
-        check_range("head_deadline_seconds", self.head_deadline_seconds, 1, 300)?;
-        check_range("body_deadline_seconds", self.body_deadline_seconds, 1, 300)?;
-        check_range("idle_deadline_seconds", self.idle_deadline_seconds, 1, 300)?;
-        check_range("answer_deadline_seconds", self.answer_deadline_seconds, 1, 300)?;
-        check_range("drain_deadline_seconds", self.drain_deadline_seconds, 1, 300)?;
-        check_range("payload_bytes_cap", self.payload_bytes_cap, 1, PAYLOAD_BYTES_CAP_MAX)?;
-        let window = (REPLAY_WINDOW_SECONDS_MIN, REPLAY_WINDOW_SECONDS_MAX);
-        check_range("replay_window_seconds", self.replay_window_seconds, window.0, window.1)?;
-        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds, 1, 86_400)?;
+        check_range("workers", small(self.workers))?;
+        check_range("in_flight_max", small(self.in_flight_max))?;
+        check_range("in_flight_bytes_max", small(self.in_flight_bytes_max))?;
+        check_range("head_deadline_seconds", self.head_deadline_seconds)?;
+        check_range("body_deadline_seconds", self.body_deadline_seconds)?;
+        check_range("idle_deadline_seconds", self.idle_deadline_seconds)?;
+        check_range("answer_deadline_seconds", self.answer_deadline_seconds)?;
+        check_range("drain_deadline_seconds", self.drain_deadline_seconds)?;
+        check_range("payload_bytes_cap", self.payload_bytes_cap)?;
+        check_range("replay_window_seconds", self.replay_window_seconds)?;
+        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds)?;
         self.check_room()
     }
 
@@ -268,14 +297,14 @@ impl SettingsFile {
 }
 
 impl SettingsFile {
-    fn key_trust(&self) -> Result<Trust, Misused> {
+    fn key_trust(&self, folder: &Path) -> Result<Trust, Misused> {
         let Some(path) = &self.key_roots_file else { return Ok(Trust::web()) };
         let refused = |why: &str| {
             let message = format!("key_roots_file `{}` {why}", path.display());
             let hint = "name a file of certificates of authorities in PEM, or leave the field out";
             Misused::of("key_roots_file", message, hint)
         };
-        let bytes = std::fs::read(path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
+        let bytes = read_roots(path, folder).map_err(|error| refused(&format!("cannot be read: {error}")))?;
         Trust::from_pem(&bytes).ok_or_else(|| refused("holds no certificate that can be read"))
     }
 
@@ -293,37 +322,37 @@ impl SettingsFile {
     }
 }
 
-fn check_range(field: &'static str, value: Option<u64>, least: u64, most: u64) -> Result<(), Misused> {
-    match value {
-        Some(value) if !(least..=most).contains(&value) => Err(Misused::of(
-            field,
-            format!("{field} is {value}, outside {least} to {most}"),
-            "choose a value within the bounds, or leave the field out for the default",
-        )),
+fn check_range(field: &'static str, value: Option<u64>) -> Result<(), Misused> {
+    match (value, Form::of(field)) {
+        (Some(value), Some(Form::Number { least, most })) if !(least..=most).contains(&value) => {
+            Err(Misused::of(
+                field,
+                format!("{field} is {value}, outside {least} to {most}"),
+                "choose a value within the bounds, or leave the field out for the default",
+            ))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Whether a listener on one keeps the other from being opened; port 0 takes a free one.
+fn is_one_address(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    let (a, b) = (one.ip(), other.ip());
+    one.port() != 0 && one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
+}
+
+/// A file in the state root is held to what all that is read there is held to.
+fn read_roots(path: &Path, folder: &Path) -> std::io::Result<Vec<u8>> {
+    if path.starts_with(folder) {
+        files::read_private(path, KEY_ROOTS_BYTES_MAX)
+    } else {
+        std::fs::read(path)
     }
 }
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The error of the TOML reader, with its place and, for an unknown field, the nearest known one.
-fn located(text: &str, error: &toml::de::Error) -> SettingsError {
-    let place = place(text, error.span().map_or(0, |span| span.start));
-    let message = error.message().lines().next().unwrap_or_default().to_owned();
-    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-    let hint = unknown.and_then(|name| nearest(name, FIELDS)).map(|name| format!("did you mean `{name}`?"));
-    let message = unknown.map_or(message.clone(), |name| format!("unknown setting `{name}`"));
-    SettingsError { place, message, hint }
-}
-
-/// `palyra.toml:line:column: ` of the byte at `offset`.
-fn place(text: &str, offset: usize) -> String {
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("palyra.toml:{line}:{column}: ")
 }
 
 #[cfg(test)]

@@ -352,7 +352,7 @@ fn a_profile_that_makes_a_mistake_is_refused_with_file_and_line() {
     let said = fail(root.path(), &["daemon"], 78);
     assert!(said.contains("providers/own.toml:30:1: delivery_id.signed: "), "{said}");
     assert!(said.contains("set `signed = false`"), "{said}");
-    assert!(fail(root.path(), &["providers", "list"], 78).contains("own.toml:30:1"));
+    assert!(fail(root.path(), &["webhooks", "list"], 78).contains("own.toml:30:1"));
 }
 
 #[test]

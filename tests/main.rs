@@ -4,6 +4,7 @@
 
 mod adding;
 mod answers;
+mod beginning;
 mod commands;
 mod connections;
 mod console;

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use crate::support::dice::Dice;
 use crate::support::seed::scaled;
-use crate::support::{Answer, Daemon, events_named, json, run, state_root, succeed, write_private};
+use crate::support::{
+    Answer, Daemon, add_github, events_named, json, run, state_root, succeed, write_private,
+};
 
 /// A daemon with some events, and its public key in a file.
 struct Journal {
@@ -314,4 +316,32 @@ fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_fi
     assert_eq!((heartbeat["status"].as_str(), heartbeat["ready"].as_bool()), (Some("degraded"), Some(true)));
     assert!(heartbeat["reasons"][0].as_str().unwrap().contains("palyra journal verify"), "{heartbeat}");
     drop(daemon);
+}
+
+#[test]
+fn a_backup_that_cannot_be_made_says_why_and_what_to_do() {
+    let root = state_root();
+    add_github(root.path());
+    let elsewhere = state_root();
+    let said = |file: &std::path::Path| {
+        let output = run(root.path(), &["journal", "backup", file.to_str().unwrap()], b"");
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let there = elsewhere.path().join("there.db");
+    write_private(&there, "mine");
+    assert!(said(&there).contains(&format!("`{}` is there already", there.display())));
+    assert!(said(&elsewhere.path().join("missing/a.db")).contains("make its folder first"));
+}
+
+#[test]
+fn a_database_that_was_cut_does_not_verify() {
+    let root = state_root();
+    add_github(root.path());
+    drop(Daemon::start(root.path()));
+    let copy = root.path().join("copy.db");
+    succeed(root.path(), &["journal", "backup", copy.to_str().unwrap()], b"");
+    std::fs::File::options().write(true).open(&copy).unwrap().set_len(20_480).unwrap();
+    let output = run(root.path(), &["journal", "verify", "--database", copy.to_str().unwrap()], b"");
+    assert_eq!(output.status.code(), Some(65), "{}", String::from_utf8_lossy(&output.stderr));
 }

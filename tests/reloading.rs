@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 
-use crate::support::{Daemon, events_named, eventually, state_root, write_private};
+use crate::support::{Daemon, add_github, events_named, eventually, run, state_root, write_private};
 
 #[test]
 fn a_reload_is_journaled_before_and_after_however_much_it_changes() {
@@ -30,4 +30,58 @@ fn a_reload_is_journaled_before_and_after_however_much_it_changes() {
     let asked = events_named(root.path(), "registry.reload.asked");
     assert_eq!(asked.len(), 1);
     assert!(asked[0]["seq"].as_u64() < reloaded()[0]["seq"].as_u64());
+}
+
+fn log_of(path: &std::path::Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn a_reload_tells_what_it_read_and_that_changed_settings_wait_for_a_restart() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let log = elsewhere.path().join("log");
+    add_github(root.path());
+    let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
+    daemon.signal("HUP");
+    eventually("it says what was read", || log_of(&log).contains("added=0 removed=0 changed=0 profiles=0"));
+    assert!(!log_of(&log).contains("settings"), "{}", log_of(&log));
+    let settings = root.path().join("palyra.toml");
+    write_private(&settings, "workers = 3\n");
+    daemon.signal("HUP");
+    eventually("the change is told", || log_of(&log).contains("they take effect with a restart"));
+    write_private(&settings, "workers = 0\n");
+    daemon.signal("HUP");
+    eventually("the fault is named", || log_of(&log).contains("workers is 0, outside 1 to 256"));
+}
+
+#[test]
+fn a_profile_with_a_fault_is_not_told_as_a_fault_of_webhooks_toml() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let log = elsewhere.path().join("log");
+    add_github(root.path());
+    let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
+    let profiles = root.path().join("providers");
+    std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
+    write_private(&profiles.join("acme.toml"), "nmae = 1\n");
+    daemon.signal("HUP");
+    eventually("it is refused", || log_of(&log).contains("what is configured has a fault"));
+    assert!(log_of(&log).contains("acme.toml:1:1") && !log_of(&log).contains("webhooks.toml"));
+}
+
+#[test]
+fn the_built_in_profiles_are_shown_whatever_fault_the_configured_ones_have() {
+    let root = state_root();
+    add_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &text.replace("provider = \"github\"", "provider = \"gone\""));
+    for args in [&["providers", "list"][..], &["providers", "show", "github"]] {
+        let output = run(root.path(), args, b"");
+        let (said, warned) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success() && said.contains("github"), "{said}{warned}");
+        assert!(warned.contains("unknown provider `gone`") && warned.contains("built-in"), "{warned}");
+    }
+    let fault = run(root.path(), &["webhooks", "list"], b"");
+    assert_eq!(fault.status.code(), Some(78));
 }

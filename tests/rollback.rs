@@ -44,7 +44,13 @@ fn a_daemon_whose_write_ahead_log_was_deleted_is_refused_with_65_until_the_loss_
     let listed = run(root.path(), &["webhooks", "list"], b"");
     assert_eq!(listed.status.code(), Some(65), "nor does a command take it as it is");
     drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
-    assert_eq!(events_named(root.path(), "journal.rollback.accepted").len(), 1);
+    let accepted = events_named(root.path(), "journal.rollback.accepted");
+    assert_eq!(accepted.len(), 1);
+    let why = accepted[0]["details"]["why"].as_str().unwrap();
+    assert!(
+        why.contains("are missing from seq") && !why.contains("--accept-rollback"),
+        "the reason only: {why}"
+    );
     succeed(root.path(), &["journal", "verify"], b"");
     let daemon = Daemon::start(root.path());
     assert_eq!(deliver(&daemon, 1), 202, "what was lost is taken in when it comes again");

@@ -356,3 +356,35 @@ fn an_address_that_is_taken_is_1_and_one_that_cannot_be_is_78() {
         failed(root.path(), &["daemon", "--console", "127.0.0.1:0", "--ingress", "192.0.2.1:7142"], 78);
     assert!(said.contains("192.0.2.1:7142") && said.contains("hint: "), "{said}");
 }
+
+#[test]
+fn a_stray_file_at_the_top_is_passed_over_with_a_warning_and_left_as_it_is() {
+    let (root, elsewhere) = (state_root(), state_root());
+    drop(Daemon::with_github(root.path()));
+    let stray = root.path().join("events.ndjson");
+    std::fs::write(&stray, "mine").unwrap();
+    std::fs::set_permissions(&stray, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let log = elsewhere.path().join("log");
+    drop(Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]));
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("WARN") && said.contains(stray.to_str().unwrap()), "{said}");
+    assert_eq!((mode(&stray), std::fs::read_to_string(&stray).unwrap()), (0o644, "mine".to_owned()));
+}
+
+#[test]
+fn a_stray_link_at_the_top_and_a_stray_file_below_it_are_refused() {
+    for (place, is_link) in [("notes", true), ("vault/notes", false), ("providers/notes", false)] {
+        let root = state_root();
+        drop(Daemon::with_github(root.path()));
+        let path = root.path().join(place);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::set_permissions(path.parent().unwrap(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        if is_link {
+            symlink("/etc/hostname", &path).unwrap();
+        } else {
+            std::fs::write(&path, "mine").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        assert!(refused(root.path(), 78).contains(place), "{place}");
+    }
+}

@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rusqlite::ErrorCode;
+
 use crate::supervision::DoorError;
 
 /// An error of the system or of SQLite, shared by all whom it concerns.
@@ -141,8 +143,26 @@ impl JournalError {
     pub fn is_for_want_of_room(&self) -> bool {
         let Self::Open { source: Some(cause), .. } = self else { return false };
         let by_the_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let by_sqlite = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-        by_the_system == Some(io::ErrorKind::StorageFull) || by_sqlite == Some(rusqlite::ErrorCode::DiskFull)
+        let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
+    }
+
+    /// Whether the file is no whole database any more: cut, or changed.
+    pub fn is_for_damage(&self) -> bool {
+        let Self::Open { source: Some(cause), .. } = self else { return false };
+        code_of_sqlite(cause) == Some(ErrorCode::DatabaseCorrupt)
+    }
+
+    /// What is wrong, without what to do about it.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Lost { what, .. } => (*what).to_owned(),
+            Self::Behind { first_missing, missing, why } => {
+                format!("{missing} acknowledged events are missing from seq {first_missing} on ({why})")
+            }
+            Self::Corrupt { seq, problem } => format!("the journal does not verify{}: {problem}", at(*seq)),
+            other => other.to_string(),
+        }
     }
 
     pub(super) fn read(error: rusqlite::Error) -> Self {
@@ -152,6 +172,10 @@ impl JournalError {
     pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Invalid { field, problem: problem.into() }
     }
+}
+
+fn code_of_sqlite(cause: &Cause) -> Option<ErrorCode> {
+    cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code)
 }
 
 /// Names an event, and nothing when a problem concerns the file as a whole.

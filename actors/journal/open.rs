@@ -69,7 +69,7 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
         Err(refused) if !accept_rollback => return Err(refused),
         Err(refused) => {
             let anchored = records.as_ref().and_then(Records::newest);
-            Some(Rollback { anchored, found: head, why: vec![refused.to_string()] })
+            Some(Rollback { anchored, found: head, why: vec![refused.reason()] })
         }
     };
     if !is_new {
@@ -156,13 +156,19 @@ fn create_private(path: &Path) -> io::Result<()> {
     }
 }
 
-fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
+pub(super) fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
     let path = path.to_owned();
-    move |error| JournalError::Open {
-        path: path.clone(),
-        problem: "its file cannot be reached",
-        hint: "check that the state root exists and belongs to the user of the daemon",
-        source: Some(Arc::new(error)),
+    move |error| {
+        let (problem, hint) = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                ("it cannot be written, for want of room", "free some space on its disk, or raise the quota")
+            }
+            _ => (
+                "its file cannot be reached",
+                "check that the state root exists and belongs to the user of the daemon",
+            ),
+        };
+        JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
     }
 }
 

@@ -170,7 +170,7 @@ impl Writer {
     pub(super) fn accept(&mut self, refusal: &JournalError) {
         let found = self.head;
         let rollback = self.rollback.get_or_insert(Rollback { anchored: None, found, why: Vec::new() });
-        rollback.why.push(refusal.to_string());
+        rollback.why.push(refusal.reason());
     }
 
     /// Stores a checkpoint, in a transaction of its own.

@@ -130,7 +130,8 @@ impl Checks<'_> {
                 "a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"
                     .to_owned(),
             ),
-            _ => fault.hint(),
+            Some(_) => fault.hint(),
+            None => super::rules::remedy(&fault.issue.pointer),
         };
         self.at(text, &fault.issue.pointer, &fault.issue.message, hint)
     }
@@ -143,7 +144,8 @@ impl Checks<'_> {
             let record = self.record(text, &pointer, table)?;
             if records.iter().any(|other| other.integration_id == record.integration_id) {
                 let message = format!("`{}` stands here for the second time", record.integration_id);
-                return Err(self.at(text, &format!("{pointer}/integration_id"), &message, None));
+                let hint = "give one of the two another id, or remove it".to_owned();
+                return Err(self.at(text, &format!("{pointer}/integration_id"), &message, Some(hint)));
             }
             records.push(record);
         }

@@ -27,6 +27,34 @@ fn breach(field: &'static str, message: impl Into<String>, hint: Option<String>)
     Breach { field, message: message.into(), hint }
 }
 
+/// What to write in a field of the file that its schema refuses, by its JSON pointer.
+pub fn remedy(pointer: &str) -> Option<String> {
+    let entries = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let field = pointer.rsplit('/').find(|name| !entries(name))?;
+    let remedy = match field {
+        "version" => "write `version = 1` as the first line",
+        "webhooks" => "write `[[webhooks]]`, in double brackets, above each integration",
+        "integration_id" => "write an id of yours in quotes: `integration_id = \"github\"`",
+        "provider" => "write the name of a profile in quotes; `palyra providers list` shows them",
+        "secret_vault_ref" => "write a reference in quotes: `secret_vault_ref = \"global/github\"`",
+        "allowed_events" => {
+            "write a list of 64 entries of 1 to 128 characters at most: `allowed_events = [\"push\"]`"
+        }
+        "allowed_sources" => {
+            "write a list of 64 entries of 1 to 128 characters at most: `allowed_sources = [\"octo/hello\"]`"
+        }
+        "enabled" | "signature_required" | "last_test_passed" => "write `true` or `false`, without quotes",
+        "on_filtered" => "write `\"accept\"` or `\"reject\"`",
+        "max_payload_bytes" => "write a whole number, 1 to 26214400, without quotes",
+        "replay_window_seconds" => "write a whole number from 1 on, without quotes",
+        "unsigned_rate_per_second" => "write a whole number, 1 to 10000, without quotes",
+        "display_name" => "write 1 to 128 characters in quotes",
+        "parameters" => "write a table of texts: `parameters = { name = \"value\" }`",
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
 /// Brings a record into its one form: trimmed, lower-cased, without duplicates, with its defaults.
 pub fn normalise(record: &mut IntegrationRecord) {
     record.integration_id = record.integration_id.trim().to_lowercase();
@@ -53,7 +81,12 @@ pub fn check(
     check_provider(&record.provider, catalogue)?;
     if record.display_name.len() > DISPLAY_NAME_BYTES_MAX || record.display_name.chars().any(char::is_control)
     {
-        return Err(breach("display_name", "is longer than 128 bytes or holds control characters", None));
+        let hint = "shorten it, and keep to one line of text".to_owned();
+        return Err(breach(
+            "display_name",
+            "is longer than 128 bytes or holds control characters",
+            Some(hint),
+        ));
     }
     check_secret(record, catalogue)?;
     check_parameters(record, catalogue)?;
@@ -111,7 +144,7 @@ fn check_provider(name: &str, catalogue: &Catalogue) -> Result<(), Breach> {
 fn check_secret(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     match record.vault_ref() {
         Some(Ok(_)) => Ok(()),
-        Some(Err(error)) => Err(breach("secret_vault_ref", error.to_string(), None)),
+        Some(Err(error)) => Err(breach("secret_vault_ref", error.to_string(), Some(error.hint))),
         None if !record.signature_required => Ok(()),
         None if publishes_keys(record, catalogue) => Ok(()),
         None => {

@@ -322,7 +322,7 @@ fn parse(
     config: &RegistryConfig,
     catalogue: &Catalogue,
 ) -> Result<RegistryDocument, RegistryError> {
-    let file = file_name(config);
+    let file = config.file.display().to_string();
     let checks = Checks { file: &file, catalogue, payload_bytes_cap: config.payload_bytes_cap };
     RegistryDocument::parse(text, &checks)
 }

@@ -32,6 +32,9 @@ provider = "stripe"
 secret_vault_ref = "global/stripe"
 "#;
 
+const MEANT_GLOBAL: &str = "did you mean `global`? Write `global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, \
+    `skill:ID/KEY`, `env:NAME`, `file:/ABSOLUTE/PATH`, `hashivault:MOUNT/PATH#FIELD`";
+
 fn parse(text: &str) -> Result<RegistryDocument, RegistryError> {
     let catalogue = Catalogue::built_in().unwrap();
     let checks = Checks { file: "webhooks.toml", catalogue: &catalogue, payload_bytes_cap: 1_048_576 };
@@ -135,7 +138,31 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
             None,
         ),
         (entry("allowed_events = [\"\"]"), "webhooks.toml:6:19: webhooks[0].allowed_events[0]", None),
-        (entry("on_filtered = \"drop\""), "webhooks.toml:6:1: webhooks[0].on_filtered", None),
+        (
+            entry("on_filtered = \"deny\""),
+            "webhooks.toml:6:1: webhooks[0].on_filtered",
+            Some("write `\"accept\"` or `\"reject\"`"),
+        ),
+        (
+            entry("allowed_events = \"push\""),
+            "webhooks.toml:6:1: webhooks[0].allowed_events: a text of 4 characters is not",
+            Some("write a list of 64 entries of 1 to 128 characters at most: `allowed_events = [\"push\"]`"),
+        ),
+        (
+            entry("").replace("[[webhooks]]", "[webhooks]"),
+            "webhooks.toml:2:2: webhooks: a table of 3 fields is not",
+            Some("write `[[webhooks]]`, in double brackets, above each integration"),
+        ),
+        (
+            entry("").replace("global/a", "globl/a"),
+            "webhooks.toml:5:1: webhooks[0].secret_vault_ref: ",
+            Some(MEANT_GLOBAL),
+        ),
+        (
+            entry("").replace("provider = \"github\"", ""),
+            "webhooks.toml:2:1: webhooks[0].provider: is missing",
+            Some("write the name of a profile in quotes; `palyra providers list` shows them"),
+        ),
         (entry("display_name = \"a\\u0000b\""), "webhooks.toml:6:1: webhooks[0].display_name", None),
         (
             entry("").replace("github", "gihub"),
@@ -159,10 +186,18 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
                 "[[webhooks]]\nintegration_id = \" A \"\nprovider = \"github\"\nsecret_vault_ref = \"global/a\"",
             ),
             "webhooks.toml:7:1: webhooks[1].integration_id: `a` stands here for the second time",
-            None,
+            Some("give one of the two another id, or remove it"),
         ),
-        ("version = 2".to_owned(), "webhooks.toml:1:1: version", None),
-        (String::new(), "\"version\" is a required property", None),
+        (
+            "version = 2".to_owned(),
+            "webhooks.toml:1:1: version",
+            Some("write `version = 1` as the first line"),
+        ),
+        (
+            String::new(),
+            "webhooks.toml:1:1: version: is missing",
+            Some("write `version = 1` as the first line"),
+        ),
         ("version = 1\nversion = 1".to_owned(), "webhooks.toml:2:1: file", None),
         ("version = 1\n[[webhooks]]\nintegration_id = \"\0\"".to_owned(), "webhooks.toml:3:", None),
     ];

@@ -38,18 +38,34 @@ pub struct Connection {
     /// Speaks to it.
     pub client: ConsoleClient,
     _guard: Option<Box<dyn Any>>,
+    remark: Option<Remark>,
+}
+
+/// What the person is told of how a console was found.
+pub enum Remark {
+    /// Something that was done on the way.
+    Note(String),
+    /// Something that is not as it should be, and the next step.
+    Warning(String, String),
 }
 
 impl Connection {
     /// To the console of a running daemon.
     pub fn to_daemon(client: ConsoleClient) -> Self {
-        Self { client, _guard: None }
+        Self { client, _guard: None, remark: None }
     }
 
     /// To a console that lives as long as `guard`, which is dropped when the command is done: an offline
     /// console stops then and frees the state root.
     pub fn guarded(client: ConsoleClient, guard: impl Any) -> Self {
-        Self { client, _guard: Some(Box::new(guard)) }
+        Self { client, _guard: Some(Box::new(guard)), remark: None }
+    }
+
+    /// With something to be told of it.
+    #[must_use]
+    pub fn remarking(mut self, remark: Remark) -> Self {
+        self.remark = Some(remark);
+        self
     }
 }
 
@@ -91,8 +107,14 @@ impl Context {
         (self.find_journal)()
     }
 
-    /// Reaches a console of the kind the command needs.
+    /// Reaches a console of the kind the command needs, and tells what there is to say of it.
     pub fn connect(&self, need: Need) -> Result<Connection, CliError> {
-        (self.connect)(need)
+        let connection = (self.connect)(need)?;
+        match &connection.remark {
+            Some(Remark::Note(note)) => self.out.note(note),
+            Some(Remark::Warning(warning, next)) => self.out.warn(warning, next),
+            None => {}
+        }
+        Ok(connection)
     }
 }

@@ -95,6 +95,7 @@ impl CliError {
             full if full.is_for_want_of_room() => {
                 return Self::new(Kind::Internal, message).hint("free some space on its disk");
             }
+            damaged if damaged.is_for_damage() => Kind::DoesNotVerify,
             JournalError::Corrupt { .. } | JournalError::Lost { .. } | JournalError::Behind { .. } => {
                 Kind::DoesNotVerify
             }

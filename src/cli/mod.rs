@@ -32,7 +32,7 @@ use clap::Parser;
 
 pub use args::{Cli, ClientCommand, Command, DemoArgs};
 pub use client::ConsoleClient;
-pub use context::{Bare, Connection, Context, Need};
+pub use context::{Bare, Connection, Context, Need, Remark};
 pub use error::{CliError, Kind};
 pub use output::{Mode, Output};
 

@@ -65,6 +65,7 @@ impl House {
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(&what, error))?;
         if let Some(mut stdin) = child.stdin.take() {
@@ -72,7 +73,7 @@ impl House {
         }
         let output = child.wait_with_output().map_err(|error| failed(&what, error))?;
         if !output.status.success() {
-            return Err(failed(&what, output.status));
+            return Err(failed(&what, String::from_utf8_lossy(&output.stderr).trim()));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

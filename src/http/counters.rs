@@ -73,7 +73,8 @@ impl Counters {
 }
 
 fn unauthenticated(integration_id: String, reason: &'static str, count: u64) -> SystemEvent {
-    SystemEvent::new("webhook.unauthenticated", format!("{count} deliveries were refused: {reason}"))
+    let refused = if count == 1 { "1 delivery was".to_owned() } else { format!("{count} deliveries were") };
+    SystemEvent::new("webhook.unauthenticated", format!("{refused} refused: {reason}"))
         .severity(Severity::Warn)
         .about(integration_id)
         .detail("reason", reason)
@@ -82,8 +83,21 @@ fn unauthenticated(integration_id: String, reason: &'static str, count: u64) -> 
 
 fn unauthorized(reasons: &BTreeMap<&'static str, u64>) -> SystemEvent {
     let count: u64 = reasons.values().sum();
-    SystemEvent::new("console.unauthorized", format!("{count} requests came without the console's token"))
+    let requests = if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
+    SystemEvent::new("console.unauthorized", format!("{requests} came without the console's token"))
         .severity(Severity::Warn)
         .detail("reasons", json!(reasons))
         .detail("count", count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_refusal_is_told_of_as_one_and_more_as_many() {
+        let summary = |count| unauthenticated("gh".to_owned(), "stale_timestamp", count).summary;
+        assert_eq!(summary(1), "1 delivery was refused: stale_timestamp");
+        assert_eq!(summary(2), "2 deliveries were refused: stale_timestamp");
+    }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn parse(text: &str, flags: Flags) -> Result<Settings, SettingsError> {
-    Settings::parse(text, Path::new("/root"), flags)
+    Settings::parse(&Source { file: Path::new("/root/palyra.toml"), text }, flags)
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn an_empty_file_means_the_documented_defaults() {
 #[test]
 fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
     let error = parse("# comment\n  ingres = \"127.0.0.1:1\"\n", Flags::default()).unwrap_err();
-    assert_eq!(error.to_string(), "palyra.toml:2:3: unknown setting `ingres`");
+    assert_eq!(error.to_string(), "/root/palyra.toml:2:3: unknown setting `ingres`");
     assert_eq!(error.hint.as_deref(), Some("did you mean `ingress`?"));
 }
 
@@ -29,11 +29,11 @@ fn a_console_beyond_loopback_needs_to_be_asked_for() {
 #[test]
 fn a_value_out_of_bounds_is_refused_with_its_place() {
     let error = parse("# few\nworkers = 0\n", Flags::default()).unwrap_err();
-    assert_eq!(error.to_string(), "palyra.toml:2:1: workers is 0, outside 1 to 256");
+    assert_eq!(error.to_string(), "/root/palyra.toml:2:1: workers is 0, outside 1 to 256");
     let error = parse("\n  public_url = \"your.host\"", Flags::default()).unwrap_err();
-    assert!(error.to_string().starts_with("palyra.toml:2:3: public_url is `your.host`"), "{error}");
+    assert!(error.to_string().starts_with("/root/palyra.toml:2:3: public_url is `your.host`"), "{error}");
     let error = parse("key_roots_file = \"/nowhere\"", Flags::default()).unwrap_err();
-    assert!(error.to_string().starts_with("palyra.toml:1:1: key_roots_file `/nowhere`"), "{error}");
+    assert!(error.to_string().starts_with("/root/palyra.toml:1:1: key_roots_file `/nowhere`"), "{error}");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn room_for_less_than_the_largest_delivery_is_refused_with_its_place() {
     let error = with("payload_bytes_cap = 26214400\nin_flight_bytes_max = 26214399").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "palyra.toml:2:1: in_flight_bytes_max is 26214399, below payload_bytes_cap, which is 26214400"
+        "/root/palyra.toml:2:1: in_flight_bytes_max is 26214399, below payload_bytes_cap, which is 26214400"
     );
     assert!(error.hint.is_some());
     for lines in [
@@ -65,7 +65,7 @@ fn room_for_less_than_the_largest_delivery_is_refused_with_its_place() {
 
 #[test]
 fn every_field_of_the_file_can_be_suggested() {
-    for field in FIELDS {
+    for (field, _) in fields::FIELDS {
         let misspelt = format!("{field}x = 1");
         let error = parse(&misspelt, Flags::default()).unwrap_err();
         assert_eq!(error.hint, Some(format!("did you mean `{field}`?")));
@@ -80,4 +80,79 @@ fn a_relative_path_begins_at_the_folder_of_the_file_whoever_reads_it() {
     assert_eq!(anchor_dir("/mnt/anchor"), Some("/mnt/anchor".into()));
     let error = parse("key_roots_file = 'nowhere.pem'", Flags::default()).unwrap_err();
     assert!(error.to_string().contains("`/root/nowhere.pem`"), "{error}");
+}
+
+#[test]
+fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
+    let address = "write an address and a port in quotes: `\"127.0.0.1:7142\"`";
+    let whole = "write a whole number, 1 to 4096, without quotes";
+    for (line, message, hint) in [
+        ("in_flight_max = \"5\"", "in_flight_max is `\"5\"`, not a whole number", whole),
+        ("in_flight_max = -1", "in_flight_max is `-1`, not a whole number", whole),
+        (
+            "ingress = \"localhost:7610\"",
+            "ingress is `\"localhost:7610\"`, not an address and a port",
+            address,
+        ),
+        ("ingress = \":7610\"", "ingress is `\":7610\"`, not an address and a port", address),
+        ("ingress = \"7610\"", "ingress is `\"7610\"`, not an address and a port", address),
+        ("ingress = 7610", "ingress is `7610`, not an address and a port", address),
+        ("ingress = 127.0.0.1:7610", "ingress is `127.0.0.1:7610`, not an address and a port", address),
+        (
+            "log_format = \"jsonl\"",
+            "log_format is `\"jsonl\"`, not a format of logs",
+            "did you mean `\"json\"`? It is `\"text\"` or `\"json\"`",
+        ),
+        (
+            "console_allow_remote = \"yes\"",
+            "console_allow_remote is `\"yes\"`, not true or false",
+            "write `true` or `false`, without quotes",
+        ),
+        (
+            "[server]",
+            "`[server]` begins a table",
+            "settings stand at the top, without a table: remove `[server]`",
+        ),
+        ("qqqqqqqq = 1", "unknown setting `qqqqqqqq`", "docs/operations.md names every setting"),
+    ] {
+        let error = parse(&format!("# ours\n{line}\n"), Flags::default()).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with("/root/palyra.toml:2:") && said.ends_with(&format!(": {message}")),
+            "{said}"
+        );
+        assert_eq!(error.hint.as_deref(), Some(hint), "{line}");
+    }
+}
+
+#[test]
+fn a_console_beyond_loopback_is_told_with_its_place_when_it_stands_in_the_file() {
+    let error = parse("\nconsole = \"0.0.0.0:1\"", Flags::default()).unwrap_err();
+    assert!(error.to_string().starts_with("/root/palyra.toml:2:1: the console would listen on"), "{error}");
+    let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
+    assert!(parse("", flags).unwrap_err().to_string().starts_with("the console"));
+}
+
+#[test]
+fn one_address_for_both_listeners_is_refused() {
+    let checked = |ingress: &str, console: &str| {
+        let text = format!("console_allow_remote = true\ningress = \"{ingress}\"\nconsole = \"{console}\"");
+        parse(&text, Flags::default()).unwrap().check_addresses()
+    };
+    for (ingress, console) in [
+        ("127.0.0.1:7142", "127.0.0.1:7142"),
+        ("0.0.0.0:7142", "127.0.0.1:7142"),
+        ("127.0.0.1:7142", "[::]:7142"),
+    ] {
+        let error = checked(ingress, console).unwrap_err();
+        assert!(error.to_string().contains("both name the same address"), "{error}");
+    }
+    for (ingress, console) in [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:7142", "127.0.0.2:7142"),
+        ("127.0.0.1:7142", "[::1]:7142"),
+        ("0.0.0.0:7142", "[::1]:7142"),
+    ] {
+        assert_eq!(checked(ingress, console), Ok(()), "{ingress} {console}");
+    }
 }

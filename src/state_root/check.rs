@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StateRootError;
 
@@ -11,6 +11,9 @@ use super::StateRootError;
 const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
 /// What a state root can hold before it has any of those.
 const PARTS: [&str; 7] = ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "daemon.json"];
+/// What SQLite makes beside the journal, and the beginning of the name of a file that is not written to its end.
+const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
+const UNFINISHED: &str = ".unfinished-";
 /// Made by the file system at the top of a volume, for root alone. It may be there; nobody looks into it.
 const OF_THE_VOLUME: &str = "lost+found";
 
@@ -92,12 +95,58 @@ fn content(root: &Path) -> io::Result<Content> {
     Ok(content)
 }
 
-/// Refuses symbolic links, hard links, foreign owners and anything open to group or others.
+/// Refuses symbolic links, hard links, foreign owners and anything open to group or others. Regular files at the top that
+/// bear no name of ours are neither read nor written, whoever may read them: they are passed over, and given.
 ///
 /// # Errors
-/// The first of them.
-pub fn tree(root: &Path) -> Result<(), StateRootError> {
-    folder(root, 0)
+/// The first of what is refused.
+pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
+    let mut foreign = Foreign::default();
+    let io = |source| StateRootError::Io { path: root.to_owned(), source };
+    for entry in fs::read_dir(root).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.ends_with(OF_THE_VOLUME) {
+            continue;
+        }
+        let meta = fs::symlink_metadata(&path).map_err(io)?;
+        if meta.is_file() && !is_ours(&path) {
+            foreign.add(path);
+            continue;
+        }
+        entry_of_ours(&path, &meta)?;
+        if meta.is_dir() {
+            folder(&path, 1)?;
+        }
+    }
+    Ok(foreign)
+}
+
+/// Files in a state root that nobody here reads or writes.
+#[derive(Debug, Default)]
+pub struct Foreign {
+    /// As many of them as are named.
+    pub named: Vec<PathBuf>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl Foreign {
+    const NAMED_MAX: usize = 16;
+
+    fn add(&mut self, path: PathBuf) {
+        if self.named.len() < Self::NAMED_MAX {
+            self.named.push(path);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+fn is_ours(path: &Path) -> bool {
+    let Some(name) = path.file_name() else { return false };
+    let known = MARKS.iter().chain(&PARTS).chain(&BESIDE_THE_JOURNAL);
+    known.into_iter().any(|known| name == *known)
+        || name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
 }
 
 fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
@@ -105,9 +154,6 @@ fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: dir.to_owned(), source };
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if depth == 0 && path.ends_with(OF_THE_VOLUME) {
-            continue;
-        }
         let meta = fs::symlink_metadata(&path).map_err(io)?;
         entry_of_ours(&path, &meta)?;
         if meta.is_dir() && depth < DEPTH_MAX {

@@ -158,8 +158,8 @@ impl StateRoot {
         self.withdraw()?;
         let holder = Holder { pid: std::process::id(), role };
         lock.sign(holder).map_err(|source| StateRootError::Io { path, source })?;
-        check::tree(&self.0)?;
-        Ok(Possession { root: self.clone(), _lock: lock })
+        let foreign = check::tree(&self.0)?;
+        Ok(Possession { root: self.clone(), foreign, _lock: lock })
     }
 
     fn wait_for_lock(&self, path: &Path) -> Result<Lock, StateRootError> {
@@ -230,6 +230,7 @@ impl StateRoot {
 #[derive(Debug)]
 pub struct Possession {
     root: StateRoot,
+    foreign: check::Foreign,
     _lock: Lock,
 }
 
@@ -237,6 +238,20 @@ impl Possession {
     /// The root.
     pub fn root(&self) -> &StateRoot {
         &self.root
+    }
+
+    /// Warns of files that were passed over because they are none of ours.
+    pub fn warn_of_foreign_files(&self) {
+        for file in &self.foreign.named {
+            let file = file.display();
+            tracing::warn!(%file, "a file that is not palyra's lies in the state root and is passed over; keep it elsewhere");
+        }
+        if self.foreign.more > 0 {
+            tracing::warn!(
+                files = self.foreign.more,
+                "more files that are not palyra's lie in the state root"
+            );
+        }
     }
 
     /// The token of the console, made at the first start: 256 random bits in hexadecimal.

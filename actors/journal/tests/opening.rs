@@ -1,9 +1,10 @@
 //! What opening refuses, and how much of the journal it looks at.
 
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
 
 use super::*;
-use crate::journal::open::tail_start;
+use crate::journal::open::{self, tail_start};
 use crate::limits::OPEN_CHECK_LINKS_MAX;
 
 fn refusal(place: &Place) -> JournalError {
@@ -24,6 +25,15 @@ fn a_state_root_that_is_not_there_is_told_of_as_such() {
     let files = JournalFiles::in_folder(&place.folder.path().join("nowhere"));
     let refusal = Writer::open(&files, || 7, false, NOW).unwrap_err();
     assert!(matches!(refusal, JournalError::Open { problem: "its file cannot be reached", .. }), "{refusal}");
+}
+
+#[test]
+fn a_full_disk_is_not_told_as_a_file_that_is_not_there() {
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        let refusal = open::file_error(Path::new("/root/anchor/journal"))(kind.into());
+        assert!(refusal.is_for_want_of_room());
+        assert!(refusal.to_string().contains("cannot be written, for want of room"), "{refusal}");
+    }
 }
 
 #[test]

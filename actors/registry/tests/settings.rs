@@ -194,7 +194,7 @@ fn only_who_needs_a_secret_has_to_name_one() {
 fn a_wrong_value_of_a_known_field_is_not_taken_for_a_misspelt_name() {
     let error = parse(&HAND_WRITTEN.replace("enabled = true", "enabled = 1")).unwrap_err();
     assert!(error.to_string().contains("webhooks[0].enabled"), "{error}");
-    assert_eq!(error.hint(), None);
+    assert_eq!(error.hint().as_deref(), Some("write `true` or `false`, without quotes"));
 }
 
 #[test]

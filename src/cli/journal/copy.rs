@@ -1,8 +1,9 @@
 //! `palyra journal backup`.
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use palyra_actors::journal;
+use palyra_actors::journal::{self, JournalError};
 use serde_json::json;
 
 use super::verify;
@@ -22,6 +23,24 @@ fn refuse_without_journal(database: &Path) -> Result<(), CliError> {
     }
 }
 
+fn not_copied(error: &JournalError, file: &Path) -> CliError {
+    let source = std::error::Error::source(error);
+    let because = source.map(|source| format!(": {source}")).unwrap_or_default();
+    let told = CliError::journal(error, format!("{error}{because}"));
+    let JournalError::Backup { source: cause, .. } = error else { return told };
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(ErrorKind::AlreadyExists) => CliError::failed(format!("`{}` is there already", file.display()))
+            .hint("name a file that is not there yet; nothing is written over"),
+        Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            told.hint("make its folder first, or name another")
+        }
+        Some(ErrorKind::PermissionDenied) => {
+            told.hint("name a file in a folder that the user of this command may write to")
+        }
+        _ => told.hint("name a file on a disk with room"),
+    }
+}
+
 /// Copies the journal and verifies the copy. A running daemon signs for what there is first, so that all of the copy
 /// can be proven.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
@@ -30,12 +49,7 @@ pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     if let Ok(connection) = context.connect(Need::Daemon) {
         connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
     }
-    journal::backup(&files, file).map_err(|error| {
-        let because =
-            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        CliError::journal(&error, format!("{error}{because}"))
-            .hint("name a file that is not there yet, on a disk with room")
-    })?;
+    journal::backup(&files, file).map_err(|error| not_copied(&error, file))?;
     let mut verdict = verify::of_copy(file, 1, None, context)?;
     if let Some(members) = verdict.as_object_mut() {
         members.insert("file".to_owned(), json!(file));

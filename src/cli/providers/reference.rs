@@ -10,7 +10,7 @@ const HEAD: &str = "\
 # Providers
 
 Written from `schemas/providers/*.toml` by `UPDATE=1 cargo test reference`. `palyra providers show NAME` prints one whole;
-[profiles.md](profiles.md) tells how to write one.
+[profiles.md](profiles.md) tells how to write one, and [envelope.md](envelope.md) how services of your own post to the profile `envelope`.
 
 - **signed** is what the signature covers: `{body}` the bytes of the body, `{ts}` the signed time, `{h:NAME}` a header.
 - **time** is how far a signed time may be from ours, in seconds, before and after; `-` where none is signed.

@@ -63,7 +63,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
 }
 
 fn refused_reload(fault: String) -> String {
-    format!("what was read last is not in force, what was before it is: {fault}")
+    format!("the last reload was refused; the configuration before it stays in force: {fault}")
 }
 
 /// While the connectors' supervisor does not answer their list is empty; its own state stands among the actors.

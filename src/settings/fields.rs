@@ -1,0 +1,79 @@
+//! What each setting of `palyra.toml` may be, and what to write when it is something else.
+
+use palyra_actors::ids::nearest;
+use palyra_actors::limits::{PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_MAX, REPLAY_WINDOW_SECONDS_MIN};
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Address,
+    Url,
+    Flag,
+    Number { least: u64, most: u64 },
+    Path,
+    LogFormat,
+}
+
+const LOG_FORMATS: [&str; 2] = ["text", "json"];
+const SECONDS: Form = Form::Number { least: 1, most: 300 };
+
+/// Every setting.
+pub const FIELDS: [(&str, Form); 18] = [
+    ("ingress", Form::Address),
+    ("public_url", Form::Url),
+    ("console", Form::Address),
+    ("console_allow_remote", Form::Flag),
+    ("workers", Form::Number { least: 1, most: 256 }),
+    ("in_flight_max", Form::Number { least: 1, most: 4_096 }),
+    ("in_flight_bytes_max", Form::Number { least: 1_048_576, most: 1 << 40 }),
+    ("head_deadline_seconds", SECONDS),
+    ("body_deadline_seconds", SECONDS),
+    ("idle_deadline_seconds", SECONDS),
+    ("answer_deadline_seconds", SECONDS),
+    ("drain_deadline_seconds", SECONDS),
+    ("payload_bytes_cap", Form::Number { least: 1, most: PAYLOAD_BYTES_CAP_MAX }),
+    (
+        "replay_window_seconds",
+        Form::Number { least: REPLAY_WINDOW_SECONDS_MIN, most: REPLAY_WINDOW_SECONDS_MAX },
+    ),
+    ("heartbeat_interval_seconds", Form::Number { least: 1, most: 86_400 }),
+    ("anchor_dir", Form::Path),
+    ("key_roots_file", Form::Path),
+    ("log_format", Form::LogFormat),
+];
+
+impl Form {
+    /// Of the setting of that name, if there is one.
+    pub fn of(field: &str) -> Option<Self> {
+        FIELDS.iter().find(|(name, _)| *name == field).map(|(_, form)| *form)
+    }
+
+    /// What it is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Address => "an address and a port",
+            Self::Url => "a URL",
+            Self::Flag => "true or false",
+            Self::Number { .. } => "a whole number",
+            Self::Path => "a path",
+            Self::LogFormat => "a format of logs",
+        }
+    }
+
+    /// What to write instead of `written`.
+    pub fn remedy(self, written: &str) -> String {
+        match self {
+            Self::Address => "write an address and a port in quotes: `\"127.0.0.1:7142\"`".to_owned(),
+            Self::Url => "write it in quotes: `\"https://your.host\"`".to_owned(),
+            Self::Flag => "write `true` or `false`, without quotes".to_owned(),
+            Self::Number { least, most } => {
+                format!("write a whole number, {least} to {most}, without quotes")
+            }
+            Self::Path => "write the path in quotes".to_owned(),
+            Self::LogFormat => match nearest(written.trim_matches('"'), LOG_FORMATS) {
+                Some(near) => format!("did you mean `\"{near}\"`? It is `\"text\"` or `\"json\"`"),
+                None => "write `\"text\"` or `\"json\"`".to_owned(),
+            },
+        }
+    }
+}

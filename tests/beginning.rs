@@ -1,0 +1,42 @@
+//! What is told where nothing was begun yet, or cannot begin as it was asked to.
+
+use std::path::Path;
+
+use crate::support::{run, state_root};
+
+/// Runs a command that must fail, and gives what it said.
+fn failed(root: &Path, args: &[&str], code: i32) -> String {
+    let output = run(root, args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    said
+}
+
+#[test]
+fn one_address_for_ingress_and_console_is_78() {
+    let root = state_root();
+    let args = ["daemon", "--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
+    let said = failed(root.path(), &args, 78);
+    assert!(said.contains("both name the same address"), "{said}");
+}
+
+#[test]
+fn who_begins_a_state_root_by_the_way_is_told_where() {
+    let parent = state_root();
+    let root = parent.path().join("new");
+    let said = |args: &[&str]| {
+        let output = run(&root, args, b"secret");
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let made = format!("made a new state root at {}", root.display());
+    assert!(said(&["vault", "put", "global/github"]).contains(&made));
+    assert!(!said(&["vault", "put", "global/other"]).contains("state root"));
+}
+
+#[test]
+fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() {
+    let parent = state_root();
+    let said = failed(&parent.path().join("missing"), &["system", "heartbeat"], 69);
+    assert!(said.contains("there is no state root there") && said.contains("--state-root"), "{said}");
+}
