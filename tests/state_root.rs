@@ -330,7 +330,8 @@ fn a_token_that_could_be_guessed_is_refused_and_one_is_made_where_there_is_none(
     let root = state_root();
     add_github(root.path());
     let path = root.path().join("admin.token");
-    for short in ["abc\n", "", &"x".repeat(31)] {
+    let with_a_break = format!("{0}\n{0}", "x".repeat(32));
+    for short in ["abc\n", "", &"x".repeat(31), &"é".repeat(32), &with_a_break] {
         write_private(&path, short);
         for said in [refused(root.path(), 78), failed(root.path(), &["webhooks", "list"], 78)] {
             assert!(said.contains("admin.token") && said.contains("delete it"), "{said}");

@@ -10,7 +10,7 @@ use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
     /// The actor is not running, or stopped before it answered. Whether it acted is not known.
-    #[error("the actor is not running; it is being restarted")]
+    #[error("the actor is not running now")]
     Gone,
     /// Its mailbox is full. It did not act.
     #[error("the actor has more work than it may hold")]

@@ -261,11 +261,10 @@ impl Possession {
     pub fn token(&self) -> Result<String, StateRootError> {
         let path = self.root.token_file();
         match self.root.token() {
-            Ok(Some(token)) if token.chars().count() >= TOKEN_CHARACTERS_MIN => return Ok(token),
-            Ok(Some(_)) => {
-                let problem =
-                    format!("holds fewer than {TOKEN_CHARACTERS_MIN} characters, which can be guessed");
-                return Err(check::refused(&path, problem, "delete it: the next start makes a new one"));
+            Ok(Some(token)) => {
+                let remedy = "delete it: the next start makes a new one";
+                return token_problem(&token)
+                    .map_or(Ok(token), |problem| Err(check::refused(&path, problem, remedy)));
             }
             Ok(None) => {}
             Err(source) => return Err(StateRootError::Io { path, source }),
@@ -320,4 +319,13 @@ fn lock_refused(path: &Path, source: io::Error) -> StateRootError {
         Ok(meta) if meta.file_type().is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
         _ => StateRootError::Io { path: path.to_owned(), source },
     }
+}
+
+/// Why a token cannot be one; none where it can.
+fn token_problem(token: &str) -> Option<String> {
+    if token.chars().count() < TOKEN_CHARACTERS_MIN {
+        return Some(format!("holds fewer than {TOKEN_CHARACTERS_MIN} characters, which can be guessed"));
+    }
+    let fits_a_header = token.bytes().all(|byte| byte.is_ascii_graphic());
+    (!fits_a_header).then(|| "holds characters that cannot be sent in a header".to_owned())
 }
