@@ -71,6 +71,9 @@ fn no_ordinary_command_takes_an_enabled_integration_down() {
     assert_eq!(json(root, &["webhooks", "show", "discord"])["readiness"], "secret_not_found");
     succeed(root, &["webhooks", "disable", "fb"], b"");
     succeed(root, &["vault", "remove", "global/verify"], b"");
+    let removed = events_named(root, "vault.secret.remove").into_iter();
+    let forced: Vec<_> = removed.map(|event| event["details"]["particulars"]["force"].clone()).collect();
+    assert_eq!(forced, [false, false, true, false], "the journal says which were forced");
 }
 
 #[test]

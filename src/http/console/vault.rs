@@ -66,7 +66,7 @@ async fn put(
         }
         answered(gate.actors.vault.ask(Put { vault_ref, value }).await)
     };
-    let entry = Change::new("vault.secret.put", &reference).journaled(&gate, put).await?;
+    let entry = change("vault.secret.put", &reference, &query).journaled(&gate, put).await?;
     stored(&gate, entry).await
 }
 
@@ -84,7 +84,7 @@ async fn rotate(
         }
         answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await)
     };
-    let entry = Change::new("vault.secret.rotate", &reference).journaled(&gate, rotate).await?;
+    let entry = change("vault.secret.rotate", &reference, &query).journaled(&gate, rotate).await?;
     stored(&gate, entry).await
 }
 
@@ -107,8 +107,12 @@ async fn remove(
         }
         answered(gate.actors.vault.ask(Delete(vault_ref)).await)
     };
-    Change::new("vault.secret.remove", &reference).journaled(&gate, remove).await?;
+    change("vault.secret.remove", &reference, &query).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": *reference})))
+}
+
+fn change(name: &'static str, reference: &str, query: &Force) -> Change {
+    Change::new(name, reference).particulars(json!({"force": query.force}))
 }
 
 /// Refuses to take a secret from enabled integrations.
