@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::registry::{List, Readiness, ReadinessReport, readiness};
+use palyra_actors::provider::Profile;
+use palyra_actors::registry::{Integration, List, Readiness, ReadinessReport, readiness};
+use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::Gate;
-use crate::http::console::secret_status;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -72,6 +73,49 @@ async fn look(gate: &Gate) -> Option<Reports> {
         reports.insert(integration.record.integration_id.clone(), report);
     }
     Some(reports)
+}
+
+/// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
+/// counts as found.
+pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
+    let (record, profile) = (&integration.record, &integration.profile);
+    let own = probe(gate, record.vault_ref(), profile.clone()).await;
+    if own != SecretStatus::Found {
+        return own;
+    }
+    for name in profile.iter().flat_map(|profile| profile.secret_parameters()) {
+        let vault_ref = record.parameters.get(name).map(|text| VaultRef::parse(text));
+        let remedy = vault_ref.as_ref().and_then(|named| Some(named.as_ref().ok()?.how_to_provide()));
+        match probe(gate, vault_ref, None).await {
+            SecretStatus::Found => {}
+            SecretStatus::Unavailable(why) => {
+                return SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"));
+            }
+            SecretStatus::NotFound => {
+                let remedy = remedy.unwrap_or_default();
+                return SecretStatus::Unavailable(format!(
+                    "there is no secret for `parameters.{name}`: {remedy}"
+                ));
+            }
+            other => return other,
+        }
+    }
+    SecretStatus::Found
+}
+
+/// What the vault says of a secret that `profile` is to use.
+async fn probe(
+    gate: &Gate,
+    vault_ref: Option<Result<VaultRef, InvalidRef>>,
+    profile: Option<Arc<Profile>>,
+) -> SecretStatus {
+    let vault_ref = match vault_ref {
+        None => return SecretStatus::Found,
+        Some(Err(error)) => return SecretStatus::InvalidRef(error.to_string()),
+        Some(Ok(vault_ref)) => vault_ref,
+    };
+    let probed = gate.actors.vault.ask(Probe { vault_ref, profile }).await;
+    probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
 }
 
 /// One that was not looked at before is taken for ready: that it is, nobody need be told.

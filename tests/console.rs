@@ -209,44 +209,6 @@ fn an_event_that_breaks_its_schema_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn the_stream_shows_events_as_they_are_committed() {
-    let console = Console::start();
-    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
-    let mut stream = connect(&console.daemon.console);
-    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-    let ask = format!(
-        "GET /console/v1/system/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
-        token.trim()
-    );
-    stream.write_all(ask.as_bytes()).unwrap();
-    // The stream begins after the newest event, so it has to be open before the next one is emitted.
-    std::io::Read::read_exact(&mut stream, &mut [0; 15]).unwrap();
-    assert_eq!(console.daemon.github("push", "1", "{}").status, 202);
-    let text = read_available(&mut stream);
-    assert!(text.contains("event: webhook\n") && text.contains("\"name\":\"push\""), "{text}");
-}
-
-#[test]
-fn a_client_that_comes_back_to_the_stream_goes_on_after_what_it_had() {
-    let console = Console::start();
-    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
-    let first_id = |last: &str| {
-        let mut stream = connect(&console.daemon.console);
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        let ask = format!(
-            "GET /console/v1/system/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\
-             Authorization: Bearer {}\r\nLast-Event-ID: {last}\r\n\r\n",
-            token.trim()
-        );
-        stream.write_all(ask.as_bytes()).unwrap();
-        let text = read_available(&mut stream);
-        text.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned).ok_or(statuses(&text))
-    };
-    assert_eq!(first_id("1"), Ok("2".to_owned()));
-    assert_eq!(first_id("x"), Err(vec![400]));
-}
-
-#[test]
 fn heartbeat_presence_and_insights_say_how_the_daemon_is() {
     let console = Console::start();
     assert_eq!(console.daemon.github("push", "1", "{}").status, 202);

@@ -25,5 +25,6 @@ mod secrets;
 mod senders;
 mod shutdown;
 mod state_root;
+mod streams;
 mod support;
 mod webhooks;

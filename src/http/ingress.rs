@@ -1,19 +1,18 @@
 //! The path of one delivery, step by step. [`Delivery::take_in`] reads like the list in ARCHITECTURE.md.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::{HOST, HeaderMap};
+use actix_web::http::{Method, Uri};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
-use palyra_actors::provider::{
-    Body, ContentKind, Handshake, Profile, Reject, Request, Verified, VerifyError,
-};
+use palyra_actors::provider::{Body, ContentKind, Profile, Reject, Request, Verified, VerifyError};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
-use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
@@ -69,11 +68,21 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// The head of `request`.
     pub fn of(request: &'a HttpRequest) -> Self {
+        Self::made_of(request.method(), request.uri(), request.headers(), request.peer_addr())
+    }
+
+    /// A head of these parts.
+    pub fn made_of(
+        method: &'a Method,
+        uri: &'a Uri,
+        headers: &'a HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Self {
         Self {
-            method: request.method().as_str(),
-            url: request.uri().path_and_query().map_or("/", |url| url.as_str()),
-            headers: request.headers(),
-            peer: request.peer_addr().map(|address| Peer::at(address.ip())),
+            method: method.as_str(),
+            url: uri.path_and_query().map_or("/", |url| url.as_str()),
+            headers,
+            peer: peer.map(|address| Peer::at(address.ip())),
         }
     }
 }
@@ -110,11 +119,7 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         // 5. Resolve the keys. No key, no acceptance.
-        let keys = if integration.takes_published_keys() {
-            self.fetch(profile, &request).await?
-        } else {
-            self.resolve(&integration).await?
-        };
+        let keys = self.keys(&integration, profile, &request).await?;
         // 6. Verify, over the bytes from the wire.
         let verified = self.verify(&integration, profile, &request, keys.as_deref())?;
         if let Some(handshake) = profile.asks(&request) {
@@ -184,66 +189,6 @@ impl Delivery<'_> {
         }
     }
 
-    /// The keys of an integration; `None` only where it neither has nor needs any.
-    pub(super) async fn resolve(
-        &self,
-        integration: &Integration,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
-        let record = &integration.record;
-        let Some(vault_ref) = record.vault_ref() else {
-            let needed = record.signature_required;
-            return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
-        };
-        match self.secret(vault_ref).await? {
-            Ok(keys) => Ok(Some(keys)),
-            Err(_) if !record.signature_required => Ok(None),
-            Err(error) => Err(self.unavailable("secret", &error)),
-        }
-    }
-
-    /// What the vault gives for a reference.
-    async fn secret(
-        &self,
-        vault_ref: Result<VaultRef, InvalidRef>,
-    ) -> Result<Result<Arc<SecretVersions>, VaultError>, Problem> {
-        let vault_ref = vault_ref.map_err(|error| self.unavailable("vault reference", &error))?;
-        if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
-            return Ok(Ok(keys));
-        }
-        let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
-        self.in_time(asked).await?.map_err(|error| self.unavailable("vault", &error))
-    }
-
-    /// The token that a handshake is checked by; `None` where the integration was told none.
-    ///
-    /// # Errors
-    /// When it cannot be had.
-    pub(super) async fn token(
-        &self,
-        integration: &Integration,
-        handshake: &Handshake,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
-        let named = handshake.token_parameter.as_ref();
-        let Some(text) = named.and_then(|name| integration.record.parameters.get(name)) else {
-            return Ok(None);
-        };
-        let token = self.secret(VaultRef::parse(text)).await?;
-        token.map(Some).map_err(|error| self.unavailable("token of a handshake", &error))
-    }
-
-    /// The keys that the provider publishes for `request`.
-    async fn fetch(
-        &self,
-        profile: &Profile,
-        request: &Request<'_>,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
-        let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
-        let Some(published) = published else { return Err(Problem::new(Kind::Unavailable)) };
-        let asked = self.gate.published.get(profile.name(), published, self.gate.clock.now_unix_ms());
-        let keys = self.in_time(asked).await?;
-        keys.map(Some).map_err(|why| self.unavailable("published keys", &why))
-    }
-
     pub(super) fn verify(
         &self,
         integration: &Integration,
@@ -282,7 +227,7 @@ impl Delivery<'_> {
         Problem::new(if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated })
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
         let deadline = self.gate.settings.answer_deadline;
         timeout(deadline, work).await.map_err(|_| {
             if self.may_complain("time") {
@@ -293,7 +238,7 @@ impl Delivery<'_> {
     }
 
     /// Our own fault: never a 4xx. The cause is for the log alone.
-    fn unavailable(&self, what: &'static str, error: &dyn std::error::Error) -> Problem {
+    pub(super) fn unavailable(&self, what: &'static str, error: &dyn std::error::Error) -> Problem {
         if self.may_complain(what) {
             let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
             let error = format!("{error}{cause}");

@@ -15,6 +15,7 @@ pub mod headers;
 pub mod health;
 pub mod ingress;
 pub mod judge;
+pub mod keys;
 pub mod patience;
 pub mod problem;
 pub mod published;

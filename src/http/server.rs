@@ -3,16 +3,17 @@
 //! They are built on `actix-http` rather than `HttpServer`, which offers no say in what a connection may take up, nor in
 //! `Expect: 100-continue`: a sender that waits for it is to be refused before it sends a body nobody wants.
 
+use std::fmt::Debug;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
 use actix_http::error::DispatchError;
-use actix_http::{HttpMessage, HttpService, Protocol, Request, Response};
+use actix_http::{HttpMessage, HttpServiceBuilder, Protocol, Request, Response};
 use actix_rt::net::TcpStream;
-use actix_server::Server;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
@@ -21,45 +22,64 @@ use actix_web::{App, Error, ResponseError};
 use super::ingress::{self, Head};
 use super::patience::Patient;
 use super::room::Room;
-use super::throttle::Peer;
 use super::unread::close_after_answer;
 use super::{Gate, console, hook_id, ingress_routes};
+use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Threads of the console.
 const CONSOLE_WORKERS: usize = 1;
 
-/// Serves deliveries on `listener`. Signals are the daemon's business, not the server's.
+/// Serves deliveries on `listener`.
 ///
 /// # Errors
 /// When the listener cannot be taken over.
 pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std::io::Result<Server> {
     let data = Data::from(Arc::clone(gate));
     let settings = gate.settings.clone();
-    let builder = Server::build()
-        .workers(settings.workers)
-        .max_concurrent_connections(room.per_worker)
-        .shutdown_timeout(settings.drain_deadline.as_secs())
-        .disable_signals();
+    let builder = threads(settings.workers, room.per_worker, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("ingress", listener, move || {
         let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
-        let http = HttpService::build()
-            .keep_alive(settings.idle_deadline)
-            .client_request_timeout(settings.head_deadline)
-            .client_disconnect_timeout(DISCONNECT_DEADLINE)
-            .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
-            })
+        let http = timed(&settings, draining)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
         fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// A server of so many threads, each with so many connections. Signals are the daemon's business, not the server's.
+fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -> ServerBuilder {
+    Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections_per_worker)
+        .shutdown_timeout(settings.drain_deadline.as_secs())
+        .disable_signals()
+}
+
+/// HTTP with the deadlines of a connection. Idle connections end once the server is `draining`.
+fn timed<S>(
+    settings: &Settings,
+    draining: GracefulShutdownSignal,
+) -> HttpServiceBuilder<Patient<TcpStream>, S>
+where
+    S: ServiceFactory<Request, Config = ()>,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+{
+    HttpServiceBuilder::default()
+        .keep_alive(settings.idle_deadline)
+        .client_request_timeout(settings.head_deadline)
+        .client_disconnect_timeout(DISCONNECT_DEADLINE)
+        .graceful_shutdown_signal(move || {
+            let draining = draining.clone();
+            async move { draining.notified().await }
+        })
 }
 
 /// A connection that is given up when its other end reads nothing for so long.
@@ -74,21 +94,16 @@ type Connection = (Patient<TcpStream>, Protocol, Option<SocketAddr>);
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
     let refused = match hook_id(request.path()) {
-        Some(id) => ingress::expect(&gate, head_of(&request), id).await.err(),
+        Some(id) => {
+            let (uri, headers) = (request.uri(), request.headers());
+            let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
+            ingress::expect(&gate, head, id).await.err()
+        }
         None => None,
     };
     match refused {
         Some(problem) => Err(problem.error_response().into()),
         None => Ok(request),
-    }
-}
-
-fn head_of(request: &Request) -> Head<'_> {
-    Head {
-        method: request.method().as_str(),
-        url: request.uri().path_and_query().map_or("/", |url| url.as_str()),
-        headers: request.headers(),
-        peer: request.peer_addr().map(|address| Peer::at(address.ip())),
     }
 }
 
@@ -104,26 +119,14 @@ pub fn serve_console(
 ) -> std::io::Result<Server> {
     let (data, token) = (Data::from(Arc::clone(gate)), token.clone());
     let settings = gate.settings.clone();
-    let builder = Server::build()
-        .workers(CONSOLE_WORKERS)
-        .max_concurrent_connections(room.console)
-        .shutdown_timeout(settings.drain_deadline.as_secs())
-        .disable_signals();
+    let builder = threads(CONSOLE_WORKERS, room.console, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("console", listener, move || {
         let (data, draining) = (data.clone(), draining.clone());
         let app = App::new().app_data(data).configure(|config| console::routes(config, &token));
         let app = app.wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
-        let http = HttpService::build()
-            .keep_alive(settings.idle_deadline)
-            .client_request_timeout(settings.head_deadline)
-            .client_disconnect_timeout(DISCONNECT_DEADLINE)
-            .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
-            })
-            .finish(map_config(app, |_| AppConfig::default()));
+        let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
         fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
     })?;
     Ok(builder.run())

@@ -24,7 +24,6 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
 pub use auth::Token;
-pub use views::secret_status;
 
 use super::health;
 

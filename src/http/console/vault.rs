@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 use super::audit::Change;
 use super::input::decoded;
 use super::query::Query;
-use super::views;
 use super::webhooks::gone;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
+use crate::readiness::secret_status;
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {
@@ -181,7 +181,7 @@ async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem
         if !verifies_with(&integration, &vault_ref) {
             continue;
         }
-        let status = views::secret_status(gate, &integration).await;
+        let status = secret_status(gate, &integration).await;
         if matches!(status, SecretStatus::Unusable(_)) {
             warnings.extend(readiness(&integration, &status).issues);
         }

@@ -1,61 +1,15 @@
 //! The documents of the console: what an integration and an event look like from outside.
 
-use std::sync::Arc;
-
 use palyra_actors::clock::UnixMs;
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{EventKind, StoredEvent};
-use palyra_actors::provider::Profile;
 use palyra_actors::registry::{Integration, ReadinessReport, readiness};
-use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::http::Gate;
-
-/// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
-/// counts as found.
-pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
-    let (record, profile) = (&integration.record, &integration.profile);
-    let own = probe(gate, record.vault_ref(), profile.clone()).await;
-    if own != SecretStatus::Found {
-        return own;
-    }
-    for name in profile.iter().flat_map(|profile| profile.secret_parameters()) {
-        let vault_ref = record.parameters.get(name).map(|text| VaultRef::parse(text));
-        let remedy = vault_ref.as_ref().and_then(|named| Some(named.as_ref().ok()?.how_to_provide()));
-        match probe(gate, vault_ref, None).await {
-            SecretStatus::Found => {}
-            SecretStatus::Unavailable(why) => {
-                return SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"));
-            }
-            SecretStatus::NotFound => {
-                let remedy = remedy.unwrap_or_default();
-                return SecretStatus::Unavailable(format!(
-                    "there is no secret for `parameters.{name}`: {remedy}"
-                ));
-            }
-            other => return other,
-        }
-    }
-    SecretStatus::Found
-}
-
-/// What the vault says of a secret that `profile` is to use.
-async fn probe(
-    gate: &Gate,
-    vault_ref: Option<Result<VaultRef, InvalidRef>>,
-    profile: Option<Arc<Profile>>,
-) -> SecretStatus {
-    let vault_ref = match vault_ref {
-        None => return SecretStatus::Found,
-        Some(Err(error)) => return SecretStatus::InvalidRef(error.to_string()),
-        Some(Ok(vault_ref)) => vault_ref,
-    };
-    let probed = gate.actors.vault.ask(Probe { vault_ref, profile }).await;
-    probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
-}
+use crate::readiness::secret_status;
 
 /// An integration with its readiness.
 pub async fn integration(gate: &Gate, integration: &Integration) -> Value {

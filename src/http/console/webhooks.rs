@@ -20,6 +20,7 @@ use super::query::Query;
 use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
+use crate::readiness::secret_status;
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -87,7 +88,7 @@ async fn amend(
 async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
     let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
     let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
-    Ok(views::secret_status(gate, &Integration { record, profile }).await)
+    Ok(secret_status(gate, &Integration { record, profile }).await)
 }
 
 #[derive(Deserialize)]
@@ -103,7 +104,7 @@ async fn set_enabled(
 ) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let enabled = body.enabled;
-    let secret = views::secret_status(&gate, &integration).await;
+    let secret = secret_status(&gate, &integration).await;
     let integration_id = integration.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
     let order = SetEnabled { integration_id, enabled, secret };
@@ -134,7 +135,7 @@ pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
     let mut by_provider = BTreeMap::<&str, usize>::new();
     let mut problems = Vec::new();
     for integration in &integrations {
-        let report = readiness(integration, &views::secret_status(gate, integration).await);
+        let report = readiness(integration, &secret_status(gate, integration).await);
         let readiness = json!(report.readiness);
         *by_readiness.entry(readiness.as_str().unwrap_or_default().to_owned()).or_default() += 1;
         *by_provider.entry(&integration.record.provider).or_default() += 1;

@@ -1,0 +1,47 @@
+//! Events as they are committed, over server-sent events.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::{Daemon, connect, read_available, state_root, statuses};
+
+/// Asks for the stream with this query and these headers, each with its line end.
+fn follow(daemon: &Daemon, root: &Path, query: &str, headers: &str) -> TcpStream {
+    let token = std::fs::read_to_string(root.join("admin.token")).unwrap();
+    let mut stream = connect(&daemon.console);
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let ask = format!(
+        "GET /console/v1/system/events/stream{query} HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Bearer {}\r\n{headers}\r\n",
+        token.trim()
+    );
+    stream.write_all(ask.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn events_are_shown_as_they_are_committed() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut stream = follow(&daemon, root.path(), "", "");
+    // The stream begins after the newest event, so it has to be open before the next one is emitted.
+    stream.read_exact(&mut [0; 15]).unwrap();
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    let text = read_available(&mut stream);
+    assert!(text.contains("event: webhook\n") && text.contains("\"name\":\"push\""), "{text}");
+}
+
+#[test]
+fn a_client_that_comes_back_goes_on_after_what_it_had() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let first_id = |last: &str| {
+        let mut stream = follow(&daemon, root.path(), "?after=0", &format!("Last-Event-ID: {last}\r\n"));
+        let text = read_available(&mut stream);
+        text.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned).ok_or(statuses(&text))
+    };
+    assert_eq!(first_id("1"), Ok("2".to_owned()));
+    assert_eq!(first_id("x"), Err(vec![400]));
+}
