@@ -65,7 +65,7 @@ pub const VAULT_REF_PART_BYTES_MAX: usize = 128;
 pub const SECRET_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Secrets whose newest state is remembered, those that were removed among them; with more, one is forgotten for each.
 pub const VAULT_PINS_MAX: usize = 4 * SECRETS_MAX;
-/// The file in which they are.
+/// The file in which they are. Larger: refused, and the vault with it.
 pub const VAULT_PINS_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Largest `identity.txt` of the vault. Larger: refused.
 pub const IDENTITY_FILE_BYTES_MAX: u64 = 4 * 1024;
@@ -109,7 +109,7 @@ pub const EVENT_NAME_BYTES_MAX: usize = 64;
 pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
 /// Most tags of an event, and the longest tag. Over either: refused.
 pub const EVENT_TAGS_MAX: usize = 16;
-/// Longest tag.
+/// Longest tag. Longer: refused.
 pub const EVENT_TAG_BYTES_MAX: usize = 64;
 /// Events in one page of a list. More are asked for: refused.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
