@@ -12,11 +12,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::JournalFiles;
-use super::anchor::{Anchor, Anchored, Records};
+use super::anchor::{Anchor, Anchored, Records, create_folder};
 use super::chain::ChainWalk;
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
 use super::error::JournalError;
 use super::identity::{OpenFiles, wal_path};
+use super::resume;
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
 use crate::files;
 use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
@@ -89,6 +90,9 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
     if !is_new {
         write_again(&db, path)?;
     }
+    create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
+    // An anchor that another daemon writes is not begun anew: that would poison its journal.
+    let _lock = resume::lock(files, resume::SIGNER_WAIT)?;
     let anchor = match rollback {
         None => Anchor::begin(&files.anchor, head),
         // It is the evidence of what is missing until that is journaled.

@@ -112,6 +112,7 @@ impl Delivery<'_> {
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
         let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
         let profile = profile_of(&integration)?;
+        checks::body(kind, &raw)?;
         let body = Body::new(raw, kind);
         if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
@@ -152,6 +153,7 @@ impl Delivery<'_> {
             Some(front) => format!("{front}{}", self.head.url),
             None => {
                 let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
+                let host = host.filter(|host| is_authority(host));
                 format!("https://{}{}", host.unwrap_or_default(), self.head.url)
             }
         }
@@ -356,6 +358,11 @@ impl Authentic<'_> {
             Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
         }
     }
+}
+
+/// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
+fn is_authority(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 
 /// Without a profile that is known there is nothing to deliver to.
