@@ -33,8 +33,8 @@ pub const PAYLOAD_BYTES_CAP_MAX: u64 = 26_214_400;
 /// Window in which a replay key is remembered, unless the settings or the integration say otherwise.
 pub const REPLAY_WINDOW_SECONDS_DEFAULT: u64 = 7 * 24 * 3_600;
 /// Shortest window of the settings: twice the widest timestamp tolerance a profile may name (both sides of now). That of
-/// an integration may be as short as twice the tolerance of its own profile, and 1 s where no time is signed.
-pub const REPLAY_WINDOW_SECONDS_MIN: u64 = 2 * TIMESTAMP_TOLERANCE_SECONDS_MAX;
+/// an integration may be as short as twice the tolerance of its own profile and 1 s.
+pub const REPLAY_WINDOW_SECONDS_MIN: u64 = 2 * TIMESTAMP_TOLERANCE_SECONDS_MAX + 1;
 /// Longest window: ten years.
 pub const REPLAY_WINDOW_SECONDS_MAX: u64 = 10 * 366 * 24 * 3_600;
 /// Widest timestamp tolerance a profile may name.
@@ -65,14 +65,14 @@ pub const VAULT_REF_PART_BYTES_MAX: usize = 128;
 pub const SECRET_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Secrets whose newest state is remembered, those that were removed among them; with more, one is forgotten for each.
 pub const VAULT_PINS_MAX: usize = 4 * SECRETS_MAX;
-/// The file in which they are.
+/// The file in which they are. Larger: refused, and the vault with it.
 pub const VAULT_PINS_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Largest `identity.txt` of the vault. Larger: refused.
 pub const IDENTITY_FILE_BYTES_MAX: u64 = 4 * 1024;
 /// Time a value from `env:` or `file:` is served from the cache before it is read again.
 pub const SECRET_CACHE_SECONDS: u64 = 60;
 /// Secrets kept decrypted at once; the one used longest ago leaves.
-pub const SECRET_CACHE_ENTRIES_MAX: usize = 1_024;
+pub const SECRET_CACHE_ENTRIES_MAX: usize = SECRETS_MAX;
 
 /// Leases in flight. One more: refused as overload (503).
 pub const LEASES_MAX: usize = 8_192;
@@ -109,7 +109,7 @@ pub const EVENT_NAME_BYTES_MAX: usize = 64;
 pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
 /// Most tags of an event, and the longest tag. Over either: refused.
 pub const EVENT_TAGS_MAX: usize = 16;
-/// Longest tag.
+/// Longest tag. Longer: refused.
 pub const EVENT_TAG_BYTES_MAX: usize = 64;
 /// Events in one page of a list. More are asked for: refused.
 pub const PAGE_EVENTS_MAX: usize = 1_000;

@@ -18,6 +18,7 @@ mod panics;
 mod proofs;
 mod published;
 mod readiness;
+mod recuts;
 mod reloading;
 mod replay;
 mod rollback;

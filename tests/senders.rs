@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, state_root, succeed, write_private,
+    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, request, state_root, succeed, write_private,
 };
 
 fn now_unix_s() -> u64 {
@@ -254,7 +254,7 @@ fn a_captured_delivery_whose_body_is_not_all_signed_makes_one_row_more_and_no_fu
         });
         daemon.post("in", &[("Content-Type", "application/json")], body.to_string().as_bytes()).status
     };
-    assert_eq!(send("delivered"), 202);
+    assert_eq!(send("delivered"), 200);
     for event in ["opened", "clicked", "failed", "opened"] {
         assert_eq!(send(event), 409, "{event}");
     }
@@ -306,4 +306,32 @@ fn what_nothing_vouches_for_is_taken_only_where_no_signature_is_required() {
     assert_eq!(post("open", &[]), 202);
     let kinds: Vec<_> = events(root.path()).into_iter().filter(|event| event["kind"] == "webhook").collect();
     assert_eq!(kinds.len(), 2);
+}
+
+#[test]
+fn a_provider_that_takes_no_202_for_a_success_is_answered_as_it_asks_to_be() {
+    let wanted = [("lemonsqueezy", "X-Signature", 200, true), ("okta", "Authorization", 200, false)];
+    for (provider, header, status, has_receipt) in wanted {
+        let root = state_root();
+        let daemon = daemon(root.path(), provider, "shhh");
+        let body = br#"{"meta":{"event_name":"order_created"}}"#;
+        let proof = if provider == "okta" { "shhh".to_owned() } else { hmac_hex(b"shhh", body) };
+        for outcome in ["accepted", "duplicate"] {
+            let headers = [("Content-Type", "application/json"), (header, proof.as_str())];
+            let answer = daemon.post("in", &headers, body);
+            assert_eq!(answer.status, status, "{provider}");
+            match has_receipt {
+                true => assert_eq!(answer.outcome(), outcome, "{provider}"),
+                false => assert_eq!(answer.body, "", "{provider}"),
+            }
+        }
+        assert_eq!(only_webhook(root.path())["provider"], provider);
+    }
+}
+
+#[test]
+fn an_address_is_there_when_intercom_asks_whether_it_is() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "intercom", "shhh");
+    assert_eq!(request("HEAD", &format!("{}/hooks/in", daemon.ingress), &[], b"").status, 200);
 }

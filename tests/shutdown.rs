@@ -95,7 +95,7 @@ fn sigterm_under_load_loses_no_acknowledged_event_and_ends_with_0() {
 }
 
 #[test]
-fn a_delivery_that_is_being_sent_is_finished_and_a_new_one_is_not_let_in() {
+fn a_delivery_that_is_being_sent_is_finished() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
     let body = br#"{"n":"slow"}"#;

@@ -10,8 +10,8 @@ use super::ConnectorError;
 use super::messages::{ConnectorFactory, ConnectorPresence, ConnectorState, ConnectorsSnapshot};
 use crate::clock::UnixMs;
 use crate::ids::is_canonical_id;
-use crate::journal::SystemEvent;
-use crate::limits::CONNECTORS_MAX;
+use crate::journal::{JournalError, SystemEvent};
+use crate::limits::{CONNECTORS_MAX, EVENT_NAME_BYTES_MAX};
 use crate::supervision::BackOff;
 
 /// Shared by every incarnation of the supervisor of one daemon.
@@ -143,9 +143,15 @@ impl Entry {
 }
 
 /// The event as it is stored: named and signed by its connector.
-pub fn signed_by(connector: &str, mut event: SystemEvent) -> SystemEvent {
+///
+/// # Errors
+/// [`JournalError::Invalid`] when its name is longer than [`EVENT_NAME_BYTES_MAX`].
+pub fn signed_by(connector: &str, mut event: SystemEvent) -> Result<SystemEvent, JournalError> {
+    if event.name.len() > EVENT_NAME_BYTES_MAX {
+        return Err(JournalError::invalid("name", "must have at most 64 bytes"));
+    }
     event.name = format!("connector.{}", event.name);
     event.principal = format!("connector:{connector}");
     event.source = connector.to_owned();
-    event
+    Ok(event)
 }

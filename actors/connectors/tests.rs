@@ -141,8 +141,11 @@ async fn an_emitted_event_is_committed_in_the_connectors_own_name() {
 async fn an_event_the_journal_refuses_is_told_to_its_connector() {
     let house = house();
     house.register("billing").await.unwrap();
-    let refused = house.emitter().emit(SystemEvent::new("Not A Name", "sent")).await;
-    assert!(matches!(refused, Err(ConnectorError::Journal(_))), "{refused:?}");
+    for name in ["Not A Name", &"n".repeat(65)] {
+        let refused = house.emitter().emit(SystemEvent::new(name, "sent")).await;
+        assert!(matches!(refused, Err(ConnectorError::Journal(_))), "{refused:?}");
+    }
+    assert!(house.emitter().emit(SystemEvent::new("n".repeat(64), "sent")).await.is_ok());
 }
 
 #[actix::test]

@@ -137,7 +137,7 @@ fn is_blank(record: &[u8]) -> bool {
     record.iter().all(|byte| *byte == 0)
 }
 
-fn create_folder(path: &Path) -> io::Result<()> {
+pub(super) fn create_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), files::create_private_dir)
 }
 

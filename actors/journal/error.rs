@@ -169,7 +169,7 @@ impl JournalError {
         Self::Read { source: Arc::new(error) }
     }
 
-    pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Invalid { field, problem: problem.into() }
     }
 }

@@ -18,6 +18,8 @@ use crate::limits::{
 /// What the names of operators' events begin with in the journal.
 pub const OPERATOR_PREFIX: &str = "system.operator.";
 
+/// What journals an accepted loss. Verification takes another log for sound only after one.
+pub(super) const ROLLBACK_ACCEPTED: &str = "journal.rollback.accepted";
 /// Longest name a system event is stored with.
 const STORED_NAME_BYTES_MAX: usize = OPERATOR_PREFIX.len() + EVENT_NAME_BYTES_MAX;
 

@@ -256,6 +256,8 @@ pub struct JournalSnapshot {
     pub head_seq: u64,
     /// Its leaf hash.
     pub head_hash: Digest,
+    /// When it was appended; 0 in an empty journal.
+    pub head_recorded_at_unix_ms: UnixMs,
     /// Events appended since this writer started.
     pub appended_total: u64,
     /// Groups committed since this writer started.

@@ -87,7 +87,7 @@ use config::{HeadSender, tell_of};
 use group::Group;
 use sealer::{SealError, Sealed, Sealer};
 use seals::Seals;
-use storing::{open_sealer, store};
+use storing::open_sealer;
 use wal::{WalGrowth, WalMover};
 
 /// The actor around the [`Writer`].
@@ -193,7 +193,8 @@ impl JournalActor {
         match signed {
             Ok((sealer, sealed)) => {
                 self.seals.sealer = Some(sealer);
-                self.take_in(sealed);
+                let now = self.config.clock.now_unix_ms();
+                self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
             }
             // The supervisor opens the journal again, as after any panic of its actor.
             Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
@@ -205,46 +206,10 @@ impl JournalActor {
         }
     }
 
-    fn take_in(&mut self, sealed: Result<Option<Sealed>, SealError>) {
-        match sealed {
-            Ok(sealed) => {
-                self.seals.unstored = sealed;
-                self.store();
-            }
-            Err(SealError::Busy) => {
-                tracing::warn!("no checkpoint was signed: another process locks the journal");
-                self.seals.refuse(&JournalError::Busy);
-            }
-            Err(error) => drop(self.writer.poison(JournalError::from(error).to_string())),
-        }
-    }
-
-    /// Stores what was signed, and journals the end of an epoch.
+    /// Stores what was signed and is not stored yet.
     fn store(&mut self) {
-        match self.store_checkpoint().and_then(|()| self.tell_of_epoch()) {
-            Ok(()) | Err(JournalError::Poisoned { .. }) => {}
-            Err(busy @ JournalError::Busy) => self.seals.refuse(&busy),
-            Err(error) => drop(self.writer.poison(error.to_string())),
-        }
-    }
-
-    fn store_checkpoint(&mut self) -> Result<(), JournalError> {
-        let (Some(sealed), Some(sealer)) = (&self.seals.unstored, &mut self.seals.sealer) else {
-            return Ok(());
-        };
-        let told = store(&mut self.writer, sealer, sealed)?;
-        self.seals.unstored = None;
-        self.seals.untold = self.seals.untold.take().or(told);
-        Ok(())
-    }
-
-    fn tell_of_epoch(&mut self) -> Result<(), JournalError> {
-        let Some(told) = &self.seals.untold else { return Ok(()) };
-        self.writer.append(vec![told.clone()], self.config.clock.now_unix_ms())?;
-        self.seals.untold = None;
-        // It is anchored, and with it all before.
-        tell_of(&self.config.head, self.writer.head().seq);
-        Ok(())
+        let now = self.config.clock.now_unix_ms();
+        self.seals.store(&mut self.writer, &self.config.head, now);
     }
 
     /// Whoever waits for more events than the newest checkpoint covers starts another one.
@@ -269,14 +234,8 @@ impl JournalActor {
         self.anchoring = None;
         // Had the last record failed, the news of it would wait in the mailbox.
         self.anchor_head();
-        self.store();
-        if let Some(sealer) = &mut self.seals.sealer
-            && self.writer.poisoned().is_none()
-            && self.seals.unstored.is_none()
-        {
-            let sealed = sealer.seal(&self.writer.take_leaves(), self.config.clock.now_unix_ms());
-            self.take_in(sealed);
-        }
+        let now = self.config.clock.now_unix_ms();
+        self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
         let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
         self.watch.ends_with(exit.clone());
         if let Err(error) = self.writer.checkpoint() {

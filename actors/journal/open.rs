@@ -12,11 +12,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::JournalFiles;
-use super::anchor::{Anchor, Anchored, Records};
+use super::anchor::{Anchor, Anchored, Records, create_folder};
 use super::chain::ChainWalk;
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
 use super::error::JournalError;
 use super::identity::{OpenFiles, wal_path};
+use super::resume;
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
 use crate::files;
 use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
@@ -41,8 +42,20 @@ pub(super) struct Rollback {
     pub(super) anchored: Option<Anchored>,
     /// What was there.
     pub(super) found: Head,
+    /// Events that are known to be missing.
+    pub(super) missing: u64,
     /// What gave it away.
     pub(super) why: Vec<String>,
+}
+
+impl Rollback {
+    /// Takes in what gave it away, too.
+    pub(super) fn add(&mut self, refusal: &JournalError) {
+        if let JournalError::Behind { missing, .. } = refusal {
+            self.missing = self.missing.max(*missing);
+        }
+        self.why.push(refusal.reason());
+    }
 }
 
 /// Opens the journal for its one writer.
@@ -69,12 +82,17 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
         Err(refused) if !accept_rollback => return Err(refused),
         Err(refused) => {
             let anchored = records.as_ref().and_then(Records::newest);
-            Some(Rollback { anchored, found: head, why: vec![refused.reason()] })
+            let mut rollback = Rollback { anchored, found: head, missing: 0, why: Vec::new() };
+            rollback.add(&refused);
+            Some(rollback)
         }
     };
     if !is_new {
         write_again(&db, path)?;
     }
+    create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
+    // An anchor that another daemon writes is not begun anew: that would poison its journal.
+    let _lock = resume::lock(files, resume::SIGNER_WAIT)?;
     let anchor = match rollback {
         None => Anchor::begin(&files.anchor, head),
         // It is the evidence of what is missing until that is journaled.
@@ -91,7 +109,8 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
 fn write_again(db: &Connection, path: &Path) -> Result<(), JournalError> {
     let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
     let (logged, moved) = db.query_row(MOVE_WAL, [], frames).map_err(cannot_open(path))?;
-    if moved < logged {
+    // Both are -1 where somebody else moves it.
+    if logged < 0 || moved < logged {
         files::rewrite(&wal_path(path)).map_err(file_error(path))?;
     }
     Ok(())

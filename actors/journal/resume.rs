@@ -21,7 +21,7 @@ use crate::limits::NOTE_BYTES_MAX;
 use crate::tlog::{Checkpoint, Frontier, Lineage, VerifierKey, signed_text};
 
 /// How long the lock of the one that signs is waited for, and the pause between two tries.
-const SIGNER_WAIT: Duration = Duration::from_secs(10);
+pub(super) const SIGNER_WAIT: Duration = Duration::from_secs(10);
 const SIGNER_PAUSE: Duration = Duration::from_millis(5);
 
 /// A log to go on with.

@@ -1,10 +1,12 @@
-//! When a checkpoint is due, and who waits for one.
+//! When a checkpoint is due, what becomes of one that was signed, and who waits for it.
 
 use tokio::sync::oneshot;
 
 use super::JournalError;
-use super::sealer::{Sealed, Sealer};
-use super::writer::NewRow;
+use super::config::{HeadSender, tell_of};
+use super::sealer::{SealError, Sealed, Sealer};
+use super::storing::store;
+use super::writer::{NewRow, Writer};
 use crate::clock::UnixMs;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
 use crate::supervision::Exit;
@@ -62,6 +64,68 @@ impl Seals {
         let sealer = self.sealer.take()?;
         self.bytes = 0;
         Some(sealer)
+    }
+
+    /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.
+    pub(super) fn take_in(
+        &mut self,
+        sealed: Result<Option<Sealed>, SealError>,
+        writer: &mut Writer,
+        head: &HeadSender,
+        now: UnixMs,
+    ) {
+        match sealed {
+            Ok(sealed) => {
+                self.unstored = sealed;
+                self.store(writer, head, now);
+            }
+            Err(SealError::Busy) => {
+                tracing::warn!("no checkpoint was signed: another process locks the journal");
+                self.refuse(&JournalError::Busy);
+            }
+            Err(error) => drop(writer.poison(JournalError::from(error).to_string())),
+        }
+    }
+
+    /// Stores what was signed and is not stored yet, and journals the end of an epoch.
+    pub(super) fn store(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
+        match self.store_checkpoint(writer).and_then(|()| self.tell_of_epoch(writer, head, now)) {
+            Ok(()) | Err(JournalError::Poisoned { .. }) => {}
+            Err(busy @ JournalError::Busy) => self.refuse(&busy),
+            Err(error) => drop(writer.poison(error.to_string())),
+        }
+    }
+
+    pub(super) fn store_checkpoint(&mut self, writer: &mut Writer) -> Result<(), JournalError> {
+        let (Some(sealed), Some(sealer)) = (&self.unstored, &mut self.sealer) else { return Ok(()) };
+        let told = store(writer, sealer, sealed)?;
+        self.unstored = None;
+        self.untold = self.untold.take().or(told);
+        Ok(())
+    }
+
+    fn tell_of_epoch(
+        &mut self,
+        writer: &mut Writer,
+        head: &HeadSender,
+        now: UnixMs,
+    ) -> Result<(), JournalError> {
+        let Some(told) = &self.untold else { return Ok(()) };
+        writer.append(vec![told.clone()], now)?;
+        self.untold = None;
+        // It is anchored, and with it all before.
+        tell_of(head, writer.head().seq);
+        Ok(())
+    }
+
+    /// Signs and stores the last checkpoint, on this thread.
+    pub(super) fn seal_at_last(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
+        self.store(writer, head, now);
+        let Some(sealer) = &mut self.sealer else { return };
+        if writer.poisoned().is_none() && self.unstored.is_none() {
+            let sealed = sealer.seal(&writer.take_leaves(), now);
+            self.take_in(sealed, writer, head, now);
+        }
     }
 
     /// Tells all who wait that their checkpoint was not signed or not stored this time.

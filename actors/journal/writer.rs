@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 use super::anchoring::{Committed, SharedAnchor, anchor};
 use super::connection::{CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT};
 use super::error::JournalError;
+use super::event::ROLLBACK_ACCEPTED;
 use super::identity::OpenFiles;
 use super::index::Indexes;
 use super::leaves::Leaves;
@@ -153,24 +154,22 @@ impl Writer {
     pub fn record_rollback(&mut self, now: UnixMs) -> Result<(), JournalError> {
         let Some(rollback) = self.rollback.take() else { return Ok(()) };
         let (anchored, found) = (rollback.anchored.map(|anchored| anchored.seq), rollback.found.seq);
-        let missing = anchored.map_or(0, |anchored| anchored.saturating_sub(found));
-        let why = rollback.why.join("; ");
+        let (missing, why) = (rollback.missing, rollback.why.join("; "));
         tracing::warn!(missing, found_seq = found, why, "the journal is taken as it is");
-        let event =
-            SystemEvent::new("journal.rollback.accepted", format!("{missing} missing events were accepted"))
-                .severity(Severity::Error)
-                .detail("anchored_seq", anchored)
-                .detail("found_seq", found)
-                .detail("found_hash", rollback.found.hash.to_string())
-                .detail("why", why);
+        let event = SystemEvent::new(ROLLBACK_ACCEPTED, format!("{missing} missing events were accepted"))
+            .severity(Severity::Error)
+            .detail("anchored_seq", anchored)
+            .detail("found_seq", found)
+            .detail("found_hash", rollback.found.hash.to_string())
+            .detail("why", why);
         self.append(vec![NewRow { event: NewEvent::System(event), claim: None }], now).map(drop)
     }
 
     /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.
     pub(super) fn accept(&mut self, refusal: &JournalError) {
         let found = self.head;
-        let rollback = self.rollback.get_or_insert(Rollback { anchored: None, found, why: Vec::new() });
-        rollback.why.push(refusal.reason());
+        let none = Rollback { anchored: None, found, missing: 0, why: Vec::new() };
+        self.rollback.get_or_insert(none).add(refusal);
     }
 
     /// Stores a checkpoint, in a transaction of its own.
@@ -234,6 +233,7 @@ impl Writer {
         JournalSnapshot {
             head_seq: self.head.seq,
             head_hash: self.head.hash,
+            head_recorded_at_unix_ms: self.head.recorded_at,
             appended_total: self.appended_total,
             groups_total: self.groups_total,
             held_total: self.held_total,

@@ -214,7 +214,10 @@ impl AnswerText {
 /// Whether a code is made over `content` for whoever asks. Where anybody may ask, a delivery that signs such content is
 /// refused: a code over a text of the asker's choice must never be one over a delivery.
 pub(super) fn is_bare_word(content: &[u8]) -> bool {
-    content.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/=".contains(byte))
+    // Padding ends a word; `a=b` is a form.
+    let padding = content.iter().rev().take_while(|byte| **byte == b'=').count();
+    let word = content.iter().take(content.len() - padding);
+    padding <= 2 && word.into_iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/".contains(byte))
 }
 
 /// A text of the question, without control characters, of at most [`ECHO_BYTES_MAX`].

@@ -10,11 +10,12 @@
 //! | `signed.rs`, `token.rs`, `jwt.rs` | the schemes |
 //! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
 //! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
-//! | `handshake.rs` | what a provider asks before it delivers |
+//! | `handshake.rs`, `answer.rs` | what a provider asks before it delivers, and how it wants deliveries answered |
 //! | `published.rs` | keys that a provider publishes itself |
 //! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: what the provider would send, or almost |
 //! | `summary.rs` | what people are shown |
 
+mod answer;
 mod body;
 mod catalogue;
 mod conformance;
@@ -53,6 +54,7 @@ use crate::ids::Digest;
 use crate::limits::DELIVERY_ID_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
 
+pub use answer::DeliveryAnswer;
 pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
@@ -168,6 +170,11 @@ impl Profile {
             Method::Signed(scheme) => Some(scheme.as_ref()),
             _ => None,
         })
+    }
+
+    /// How a delivery that was taken is answered.
+    pub fn answer(&self) -> DeliveryAnswer {
+        self.file.answer
     }
 
     /// Names of what an integration has to be told beside its secret.

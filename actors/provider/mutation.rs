@@ -26,11 +26,12 @@ impl Profile {
     /// The status such a delivery is answered with; none where the provider gives nothing that could be mutated so.
     pub fn answer_to(&self, mutation: Mutation, signature_required: bool) -> Option<u16> {
         let signed = self.authenticates();
+        let taken = self.answer();
         match mutation {
-            Mutation::Duplicate => Some(200),
+            Mutation::Duplicate => Some(taken.again().status),
             Mutation::Signature if signed => Some(401),
-            Mutation::DropHeader if signed => Some(if signature_required { 401 } else { 202 }),
-            Mutation::Body if signed => Some(if self.notices_body() { 401 } else { 202 }),
+            Mutation::DropHeader if signed => Some(if signature_required { 401 } else { taken.status }),
+            Mutation::Body if signed => Some(if self.notices_body() { 401 } else { taken.status }),
             Mutation::Timestamp => self.age_refused_seconds().map(|_| 401),
             _ => None,
         }

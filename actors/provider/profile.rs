@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::answer::DeliveryAnswer;
 use super::handshake::Handshake;
 
 /// One profile file.
@@ -40,6 +41,9 @@ pub struct ProfileFile {
     /// What it asks before it delivers, answered in its own form.
     #[serde(default)]
     pub handshake: Vec<Handshake>,
+    /// How a delivery that was taken is answered.
+    #[serde(default)]
+    pub answer: DeliveryAnswer,
     /// What it does with answers, for people.
     #[serde(default)]
     pub behaviour: Behaviour,

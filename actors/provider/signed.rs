@@ -135,6 +135,9 @@ impl Attempt<'_> {
             if scheme.may_have_lent(self.algorithm, &pieces) {
                 return Err(lent().into());
             }
+            if self.algorithm == Algorithm::Sha256 && std::str::from_utf8(request.body.raw()).is_err() {
+                return Err(lengthened().into());
+            }
             match first_accepted(self.keys, |secret| self.try_key(secret, &pieces)) {
                 Ok(version) => return Ok((version, digest(scheme, &pieces))),
                 Err(error) => failure = error,
@@ -159,6 +162,14 @@ fn lent() -> Reject {
     Reject::new(
         Reason::BadSignature,
         "its content is a bare word, over which a handshake makes codes for others",
+    )
+}
+
+/// Whoever has a plain hash can go on hashing, without the secret; what is hashed in between is no text.
+fn lengthened() -> Reject {
+    Reject::new(
+        Reason::BadSignature,
+        "a body that is no text may be one that was lengthened after it was signed",
     )
 }
 
@@ -188,8 +199,10 @@ fn check_certificate_url(form: &SignedAuth, request: &Request<'_>) -> Result<(),
 /// Where the URL is signed and holds the body's digest.
 fn check_body_digest(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
     let Some(name) = &form.body_sha256_query else { return Ok(()) };
-    let own = request.body.digest().to_string();
-    match request.query(name).is_some_and(|text| text.eq_ignore_ascii_case(&own)) {
+    let own = format!("{name}={}", request.body.digest());
+    // In any other place it may be a piece of a form that was signed behind another URL.
+    let last = request.url.rsplit(['?', '&']).next().unwrap_or_default();
+    match request.query(name).is_some() && last.eq_ignore_ascii_case(&own) {
         true => Ok(()),
         false => Err(Reject::new(Reason::BadSignature, "the signed digest is not that of the body")),
     }

@@ -246,10 +246,21 @@ fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
     let names: BTreeSet<String> = listed.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let mut lines = Vec::new();
     for name in names {
-        let value = single_header(request.headers, &name, Reason::MalformedSignature)?;
-        lines.extend(value.map(|value| format!("{name}:{}", value.trim())));
+        let value = single_header(request.headers, &name, Reason::MalformedSignature)?.map(str::trim);
+        let value = value.filter(|value| !holds_a_line(value)).ok_or_else(|| {
+            Reject::new(Reason::BadSignature, format!("the listed header {name} is missing, or holds others"))
+        })?;
+        lines.push(format!("{name}:{value}"));
     }
     Ok(lines.join(";"))
+}
+
+/// Whether one value could be read as several headers: then others could be put in their place.
+fn holds_a_line(value: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    value.split(';').skip(1).any(|part| part.split_once(':').is_some_and(|(name, _)| is_name(name)))
 }
 
 fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

@@ -163,7 +163,8 @@ fn publishes_keys(record: &IntegrationRecord, catalogue: &Catalogue) -> bool {
 fn check_window(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     let Some(window) = record.replay_window_seconds else { return Ok(()) };
     let tolerance = catalogue.get(&record.provider).map_or(0, |profile| profile.tolerance_seconds());
-    let least = (2 * tolerance).max(1);
+    // Times of whole seconds stay fresh for one more, less a moment.
+    let least = 2 * tolerance + 1;
     if (least..=REPLAY_WINDOW_SECONDS_MAX).contains(&window) {
         return Ok(());
     }

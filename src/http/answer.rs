@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::ids::Receipt;
-use palyra_actors::provider::HandshakeReply;
+use palyra_actors::provider::{DeliveryAnswer, HandshakeReply};
 use serde::Serialize;
 
 use super::Gate;
@@ -13,45 +13,75 @@ use super::problem::{Kind, Problem};
 
 /// What a delivery that was authentic is answered with.
 pub enum Answer {
-    /// It is in the journal.
-    Accepted(Receipt),
-    /// It was there before.
-    Duplicate(Receipt),
-    /// An allow list leaves it out.
-    Filtered(Receipt),
+    /// Its row is in the journal.
+    Taken {
+        /// Since when, and as what.
+        outcome: Outcome,
+        /// The row's.
+        receipt: Receipt,
+        /// How its provider wants to hear of it.
+        form: DeliveryAnswer,
+    },
     /// It was a question.
     Handshake(HandshakeReply),
     /// It is refused, and that is journaled.
     Refused(Problem),
 }
 
+/// What became of a delivery that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is an event.
+    Accepted,
+    /// It was one before.
+    Duplicate,
+    /// An allow list leaves it out.
+    Filtered,
+}
+
 impl Answer {
     /// The response, counted.
     pub fn respond(self, gate: &Gate) -> HttpResponse {
-        let (status, outcome, receipt) = match self {
-            Self::Accepted(receipt) => (StatusCode::ACCEPTED, "accepted", receipt),
-            Self::Duplicate(receipt) => (StatusCode::OK, "duplicate", receipt),
-            Self::Filtered(receipt) => (StatusCode::ACCEPTED, "filtered", receipt),
+        match self {
+            Self::Taken { outcome, receipt, form } => {
+                gate.counters.count(outcome.name());
+                taken(outcome, &receipt, form)
+            }
             Self::Handshake(reply) => {
                 gate.counters.count("handshake");
-                return handshake_answer(reply);
+                handshake_answer(reply)
             }
             Self::Refused(problem) => {
                 gate.counters.count(refused_outcome(&problem));
-                return problem.error_response();
+                problem.error_response()
             }
-        };
-        gate.counters.count(outcome);
-        HttpResponse::build(status)
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(Document { outcome, receipt: &receipt })
+        }
     }
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Filtered => "filtered",
+        }
+    }
+}
+
+fn taken(outcome: Outcome, receipt: &Receipt, form: DeliveryAnswer) -> HttpResponse {
+    let form = if outcome == Outcome::Duplicate { form.again() } else { form };
+    let status = StatusCode::from_u16(form.status).unwrap_or(StatusCode::ACCEPTED);
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    if form.has_content() { response.json(Document { outcome, receipt }) } else { response.finish() }
 }
 
 /// What the sender is told of its delivery.
 #[derive(Serialize)]
 struct Document<'a> {
-    outcome: &'static str,
+    outcome: Outcome,
     receipt: &'a Receipt,
 }
 

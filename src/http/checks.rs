@@ -42,6 +42,21 @@ pub fn head(
     Ok(kind)
 }
 
+/// Whether the body is of the kind that its type says. JSON is no form: read as one it would be another event of the same
+/// signature, for types are not signed.
+///
+/// # Errors
+/// 415.
+pub fn body(kind: ContentKind, raw: &[u8]) -> Result<(), Problem> {
+    let first = raw.iter().find(|byte| !byte.is_ascii_whitespace());
+    match (kind, first) {
+        (ContentKind::Form, Some(b'{' | b'[')) => {
+            Err(Problem::new(Kind::UnsupportedMediaType).detail("the body is no form"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Verifies what has to be signed, and what is; `None` for what is taken without.
 ///
 /// # Errors

@@ -10,14 +10,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
-use palyra_actors::provider::{Body, ContentKind, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::provider::{
+    Body, ContentKind, DeliveryAnswer, Profile, Reject, Request, Verified, VerifyError,
+};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
 use super::admission::Permit;
-use super::answer::Answer;
+use super::answer::{Answer, Outcome};
 use super::body::{self, BodyLimits};
 use super::checks::{self, Condemned};
 use super::headers::HeaderView;
@@ -110,6 +112,7 @@ impl Delivery<'_> {
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
         let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
         let profile = profile_of(&integration)?;
+        checks::body(kind, &raw)?;
         let body = Body::new(raw, kind);
         if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
@@ -130,7 +133,7 @@ impl Delivery<'_> {
         let now = self.gate.clock.now_unix_ms();
         let key = profile.replay_key(&self.id, &verified, &request);
         if let Some(receipt) = self.gate.actors.seen.accepted(&key, &body.digest(), now) {
-            return Ok(Answer::Duplicate(receipt));
+            return Ok(Answer::Taken { outcome: Outcome::Duplicate, receipt, form: profile.answer() });
         }
         // 7. Parse, and find what the profile says the delivery is.
         let names = Names::of(profile.describe(&request), profile, now);
@@ -138,7 +141,9 @@ impl Delivery<'_> {
         let judgement = judge::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let permit = Arc::new(permit);
-        let authentic = Authentic { delivery: self, integration: &integration, names, verified, key, permit };
+        let form = profile.answer();
+        let authentic =
+            Authentic { delivery: self, integration: &integration, names, verified, key, permit, form };
         authentic.conclude(judgement, body).await
     }
 
@@ -148,6 +153,7 @@ impl Delivery<'_> {
             Some(front) => format!("{front}{}", self.head.url),
             None => {
                 let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
+                let host = host.filter(|host| is_authority(host));
                 format!("https://{}{}", host.unwrap_or_default(), self.head.url)
             }
         }
@@ -261,6 +267,7 @@ struct Authentic<'a> {
     verified: Verified,
     key: Digest,
     permit: Arc<Permit>,
+    form: DeliveryAnswer,
 }
 
 impl Authentic<'_> {
@@ -271,7 +278,7 @@ impl Authentic<'_> {
             Appended::Stored(receipt) => Ok(self.answer(judgement, receipt)),
             Appended::Held(holder) if holder.body != digest => self.conflict(digest, bytes).await,
             Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
-                Ok(Answer::Duplicate(holder.receipt))
+                Ok(self.taken(Outcome::Duplicate, holder.receipt))
             }
             Appended::Held(holder) => Ok(self.answer(judgement, holder.receipt)),
         }
@@ -337,16 +344,25 @@ impl Authentic<'_> {
         self.delivery.gate.clock.now_unix_ms().saturating_add(window.saturating_mul(1_000))
     }
 
+    fn taken(&self, outcome: Outcome, receipt: Receipt) -> Answer {
+        Answer::Taken { outcome, receipt, form: self.form }
+    }
+
     fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
         match judgement {
-            Judgement::Accept(_) => Answer::Accepted(receipt),
+            Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
             Judgement::Filter { .. } if judge::rejects_filtered(&self.integration.record) => {
                 Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered"))
             }
-            Judgement::Filter { .. } => Answer::Filtered(receipt),
+            Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),
             Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
         }
     }
+}
+
+/// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
+fn is_authority(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 
 /// Without a profile that is known there is nothing to deliver to.

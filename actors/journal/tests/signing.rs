@@ -235,7 +235,7 @@ fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later(
     let leaves = actor.writer.take_leaves();
     let sealer = actor.seals.sealer.as_mut().unwrap();
     actor.seals.unstored = sealer.seal(&leaves, NOW + EPOCH_MS + 1).unwrap();
-    actor.store_checkpoint().unwrap();
+    actor.seals.store_checkpoint(&mut actor.writer).unwrap();
     actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
     let intruder = place.intruder();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use super::sealing::{Open, open, random};
 use super::*;
 use crate::journal::leaves::Leaves;
+use crate::journal::storing::store;
 
 fn verified_from(place: &Place, from: u64) -> VerifyReport {
     let scope = Scope { from, ..Scope::default() };

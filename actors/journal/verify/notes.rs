@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::super::JournalFiles;
 use super::super::checkpoints::{self, StoredCheckpoint, kind_of};
+use super::super::event::ROLLBACK_ACCEPTED;
 use super::super::resume::{read_checkpoint, read_note};
 use super::super::row::{signed, unsigned};
 use super::{Scope, VerifyReport};
@@ -14,8 +15,6 @@ use crate::tlog::{Checkpoint, Lineage, VerifierKey};
 
 /// Checkpoints read in one go.
 const BATCH: u64 = 256;
-/// What journals an accepted loss; only after one may another log begin.
-const ROLLBACK: &str = "journal.rollback.accepted";
 
 /// The checkpoints, as far as they were followed.
 pub(super) struct Notes<'a> {
@@ -185,7 +184,7 @@ impl<'a> Notes<'a> {
 
     fn follows_a_rollback(&self, size: u64) -> rusqlite::Result<bool> {
         let find = "SELECT count(*) FROM journal_events WHERE seq = ?1 AND name = ?2";
-        let found: i64 = self.db.query_row(find, (signed(size), ROLLBACK), |row| row.get(0))?;
+        let found: i64 = self.db.query_row(find, (signed(size), ROLLBACK_ACCEPTED), |row| row.get(0))?;
         Ok(unsigned(found) == 1)
     }
 

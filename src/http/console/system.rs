@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
+use palyra_actors::clock::UnixMs;
 use palyra_actors::connectors::Presence;
 use palyra_actors::{connectors, journal, registry, replay_guard, vault};
 use serde::Serialize;
@@ -17,6 +18,9 @@ use crate::http::problem::{Kind, Problem};
 
 /// Time a look at every integration, its secret included, may take.
 const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How far the clock may stand behind the newest event before somebody has to look into it.
+const CLOCK_BEHIND_SECONDS_MAX: u64 = 300;
 
 /// `/system`, without its events.
 pub fn routes(config: &mut ServiceConfig) {
@@ -39,6 +43,12 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
     // Deliveries are taken in all the same: what is new is stored well.
     reasons.extend(gate.verification.now().complaint());
     reasons.extend(gate.unready.complaint());
+    reasons.extend(
+        journal
+            .as_ref()
+            .ok()
+            .and_then(|journal| clock_behind(gate.clock.now_unix_ms(), journal.head_recorded_at_unix_ms)),
+    );
     reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
     let status = match (gate.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
@@ -60,6 +70,16 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
         "journal": shown(journal),
         "verification": gate.verification.now(),
     }))
+}
+
+/// Events are never stamped earlier than the one before, so one wrong reading of the clock stays.
+fn clock_behind(now: UnixMs, newest: UnixMs) -> Option<String> {
+    let seconds = newest.saturating_sub(now) / 1_000;
+    let said = format!(
+        "the clock stands {seconds} s behind the newest event: one of them is wrong, and until the clock has caught up \
+         every event is stamped with that time"
+    );
+    (seconds > CLOCK_BEHIND_SECONDS_MAX).then_some(said)
 }
 
 fn refused_reload(fault: String) -> String {
@@ -101,5 +121,18 @@ fn shown(snapshot: Result<impl Serialize, Unanswered>) -> Value {
     match snapshot {
         Ok(snapshot) => json!(snapshot),
         Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_complained_of_when_it_stands_minutes_behind_the_journal() {
+        let complaint = |behind_ms: u64| clock_behind(1_000_000_000, 1_000_000_000 + behind_ms);
+        assert_eq!(complaint(300_999), None);
+        assert!(complaint(301_000).unwrap().contains("301 s behind the newest event"));
+        assert_eq!(clock_behind(1_000_000_000, 0), None);
     }
 }
