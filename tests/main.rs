@@ -14,6 +14,7 @@ mod edits;
 mod events;
 mod handshakes;
 mod logging;
+mod metrics;
 mod mutations;
 mod panics;
 mod proofs;

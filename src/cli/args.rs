@@ -76,7 +76,7 @@ pub enum Command {
     ///
     /// With --json that line is a document, and so is each line of the log, whatever palyra.toml says:
     ///
-    ///   {"status":"ready","ingress":"http://127.0.0.1:7142","console":"http://127.0.0.1:7143"}
+    ///   {"console":"http://127.0.0.1:7143","ingress":"http://127.0.0.1:7142","status":"ready"}
     Daemon(DaemonArgs),
     /// Show the whole path of a delivery, on a temporary state root
     Demo(DemoArgs),

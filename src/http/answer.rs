@@ -26,22 +26,22 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The response, counted.
-    pub fn respond(self, gate: &Gate) -> HttpResponse {
+    /// The response to a delivery of an integration, counted.
+    pub fn respond(self, gate: &Gate, integration_id: &str) -> HttpResponse {
         let (status, outcome, receipt) = match self {
             Self::Accepted(receipt) => (StatusCode::ACCEPTED, "accepted", receipt),
             Self::Duplicate(receipt) => (StatusCode::OK, "duplicate", receipt),
             Self::Filtered(receipt) => (StatusCode::ACCEPTED, "filtered", receipt),
             Self::Handshake(reply) => {
-                gate.counters.count("handshake");
+                gate.counters.count(integration_id, "handshake");
                 return handshake_answer(reply);
             }
             Self::Refused(problem) => {
-                gate.counters.count(refused_outcome(&problem));
+                gate.counters.count(integration_id, refused_outcome(&problem));
                 return problem.error_response();
             }
         };
-        gate.counters.count(outcome);
+        gate.counters.count(integration_id, outcome);
         HttpResponse::build(status)
             .insert_header((CACHE_CONTROL, "no-store"))
             .json(Document { outcome, receipt: &receipt })
