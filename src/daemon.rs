@@ -15,6 +15,7 @@ use palyra_actors::clock::{SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
@@ -49,12 +50,20 @@ pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
                 return Ok(Exit::Ok);
             }
         };
-        let Addresses { ingress, console } = &daemon.gate.addresses;
-        if let Err(error) = writeln!(std::io::stdout(), "ready ingress={ingress} console={console}") {
+        let ready = ready_line(&daemon.gate.addresses, daemon.gate.settings.ready_json);
+        if let Err(error) = writeln!(std::io::stdout(), "{ready}") {
             tracing::warn!(%error, "nobody reads where the daemon serves");
         }
         daemon.serve(signals).await
     })
+}
+
+/// What says on stdout that it serves, and where.
+fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> String {
+    if as_json {
+        return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
+    }
+    format!("ready ingress={ingress} console={console}")
 }
 
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-use cli::{Cli, CliError, Command, Context, Output};
+use cli::{Cli, CliError, Command, Context, DaemonArgs, Output};
 use exit::Exit;
 use settings::{Flags, Settings};
 use state_root::{Role, StateRoot};
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Client(_) => client(cli, output),
         Command::Daemon(args) => {
-            let flags =
-                Flags { ingress: args.ingress, console: args.console, accept_rollback: args.accept_rollback };
+            let DaemonArgs { ingress, console, accept_rollback } = args;
+            let flags = Flags { ingress, console, accept_rollback, json: cli.json };
             cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
         }
         Command::Demo(args) => cli::finish(demo::run(&args), &output),

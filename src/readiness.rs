@@ -1,5 +1,5 @@
 //! Journals it when an enabled integration cannot verify deliveries, and when it can again. The heartbeat tells of those
-//! that cannot.
+//! that cannot, the metrics how many there are.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,9 @@ pub async fn watch(gate: Arc<Gate>) {
     loop {
         ticks.tick().await;
         // The registry may be on its way back.
-        let Some(now) = look(&gate).await else { continue };
-        gate.unready.set(&now);
+        let Some(look) = look(&gate).await else { continue };
+        let now = look.reports.clone();
+        gate.last_look.set(look);
         for event in changes(&before, &now) {
             if let Err(error) = gate.actors.journal.append_system(event).await {
                 tracing::warn!(%error, "a change of readiness was not journaled");
@@ -38,21 +39,38 @@ pub async fn watch(gate: Arc<Gate>) {
     }
 }
 
-/// The enabled integrations that could not verify when they were looked at last.
+/// How the integrations were when they were looked at last; nothing before the first look.
 #[derive(Debug, Default)]
-pub struct Unready(Mutex<Vec<String>>);
+pub struct LastLook(Mutex<Option<Look>>);
 
-impl Unready {
-    fn set(&self, reports: &Reports) {
-        let unready = reports.iter().filter(|(_, report)| report.readiness != Readiness::Ready);
-        let unready = unready.map(|(id, _)| id.clone()).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = unready;
+#[derive(Debug)]
+struct Look {
+    reports: Reports,
+    disabled: usize,
+}
+
+impl LastLook {
+    fn set(&self, look: Look) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+    }
+
+    /// How many integrations are in each state. One that is disabled counts as that, whatever it lacks.
+    pub fn by_readiness(&self) -> Option<[(Readiness, usize); Readiness::ALL.len()]> {
+        let look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Look { reports, disabled } = look.as_ref()?;
+        Some(Readiness::ALL.map(|state| match state {
+            Readiness::Disabled => (state, *disabled),
+            _ => (state, reports.values().filter(|report| report.readiness == state).count()),
+        }))
     }
 
     /// What somebody has to look into, if there is anything.
     pub fn complaint(&self) -> Option<String> {
-        let unready = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let named = unready.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unready = look.iter().flat_map(|look| &look.reports);
+        let unready = unready.filter(|(_, report)| report.readiness != Readiness::Ready);
+        let unready: Vec<&str> = unready.map(|(id, _)| id.as_str()).collect();
+        let named = unready.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
         let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
         let said = format!(
             "enabled, and cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
@@ -65,14 +83,15 @@ impl Unready {
 /// What each enabled integration lacks, by its id.
 type Reports = BTreeMap<String, ReadinessReport>;
 
-async fn look(gate: &Gate) -> Option<Reports> {
+async fn look(gate: &Gate) -> Option<Look> {
     let integrations = gate.actors.registry.ask(List).await.ok()?;
     let mut reports = Reports::new();
     for integration in integrations.iter().filter(|integration| integration.record.enabled) {
         let report = readiness(integration, &secret_status(gate, integration).await);
         reports.insert(integration.record.integration_id.clone(), report);
     }
-    Some(reports)
+    let disabled = integrations.len().saturating_sub(reports.len());
+    Some(Look { reports, disabled })
 }
 
 /// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
@@ -148,6 +167,19 @@ mod tests {
     fn reports(of: &[(&str, Readiness)]) -> Reports {
         let report = |readiness| ReadinessReport { readiness, issues: vec!["mend it".to_owned()] };
         of.iter().map(|(id, readiness)| ((*id).to_owned(), report(*readiness))).collect()
+    }
+
+    #[test]
+    fn an_integration_is_counted_in_one_state_and_nothing_is_before_the_first_look() {
+        use Readiness::{Disabled, Ready, SecretNotFound};
+        let last_look = LastLook::default();
+        assert_eq!((last_look.by_readiness(), last_look.complaint()), (None, None));
+        let reports = reports(&[("a", Ready), ("b", SecretNotFound), ("c", Ready)]);
+        last_look.set(Look { reports, disabled: 4 });
+        let counted = last_look.by_readiness().unwrap();
+        let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(Ready, 2), (Disabled, 4), (SecretNotFound, 1)]);
+        assert!(last_look.complaint().is_some_and(|told| told.contains(": b (1 in all)")));
     }
 
     #[test]

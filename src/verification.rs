@@ -57,6 +57,20 @@ pub enum Verification {
 }
 
 impl Verification {
+    /// The names of all states.
+    pub const STATES: [&str; 5] = ["none", "running", "verified", "failed", "broken"];
+
+    /// The name of the state it is in.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Running { .. } => "running",
+            Self::Verified { .. } => "verified",
+            Self::Failed { .. } => "failed",
+            Self::Broken { .. } => "broken",
+        }
+    }
+
     /// What somebody has to look into, if there is anything.
     pub fn complaint(&self) -> Option<String> {
         match self {
@@ -139,5 +153,25 @@ async fn conclude(gate: &Gate, report: &VerifyReport) {
         .detail("missing", report.missing);
     if let Err(error) = gate.actors.journal.append_system(event).await {
         tracing::error!(%error, "that the journal does not verify was not journaled");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verification;
+
+    #[test]
+    fn a_state_is_called_alike_wherever_it_is_written() {
+        let states = [
+            Verification::None,
+            Verification::Running { seq: 1, head_seq: 2 },
+            Verification::Verified { events: 2, at_unix_ms: 0 },
+            Verification::Failed { first_bad_seq: Some(1), problems_total: 1, at_unix_ms: 0 },
+            Verification::Broken { reason: "no thread".to_owned() },
+        ];
+        assert_eq!(states.each_ref().map(Verification::state), Verification::STATES);
+        for state in states {
+            assert_eq!(serde_json::json!(state)["state"], state.state());
+        }
     }
 }

@@ -13,6 +13,8 @@ mod disk;
 mod edits;
 mod events;
 mod handshakes;
+mod logging;
+mod metrics;
 mod mutations;
 mod panics;
 mod proofs;

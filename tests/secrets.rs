@@ -112,7 +112,7 @@ fn exercise(root: &Path, daemon: &Daemon) -> Vec<(String, Vec<u8>)> {
         said.push((format!("answer of {id}"), format!("{:?} {}", answer.headers, answer.body).into_bytes()));
     }
     let token = format!("X-Gitlab-Token: {CANARY}");
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 14] = [
         &["vault", "list"],
         &["vault", "rotate", "global/secret"],
         &["webhooks", "list"],
@@ -120,6 +120,8 @@ fn exercise(root: &Path, daemon: &Daemon) -> Vec<(String, Vec<u8>)> {
         &["webhooks", "test", "lab", "--payload-stdin", "--header", &token],
         &["webhooks", "send", "gh", "--event", "push"],
         &["--json", "system", "insights"],
+        &["system", "metrics"],
+        &["--json", "system", "metrics"],
         &["--json", "system", "presence"],
         &["--json", "system", "event", "list"],
         &["journal", "verify"],

@@ -47,9 +47,14 @@ impl OpenFiles {
         self.wal.check()
     }
 
+    /// Size of the database; 0 when it is gone.
+    pub(super) fn database_bytes(&self) -> u64 {
+        self.database.bytes()
+    }
+
     /// Size of the write-ahead log; 0 when it is gone.
     pub(super) fn wal_bytes(&self) -> u64 {
-        look(&self.wal.path).map_or(0, |wal| wal.bytes)
+        self.wal.bytes()
     }
 }
 
@@ -57,6 +62,10 @@ impl Identity {
     fn of(path: PathBuf) -> io::Result<Self> {
         let file = look(&path)?.file;
         Ok(Self { path, file })
+    }
+
+    fn bytes(&self) -> u64 {
+        look(&self.path).map_or(0, |found| found.bytes)
     }
 
     fn check(&self) -> Result<(), String> {

@@ -270,6 +270,8 @@ pub struct JournalSnapshot {
     pub journal_mode: String,
     /// As read back: 2 is FULL.
     pub synchronous: u8,
+    /// Bytes of the database, without its write-ahead log.
+    pub database_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
     /// Why nothing is written any more, if so.

@@ -240,6 +240,7 @@ impl Writer {
             sqlite_version: rusqlite::version().to_owned(),
             journal_mode: self.durability.journal_mode.clone(),
             synchronous: self.durability.synchronous,
+            database_bytes: self.files.database_bytes(),
             wal_bytes: self.files.wal_bytes(),
             poisoned: self.poisoned.clone(),
             checkpoint_size: 0,

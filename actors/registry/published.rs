@@ -19,12 +19,22 @@ impl InForce {
     pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
         let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let found = by_id.get(id)?;
-        (found.record.enabled && found.profile.is_some()).then(|| Arc::clone(found))
+        is_in_force(found).then(|| Arc::clone(found))
+    }
+
+    /// Ids of all that [`InForce::lookup`] finds, in no order.
+    pub fn ids(&self) -> Vec<String> {
+        let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        by_id.iter().filter(|(_, found)| is_in_force(found)).map(|(id, _)| id.clone()).collect()
     }
 
     pub(super) fn publish(&self, by_id: Arc<ById>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = by_id;
     }
+}
+
+fn is_in_force(integration: &Integration) -> bool {
+    integration.record.enabled && integration.profile.is_some()
 }
 
 impl fmt::Debug for InForce {

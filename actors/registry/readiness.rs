@@ -25,6 +25,30 @@ pub enum Readiness {
     InvalidConfiguration,
 }
 
+impl Readiness {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Ready,
+        Self::Disabled,
+        Self::InvalidSecretRef,
+        Self::SecretNotFound,
+        Self::SecretUnavailable,
+        Self::InvalidConfiguration,
+    ];
+
+    /// The state as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Disabled => "disabled",
+            Self::InvalidSecretRef => "invalid_secret_ref",
+            Self::SecretNotFound => "secret_not_found",
+            Self::SecretUnavailable => "secret_unavailable",
+            Self::InvalidConfiguration => "invalid_configuration",
+        }
+    }
+}
+
 /// The state of an integration, with what it lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReadinessReport {
@@ -114,4 +138,16 @@ fn cannot_use(record: &IntegrationRecord, vault_ref: &VaultRef, key: &UnusableKe
     let (id, UnusableKey { version, reason }) = (&record.integration_id, key);
     let remedy = vault_ref.how_to_provide();
     format!("`{id}` cannot use version {version} of `{vault_ref}`: {reason}; {remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Readiness;
+
+    #[test]
+    fn a_state_is_called_alike_wherever_it_is_written() {
+        for state in Readiness::ALL {
+            assert_eq!(serde_json::json!(state), state.as_str());
+        }
+    }
 }

@@ -73,6 +73,10 @@ pub enum Command {
     /// When it serves it prints one line on stdout:
     ///
     ///   ready ingress=http://127.0.0.1:7142 console=http://127.0.0.1:7143
+    ///
+    /// With --json that line is a document, and so is each line of the log, whatever palyra.toml says:
+    ///
+    ///   {"console":"http://127.0.0.1:7143","ingress":"http://127.0.0.1:7142","status":"ready"}
     Daemon(DaemonArgs),
     /// Show the whole path of a delivery, on a temporary state root
     Demo(DemoArgs),

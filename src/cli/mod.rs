@@ -30,7 +30,7 @@ use std::ffi::OsString;
 
 use clap::Parser;
 
-pub use args::{Cli, ClientCommand, Command, DemoArgs};
+pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
 pub use client::ConsoleClient;
 pub use context::{Bare, Connection, Context, Need, Remark};
 pub use error::{CliError, Kind};

@@ -52,6 +52,7 @@ fn every_documented_command_line_is_understood() {
         "system status",
         "system presence",
         "system insights",
+        "system metrics",
         "system event list",
         "system event list --limit 10 --after 5 --before 9 --kind webhook --name push --integration github \
          --severity warn --since 15m --contains x",
@@ -171,6 +172,7 @@ fn every_command_says_which_console_it_can_do_with() {
         "system heartbeat",
         "system presence",
         "system insights",
+        "system metrics",
         "system event emit x",
         "system event tail --follow",
         "webhooks send x --event e",

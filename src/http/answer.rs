@@ -41,19 +41,20 @@ pub enum Outcome {
 }
 
 impl Answer {
-    /// The response, counted.
-    pub fn respond(self, gate: &Gate) -> HttpResponse {
+    /// The response to a delivery of an integration, counted.
+    pub fn respond(self, gate: &Gate, integration_id: &str) -> HttpResponse {
+        let count = |answer| gate.counters.count(integration_id, answer);
         match self {
             Self::Taken { outcome, receipt, form } => {
-                gate.counters.count(outcome.name());
+                count(outcome.name());
                 taken(outcome, &receipt, form)
             }
             Self::Handshake(reply) => {
-                gate.counters.count("handshake");
+                count("handshake");
                 handshake_answer(reply)
             }
             Self::Refused(problem) => {
-                gate.counters.count(refused_outcome(&problem));
+                count(refused_outcome(&problem));
                 problem.error_response()
             }
         }

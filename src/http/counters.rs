@@ -1,11 +1,29 @@
-//! What the listeners did, in numbers: the one source of `system insights`, and of the summary rows for deliveries nobody
-//! could authenticate and requests without the console's token.
+//! What the listeners did, in numbers: the one source of `system insights`, of the metrics, and of the summary rows for
+//! deliveries nobody could authenticate and requests without the console's token.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use palyra_actors::journal::{Severity, SystemEvent};
+use palyra_actors::limits::INTEGRATIONS_MAX;
 use serde_json::{Value, json};
+
+/// Integrations counted apart, those that were removed since the start among them. What comes for any more is counted
+/// under [`NONE`].
+const COUNTED_MAX: usize = 4 * INTEGRATIONS_MAX;
+/// The id under which deliveries are counted that reached no integration.
+pub const NONE: &str = "";
+/// Answers that are told of before they were given.
+const TOLD_FROM_THE_START: [&str; 8] = [
+    "accepted",
+    "duplicate",
+    "filtered",
+    "rejected",
+    "conflict",
+    "unauthenticated",
+    "overloaded",
+    "unavailable",
+];
 
 /// Counts since the daemon started, and the refusals not yet summed up in the journal.
 #[derive(Debug, Default)]
@@ -13,24 +31,58 @@ pub struct Counters(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    outcomes: BTreeMap<&'static str, u64>,
-    unauthenticated: BTreeMap<&'static str, u64>,
+    integrations: BTreeMap<String, Tally>,
     unauthorized: BTreeMap<&'static str, u64>,
     unsummed: BTreeMap<(String, &'static str), u64>,
     unsummed_of_console: BTreeMap<&'static str, u64>,
 }
 
+/// What became of the deliveries of one integration.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// By what they were answered: an outcome, or the code of a problem.
+    pub answers: BTreeMap<&'static str, u64>,
+    /// Those that did not authenticate, by reason, whatever they were answered.
+    pub unauthenticated: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        let answers = TOLD_FROM_THE_START.map(|answer| (answer, 0)).into();
+        Self { answers, unauthenticated: BTreeMap::new() }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        for (own, others) in
+            [(&mut self.answers, &other.answers), (&mut self.unauthenticated, &other.unauthenticated)]
+        {
+            others.iter().for_each(|(name, count)| *own.entry(name).or_default() += count);
+        }
+    }
+}
+
+impl Counts {
+    fn tally(&mut self, integration_id: &str) -> &mut Tally {
+        let has_place =
+            self.integrations.len() < COUNTED_MAX || self.integrations.contains_key(integration_id);
+        let id = if has_place { integration_id } else { NONE };
+        self.integrations.entry(id.to_owned()).or_default()
+    }
+}
+
 impl Counters {
-    /// Counts an answer by its outcome.
-    pub fn count(&self, outcome: &'static str) {
+    /// Counts an answer to a delivery of an integration that exists, or of [`NONE`]: never under a name that a stranger chose.
+    pub fn count(&self, integration_id: &str, answer: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.outcomes.entry(outcome).or_default() += 1;
+        *counts.tally(integration_id).answers.entry(answer).or_default() += 1;
     }
 
     /// Counts a delivery that did not authenticate. Bounded by the integrations that exist and the reasons there are.
     pub fn refuse(&self, integration_id: &str, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.unauthenticated.entry(reason).or_default() += 1;
+        *counts.tally(integration_id).unauthenticated.entry(reason).or_default() += 1;
         *counts.unsummed.entry((integration_id.to_owned(), reason)).or_default() += 1;
     }
 
@@ -52,23 +104,27 @@ impl Counters {
         deliveries.chain((!of_console.is_empty()).then(|| unauthorized(&of_console))).collect()
     }
 
-    /// All counts of deliveries.
-    pub fn deliveries(&self) -> Value {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut deliveries = json!(counts.outcomes);
+    /// What became of deliveries, by the id of their integration.
+    pub fn deliveries(&self) -> BTreeMap<String, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).integrations.clone()
+    }
+
+    /// All counts of deliveries, whatever their integration.
+    pub fn deliveries_in_all(&self) -> Value {
+        let mut all = Tally::default();
+        self.deliveries().values().for_each(|tally| all.add(tally));
+        let mut deliveries = json!(all.answers);
         if let Some(members) = deliveries.as_object_mut() {
-            for outcome in ["accepted", "duplicate", "filtered", "rejected", "conflict"] {
-                members.entry(outcome).or_insert(json!(0));
-            }
-            members.insert("unauthenticated".to_owned(), json!(counts.unauthenticated));
+            members.insert("unauthenticated".to_owned(), json!(all.unauthenticated));
         }
         deliveries
     }
 
-    /// All counts of the console.
-    pub fn console(&self) -> Value {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        json!({"unauthorized": counts.unauthorized})
+    /// Requests of the console without its token, by reason.
+    pub fn unauthorized(&self) -> BTreeMap<&'static str, u64> {
+        let mut counted = BTreeMap::from([("missing_token", 0), ("wrong_token", 0)]);
+        counted.extend(&self.0.lock().unwrap_or_else(PoisonError::into_inner).unauthorized);
+        counted
     }
 }
 
@@ -99,5 +155,21 @@ mod tests {
         let summary = |count| unauthenticated("gh".to_owned(), "stale_timestamp", count).summary;
         assert_eq!(summary(1), "1 delivery was refused: stale_timestamp");
         assert_eq!(summary(2), "2 deliveries were refused: stale_timestamp");
+    }
+
+    #[test]
+    fn integrations_counted_apart_are_bounded_and_no_delivery_goes_uncounted() {
+        let counters = Counters::default();
+        for n in 0..COUNTED_MAX + 3 {
+            counters.count(&n.to_string(), "accepted");
+            counters.refuse(&n.to_string(), "bad_signature");
+        }
+        counters.count("0", "accepted");
+        let deliveries = counters.deliveries();
+        assert_eq!(deliveries.len(), COUNTED_MAX + 1, "and one for those that found no place");
+        assert_eq!((deliveries[NONE].answers["accepted"], deliveries["0"].answers["accepted"]), (3, 2));
+        let in_all = counters.deliveries_in_all();
+        assert_eq!(in_all["accepted"], COUNTED_MAX + 4);
+        assert_eq!(in_all["unauthenticated"]["bad_signature"], COUNTED_MAX + 3);
     }
 }

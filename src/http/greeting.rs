@@ -17,7 +17,7 @@ use super::problem::{Kind, Problem};
 /// What refuses it.
 pub(super) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
     let reply = delivery.greet().await?;
-    delivery.gate.counters.count("handshake");
+    delivery.gate.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }
 

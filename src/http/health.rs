@@ -37,8 +37,7 @@ async fn alive() -> HttpResponse {
 
 /// It names no reasons: those are the console's to tell.
 async fn ready(gate: Data<Gate>) -> HttpResponse {
-    let find = async { reasons_not_ready(&gate).await.is_empty() };
-    let ready = !gate.is_stopping() && gate.readiness.get_or_find(Instant::now(), find).await;
+    let ready = is_ready(&gate).await;
     let (status, text) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     let mut answer = HttpResponse::build(status);
@@ -46,6 +45,12 @@ async fn ready(gate: Data<Gate>) -> HttpResponse {
         answer.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS.to_string()));
     }
     answer.insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": text}))
+}
+
+/// Whether deliveries can be taken in, not longer than a second ago.
+pub async fn is_ready(gate: &Gate) -> bool {
+    let find = async { reasons_not_ready(gate).await.is_empty() };
+    !gate.is_stopping() && gate.readiness.get_or_find(Instant::now(), find).await
 }
 
 /// Whether the daemon is ready, as it was found out last. Who asks meanwhile waits for the same answer.

@@ -35,7 +35,7 @@ const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 /// # Errors
 /// What refuses the delivery.
 pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result<HttpResponse, Problem> {
-    Ok(delivery.take_in(payload).await?.respond(delivery.gate))
+    Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
 }
 
 /// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod console;
 pub mod counters;
 pub mod cut;
+pub mod exposition;
 pub mod greeting;
 pub mod headers;
 pub mod health;
@@ -31,9 +32,10 @@ use actix_web::http::Method;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
+use tokio::sync::Semaphore;
 
 use crate::actors::Actors;
-use crate::readiness::Unready;
+use crate::readiness::LastLook;
 use crate::settings::Settings;
 use crate::verification::VerificationStatus;
 use admission::Admission;
@@ -41,6 +43,7 @@ use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use published::PublishedKeys;
+use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 
 /// Event streams open at a time; one more is answered 503.
@@ -72,10 +75,14 @@ pub struct Gate {
     pub verification: VerificationStatus,
     /// Whether it was ready when somebody last asked.
     pub readiness: health::Verdict,
-    /// What is enabled and cannot verify.
-    pub unready: Unready,
-    /// Open event streams.
-    pub streams: Arc<tokio::sync::Semaphore>,
+    /// How the integrations were when they were looked at last.
+    pub last_look: LastLook,
+    /// Open connections of the ingress.
+    pub ingress_connections: Connections,
+    /// Open connections of the console.
+    pub console_connections: Connections,
+    /// Places for event streams.
+    pub streams: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -106,9 +113,11 @@ impl Gate {
             unsigned: Rates::per(std::time::Duration::from_secs(1)),
             published: PublishedKeys::new(settings.key_trust.clone()),
             verification: VerificationStatus::default(),
-            unready: Unready::default(),
+            last_look: LastLook::default(),
             readiness: health::Verdict::default(),
-            streams: Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX)),
+            ingress_connections: Connections::default(),
+            console_connections: Connections::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,
@@ -132,6 +141,19 @@ impl Gate {
         }
     }
 
+    /// The answer that refuses a delivery, counted: under `id` only if that is an integration in force, for a stranger
+    /// may ask for any.
+    fn refuse(&self, id: &str, problem: &Problem) -> HttpResponse {
+        let is_in_force = self.actors.integrations.lookup(id).is_some();
+        self.counters.count(if is_in_force { id } else { counters::NONE }, problem.kind().entry().1);
+        problem.error_response()
+    }
+
+    /// Event streams that are open.
+    pub fn open_streams(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.streams.available_permits())
+    }
+
     /// Whether the daemon was told to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
@@ -152,10 +174,7 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
         Method::POST => ingress::deliver(&delivery, payload).await,
         _ => greeting::greet(&delivery).await,
     };
-    answered.unwrap_or_else(|problem| {
-        gate.counters.count(problem.kind().entry().1);
-        problem.error_response()
-    })
+    answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &problem))
 }
 
 /// The integration that a path names.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::room::OpenConnection;
+
 /// A connection, with a bound on how long a write may stand still.
 #[derive(Debug)]
 pub struct Patient<S> {
@@ -16,12 +18,14 @@ pub struct Patient<S> {
     most: Duration,
     /// Runs while a write stands still.
     until: Option<Pin<Box<Sleep>>>,
+    _open: OpenConnection,
 }
 
 impl<S: AsyncWrite + Unpin> Patient<S> {
-    /// `io`, given up with [`io::ErrorKind::TimedOut`] once a write stands still for as long as `most`.
-    pub fn new(io: S, most: Duration) -> Self {
-        Self { io, most, until: None }
+    /// `io`, given up with [`io::ErrorKind::TimedOut`] once a write stands still for as long as `most`. It is `open` as long
+    /// as this lives.
+    pub fn new(io: S, most: Duration, open: OpenConnection) -> Self {
+        Self { io, most, until: None, _open: open }
     }
 
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

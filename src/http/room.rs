@@ -1,4 +1,8 @@
-//! How many connections the process has room for: each takes a file descriptor, and the journal needs some too.
+//! How many connections the process has room for: each takes a file descriptor, and the journal needs some too. And how
+//! many there are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -41,6 +45,33 @@ impl Room {
         let per_worker = open_files_max.saturating_sub(OTHER_DESCRIPTORS + console) / workers;
         let per_worker = per_worker.clamp(1, CONNECTIONS_PER_WORKER_MAX);
         Self { per_worker: small(per_worker), console: small(console) }
+    }
+}
+
+/// The connections of a listener.
+#[derive(Debug, Clone, Default)]
+pub struct Connections(Arc<AtomicUsize>);
+
+impl Connections {
+    /// Counts one more until it is dropped.
+    pub fn open(&self) -> OpenConnection {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(self.clone())
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One connection that is open.
+#[derive(Debug)]
+pub struct OpenConnection(Connections);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

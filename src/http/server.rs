@@ -17,11 +17,11 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{App, Error, ResponseError};
+use actix_web::{App, Error};
 
 use super::ingress::{self, Head};
 use super::patience::Patient;
-use super::room::Room;
+use super::room::{OpenConnection, Room};
 use super::unread::close_after_answer;
 use super::{Gate, console, hook_id, ingress_routes};
 use crate::settings::Settings;
@@ -42,12 +42,13 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("ingress", listener, move || {
         let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
+        let connections = data.ingress_connections.clone();
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
-        fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
+        fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -83,9 +84,13 @@ where
 }
 
 /// A connection that is given up when its other end reads nothing for so long.
-async fn patient(io: TcpStream, patience: Duration) -> Result<Connection, DispatchError> {
+async fn patient(
+    io: TcpStream,
+    patience: Duration,
+    open: OpenConnection,
+) -> Result<Connection, DispatchError> {
     let peer = io.peer_addr().ok();
-    Ok((Patient::new(io, patience), Protocol::Http1, peer))
+    Ok((Patient::new(io, patience, open), Protocol::Http1, peer))
 }
 
 /// What the HTTP service takes.
@@ -93,17 +98,12 @@ type Connection = (Patient<TcpStream>, Protocol, Option<SocketAddr>);
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
-    let refused = match hook_id(request.path()) {
-        Some(id) => {
-            let (uri, headers) = (request.uri(), request.headers());
-            let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
-            ingress::expect(&gate, head, id).await.err()
-        }
-        None => None,
-    };
-    match refused {
-        Some(problem) => Err(problem.error_response().into()),
-        None => Ok(request),
+    let Some(id) = hook_id(request.path()) else { return Ok(request) };
+    let (uri, headers) = (request.uri(), request.headers());
+    let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
+    match ingress::expect(&gate, head, id).await {
+        Ok(()) => Ok(request),
+        Err(problem) => Err(gate.refuse(id, &problem).into()),
     }
 }
 
@@ -123,11 +123,12 @@ pub fn serve_console(
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("console", listener, move || {
         let (data, draining) = (data.clone(), draining.clone());
+        let connections = data.console_connections.clone();
         let app = App::new().app_data(data).configure(|config| console::routes(config, &token));
         let app = app.wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
-        fn_service(move |io| patient(io, settings.idle_deadline)).and_then(http)
+        fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)
     })?;
     Ok(builder.run())
 }

@@ -61,8 +61,10 @@ pub struct Settings {
     pub accept_rollback: bool,
     /// Authorities that the keys providers publish are trusted by. Default: those of the web.
     pub key_trust: Trust,
-    /// Whether logs are JSON lines.
+    /// Whether logs are JSON lines: with `--json`, or when the file says so.
     pub log_json: bool,
+    /// Whether where it serves is told as JSON: with `--json`.
+    pub ready_json: bool,
     /// The flags that won over the file.
     flags: Flags,
     /// Of the text of the file.
@@ -120,6 +122,8 @@ pub struct Flags {
     pub console: Option<SocketAddr>,
     /// `--accept-rollback`.
     pub accept_rollback: bool,
+    /// `--json`.
+    pub json: bool,
 }
 
 /// A setting that cannot be used. Where it stands, what is wrong, what to do.
@@ -250,7 +254,8 @@ impl SettingsFile {
             anchor_dir: self.anchor_dir.clone(),
             accept_rollback: flags.accept_rollback,
             key_trust,
-            log_json: self.log_format == Some(LogFormat::Json),
+            log_json: flags.json || self.log_format == Some(LogFormat::Json),
+            ready_json: flags.json,
             flags,
             digest: Digest::of(&[]),
         }

@@ -129,9 +129,7 @@ impl Daemon {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let field =
-            |name: &str| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
-        let (Some(ingress), Some(console)) = (field("ingress="), field("console=")) else {
+        let (Some(ingress), Some(console)) = (told(&line, "ingress"), told(&line, "console")) else {
             panic!("the daemon did not start: {line:?} {:?}", child.wait());
         };
         Self { child, _stdout: stdout, ingress, console }
@@ -197,6 +195,13 @@ impl Daemon {
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         request(method, &format!("{}{path}", self.console), &headers, body)
     }
+}
+
+/// The address of a listener, from the line that says where a daemon serves.
+fn told(line: &str, listener: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(line).unwrap_or_default();
+    let of_text = || line.split_whitespace().find_map(|word| word.strip_prefix(listener)?.strip_prefix('='));
+    document[listener].as_str().or_else(of_text).map(str::to_owned)
 }
 
 impl Drop for Daemon {

@@ -19,6 +19,14 @@ pub enum SystemCommand {
     Presence,
     /// Show the counters of every part of the daemon
     Insights,
+    /// Print the metrics as Prometheus reads them, from `/console/v1/metrics`
+    #[command(after_long_help = "\
+With --json the page is the text `metrics` of a document; the same counts as numbers are in `palyra --json system insights`.
+
+Examples:
+  palyra system metrics | grep palyra_deliveries_total
+  palyra --json system metrics | jq -r .metrics")]
+    Metrics,
     /// List, emit and follow events
     #[command(subcommand)]
     Event(EventCommand),

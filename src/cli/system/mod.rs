@@ -6,7 +6,7 @@ mod pager;
 mod tail;
 mod view;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use args::EventCommand;
 pub use args::SystemCommand;
@@ -14,6 +14,7 @@ pub use args::SystemCommand;
 use super::client::route;
 use super::context::{Context, Need};
 use super::error::CliError;
+use super::text::visible_lines;
 use super::view::text;
 use crate::exit::Exit;
 
@@ -29,6 +30,7 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
             report("insights", |insights| view::insights(insights, &context.out), context)?;
             Ok(Exit::Ok)
         }
+        SystemCommand::Metrics => metrics(context),
         SystemCommand::Event(EventCommand::List(args)) => events::list(&args, context),
         SystemCommand::Event(EventCommand::Show(args)) => events::show(&args, context),
         SystemCommand::Event(EventCommand::Emit(args)) => events::emit(&args, context),
@@ -40,6 +42,14 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
 fn heartbeat(context: &Context) -> Result<Exit, CliError> {
     let heartbeat = report("heartbeat", view::heartbeat, context)?;
     Ok(if text(&heartbeat, "status") == "ok" { Exit::Ok } else { Exit::Failed })
+}
+
+/// The page as it is served.
+fn metrics(context: &Context) -> Result<Exit, CliError> {
+    let page = context.connect(Need::Daemon)?.client.bytes(&route(&["metrics"]))?;
+    let page = String::from_utf8_lossy(&page);
+    context.out.answer(&json!({ "metrics": page }), |_| visible_lines(&page))?;
+    Ok(Exit::Ok)
 }
 
 fn report(what: &str, text: impl FnOnce(&Value) -> String, context: &Context) -> Result<Value, CliError> {

@@ -97,6 +97,14 @@ x   secret_not_found  a, b
 }
 
 #[test]
+fn metrics_are_printed_as_they_are_served_or_as_one_text_of_a_document() {
+    let page = "# HELP a_total Help \\\\\n# TYPE a_total counter\na_total{b=\"\\\"\"} 1\n";
+    let served = || Stub::answering([raw(200, "content-type: text/plain; version=0.0.4", page)]);
+    assert_eq!(palyra("system metrics", &served()).stdout, page);
+    assert_eq!(palyra("--json system metrics", &served()).json(), json!({ "metrics": page }));
+}
+
+#[test]
 fn events_are_a_table_with_the_newest_last() {
     let ran = palyra("system event list --limit 2", &Stub::answering([page(&[9, 10], Some(10), Some(9))]));
     assert_eq!(

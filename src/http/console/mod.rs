@@ -10,9 +10,11 @@ mod dispatch;
 mod events;
 mod input;
 mod journal;
+mod metrics;
 mod particulars;
 mod providers;
 mod query;
+mod snapshots;
 mod stream;
 mod system;
 mod vault;
@@ -39,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         // Tried in turn, and each pattern with a place in it is a regular expression: what is asked most comes first.
         .configure(events::routes)
         .configure(system::routes)
+        .configure(metrics::routes)
         .configure(webhooks::routes)
         .configure(workbench::routes)
         .configure(dispatch::routes)

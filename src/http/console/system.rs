@@ -6,11 +6,13 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
 use palyra_actors::clock::UnixMs;
 use palyra_actors::connectors::Presence;
-use palyra_actors::{connectors, journal, registry, replay_guard, vault};
+use palyra_actors::journal::JournalSnapshot;
+use palyra_actors::{journal, registry};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::snapshots::Snapshots;
 use super::webhooks::diagnose;
 use crate::http::Gate;
 use crate::http::health::{Unanswered, in_time, reasons_not_ready};
@@ -42,13 +44,10 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
     reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
     // Deliveries are taken in all the same: what is new is stored well.
     reasons.extend(gate.verification.now().complaint());
-    reasons.extend(gate.unready.complaint());
-    reasons.extend(
-        journal
-            .as_ref()
-            .ok()
-            .and_then(|journal| clock_behind(gate.clock.now_unix_ms(), journal.head_recorded_at_unix_ms)),
-    );
+    reasons.extend(gate.last_look.complaint());
+    let behind =
+        |journal: &JournalSnapshot| clock_behind(gate.clock.now_unix_ms(), journal.head_recorded_at_unix_ms);
+    reasons.extend(journal.as_ref().ok().and_then(behind));
     reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
     let status = match (gate.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
@@ -93,20 +92,14 @@ async fn presence(gate: Data<Gate>) -> HttpResponse {
 }
 
 async fn insights(gate: Data<Gate>) -> HttpResponse {
-    let actors = &gate.actors;
-    let (registry, vault, replay_guard, journal, connectors, diagnostics) = tokio::join!(
-        in_time(actors.registry.ask(registry::Observe)),
-        in_time(actors.vault.ask(vault::Observe)),
-        in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
-        in_time(actors.journal.door.ask(journal::Observe)),
-        in_time(actors.connectors.ask(connectors::Observe)),
-        timeout(DIAGNOSIS_DEADLINE, diagnose(&gate)),
-    );
+    let diagnose = timeout(DIAGNOSIS_DEADLINE, diagnose(&gate));
+    let (snapshots, diagnostics) = tokio::join!(Snapshots::take(&gate.actors), diagnose);
+    let Snapshots { registry, vault, replay_guard, journal, connectors } = snapshots;
     let late = || Problem::new(Kind::Unavailable).detail("the integrations could not be looked at in time");
     let diagnostics = diagnostics.unwrap_or_else(|_| Err(late()));
     HttpResponse::Ok().json(json!({
-        "deliveries": gate.counters.deliveries(),
-        "console": gate.counters.console(),
+        "deliveries": gate.counters.deliveries_in_all(),
+        "console": {"unauthorized": gate.counters.unauthorized()},
         "registry": shown(registry),
         "vault": shown(vault),
         "replay_guard": shown(replay_guard),

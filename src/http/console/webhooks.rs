@@ -131,13 +131,13 @@ async fn diagnostics(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
 /// When the registry does not answer.
 pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
     let integrations = all(gate).await?;
-    let mut by_readiness = BTreeMap::<String, usize>::new();
+    let mut by_readiness = BTreeMap::<&str, usize>::new();
     let mut by_provider = BTreeMap::<&str, usize>::new();
     let mut problems = Vec::new();
     for integration in &integrations {
         let report = readiness(integration, &secret_status(gate, integration).await);
-        let readiness = json!(report.readiness);
-        *by_readiness.entry(readiness.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        let readiness = report.readiness.as_str();
+        *by_readiness.entry(readiness).or_default() += 1;
         *by_provider.entry(&integration.record.provider).or_default() += 1;
         if !report.issues.is_empty() {
             let id = &integration.record.integration_id;

@@ -1,0 +1,210 @@
+//! `GET /metrics`: what the parts of the daemon show of themselves, as Prometheus reads it.
+//!
+//! Labels hold ids that the operator gave, names of parts, and words of closed sets: nothing that came with a request. A
+//! part that does not answer in time has no series until it does.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{self, Data, ServiceConfig};
+use palyra_actors::connectors::{ConnectorPresence, ConnectorState, Presence};
+use palyra_actors::journal::JournalSnapshot;
+use palyra_actors::registry::RegistrySnapshot;
+use palyra_actors::replay_guard::ReplaySnapshot;
+use palyra_actors::supervision::{ActorPresence, ActorState};
+use palyra_actors::vault::VaultSnapshot;
+
+use super::snapshots::Snapshots;
+use crate::http::Gate;
+use crate::http::exposition::{CONTENT_TYPE, Page, seconds, truth};
+use crate::http::health::{in_time, is_ready};
+use crate::verification::Verification;
+
+/// `/metrics`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/metrics", web::get().to(metrics));
+}
+
+async fn metrics(gate: Data<Gate>) -> HttpResponse {
+    let (ready, snapshots, connectors) = tokio::join!(
+        is_ready(&gate),
+        Snapshots::take(&gate.actors),
+        in_time(gate.actors.connectors.ask(Presence)),
+    );
+    let mut page = Page::default();
+    process(&mut page, &gate, ready);
+    deliveries(&mut page, &gate);
+    listeners(&mut page, &gate);
+    integrations(&mut page, &gate, snapshots.registry.ok());
+    let anchored_seq = *gate.actors.head.borrow();
+    snapshots.journal.iter().for_each(|snapshot| journal(&mut page, snapshot, anchored_seq));
+    verification(&mut page, &gate.verification.now());
+    snapshots.replay_guard.iter().for_each(|snapshot| replay_guard(&mut page, snapshot));
+    snapshots.vault.iter().for_each(|snapshot| vault(&mut page, snapshot));
+    actors(&mut page, &gate.actors.board.snapshot());
+    connectors.iter().for_each(|presence| of_connectors(&mut page, presence));
+    HttpResponse::Ok()
+        .content_type(CONTENT_TYPE)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(page.into_text())
+}
+
+fn process(page: &mut Page, gate: &Gate, ready: bool) {
+    page.gauge("palyra_build_info", "The version that runs; always 1")
+        .labelled(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.gauge("palyra_process_start_time_seconds", "When the process began to serve, in seconds since 1970")
+        .value(seconds(gate.started_at));
+    page.gauge(
+        "palyra_ready",
+        "Whether a delivery could be accepted and committed, not longer than a second ago",
+    )
+    .value(truth(ready));
+}
+
+/// Integrations in force are there before anything was delivered to them, so that their first refusal is an increase.
+fn deliveries(page: &mut Page, gate: &Gate) {
+    let mut tallies = gate.counters.deliveries();
+    for id in gate.actors.integrations.ids() {
+        tallies.entry(id).or_default();
+    }
+    let mut answered = page.counter(
+        "palyra_deliveries_total",
+        "Deliveries answered, by outcome or code; without integration those that reached none",
+    );
+    for (id, tally) in &tallies {
+        for (answer, count) in &tally.answers {
+            answered.labelled(&[("integration", id), ("answer", answer)], count);
+        }
+    }
+    let mut refused = page.counter(
+        "palyra_deliveries_unauthenticated_total",
+        "Deliveries that did not authenticate, by reason, answered unauthenticated or too_many_requests",
+    );
+    for (id, tally) in &tallies {
+        for (reason, count) in &tally.unauthenticated {
+            refused.labelled(&[("integration", id), ("reason", reason)], count);
+        }
+    }
+    page.gauge("palyra_deliveries_in_flight", "Deliveries in flight").value(gate.admission.in_flight());
+    page.gauge(
+        "palyra_deliveries_in_flight_max",
+        "Deliveries that may be in flight; more are answered overloaded",
+    )
+    .value(gate.settings.in_flight_max);
+}
+
+fn listeners(page: &mut Page, gate: &Gate) {
+    let mut open = page.gauge("palyra_connections", "Connections that are open");
+    open.labelled(&[("listener", "ingress")], gate.ingress_connections.count());
+    open.labelled(&[("listener", "console")], gate.console_connections.count());
+    page.gauge("palyra_event_streams", "Event streams of the console that are open")
+        .value(gate.open_streams());
+    let mut refused = page
+        .counter("palyra_console_unauthorized_total", "Requests of the console without its token, by reason");
+    for (reason, count) in gate.counters.unauthorized() {
+        refused.labelled(&[("reason", reason)], count);
+    }
+}
+
+fn integrations(page: &mut Page, gate: &Gate, registry: Option<RegistrySnapshot>) {
+    if let Some(by_readiness) = gate.last_look.by_readiness() {
+        let mut counted = page.gauge(
+            "palyra_integrations",
+            "Integrations by readiness; one that is disabled counts as that, whatever it lacks",
+        );
+        for (state, count) in by_readiness {
+            counted.labelled(&[("readiness", state.as_str())], count);
+        }
+    }
+    let Some(registry) = registry else { return };
+    page.gauge(
+        "palyra_config_stale",
+        "Whether the last reload was refused, so that what was configured before is in force",
+    )
+    .value(truth(registry.stale.is_some()));
+    page.gauge(
+        "palyra_config_loaded_timestamp_seconds",
+        "When webhooks.toml was last read or written without error, in seconds since 1970",
+    )
+    .value(seconds(registry.loaded_at_unix_ms));
+}
+
+fn journal(page: &mut Page, journal: &JournalSnapshot, anchored_seq: u64) {
+    page.gauge("palyra_journal_last_seq", "seq of the newest event, which is how many there are")
+        .value(journal.head_seq);
+    page.gauge("palyra_journal_anchored_seq", "seq of the newest event that the anchor names")
+        .value(anchored_seq);
+    page.gauge("palyra_journal_signed_seq", "seq of the newest event that a signed checkpoint covers")
+        .value(journal.checkpoint_size);
+    page.gauge("palyra_journal_epoch", "The epoch of the key that signs checkpoints").value(journal.epoch);
+    page.counter("palyra_journal_appended_total", "Events appended").value(journal.appended_total);
+    page.counter("palyra_journal_groups_total", "Groups of events committed").value(journal.groups_total);
+    page.counter("palyra_journal_held_total", "Deliveries whose replay key an earlier event held")
+        .value(journal.held_total);
+    page.gauge("palyra_journal_database_bytes", "Size of the database without its write-ahead log")
+        .value(journal.database_bytes);
+    page.gauge("palyra_journal_wal_bytes", "Size of the write-ahead log").value(journal.wal_bytes);
+    page.gauge(
+        "palyra_journal_poisoned",
+        "Whether nothing is written any more because a write or sync failed",
+    )
+    .value(truth(journal.poisoned.is_some()));
+}
+
+fn verification(page: &mut Page, verification: &Verification) {
+    let mut states = page.gauge(
+        "palyra_journal_verification",
+        "1 for the state that the verification of the whole journal is in",
+    );
+    for state in Verification::STATES {
+        states.labelled(&[("state", state)], truth(state == verification.state()));
+    }
+}
+
+fn replay_guard(page: &mut Page, guard: &ReplaySnapshot) {
+    page.gauge("palyra_replay_leases", "Replay keys of deliveries in flight").value(guard.leases);
+    page.gauge("palyra_replay_waiters", "Deliveries that wait for the row of another copy")
+        .value(guard.waiters);
+    page.gauge("palyra_replay_recent_keys", "Replay keys remembered in memory").value(guard.recent_keys);
+    page.counter("palyra_replay_submitted_total", "Deliveries handed on to the journal")
+        .value(guard.submitted_total);
+    page.counter("palyra_replay_seen_total", "Deliveries answered from the replay keys in memory")
+        .value(guard.seen_total);
+    page.counter("palyra_replay_released_total", "Leases given back unused").value(guard.released_total);
+}
+
+fn vault(page: &mut Page, vault: &VaultSnapshot) {
+    page.gauge("palyra_vault_cached_secrets", "Secrets decrypted in memory").value(vault.cached);
+    page.counter("palyra_vault_cache_hits_total", "Secrets answered from memory")
+        .value(vault.cache_hits_total);
+    page.counter("palyra_vault_reads_total", "Secrets read from where they are stored")
+        .value(vault.reads_total);
+    page.counter("palyra_vault_failures_total", "Reads of secrets that failed").value(vault.failures_total);
+}
+
+fn actors(page: &mut Page, actors: &[ActorPresence]) {
+    let mut up = page.gauge("palyra_actor_up", "Whether an actor runs");
+    for actor in actors {
+        up.labelled(&[("actor", &actor.name)], truth(actor.state == ActorState::Running));
+    }
+    let mut restarts = page.counter("palyra_actor_restarts_total", "Restarts of an actor");
+    for actor in actors {
+        restarts.labelled(&[("actor", &actor.name)], actor.restarts);
+    }
+}
+
+fn of_connectors(page: &mut Page, connectors: &[ConnectorPresence]) {
+    let mut up = page.gauge("palyra_connector_up", "Whether a connector runs");
+    for connector in connectors {
+        up.labelled(&[("connector", &connector.name)], truth(connector.state == ConnectorState::Running));
+    }
+    let mut restarts =
+        page.counter("palyra_connector_restarts_total", "Restarts of a connector, asked for or not");
+    for connector in connectors {
+        restarts.labelled(&[("connector", &connector.name)], connector.restarts);
+    }
+    let mut emitted =
+        page.counter("palyra_connector_events_total", "Events of a connector that were committed");
+    for connector in connectors {
+        emitted.labelled(&[("connector", &connector.name)], connector.emitted_total);
+    }
+}

@@ -1,0 +1,38 @@
+//! What the five actors show of themselves: the one source of `system insights` and of the metrics.
+
+use palyra_actors::connectors::{self, ConnectorsSnapshot};
+use palyra_actors::journal::{self, JournalSnapshot};
+use palyra_actors::registry::{self, RegistrySnapshot};
+use palyra_actors::replay_guard::{self, ReplaySnapshot};
+use palyra_actors::vault::{self, VaultSnapshot};
+
+use crate::actors::Actors;
+use crate::http::health::{Unanswered, in_time};
+
+/// A snapshot of each actor, or why there is none.
+pub struct Snapshots {
+    /// Of the registry.
+    pub registry: Result<RegistrySnapshot, Unanswered>,
+    /// Of the vault.
+    pub vault: Result<VaultSnapshot, Unanswered>,
+    /// Of the replay guard.
+    pub replay_guard: Result<ReplaySnapshot, Unanswered>,
+    /// Of the journal.
+    pub journal: Result<JournalSnapshot, Unanswered>,
+    /// Of the connectors' supervisor.
+    pub connectors: Result<ConnectorsSnapshot, Unanswered>,
+}
+
+impl Snapshots {
+    /// Asks all actors at once; within two seconds, whatever stands still.
+    pub async fn take(actors: &Actors) -> Self {
+        let (registry, vault, replay_guard, journal, connectors) = tokio::join!(
+            in_time(actors.registry.ask(registry::Observe)),
+            in_time(actors.vault.ask(vault::Observe)),
+            in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
+            in_time(actors.journal.door.ask(journal::Observe)),
+            in_time(actors.connectors.ask(connectors::Observe)),
+        );
+        Self { registry, vault, replay_guard, journal, connectors }
+    }
+}

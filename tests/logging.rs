@@ -1,0 +1,63 @@
+//! What the daemon writes for others to read: its log, and the line that says where it serves.
+
+use std::fs::{File, read_to_string};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Daemon, palyra, state_root, write_private};
+
+/// What a daemon with these arguments logs from its start to its end.
+fn log_of(root: &Path, args: &[&str]) -> String {
+    let elsewhere = state_root();
+    let log = elsewhere.path().join("log");
+    let daemon = Daemon::logging_to(root, File::create(&log).unwrap(), args, &[]);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(30));
+    read_to_string(&log).unwrap()
+}
+
+fn is_json(log: &str) -> bool {
+    assert!(!log.is_empty(), "nothing was logged");
+    log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line["level"].is_string()))
+}
+
+#[test]
+fn with_json_the_log_is_json_lines_whatever_the_file_says() {
+    let root = state_root();
+    for file in ["", "log_format = \"text\"", "log_format = \"json\""] {
+        write_private(&root.path().join("palyra.toml"), file);
+        let (asked, unasked) = (log_of(root.path(), &["--json"]), log_of(root.path(), &[]));
+        assert!(is_json(&asked), "{file}: {asked}");
+        assert_eq!(is_json(&unasked), file.contains("json"), "{file}: {unasked}");
+    }
+}
+
+/// The line on stdout that says where a daemon with these arguments serves.
+fn ready_line(root: &Path, args: &[&str]) -> String {
+    let mut program = palyra(root);
+    program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]).args(args);
+    program.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut daemon = program.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    line
+}
+
+#[test]
+fn where_the_daemon_serves_is_told_as_a_document_with_json_and_only_then() {
+    let root = state_root();
+    let document: Value = serde_json::from_str(&ready_line(root.path(), &["--json"])).unwrap();
+    assert_eq!(document["status"], "ready");
+    for listener in ["ingress", "console"] {
+        assert!(document[listener].as_str().unwrap().starts_with("http://127.0.0.1:"), "{document}");
+    }
+    write_private(&root.path().join("palyra.toml"), "log_format = \"json\"");
+    let line = ready_line(root.path(), &[]);
+    assert!(line.starts_with("ready ingress=http://") && line.contains(" console=http://"), "{line}");
+}
