@@ -46,6 +46,29 @@ fn a_chunked_body_that_is_read_keeps_its_connection() {
 }
 
 #[test]
+fn a_delivery_that_asks_for_a_websocket_is_refused_at_once_and_other_upgrades_are_passed_over() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let cases = [
+        ("POST", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 400),
+        ("POST", "Upgrade: h2c\r\nUpgrade: WebSocket\r\n", 400),
+        ("POST", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", 202),
+        ("GET", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 405),
+    ];
+    for (method, upgrade, status) in cases {
+        let head = github_head("push", "1", b"{}");
+        let request =
+            format!("{method} /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{upgrade}{head}\r\n{{}}");
+        let mut stream = connect(&daemon.ingress);
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(statuses(&read_available(&mut stream)), [status], "{method} {upgrade}");
+    }
+    let emit = "POST /console/v1/system/events/emit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n";
+    let asked = format!("{emit}Upgrade: websocket\r\n\r\n{{}}");
+    assert_eq!(statuses(&raw(&daemon.console, asked.as_bytes())), [400]);
+}
+
+#[test]
 fn who_reads_no_answers_is_given_up() {
     let root = state_root();
     write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\n");
