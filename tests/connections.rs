@@ -110,6 +110,30 @@ fn slow_senders_leave_room_for_the_others() {
     );
 }
 
+#[test]
+fn who_does_not_show_the_token_keeps_no_connection_to_the_console() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let bearer = format!("Authorization: Bearer {}\r\n", token.trim());
+    let wrong = "Authorization: Bearer x\r\n";
+    let cases = [
+        ("/healthz", "", 200, false),
+        ("/nothing", "", 404, false),
+        ("/console/v1/webhooks", "", 401, false),
+        ("/console/v1/webhooks", wrong, 401, false),
+        ("/console/v1/webhooks", bearer.as_str(), 200, true),
+    ];
+    for (path, shown, status, is_kept) in cases {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{shown}\r\n");
+        let mut stream = connect(&daemon.console);
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(statuses(&read_available(&mut stream)), [status], "{path} {shown}");
+        let again = stream.write_all(request.as_bytes()).map(|()| statuses(&read_available(&mut stream)));
+        assert_eq!(again.is_ok_and(|again| again == [status]), is_kept, "{path} {shown}");
+    }
+}
+
 /// So many deliveries that what the console has to tell of them fits no socket.
 fn filled(root: &std::path::Path) -> Daemon {
     let daemon = Daemon::with_github(root);
