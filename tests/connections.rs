@@ -46,6 +46,29 @@ fn a_chunked_body_that_is_read_keeps_its_connection() {
 }
 
 #[test]
+fn a_delivery_that_asks_for_a_websocket_is_refused_at_once_and_other_upgrades_are_passed_over() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let cases = [
+        ("POST", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 400),
+        ("POST", "Upgrade: h2c\r\nUpgrade: WebSocket\r\n", 400),
+        ("POST", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", 202),
+        ("GET", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 405),
+    ];
+    for (method, upgrade, status) in cases {
+        let head = github_head("push", "1", b"{}");
+        let request =
+            format!("{method} /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n{upgrade}{head}\r\n{{}}");
+        let mut stream = connect(&daemon.ingress);
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(statuses(&read_available(&mut stream)), [status], "{method} {upgrade}");
+    }
+    let emit = "POST /console/v1/system/events/emit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n";
+    let asked = format!("{emit}Upgrade: websocket\r\n\r\n{{}}");
+    assert_eq!(statuses(&raw(&daemon.console, asked.as_bytes())), [400]);
+}
+
+#[test]
 fn who_reads_no_answers_is_given_up() {
     let root = state_root();
     write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\n");
@@ -85,6 +108,30 @@ fn slow_senders_leave_room_for_the_others() {
         2,
         "{firsts:?}"
     );
+}
+
+#[test]
+fn who_does_not_show_the_token_keeps_no_connection_to_the_console() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let bearer = format!("Authorization: Bearer {}\r\n", token.trim());
+    let wrong = "Authorization: Bearer x\r\n";
+    let cases = [
+        ("/healthz", "", 200, false),
+        ("/nothing", "", 404, false),
+        ("/console/v1/webhooks", "", 401, false),
+        ("/console/v1/webhooks", wrong, 401, false),
+        ("/console/v1/webhooks", bearer.as_str(), 200, true),
+    ];
+    for (path, shown, status, is_kept) in cases {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{shown}\r\n");
+        let mut stream = connect(&daemon.console);
+        stream.write_all(request.as_bytes()).unwrap();
+        assert_eq!(statuses(&read_available(&mut stream)), [status], "{path} {shown}");
+        let again = stream.write_all(request.as_bytes()).map(|()| statuses(&read_available(&mut stream)));
+        assert_eq!(again.is_ok_and(|again| again == [status]), is_kept, "{path} {shown}");
+    }
 }
 
 /// So many deliveries that what the console has to tell of them fits no socket.

@@ -46,6 +46,34 @@ fn a_body_comes_out_byte_for_byte() {
 }
 
 #[test]
+fn an_emitted_event_is_kept_as_it_was_sent_or_refused() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let emit =
+        |body: &str| daemon.console(root.path(), "POST", "/console/v1/system/events/emit", body.as_bytes());
+    for (body, pointer, said) in [
+        (r#"{"name":"a","name":"b"}"#, "/name", "duplicate key"),
+        (r#"{"name":"a","details":{"k":1,"k":2}}"#, "/details/k", "duplicate key"),
+        (r#"{"name":"a","details":{"n":[12345678901234567890123]}}"#, "/details/n/0", "rounded (as a string"),
+    ] {
+        let refused = emit(body);
+        assert_eq!((refused.status, &refused.json()["issues"][0]["pointer"]), (422, &json!(pointer)));
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(pointer) && detail.contains(said), "{detail}");
+    }
+    let sent = json!({"k": 1.5, "n": u64::MAX, "text": "12345678901234567890123"});
+    let kept = emit(&json!({"name": "a", "details": sent}).to_string());
+    assert_eq!(kept.status, 201, "{kept:?}");
+    let seq = kept.json()["seq"].to_string();
+    assert_eq!(json(root.path(), &["system", "event", "show", &seq])["details"], sent);
+    for details in [r#"{"k":1,"k":2}"#, r#"{"k":12345678901234567890123}"#] {
+        let refused = run(root.path(), &["system", "event", "emit", "a", "--details", details], b"");
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8(refused.stderr).unwrap().contains("`/k`"), "{details}");
+    }
+}
+
+#[test]
 fn a_part_of_the_journal_is_exported() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

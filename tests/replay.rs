@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::support::seed::{fill, scaled};
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events, eventually, github_signature, state_root, try_post,
+    Answer, Daemon, SECRET, add_github, events, events_named, eventually, github_signature, state_root,
+    succeed, try_post,
 };
 
 const COPIES: usize = 100;
@@ -55,6 +56,52 @@ fn of_100_copies_at_once_one_is_accepted_and_the_others_get_its_receipt() {
     let daemon = Daemon::start(root.path());
     assert_eq!(at_once(&daemon), (BTreeMap::from([(200, COPIES)]), receipts), "after kill -9");
     assert_eq!(pushes(root.path()), 1);
+}
+
+/// The same bytes and signature as before, under another event.
+fn relabelled(daemon: &Daemon, event: &str) -> (u16, String) {
+    let answer = daemon.github(event, "2", BODY);
+    (answer.status, answer.outcome())
+}
+
+#[test]
+fn a_captured_delivery_that_was_left_out_is_not_taken_under_another_event() {
+    let root = state_root();
+    add_github(root.path());
+    succeed(root.path(), &["webhooks", "set", "gh", "--allow-event", "push"], b"");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(daemon.github("issues", "1", BODY).outcome(), "filtered");
+    let conflict = (409, "conflict".to_owned());
+    assert_eq!(
+        [relabelled(&daemon, "push"), relabelled(&daemon, "push")],
+        [conflict.clone(), conflict.clone()]
+    );
+    daemon.kill();
+    let daemon = Daemon::start(root.path());
+    assert_eq!(relabelled(&daemon, "push"), conflict, "after a restart");
+
+    // The operator wants it after all, and has the provider deliver it again.
+    succeed(root.path(), &["webhooks", "set", "gh", "--allow-event", "push", "--allow-event", "issues"], b"");
+    assert_eq!(relabelled(&daemon, "push"), conflict, "nor once its own event is allowed");
+    let accepted = daemon.github("issues", "1", BODY);
+    assert_eq!((accepted.status, accepted.outcome().as_str()), (202, "accepted"));
+    assert_eq!(relabelled(&daemon, "push"), (200, "duplicate".to_owned()));
+    let told = events_named(root.path(), "webhook.conflict");
+    assert_eq!(told.len(), 1, "{told:?}");
+    let summary = told[0]["summary"].as_str().unwrap();
+    assert!(summary.ends_with("an earlier delivery with another event or source"), "{summary}");
+    assert_eq!((pushes(root.path()), events_named(root.path(), "issues").len()), (0, 1));
+    succeed(root.path(), &["journal", "verify"], b"");
+}
+
+#[test]
+fn a_captured_delivery_that_was_rejected_is_not_taken_under_another_event() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let rejected = daemon.github(&"x".repeat(129), "1", BODY);
+    assert_eq!((rejected.status, rejected.outcome().as_str()), (422, "rejected"));
+    assert_eq!(relabelled(&daemon, "push"), (409, "conflict".to_owned()));
+    assert_eq!(pushes(root.path()), 0);
 }
 
 #[test]
@@ -156,7 +203,7 @@ fn a_daemon_killed_again_and_again_loses_nothing_and_takes_nothing_twice() {
     let acknowledged = acknowledged.into_inner().unwrap();
     assert!(acknowledged.len() > 50, "the daemon was busy: {}", acknowledged.len());
     assert_eq!(faults(&acknowledged, &rows), (vec![], vec![]), "{} acknowledged", acknowledged.len());
-    crate::support::succeed(root.path(), &["journal", "verify"], b"");
+    succeed(root.path(), &["journal", "verify"], b"");
 }
 
 #[test]
@@ -233,6 +280,6 @@ fn each_delivery_has_one_place_through_restarts_kills_clocks_that_are_wrong_and_
     let rows = daemon.console(root.path(), "GET", path, b"").json();
     let own = |row: &&Value| row["delivery_id"] == "1";
     assert_eq!(rows["events"].as_array().unwrap().iter().filter(own).count(), ids, "and each has one row");
-    crate::support::succeed(root.path(), &["journal", "verify"], b"");
+    succeed(root.path(), &["journal", "verify"], b"");
     println!("{ids} deliveries, {} answers", ids * copies * 5);
 }

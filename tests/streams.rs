@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Daemon, connect, read_available, state_root, statuses};
+use crate::support::{Daemon, connect, eventually, read_available, state_root, statuses};
 
 /// Asks for the stream with this query and these headers, each with its line end.
 fn follow(daemon: &Daemon, root: &Path, query: &str, headers: &str) -> TcpStream {
@@ -31,6 +31,23 @@ fn events_are_shown_as_they_are_committed() {
     assert_eq!(daemon.github("push", "1", "{}").status, 202);
     let text = read_available(&mut stream);
     assert!(text.contains("event: webhook\n") && text.contains("\"name\":\"push\""), "{text}");
+}
+
+#[test]
+fn a_stream_ends_in_good_order_so_that_who_reads_nothing_keeps_no_place() {
+    let root = state_root();
+    let soon = [("FAILPOINTS", "console::stream_ends_soon=return")];
+    let daemon = Daemon::start_with(root.path(), &[], &soon);
+    let places = 32;
+    let mut streams: Vec<TcpStream> = (0..places).map(|_| follow(&daemon, root.path(), "", "")).collect();
+    for stream in &mut streams {
+        stream.read_exact(&mut [0; 15]).unwrap();
+    }
+    let one_more = || statuses(&read_available(&mut follow(&daemon, root.path(), "", "")));
+    assert_eq!(one_more(), [503]);
+    eventually("a place is free", || one_more() == [200]);
+    let rest = read_available(&mut streams[0]);
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::error::JournalError;
 use super::messages::{BodyFormat, NewEvent, ReplayClaim, Severity, SystemEvent, Verdict, WebhookEvent};
 use crate::ids::is_canonical_id;
+use crate::json::{self, JsonError};
 use crate::limits::{
     DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_NAME_BYTES_MAX, EVENT_TAG_BYTES_MAX,
     EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SCHEMA_ISSUES_MAX, SUMMARY_BYTES_MAX,
@@ -52,11 +53,12 @@ struct OperatorEvent {
 /// Reads an operator's event (`schemas/system-event.v1.json`) as the system event `system.operator.<name>`.
 ///
 /// # Errors
-/// What breaks the schema or a bound, at most [`SCHEMA_ISSUES_MAX`] things.
-pub fn operator_event(json: &Value) -> Result<SystemEvent, Vec<EventIssue>> {
+/// What cannot be kept as it is written, breaks the schema or a bound, at most [`SCHEMA_ISSUES_MAX`] things.
+pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<EventIssue>> {
+    let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
     let schema = SCHEMA.as_ref().map_err(|problem| vec![issue("", problem)])?;
     let issues: Vec<_> = schema
-        .iter_errors(json)
+        .iter_errors(&json)
         .take(SCHEMA_ISSUES_MAX)
         .map(|error| issue(error.instance_path().as_str(), &error.masked().to_string()))
         .collect();
@@ -64,7 +66,7 @@ pub fn operator_event(json: &Value) -> Result<SystemEvent, Vec<EventIssue>> {
         return Err(issues);
     }
     let given: OperatorEvent =
-        serde_json::from_value(json.clone()).map_err(|error| vec![issue("", &error.to_string())])?;
+        serde_json::from_value(json).map_err(|error| vec![issue("", &error.to_string())])?;
     let event = SystemEvent {
         severity: given.severity.unwrap_or(Severity::Info),
         source: "operator".to_owned(),
@@ -78,6 +80,13 @@ pub fn operator_event(json: &Value) -> Result<SystemEvent, Vec<EventIssue>> {
 
 fn issue(pointer: &str, message: &str) -> EventIssue {
     EventIssue { pointer: pointer.to_owned(), message: message.to_owned() }
+}
+
+fn unkept(error: JsonError) -> EventIssue {
+    match error {
+        JsonError::Refused { pointer, reason } => issue(&pointer, reason),
+        error @ JsonError::NotJson { .. } => issue("", &error.to_string()),
+    }
 }
 
 /// A bound of the journal, told in the names of the outside.

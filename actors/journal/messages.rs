@@ -9,7 +9,8 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed, Receipt};
 use crate::replies::Wakes;
 
-/// What became of an authentic delivery. The order is the rank: the same bytes, judged higher than before, take the key over.
+/// What became of an authentic delivery. The order is the rank: the same bytes under the same names, judged higher than before,
+/// take the key over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -17,7 +18,7 @@ pub enum Verdict {
     Rejected,
     /// Authentic and well formed, but an allow list leaves it out.
     Filtered,
-    /// The same id as an earlier delivery with other bytes.
+    /// The same id as an earlier delivery with other bytes, or the same bytes under other names.
     Conflict,
     /// In the journal with its body.
     Accepted,
@@ -170,7 +171,8 @@ pub struct ReplayClaim {
 }
 
 impl ReplayClaim {
-    /// Whether it gets the key although `holder` has it unexpired: the same bytes, judged higher than before.
+    /// Whether it may get the key although `holder` has it unexpired: the same bytes, judged higher than before. The journal
+    /// sees to it that they are called the same, too.
     pub(crate) fn takes_over(&self, holder: &KeyHolder) -> bool {
         self.body == holder.body && self.verdict > holder.verdict
     }
@@ -181,7 +183,8 @@ impl ReplayClaim {
 pub enum Appended {
     /// Committed with `synchronous=FULL`.
     Stored(Receipt),
-    /// Another delivery holds the key, unexpired, with a verdict at least as high; nothing was written.
+    /// Another delivery holds the key, unexpired; nothing was written. It has a verdict at least as high, another body, or
+    /// other names.
     Held(KeyHolder),
 }
 

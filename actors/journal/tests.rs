@@ -102,11 +102,15 @@ fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
 fn delivery(key: &str, body: &str, verdict: Verdict) -> NewRow {
     let event = match verdict {
         Verdict::Accepted => NewEvent::Webhook(webhook(body)),
-        _ => {
-            NewEvent::System(SystemEvent::new(format!("webhook.{}", verdict.as_str()), "judged").about("gh"))
-        }
+        _ => left_out(verdict, "push", "octo/cat"),
     };
     NewRow { event, claim: Some(claim(key, body, verdict)) }
+}
+
+/// The system event of a delivery that was not accepted.
+fn left_out(verdict: Verdict, event: &str, source: &str) -> NewEvent {
+    let told = SystemEvent::new(format!("webhook.{}", verdict.as_str()), "judged").about("gh");
+    NewEvent::System(SystemEvent { source: source.to_owned(), ..told.detail(EVENT_DETAIL, event) })
 }
 
 fn append_one(writer: &mut Writer, row: NewRow, now: UnixMs) -> RowOutcome {

@@ -15,7 +15,7 @@ use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity
 use super::open::Rollback;
 use super::row::{Columns, Head};
 use super::sealer::Sealed;
-use super::{JournalFiles, checkpoints, event, open};
+use super::{JournalFiles, checkpoints, event, names, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
 use crate::limits::PROBE_FRESH_MS;
@@ -350,7 +350,7 @@ impl Appending<'_> {
         let claim = claim.map(|claim| self.begun_at_head(claim));
         if let Some(claim) = &claim
             && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
-            && !claim.takes_over(&holder)
+            && !(claim.takes_over(&holder) && names::agree(self.db, &holder, &event)?)
         {
             return Ok(Ok(Appended::Held(holder)));
         }

@@ -92,6 +92,14 @@ impl Document {
         }
     }
 
+    /// Its numbers, in the order of the text.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &Number> {
+        self.nodes.iter().filter_map(|node| match node {
+            Node::Number(number) => Some(number),
+            _ => None,
+        })
+    }
+
     /// The whole document.
     pub fn root(&self) -> Element<'_> {
         Element { nodes: &self.nodes, text: &self.text }

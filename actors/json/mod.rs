@@ -4,6 +4,7 @@
 //! readers could disagree about never reaches the schema.
 
 mod document;
+mod exact;
 mod keys;
 mod plain;
 mod read;
@@ -16,6 +17,7 @@ use serde::de::{Deserialize, IgnoredAny};
 use serde_json::Deserializer;
 
 pub use document::{Document, Element};
+pub use exact::exact;
 pub use text::{compact, numbers_survive_double};
 
 use read::Failure;
@@ -42,6 +44,7 @@ pub enum JsonError {
 }
 
 const DUPLICATE: &str = "duplicate key";
+const ROUNDED: &str = "a number that would be rounded (as a string it would not be)";
 const UNREADABLE: &str = "nested too deeply, a number out of range, or a lone surrogate";
 
 /// Reads a document. Linear in its length; nesting up to 128 levels.

@@ -25,6 +25,22 @@ fn duplicate_keys_are_refused_with_their_place() {
 }
 
 #[test]
+fn a_number_that_would_be_rounded_is_refused_with_its_place() {
+    for (text, place) in [
+        (r#"{"a":1,"b":[2.5,{"x/y":12345678901234567890123}]}"#, "/b/1/x~1y"),
+        (r#"[0.1, "0.12345678901234567890", 0.12345678901234567890]"#, "/2"),
+        ("9007199254740993.5", ""),
+        ("[1e-400]", "/0"),
+    ] {
+        let refused = JsonError::Refused { pointer: place.to_owned(), reason: ROUNDED };
+        assert_eq!(exact(text), Err(refused), "{text}");
+    }
+    let kept = r#"{"a":[18446744073709551615,-9223372036854775808,1.50,1E3,-0.0,0.1,5e-324],"b":"1e400"}"#;
+    assert_eq!(exact(kept).unwrap(), serde_json::from_str::<Value>(kept).unwrap());
+    assert_eq!(exact(r#"{"a":1,"a":1}"#), read(br#"{"a":1,"a":1}"#), "and so is what `parse` refuses");
+}
+
+#[test]
 fn json_that_readers_could_disagree_about_is_refused() {
     let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
     let digits = "9".repeat(4_000);

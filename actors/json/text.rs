@@ -26,7 +26,7 @@ pub fn numbers_survive_double(raw: &[u8]) -> bool {
 }
 
 /// The numbers of a document, as they are written.
-fn numbers(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
@@ -60,7 +60,7 @@ fn survives_double(number: &str) -> bool {
 }
 
 /// A decimal number in one form: sign, significant digits, exponent of the last digit. Zero is zero.
-fn decimal(number: &str) -> Option<(bool, String, i64)> {
+pub(super) fn decimal(number: &str) -> Option<(bool, String, i64)> {
     let (negative, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::messages::OnFiltered;
+use super::once::each_once;
 use super::record::IntegrationRecord;
 use crate::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 
@@ -40,7 +41,7 @@ pub struct Amendment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned_rate_per_second: Option<u32>,
     /// By name; `null` takes one away, and those not named stay.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "each_once", skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Option<String>>,
     /// How filtered deliveries are answered.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::Message;
 use serde::{Deserialize, Serialize};
 
+use super::once::each_once;
 use super::{Amendment, IntegrationRecord, RegistryError};
 use crate::clock::UnixMs;
 use crate::provider::Parameters;
@@ -98,7 +99,7 @@ pub struct Draft {
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
     /// What the profile needs to know beside the secret, by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub parameters: Parameters,
     /// Default `accept`.
     #[serde(default)]

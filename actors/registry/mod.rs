@@ -12,6 +12,7 @@ mod amendment;
 mod document;
 mod error;
 mod messages;
+mod once;
 mod published;
 mod readiness;
 mod record;

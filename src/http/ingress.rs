@@ -276,9 +276,12 @@ impl Authentic<'_> {
         let event = self.event(&judgement, body, digest);
         match self.submit(event, self.key, digest, verdict).await? {
             Appended::Stored(receipt) => Ok(self.answer(judgement, receipt)),
-            Appended::Held(holder) if holder.body != digest => self.conflict(digest, bytes).await,
+            Appended::Held(holder) if holder.body != digest => self.conflict(digest, bytes, "body").await,
             Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
                 Ok(self.taken(Outcome::Duplicate, holder.receipt))
+            }
+            Appended::Held(holder) if holder.verdict < verdict => {
+                self.conflict(digest, bytes, "event or source").await
             }
             Appended::Held(holder) => Ok(self.answer(judgement, holder.receipt)),
         }
@@ -286,8 +289,8 @@ impl Authentic<'_> {
 
     /// Whatever conflicts is journaled once, under a key of its own: each distinct body, or, where the signature does not
     /// cover all of it, each distinct thing that was signed. Without the secret nobody can make more rows of one delivery.
-    async fn conflict(self, body: Digest, bytes: usize) -> Result<Answer, Problem> {
-        let why = ["the key is held by an earlier delivery with another body".to_owned()];
+    async fn conflict(self, body: Digest, bytes: usize, other: &str) -> Result<Answer, Problem> {
+        let why = [format!("the key is held by an earlier delivery with another {other}")];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
         let key = self.verified.conflict_key(self.key, body);
         self.submit(event, key, body, Verdict::Conflict).await?;

@@ -3,9 +3,9 @@
 use palyra_actors::clock::UnixMs;
 use palyra_actors::envelope;
 use palyra_actors::ids::{Digest, Hashed};
-use palyra_actors::journal::{BodyFormat, Severity, SystemEvent, Verdict, WebhookEvent};
+use palyra_actors::journal::{BodyFormat, EVENT_DETAIL, Severity, SystemEvent, Verdict, WebhookEvent};
 use palyra_actors::json::{Element, JsonError};
-use palyra_actors::limits::SUMMARY_BYTES_MAX;
+use palyra_actors::limits::{SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX};
 use palyra_actors::provider::{Body, ContentKind, Description, Profile};
 use palyra_actors::registry::{IntegrationRecord, OnFiltered};
 use palyra_actors::schemas::SchemaIssue;
@@ -158,20 +158,17 @@ pub fn refusal_event(
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
         Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => {
-            ("webhook.conflict", Severity::Warn, "same id as an earlier delivery, other bytes")
-        }
+        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "not as it came before"),
         _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
     };
-    let first = why.first().filter(|_| verdict != Verdict::Conflict);
-    let reason = first.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = why.first().map(|reason| format!(": {reason}")).unwrap_or_default();
     let summary = cut(&format!("{}: {said}{reason}", record.integration_id), SUMMARY_BYTES_MAX);
     let mut event = SystemEvent::new(name, summary)
         .severity(severity)
         .about(&record.integration_id)
         .detail("body_sha256", body.to_string())
         .detail("body_bytes", body_bytes)
-        .detail("event", shortened(&names.event))
+        .detail(EVENT_DETAIL, shortened(&names.event))
         .detail("why", json!(why.iter().map(|reason| shortened(reason)).collect::<Vec<_>>()));
     event.provider = Some(record.provider.clone());
     event.delivery_id = names.delivery_id.clone();
@@ -179,10 +176,9 @@ pub fn refusal_event(
     event
 }
 
-/// What a sender wrote, cut to what an event may hold.
+/// What a sender wrote, cut to what an event may hold. A name that is not too long for an envelope stays whole.
 fn shortened(text: &str) -> String {
-    const CHARS_MAX: usize = 120;
-    text.chars().take(CHARS_MAX).collect()
+    text.chars().take(WEBHOOK_NAME_CHARS_MAX).collect()
 }
 
 /// The webhook event of an accepted delivery.

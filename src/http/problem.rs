@@ -23,7 +23,7 @@ pub enum Kind {
     MethodNotAllowed,
     /// The request did not arrive in time.
     RequestTimeout,
-    /// The same id came before with other bytes.
+    /// It came before with other bytes, or under other names.
     Conflict,
     /// The body is larger than the integration takes.
     PayloadTooLarge,
@@ -99,7 +99,9 @@ impl Kind {
             Self::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not arrive in time")
             }
-            Self::Conflict => (StatusCode::CONFLICT, "conflict", "This id came before with other bytes"),
+            Self::Conflict => {
+                (StatusCode::CONFLICT, "conflict", "This delivery came before with other bytes or names")
+            }
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large")
             }

@@ -125,7 +125,8 @@ pub fn serve_console(
         let (data, draining) = (data.clone(), draining.clone());
         let connections = data.console_connections.clone();
         let app = App::new().app_data(data).configure(|config| console::routes(config, &token));
-        let app = app.wrap(from_fn(close_after_answer)).into_factory();
+        let app =
+            app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
         fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)

@@ -50,6 +50,32 @@ fn a_key_is_held_unless_the_same_bytes_are_judged_higher() {
 }
 
 #[test]
+fn a_key_is_held_against_the_same_bytes_under_another_event_or_source() {
+    let table = [
+        (Filtered, ("push", "octo/cat"), true),
+        (Rejected, ("push", "octo/cat"), true),
+        (Filtered, ("issues", "octo/cat"), false),
+        (Rejected, ("issues", "octo/cat"), false),
+        (Filtered, ("push", "octo/dog"), false),
+        // Its profile found no event: that it has one since then makes it no other delivery.
+        (Rejected, ("", "octo/cat"), true),
+        (Rejected, ("", "octo/dog"), false),
+    ];
+    for (first, (event, source), stores) in table {
+        let place = Place::new();
+        let held = NewRow { event: left_out(first, event, source), ..delivery("k", "x", first) };
+        stored(append_one(&mut place.writer(), held, NOW));
+        let mut writer = place.writer();
+        for higher in [Filtered, Accepted].into_iter().filter(|higher| *higher > first) {
+            let outcome = append_one(&mut writer, delivery("k", "x", higher), NOW).unwrap();
+            let case = format!("{first:?} as {event} from {source}, then {higher:?}: {outcome:?}");
+            assert_eq!(matches!(outcome, Appended::Stored(_)), stores, "{case}");
+        }
+        assert_eq!(place.problems(), []);
+    }
+}
+
+#[test]
 fn a_key_is_free_again_when_its_window_ends() {
     let place = Place::new();
     let mut writer = place.writer();

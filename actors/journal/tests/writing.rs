@@ -270,13 +270,13 @@ fn a_probe_commits_and_changes_nothing() {
 #[test]
 fn operators_events_are_checked_by_the_schema_and_the_bounds() {
     use serde_json::json;
+    let read = |json: serde_json::Value| operator_event(&json.to_string());
     let event =
-        operator_event(&json!({"name": "deploy", "severity": "warn", "tags": ["a"], "details": {"v": 1}}))
-            .unwrap();
+        read(json!({"name": "deploy", "severity": "warn", "tags": ["a"], "details": {"v": 1}})).unwrap();
     let told = [&event.name, &event.summary, &event.source, &event.principal];
     assert_eq!(told, ["system.operator.deploy", "deploy", "operator", "palyra"]);
     assert_eq!((event.severity, event.tags.len(), event.details.len()), (Severity::Warn, 1, 1));
-    let longest = operator_event(&json!({"name": "x".repeat(64), "message": "m".repeat(240)})).unwrap();
+    let longest = read(json!({"name": "x".repeat(64), "message": "m".repeat(240)})).unwrap();
     assert!(event::check(&NewEvent::System(longest), None).is_ok());
     let table = [
         ("", json!("deploy")),
@@ -294,7 +294,7 @@ fn operators_events_are_checked_by_the_schema_and_the_bounds() {
         ("/details", json!({"name": "a", "details": {"k": "x".repeat(8_192)}})),
     ];
     for (pointer, json) in table {
-        let issues = operator_event(&json).unwrap_err();
+        let issues = read(json).unwrap_err();
         assert_eq!(issues.first().unwrap().pointer, pointer, "{issues:?}");
     }
 }

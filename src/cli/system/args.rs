@@ -1,6 +1,7 @@
 //! What can be typed after `palyra system`.
 
 use clap::{Args, Subcommand, ValueEnum};
+use palyra_actors::json;
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
 use serde_json::{Map, Value};
 
@@ -184,9 +185,9 @@ impl SeverityArg {
 }
 
 fn json_object(text: &str) -> Result<Map<String, Value>, String> {
-    match serde_json::from_str(text) {
+    match json::exact(text) {
         Ok(Value::Object(details)) => Ok(details),
         Ok(_) => Err("it is JSON, but not an object".to_owned()),
-        Err(error) => Err(format!("it is not JSON: {error}")),
+        Err(error) => Err(error.to_string()),
     }
 }

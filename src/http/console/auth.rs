@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, TRANSFER_ENCODING,
 };
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, ResponseError as _};
+use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use palyra_actors::secret::Secret;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -36,12 +36,31 @@ impl Token {
     }
 }
 
+/// Stands in a request that showed the token.
+struct Known;
+
 /// Refuses what is not for this console, before any handler runs.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     match check(&request) {
-        Ok(()) => next.call(request).await,
+        Ok(()) => {
+            request.extensions_mut().insert(Known);
+            next.call(request).await
+        }
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }
+}
+
+/// Ends the connection with the answer to a request that did not show the token: who went on asking would keep a place.
+pub async fn close_to_strangers(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let mut answered = next.call(request).await?;
+    let is_known = answered.request().extensions().contains::<Known>();
+    if !is_known {
+        answered.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(answered)
 }
 
 fn check(request: &ServiceRequest) -> Result<(), Problem> {

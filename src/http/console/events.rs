@@ -10,6 +10,7 @@ use palyra_actors::journal::{
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::journal::blocking;
@@ -89,8 +90,8 @@ async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
     found.ok_or_else(|| Problem::new(Kind::NotFound).detail(format!("no event has seq {seq}")))
 }
 
-async fn emit(gate: Data<Gate>, body: Json<Value>) -> Result<HttpResponse, Problem> {
-    let event = operator_event(&body).map_err(|issues| {
+async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpResponse, Problem> {
+    let event = operator_event(body.get()).map_err(|issues| {
         let issues: Vec<SchemaIssue> = issues
             .into_iter()
             .map(|issue| SchemaIssue { pointer: issue.pointer, message: issue.message })

@@ -47,7 +47,7 @@ pub fn decoded(member: &str, text: &str) -> Result<Vec<u8>, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use palyra_actors::registry::Draft;
+    use palyra_actors::registry::{Amendment, Draft};
     use serde::Deserialize;
 
     use super::*;
@@ -87,6 +87,18 @@ mod tests {
             refused::<Value>("{}"),
             "the body does not fit: missing field `value_base64` at line 1 column 2"
         );
+    }
+
+    #[test]
+    fn a_parameter_that_comes_twice_is_refused() {
+        let twice = r#"{"SECRET":"a","SECRET":"b"}"#;
+        let draft =
+            refused::<Draft>(&format!(r#"{{"integration_id":"a","provider":"b","parameters":{twice}}}"#));
+        let amendment = refused::<Amendment>(&format!(r#"{{"parameters":{twice}}}"#));
+        for told in [draft, amendment] {
+            let says = "the body does not fit: expected a map that names each parameter once at line 1";
+            assert!(told.starts_with(says) && !told.contains("SECRET"), "{told}");
+        }
     }
 
     #[test]

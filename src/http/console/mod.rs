@@ -25,7 +25,7 @@ mod workbench;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
-pub use auth::Token;
+pub use auth::{Token, close_to_strangers};
 
 use super::health;
 

@@ -10,7 +10,7 @@ use palyra_actors::journal::StoredEvent;
 use palyra_actors::journal::{Cursor, EventFilter};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::journal::blocking;
 use super::query::Query;
@@ -22,6 +22,9 @@ use crate::http::problem::{Kind, Problem};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a quiet stream looks whether the daemon stops.
 const GLANCE: Duration = Duration::from_millis(500);
+/// How long a stream is open. Its end gives back the place of a client that reads nothing: as long as little happens, the
+/// kernel takes all there is to be read, and nobody can tell.
+const OPEN: Duration = Duration::from_secs(60 * 60);
 /// Events sent at a time.
 const BATCH_EVENTS: usize = 100;
 /// The `id` of the last frame a client had; the standard of server-sent events has it sent when a client comes back.
@@ -38,6 +41,7 @@ struct Stream {
     after: u64,
     head: watch::Receiver<u64>,
     quiet: Duration,
+    until: Instant,
     _place: OwnedSemaphorePermit,
 }
 
@@ -52,7 +56,14 @@ pub async fn follow(
     let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many streams are open"))?;
     let head = gate.actors.head.clone();
     let after = last_event_id(&request)?.or(query.after).unwrap_or(*head.borrow());
-    let stream = Stream { gate, after, head, quiet: Duration::ZERO, _place: place };
+    let stream = Stream {
+        gate,
+        after,
+        head,
+        quiet: Duration::ZERO,
+        until: Instant::now() + open_for(),
+        _place: place,
+    };
     let chunks = try_unfold(stream, |stream| async { stream.next().await });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -67,10 +78,15 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     seq.map(Some).ok_or_else(malformed)
 }
 
+fn open_for() -> Duration {
+    fail::fail_point!("console::stream_ends_soon", |_| Duration::from_secs(1));
+    OPEN
+}
+
 impl Stream {
-    /// The next chunk; none once the daemon stops.
+    /// The next chunk; none once it was open for long enough, or the daemon stops.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
-        while !self.gate.is_stopping() {
+        while !self.gate.is_stopping() && Instant::now() < self.until {
             if let Some(chunk) = self.batch().await? {
                 self.quiet = Duration::ZERO;
                 return Ok(Some((chunk, self)));

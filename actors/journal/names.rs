@@ -1,0 +1,36 @@
+//! What a delivery is called. A header that names it need not be signed: whoever captured a delivery that was left out must not
+//! bring it in under another name.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use super::messages::{KeyHolder, NewEvent};
+use super::row::signed;
+
+/// The particular by which the system event of a delivery that was not accepted names the delivery's event.
+pub const EVENT_DETAIL: &str = "event";
+
+/// Whether `event` is called as the delivery that holds its key was. Where that one had no event, any name will do: its
+/// profile found none.
+pub(super) fn agree(db: &Connection, holder: &KeyHolder, event: &NewEvent) -> rusqlite::Result<bool> {
+    let (name, source) = names_of(event);
+    let find = "SELECT source, body FROM journal_events WHERE seq = ?1";
+    db.prepare_cached(find)?.query_row([signed(holder.receipt.seq)], |row| {
+        let details: Map<String, Value> =
+            serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
+        let held = named_in(&details);
+        Ok((held.is_empty() || held == name) && row.get_ref(0)?.as_str()? == source)
+    })
+}
+
+/// Event and source.
+fn names_of(event: &NewEvent) -> (&str, &str) {
+    match event {
+        NewEvent::Webhook(event) => (&event.name, &event.source),
+        NewEvent::System(event) => (named_in(&event.details), &event.source),
+    }
+}
+
+fn named_in(details: &Map<String, Value>) -> &str {
+    details.get(EVENT_DETAIL).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,34 @@
+//! Maps whose keys come once each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
+
+/// Reads parameters. A name that comes twice is refused: the next reader might take the other value.
+pub fn each_once<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+    parameters: D,
+) -> Result<BTreeMap<String, V>, D::Error> {
+    parameters.deserialize_map(EachOnce(PhantomData))
+}
+
+struct EachOnce<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for EachOnce<V> {
+    type Value = BTreeMap<String, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map that names each parameter once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut parameters = BTreeMap::new();
+        while let Some((name, value)) = members.next_entry()? {
+            if parameters.insert(name, value).is_some() {
+                return Err(A::Error::invalid_value(Unexpected::Other("a name twice"), &self));
+            }
+        }
+        Ok(parameters)
+    }
+}
