@@ -11,7 +11,7 @@ use actix_rt::System;
 use actix_rt::task::JoinHandle;
 use actix_server::{Server, ServerHandle};
 use anyhow::Context as _;
-use palyra_actors::clock::{SharedClock, SystemClock};
+use palyra_actors::clock::{BeforeEpoch, SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
@@ -33,6 +33,9 @@ use crate::verification;
 
 /// Pause between two summaries of deliveries nobody could authenticate.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Pause between two looks at the clock: as often as HTTP looks at it.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until it is told to stop, or cannot go on.
 ///
@@ -153,6 +156,7 @@ impl Daemon {
             },
             () = ended(ingress.as_mut()) => End::Unserved("ingress"),
             () = console.ended() => End::Unserved("console"),
+            wrong = wrong_clock() => End::Untimely(wrong),
         };
         journaling.abort();
         readiness.abort();
@@ -203,19 +207,32 @@ async fn ended(listener: Option<&mut Listener>) {
     }
 }
 
+/// Waits until the clock of this machine stands before 1970.
+async fn wrong_clock() -> BeforeEpoch {
+    let mut looks = interval(CLOCK_INTERVAL);
+    loop {
+        looks.tick().await;
+        if let Err(wrong) = SystemClock::check() {
+            return wrong;
+        }
+    }
+}
+
 /// Why the daemon stops.
 enum End {
     Asked,
     Escalated(Escalation),
     /// A listener ended by itself: which.
     Unserved(&'static str),
+    /// What gives HTTP its time ends over such a clock, and no request is in time after that.
+    Untimely(BeforeEpoch),
 }
 
 impl End {
     fn exit(&self) -> Exit {
         match self {
             Self::Asked => Exit::Ok,
-            Self::Escalated(_) | Self::Unserved(_) => Exit::Internal,
+            Self::Escalated(_) | Self::Unserved(_) | Self::Untimely(_) => Exit::Internal,
         }
     }
 
@@ -225,6 +242,7 @@ impl End {
             Self::Asked => None,
             Self::Escalated(why) => Some(why.to_string()),
             Self::Unserved(listener) => Some(format!("the {listener} listener ended")),
+            Self::Untimely(wrong) => Some(wrong.to_string()),
         }
     }
 

@@ -82,6 +82,7 @@ fn client(cli: Cli, output: Output) -> Exit {
 
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
+    connect::check_clock()?;
     let possession = root.take(Role::Daemon).map_err(connect::refused)?;
     let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
     logging::for_daemon(verbose, settings.log_json);
