@@ -30,6 +30,7 @@ use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Runtime};
 use crate::verification;
+use crate::version::{self, VERSION};
 
 /// Pause between two summaries of deliveries nobody could authenticate.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
@@ -44,6 +45,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
+        version::warn_of_test_build();
         possession.warn_of_foreign_files();
         let daemon = tokio::select! {
             started = Daemon::start(possession, settings, Serve::Both) => started?,
@@ -285,7 +287,7 @@ async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
 
 fn started_event(gate: &Gate) -> SystemEvent {
     SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
-        .detail("version", env!("CARGO_PKG_VERSION"))
+        .detail("version", VERSION)
         .detail("pid", std::process::id())
         .detail("ingress", gate.addresses.ingress.as_str())
         .detail("console", gate.addresses.console.as_str())

@@ -18,6 +18,7 @@ mod settings;
 mod signals;
 mod state_root;
 mod verification;
+mod version;
 
 use std::process::ExitCode;
 

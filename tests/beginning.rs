@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{libfaketime, palyra, run, state_root};
+use crate::support::{libfaketime, palyra, run, state_root, succeed};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -55,4 +55,11 @@ fn a_clock_before_1970_is_refused_at_the_start_with_what_it_says_and_nothing_is_
         assert!(!said.contains("panicked"), "{said}");
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn a_build_in_which_faults_can_be_planted_says_so() {
+    let root = state_root();
+    let version = succeed(root.path(), &["--version"], b"");
+    assert_eq!(version.trim(), concat!("palyra ", env!("CARGO_PKG_VERSION"), "+failpoints"));
 }

@@ -14,6 +14,7 @@ use super::webhooks::diagnose;
 use crate::http::Gate;
 use crate::http::health::{Unanswered, in_time, reasons_not_ready};
 use crate::http::problem::{Kind, Problem};
+use crate::version::VERSION;
 
 /// Time a look at every integration, its secret included, may take.
 const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
     let uptime_ms = gate.clock.now_unix_ms().saturating_sub(gate.started_at);
     HttpResponse::Ok().json(json!({
         "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
         "pid": std::process::id(),
         "started_at_unix_ms": gate.started_at,
         "uptime_seconds": uptime_ms / 1_000,
