@@ -12,6 +12,7 @@ mod descriptors;
 mod disk;
 mod edits;
 mod events;
+mod explain;
 mod handshakes;
 mod mutations;
 mod panics;

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod patience;
 pub mod problem;
 pub mod published;
+pub mod refusals;
 pub mod room;
 pub mod server;
 pub mod throttle;
@@ -41,6 +42,7 @@ use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use published::PublishedKeys;
+use refusals::Refusals;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 
 /// Event streams open at a time; one more is answered 503.
@@ -58,6 +60,8 @@ pub struct Gate {
     pub admission: Admission,
     /// Counts.
     pub counters: Counters,
+    /// Refusals of late that left no row.
+    pub refusals: Refusals,
     /// Bad signatures by peer.
     pub bad_signatures: Rates<Peer>,
     /// Wrong tokens of the console by peer.
@@ -100,6 +104,7 @@ impl Gate {
             actors,
             admission: Admission::new(settings.in_flight_max, settings.in_flight_bytes_max),
             counters: Counters::default(),
+            refusals: Refusals::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
             complaints: Rates::per(COMPLAINTS_SPAN),
@@ -154,7 +159,7 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     };
     answered.unwrap_or_else(|problem| {
         gate.counters.count(problem.kind().entry().1);
-        problem.error_response()
+        delivery.kept(problem).error_response()
     })
 }
 

@@ -1,16 +1,20 @@
 //! The closed catalogue of everything that can go wrong over HTTP (RFC 9457).
 //!
-//! A sender learns a code and nothing more: why a signature was refused stands in the log and the counters.
+//! A sender learns a code and, in a header, an id to name it by; why a signature was refused is for `webhooks explain`, the
+//! log and the counters.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::ids::EventId;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Seconds after which a sender may try again, where the answer names none of its own.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
+/// Names a refused delivery to its sender, so that `webhooks explain` can tell the operator why.
+const REFUSAL: HeaderName = HeaderName::from_static("palyra-refusal");
 
 /// What kind of problem it is: status, code, title. The catalogue is closed and documented in `docs/answers.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +153,17 @@ pub struct Problem {
     issues: Vec<Value>,
     outcome: Option<&'static str>,
     retry_after_seconds: Option<u64>,
+    cause: Option<Cause>,
+    id: Option<EventId>,
+}
+
+/// Why a delivery was refused, for the operator alone: no part of an answer.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// In one word.
+    pub reason: &'static str,
+    /// More of it, in words of ours.
+    pub detail: String,
 }
 
 impl Problem {
@@ -156,7 +171,30 @@ impl Problem {
     pub fn new(kind: Kind) -> Self {
         let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
-        Self { kind, detail: None, hint: None, issues: Vec::new(), outcome: None, retry_after_seconds }
+        Self {
+            kind,
+            detail: None,
+            hint: None,
+            issues: Vec::new(),
+            outcome: None,
+            retry_after_seconds,
+            cause: None,
+            id: None,
+        }
+    }
+
+    /// With why it was refused, which the answer does not tell.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
+        self.cause = Some(Cause { reason, detail: detail.into() });
+        self
+    }
+
+    /// With what the operator finds it by.
+    #[must_use]
+    pub fn id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// With what happened, for whoever may know. Never for [`Kind::Unauthenticated`].
@@ -198,6 +236,16 @@ impl Problem {
     /// Which kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Why, as far as the answer does not tell.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
+
+    /// What happened: as the operator may know, else as the answer tells.
+    pub fn told(&self) -> Option<&str> {
+        self.cause.as_ref().map(|cause| cause.detail.as_str()).or(self.detail.as_deref())
     }
 
     /// The document (`schemas/problem.v1.json`).
@@ -255,6 +303,9 @@ impl ResponseError for Problem {
         answer.insert_header((CACHE_CONTROL, "no-store"));
         if let Some(seconds) = self.retry_after_seconds {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(id) = self.id {
+            answer.insert_header((REFUSAL, id.to_string()));
         }
         if self.kind == Kind::MethodNotAllowed {
             answer.insert_header((ALLOW, "POST"));

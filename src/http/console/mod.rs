@@ -8,6 +8,7 @@ mod auth;
 mod connectors;
 mod dispatch;
 mod events;
+mod explain;
 mod input;
 mod journal;
 mod particulars;
@@ -40,6 +41,7 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .configure(events::routes)
         .configure(system::routes)
         .configure(webhooks::routes)
+        .configure(explain::routes)
         .configure(workbench::routes)
         .configure(dispatch::routes)
         .configure(vault::routes)

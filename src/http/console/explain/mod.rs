@@ -1,0 +1,142 @@
+//! `webhooks explain`: what became of a delivery or an integration, why, and what mends it.
+//!
+//! It is asked with whatever an operator has in hand: the id of an integration, the seq or id of an event, or the id that a
+//! refused delivery was answered with.
+
+mod words;
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use palyra_actors::ids::{EventId, nearest};
+use palyra_actors::journal::{Cursor, EventFilter, EventKind, StoredEvent};
+use palyra_actors::registry::{Get, Integration, List, readiness};
+use serde_json::{Value, json};
+
+use self::words::Explanation;
+use super::journal::blocking;
+use super::webhooks::gone;
+use super::{events, views};
+use crate::http::Gate;
+use crate::http::problem::{Kind, Problem};
+use crate::http::refusals::{REFUSALS_MAX, Refusal};
+use crate::readiness::secret_status;
+
+/// Refusals, and rows, that the explanation of an integration names at most.
+const LATEST_MAX: usize = 10;
+
+/// `/webhooks/explain`.
+pub fn routes(config: &mut ServiceConfig) {
+    config.route("/webhooks/explain/{subject}", web::get().to(explain));
+}
+
+async fn explain(gate: Data<Gate>, subject: Path<String>) -> Result<HttpResponse, Problem> {
+    let subject = subject.into_inner();
+    if let Some(integration) = integration(&gate, &subject).await? {
+        return Ok(HttpResponse::Ok().json(of_integration(&gate, &integration).await?));
+    }
+    let id = EventId::parse(&subject);
+    if let Some(refusal) = id.and_then(|id| gate.refusals.find(id)) {
+        return Ok(HttpResponse::Ok().json(of_refusal(&gate, &refusal).await?));
+    }
+    if id.is_none() && subject.parse::<u64>().is_err() {
+        return Err(unknown(&gate, &subject).await?);
+    }
+    let event = events::find(&gate, subject).await.map_err(|problem| match problem.kind() {
+        Kind::NotFound if id.is_some() => problem.hint(Some(not_kept())),
+        _ => problem,
+    })?;
+    Ok(HttpResponse::Ok().json(of_event(&gate, &event).await?))
+}
+
+/// What is said of an id that neither an event nor a refusal has.
+fn not_kept() -> String {
+    format!(
+        "a refusal that left no row is kept in memory, among the last {REFUSALS_MAX}, until the daemon stops; \
+         `palyra webhooks explain ID` with the id of the integration lists those that are"
+    )
+}
+
+async fn integration(gate: &Gate, id: &str) -> Result<Option<Arc<Integration>>, Problem> {
+    gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
+}
+
+/// What is the id neither of an integration nor of anything else.
+async fn unknown(gate: &Gate, subject: &str) -> Result<Problem, Problem> {
+    let all = gate.actors.registry.ask(List).await.map_err(gone)?;
+    let ids: Vec<&str> = all.iter().map(|one| one.record.integration_id.as_str()).collect();
+    let hint = match nearest(subject, ids) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            "name an integration, the seq or id of an event, or the `Palyra-Refusal` of an answer".to_owned()
+        }
+    };
+    let shown: String = subject.escape_debug().take(64).collect();
+    Ok(Problem::new(Kind::NotFound)
+        .detail(format!(
+            "`{shown}` is the id of no integration, event or refusal; senders to it are answered 404"
+        ))
+        .hint(Some(hint)))
+}
+
+async fn of_refusal(gate: &Gate, refusal: &Refusal) -> Result<Value, Problem> {
+    let integration = integration(gate, &refusal.integration_id).await?;
+    let told = words::of_refusal(refusal, integration.as_deref());
+    Ok(document("refusal", told, json!({"refusal": refusal, "integration_id": refusal.integration_id})))
+}
+
+async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
+    let integration = match &event.integration_id {
+        Some(id) => integration(gate, id).await?,
+        None => None,
+    };
+    let told = words::of_event(event, integration.as_deref());
+    let integration_id = event.integration_id.as_deref();
+    Ok(document("event", told, json!({"event": views::event(event), "integration_id": integration_id})))
+}
+
+async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value, Problem> {
+    let id = &integration.record.integration_id;
+    let report = readiness(integration, &secret_status(gate, integration).await);
+    let told = words::of_integration(integration, &report, !gate.addresses.ingress.is_empty());
+    let rows: Vec<Value> = latest_rows(gate, id).await?.iter().map(row).collect();
+    let latest = json!({
+        "integration_id": id,
+        "readiness": report.readiness,
+        "refusals": gate.refusals.latest_of(id, LATEST_MAX),
+        "rows": rows,
+    });
+    Ok(document("integration", told, latest))
+}
+
+/// The newest rows of an integration, the newest first, as far back as one page looks.
+async fn latest_rows(gate: &Gate, id: &str) -> Result<Vec<StoredEvent>, Problem> {
+    let filter = EventFilter { integration_id: Some(id.to_owned()), ..EventFilter::default() };
+    let reader = gate.actors.reader.clone();
+    let page = blocking(move || reader.page(&filter, Cursor::Newest, LATEST_MAX)).await?;
+    Ok(page.events.into_iter().rev().collect())
+}
+
+fn row(event: &StoredEvent) -> Value {
+    let outcome = match event.kind {
+        EventKind::Webhook => "accepted",
+        EventKind::System => event.name.strip_prefix("webhook.").unwrap_or(&event.name),
+    };
+    json!({
+        "seq": event.seq,
+        "event_id": event.event_id,
+        "recorded_at_unix_ms": event.recorded_at,
+        "outcome": outcome,
+        "summary": event.summary,
+    })
+}
+
+fn document(about: &str, told: Explanation, particulars: Value) -> Value {
+    let Explanation { happened, why, next } = told;
+    let mut document = json!({"about": about, "happened": happened, "why": why, "next": next});
+    if let (Some(document), Value::Object(particulars)) = (document.as_object_mut(), particulars) {
+        document.extend(particulars);
+    }
+    document
+}
