@@ -155,6 +155,7 @@ pub struct Problem {
     retry_after_seconds: Option<u64>,
     cause: Option<Cause>,
     id: Option<EventId>,
+    is_in_force: bool,
 }
 
 /// Why a delivery was refused, for the operator alone: no part of an answer.
@@ -180,6 +181,7 @@ impl Problem {
             retry_after_seconds,
             cause: None,
             id: None,
+            is_in_force: false,
         }
     }
 
@@ -231,6 +233,18 @@ impl Problem {
     pub fn outcome(mut self, outcome: &'static str) -> Self {
         self.outcome = Some(outcome);
         self
+    }
+
+    /// With the change made all the same.
+    #[must_use]
+    pub fn in_force(mut self) -> Self {
+        self.is_in_force = true;
+        self
+    }
+
+    /// Whether the change that was asked for is in force all the same.
+    pub fn is_in_force(&self) -> bool {
+        self.is_in_force
     }
 
     /// Which kind it is.

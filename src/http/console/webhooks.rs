@@ -195,6 +195,7 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
         | RegistryError::EditedMeanwhile { .. } => Problem::new(Kind::Invalid),
+        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };
     problem.detail(error.to_string()).hint(error.hint())
