@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -144,14 +143,13 @@ impl Daemon {
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
-        let settings_file = possession.root().settings_file();
         tell_public_key(&gate);
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
-            () = until_told_to_stop(&mut signals, &gate, &settings_file) => End::Asked,
+            () = until_told_to_stop(&mut signals, &gate) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => return Err(error).context("the supervision of the actors ended"),
@@ -344,10 +342,11 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
 }
 
 /// Reads the registry again whenever it is asked for, until it is time to stop.
-async fn until_told_to_stop(signals: &mut Signals, gate: &Gate, settings_file: &Path) {
+async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            () = reloading::reload(gate, settings_file) => {}
+            // Whatever came of it is logged and journaled.
+            _ = reloading::reload(gate, "palyra") => {}
             () = signals.stop() => return,
         }
     }

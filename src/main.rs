@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod actors;
+mod checking;
 mod cli;
 mod connect;
 mod daemon;
@@ -48,7 +49,11 @@ fn main() -> ExitCode {
         Command::Daemon(args) => {
             let flags =
                 Flags { ingress: args.ingress, console: args.console, accept_rollback: args.accept_rollback };
-            cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
+            let done = match args.check {
+                true => locate(cli.state_root).and_then(|root| checking::check(&root, flags, &output)),
+                false => serve(cli.state_root, flags, cli.verbose),
+            };
+            cli::finish(done, &output)
         }
         Command::Demo(args) => cli::finish(demo::run(&args), &output),
     };

@@ -5,6 +5,7 @@
 mod adding;
 mod answers;
 mod beginning;
+mod checking;
 mod commands;
 mod connections;
 mod console;

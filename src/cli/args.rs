@@ -128,6 +128,9 @@ pub struct DaemonArgs {
     /// Take a journal that is behind its anchor, and older copies of secrets, as they are, this once; it is journaled
     #[arg(long)]
     pub accept_rollback: bool,
+    /// Only tell whether the next start would take palyra.toml, webhooks.toml and providers/ as they are; exit code 78 if not
+    #[arg(long, conflicts_with = "accept_rollback")]
+    pub check: bool,
 }
 
 /// Arguments of `demo`.

@@ -63,6 +63,8 @@ pub struct Settings {
     pub key_trust: Trust,
     /// Whether logs are JSON lines.
     pub log_json: bool,
+    /// The file they were read from, there or not.
+    file: PathBuf,
     /// The flags that won over the file.
     flags: Flags,
     /// Of the text of the file.
@@ -177,9 +179,9 @@ impl Settings {
         Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// What became of `file` since these were read from it.
-    pub fn since(&self, file: &Path) -> Since {
-        match Self::load(file, self.flags) {
+    /// What became of their file since they were read from it.
+    pub fn since(&self) -> Since {
+        match Self::load(&self.file, self.flags) {
             Ok(read) if read.digest == self.digest => Since::Same,
             Ok(_) => Since::Changed,
             Err(error) => Since::Faulty(error),
@@ -207,7 +209,8 @@ impl Settings {
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
         file.check().map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
-        let settings = Self { digest: Digest::of(source.text.as_bytes()), ..file.complete(flags, key_trust) };
+        let digest = Digest::of(source.text.as_bytes());
+        let settings = Self { file: source.file.to_owned(), digest, ..file.complete(flags, key_trust) };
         let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
         misused.map_err(|misused| match flags.console {
             Some(_) => misused.error,
@@ -251,6 +254,7 @@ impl SettingsFile {
             accept_rollback: flags.accept_rollback,
             key_trust,
             log_json: self.log_format == Some(LogFormat::Json),
+            file: PathBuf::new(),
             flags,
             digest: Digest::of(&[]),
         }

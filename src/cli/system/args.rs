@@ -19,6 +19,11 @@ pub enum SystemCommand {
     Presence,
     /// Show the counters of every part of the daemon
     Insights,
+    /// Have webhooks.toml and providers/ read again; exit code 1 when a fault in them keeps what was in force
+    #[command(after_long_help = "\
+As `kill -HUP` does, but it says what came of it: what was added, removed and changed, or the file, line and field of the fault.
+`palyra daemon --check` finds the same faults beforehand. Settings in palyra.toml wait for a restart.")]
+    Reload,
     /// List, emit and follow events
     #[command(subcommand)]
     Event(EventCommand),

@@ -6,7 +6,7 @@ mod pager;
 mod tail;
 mod view;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use args::EventCommand;
 pub use args::SystemCommand;
@@ -29,6 +29,7 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
             report("insights", |insights| view::insights(insights, &context.out), context)?;
             Ok(Exit::Ok)
         }
+        SystemCommand::Reload => reload(context),
         SystemCommand::Event(EventCommand::List(args)) => events::list(&args, context),
         SystemCommand::Event(EventCommand::Show(args)) => events::show(&args, context),
         SystemCommand::Event(EventCommand::Emit(args)) => events::emit(&args, context),
@@ -40,6 +41,17 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
 fn heartbeat(context: &Context) -> Result<Exit, CliError> {
     let heartbeat = report("heartbeat", view::heartbeat, context)?;
     Ok(if text(&heartbeat, "status") == "ok" { Exit::Ok } else { Exit::Failed })
+}
+
+fn reload(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::Daemon)?;
+    let reloaded = connection.client.post(&route(&["system", "reload"]), &json!({}))?;
+    context.out.answer(&reloaded, view::reloaded)?;
+    if let Some(settings) = reloaded.get("settings").filter(|settings| settings.is_object()) {
+        let next = settings.get("hint").and_then(Value::as_str).unwrap_or("restart the daemon");
+        context.out.warn(text(settings, "problem"), next);
+    }
+    Ok(Exit::Ok)
 }
 
 fn report(what: &str, text: impl FnOnce(&Value) -> String, context: &Context) -> Result<Value, CliError> {

@@ -1,4 +1,4 @@
-//! The daemon itself: heartbeat, presence, insights.
+//! The daemon itself: heartbeat, presence, insights, and reading its files again.
 
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::webhooks::diagnose;
+use super::webhooks::{diagnose, problem_of};
 use crate::http::Gate;
 use crate::http::health::{Unanswered, in_time, reasons_not_ready};
 use crate::http::problem::{Kind, Problem};
+use crate::reloading::{self, NotReloaded};
 use crate::version::VERSION;
 
 /// Time a look at every integration, its secret included, may take.
@@ -24,7 +25,17 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/system/heartbeat", web::get().to(heartbeat))
         .route("/system/presence", web::get().to(presence))
-        .route("/system/insights", web::get().to(insights));
+        .route("/system/insights", web::get().to(insights))
+        .route("/system/reload", web::post().to(reload));
+}
+
+/// As `SIGHUP` does.
+async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    let reloaded = reloading::reload(&gate, "console").await.map_err(|error| match &error {
+        NotReloaded::Refused(fault) => problem_of(fault),
+        _ => Problem::new(Kind::Unavailable).detail(error.to_string()),
+    })?;
+    Ok(HttpResponse::Ok().json(reloaded))
 }
 
 /// Answered within two seconds, with what is known then.
