@@ -90,11 +90,11 @@ fn a_delivery_that_an_allow_list_leaves_out_is_explained_with_the_command_that_t
     let daemon = Daemon::with_github(root.path());
     let set = |args: &[&str]| succeed(root.path(), &[&["webhooks", "set", "gh"], args].concat(), b"");
     set(&["--allow-event", "push", "--on-filtered", "reject"]);
-    let answer = daemon.github("release", "1", "{}");
+    let answer = daemon.github("release", "delivery-1", "{}");
     assert_eq!(answer.status, 403);
     let row = events(root.path()).into_iter().find(|row| row["name"] == "webhook.filtered").unwrap();
     assert_eq!(row["event_id"], refusal(&answer), "what left a row is named by its id");
-    for subject in [refusal(&answer), row["seq"].to_string()] {
+    for subject in [refusal(&answer), row["seq"].to_string(), "delivery-1".to_owned()] {
         let explained = explain(root.path(), &subject);
         assert!(lines(&explained, "why").contains("allowed_events"), "{explained}");
         let command = "palyra webhooks set gh --allow-event push --allow-event release";

@@ -153,6 +153,12 @@ pub struct Problem {
     issues: Vec<Value>,
     outcome: Option<&'static str>,
     retry_after_seconds: Option<u64>,
+    aside: Option<Box<Aside>>,
+}
+
+/// What few problems have, and what is no part of the document.
+#[derive(Debug, Clone, Default)]
+struct Aside {
     cause: Option<Cause>,
     id: Option<EventId>,
     is_in_force: bool,
@@ -172,30 +178,21 @@ impl Problem {
     pub fn new(kind: Kind) -> Self {
         let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
-        Self {
-            kind,
-            detail: None,
-            hint: None,
-            issues: Vec::new(),
-            outcome: None,
-            retry_after_seconds,
-            cause: None,
-            id: None,
-            is_in_force: false,
-        }
+        let (detail, hint, issues, outcome, aside) = (None, None, Vec::new(), None, None);
+        Self { kind, detail, hint, issues, outcome, retry_after_seconds, aside }
     }
 
     /// With why it was refused, which the answer does not tell.
     #[must_use]
     pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
-        self.cause = Some(Cause { reason, detail: detail.into() });
+        self.aside.get_or_insert_default().cause = Some(Cause { reason, detail: detail.into() });
         self
     }
 
     /// With what the operator finds it by.
     #[must_use]
     pub fn id(mut self, id: EventId) -> Self {
-        self.id = Some(id);
+        self.aside.get_or_insert_default().id = Some(id);
         self
     }
 
@@ -238,13 +235,13 @@ impl Problem {
     /// With the change made all the same.
     #[must_use]
     pub fn in_force(mut self) -> Self {
-        self.is_in_force = true;
+        self.aside.get_or_insert_default().is_in_force = true;
         self
     }
 
     /// Whether the change that was asked for is in force all the same.
     pub fn is_in_force(&self) -> bool {
-        self.is_in_force
+        self.aside.as_ref().is_some_and(|aside| aside.is_in_force)
     }
 
     /// Which kind it is.
@@ -254,12 +251,12 @@ impl Problem {
 
     /// Why, as far as the answer does not tell.
     pub fn cause(&self) -> Option<&Cause> {
-        self.cause.as_ref()
+        self.aside.as_ref()?.cause.as_ref()
     }
 
     /// What happened: as the operator may know, else as the answer tells.
     pub fn told(&self) -> Option<&str> {
-        self.cause.as_ref().map(|cause| cause.detail.as_str()).or(self.detail.as_deref())
+        self.cause().map(|cause| cause.detail.as_str()).or(self.detail.as_deref())
     }
 
     /// The document (`schemas/problem.v1.json`).
@@ -318,7 +315,7 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        if let Some(id) = self.id {
+        if let Some(id) = self.aside.as_ref().and_then(|aside| aside.id) {
             answer.insert_header((REFUSAL, id.to_string()));
         }
         if self.kind == Kind::MethodNotAllowed {

@@ -70,15 +70,16 @@ no row is kept in memory: the last 1,024 refusals, until the daemon stops.
 Examples:
   palyra webhooks explain github
   palyra webhooks explain 17
-  palyra webhooks explain 01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+  palyra webhooks explain 01ARZ3NDEKTSV4RRFFQ69G5FAV
+  palyra webhooks explain 72d3162e-cc78-11e3-81ab-4c9367dc0958")]
     Explain(ExplainArgs),
 }
 
 /// Names what is to be explained.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of an integration, seq or id of an event, or what an answer says in `Palyra-Refusal`
-    #[arg(value_name = "ID|SEQ|EVENT_ID|REFUSAL")]
+    /// Id of an integration, what an answer says in `Palyra-Refusal`, seq or id of an event, or the provider's id of a delivery
+    #[arg(value_name = "ID|REFUSAL|EVENT|DELIVERY")]
     pub subject: String,
 }
 

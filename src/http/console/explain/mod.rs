@@ -1,7 +1,7 @@
 //! `webhooks explain`: what became of a delivery or an integration, why, and what mends it.
 //!
-//! It is asked with whatever an operator has in hand: the id of an integration, the seq or id of an event, or the id that a
-//! refused delivery was answered with.
+//! It is asked with whatever an operator has in hand: the id of an integration, the id that a refused delivery was answered
+//! with, the seq or id of an event, or the provider's own id of a delivery.
 
 mod words;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use palyra_actors::ids::{EventId, nearest};
-use palyra_actors::journal::{Cursor, EventFilter, EventKind, StoredEvent};
+use palyra_actors::journal::{Cursor, EventFilter, EventKind, Page, StoredEvent};
 use palyra_actors::registry::{Get, Integration, List, readiness};
 use serde_json::{Value, json};
 
@@ -25,6 +25,8 @@ use crate::readiness::secret_status;
 
 /// Refusals, and rows, that the explanation of an integration names at most.
 const LATEST_MAX: usize = 10;
+/// Pages that are looked through for a provider's own id of a delivery, from the newest back. Older: not found.
+const PAGES_MAX: usize = 16;
 
 /// `/webhooks/explain`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -32,52 +34,86 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn explain(gate: Data<Gate>, subject: Path<String>) -> Result<HttpResponse, Problem> {
-    let subject = subject.into_inner();
-    if let Some(integration) = integration(&gate, &subject).await? {
-        return Ok(HttpResponse::Ok().json(of_integration(&gate, &integration).await?));
-    }
-    let id = EventId::parse(&subject);
-    if let Some(refusal) = id.and_then(|id| gate.refusals.find(id)) {
-        return Ok(HttpResponse::Ok().json(of_refusal(&gate, &refusal).await?));
-    }
-    if id.is_none() && subject.parse::<u64>().is_err() {
-        return Err(unknown(&gate, &subject).await?);
-    }
-    let event = events::find(&gate, subject).await.map_err(|problem| match problem.kind() {
-        Kind::NotFound if id.is_some() => problem.hint(Some(not_kept())),
-        _ => problem,
-    })?;
-    Ok(HttpResponse::Ok().json(of_event(&gate, &event).await?))
+    let document = match Subject::find(&gate, &subject).await? {
+        Subject::Integration(integration) => of_integration(&gate, &integration).await?,
+        Subject::Refusal(refusal) => of_refusal(&gate, &refusal).await?,
+        Subject::Event(event) => of_event(&gate, &event).await?,
+    };
+    Ok(HttpResponse::Ok().json(document))
 }
 
-/// What is said of an id that neither an event nor a refusal has.
-fn not_kept() -> String {
-    format!(
-        "a refusal that left no row is kept in memory, among the last {REFUSALS_MAX}, until the daemon stops; \
-         `palyra webhooks explain ID` with the id of the integration lists those that are"
-    )
+/// What is to be explained.
+enum Subject {
+    Integration(Arc<Integration>),
+    Refusal(Refusal),
+    Event(Box<StoredEvent>),
+}
+
+impl Subject {
+    /// The first of these that `named` names.
+    async fn find(gate: &Gate, named: &str) -> Result<Self, Problem> {
+        if let Some(integration) = integration(gate, named).await? {
+            return Ok(Self::Integration(integration));
+        }
+        let id = EventId::parse(named);
+        if let Some(refusal) = id.and_then(|id| gate.refusals.find(id)) {
+            return Ok(Self::Refusal(refusal));
+        }
+        if id.is_some() || named.parse::<u64>().is_ok() {
+            match events::find(gate, named.to_owned()).await {
+                Err(problem) if problem.kind() == Kind::NotFound => {}
+                found => return found.map(|event| Self::Event(Box::new(event))),
+            }
+        }
+        match delivered(gate, named).await? {
+            Some(event) => Ok(Self::Event(Box::new(event))),
+            None => Err(unknown(gate, named).await?),
+        }
+    }
 }
 
 async fn integration(gate: &Gate, id: &str) -> Result<Option<Arc<Integration>>, Problem> {
     gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
 }
 
-/// What is the id neither of an integration nor of anything else.
-async fn unknown(gate: &Gate, subject: &str) -> Result<Problem, Problem> {
-    let all = gate.actors.registry.ask(List).await.map_err(gone)?;
-    let ids: Vec<&str> = all.iter().map(|one| one.record.integration_id.as_str()).collect();
-    let hint = match nearest(subject, ids) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            "name an integration, the seq or id of an event, or the `Palyra-Refusal` of an answer".to_owned()
+/// The newest event of a delivery that its provider names so.
+async fn delivered(gate: &Gate, delivery_id: &str) -> Result<Option<StoredEvent>, Problem> {
+    let filter = EventFilter { contains: Some(delivery_id.to_owned()), ..EventFilter::default() };
+    let mut cursor = Cursor::Newest;
+    for _ in 0..PAGES_MAX {
+        let page = page(gate, filter.clone(), cursor).await?;
+        let mut newest_first = page.events.into_iter().rev();
+        let found = newest_first.find(|event| event.delivery_id.as_deref() == Some(delivery_id));
+        match (found, page.next_before) {
+            (None, Some(before)) => cursor = Cursor::Before(before),
+            (found, _) => return Ok(found),
         }
-    };
-    let shown: String = subject.escape_debug().take(64).collect();
-    Ok(Problem::new(Kind::NotFound)
-        .detail(format!(
-            "`{shown}` is the id of no integration, event or refusal; senders to it are answered 404"
-        ))
-        .hint(Some(hint)))
+    }
+    Ok(None)
+}
+
+async fn page(gate: &Gate, filter: EventFilter, cursor: Cursor) -> Result<Page, Problem> {
+    let reader = gate.actors.reader.clone();
+    blocking(move || reader.page(&filter, cursor, LATEST_MAX)).await
+}
+
+/// What names nothing that is known.
+async fn unknown(gate: &Gate, named: &str) -> Result<Problem, Problem> {
+    let all = gate.actors.registry.ask(List).await.map_err(gone)?;
+    let near = nearest(named, all.iter().map(|one| one.record.integration_id.as_str()));
+    let hint = near.map_or_else(not_kept, |near| format!("did you mean `{near}`?"));
+    let shown: String = named.escape_debug().take(64).collect();
+    let detail = format!(
+        "`{shown}` names no integration (senders to one are answered 404), event, delivery or refusal"
+    );
+    Ok(Problem::new(Kind::NotFound).detail(detail).hint(Some(hint)))
+}
+
+fn not_kept() -> String {
+    format!(
+        "a refusal that left no row is known by the `Palyra-Refusal` of its answer alone, among the last {REFUSALS_MAX}, until the \
+         daemon stops; `palyra webhooks explain ID` with the id of the integration lists those that are"
+    )
 }
 
 async fn of_refusal(gate: &Gate, refusal: &Refusal) -> Result<Value, Problem> {
@@ -113,8 +149,7 @@ async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value,
 /// The newest rows of an integration, the newest first, as far back as one page looks.
 async fn latest_rows(gate: &Gate, id: &str) -> Result<Vec<StoredEvent>, Problem> {
     let filter = EventFilter { integration_id: Some(id.to_owned()), ..EventFilter::default() };
-    let reader = gate.actors.reader.clone();
-    let page = blocking(move || reader.page(&filter, Cursor::Newest, LATEST_MAX)).await?;
+    let page = page(gate, filter, Cursor::Newest).await?;
     Ok(page.events.into_iter().rev().collect())
 }
 
