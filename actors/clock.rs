@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type UnixMs = u64;
 
@@ -20,10 +23,38 @@ pub type SharedClock = Arc<dyn Clock>;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+/// The machine's clock stands where no time of an event can be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the clock of this machine says {0}, which is before 1970")]
+pub struct BeforeEpoch(String);
+
+impl SystemClock {
+    /// Refuses a clock that stands before 1970: HTTP has no such date.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn check() -> Result<(), BeforeEpoch> {
+        check(now())
+    }
+}
+
+fn check(now: SystemTime) -> Result<(), BeforeEpoch> {
+    if now >= UNIX_EPOCH {
+        return Ok(());
+    }
+    let now = OffsetDateTime::from(now);
+    let said = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339);
+    Err(BeforeEpoch(said.unwrap_or_else(|_| "a time long ago".to_owned())))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 impl Clock for SystemClock {
     fn now_unix_ms(&self) -> UnixMs {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -52,5 +83,22 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now_unix_ms(&self) -> UnixMs {
         self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_refused_with_what_it_says() {
+        assert_eq!(check(UNIX_EPOCH), Ok(()));
+        let error = check(UNIX_EPOCH - Duration::from_secs(1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the clock of this machine says 1969-12-31T23:59:59Z, which is before 1970"
+        );
     }
 }

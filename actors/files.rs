@@ -164,7 +164,8 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     sweep().map_err(|error| about(folder, "cannot be tidied", &error))
 }
 
-fn open_no_follow(path: &Path) -> io::Result<File> {
+/// Opens a file to read it, whatever is at `path` but a symbolic link; of a named pipe no writer is waited for.
+pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
     // NONBLOCK: opening a named pipe must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags, Mode::empty()) {

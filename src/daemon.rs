@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use actix_rt::System;
 use actix_rt::task::JoinHandle;
 use actix_server::{Server, ServerHandle};
 use anyhow::Context as _;
-use palyra_actors::clock::{SharedClock, SystemClock};
+use palyra_actors::clock::{BeforeEpoch, SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
@@ -31,9 +30,13 @@ use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Runtime};
 use crate::verification;
+use crate::version::{self, VERSION};
 
 /// Pause between two summaries of deliveries nobody could authenticate.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Pause between two looks at the clock: as often as HTTP looks at it.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until it is told to stop, or cannot go on.
 ///
@@ -42,6 +45,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
+        version::warn_of_test_build();
         possession.warn_of_foreign_files();
         let daemon = tokio::select! {
             started = Daemon::start(possession, settings, Serve::Both) => started?,
@@ -148,20 +152,20 @@ impl Daemon {
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
-        let settings_file = possession.root().settings_file();
         tell_public_key(&gate);
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
-            () = until_told_to_stop(&mut signals, &gate, &settings_file) => End::Asked,
+            () = until_told_to_stop(&mut signals, &gate) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => return Err(error).context("the supervision of the actors ended"),
             },
             () = ended(ingress.as_mut()) => End::Unserved("ingress"),
             () = console.ended() => End::Unserved("console"),
+            wrong = wrong_clock() => End::Untimely(wrong),
         };
         journaling.abort();
         readiness.abort();
@@ -212,19 +216,32 @@ async fn ended(listener: Option<&mut Listener>) {
     }
 }
 
+/// Waits until the clock of this machine stands before 1970.
+async fn wrong_clock() -> BeforeEpoch {
+    let mut looks = interval(CLOCK_INTERVAL);
+    loop {
+        looks.tick().await;
+        if let Err(wrong) = SystemClock::check() {
+            return wrong;
+        }
+    }
+}
+
 /// Why the daemon stops.
 enum End {
     Asked,
     Escalated(Escalation),
     /// A listener ended by itself: which.
     Unserved(&'static str),
+    /// What gives HTTP its time ends over such a clock, and no request is in time after that.
+    Untimely(BeforeEpoch),
 }
 
 impl End {
     fn exit(&self) -> Exit {
         match self {
             Self::Asked => Exit::Ok,
-            Self::Escalated(_) | Self::Unserved(_) => Exit::Internal,
+            Self::Escalated(_) | Self::Unserved(_) | Self::Untimely(_) => Exit::Internal,
         }
     }
 
@@ -234,6 +251,7 @@ impl End {
             Self::Asked => None,
             Self::Escalated(why) => Some(why.to_string()),
             Self::Unserved(listener) => Some(format!("the {listener} listener ended")),
+            Self::Untimely(wrong) => Some(wrong.to_string()),
         }
     }
 
@@ -276,7 +294,7 @@ async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
 
 fn started_event(gate: &Gate) -> SystemEvent {
     SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
-        .detail("version", env!("CARGO_PKG_VERSION"))
+        .detail("version", VERSION)
         .detail("pid", std::process::id())
         .detail("ingress", gate.addresses.ingress.as_str())
         .detail("console", gate.addresses.console.as_str())
@@ -333,10 +351,11 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
 }
 
 /// Reads the registry again whenever it is asked for, until it is time to stop.
-async fn until_told_to_stop(signals: &mut Signals, gate: &Gate, settings_file: &Path) {
+async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            () = reloading::reload(gate, settings_file) => {}
+            // Whatever came of it is logged and journaled.
+            _ = reloading::reload(gate, "palyra") => {}
             () = signals.stop() => return,
         }
     }

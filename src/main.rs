@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod actors;
+mod checking;
 mod cli;
 mod connect;
 mod daemon;
@@ -18,6 +19,7 @@ mod settings;
 mod signals;
 mod state_root;
 mod verification;
+mod version;
 
 use std::process::ExitCode;
 
@@ -45,9 +47,13 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Client(_) => client(cli, output),
         Command::Daemon(args) => {
-            let DaemonArgs { ingress, console, accept_rollback } = args;
+            let DaemonArgs { ingress, console, accept_rollback, check } = args;
             let flags = Flags { ingress, console, accept_rollback, json: cli.json };
-            cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
+            let done = match check {
+                true => locate(cli.state_root).and_then(|root| checking::check(&root, flags, &output)),
+                false => serve(cli.state_root, flags, cli.verbose),
+            };
+            cli::finish(done, &output)
         }
         Command::Demo(args) => cli::finish(demo::run(&args), &output),
     };
@@ -82,6 +88,7 @@ fn client(cli: Cli, output: Output) -> Exit {
 
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
+    connect::check_clock()?;
     let possession = root.take(Role::Daemon).map_err(connect::refused)?;
     let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
     logging::for_daemon(verbose, settings.log_json);

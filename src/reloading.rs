@@ -1,9 +1,9 @@
-//! `SIGHUP`: the registry and the operator's profiles are read again; the settings wait for a start.
+//! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again; the settings wait for a start.
 
-use std::path::Path;
-
-use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::registry::{Changes, Reload};
+use palyra_actors::journal::{JournalError, Severity, SystemEvent};
+use palyra_actors::registry::{Changes, RegistryError, Reload};
+use palyra_actors::supervision::DoorError;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::daemon::journal_lifecycle;
@@ -13,30 +13,61 @@ use crate::settings::Since;
 /// Names of each kind that the event of a reload holds at most.
 const RELOADED_NAMES_MAX: usize = 24;
 
-/// It is journaled before it takes effect, and what came of it after.
-pub async fn reload(gate: &Gate, settings_file: &Path) {
+/// What a reload came to.
+#[derive(Debug, Serialize)]
+pub struct Reloaded {
+    /// What reads differently.
+    #[serde(flatten)]
+    pub changes: Changes,
+    /// What is otherwise in `palyra.toml` since the start; none where nothing is.
+    pub settings: Option<Waiting>,
+}
+
+/// Settings that wait for a start.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    /// What is otherwise.
+    pub problem: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReloaded {
+    /// What cannot be recorded does not happen.
+    #[error("nothing is read again: that cannot be journaled: {0}")]
+    Unjournaled(JournalError),
+    /// A file has a fault; what was in force stays so.
+    #[error("{0}")]
+    Refused(RegistryError),
+    /// The registry is between two lives.
+    #[error("the registry did not read its files again: {0}")]
+    Silent(DoorError),
+}
+
+/// Reads the files again as `asked_by` asked. It is journaled before it takes effect, and what came of it after.
+///
+/// # Errors
+/// Why nothing changed; it is logged too.
+pub async fn reload(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded> {
     let asked =
         SystemEvent::new("registry.reload.asked", "webhooks.toml and providers/ are to be read again");
-    if let Err(error) = gate.actors.journal.append_system(asked).await {
+    if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {
         tracing::error!(%error, "nothing is read again: that cannot be journaled");
-        return;
+        return Err(NotReloaded::Unjournaled(error));
     }
-    let event = match gate.actors.registry.ask(Reload).await {
-        Ok(Ok(changes)) => taken(&changes),
-        Ok(Err(error)) => {
-            tracing::error!(%error, hint = error.hint(), "what is configured has a fault; what was in force stays so");
-            let summary = "what is configured has a fault; what was in force stays so";
-            SystemEvent::new("registry.reload.refused", summary)
-                .severity(Severity::Error)
-                .detail("fault", error.to_string())
-        }
-        Err(error) => {
-            tracing::error!(%error, "the registry did not read its files again");
-            return;
-        }
+    let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
+        tracing::error!(%error, "the registry did not read its files again");
+        NotReloaded::Silent(error)
+    })?;
+    let event = match &read {
+        Ok(changes) => taken(changes),
+        Err(error) => refused(error),
     };
-    warn_of_settings(gate, settings_file);
-    journal_lifecycle(&gate.actors, event).await;
+    let settings = since_the_start(gate);
+    journal_lifecycle(&gate.actors, event.by(asked_by)).await;
+    read.map(|changes| Reloaded { changes, settings }).map_err(NotReloaded::Refused)
 }
 
 fn taken(changes: &Changes) -> SystemEvent {
@@ -55,16 +86,27 @@ fn taken(changes: &Changes) -> SystemEvent {
         .detail("profiles", some_of(profiles))
 }
 
-/// `palyra.toml` is read at a start alone.
-fn warn_of_settings(gate: &Gate, file: &Path) {
-    match gate.settings.since(file) {
-        Since::Same => {}
+fn refused(error: &RegistryError) -> SystemEvent {
+    let summary = "what is configured has a fault; what was in force stays so";
+    tracing::error!(%error, hint = error.hint(), "{summary}");
+    SystemEvent::new("registry.reload.refused", summary)
+        .severity(Severity::Error)
+        .detail("fault", error.to_string())
+}
+
+/// `palyra.toml` is read at a start alone: what is otherwise in it, told and logged.
+fn since_the_start(gate: &Gate) -> Option<Waiting> {
+    match gate.settings.since() {
+        Since::Same => None,
         Since::Changed => {
-            tracing::warn!(file = %file.display(), "the settings were changed; they take effect with a restart");
+            let told = "the settings were changed; they take effect with a restart";
+            tracing::warn!("{told}");
+            Some(Waiting { problem: told.to_owned(), hint: None })
         }
         Since::Faulty(error) => {
-            let hint = error.hint.as_deref();
-            tracing::warn!(%error, hint, "the settings have a fault; the next start would refuse them");
+            let told = "the settings have a fault; the next start would refuse them";
+            tracing::warn!(%error, hint = error.hint.as_deref(), "{told}");
+            Some(Waiting { problem: format!("{told}: {error}"), hint: error.hint })
         }
     }
 }

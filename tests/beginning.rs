@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{run, state_root};
+use crate::support::{libfaketime, palyra, run, state_root, succeed};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -39,4 +39,27 @@ fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() 
     let parent = state_root();
     let said = failed(&parent.path().join("missing"), &["system", "heartbeat"], 69);
     assert!(said.contains("there is no state root there") && said.contains("--state-root"), "{said}");
+}
+
+#[test]
+fn a_clock_before_1970_is_refused_at_the_start_with_what_it_says_and_nothing_is_begun() {
+    let root = state_root();
+    let long_ago = [("LD_PRELOAD", libfaketime()), ("FAKETIME", "@1965-06-01 00:00:00".to_owned())];
+    let address = ["--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let add = ["webhooks", "add", "gh", "github", "--secret-ref", "env:SECRET"];
+    for args in [[&["daemon"][..], &address].concat(), add.to_vec()] {
+        let output = palyra(root.path()).args(&args).envs(long_ago.clone()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("the clock of this machine says 1965-0") && said.contains("set it"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_build_in_which_faults_can_be_planted_says_so() {
+    let root = state_root();
+    let version = succeed(root.path(), &["--version"], b"");
+    assert_eq!(version.trim(), concat!("palyra ", env!("CARGO_PKG_VERSION"), "+failpoints"));
 }

@@ -9,7 +9,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::seed::scaled;
 use crate::support::{
-    Daemon, SECRET, add_github, events, eventually, github_signature, state_root, succeed, try_post,
+    Daemon, SECRET, add_github, events, events_named, eventually, github_signature, state_root, succeed,
+    try_post,
 };
 
 fn body(n: usize) -> String {
@@ -81,6 +82,8 @@ fn a_change_of_an_integration_that_is_written_and_not_synced_is_in_force_and_the
     strace.wait().unwrap();
     assert_eq!(set_enabled(true).status, 200);
     assert_eq!(post(&daemon, 1), Some(202));
+    let rows = |became: &str| events_named(root.path(), &format!("registry.webhook.disable{became}")).len();
+    assert_eq!([rows(""), rows(".unsynced"), rows(".refused")], [1, 1, 0]);
 }
 
 /// Where answers break the promise: an acceptance after the first one that was none.

@@ -5,6 +5,7 @@
 mod adding;
 mod answers;
 mod beginning;
+mod checking;
 mod commands;
 mod connections;
 mod console;
@@ -12,6 +13,7 @@ mod descriptors;
 mod disk;
 mod edits;
 mod events;
+mod explain;
 mod handshakes;
 mod logging;
 mod metrics;

@@ -1,9 +1,11 @@
-//! `SIGHUP`: the registry and the operator's profiles are read again, and the journal says so before and after.
+//! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again, and the journal says so before and after.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 
-use crate::support::{Daemon, add_github, events_named, eventually, run, state_root, write_private};
+use crate::support::{
+    Daemon, add_github, events_named, eventually, json, run, state_root, succeed, write_private,
+};
 
 #[test]
 fn a_reload_is_journaled_before_and_after_however_much_it_changes() {
@@ -52,6 +54,48 @@ fn a_reload_tells_what_it_read_and_that_changed_settings_wait_for_a_restart() {
     write_private(&settings, "workers = 0\n");
     daemon.signal("HUP");
     eventually("the fault is named", || log_of(&log).contains("workers is 0, outside 1 to 256"));
+}
+
+#[test]
+fn a_reload_that_is_asked_for_tells_what_changed_and_is_journaled_like_a_signal() {
+    let root = state_root();
+    let _daemon = Daemon::with_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &text.replace("\"gh\"", "\"hub\""));
+    let reloaded = json(root.path(), &["system", "reload"]);
+    assert_eq!(
+        (&reloaded["added"], &reloaded["removed"]),
+        (&serde_json::json!(["hub"]), &serde_json::json!(["gh"]))
+    );
+    assert!(reloaded["settings"].is_null(), "{reloaded}");
+    write_private(&root.path().join("palyra.toml"), "workers = 0\n");
+    let output = run(root.path(), &["system", "reload"], b"");
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && warned.contains("workers is 0, outside 1 to 256"), "{warned}");
+    for name in ["registry.reload.asked", "registry.reloaded"] {
+        let rows = events_named(root.path(), name);
+        assert!(rows.len() == 2 && rows.iter().all(|row| row["principal"] == "console"), "{rows:?}");
+    }
+}
+
+#[test]
+fn a_reload_that_is_asked_for_and_refused_names_file_line_and_field_and_ends_with_1() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &text.replace("provider = \"github\"", "provider = \"githab\""));
+    let output = run(root.path(), &["system", "reload"], b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let line = 1 + text.lines().position(|line| line.starts_with("provider")).unwrap();
+    let place = format!("{}:{line}:", registry.display());
+    assert!(said.contains(&place) && said.contains("provider") && said.contains("`github`"), "{said}");
+    assert_eq!(daemon.github("push", "1", "{}").status, 202, "what was in force stays so");
+    assert_eq!(events_named(root.path(), "registry.reload.refused").len(), 1);
+    write_private(&registry, &text);
+    assert!(succeed(root.path(), &["system", "reload"], b"").contains("changed"));
 }
 
 #[test]

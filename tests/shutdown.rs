@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Daemon, add_github, connect, events, events_named, eventually, github_head, request, state_root,
-    statuses, succeed, write_private,
+    Daemon, add_github, connect, events, events_named, eventually, github_head, libfaketime, request,
+    state_root, statuses, succeed, write_private,
 };
 
 const DRAIN: Duration = Duration::from_secs(27);
@@ -215,4 +215,28 @@ fn a_daemon_whose_streams_are_closed_serves_all_the_same() {
         succeed(root.path(), &["journal", "verify"], b"");
         assert_eq!(events_named(root.path(), "system.operator.told").len(), 20);
     }
+}
+
+#[test]
+fn a_clock_that_is_set_before_1970_ends_the_daemon_with_70_rather_than_have_it_answer_that_all_is_late() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let [clock, log] = ["clock", "log"].map(|name| elsewhere.path().join(name));
+    std::fs::write(&clock, "+0").unwrap();
+    let (library, file) = (libfaketime(), clock.to_str().unwrap());
+    let env = [
+        ("LD_PRELOAD", library.as_str()),
+        ("FAKETIME_TIMESTAMP_FILE", file),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ];
+    write_private(&root.path().join("palyra.toml"), "workers = 1\n");
+    let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &env);
+    for base in [&daemon.ingress, &daemon.console] {
+        assert_eq!(request("GET", &format!("{base}/healthz"), &[], b"").status, 200);
+    }
+    std::fs::write(&clock, "@1965-06-01 00:00:00").unwrap();
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    let told = std::fs::read_to_string(&log).unwrap();
+    assert!(told.contains("the clock of this machine says 1965-0"), "{told}");
+    assert_eq!(events_named(root.path(), "system.daemon.stopped").len(), 1);
 }

@@ -37,6 +37,8 @@ pub use roster::Roster;
 pub struct ConnectorSupervisor {
     roster: Roster,
     running: HashMap<String, Running>,
+    /// Those that are in their pause, and what ends it.
+    paused: HashMap<String, SpawnHandle>,
     started_total: u64,
     journal: JournalHandle,
     clock: SharedClock,
@@ -79,11 +81,15 @@ impl ConnectorSupervisor {
         watch: WatchGuard,
     ) -> Self {
         let (report_to, exits) = mpsc::unbounded_channel();
-        let (running, exits) = (HashMap::new(), Some(exits));
-        Self { roster, running, started_total: 0, journal, clock, door, report_to, exits, watch }
+        let (running, paused, exits) = (HashMap::new(), HashMap::new(), Some(exits));
+        Self { roster, running, paused, started_total: 0, journal, clock, door, report_to, exits, watch }
     }
 
+    /// Starts a connector that does not run. If it is in its pause, that is over.
     fn start_connector(&mut self, name: &str, ctx: &mut Context<Self>) {
+        if let Some(pause) = self.paused.remove(name) {
+            ctx.cancel_future(pause);
+        }
         let now = (self.clock.now_unix_ms(), Instant::now());
         let Some(factory) = self.roster.starting(name, now.0, now.1) else { return };
         self.started_total += 1;
@@ -102,18 +108,17 @@ impl ConnectorSupervisor {
     }
 
     /// Starts a connector that ended unasked again, after a pause.
-    fn back_off(&self, name: &str, exit: &Exit, ctx: &mut Context<Self>) {
+    fn back_off(&mut self, name: &str, exit: &Exit, ctx: &mut Context<Self>) {
         let how = exit.to_string();
         tracing::warn!(connector = name, how, "a connector ended");
         self.journal_restart(name, &how);
         let Some(pause) = self.roster.ended(name, how, Instant::now()) else { return };
-        let name = name.to_owned();
-        ctx.run_later(pause, move |supervisor, ctx| {
-            // It may have been restarted meanwhile.
-            if !supervisor.running.contains_key(&name) {
-                supervisor.start_connector(&name, ctx);
-            }
+        let paused = name.to_owned();
+        let end = ctx.run_later(pause, move |supervisor, ctx| {
+            supervisor.paused.remove(&paused);
+            supervisor.start_connector(&paused, ctx);
         });
+        self.paused.insert(name.to_owned(), end);
     }
 
     /// Asks the incarnation that runs to close; the next is started when it has, or is taking too long.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::clock::ManualClock;
 use crate::journal::{Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalReader};
+use crate::limits::CONNECTOR_PAUSE_MS_MIN;
 
 /// A connector that emits, stops and panics on demand.
 struct Puppet {
@@ -111,6 +112,12 @@ impl House {
         self.door.ask(Presence).await.unwrap().remove(0)
     }
 
+    async fn backs_off(&self) {
+        while self.presence().await.state != ConnectorState::BackingOff {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn incarnations(&self, count: usize) -> bool {
         for _ in 0..1_000 {
             if self.puppets.lock().unwrap().len() == count {
@@ -199,6 +206,25 @@ async fn a_restart_during_the_pause_starts_one_incarnation() {
     assert_eq!(house.puppets.lock().unwrap().len(), 2);
     assert!(house.puppets.lock().unwrap()[1].connected());
     assert_eq!(house.presence().await.state, ConnectorState::Running);
+}
+
+#[actix::test]
+async fn a_pause_that_a_restart_cut_short_does_not_shorten_the_next_one() {
+    tokio::time::pause();
+    let house = house();
+    let pause = Duration::from_millis(CONNECTOR_PAUSE_MS_MIN);
+    house.register("billing").await.unwrap();
+    house.pull(Pull::Panic).await;
+    house.backs_off().await;
+    tokio::time::sleep(pause / 2).await;
+    house.restart("billing").await;
+    house.pull(Pull::Panic).await;
+    house.backs_off().await;
+    let ended = Instant::now();
+    assert!(house.incarnations(3).await);
+    assert!(ended.elapsed() >= pause, "{:?}", ended.elapsed());
+    house.settle().await;
+    assert_eq!(house.puppets.lock().unwrap().len(), 3);
 }
 
 /// A connector that owns something only one may have, and takes a second to let go of it.

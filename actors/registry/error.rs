@@ -117,17 +117,16 @@ impl RegistryError {
             Self::NotReady { id, .. } => {
                 Some(format!("put that right, then run `palyra webhooks enable {id}`"))
             }
-            Self::WouldNotBeReady { id, .. } => {
-                Some(format!("put that right; after `palyra webhooks disable {id}` it can be changed all the same"))
-            }
+            Self::WouldNotBeReady { id, .. } => Some(format!(
+                "put that right; after `palyra webhooks disable {id}` it can be changed all the same"
+            )),
             Self::TooMany { .. } => Some("remove one that is not used any more".to_owned()),
-            Self::EditedMeanwhile { .. } => Some(
-                "have it read with SIGHUP (`systemctl reload`, or `kill -HUP` and the daemon's pid), then try again"
-                    .to_owned(),
-            ),
-            Self::Unsynced { .. } => {
-                Some("look after the disk of the state root; the next change makes this one last too".to_owned())
+            Self::EditedMeanwhile { .. } => {
+                Some("have it read with `palyra system reload`, then try again".to_owned())
             }
+            Self::Unsynced { .. } => Some(
+                "look after the disk of the state root; the next change makes this one last too".to_owned(),
+            ),
             Self::Io { .. } => None,
         }
     }

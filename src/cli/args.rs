@@ -14,6 +14,7 @@ use super::system::SystemCommand;
 use super::vault::VaultCommand;
 use super::webhooks::WebhooksCommand;
 use crate::exit::Exit;
+use crate::version::VERSION;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +33,7 @@ fn examples_and_exit_codes() -> String {
 
 /// Takes webhooks in and never loses one.
 #[derive(Debug, Parser)]
-#[command(name = "palyra", version, arg_required_else_help = true)]
+#[command(name = "palyra", version = VERSION, arg_required_else_help = true)]
 #[command(after_help = "--help tells more, with examples and exit codes")]
 #[command(after_long_help = examples_and_exit_codes())]
 pub struct Cli {
@@ -131,6 +132,9 @@ pub struct DaemonArgs {
     /// Take a journal that is behind its anchor, and older copies of secrets, as they are, this once; it is journaled
     #[arg(long)]
     pub accept_rollback: bool,
+    /// Only tell whether the next start would take palyra.toml, webhooks.toml and providers/ as they are; exit code 78 if not
+    #[arg(long, conflicts_with = "accept_rollback")]
+    pub check: bool,
 }
 
 /// Arguments of `demo`.

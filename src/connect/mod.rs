@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use actix_rt::System;
+use palyra_actors::clock::SystemClock;
 use palyra_actors::journal::{JournalError, JournalFiles};
 use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
@@ -120,8 +121,20 @@ fn nothing_begun(root: &StateRoot) -> CliError {
     ))
 }
 
+/// Refuses to start anything while the clock of this machine stands before 1970.
+///
+/// # Errors
+/// What it says, and how it is set.
+pub fn check_clock() -> Result<(), CliError> {
+    SystemClock::check().map_err(|error| {
+        CliError::config(error.to_string())
+            .hint("set it: `timedatectl set-ntp true`, or `date --set` with the time as it is")
+    })
+}
+
 /// Starts a console in this process, over the files of the stopped daemon.
 fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offline)> {
+    check_clock()?;
     let possession = root.take(Role::Command)?;
     let settings = Settings::load(&root.settings_file(), Flags::default())?;
     let token = possession.token()?;

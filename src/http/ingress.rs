@@ -47,11 +47,7 @@ pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem
         return Ok(());
     }
     let delivery = Delivery { gate, head, id: id.to_owned() };
-    let integration = delivery.look_up()?;
-    if delivery.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
-        return Ok(());
-    }
-    delivery.refuse_early(&integration, profile_of(&integration)?).map(drop)
+    delivery.go_on().await.map_err(|problem| delivery.kept(problem))
 }
 
 /// What is known of a delivery before its body.
@@ -147,6 +143,15 @@ impl Delivery<'_> {
         authentic.conclude(judgement, body).await
     }
 
+    /// Whether its body is wanted.
+    async fn go_on(&self) -> Result<(), Problem> {
+        let integration = self.look_up()?;
+        if self.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
+            return Ok(());
+        }
+        self.refuse_early(&integration, profile_of(&integration)?).map(drop)
+    }
+
     /// The URL as the sender wrote it, as far as it can be known behind a proxy.
     pub(super) fn public_url(&self) -> String {
         match &self.gate.settings.public_url {
@@ -215,7 +220,12 @@ impl Delivery<'_> {
         let record = &integration.record;
         let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
-        if exceeded { Err(Problem::new(Kind::TooManyRequests)) } else { Ok(()) }
+        let many = || format!("more than {most} unsigned deliveries came within a second");
+        if exceeded {
+            Err(Problem::new(Kind::TooManyRequests).because("unsigned_rate", many()))
+        } else {
+            Ok(())
+        }
     }
 
     /// One body for every reason: the sender learns nothing, the operator everything.
@@ -230,7 +240,8 @@ impl Delivery<'_> {
         );
         let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
-        Problem::new(if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated })
+        let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
+        Problem::new(kind).because(reason, reject.detail.as_str())
     }
 
     pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
@@ -240,17 +251,18 @@ impl Delivery<'_> {
                 tracing::warn!(integration = self.id, ?deadline, "a delivery could not be answered in time");
             }
             Problem::new(Kind::Unavailable)
+                .because("time", format!("it was not dealt with within {deadline:?}"))
         })
     }
 
-    /// Our own fault: never a 4xx. The cause is for the log alone.
+    /// Our own fault: never a 4xx. The cause is for the operator alone.
     pub(super) fn unavailable(&self, what: &'static str, error: &dyn std::error::Error) -> Problem {
+        let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        let error = format!("{error}{cause}");
         if self.may_complain(what) {
-            let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-            let error = format!("{error}{cause}");
             tracing::warn!(integration = self.id, what, error, "a delivery could not be taken in");
         }
-        Problem::new(Kind::Unavailable)
+        Problem::new(Kind::Unavailable).because(what, error)
     }
 
     /// Strangers can bring it about that nothing can be verified: the log is not filled at their pace.
@@ -293,8 +305,11 @@ impl Authentic<'_> {
         let why = [format!("the key is held by an earlier delivery with another {other}")];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
         let key = self.verified.conflict_key(self.key, body);
-        self.submit(event, key, body, Verdict::Conflict).await?;
-        Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict")))
+        let receipt = match self.submit(event, key, body, Verdict::Conflict).await? {
+            Appended::Stored(receipt) => receipt,
+            Appended::Held(holder) => holder.receipt,
+        };
+        Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict").id(receipt.event_id)))
     }
 
     fn event(&self, judgement: &Judgement, body: Body, digest: Digest) -> NewEvent {
@@ -355,10 +370,12 @@ impl Authentic<'_> {
         match judgement {
             Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
             Judgement::Filter { .. } if judge::rejects_filtered(&self.integration.record) => {
-                Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered"))
+                Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered").id(receipt.event_id))
             }
             Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),
-            Judgement::Reject(problem, _) => Answer::Refused(problem.outcome("rejected")),
+            Judgement::Reject(problem, _) => {
+                Answer::Refused(problem.outcome("rejected").id(receipt.event_id))
+            }
         }
     }
 }

@@ -37,7 +37,9 @@ impl Delivery<'_> {
         let record = &integration.record;
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
-            return if needed { Err(Problem::new(Kind::Unavailable)) } else { Ok(None) };
+            let none =
+                || Problem::new(Kind::Unavailable).because("secret", "the integration names no secret");
+            return if needed { Err(none()) } else { Ok(None) };
         };
         match self.secret(vault_ref).await? {
             Ok(keys) => Ok(Some(keys)),
@@ -79,7 +81,10 @@ impl Delivery<'_> {
     /// The keys that the provider publishes for `request`.
     async fn fetch(&self, profile: &Profile, request: &Request<'_>) -> Result<Arc<SecretVersions>, Problem> {
         let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
-        let Some(published) = published else { return Err(Problem::new(Kind::Unavailable)) };
+        let Some(published) = published else {
+            let none = "its provider publishes no keys, and it names no secret";
+            return Err(Problem::new(Kind::Unavailable).because("published keys", none));
+        };
         let asked = self.gate.published.get(profile.name(), published, self.gate.clock.now_unix_ms());
         let keys = self.in_time(asked).await?;
         keys.map_err(|why| self.unavailable("published keys", &why))

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod patience;
 pub mod problem;
 pub mod published;
+pub mod refusals;
 pub mod room;
 pub mod server;
 pub mod throttle;
@@ -43,6 +44,7 @@ use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use published::PublishedKeys;
+use refusals::Refusals;
 use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 
@@ -61,6 +63,8 @@ pub struct Gate {
     pub admission: Admission,
     /// Counts.
     pub counters: Counters,
+    /// Refusals of late that left no row.
+    pub refusals: Refusals,
     /// Bad signatures by peer.
     pub bad_signatures: Rates<Peer>,
     /// Wrong tokens of the console by peer.
@@ -107,6 +111,7 @@ impl Gate {
             actors,
             admission: Admission::new(settings.in_flight_max, settings.in_flight_bytes_max),
             counters: Counters::default(),
+            refusals: Refusals::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
             bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
             complaints: Rates::per(COMPLAINTS_SPAN),
@@ -174,7 +179,7 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
         Method::POST => ingress::deliver(&delivery, payload).await,
         _ => greeting::greet(&delivery).await,
     };
-    answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &problem))
+    answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))
 }
 
 /// The integration that a path names.

@@ -1,16 +1,20 @@
 //! The closed catalogue of everything that can go wrong over HTTP (RFC 9457).
 //!
-//! A sender learns a code and nothing more: why a signature was refused stands in the log and the counters.
+//! A sender learns a code and, in a header, an id to name it by; why a signature was refused is for `webhooks explain`, the
+//! log and the counters.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::ids::EventId;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Seconds after which a sender may try again, where the answer names none of its own.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
+/// Names a refused delivery to its sender, so that `webhooks explain` can tell the operator why.
+const REFUSAL: HeaderName = HeaderName::from_static("palyra-refusal");
 
 /// What kind of problem it is: status, code, title. The catalogue is closed and documented in `docs/answers.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +155,24 @@ pub struct Problem {
     issues: Vec<Value>,
     outcome: Option<&'static str>,
     retry_after_seconds: Option<u64>,
+    aside: Option<Box<Aside>>,
+}
+
+/// What few problems have, and what is no part of the document.
+#[derive(Debug, Clone, Default)]
+struct Aside {
+    cause: Option<Cause>,
+    id: Option<EventId>,
+    is_in_force: bool,
+}
+
+/// Why a delivery was refused, for the operator alone: no part of an answer.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// In one word.
+    pub reason: &'static str,
+    /// More of it, in words of ours.
+    pub detail: String,
 }
 
 impl Problem {
@@ -158,7 +180,22 @@ impl Problem {
     pub fn new(kind: Kind) -> Self {
         let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
-        Self { kind, detail: None, hint: None, issues: Vec::new(), outcome: None, retry_after_seconds }
+        let (detail, hint, issues, outcome, aside) = (None, None, Vec::new(), None, None);
+        Self { kind, detail, hint, issues, outcome, retry_after_seconds, aside }
+    }
+
+    /// With why it was refused, which the answer does not tell.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
+        self.aside.get_or_insert_default().cause = Some(Cause { reason, detail: detail.into() });
+        self
+    }
+
+    /// With what the operator finds it by.
+    #[must_use]
+    pub fn id(mut self, id: EventId) -> Self {
+        self.aside.get_or_insert_default().id = Some(id);
+        self
     }
 
     /// With what happened, for whoever may know. Never for [`Kind::Unauthenticated`].
@@ -197,9 +234,31 @@ impl Problem {
         self
     }
 
+    /// With the change made all the same.
+    #[must_use]
+    pub fn in_force(mut self) -> Self {
+        self.aside.get_or_insert_default().is_in_force = true;
+        self
+    }
+
+    /// Whether the change that was asked for is in force all the same.
+    pub fn is_in_force(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| aside.is_in_force)
+    }
+
     /// Which kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Why, as far as the answer does not tell.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.aside.as_ref()?.cause.as_ref()
+    }
+
+    /// What happened: as the operator may know, else as the answer tells.
+    pub fn told(&self) -> Option<&str> {
+        self.cause().map(|cause| cause.detail.as_str()).or(self.detail.as_deref())
     }
 
     /// The document (`schemas/problem.v1.json`).
@@ -257,6 +316,9 @@ impl ResponseError for Problem {
         answer.insert_header((CACHE_CONTROL, "no-store"));
         if let Some(seconds) = self.retry_after_seconds {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(id) = self.aside.as_ref().and_then(|aside| aside.id) {
+            answer.insert_header((REFUSAL, id.to_string()));
         }
         if self.kind == Kind::MethodNotAllowed {
             answer.insert_header((ALLOW, "POST"));

@@ -65,6 +65,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Whether where it serves is told as JSON: with `--json`.
     pub ready_json: bool,
+    /// The file they were read from, there or not.
+    file: PathBuf,
     /// The flags that won over the file.
     flags: Flags,
     /// Of the text of the file.
@@ -181,9 +183,9 @@ impl Settings {
         Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// What became of `file` since these were read from it.
-    pub fn since(&self, file: &Path) -> Since {
-        match Self::load(file, self.flags) {
+    /// What became of their file since they were read from it.
+    pub fn since(&self) -> Since {
+        match Self::load(&self.file, self.flags) {
             Ok(read) if read.digest == self.digest => Since::Same,
             Ok(_) => Since::Changed,
             Err(error) => Since::Faulty(error),
@@ -211,7 +213,8 @@ impl Settings {
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
         file.check().map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
-        let settings = Self { digest: Digest::of(source.text.as_bytes()), ..file.complete(flags, key_trust) };
+        let digest = Digest::of(source.text.as_bytes());
+        let settings = Self { file: source.file.to_owned(), digest, ..file.complete(flags, key_trust) };
         let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
         misused.map_err(|misused| match flags.console {
             Some(_) => misused.error,
@@ -256,6 +259,7 @@ impl SettingsFile {
             key_trust,
             log_json: flags.json || self.log_format == Some(LogFormat::Json),
             ready_json: flags.json,
+            file: PathBuf::new(),
             flags,
             digest: Digest::of(&[]),
         }

@@ -33,6 +33,16 @@ enum Content {
 pub fn make(root: &Path) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io)?;
+    folder_itself(root)?;
+    fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
+}
+
+/// Refuses a folder that is not ours, holds foreign things and none of ours, or was open to changes by others.
+///
+/// # Errors
+/// Which of it, or what the file system says.
+pub fn folder_itself(root: &Path) -> Result<(), StateRootError> {
+    let io = |source| StateRootError::Io { path: root.to_owned(), source };
     owner(root)?;
     let content = content(root).map_err(io)?;
     if content == Content::Foreign {
@@ -44,7 +54,7 @@ pub fn make(root: &Path) -> Result<(), StateRootError> {
         let remedy = format!("check what is in it, then run `chmod 700 {}`", root.display());
         return Err(refused(root, "can be written to by others", remedy));
     }
-    fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
+    Ok(())
 }
 
 /// Refuses a folder that belongs to another user; one that is missing is nobody's.
@@ -108,7 +118,7 @@ pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
         if path.ends_with(OF_THE_VOLUME) {
             continue;
         }
-        let meta = fs::symlink_metadata(&path).map_err(io)?;
+        let Some(meta) = metadata(&path).map_err(io)? else { continue };
         if meta.is_file() && !is_ours(&path) {
             foreign.add(path);
             continue;
@@ -154,13 +164,21 @@ fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: dir.to_owned(), source };
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let meta = fs::symlink_metadata(&path).map_err(io)?;
+        let Some(meta) = metadata(&path).map_err(io)? else { continue };
         entry_of_ours(&path, &meta)?;
         if meta.is_dir() && depth < DEPTH_MAX {
             folder(&path, depth + 1)?;
         }
     }
     Ok(())
+}
+
+/// None of what a running daemon has moved away meanwhile.
+fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        meta => meta.map(Some),
+    }
 }
 
 fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {

@@ -190,6 +190,16 @@ impl StateRoot {
         check::owner(&self.0)
     }
 
+    /// Looks at all that [`StateRoot::take`] and [`Possession::token`] refuse, and changes nothing.
+    ///
+    /// # Errors
+    /// The first of what would be refused.
+    pub fn check(&self) -> Result<(), StateRootError> {
+        check::folder_itself(&self.0)?;
+        check::tree(&self.0)?;
+        self.usable_token().map(drop)
+    }
+
     /// Whether nothing was begun there: it is missing or empty.
     ///
     /// # Errors
@@ -223,6 +233,16 @@ impl StateRoot {
     pub fn token(&self) -> io::Result<Option<String>> {
         let bytes = read_if_there(&self.token_file(), TOKEN_FILE_BYTES_MAX)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+
+    /// The same, if it is none that could be guessed, or that no header can hold.
+    fn usable_token(&self) -> Result<Option<String>, StateRootError> {
+        let path = self.token_file();
+        let token = self.token().map_err(|source| StateRootError::Io { path: path.clone(), source })?;
+        match token.as_deref().and_then(token_problem) {
+            Some(problem) => Err(check::refused(&path, problem, "delete it: the next start makes a new one")),
+            None => Ok(token),
+        }
     }
 }
 
@@ -259,16 +279,10 @@ impl Possession {
     /// # Errors
     /// When it can be neither read nor written, or is so short that it could be guessed.
     pub fn token(&self) -> Result<String, StateRootError> {
-        let path = self.root.token_file();
-        match self.root.token() {
-            Ok(Some(token)) => {
-                let remedy = "delete it: the next start makes a new one";
-                return token_problem(&token)
-                    .map_or(Ok(token), |problem| Err(check::refused(&path, problem, remedy)));
-            }
-            Ok(None) => {}
-            Err(source) => return Err(StateRootError::Io { path, source }),
+        if let Some(token) = self.root.usable_token()? {
+            return Ok(token);
         }
+        let path = self.root.token_file();
         let token = format!("{:032x}{:032x}", crate::random::random_u128(), crate::random::random_u128());
         files::atomic_replace(&path, format!("{token}\n").as_bytes())
             .map_err(|source| StateRootError::Io { path, source })?;

@@ -27,6 +27,13 @@ pub fn palyra(root: &Path) -> Command {
     command
 }
 
+/// The library that has a program see another time.
+pub fn libfaketime() -> String {
+    let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let library = folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.is_file());
+    library.expect("libfaketime is needed (Debian package `faketime`)").to_str().unwrap().to_owned()
+}
+
 /// Time a command may take before it is killed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -104,11 +111,7 @@ impl Daemon {
 
     /// Starts a daemon whose clock is off by so much, as libfaketime takes it (`-1h`).
     pub fn with_clock(root: &Path, off_by: &str) -> Self {
-        let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-        let library =
-            folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.is_file());
-        let library = library.expect("libfaketime is needed (Debian package `faketime`)");
-        Self::start_with(root, &[], &[("LD_PRELOAD", library.to_str().unwrap()), ("FAKETIME", off_by)])
+        Self::start_with(root, &[], &[("LD_PRELOAD", &libfaketime()), ("FAKETIME", off_by)])
     }
 
     /// Starts a daemon whose console listens on a free port of this address.

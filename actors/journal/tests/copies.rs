@@ -1,6 +1,8 @@
 //! Copies that are made while the journal is written.
 
-use std::fs;
+use std::fs::{self, File};
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::sealing::{open, root_key};
 use super::*;
@@ -24,4 +26,25 @@ fn a_backup_is_a_whole_journal_that_verifies_by_itself() {
     let left: Vec<_> =
         fs::read_dir(place.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".tmp")), "{left:?}");
+}
+
+#[test]
+fn a_backup_removes_what_interrupted_ones_left_and_nothing_that_another_is_making() {
+    let place = Place::new();
+    open(&place).grow(3).seal();
+    let folder = place.folder.path();
+    let [left, held, other] = [".unfinished-backup-left", ".unfinished-backup-held", ".unfinished-other"]
+        .map(|name| folder.join(name));
+    for file in [&left, &held, &other] {
+        fs::write(file, "a part").unwrap();
+    }
+    let being_made = File::open(&held).unwrap();
+    flock(&being_made, FlockOperation::NonBlockingLockExclusive).unwrap();
+    backup(&place.files(), &folder.join("copy.db")).unwrap();
+    assert_eq!([&left, &held, &other].map(|file| file.try_exists().unwrap()), [false, true, true]);
+    let unfinished = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(
+        unfinished.filter(|name| name.to_string_lossy().starts_with(".unfinished-backup-")).count(),
+        1
+    );
 }

@@ -28,6 +28,11 @@ Examples:
   palyra system metrics | grep palyra_deliveries_total
   palyra --json system metrics | jq -r .metrics")]
     Metrics,
+    /// Have webhooks.toml and providers/ read again; exit code 1 when a fault in them keeps what was in force
+    #[command(after_long_help = "\
+As `kill -HUP` does, but it says what came of it: what was added, removed and changed, or the file, line and field of the fault.
+`palyra daemon --check` finds the same faults beforehand. Settings in palyra.toml wait for a restart.")]
+    Reload,
     /// List, emit and follow events
     #[command(subcommand)]
     Event(EventCommand),

@@ -31,6 +31,7 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
             Ok(Exit::Ok)
         }
         SystemCommand::Metrics => metrics(context),
+        SystemCommand::Reload => reload(context),
         SystemCommand::Event(EventCommand::List(args)) => events::list(&args, context),
         SystemCommand::Event(EventCommand::Show(args)) => events::show(&args, context),
         SystemCommand::Event(EventCommand::Emit(args)) => events::emit(&args, context),
@@ -49,6 +50,17 @@ fn metrics(context: &Context) -> Result<Exit, CliError> {
     let page = context.connect(Need::Daemon)?.client.bytes(&route(&["metrics"]))?;
     let page = String::from_utf8_lossy(&page);
     context.out.answer(&json!({ "metrics": page }), |_| visible_lines(&page))?;
+    Ok(Exit::Ok)
+}
+
+fn reload(context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::Daemon)?;
+    let reloaded = connection.client.post(&route(&["system", "reload"]), &json!({}))?;
+    context.out.answer(&reloaded, view::reloaded)?;
+    if let Some(settings) = reloaded.get("settings").filter(|settings| settings.is_object()) {
+        let next = settings.get("hint").and_then(Value::as_str).unwrap_or("restart the daemon");
+        context.out.warn(text(settings, "problem"), next);
+    }
     Ok(Exit::Ok)
 }
 

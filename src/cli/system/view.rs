@@ -65,6 +65,15 @@ fn uptime(heartbeat: &Value) -> String {
     format!("{} (since {})", span_text(seconds), shown_time(heartbeat, "started_at_unix_ms"))
 }
 
+/// What reads differently since the files were read again.
+pub fn reloaded(reloaded: &Value) -> String {
+    let mut fields = Fields::default();
+    for name in ["added", "removed", "changed", "profiles"] {
+        fields.add(name, shown(reloaded, name));
+    }
+    fields.render(0)
+}
+
 /// The actors and connectors.
 pub fn presence(presence: &Value, out: &Output) -> String {
     let mut table = Table::new(&["part", "name", "state", "since", "restarts", "last end"]).right(4);

@@ -62,6 +62,25 @@ Examples:
   palyra webhooks send github --event push
   palyra webhooks send github --event push --payload-file push.json")]
     Send(SendArgs),
+    /// Tell why a delivery was refused, or what an integration takes, and what mends it
+    #[command(after_long_help = "\
+An answer that refuses a delivery names it in its header `Palyra-Refusal`, which most providers show beside the delivery. What left
+no row is kept in memory: the last 1,024 refusals, until the daemon stops.
+
+Examples:
+  palyra webhooks explain github
+  palyra webhooks explain 17
+  palyra webhooks explain 01ARZ3NDEKTSV4RRFFQ69G5FAV
+  palyra webhooks explain 72d3162e-cc78-11e3-81ab-4c9367dc0958")]
+    Explain(ExplainArgs),
+}
+
+/// Names what is to be explained.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Id of an integration, what an answer says in `Palyra-Refusal`, seq or id of an event, or the provider's id of a delivery
+    #[arg(value_name = "ID|REFUSAL|EVENT|DELIVERY")]
+    pub subject: String,
 }
 
 /// Names an integration.

@@ -1,6 +1,7 @@
 //! `palyra webhooks`: the integrations, from the first `add` to a signed delivery sent through the real ingress.
 
 mod args;
+mod explained;
 mod view;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ pub fn run(command: WebhooksCommand, context: &Context) -> Result<Exit, CliError
         WebhooksCommand::Remove(args) => remove(&args.id, context),
         WebhooksCommand::Test(args) => test(&args, context),
         WebhooksCommand::Send(args) => send(&args, context),
+        WebhooksCommand::Explain(args) => explain(&args.subject, context),
     }
 }
 
@@ -135,6 +137,16 @@ fn show(id: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let integration = connection.client.get(&route(&["webhooks", id]))?;
     context.out.answer(&integration, view::details)?;
+    Ok(Exit::Ok)
+}
+
+fn explain(subject: &str, context: &Context) -> Result<Exit, CliError> {
+    let connection = context.connect(Need::DaemonOrOffline)?;
+    let explained = connection.client.get(&route(&["webhooks", "explain", subject]))?;
+    context.out.answer(&explained, |explained| explained::text(explained, &context.out))?;
+    if items(&explained, "refusals").next().is_some() {
+        context.out.note("`palyra webhooks explain` with the id of a refusal says what mends it");
+    }
     Ok(Exit::Ok)
 }
 

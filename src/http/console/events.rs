@@ -83,7 +83,11 @@ async fn body(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Pro
     Ok(HttpResponse::Ok().content_type(ContentType::octet_stream()).body(event.body))
 }
 
-async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
+/// The event of that seq or id.
+///
+/// # Errors
+/// [`Kind::NotFound`], and [`Kind::BadRequest`] for what is neither.
+pub async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
     let seq = journal::place(gate, event).await?;
     let reader = gate.actors.reader.clone();
     let found = blocking(move || reader.event(seq)).await?;

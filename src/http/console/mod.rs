@@ -8,6 +8,7 @@ mod auth;
 mod connectors;
 mod dispatch;
 mod events;
+mod explain;
 mod input;
 mod journal;
 mod metrics;
@@ -43,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .configure(system::routes)
         .configure(metrics::routes)
         .configure(webhooks::routes)
+        .configure(explain::routes)
         .configure(workbench::routes)
         .configure(dispatch::routes)
         .configure(vault::routes)

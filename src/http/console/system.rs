@@ -1,4 +1,4 @@
-//! The daemon itself: heartbeat, presence, insights.
+//! The daemon itself: heartbeat, presence, insights, and reading its files again.
 
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::snapshots::Snapshots;
-use super::webhooks::diagnose;
+use super::webhooks::{diagnose, problem_of};
 use crate::http::Gate;
 use crate::http::health::{Unanswered, in_time, reasons_not_ready};
 use crate::http::problem::{Kind, Problem};
+use crate::reloading::{self, NotReloaded};
+use crate::version::VERSION;
 
 /// Time a look at every integration, its secret included, may take.
 const DIAGNOSIS_DEADLINE: Duration = Duration::from_secs(10);
@@ -29,7 +31,17 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/system/heartbeat", web::get().to(heartbeat))
         .route("/system/presence", web::get().to(presence))
-        .route("/system/insights", web::get().to(insights));
+        .route("/system/insights", web::get().to(insights))
+        .route("/system/reload", web::post().to(reload));
+}
+
+/// As `SIGHUP` does.
+async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+    let reloaded = reloading::reload(&gate, "console").await.map_err(|error| match &error {
+        NotReloaded::Refused(fault) => problem_of(fault),
+        _ => Problem::new(Kind::Unavailable).detail(error.to_string()),
+    })?;
+    Ok(HttpResponse::Ok().json(reloaded))
 }
 
 /// Answered within two seconds, with what is known then.
@@ -57,7 +69,7 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
     let uptime_ms = gate.clock.now_unix_ms().saturating_sub(gate.started_at);
     HttpResponse::Ok().json(json!({
         "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
         "pid": std::process::id(),
         "started_at_unix_ms": gate.started_at,
         "uptime_seconds": uptime_ms / 1_000,

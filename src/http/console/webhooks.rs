@@ -192,9 +192,12 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::NotReady { issues, .. } | RegistryError::WouldNotBeReady { issues, .. } => {
             Problem::new(Kind::NotReady).reasons(issues)
         }
-        RegistryError::InvalidDraft { .. }
+        RegistryError::InvalidFile { .. }
+        | RegistryError::Profile(_)
+        | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
         | RegistryError::EditedMeanwhile { .. } => Problem::new(Kind::Invalid),
+        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };
     problem.detail(error.to_string()).hint(error.hint())

@@ -1,0 +1,95 @@
+//! `palyra daemon --check`: what the next start would say of the configuration. It takes no lock, changes nothing and
+//! listens nowhere, so that it works beside a running daemon.
+
+use palyra_actors::clock::{Clock as _, SystemClock};
+use palyra_actors::limits::PAYLOAD_BYTES_CAP_MAX;
+use palyra_actors::registry::{InForce, Registry, RegistryConfig, RegistryError};
+use serde_json::{Value, json};
+
+use crate::cli::{CliError, Output};
+use crate::connect;
+use crate::exit::Exit;
+use crate::settings::{Flags, Settings};
+use crate::state_root::StateRoot;
+
+/// Reads what a start would read and tells what it comes to.
+///
+/// # Errors
+/// What a start would refuse, with file, line and field: the first fault of the state root, of the settings and of the
+/// registry with its profiles.
+pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliError> {
+    if root.is_bare().map_err(connect::refused)? {
+        connect::check_clock()?;
+        read_settings(root, flags)?;
+        out.done(&json!({"ok": true, "state_root": root.path()}), &begins(root))?;
+        return Ok(Exit::Ok);
+    }
+    let settings = read_settings(root, flags);
+    let registry = open_registry(root, settings.as_ref().ok());
+    let looked = root.check().map_err(connect::refused);
+    match (connect::check_clock(), looked, settings, registry) {
+        (Ok(()), Ok(()), Ok(settings), Ok(registry)) => {
+            let document = document(root, &settings, &registry);
+            out.done(&document, &sentence(&document))?;
+            Ok(Exit::Ok)
+        }
+        (clock, looked, settings, registry) => {
+            let faults = [clock.err(), looked.err(), settings.err(), registry.err()];
+            Err(all_of(faults.into_iter().flatten().collect()))
+        }
+    }
+}
+
+fn read_settings(root: &StateRoot, flags: Flags) -> Result<Settings, CliError> {
+    let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
+    settings.check_addresses().map_err(connect::misconfigured)?;
+    Ok(settings)
+}
+
+/// Without settings its integrations are held to the highest cap there can be.
+fn open_registry(root: &StateRoot, settings: Option<&Settings>) -> Result<Registry, CliError> {
+    let config = RegistryConfig {
+        file: root.registry_file(),
+        profiles_dir: root.profiles_dir(),
+        payload_bytes_cap: settings.map_or(PAYLOAD_BYTES_CAP_MAX, |settings| settings.payload_bytes_cap),
+        published: InForce::default(),
+    };
+    let refused = |error: RegistryError| connect::not_started(&error.into());
+    Registry::open(config, SystemClock.now_unix_ms()).map_err(refused)
+}
+
+/// One fault as it is told at a start; of several, each in a line.
+fn all_of(mut faults: Vec<CliError>) -> CliError {
+    if faults.len() == 1 {
+        return faults.remove(0);
+    }
+    let told = |fault: CliError| match fault.hint {
+        Some(hint) => format!("{}; {hint}", fault.message),
+        None => fault.message,
+    };
+    let all = CliError::config(format!("the next start would be refused for {} faults", faults.len()));
+    CliError { issues: faults.into_iter().map(told).collect(), ..all }
+}
+
+fn begins(root: &StateRoot) -> String {
+    format!("ok: nothing is configured at {}, where a start begins a state root", root.path().display())
+}
+
+fn document(root: &StateRoot, settings: &Settings, registry: &Registry) -> Value {
+    let snapshot = registry.snapshot();
+    json!({
+        "ok": true,
+        "state_root": root.path(),
+        "integrations": snapshot.integrations,
+        "enabled": snapshot.enabled,
+        "profiles": snapshot.profiles,
+        "ingress": settings.ingress,
+        "console": settings.console,
+    })
+}
+
+fn sentence(document: &Value) -> String {
+    let counted = ["integrations", "enabled", "profiles"]
+        .map(|name| format!("{name} {}", document.get(name).unwrap_or(&Value::Null)));
+    format!("ok: the next start takes it as it is ({})", counted.join(", "))
+}

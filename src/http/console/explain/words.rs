@@ -1,0 +1,270 @@
+//! The words of an explanation. Pure. What a sender wrote stands in no command that is to be copied.
+
+use palyra_actors::journal::{EventKind, StoredEvent};
+use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
+use serde_json::{Map, Value};
+
+use crate::http::refusals::Refusal;
+
+/// Names of an allow list that a command repeats at most.
+const REPEATED_MAX: usize = 16;
+
+/// What happened, why, and what to do, in the order in which it is to be tried.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// What became of it, in one sentence.
+    pub happened: String,
+    /// The reasons; none where they are not known.
+    pub why: Vec<String>,
+    /// What mends it, commands in backticks.
+    pub next: Vec<String>,
+}
+
+impl Explanation {
+    fn of(happened: impl Into<String>) -> Self {
+        Self { happened: happened.into(), ..Self::default() }
+    }
+
+    fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    fn then(mut self, next: impl Into<String>) -> Self {
+        self.next.push(next.into());
+        self
+    }
+}
+
+/// Of a refusal that left no row.
+pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
+    let Refusal { integration_id: id, status, code, reason, detail, .. } = refusal;
+    let mut told = Explanation::of(format!(
+        "a delivery to `{id}` was answered {status} `{code}`; nothing of it was kept"
+    ));
+    let cause = match (reason, detail) {
+        (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
+        (None, detail) => detail.clone(),
+        (reason, None) => reason.map(str::to_owned),
+    };
+    told.why.extend(cause);
+    let record = integration.map(|integration| &integration.record);
+    if *code == "too_many_requests" && *reason != Some("unsigned_rate") {
+        told = told.because("it was 429 rather than 401 because too many bad signatures came from its peer");
+    }
+    let by_reason = reason.map_or_else(Vec::new, |reason| mends_reason(reason, id, record));
+    told.next.extend(if by_reason.is_empty() { mends_code(code, id, record) } else { by_reason });
+    match record {
+        None => told.because(format!("`{id}` has been removed since")),
+        Some(record) if !record.enabled => told.because(format!("`{id}` has been disabled since")),
+        Some(_) => told,
+    }
+}
+
+/// What mends that a delivery was not authentic, or could not be judged.
+fn mends_reason(reason: &str, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+    let provider = record.map_or("PROVIDER", |record| record.provider.as_str());
+    let form = format!("`palyra providers show {provider}` says which headers are signed, and how");
+    let again = "have the provider deliver it again: it is signed anew then".to_owned();
+    let clock = "compare the clock of this machine with the true time (`timedatectl`)".to_owned();
+    match reason {
+        "missing_signature" => vec![secret_at_provider(record), form, NOISE.to_owned()],
+        "malformed_signature" | "missing_timestamp" | "malformed_timestamp" => {
+            vec![form, UNTOUCHED.to_owned(), try_out(id)]
+        }
+        "bad_signature" => vec![secret_at_provider(record), UNTOUCHED.to_owned(), try_out(id)],
+        "stale_timestamp" => vec![clock, again],
+        "future_timestamp" => vec![clock],
+        "bad_claim" => vec![format!(
+            "compare `parameters` in `palyra webhooks show {id}` with the provider; `palyra webhooks set {id} --parameter NAME=VALUE`"
+        )],
+        "untrusted_key" => vec![form, NOISE.to_owned()],
+        "unsigned_rate" => vec![
+            format!("`palyra webhooks set {id} --unsigned-rate-per-second N` takes more"),
+            format!(
+                "`palyra webhooks set {id} --require-signature --secret-ref REF` takes only what is signed"
+            ),
+        ],
+        "time" | "event" => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
+        "secret" | "vault" | "vault reference" | "token of a handshake" => {
+            vec![
+                format!("`palyra webhooks show {id}` says what is missing, and the command that mends it"),
+                AGAIN.to_owned(),
+            ]
+        }
+        "published keys" => {
+            vec![
+                "see that this machine reaches the provider by HTTPS; its keys are fetched again".to_owned(),
+                AGAIN.to_owned(),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
+const NOISE: &str = "what the provider did not send is noise; `palyra system insights` counts it";
+const UNTOUCHED: &str = "see that the proxy in front passes headers and body on untouched; for a provider that signs the URL, set `public_url` in palyra.toml";
+const HEARTBEAT: &str = "`palyra system heartbeat` says what is wrong with the daemon";
+const AGAIN: &str = "nothing is lost: the provider delivers it again, or can be asked to";
+
+fn try_out(id: &str) -> String {
+    format!(
+        "`palyra webhooks test {id} --payload-file FILE --header 'NAME: VALUE'` runs a captured delivery through every check"
+    )
+}
+
+fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
+    match record.and_then(IntegrationRecord::vault_ref) {
+        Some(Ok(vault_ref)) => format!(
+            "enter the value of `{vault_ref}` as the secret at the provider; if another stands there, {}",
+            vault_ref.how_to_provide()
+        ),
+        _ => "see that it is the provider's own: it is verified with the keys that the provider publishes"
+            .to_owned(),
+    }
+}
+
+/// What mends the rest.
+fn mends_code(code: &str, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+    match code {
+        "payload_too_large" => {
+            let most = record.map_or_else(String::new, |record| format!(" (it is {})", record.max_payload_bytes));
+            vec![format!(
+                "`palyra webhooks set {id} --max-payload-bytes N` takes larger bodies{most}, up to `payload_bytes_cap` in palyra.toml"
+            )]
+        }
+        "request_timeout" => vec![
+            "see whether the proxy in front holds bodies back; `body_deadline_seconds` in palyra.toml is how long one may take".to_owned(),
+        ],
+        "unsupported_media_type" => vec!["set the content type at the provider, and no compression".to_owned()],
+        "bad_request" => vec!["the sender, or a proxy in front, broke the request off; it is sent again".to_owned()],
+        _ => vec![HEARTBEAT.to_owned()],
+    }
+}
+
+/// Of a row of the journal.
+pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Explanation {
+    let id = event.integration_id.as_deref().unwrap_or_default();
+    let record = integration.map(|integration| &integration.record);
+    let details: Map<String, Value> = match event.kind {
+        EventKind::System => serde_json::from_slice(&event.body).unwrap_or_default(),
+        EventKind::Webhook => return accepted(event, id),
+    };
+    let told = match event.name.as_str() {
+        "webhook.filtered" => filtered(event, id, &details, record),
+        "webhook.rejected" => Explanation::of(format!(
+            "an authentic delivery to `{id}` was answered 400 or 422 and is kept without its body"
+        ))
+        .then("have the sender mend what is named, then deliver it again: it is judged anew"),
+        "webhook.conflict" => Explanation::of(format!(
+            "an authentic delivery to `{id}` was answered 409 and is kept without its body; the first one under its id stays"
+        ))
+        .then("find out who sends two bodies under one id: the body's digest stands in `details.body_sha256`"),
+        "webhook.unauthenticated" => return unauthenticated(event, id, &details, record),
+        _ => Explanation::of(format!("no delivery: {}", event.summary)),
+    };
+    let reasons = details.get("why").and_then(Value::as_array).into_iter().flatten();
+    let told = reasons.filter_map(Value::as_str).fold(told, Explanation::because);
+    told.then(format!("`palyra system event show {}` shows all of it", event.seq))
+}
+
+fn accepted(event: &StoredEvent, id: &str) -> Explanation {
+    let verified = match event.key_version {
+        Some(version) => format!("its signature was made with version {version} of the secret, and no allow list leaves it out"),
+        None => "it was verified without a secret of ours, or needed no signature, and no allow list leaves it out".to_owned(),
+    };
+    Explanation::of(format!("a delivery to `{id}` was answered 202 `accepted`; it is durable"))
+        .because(verified)
+        .then(format!(
+            "`palyra system event show {0}` shows it, `palyra system event show {0} --body` what came",
+            event.seq
+        ))
+}
+
+fn filtered(
+    event: &StoredEvent,
+    id: &str,
+    details: &Map<String, Value>,
+    record: Option<&IntegrationRecord>,
+) -> Explanation {
+    let told = Explanation::of(format!(
+        "an authentic delivery to `{id}` was left out by an allow list and is kept without its body"
+    ));
+    let Some(record) = record else { return told.because(format!("`{id}` has been removed since")) };
+    let name = details.get("event").and_then(Value::as_str).unwrap_or_default();
+    let (takes_event, takes_source) = (record.allows_event(name), record.allows_source(&event.source));
+    if takes_event && takes_source {
+        return told
+            .then("the allow lists have been changed and take it: have the provider deliver it again");
+    }
+    let told =
+        if takes_event { told } else { told.then(widened(record, "event", &record.allowed_events, name)) };
+    let told = if takes_source {
+        told
+    } else {
+        told.then(widened(record, "source", &record.allowed_sources, &event.source))
+    };
+    told.then("then have the provider deliver it again: it is judged anew")
+}
+
+/// The command that takes `name` beside what is taken already.
+fn widened(record: &IntegrationRecord, what: &str, allowed: &[String], name: &str) -> String {
+    let id = &record.integration_id;
+    let names: Vec<&str> = allowed.iter().map(String::as_str).chain([name]).collect();
+    if names.len() > REPEATED_MAX || !names.iter().all(|name| is_plain(name)) {
+        return format!(
+            "if it is wanted: `palyra webhooks set {id} --allow-{what} NAME …` with all that are wanted, or `--all-{what}s`"
+        );
+    }
+    let flags: String = names.iter().map(|name| format!(" --allow-{what} {name}")).collect();
+    format!("if it is wanted: `palyra webhooks set {id}{flags}`")
+}
+
+/// Whether a shell takes it as it stands.
+fn is_plain(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
+    !name.is_empty() && !name.starts_with('-') && name.bytes().all(fits)
+}
+
+fn unauthenticated(
+    event: &StoredEvent,
+    id: &str,
+    details: &Map<String, Value>,
+    record: Option<&IntegrationRecord>,
+) -> Explanation {
+    let reason = details.get("reason").and_then(Value::as_str).unwrap_or_default();
+    let told = Explanation::of(format!(
+        "deliveries to `{id}` that nobody could authenticate, summed up within a minute: {}",
+        event.summary
+    ));
+    let told = mends_reason(reason, id, record).into_iter().fold(told, Explanation::then);
+    told.then(format!("`palyra webhooks explain {id}` lists the latest one by one"))
+}
+
+/// Of an integration as it is.
+pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_served: bool) -> Explanation {
+    let record = &integration.record;
+    let id = &record.integration_id;
+    let told = match (record.enabled, report.readiness) {
+        (true, Readiness::Ready) if record.signature_required => {
+            Explanation::of(format!("`{id}` takes deliveries that are signed"))
+        }
+        (true, Readiness::Ready) => Explanation::of(format!("`{id}` takes deliveries, signed or not"))
+            .because("no signature is required: anybody who knows the address can post"),
+        (true, _) => Explanation::of(format!("`{id}` takes no deliveries: senders are answered 503 or 401"))
+            .then(format!("mend what is named; `palyra webhooks show {id}` tells when it is ready")),
+        (false, _) => Explanation::of(format!("`{id}` takes no deliveries: senders are answered 404"))
+            .because("it is disabled")
+            .then(format!("`palyra webhooks enable {id}`")),
+    };
+    let told = report.issues.iter().fold(told, Explanation::because);
+    match is_served {
+        true => told,
+        false => {
+            told.because("no daemon runs, so nothing is taken in at all").then("`palyra daemon` starts one")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

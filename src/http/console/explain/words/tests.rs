@@ -1,0 +1,84 @@
+use palyra_actors::ids::EventId;
+
+use super::*;
+
+fn record(allowed_events: &[&str]) -> IntegrationRecord {
+    serde_json::from_value(serde_json::json!({
+        "integration_id": "gh", "provider": "github", "secret_vault_ref": "global/github", "enabled": true,
+        "allowed_events": allowed_events,
+    }))
+    .unwrap()
+}
+
+fn integration(record: IntegrationRecord) -> Integration {
+    Integration { record, profile: None }
+}
+
+fn refusal(code: &'static str, reason: Option<&'static str>) -> Refusal {
+    Refusal {
+        id: EventId::new(0, 0),
+        at: 0,
+        integration_id: "gh".to_owned(),
+        status: 401,
+        code,
+        reason,
+        detail: Some("in words of ours".to_owned()),
+    }
+}
+
+#[test]
+fn every_reason_for_which_a_delivery_is_refused_has_a_next_step() {
+    use palyra_actors::provider::Reason;
+    let reasons = [
+        Reason::MissingSignature,
+        Reason::MalformedSignature,
+        Reason::BadSignature,
+        Reason::MissingTimestamp,
+        Reason::MalformedTimestamp,
+        Reason::StaleTimestamp,
+        Reason::FutureTimestamp,
+        Reason::BadClaim,
+        Reason::UntrustedKey,
+    ];
+    for reason in reasons {
+        assert!(!mends_reason(reason.as_str(), "gh", Some(&record(&[]))).is_empty(), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_bad_signature_names_the_secret_and_where_it_is_stored() {
+    let told =
+        of_refusal(&refusal("unauthenticated", Some("bad_signature")), Some(&integration(record(&[]))));
+    assert_eq!(told.why, ["bad_signature: in words of ours"]);
+    assert!(told.next[0].contains("`palyra vault put global/github`"), "{told:?}");
+}
+
+#[test]
+fn what_was_removed_or_disabled_since_is_told() {
+    let gone = of_refusal(&refusal("request_timeout", None), None);
+    assert_eq!(gone.why, ["in words of ours", "`gh` has been removed since"]);
+    let off = integration(IntegrationRecord { enabled: false, ..record(&[]) });
+    let told = of_refusal(&refusal("request_timeout", None), Some(&off));
+    assert_eq!(told.why[1], "`gh` has been disabled since");
+}
+
+#[test]
+fn the_command_that_widens_a_list_keeps_what_is_on_it() {
+    let record = record(&["push", "ping"]);
+    let told = widened(&record, "event", &record.allowed_events, "release");
+    let command = "palyra webhooks set gh --allow-event push --allow-event ping --allow-event release";
+    assert!(told.contains(command), "{told}");
+}
+
+#[test]
+fn what_a_sender_wrote_is_put_into_no_command_unless_a_shell_takes_it_as_it_stands() {
+    let record = record(&["push"]);
+    for name in ["$(reboot)", "a b", "`id`", "-rf", "", "a;b", "a\nb", "'"] {
+        let told = widened(&record, "event", &record.allowed_events, name);
+        assert!(
+            told.contains("--allow-event NAME …")
+                && (name.is_empty() || !told.contains(&format!("event {name}"))),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! The refusals of late that leave no row, in memory alone, so that `webhooks explain` tells the operator why: a delivery
+//! that nobody could authenticate writes nothing durable.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use palyra_actors::clock::UnixMs;
+use palyra_actors::ids::EventId;
+use serde::Serialize;
+
+use super::cut::cut;
+use super::ingress::Delivery;
+use super::problem::{Kind, Problem};
+use crate::random::random_u128;
+
+/// Refusals kept. One more takes the place of the oldest of the integration that has the most, so that a flood at one hides
+/// nothing of the others.
+pub const REFUSALS_MAX: usize = 1_024;
+/// Longest detail of one that is kept. Longer: cut.
+const DETAIL_BYTES_MAX: usize = 240;
+
+/// A delivery that was refused without a row. Nothing of it is kept, and nothing that its sender wrote.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refusal {
+    /// What the answer named it by.
+    pub id: EventId,
+    /// When it was refused.
+    #[serde(rename = "refused_at_unix_ms")]
+    pub at: UnixMs,
+    /// The integration, which was there then.
+    pub integration_id: String,
+    /// Status of the answer.
+    pub status: u16,
+    /// Code of the answer.
+    pub code: &'static str,
+    /// Why, in one word; none where the code is all there is.
+    pub reason: Option<&'static str>,
+    /// More of it, in words of ours.
+    pub detail: Option<String>,
+}
+
+/// The refusals that are kept.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    latest: VecDeque<Refusal>,
+    by_integration: HashMap<String, usize>,
+}
+
+impl Refusals {
+    /// Keeps one.
+    pub fn keep(&self, refusal: Refusal) {
+        let mut kept = self.kept();
+        if kept.latest.len() >= REFUSALS_MAX {
+            kept.make_room();
+        }
+        *kept.by_integration.entry(refusal.integration_id.clone()).or_default() += 1;
+        kept.latest.push_back(refusal);
+    }
+
+    /// The one of that id, if it is still kept.
+    pub fn find(&self, id: EventId) -> Option<Refusal> {
+        self.kept().latest.iter().rev().find(|refusal| refusal.id == id).cloned()
+    }
+
+    /// At most `most` of an integration, the newest first.
+    pub fn latest_of(&self, integration_id: &str, most: usize) -> Vec<Refusal> {
+        let kept = self.kept();
+        let own = kept.latest.iter().rev().filter(|refusal| refusal.integration_id == integration_id);
+        own.take(most).cloned().collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Lets go of the oldest of the integration that has the most.
+    fn make_room(&mut self) {
+        let most = self.by_integration.iter().max_by_key(|(_, count)| **count).map(|(id, _)| id.clone());
+        let Some(crowding) = most else { return };
+        let oldest = self.latest.iter().position(|refusal| refusal.integration_id == crowding);
+        self.latest.remove(oldest.unwrap_or(0));
+        if let Some(count) = self.by_integration.get_mut(&crowding) {
+            *count -= 1;
+        }
+        self.by_integration.retain(|_, count| *count > 0);
+    }
+}
+
+impl Delivery<'_> {
+    /// Keeps why it was refused and has the answer name it, where the operator can learn more than its code. What no
+    /// integration was found for leaves nothing, nor does an overload: what came then is not looked at.
+    pub(super) fn kept(&self, problem: Problem) -> Problem {
+        if matches!(problem.kind(), Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded) {
+            return problem;
+        }
+        let now = self.gate.clock.now_unix_ms();
+        let id = EventId::new(now, random_u128());
+        let (status, code, _) = problem.kind().entry();
+        self.gate.refusals.keep(Refusal {
+            id,
+            at: now,
+            integration_id: self.id.clone(),
+            status: status.as_u16(),
+            code,
+            reason: problem.cause().map(|cause| cause.reason),
+            detail: problem.told().map(|detail| cut(detail, DETAIL_BYTES_MAX)),
+        });
+        problem.id(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(integration_id: &str, number: u64) -> Refusal {
+        Refusal {
+            id: EventId::new(number, 0),
+            at: number,
+            integration_id: integration_id.to_owned(),
+            status: 401,
+            code: "unauthenticated",
+            reason: Some("bad_signature"),
+            detail: None,
+        }
+    }
+
+    fn times(refusals: &[Refusal]) -> Vec<u64> {
+        refusals.iter().map(|refusal| refusal.at).collect()
+    }
+
+    #[test]
+    fn a_refusal_is_found_by_its_id_and_the_newest_of_an_integration_come_first() {
+        let refusals = Refusals::default();
+        (1..=3).for_each(|number| refusals.keep(refusal("gh", number)));
+        refusals.keep(refusal("lab", 4));
+        assert_eq!(times(&refusals.latest_of("gh", 2)), [3, 2]);
+        assert_eq!(refusals.find(EventId::new(4, 0)).unwrap().integration_id, "lab");
+        assert!(refusals.find(EventId::new(5, 0)).is_none());
+    }
+
+    #[test]
+    fn a_flood_at_one_integration_keeps_what_was_refused_at_another() {
+        let refusals = Refusals::default();
+        refusals.keep(refusal("lab", 0));
+        (1..=3 * REFUSALS_MAX as u64).for_each(|number| refusals.keep(refusal("gh", number)));
+        let kept = refusals.latest_of("gh", usize::MAX);
+        assert_eq!(kept.len(), REFUSALS_MAX - 1);
+        assert_eq!((kept[0].at, kept.last().unwrap().at), (3 * 1_024, 2 * 1_024 + 2));
+        assert_eq!(times(&refusals.latest_of("lab", usize::MAX)), [0]);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_kept_however_many_integrations_there_are() {
+        let refusals = Refusals::default();
+        for number in 0..2 * REFUSALS_MAX as u64 {
+            refusals.keep(refusal(&format!("i{number}"), number));
+        }
+        let kept = refusals.kept();
+        assert_eq!((kept.latest.len(), kept.by_integration.len()), (REFUSALS_MAX, REFUSALS_MAX));
+        assert_eq!(kept.by_integration.values().sum::<usize>(), REFUSALS_MAX);
+    }
+}
