@@ -32,7 +32,8 @@ const NOT_OWNER_BITS: u32 = 0o077;
 /// file beside it and synced, which is then renamed; the folder is synced last.
 ///
 /// # Errors
-/// What the file system says, with the path. The old file is still there.
+/// What the file system says, with the path. The old file is still there, unless only the last step failed: then the new one
+/// is, which [`holds`] tells, and a power cut may bring the old one back.
 pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let replace = || {
         let folder = folder_of(path);
@@ -46,6 +47,11 @@ pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         opened.sync_all()
     };
     replace().map_err(|error| about(path, "cannot be written", &error))
+}
+
+/// Whether the file at `path` is `bytes`, although it could not be replaced to the end.
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    read_private(path, bytes.len() as u64).is_ok_and(|held| held == bytes)
 }
 
 /// Removes the file at `path` for good: the folder is synced after it.

@@ -1,6 +1,6 @@
 //! Starts the five actors in order, keeps them alive, hands out their doors, closes them in reverse.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -11,7 +11,7 @@ use palyra_actors::journal::{
     JournalActor, JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, Severity,
     SystemEvent,
 };
-use palyra_actors::registry::{InForce, RegistryActor, RegistryConfig};
+use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
@@ -181,8 +181,9 @@ fn start_registry(
         published: actors.integrations.clone(),
     };
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
+    let registry = Arc::new(Mutex::new(Registry::open(config, clock.now_unix_ms())?));
     let open = move |watch: WatchGuard| {
-        let actor = RegistryActor::open(config.clone(), Arc::clone(&clock), watch)?;
+        let actor = RegistryActor::new(Arc::clone(&registry), Arc::clone(&clock), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
