@@ -14,10 +14,11 @@ use palyra_actors::journal::{
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
 use tokio::sync::{oneshot, watch};
 
 use crate::random::random_u128;
+use crate::reloading::some_of;
 use crate::state_root::StateRoot;
 
 /// Time the closing of one actor may take, then the next one is closed; and what is journaled on the way out.
@@ -148,20 +149,19 @@ fn start_vault(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let mut config = VaultConfig {
+    let config = VaultConfig {
         dir: plan.root.vault_dir(),
         pins: plan.journal.anchor.with_file_name("vault"),
         accept_rollback: plan.accept_rollback,
     };
-    let clock = Arc::clone(&plan.clock);
-    let (door, journal, keys) = (actors.vault.clone(), actors.journal.clone(), actors.keys.clone());
+    let audit = Arc::new(JournalAudit(actors.journal.clone()));
+    let resolver = Arc::new(Resolver::open(config, Arc::clone(&plan.clock), audit, actors.keys.clone())?);
+    if !resolver.accepted().is_empty() {
+        journal_aside(&actors.journal, older_secrets_accepted(resolver.accepted()));
+    }
+    let door = actors.vault.clone();
     let open = move |watch: WatchGuard| {
-        let audit = Arc::new(JournalAudit(journal.clone()));
-        let actor = VaultActor::open(config.clone(), Arc::clone(&clock), audit, keys.clone(), watch)?;
-        // What is older is accepted once, not whenever the actor is opened again.
-        if std::mem::take(&mut config.accept_rollback) {
-            journal_aside(&journal, older_secrets_accepted());
-        }
+        let actor = VaultActor::new(Arc::clone(&resolver), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
@@ -338,9 +338,10 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
     })
 }
 
-fn older_secrets_accepted() -> SystemEvent {
+fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
     SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
         .severity(Severity::Warn)
+        .detail("accepted", some_of(accepted))
 }
 
 /// Journals what nobody waits for.

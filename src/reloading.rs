@@ -10,8 +10,8 @@ use crate::daemon::journal_lifecycle;
 use crate::http::Gate;
 use crate::settings::Since;
 
-/// Names of each kind that the event of a reload holds at most.
-const RELOADED_NAMES_MAX: usize = 24;
+/// Names of each kind that an event holds at most.
+const NAMES_MAX: usize = 24;
 
 /// It is journaled before it takes effect, and what came of it after.
 pub async fn reload(gate: &Gate, settings_file: &Path) {
@@ -70,6 +70,6 @@ fn warn_of_settings(gate: &Gate, file: &Path) {
 }
 
 /// How many there are, and as many of their names as fit an event.
-fn some_of(names: &[String]) -> Value {
-    json!({ "count": names.len(), "names": names.iter().take(RELOADED_NAMES_MAX).collect::<Vec<_>>() })
+pub fn some_of(names: &[String]) -> Value {
+    json!({ "count": names.len(), "names": names.iter().take(NAMES_MAX).collect::<Vec<_>>() })
 }

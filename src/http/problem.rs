@@ -149,6 +149,7 @@ pub struct Problem {
     issues: Vec<Value>,
     outcome: Option<&'static str>,
     retry_after_seconds: Option<u64>,
+    is_in_force: bool,
 }
 
 impl Problem {
@@ -156,7 +157,15 @@ impl Problem {
     pub fn new(kind: Kind) -> Self {
         let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
-        Self { kind, detail: None, hint: None, issues: Vec::new(), outcome: None, retry_after_seconds }
+        Self {
+            kind,
+            detail: None,
+            hint: None,
+            issues: Vec::new(),
+            outcome: None,
+            retry_after_seconds,
+            is_in_force: false,
+        }
     }
 
     /// With what happened, for whoever may know. Never for [`Kind::Unauthenticated`].
@@ -193,6 +202,18 @@ impl Problem {
     pub fn outcome(mut self, outcome: &'static str) -> Self {
         self.outcome = Some(outcome);
         self
+    }
+
+    /// With the change made all the same.
+    #[must_use]
+    pub fn in_force(mut self) -> Self {
+        self.is_in_force = true;
+        self
+    }
+
+    /// Whether the change that was asked for is in force all the same.
+    pub fn is_in_force(&self) -> bool {
+        self.is_in_force
     }
 
     /// Which kind it is.

@@ -1,4 +1,4 @@
-//! Every change is journaled before it takes effect, and again if it then did not.
+//! Every change is journaled before it takes effect, and again if it then did not, or may not last.
 
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
@@ -42,8 +42,9 @@ impl Change {
         append(gate, self.event(self.name.to_owned(), Severity::Info)).await?;
         let made = make.await;
         if let Err(problem) = &made {
-            let refused = self.event(format!("{}.refused", self.name), Severity::Warn);
-            append(gate, refused.detail("problem", problem.kind().entry().1)).await?;
+            let became = if problem.is_in_force() { "unsynced" } else { "refused" };
+            let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
+            append(gate, event.detail("problem", problem.kind().entry().1)).await?;
         }
         made
     }
