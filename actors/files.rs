@@ -95,6 +95,15 @@ pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     read_checked(path, max_bytes, |metadata| refuse_if_shared(path, metadata, "600"))
 }
 
+/// Reads a regular file of at most `max_bytes`, through links, whoever's it is and whoever may change it.
+///
+/// # Errors
+/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+pub fn read_public(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = fs::canonicalize(path).map_err(|error| about(path, "cannot be opened", &error))?;
+    read_checked(&file, max_bytes, |_| Ok(()))
+}
+
 /// Reads a regular file, no symbolic link, that passes `check`.
 fn read_checked(
     path: &Path,
