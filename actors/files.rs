@@ -17,7 +17,7 @@ mod tests;
 pub use handed_down::read_secret;
 
 /// Begins the name of a file that is being written. What carries it after a crash is rubbish.
-const UNFINISHED_PREFIX: &str = ".unfinished-";
+pub const UNFINISHED_PREFIX: &str = ".unfinished-";
 /// How long a write waits for a descriptor while the process, or the machine, has none left; and the pause between two tries.
 const DESCRIPTOR_WAIT: Duration = Duration::from_secs(5);
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
@@ -162,12 +162,13 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     refuse_if_shared(path, &metadata, "700")
 }
 
-/// Removes what writes cut short by a crash have left in `folder`. Only for a folder nobody else writes to now.
+/// Removes what writes cut short by a crash have left in `folder`, if there is one. Only for a folder nobody else writes to
+/// now.
 ///
 /// # Errors
 /// What the file system says, with the path.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    let sweep = || {
+    let sweep = || -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes()) {
@@ -176,7 +177,10 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
         }
         Ok(())
     };
-    sweep().map_err(|error| about(folder, "cannot be tidied", &error))
+    match sweep() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        swept => swept.map_err(|error| about(folder, "cannot be tidied", &error)),
+    }
 }
 
 fn open_no_follow(path: &Path) -> io::Result<File> {
@@ -235,7 +239,7 @@ fn lacks_descriptor(error: &io::Error) -> bool {
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -127,6 +127,7 @@ fn only_unfinished_files_are_swept() {
     fs::write(folder.path().join(".unfinished-1"), "").unwrap();
     fs::write(folder.path().join("kept"), "").unwrap();
     remove_unfinished(folder.path()).unwrap();
+    remove_unfinished(&folder.path().join("missing")).unwrap();
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["kept"]);
 }
