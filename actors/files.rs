@@ -17,7 +17,7 @@ mod tests;
 pub use handed_down::read_secret;
 
 /// Begins the name of a file that is being written. What carries it after a crash is rubbish.
-const UNFINISHED_PREFIX: &str = ".unfinished-";
+pub const UNFINISHED_PREFIX: &str = ".unfinished-";
 /// How long a write waits for a descriptor while the process, or the machine, has none left; and the pause between two tries.
 const DESCRIPTOR_WAIT: Duration = Duration::from_secs(5);
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
@@ -32,7 +32,8 @@ const NOT_OWNER_BITS: u32 = 0o077;
 /// file beside it and synced, which is then renamed; the folder is synced last.
 ///
 /// # Errors
-/// What the file system says, with the path. The old file is still there.
+/// What the file system says, with the path. The old file is still there, unless only the last step failed: then the new one
+/// is, which [`holds`] tells, and a power cut may bring the old one back.
 pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let replace = || {
         let folder = folder_of(path);
@@ -46,6 +47,11 @@ pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         opened.sync_all()
     };
     replace().map_err(|error| about(path, "cannot be written", &error))
+}
+
+/// Whether the file at `path` is `bytes`, although it could not be replaced to the end.
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    read_private(path, bytes.len() as u64).is_ok_and(|held| held == bytes)
 }
 
 /// Removes the file at `path` for good: the folder is synced after it.
@@ -87,6 +93,15 @@ pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
 /// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
 pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     read_checked(path, max_bytes, |metadata| refuse_if_shared(path, metadata, "600"))
+}
+
+/// Reads a regular file of at most `max_bytes`, through links, whoever's it is and whoever may change it.
+///
+/// # Errors
+/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+pub fn read_public(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let file = fs::canonicalize(path).map_err(|error| about(path, "cannot be opened", &error))?;
+    read_checked(&file, max_bytes, |_| Ok(()))
 }
 
 /// Reads a regular file, no symbolic link, that passes `check`.
@@ -147,12 +162,13 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     refuse_if_shared(path, &metadata, "700")
 }
 
-/// Removes what writes cut short by a crash have left in `folder`. Only for a folder nobody else writes to now.
+/// Removes what writes cut short by a crash have left in `folder`, if there is one. Only for a folder nobody else writes to
+/// now.
 ///
 /// # Errors
 /// What the file system says, with the path.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
-    let sweep = || {
+    let sweep = || -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes()) {
@@ -161,7 +177,10 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
         }
         Ok(())
     };
-    sweep().map_err(|error| about(folder, "cannot be tidied", &error))
+    match sweep() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        swept => swept.map_err(|error| about(folder, "cannot be tidied", &error)),
+    }
 }
 
 /// Opens a file to read it, whatever is at `path` but a symbolic link; of a named pipe no writer is waited for.
@@ -221,7 +240,7 @@ fn lacks_descriptor(error: &io::Error) -> bool {
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.
-pub(crate) fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

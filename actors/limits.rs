@@ -63,7 +63,8 @@ pub const VAULT_REF_BYTES_MAX: usize = 240;
 pub const VAULT_REF_PART_BYTES_MAX: usize = 128;
 /// Largest file of one secret: two versions of 64 KiB in base64, and room to spare. Larger: refused.
 pub const SECRET_FILE_BYTES_MAX: u64 = 256 * 1024;
-/// Secrets whose newest state is remembered, those that were removed among them; with more, one is forgotten for each.
+/// Secrets whose newest state is remembered, those that were removed among them; with more, one of the removed is
+/// forgotten for each.
 pub const VAULT_PINS_MAX: usize = 4 * SECRETS_MAX;
 /// The file in which they are. Larger: refused, and the vault with it.
 pub const VAULT_PINS_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;

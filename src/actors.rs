@@ -1,6 +1,6 @@
 //! Starts the five actors in order, keeps them alive, hands out their doors, closes them in reverse.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -11,13 +11,14 @@ use palyra_actors::journal::{
     JournalActor, JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, Severity,
     SystemEvent,
 };
-use palyra_actors::registry::{InForce, RegistryActor, RegistryConfig};
+use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
 use tokio::sync::{oneshot, watch};
 
 use crate::random::random_u128;
+use crate::reloading::some_of;
 use crate::state_root::StateRoot;
 
 /// Time the closing of one actor may take, then the next one is closed; and what is journaled on the way out.
@@ -148,20 +149,19 @@ fn start_vault(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let mut config = VaultConfig {
+    let config = VaultConfig {
         dir: plan.root.vault_dir(),
         pins: plan.journal.anchor.with_file_name("vault"),
         accept_rollback: plan.accept_rollback,
     };
-    let clock = Arc::clone(&plan.clock);
-    let (door, journal, keys) = (actors.vault.clone(), actors.journal.clone(), actors.keys.clone());
+    let audit = Arc::new(JournalAudit(actors.journal.clone()));
+    let resolver = Arc::new(Resolver::open(config, Arc::clone(&plan.clock), audit, actors.keys.clone())?);
+    if !resolver.accepted().is_empty() {
+        journal_aside(&actors.journal, older_secrets_accepted(resolver.accepted()));
+    }
+    let door = actors.vault.clone();
     let open = move |watch: WatchGuard| {
-        let audit = Arc::new(JournalAudit(journal.clone()));
-        let actor = VaultActor::open(config.clone(), Arc::clone(&clock), audit, keys.clone(), watch)?;
-        // What is older is accepted once, not whenever the actor is opened again.
-        if std::mem::take(&mut config.accept_rollback) {
-            journal_aside(&journal, older_secrets_accepted());
-        }
+        let actor = VaultActor::new(Arc::clone(&resolver), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
@@ -181,8 +181,9 @@ fn start_registry(
         published: actors.integrations.clone(),
     };
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
+    let registry = Arc::new(Mutex::new(Registry::open(config, clock.now_unix_ms())?));
     let open = move |watch: WatchGuard| {
-        let actor = RegistryActor::open(config.clone(), Arc::clone(&clock), watch)?;
+        let actor = RegistryActor::new(Arc::clone(&registry), Arc::clone(&clock), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };
@@ -337,9 +338,10 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
     })
 }
 
-fn older_secrets_accepted() -> SystemEvent {
+fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
     SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
         .severity(Severity::Warn)
+        .detail("accepted", some_of(accepted))
 }
 
 /// Journals what nobody waits for.

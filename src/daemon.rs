@@ -12,6 +12,7 @@ use actix_server::{Server, ServerHandle};
 use anyhow::Context as _;
 use palyra_actors::clock::{BeforeEpoch, SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
+use palyra_actors::files;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
 use serde_json::json;
@@ -28,7 +29,7 @@ use crate::reloading;
 use crate::reserve::Reserve;
 use crate::settings::Settings;
 use crate::signals::{Asked, Signals};
-use crate::state_root::{Possession, Runtime};
+use crate::state_root::{Possession, Runtime, StateRootError};
 use crate::verification;
 use crate::version::{self, VERSION};
 
@@ -121,6 +122,9 @@ impl Daemon {
         };
         let ingress = (serve == Serve::Both).then(|| listen(settings.ingress, "ingress")).transpose()?;
         let console = listen(settings.console, "console")?;
+        let anchor_dir = files::folder_of(&plan.journal.anchor);
+        files::remove_unfinished(anchor_dir)
+            .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
         let (actors, supervisor, stopper) = actors::start(&plan)?.into_parts();
         let addresses = Addresses {
             ingress: ingress.as_ref().map(base_url).transpose()?.unwrap_or_default(),

@@ -96,5 +96,5 @@ fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {
-    StateRoot::locate(named, |name| std::env::var(name).ok()).map_err(connect::refused)
+    StateRoot::locate(named, |name| std::env::var_os(name)).map_err(connect::refused)
 }

@@ -10,8 +10,8 @@ use crate::daemon::journal_lifecycle;
 use crate::http::Gate;
 use crate::settings::Since;
 
-/// Names of each kind that the event of a reload holds at most.
-const RELOADED_NAMES_MAX: usize = 24;
+/// Names of each kind that an event holds at most.
+const NAMES_MAX: usize = 24;
 
 /// What a reload came to.
 #[derive(Debug, Serialize)]
@@ -112,6 +112,6 @@ fn since_the_start(gate: &Gate) -> Option<Waiting> {
 }
 
 /// How many there are, and as many of their names as fit an event.
-fn some_of(names: &[String]) -> Value {
-    json!({ "count": names.len(), "names": names.iter().take(RELOADED_NAMES_MAX).collect::<Vec<_>>() })
+pub fn some_of(names: &[String]) -> Value {
+    json!({ "count": names.len(), "names": names.iter().take(NAMES_MAX).collect::<Vec<_>>() })
 }

@@ -85,6 +85,18 @@ fn a_panic_of_the_registry_costs_no_delivery() {
 }
 
 #[test]
+fn a_panic_of_the_registry_puts_no_edit_by_hand_in_force() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "registry::get", "1*panic->off");
+    let show = || daemon.console(root.path(), "GET", "/console/v1/webhooks/gh", b"");
+    write_private(&root.path().join("webhooks.toml"), "version = 1\n[[webhooks]]\nintegr");
+    assert_eq!(show().status, 503);
+    eventually("presence shows the restart", || actor(&daemon, root.path(), "registry")["restarts"] == 1);
+    assert_eq!(show().json()["enabled"], true);
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+}
+
+#[test]
 fn a_panic_of_the_vault_costs_one_request() {
     survives("vault", "vault::resolve", 0);
 }

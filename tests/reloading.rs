@@ -129,3 +129,19 @@ fn the_built_in_profiles_are_shown_whatever_fault_the_configured_ones_have() {
     let fault = run(root.path(), &["webhooks", "list"], b"");
     assert_eq!(fault.status.code(), Some(78));
 }
+
+#[test]
+fn a_reload_without_webhooks_toml_is_refused_and_deliveries_go_on() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let (registry, aside) = (root.path().join("webhooks.toml"), root.path().join("aside"));
+    let is_well = || run(root.path(), &["system", "heartbeat"], b"").status.success();
+    std::fs::rename(&registry, &aside).unwrap();
+    daemon.signal("HUP");
+    eventually("the reload is refused", || !events_named(root.path(), "registry.reload.refused").is_empty());
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    assert!(!is_well());
+    std::fs::rename(&aside, &registry).unwrap();
+    daemon.signal("HUP");
+    eventually("it is well again", is_well);
+}

@@ -87,3 +87,22 @@ fn the_anchor_may_lie_in_another_folder() {
     fs::remove_file(folder.join("journal")).unwrap();
     assert!(refused(root.path()).contains("its anchor is missing"));
 }
+
+#[test]
+fn an_older_secret_is_accepted_once_and_journaled_only_then() {
+    let root = state_root();
+    add_github(root.path());
+    let file = root.path().join("vault/global~github.age");
+    let older = fs::read(&file).unwrap();
+    succeed(root.path(), &["vault", "rotate", "global/github"], b"the next one");
+    let accept = || drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+    let accepted = || events_named(root.path(), "vault.rollback.accepted");
+    accept();
+    assert!(accepted().is_empty(), "nothing was older");
+    fs::write(&file, older).unwrap();
+    accept();
+    assert_eq!(accepted().len(), 1);
+    assert_eq!(accepted()[0]["details"]["accepted"]["names"], serde_json::json!(["global/github"]));
+    let daemon = Daemon::start(root.path());
+    assert_eq!(deliver(&daemon, 1), 202, "it verifies as it did");
+}

@@ -6,7 +6,9 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use crate::support::{Daemon, add_github, events, github_signature, palyra, run, state_root, succeed};
+use crate::support::{
+    Daemon, add_github, events, events_named, github_signature, palyra, run, state_root, succeed,
+};
 
 /// Has bytes that percent-encoding, JSON and a terminal would each write differently.
 const CANARY: &str = "canary/+\"<é>% 0123456789abcdefghijklmnop";
@@ -234,6 +236,25 @@ fn a_secret_in_place_of_a_reference_or_a_body_is_in_no_answer_no_log_and_no_row(
     }
     let rows = |name: &str| events(root).iter().filter(|event| event["name"] == name).count();
     assert_eq!(rows("registry.webhook.create.refused"), 9, "each refusal has its row");
+}
+
+#[test]
+fn a_change_that_took_effect_is_not_journaled_as_refused() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let pins = root.path().join("anchor/vault");
+    std::fs::remove_file(&pins).unwrap();
+    std::fs::create_dir(&pins).unwrap();
+    let body = serde_json::json!({"value_base64": STANDARD.encode("the next one")}).to_string();
+    let path = "/console/v1/vault/global%2Fgithub/rotate";
+    let answer = daemon.console(root.path(), "POST", path, body.as_bytes());
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("is in force") && answer.body.contains("do not repeat"), "{answer:?}");
+    let listed = daemon.console(root.path(), "GET", "/console/v1/vault", b"").json();
+    assert_eq!((&listed["secrets"][0]["version"], &listed["secrets"][0]["versions"]), (&2.into(), &2.into()));
+    std::fs::remove_dir(&pins).unwrap();
+    assert_eq!(events_named(root.path(), "vault.secret.rotate.unsynced").len(), 1);
+    assert!(events_named(root.path(), "vault.secret.rotate.refused").is_empty());
 }
 
 #[test]

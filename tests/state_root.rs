@@ -136,8 +136,36 @@ fn an_unfinished_write_is_cleared_away_and_foreign_files_stay() {
     add_github(root.path());
     let foreign = root.path().join("notes.txt");
     write_private(&foreign, "mine");
+    let unfinished = ["", "anchor", "vault"].map(|folder| root.path().join(folder).join(".unfinished-x"));
+    unfinished.iter().for_each(|file| write_private(file, "half"));
     drop(Daemon::start(root.path()));
+    assert_eq!(unfinished.map(|file| file.try_exists().unwrap()), [false; 3]);
     assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
+}
+
+#[test]
+fn a_first_start_that_was_killed_at_any_file_is_followed_by_a_second() {
+    for left in [&[".unfinished-x"][..], &["lock", ".unfinished-x"], &[".unfinished-x", "lock", "reserve"]] {
+        let root = state_root();
+        left.iter().for_each(|file| write_private(&root.path().join(file), ""));
+        drop(Daemon::start(root.path()));
+        assert!(!root.path().join(".unfinished-x").try_exists().unwrap());
+    }
+}
+
+#[test]
+fn a_variable_that_is_empty_counts_as_not_set() {
+    let home = state_root();
+    let of_home = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_palyra"));
+        command.args(flags).args(["vault", "list"]).env_clear().env("HOME", home.path());
+        command.env("PALYRA_STATE_ROOT", "").output().unwrap()
+    };
+    let output = of_home(&[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains(home.path().join(".local/state/palyra").to_str().unwrap()), "{said}");
+    assert_eq!(of_home(&["--state-root", ""]).status.code(), Some(2), "an empty flag means nothing");
 }
 
 fn mode(path: &Path) -> u32 {

@@ -72,6 +72,22 @@ fn a_named_pipe_is_refused_without_waiting_for_its_writer() {
 }
 
 #[test]
+fn a_public_file_is_read_through_links_and_only_as_far_as_it_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+    fs::write(&path, "12345").unwrap();
+    with_mode(&path, 0o644);
+    symlink(&path, &link).unwrap();
+    assert_eq!(read_public(&link, 5).unwrap(), b"12345");
+    assert!(read_public(&link, 4).unwrap_err().to_string().contains("larger than 4 bytes"));
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+    for endless in [pipe.as_path(), Path::new("/dev/zero")] {
+        assert!(read_public(endless, 5).unwrap_err().to_string().contains("regular file"));
+    }
+}
+
+#[test]
 fn what_is_missing_is_told_apart_from_what_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
@@ -111,6 +127,7 @@ fn only_unfinished_files_are_swept() {
     fs::write(folder.path().join(".unfinished-1"), "").unwrap();
     fs::write(folder.path().join("kept"), "").unwrap();
     remove_unfinished(folder.path()).unwrap();
+    remove_unfinished(&folder.path().join("missing")).unwrap();
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["kept"]);
 }

@@ -85,6 +85,12 @@ pub enum RegistryError {
         /// The file.
         file: String,
     },
+    /// The file was removed since it was read last.
+    #[error("`{file}` is missing; what was read from it last stays in force")]
+    Gone {
+        /// The file.
+        file: String,
+    },
     /// The change is in the file and in force, and is not known to outlast a power cut.
     #[error("`{file}` holds the change, which is in force, but a power cut may undo it: {problem}")]
     Unsynced {
@@ -124,6 +130,10 @@ impl RegistryError {
             Self::EditedMeanwhile { .. } => {
                 Some("have it read with `palyra system reload`, then try again".to_owned())
             }
+            Self::Gone { .. } => Some(
+                "put it back; to have no integrations at all, make it with the line `version = 1` alone"
+                    .to_owned(),
+            ),
             Self::Unsynced { .. } => Some(
                 "look after the disk of the state root; the next change makes this one last too".to_owned(),
             ),

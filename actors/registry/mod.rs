@@ -21,7 +21,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 
@@ -40,23 +40,21 @@ use crate::supervision::{Close, Exit, WatchGuard};
 
 /// The actor around the [`Registry`].
 pub struct RegistryActor {
-    registry: Registry,
+    registry: Arc<Mutex<Registry>>,
     clock: SharedClock,
     watch: WatchGuard,
 }
 
 impl RegistryActor {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// As [`Registry::open`].
-    pub fn open(
-        config: RegistryConfig,
-        clock: SharedClock,
-        watch: WatchGuard,
-    ) -> Result<Self, RegistryError> {
-        let registry = Registry::open(config, clock.now_unix_ms())?;
-        Ok(Self { registry, clock, watch })
+    /// An actor around `registry`, which outlives it: one that is rebuilt goes on with what was in force, whatever the files
+    /// say meanwhile.
+    pub fn new(registry: Arc<Mutex<Registry>>, clock: SharedClock, watch: WatchGuard) -> Self {
+        Self { registry, clock, watch }
+    }
+
+    /// One that a panic left behind is whole: it takes over what it read or wrote when that is complete.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> UnixMs {
@@ -77,7 +75,7 @@ impl Handler<Get> for RegistryActor {
 
     fn handle(&mut self, Get(id): Get, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("registry::get");
-        self.registry.get(&id)
+        self.registry().get(&id)
     }
 }
 
@@ -85,7 +83,7 @@ impl Handler<List> for RegistryActor {
     type Result = Vec<Arc<Integration>>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
-        self.registry.list()
+        self.registry().list()
     }
 }
 
@@ -93,7 +91,7 @@ impl Handler<Add> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
     fn handle(&mut self, Add { draft, secret }: Add, _: &mut Self::Context) -> Self::Result {
-        self.registry.add(draft, &secret, self.now())
+        self.registry().add(draft, &secret, self.now())
     }
 }
 
@@ -101,7 +99,7 @@ impl Handler<Amend> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
     fn handle(&mut self, order: Amend, _: &mut Self::Context) -> Self::Result {
-        self.registry.amend(&order.integration_id, order.amendment, &order.secret, self.now())
+        self.registry().amend(&order.integration_id, order.amendment, &order.secret, self.now())
     }
 }
 
@@ -109,7 +107,7 @@ impl Handler<SetEnabled> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
     fn handle(&mut self, order: SetEnabled, _: &mut Self::Context) -> Self::Result {
-        self.registry.set_enabled(&order.integration_id, order.enabled, &order.secret, self.now())
+        self.registry().set_enabled(&order.integration_id, order.enabled, &order.secret, self.now())
     }
 }
 
@@ -117,7 +115,7 @@ impl Handler<Remove> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
     fn handle(&mut self, Remove(id): Remove, _: &mut Self::Context) -> Self::Result {
-        self.registry.remove(&id, self.now())
+        self.registry().remove(&id, self.now())
     }
 }
 
@@ -125,7 +123,7 @@ impl Handler<RecordTest> for RegistryActor {
     type Result = Result<(), RegistryError>;
 
     fn handle(&mut self, test: RecordTest, _: &mut Self::Context) -> Self::Result {
-        self.registry.record_test(&test.integration_id, test.passed, &test.message, self.now()).map(drop)
+        self.registry().record_test(&test.integration_id, test.passed, &test.message, self.now()).map(drop)
     }
 }
 
@@ -133,7 +131,7 @@ impl Handler<Reload> for RegistryActor {
     type Result = Result<Changes, RegistryError>;
 
     fn handle(&mut self, _: Reload, _: &mut Self::Context) -> Self::Result {
-        self.registry.reload(self.now())
+        self.registry().reload(self.now())
     }
 }
 
@@ -141,7 +139,7 @@ impl Handler<Profiles> for RegistryActor {
     type Result = Arc<Catalogue>;
 
     fn handle(&mut self, _: Profiles, _: &mut Self::Context) -> Self::Result {
-        self.registry.catalogue()
+        self.registry().catalogue()
     }
 }
 
@@ -149,7 +147,7 @@ impl Handler<Observe> for RegistryActor {
     type Result = MessageResult<Observe>;
 
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.registry.snapshot())
+        MessageResult(self.registry().snapshot())
     }
 }
 

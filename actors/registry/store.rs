@@ -170,23 +170,26 @@ impl Registry {
         self.change(record, now)
     }
 
-    /// Reads the files again. What is in force stays so if they have a fault, and the snapshot says why.
+    /// Reads the files again. What is in force stays so if they have a fault, and the snapshot says why until they are read
+    /// without one. That there is no registry file any more is a fault.
     ///
     /// # Errors
     /// The first fault.
     pub fn reload(&mut self, now: UnixMs) -> Result<Changes, RegistryError> {
-        match read(&self.config) {
-            Err(error) => {
-                self.stale = Some(error.to_string());
-                Err(error)
-            }
-            Ok(Files { catalogue, document, on_disk }) => {
-                let before = std::mem::take(&mut self.by_id);
-                let profiles = self.catalogue.differences(&catalogue);
-                (self.catalogue, self.on_disk) = (catalogue, on_disk);
-                self.adopt(document, now);
-                Ok(Changes { profiles, ..changes(&before, &self.by_id) })
-            }
+        let read = read(&self.config).and_then(|files| self.refuse_if_gone(files));
+        self.stale = read.as_ref().err().map(ToString::to_string);
+        let Files { catalogue, document, on_disk } = read?;
+        let before = Arc::clone(&self.by_id);
+        let profiles = self.catalogue.differences(&catalogue);
+        (self.catalogue, self.on_disk) = (catalogue, on_disk);
+        self.adopt(document, now);
+        Ok(Changes { profiles, ..changes(&before, &self.by_id) })
+    }
+
+    fn refuse_if_gone(&self, files: Files) -> Result<Files, RegistryError> {
+        match (self.on_disk, files.on_disk) {
+            (Some(_), None) => Err(RegistryError::Gone { file: file_name(&self.config) }),
+            _ => Ok(files),
         }
     }
 
@@ -238,7 +241,7 @@ impl Registry {
         }
         let unsynced = match files::atomic_replace(&self.config.file, text.as_bytes()) {
             Ok(()) => None,
-            Err(error) if self.holds(&text) => Some(error),
+            Err(error) if files::holds(&self.config.file, text.as_bytes()) => Some(error),
             Err(error) => return Err(io_error(&self.config, error.to_string())),
         };
         self.on_disk = Some(digest(&text));
@@ -246,11 +249,6 @@ impl Registry {
         unsynced.map_or(Ok(()), |error| {
             Err(RegistryError::Unsynced { file: file_name(&self.config), problem: error.to_string() })
         })
-    }
-
-    /// Whether the file is `text` although it could not be replaced to the end.
-    fn holds(&self, text: &str) -> bool {
-        text_of(&self.config).is_ok_and(|held| held.as_deref() == Some(text))
     }
 
     /// What the next start would read from `text`; what it would refuse is refused now.
@@ -275,7 +273,6 @@ impl Registry {
         self.config.published.publish(Arc::clone(&self.by_id));
         self.document = document;
         self.loaded_at = now;
-        self.stale = None;
     }
 }
 

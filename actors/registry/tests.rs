@@ -306,6 +306,40 @@ fn a_reload_with_a_fault_keeps_the_last_good_file_in_force_and_says_so() {
 }
 
 #[test]
+fn a_refused_reload_is_told_until_the_files_are_read_without_a_fault_whatever_is_changed_meanwhile() {
+    let folder = Folder::with(Some(HAND_WRITTEN));
+    let mut registry = folder.open();
+    let profile = folder.config().profiles_dir.join("mine.toml");
+    crate::files::create_private_dir(&folder.config().profiles_dir).unwrap();
+    crate::files::atomic_replace(&profile, b"nmae = 1").unwrap();
+    registry.reload(NOW).unwrap_err();
+    registry.record_test("gh", true, "every check passed", NOW).unwrap();
+    registry.set_enabled("gh", false, &SecretStatus::Found, NOW).unwrap();
+    assert!(registry.snapshot().stale.unwrap().contains("mine.toml:1:1"));
+    std::fs::remove_file(profile).unwrap();
+    registry.reload(NOW).unwrap();
+    assert_eq!(registry.snapshot().stale, None);
+}
+
+#[test]
+fn a_file_that_was_removed_takes_no_integration_away_and_one_that_never_was_is_no_fault() {
+    let folder = Folder::with(None);
+    let mut registry = folder.open();
+    assert_eq!(registry.reload(NOW).unwrap(), Changes::default());
+    let file = folder.config().file;
+    crate::files::atomic_replace(&file, HAND_WRITTEN.as_bytes()).unwrap();
+    registry.reload(NOW).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let gone = registry.reload(NOW).unwrap_err();
+    assert_eq!(registry.snapshot().stale, Some(gone.to_string()));
+    assert!(gone.to_string().contains("`webhooks.toml` is missing"), "{gone}");
+    assert!(folder.1.lookup("gh").is_some() && registry.list().len() == 2);
+    assert!(gone.hint().unwrap().contains("`version = 1` alone"));
+    crate::files::atomic_replace(&file, b"version = 1\n").unwrap();
+    assert_eq!(registry.reload(NOW).unwrap().removed, ["gh", "pay"]);
+}
+
+#[test]
 fn a_change_that_cannot_be_written_does_not_come_into_force() {
     let folder = Folder::with(None);
     let mut registry = folder.open();

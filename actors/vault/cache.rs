@@ -8,8 +8,7 @@ use crate::clock::UnixMs;
 use crate::limits::{SECRET_CACHE_ENTRIES_MAX, SECRET_CACHE_SECONDS};
 use crate::secret::SecretVersions;
 
-/// The secrets that were resolved of late, as every thread that verifies may read them. It outlives a resolver that is
-/// rebuilt.
+/// The secrets that were resolved of late, as every thread that verifies may read them.
 #[derive(Clone, Default)]
 pub struct KeyCache(Arc<Mutex<Cache>>);
 

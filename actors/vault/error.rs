@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::reference::VaultRef;
 use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
 
-/// Why the vault resolver did not do what it was asked.
+/// Why the vault resolver did not do what it was asked. Nothing was changed, but after [`VaultError::Unsynced`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VaultError {
     /// There is no secret of that name.
@@ -50,6 +50,14 @@ pub enum VaultError {
         /// Which.
         vault_ref: VaultRef,
     },
+    /// The change is in force, and is not known to outlast a power cut.
+    #[error("the change of `{vault_ref}` is in force, but was not written to its end: {problem}")]
+    Unsynced {
+        /// Which.
+        vault_ref: VaultRef,
+        /// What the system says.
+        problem: String,
+    },
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
     Identity(String),
@@ -75,6 +83,11 @@ impl VaultError {
                 "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to \
                  take all older copies as they are, once: `palyra daemon --accept-rollback`"
             ),
+            Self::Unsynced { .. } => {
+                "look after the disk of the state root, and do not repeat the change; the next one of \
+                any secret makes this one last too"
+                    .to_owned()
+            }
             Self::Identity(_) => {
                 "restore `vault/identity.txt` from a backup; nothing else opens the secrets, so if \
                 there is none, move the folder `vault` away and put each secret again"
@@ -90,6 +103,10 @@ impl VaultError {
             Some(source) => format!("{self}: {source}"),
             None => self.to_string(),
         }
+    }
+
+    pub(super) fn unsynced(vault_ref: &VaultRef, problem: &io::Error) -> Self {
+        Self::Unsynced { vault_ref: vault_ref.clone(), problem: problem.to_string() }
     }
 
     pub(super) fn unavailable(vault_ref: &VaultRef, reason: impl Into<String>) -> Self {

@@ -22,14 +22,12 @@ pub use cache::KeyCache;
 pub use error::VaultError;
 pub use messages::*;
 pub use reference::{InvalidRef, Source, VaultRef};
-pub use resolver::Audit;
+pub use resolver::{Audit, Resolver};
 pub use store::{Store, VaultConfig};
 
-use crate::clock::SharedClock;
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::secret::SecretVersions;
 use crate::supervision::{Close, Exit, WatchGuard};
-use resolver::Resolver;
 
 /// The vault resolver.
 pub struct VaultActor {
@@ -38,19 +36,9 @@ pub struct VaultActor {
 }
 
 impl VaultActor {
-    /// Opens the vault; see [`Store::open`]. What it resolves stands in `cache`.
-    ///
-    /// # Errors
-    /// The folder or the identity in it cannot be used.
-    pub fn open(
-        config: VaultConfig,
-        clock: SharedClock,
-        audit: Arc<dyn Audit>,
-        cache: KeyCache,
-        watch: WatchGuard,
-    ) -> Result<Self, VaultError> {
-        let store = Store::open(config, Arc::clone(&clock))?;
-        Ok(Self { resolver: Arc::new(Resolver::new(store, clock, audit, cache)), watch })
+    /// An actor around `resolver`.
+    pub fn new(resolver: Arc<Resolver>, watch: WatchGuard) -> Self {
+        Self { resolver, watch }
     }
 
     fn change<T: Send + 'static>(

@@ -30,23 +30,23 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    /// Reads them. Without a file nothing is pinned; when `forgotten`, whatever it says.
+    /// Reads them. Without a file nothing is pinned.
     ///
     /// # Errors
-    /// [`VaultError::Damaged`], and when the file cannot be read or, to be forgotten, written.
-    pub(super) fn open(file: PathBuf, forgotten: bool) -> Result<Self, VaultError> {
+    /// [`VaultError::Damaged`], and when the file cannot be read.
+    pub(super) fn open(file: PathBuf) -> Result<Self, VaultError> {
         let known = match files::read_private(&file, VAULT_PINS_FILE_BYTES_MAX) {
-            Ok(_) if forgotten => BTreeMap::new(),
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| VaultError::Damaged { file: file.clone(), reason: error.to_string() })?,
             Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error.into()),
         };
-        let pins = Self { file, known: Mutex::new(known) };
-        if forgotten {
-            pins.write(&BTreeMap::new())?;
-        }
-        Ok(pins)
+        Ok(Self { file, known: Mutex::new(known) })
+    }
+
+    /// No pins, to take the place of those in `file`.
+    pub(super) fn none(file: PathBuf) -> Self {
+        Self { file, known: Mutex::default() }
     }
 
     /// The pin of a secret.
@@ -55,16 +55,24 @@ impl Pins {
         known.get(vault_ref.as_str()).copied().unwrap_or_default()
     }
 
-    /// Pins a secret, now that it is stored so.
+    /// Pins secrets. It is so for this process even when it cannot be written. With too many of them, those are forgotten
+    /// first that `is_stored` does not say to be there.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn set(&self, vault_ref: &VaultRef, pin: Pin) -> io::Result<()> {
+    pub(super) fn set(
+        &self,
+        pins: impl IntoIterator<Item = (VaultRef, Pin)>,
+        is_stored: impl Fn(&str) -> bool,
+    ) -> io::Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= VAULT_PINS_MAX && !known.contains_key(vault_ref.as_str()) {
-            known.pop_first();
+        for (vault_ref, pin) in pins {
+            if known.len() >= VAULT_PINS_MAX && !known.contains_key(vault_ref.as_str()) {
+                let forgotten = known.keys().find(|name| !is_stored(name)).or_else(|| known.keys().next());
+                forgotten.cloned().and_then(|name| known.remove(&name));
+            }
+            known.insert(vault_ref.as_str().to_owned(), pin);
         }
-        known.insert(vault_ref.as_str().to_owned(), pin);
         self.write(&known)
     }
 

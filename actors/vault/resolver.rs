@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::cache::KeyCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
-use super::{Store, VaultError, VaultRef};
+use super::{Store, VaultConfig, VaultError, VaultRef};
 use crate::clock::SharedClock;
 use crate::journal::SystemEvent;
 use crate::provider::Profile;
@@ -28,8 +28,8 @@ type Answer = Result<Arc<SecretVersions>, VaultError>;
 /// One read that is under way. All who ask for the same secret meanwhile wait for its answer.
 type Flight = Arc<OnceCell<Answer>>;
 
-/// The logic of the vault resolver.
-pub(super) struct Resolver {
+/// The logic of the vault resolver. It outlives an actor that is rebuilt: a change or a read of the one before goes on.
+pub struct Resolver {
     store: Arc<Store>,
     clock: SharedClock,
     audit: Arc<dyn Audit>,
@@ -51,12 +51,27 @@ enum Known {
 }
 
 impl Resolver {
-    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: KeyCache) -> Self {
-        Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
+    /// Opens the vault; see [`Store::open`]. What it resolves stands in `cache`.
+    ///
+    /// # Errors
+    /// The folder or the identity in it cannot be used.
+    pub fn open(
+        config: VaultConfig,
+        clock: SharedClock,
+        audit: Arc<dyn Audit>,
+        cache: KeyCache,
+    ) -> Result<Self, VaultError> {
+        let store = Arc::new(Store::open(config, Arc::clone(&clock))?);
+        Ok(Self { store, clock, audit, cache, memory: Mutex::default() })
+    }
+
+    /// See [`Store::accepted`].
+    pub fn accepted(&self) -> &[String] {
+        self.store.accepted()
     }
 
     /// The versions of a secret.
-    pub async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
+    pub(super) async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
         let flight = match self.look_up(&vault_ref) {
             Known::Cached(versions) => return Ok(versions),
             Known::Flying(flight) => flight,
@@ -67,7 +82,11 @@ impl Resolver {
     }
 
     /// Whether a secret could be resolved, and used by `profile`. What was read to find out is wiped at once.
-    pub async fn probe(self: Arc<Self>, vault_ref: VaultRef, profile: Option<Arc<Profile>>) -> SecretStatus {
+    pub(super) async fn probe(
+        self: Arc<Self>,
+        vault_ref: VaultRef,
+        profile: Option<Arc<Profile>>,
+    ) -> SecretStatus {
         match self.read(&vault_ref).await {
             Ok(versions) => match profile.map_or(Ok(()), |profile| profile.check_keys(&versions)) {
                 Ok(()) => SecretStatus::Found,
@@ -78,39 +97,43 @@ impl Resolver {
         }
     }
 
-    /// Runs a change of the secret `vault_ref` where blocking is allowed. Whoever asks for it later gets the new value.
-    pub async fn change<T: Send + 'static>(
+    /// Runs a change of the secret `vault_ref` where blocking is allowed, to its end, whoever still waits for it. Who asks for
+    /// the secret later gets the new value.
+    pub(super) async fn change<T: Send + 'static>(
         self: Arc<Self>,
         vault_ref: VaultRef,
         change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, VaultError> {
-        let changed_ref = vault_ref.clone();
-        let changed = self.blocking(move |store| change(store, &changed_ref)).await;
-        // Even a change that failed may have reached the disk.
-        self.forget(&vault_ref);
-        changed
+        let changing = tokio::spawn(async move {
+            let changed_ref = vault_ref.clone();
+            let changed = self.blocking(move |store| change(store, &changed_ref)).await;
+            // Even a change that failed may have reached the disk.
+            self.forget(&vault_ref);
+            changed
+        });
+        changing.await.unwrap_or_else(|cut_short| Err(io::Error::other(cut_short).into()))
     }
 
     /// All secrets of the vault, without their values.
-    pub async fn list(self: Arc<Self>) -> Result<Vec<Listed>, VaultError> {
+    pub(super) async fn list(self: Arc<Self>) -> Result<Vec<Listed>, VaultError> {
         self.blocking(Store::list).await
     }
 
     /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
-    pub fn forget(&self, vault_ref: &VaultRef) {
+    pub(super) fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
         memory.flights.remove(vault_ref);
         self.cache.lock().remove(vault_ref);
     }
 
     /// Wipes all secrets from memory.
-    pub fn forget_all(&self) {
+    pub(super) fn forget_all(&self) {
         let mut memory = self.memory();
         memory.flights.clear();
         self.cache.lock().clear();
     }
 
-    pub fn snapshot(&self) -> VaultSnapshot {
+    pub(super) fn snapshot(&self) -> VaultSnapshot {
         let memory = self.memory();
         let cache = self.cache.lock();
         VaultSnapshot {

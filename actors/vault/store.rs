@@ -41,6 +41,7 @@ pub struct Store {
     clock: SharedClock,
     /// Held from reading a secret to replacing it, so that two changes follow each other.
     changing: Mutex<()>,
+    accepted: Vec<String>,
 }
 
 impl Store {
@@ -61,8 +62,41 @@ impl Store {
                 return Err(VaultError::Identity(reason));
             }
         };
-        let pins = Pins::open(pins, accept_rollback)?;
-        Ok(Self { folder, identity, pins, clock, changing: Mutex::new(()) })
+        let mut accepted = Vec::new();
+        let pins = match Pins::open(pins.clone()) {
+            Err(VaultError::Damaged { file, .. }) if accept_rollback => {
+                accepted.push(file.display().to_string());
+                Pins::none(pins)
+            }
+            read => read?,
+        };
+        let mut store = Self { folder, identity, pins, clock, changing: Mutex::new(()), accepted };
+        store.pin_what_is_there(accept_rollback)?;
+        Ok(store)
+    }
+
+    /// Pins what a crash left unpinned and, where that is accepted, what is older than its pin.
+    fn pin_what_is_there(&mut self, accept_rollback: bool) -> Result<(), VaultError> {
+        let mut pins = Vec::new();
+        for vault_ref in secret_refs(&self.folder)? {
+            // One that cannot be read is told of when it is asked for; what it is pinned to stays.
+            let Ok(record) = self.open_file(&vault_ref) else { continue };
+            let (found, pinned) = (record.pin(), self.pins.of(&vault_ref));
+            let is_accepted = found.change < pinned.change && accept_rollback;
+            if is_accepted {
+                self.accepted.push(vault_ref.to_string());
+            }
+            if found.change > pinned.change || is_accepted {
+                pins.push((vault_ref, found));
+            }
+        }
+        if pins.is_empty() && self.accepted.is_empty() { Ok(()) } else { Ok(self.pin(pins)?) }
+    }
+
+    /// What was taken as it is when it was opened: secrets whose files are older copies, by name, and the file that says how
+    /// far they had come, when it is damaged.
+    pub fn accepted(&self) -> &[String] {
+        &self.accepted
     }
 
     /// Reads the versions of a secret, in the vault or outside it.
@@ -130,13 +164,23 @@ impl Store {
     /// Removes a secret. It need not be readable.
     ///
     /// # Errors
-    /// The secret is missing or kept outside the vault, or the file cannot be removed.
+    /// The secret is missing or kept outside the vault, or a file fails.
     pub fn delete(&self, vault_ref: &VaultRef) -> Result<(), VaultError> {
         let path = self.path_of(vault_ref)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        files::remove_durably(&path).map_err(|error| missing_or(vault_ref, error))?;
+        fs::symlink_metadata(&path).map_err(|error| missing_or(vault_ref, error))?;
         let pin = self.pins.of(vault_ref);
-        Ok(self.pins.set(vault_ref, Pin { change: pin.change.saturating_add(1), ..pin })?)
+        let removal = Pin { change: pin.change.saturating_add(1), ..pin };
+        // Pinned first: a file that a crash leaves there is that of a secret that was removed.
+        let removed = self.pin([(vault_ref.clone(), removal)]).and_then(|()| files::remove_durably(&path));
+        let Err(error) = removed else { return Ok(()) };
+        if !path.try_exists().unwrap_or(true) {
+            return Err(VaultError::unsynced(vault_ref, &error));
+        }
+        if let Err(error) = self.pin([(vault_ref.clone(), pin)]) {
+            tracing::debug!(%error, "a secret that could not be removed may be taken for an older copy at the next start");
+        }
+        Err(error.into())
     }
 
     /// All secrets, in the order of their names, those that cannot be read too.
@@ -166,37 +210,54 @@ impl Store {
     }
 
     fn load(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {
-        let path = self.path_of(vault_ref)?;
-        let read = files::read_private(&path, SECRET_FILE_BYTES_MAX);
-        let sealed = read.map_err(|error| missing_or(vault_ref, error))?;
-        let opened = self.identity.open(&sealed).and_then(|plaintext| Record::decode(&plaintext, vault_ref));
-        let record =
-            opened.map_err(|reason| VaultError::Damaged { file: path, reason: reason.to_owned() })?;
-        // One that is ahead was stored before a crash, and not pinned any more.
+        let record = self.open_file(vault_ref)?;
         if record.pin().change < self.pins.of(vault_ref).change {
             return Err(VaultError::Older { vault_ref: vault_ref.clone() });
         }
         Ok(record)
     }
 
+    /// What the file of a secret holds, however old it is.
+    fn open_file(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {
+        let path = self.path_of(vault_ref)?;
+        let read = files::read_private(&path, SECRET_FILE_BYTES_MAX);
+        let sealed = read.map_err(|error| missing_or(vault_ref, error))?;
+        let opened = self.identity.open(&sealed).and_then(|plaintext| Record::decode(&plaintext, vault_ref));
+        opened.map_err(|reason| VaultError::Damaged { file: path, reason: reason.to_owned() })
+    }
+
     fn save(&self, vault_ref: &VaultRef, mut record: Record) -> Result<SecretEntry, VaultError> {
         record.count_change();
         let plaintext = record.encode(vault_ref).map_err(io::Error::other)?;
-        files::atomic_replace(&self.path_of(vault_ref)?, &self.identity.seal(&plaintext)?)?;
-        self.pins.set(vault_ref, record.pin())?;
+        let (path, sealed) = (self.path_of(vault_ref)?, self.identity.seal(&plaintext)?);
+        let stored = match files::atomic_replace(&path, &sealed) {
+            Err(error) if !files::holds(&path, &sealed) => return Err(error.into()),
+            stored => stored,
+        };
+        let pinned = self.pin([(vault_ref.clone(), record.pin())]);
+        stored.and(pinned).map_err(|error| VaultError::unsynced(vault_ref, &error))?;
         Ok(record.entry(vault_ref))
+    }
+
+    fn pin(&self, pins: impl IntoIterator<Item = (VaultRef, Pin)>) -> io::Result<()> {
+        self.pins.set(pins, |name| self.folder.join(file_of(name)).try_exists().unwrap_or(true))
     }
 
     fn path_of(&self, vault_ref: &VaultRef) -> Result<PathBuf, VaultError> {
         if vault_ref.source() != Source::Vault {
             return Err(VaultError::Outside(vault_ref.clone()));
         }
-        Ok(self.folder.join(format!("{}{SECRET_FILE_END}", vault_ref.as_str().replace('/', "~"))))
+        Ok(self.folder.join(file_of(vault_ref.as_str())))
     }
 }
 
-/// The secrets that have a file in `folder`. `~` stands for the `/` that a file name cannot hold; no part of a
-/// reference into the vault may contain it.
+/// The name of the file of a secret. `~` stands for the `/` that a file name cannot hold; no part of a reference into the
+/// vault may contain it.
+fn file_of(name: &str) -> String {
+    format!("{}{SECRET_FILE_END}", name.replace('/', "~"))
+}
+
+/// The secrets that have a file in `folder`.
 fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
     let mut refs = Vec::new();
     for entry in fs::read_dir(folder)? {

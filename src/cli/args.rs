@@ -37,9 +37,8 @@ fn examples_and_exit_codes() -> String {
 #[command(after_help = "--help tells more, with examples and exit codes")]
 #[command(after_long_help = examples_and_exit_codes())]
 pub struct Cli {
-    /// The folder that holds everything the daemon keeps
-    #[arg(long, global = true, value_name = "DIR", env = "PALYRA_STATE_ROOT", hide_env_values = true)]
-    #[arg(help_heading = "Global options")]
+    /// The folder that holds everything the daemon keeps [env: PALYRA_STATE_ROOT]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state_root: Option<PathBuf>,
 
     /// Print one JSON document instead of text; errors too, on stderr

@@ -176,8 +176,9 @@ impl Settings {
                 SettingsError::new(format!("{} is not UTF-8", file.display()), "write it as UTF-8 text")
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            // What to do stands in it.
             Err(error) => {
-                return Err(SettingsError::new(error.to_string(), "make the file readable to the daemon"));
+                return Err(SettingsError { place: String::new(), message: error.to_string(), hint: None });
             }
         };
         Self::parse(&Source { file, text: &text }, flags)
@@ -356,7 +357,7 @@ fn read_roots(path: &Path, folder: &Path) -> std::io::Result<Vec<u8>> {
     if path.starts_with(folder) {
         files::read_private(path, KEY_ROOTS_BYTES_MAX)
     } else {
-        std::fs::read(path)
+        files::read_public(path, KEY_ROOTS_BYTES_MAX)
     }
 }
 

@@ -38,11 +38,44 @@ fn a_value_out_of_bounds_is_refused_with_its_place() {
 
 #[test]
 fn every_number_has_bounds() {
-    for line in
-        ["workers = 0", "in_flight_max = 0", "drain_deadline_seconds = 0", "payload_bytes_cap = 26214401"]
-    {
-        assert!(parse(line, Flags::default()).is_err(), "{line}");
+    for (field, form) in fields::FIELDS {
+        let Form::Number { least, most } = form else { continue };
+        for (value, is_within) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+            // A delivery of the largest size has to find room, however little the field in question leaves.
+            let room = if field == "payload_bytes_cap" { "in_flight_bytes_max = 26214401\n" } else { "" };
+            let read = parse(&format!("{room}{field} = {value}"), Flags::default());
+            assert_eq!(read.is_ok(), is_within, "{field} = {value}: {read:?}");
+            let said = read.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(
+                is_within || said.contains(&format!("{field} is {value}, outside {least} to {most}")),
+                "{said}"
+            );
+        }
     }
+}
+
+#[test]
+fn roots_of_trust_that_are_no_bounded_file_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.pem");
+    std::fs::File::create(&large).unwrap().set_len(KEY_ROOTS_BYTES_MAX + 1).unwrap();
+    for (file, why) in [(Path::new("/dev/zero"), "is not a regular file"), (&large, "is larger than 4194304")]
+    {
+        let error = parse(&format!("key_roots_file = '{}'", file.display()), Flags::default()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with("/root/palyra.toml:1:1: key_roots_file") && said.contains(why), "{said}");
+    }
+}
+
+#[test]
+fn a_file_of_settings_that_others_may_read_is_told_with_one_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("palyra.toml");
+    std::fs::write(&file, "").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let error = Settings::load(&file, Flags::default()).unwrap_err();
+    assert!(error.to_string().contains("run `chmod 600"), "{error}");
+    assert_eq!(error.hint, None);
 }
 
 #[test]

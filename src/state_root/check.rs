@@ -1,9 +1,12 @@
 //! What a state root may be, and what may lie in it.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use palyra_actors::files::UNFINISHED_PREFIX;
 
 use super::StateRootError;
 
@@ -11,9 +14,8 @@ use super::StateRootError;
 const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
 /// What a state root can hold before it has any of those.
 const PARTS: [&str; 7] = ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "daemon.json"];
-/// What SQLite makes beside the journal, and the beginning of the name of a file that is not written to its end.
+/// What SQLite makes beside the journal.
 const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
-const UNFINISHED: &str = ".unfinished-";
 /// Made by the file system at the top of a volume, for root alone. It may be there; nobody looks into it.
 const OF_THE_VOLUME: &str = "lost+found";
 
@@ -96,7 +98,7 @@ fn content(root: &Path) -> io::Result<Content> {
             return Ok(Content::StateRoot);
         }
         content = match content {
-            content if name == OF_THE_VOLUME => content,
+            content if name == OF_THE_VOLUME || is_unfinished(&name) => content,
             Content::Nothing if is_one_of(&PARTS) => Content::StateRoot,
             content if is_one_of(&PARTS) => content,
             _ => Content::Foreign,
@@ -155,8 +157,12 @@ impl Foreign {
 fn is_ours(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let known = MARKS.iter().chain(&PARTS).chain(&BESIDE_THE_JOURNAL);
-    known.into_iter().any(|known| name == *known)
-        || name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+    known.into_iter().any(|known| name == *known) || is_unfinished(name)
+}
+
+/// Whether a write that was cut short left a file of that name.
+fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes())
 }
 
 fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {

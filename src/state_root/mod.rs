@@ -5,7 +5,9 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -77,13 +79,13 @@ pub struct Runtime {
 pub struct StateRoot(PathBuf);
 
 impl StateRoot {
-    /// The folder `named`, or else the one the environment implies.
+    /// The folder `named`, or else the one the environment implies. A variable that is empty counts as not set.
     ///
     /// # Errors
     /// [`StateRootError::Unnamed`].
     pub fn locate(
         named: Option<PathBuf>,
-        env: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, StateRootError> {
         let from_env = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let path = named
@@ -159,6 +161,8 @@ impl StateRoot {
         let holder = Holder { pid: std::process::id(), role };
         lock.sign(holder).map_err(|source| StateRootError::Io { path, source })?;
         let foreign = check::tree(&self.0)?;
+        let tidied = files::remove_unfinished(&self.0);
+        tidied.map_err(|source| StateRootError::Io { path: self.0.clone(), source })?;
         Ok(Possession { root: self.clone(), foreign, _lock: lock })
     }
 
@@ -317,8 +321,9 @@ impl Possession {
 }
 
 /// systemd gives all folders of `StateDirectory=`, with colons between them.
-fn first_of_list(folders: &str) -> Option<PathBuf> {
-    folders.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)
+fn first_of_list(folders: &OsStr) -> Option<PathBuf> {
+    let first = folders.as_bytes().split(|byte| *byte == b':').next();
+    first.filter(|first| !first.is_empty()).map(|first| PathBuf::from(OsStr::from_bytes(first)))
 }
 
 fn read_if_there(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {

@@ -1,8 +1,7 @@
 use super::*;
 
 fn located(variables: &[(&str, &str)]) -> Option<PathBuf> {
-    let env =
-        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let env = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
     StateRoot::locate(None, env).ok().map(|root| root.path().to_owned())
 }
 
@@ -14,6 +13,7 @@ fn the_first_variable_that_names_a_folder_decides() {
     assert_eq!(located(&[home, ("XDG_STATE_HOME", "/x")]), Some("/x/palyra".into()));
     assert_eq!(located(&[home, ("STATE_DIRECTORY", "")]), Some("/home/ann/.local/state/palyra".into()));
     assert_eq!(located(&[("PALYRA_STATE_ROOT", "/p"), ("STATE_DIRECTORY", "/s")]), Some("/p".into()));
+    assert_eq!(located(&[("PALYRA_STATE_ROOT", ""), ("STATE_DIRECTORY", "/s")]), Some("/s".into()));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::limits::VAULT_PINS_MAX;
 
 /// A vault, and what lies beside it.
 struct Place(TempDir);
@@ -26,6 +27,17 @@ impl Place {
 
     fn open(&self) -> Store {
         Store::open(self.config(false), ManualClock::at(1_000)).unwrap()
+    }
+
+    /// Opens it and takes what is older as it is.
+    fn accept(&self) -> Store {
+        Store::open(self.config(true), ManualClock::at(1_000)).unwrap()
+    }
+
+    /// From here on no pin can be written.
+    fn block_pins(&self) {
+        fs::remove_file(self.pins()).unwrap();
+        fs::create_dir(self.pins()).unwrap();
     }
 }
 
@@ -77,24 +89,112 @@ fn a_secret_that_a_crash_left_unpinned_is_the_newest_all_the_same() {
     let pins = fs::read(place.pins()).unwrap();
     store.rotate(&name, secret("two")).unwrap();
     crate::files::atomic_replace(&place.pins(), &pins).unwrap();
+    let older = fs::read(place.file()).unwrap();
     let store = place.open();
     assert_eq!(store.read(&name).unwrap().current().unwrap().version, 2);
     assert_eq!(store.rotate(&name, secret("three")).unwrap().version, 3);
+    crate::files::atomic_replace(&place.pins(), &pins).unwrap();
+    drop(place.open());
+    crate::files::atomic_replace(&place.file(), &older).unwrap();
+    assert!(is_older(&place.open()), "a start pins what a crash left unpinned");
 }
 
 #[test]
-fn what_is_older_is_taken_once_it_is_accepted() {
+fn what_is_older_is_taken_once_it_is_accepted_and_only_once() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    let mut files = Vec::new();
+    for value in ["one", "two", "three"] {
+        store.put(&name, secret(value)).unwrap();
+        files.push(fs::read(place.file()).unwrap());
+    }
+    let [first, second, newest] = files.try_into().unwrap();
+    let put_back = |file: &[u8]| crate::files::atomic_replace(&place.file(), file).unwrap();
+    put_back(&second);
+    assert!(is_older(&place.open()));
+    let accepted = place.accept();
+    assert_eq!(accepted.accepted(), ["global/a"]);
+    assert_eq!(values(&accepted.read(&name).unwrap()), [(2, "two".to_owned())]);
+    assert_eq!(values(&place.open().read(&name).unwrap()), [(2, "two".to_owned())]);
+    put_back(&first);
+    assert!(is_older(&accepted) && is_older(&place.open()), "what was accepted is what counts from there on");
+    put_back(&newest);
+    assert_eq!(values(&place.accept().read(&name).unwrap()), [(3, "three".to_owned())]);
+}
+
+#[test]
+fn where_nothing_is_older_nothing_is_accepted_and_every_pin_stays() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    let removed = fs::read(place.file()).unwrap();
+    store.delete(&name).unwrap();
+    assert!(place.accept().accepted().is_empty());
+    crate::files::atomic_replace(&place.file(), &removed).unwrap();
+    assert!(is_older(&place.open()));
+}
+
+#[test]
+fn damaged_pins_are_refused_until_they_are_accepted_and_then_made_of_what_is_there() {
     let place = Place::new();
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
     let older = fs::read(place.file()).unwrap();
     store.rotate(&name, secret("two")).unwrap();
-    crate::files::atomic_replace(&place.file(), &older).unwrap();
-    assert!(is_older(&place.open()));
-    let accepted = Store::open(place.config(true), ManualClock::at(1_000)).unwrap();
-    assert_eq!(values(&accepted.read(&name).unwrap()), [(1, "one".to_owned())]);
-    assert_eq!(values(&place.open().read(&name).unwrap()), [(1, "one".to_owned())]);
     fs::write(place.pins(), b"{\"global/a\":").unwrap();
     assert!(matches!(Store::open(place.config(false), ManualClock::at(1)), Err(VaultError::Damaged { .. })));
-    assert!(Store::open(place.config(true), ManualClock::at(1)).is_ok());
+    assert_eq!(place.accept().accepted(), [place.pins().display().to_string()]);
+    crate::files::atomic_replace(&place.file(), &older).unwrap();
+    assert!(is_older(&place.open()));
+}
+
+#[test]
+fn a_change_that_took_effect_says_so_whatever_failed_after_it() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    place.block_pins();
+    let unsynced = store.rotate(&name, secret("two")).unwrap_err();
+    assert!(matches!(unsynced, VaultError::Unsynced { .. }), "{unsynced}");
+    assert!(unsynced.to_string().contains("is in force") && unsynced.hint().contains("do not repeat"));
+    assert_eq!(values(&store.read(&name).unwrap()), [(2, "two".to_owned()), (1, "one".to_owned())]);
+}
+
+#[test]
+fn a_removal_that_fails_leaves_the_secret_as_it_was() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    let bytes = fs::read(place.file()).unwrap();
+    fs::remove_file(place.file()).unwrap();
+    fs::create_dir(place.file()).unwrap();
+    assert!(matches!(store.delete(&name), Err(VaultError::Storage(_))));
+    fs::remove_dir(place.file()).unwrap();
+    crate::files::atomic_replace(&place.file(), &bytes).unwrap();
+    assert_eq!(current(&place.open().read(&name).unwrap()), "one");
+    place.block_pins();
+    assert!(
+        matches!(store.delete(&name), Err(VaultError::Storage(_))),
+        "what cannot be pinned is not removed"
+    );
+    assert_eq!(current(&store.read(&name).unwrap()), "one");
+}
+
+#[test]
+fn of_too_many_pins_those_of_removed_secrets_are_forgotten_first() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    let older = fs::read(place.file()).unwrap();
+    store.rotate(&name, secret("two")).unwrap();
+    let mut pins: serde_json::Map<_, _> = serde_json::from_slice(&fs::read(place.pins()).unwrap()).unwrap();
+    let removed = (pins.len()..VAULT_PINS_MAX).map(|n| format!("global/b{n}"));
+    pins.extend(removed.map(|name| (name, serde_json::json!({"change": 2, "version": 1}))));
+    crate::files::atomic_replace(&place.pins(), &serde_json::to_vec(&pins).unwrap()).unwrap();
+    let store = place.open();
+    store.put(&vault_ref("global/new"), secret("one")).unwrap();
+    crate::files::atomic_replace(&place.file(), &older).unwrap();
+    assert!(is_older(&store) && is_older(&place.open()));
+    let pins: serde_json::Map<_, _> = serde_json::from_slice(&fs::read(place.pins()).unwrap()).unwrap();
+    assert_eq!(pins.len(), VAULT_PINS_MAX);
 }

@@ -17,6 +17,7 @@ struct Running {
     folder: TempDir,
     clock: Arc<ManualClock>,
     journal: Arc<Recorder>,
+    resolver: Arc<Resolver>,
     vault: Addr<VaultActor>,
     keys: KeyCache,
     exits: mpsc::UnboundedReceiver<Exited>,
@@ -30,8 +31,9 @@ fn start_with(recorder: Recorder) -> Running {
     let config = VaultConfig { dir, pins, accept_rollback: false };
     let audit = Arc::new(Shared(Arc::clone(&journal)));
     let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", 1, report_to));
-    let actor = VaultActor::open(config, clock.clone(), audit, keys.clone(), watch).unwrap();
-    Running { vault: actor.start(), keys, folder, clock, journal, exits }
+    let resolver = Arc::new(Resolver::open(config, clock.clone(), audit, keys.clone()).unwrap());
+    let vault = VaultActor::new(Arc::clone(&resolver), watch).start();
+    Running { resolver, vault, keys, folder, clock, journal, exits }
 }
 
 fn start() -> Running {
@@ -179,6 +181,26 @@ async fn a_read_overtaken_by_a_change_does_not_end_the_read_that_follows_it() {
     assert_eq!(current(&following.await.unwrap().unwrap()), "new");
     assert_eq!(current(&running.resolve("global/a").await.unwrap()), "new");
     assert_eq!(running.journal.count(), 2);
+}
+
+#[actix::test]
+async fn a_change_that_outlives_its_actor_reaches_the_next_answer_all_the_same() {
+    let running = start();
+    running.put("global/a", "old").await;
+    let (go_on, told) = std::sync::mpsc::channel();
+    let changing = Arc::clone(&running.resolver).change(vault_ref("global/a"), move |store, name| {
+        told.recv().unwrap();
+        store.put(name, secret("new"))
+    });
+    assert!(changing.now_or_never().is_none(), "who waits for it goes, as with an actor that panics");
+    assert_eq!(current(&running.resolve("global/a").await.unwrap()), "old");
+    go_on.send(()).unwrap();
+    let is_new = async {
+        while current(&running.resolve("global/a").await.unwrap()) == "old" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), is_new).await.unwrap();
 }
 
 #[actix::test]

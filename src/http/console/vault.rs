@@ -198,12 +198,14 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
         let kind = match &error {
             VaultError::NotFound(_) => Kind::NotFound,
             VaultError::Unavailable { .. }
+            | VaultError::Unsynced { .. }
             | VaultError::Storage(_)
             | VaultError::Damaged { .. }
             | VaultError::Older { .. }
             | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,
         };
-        Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()))
+        let problem = Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()));
+        if matches!(error, VaultError::Unsynced { .. }) { problem.in_force() } else { problem }
     })
 }
