@@ -141,6 +141,7 @@ impl Daemon {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
         let settings_file = possession.root().settings_file();
         tell_public_key(&gate);
+        reloading::tell_hidden_profiles(&gate).await;
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::registry::{Changes, Reload};
+use palyra_actors::provider::Origin;
+use palyra_actors::registry::{Changes, Profiles, Reload};
 use serde_json::{Value, json};
 
 use crate::daemon::journal_lifecycle;
@@ -22,7 +23,10 @@ pub async fn reload(gate: &Gate, settings_file: &Path) {
         return;
     }
     let event = match gate.actors.registry.ask(Reload).await {
-        Ok(Ok(changes)) => taken(&changes),
+        Ok(Ok(changes)) => {
+            tell_hidden_profiles(gate).await;
+            taken(&changes)
+        }
         Ok(Err(error)) => {
             tracing::error!(%error, hint = error.hint(), "what is configured has a fault; what was in force stays so");
             let summary = "what is configured has a fault; what was in force stays so";
@@ -37,6 +41,17 @@ pub async fn reload(gate: &Gate, settings_file: &Path) {
     };
     warn_of_settings(gate, settings_file);
     journal_lifecycle(&gate.actors, event).await;
+}
+
+/// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.
+pub async fn tell_hidden_profiles(gate: &Gate) {
+    let Ok(catalogue) = gate.actors.registry.ask(Profiles).await else { return };
+    for profile in catalogue.iter() {
+        if let Origin::Own { file, shadows_built_in: true } = profile.origin() {
+            let (profile, file) = (profile.name(), file.display());
+            tracing::warn!(profile, %file, "a profile of one's own takes the place of the built-in one");
+        }
+    }
 }
 
 fn taken(changes: &Changes) -> SystemEvent {
