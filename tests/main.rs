@@ -13,6 +13,7 @@ mod disk;
 mod edits;
 mod events;
 mod handshakes;
+mod identity;
 mod mutations;
 mod panics;
 mod proofs;
