@@ -3,7 +3,6 @@
 //! They are what the code validates with. A reference finds the embedded documents and nothing else:
 //! neither the network nor a file is ever asked.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jsonschema::error::ValidationErrorKind;
@@ -115,26 +114,25 @@ impl Schema {
     fn no_such_field(&self, table: &str, name: &str) -> SchemaFault {
         let pointer = format!("{table}/{}", name.replace('~', "~0").replace('/', "~1"));
         let issue = SchemaIssue::new(&pointer, &format!("there is no field `{name}`"));
-        let nearest = nearest(name, self.fields().iter().map(String::as_str)).map(str::to_owned);
+        let schema: Value = serde_json::from_str(self.text).unwrap_or_default();
+        let fields = schema_at(&schema, table).and_then(|table| table.get("properties")?.as_object());
+        let names = fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str));
+        let nearest = nearest(name, names).map(str::to_owned);
         SchemaFault { issue, unknown: Some(name.to_owned()), nearest }
-    }
-
-    /// Every name of a field in it, at whatever depth.
-    fn fields(&self) -> BTreeSet<String> {
-        let mut fields = BTreeSet::new();
-        collect_fields(&serde_json::from_str(self.text).unwrap_or_default(), &mut fields);
-        fields
     }
 }
 
-fn collect_fields(schema: &Value, fields: &mut BTreeSet<String>) {
-    let Value::Object(members) = schema else { return };
-    for (keyword, inner) in members {
-        if let ("properties", Value::Object(properties)) = (keyword.as_str(), inner) {
-            fields.extend(properties.keys().cloned());
-        }
-        collect_fields(inner, fields);
-    }
+/// What `schema` says of the value at the JSON pointer `pointer` of a document.
+fn schema_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let followed = |place: &'a Value| match place.get("$ref").and_then(Value::as_str) {
+        Some(reference) => schema.pointer(reference.strip_prefix('#')?),
+        None => Some(place),
+    };
+    let inner = |place: &'a Value, segment: &str| {
+        let named = place.get("properties").and_then(|fields| fields.get(segment));
+        followed(named.or_else(|| place.get("items")).or_else(|| place.get("additionalProperties"))?)
+    };
+    pointer.split('/').skip(1).try_fold(followed(schema)?, inner)
 }
 
 /// The member that should not be there, if that is the error.
@@ -150,6 +148,11 @@ fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             SchemaIssue::new(&format!("{at}/{}", property.as_str().unwrap_or_default()), "is missing")
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().into_iter().flatten().map(Value::to_string);
+            let listed = options.collect::<Vec<_>>().join(", ");
+            SchemaIssue::new(at, &format!("{} is none of {listed}", told(error.instance())))
         }
         _ => SchemaIssue::new(at, &error.masked_with(told(error.instance())).to_string()),
     }
@@ -239,19 +242,38 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_of_any_depth_brings_the_one_that_was_meant() {
-        let nearest = |schema: &Schema, name: &str| schema.no_such_field("", name).nearest;
-        for (misspelt, meant) in [
-            ("schem", "scheme"),
-            ("chek", "check"),
-            ("decod", "decode"),
-            ("host", "hosts"),
-            ("json_iss", "json_is"),
+        let nearest = |schema: &Schema, table: &str, name: &str| schema.no_such_field(table, name).nearest;
+        for (table, misspelt, meant) in [
+            ("", "contnet", "content"),
+            ("/auth/0/token", "schem", "scheme"),
+            ("/auth/1/mac/key", "decod", "decode"),
+            ("/auth/0/certificate/certificate_url", "host", "hosts"),
+            ("/auth/0/when", "json_iss", "json_is"),
+            ("/handshake/0", "chek", "check"),
+            ("/handshake/0/answer/json/challenge", "ecko", "echo"),
         ] {
-            assert_eq!(nearest(&PROVIDER_PROFILE, misspelt).as_deref(), Some(meant));
+            assert_eq!(nearest(&PROVIDER_PROFILE, table, misspelt).as_deref(), Some(meant));
         }
-        assert_eq!(nearest(&REGISTRY, "enabeld").as_deref(), Some("enabled"));
-        assert_eq!(nearest(&REGISTRY, "webhoks").as_deref(), Some("webhooks"));
-        assert_eq!(nearest(&REGISTRY, "qqqq"), None);
+        assert_eq!(nearest(&PROVIDER_PROFILE, "", "answer"), None, "it stands in another table");
+        assert_eq!(nearest(&REGISTRY, "/webhooks/0", "enabeld").as_deref(), Some("enabled"));
+        assert_eq!(nearest(&REGISTRY, "", "webhoks").as_deref(), Some("webhooks"));
+        assert_eq!(nearest(&REGISTRY, "/webhooks/0", "qqqq"), None);
+    }
+
+    #[test]
+    fn a_word_that_is_none_of_those_there_are_is_told_with_all_of_them() {
+        let document = json!({"version": 1, "name": "a", "title": "a", "docs": "https://a.example/", "event": {},
+            "content": ["json"], "auth": [{"mac": {"algorithm": "hmac-md5", "content": "{body}",
+            "signature": {"from": {"header": "a"}, "encoding": "hex"}}}]});
+        let fault = PROVIDER_PROFILE.check_file(&document).unwrap_err();
+        assert_eq!(
+            (fault.issue.pointer.as_str(), fault.issue.message.as_str()),
+            (
+                "/auth/0/mac/algorithm",
+                "a text of 8 characters is none of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\", \"sha256\", \
+                 \"ed25519\", \"ecdsa-p256-sha256\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha512\""
+            )
+        );
     }
 
     #[test]

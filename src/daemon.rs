@@ -157,6 +157,7 @@ impl Daemon {
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
         tell_public_key(&gate);
+        reloading::tell_hidden_profiles(&gate).await;
         let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));

@@ -1,7 +1,8 @@
 //! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again; the settings wait for a start.
 
 use palyra_actors::journal::{JournalError, Severity, SystemEvent};
-use palyra_actors::registry::{Changes, RegistryError, Reload};
+use palyra_actors::provider::Origin;
+use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
 use palyra_actors::supervision::DoorError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -62,12 +63,26 @@ pub async fn reload(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
         NotReloaded::Silent(error)
     })?;
     let event = match &read {
-        Ok(changes) => taken(changes),
+        Ok(changes) => {
+            tell_hidden_profiles(gate).await;
+            taken(changes)
+        }
         Err(error) => refused(error),
     };
     let settings = since_the_start(gate);
     journal_lifecycle(&gate.actors, event.by(asked_by)).await;
     read.map(|changes| Reloaded { changes, settings }).map_err(NotReloaded::Refused)
+}
+
+/// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.
+pub async fn tell_hidden_profiles(gate: &Gate) {
+    let Ok(catalogue) = gate.actors.registry.ask(Profiles).await else { return };
+    for profile in catalogue.iter() {
+        if let Origin::Own { file, shadows_built_in: true } = profile.origin() {
+            let (profile, file) = (profile.name(), file.display());
+            tracing::warn!(profile, %file, "a profile of one's own takes the place of the built-in one");
+        }
+    }
 }
 
 fn taken(changes: &Changes) -> SystemEvent {

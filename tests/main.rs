@@ -15,6 +15,7 @@ mod edits;
 mod events;
 mod explain;
 mod handshakes;
+mod identity;
 mod logging;
 mod metrics;
 mod mutations;

@@ -104,8 +104,11 @@ impl Signer {
     fn token(&self) -> String {
         let part = |document: serde_json::Value| URL_SAFE_NO_PAD.encode(document.to_string());
         let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
-        let signed =
-            format!("{}.{}", part(json!({"alg": "ES256", "kid": "1"})), part(json!({"exp": expiry})));
+        let signed = format!(
+            "{}.{}",
+            part(json!({"alg": "ES256", "kid": "1"})),
+            part(json!({"exp": expiry, "aud": ["us"]}))
+        );
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()))
     }
@@ -115,7 +118,8 @@ fn key_set_profile(address: &str) -> String {
     format!(
         "version = 1\nname = \"own\"\ntitle = \"Own\"\ndocs = \"https://example.test/\"\ncontent = [\"json\"]\n\
          [[auth]]\n[auth.jwt]\nfrom = {{ header = \"Authorization\" }}\nscheme = \"bearer\"\nalgorithm = \"ES256\"\n\
-         jwks_url = \"https://{address}/keys\"\nexpiry_leeway_seconds = 0\n[event]\ndefault = \"delivery\"\n"
+         jwks_url = \"https://{address}/keys\"\nclaims = {{ aud = [\"us\"] }}\n\
+         expiry_leeway_seconds = 0\n[event]\ndefault = \"delivery\"\n"
     )
 }
 

@@ -85,28 +85,6 @@ fn a_code_that_one_integration_gives_away_signs_nothing_for_another_with_the_sam
 }
 
 #[test]
-fn json_that_is_called_a_form_is_no_second_event() {
-    let root = state_root();
-    let daemon = daemon_of(root.path(), &[("in", "slack")]);
-    let (now, body) = (
-        SystemClock.now_unix_ms() / 1_000,
-        r#"{"event_id":"Ev1","event":{"type":"message"},"text":"&command=/deploy&team_id=T1"}"#,
-    );
-    let (time, signature) =
-        (now.to_string(), format!("v0={}", hmac_hex(b"shhh", format!("v0:{now}:{body}").as_bytes())));
-    for (content_type, status) in
-        [("application/json", 202), ("application/x-www-form-urlencoded", 415), ("application/json", 200)]
-    {
-        let headers = [
-            ("Content-Type", content_type),
-            ("X-Slack-Request-Timestamp", time.as_str()),
-            ("X-Slack-Signature", signature.as_str()),
-        ];
-        assert_eq!(daemon.post("in", &headers, body.as_bytes()).status, status, "{content_type}");
-    }
-}
-
-#[test]
 fn a_plain_hash_that_was_lengthened_without_the_secret_leaves_no_row() {
     let root = state_root();
     let daemon = daemon_of(root.path(), &[("in", "hubspot-v1")]);

@@ -145,3 +145,25 @@ fn a_reload_without_webhooks_toml_is_refused_and_deliveries_go_on() {
     daemon.signal("HUP");
     eventually("it is well again", is_well);
 }
+
+#[test]
+fn a_profile_that_takes_the_place_of_a_built_in_one_is_told_at_a_start_and_at_a_reload() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let log = elsewhere.path().join("log");
+    let profiles = root.path().join("providers");
+    std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
+    let profile = std::fs::read_to_string("schemas/providers/github.toml").unwrap();
+    write_private(&profiles.join("acme.toml"), &profile);
+    let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
+    let told = |name: &str| {
+        let is_told =
+            |line: &&str| line.contains("takes the place of the built-in one") && line.contains(name);
+        log_of(&log).lines().filter(is_told).count()
+    };
+    eventually("it is told", || told("acme.toml") == 1);
+    write_private(&profiles.join("own.toml"), &profile.replace("\"github\"", "\"own\""));
+    write_private(&profiles.join("gitlab.toml"), &profile.replace("\"github\"", "\"gitlab\""));
+    daemon.signal("HUP");
+    eventually("it is told again", || told("acme.toml") == 2 && told("gitlab.toml") == 1);
+    assert_eq!(told("own.toml"), 0);
+}

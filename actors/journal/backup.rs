@@ -18,7 +18,7 @@ use super::{JournalFiles, open};
 use crate::files::{folder_of, open_no_follow, sync_folder};
 
 /// Begins the name of a copy that is being made. Who makes it holds a lock on it; one that nobody holds is left over.
-const UNFINISHED_PREFIX: &str = ".unfinished-backup-";
+const UNFINISHED_PREFIX: &str = ".backup-unfinished-";
 /// Files that are made in a row because another backup took each for a left-over between its making and its locking.
 const TRIES_MAX: usize = 8;
 

@@ -60,7 +60,7 @@ impl Body {
     pub fn document(&self) -> Result<&Document, &JsonError> {
         let document = self.document.get_or_init(|| match self.kind {
             ContentKind::Json => json::parse(&self.raw),
-            ContentKind::Form => Ok(Document::from(&form_document(&self.raw))),
+            ContentKind::Form => form(&self.raw),
             ContentKind::Text => text(&self.raw),
         });
         document.as_ref()
@@ -83,6 +83,19 @@ impl Body {
         let digest = self.digest();
         Hashed::of_known(self.raw, digest)
     }
+}
+
+/// The type of a body is not signed: JSON that is sent as a form would be another delivery than the one it was.
+fn form(raw: &[u8]) -> Result<Document, JsonError> {
+    if is_written_as_json(raw) {
+        return Err(JsonError::Refused { pointer: String::new(), reason: "a form that is written as JSON" });
+    }
+    Ok(Document::from(&form_document(raw)))
+}
+
+/// Whether a body begins as JSON documents do, and no form.
+pub fn is_written_as_json(raw: &[u8]) -> bool {
+    matches!(raw.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 fn text(raw: &[u8]) -> Result<Document, JsonError> {

@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use super::profile::{Encoding, Source, When};
 use super::request::Request;
-use super::{Profile, Reason, Reject, signature};
+use super::{Profile, Reason, Reject, signature, token};
 use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::SecretVersions;
 
@@ -143,15 +143,15 @@ impl Handshake {
         self.check != HandshakeCheck::Signature && self.answer.makes_codes()
     }
 
-    /// Whether the token is one that was agreed on. Constant in time.
+    /// Whether the token is one that was agreed on. Constant in time, whatever its length is.
     ///
     /// # Errors
     /// [`Reason::BadSignature`] when it is another, is missing, or none was agreed on.
     pub fn check_token(&self, request: &Request<'_>, agreed: Option<&SecretVersions>) -> Result<(), Reject> {
         let presented = self.token.as_ref().and_then(|source| text(request, source));
-        let fits = agreed.zip(presented).is_some_and(|(agreed, presented)| {
-            agreed.iter().any(|version| version.secret.matches(presented.as_bytes()))
-        });
+        let fits = agreed
+            .zip(presented)
+            .is_some_and(|(agreed, presented)| token::find(presented.as_bytes(), agreed).is_some());
         let bad = || Reject::new(Reason::BadSignature, "the token of a handshake");
         fits.then_some(()).ok_or_else(bad)
     }

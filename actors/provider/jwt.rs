@@ -62,10 +62,11 @@ pub fn verify(
         JwtAlgorithm::Hs256 => try_shared(&parts, secret),
         JwtAlgorithm::Rs256 | JwtAlgorithm::Es256 => try_set(form.algorithm, &parts, secret),
     })?;
-    if let Some(claim) = &form.body_sha256_claim
-        && parts.claims.get(claim).and_then(Value::as_str) != Some(request.body.digest().to_string().as_str())
-    {
-        return Err(bad("the signed digest is not that of the body").into());
+    if let Some(claim) = &form.body_sha256_claim {
+        let text = parts.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+        if decode(text, form.body_sha256_encoding).as_deref() != Some(&request.body.digest().0) {
+            return Err(bad("the signed digest is not that of the body").into());
+        }
     }
     check_claims(form, &parts.claims, request)?;
     check_times(form, &parts.claims, now)?;
@@ -182,7 +183,8 @@ fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
         Err(reason) => return Tried::Unusable(reason),
     };
     let kid = parts.header.get("kid").and_then(Value::as_str);
-    let mut named = set.iter().filter(|key| key.kid.as_deref() == kid);
+    let is_named = |key: &&Jwk| key.kid.as_deref() == kid || (kid.is_none() && set.len() == 1);
+    let mut named = set.iter().filter(is_named);
     let Some(numbers) = named.find_map(|key| key.numbers(algorithm)) else {
         return match has_key_of(&set, algorithm) {
             true => Tried::Refused(Reject::new(
@@ -221,20 +223,29 @@ fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result
     let wrong =
         |claim: &str| Reject::new(Reason::BadClaim, format!("the claim `{claim}` is not what it must be"));
     for (claim, values) in &form.claims {
-        if !claims.get(claim).is_some_and(|value| values.contains(value)) {
+        if !texts(claims, claim).any(|value| values.contains(value)) {
             return Err(wrong(claim));
         }
     }
     for (claim, parameter) in &form.claims_from_parameters {
         let expected = request.parameters.get(parameter).map(String::as_str);
-        if expected.is_none() || claims.get(claim).and_then(Value::as_str) != expected {
+        if expected.is_none() || !texts(claims, claim).any(|value| value.as_str() == expected) {
             return Err(wrong(claim));
         }
     }
     Ok(())
 }
 
-/// `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) where they are there. Where the profile sets a leeway `exp` has to be there.
+/// What a claim says: one value, or any of several for the recipients (RFC 7519 §4.1.3).
+fn texts<'a>(claims: &'a Value, claim: &str) -> impl Iterator<Item = &'a Value> {
+    let value = claims.get(claim);
+    let several = value.filter(|_| claim == "aud").and_then(Value::as_array);
+    let one = value.filter(|_| several.is_none());
+    several.into_iter().flatten().chain(one)
+}
+
+/// `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) where they are there. Where the profile sets a leeway `exp` has to be
+/// there, and `iat` (§4.1.6) where it bounds the age.
 fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject> {
     let leeway = Duration::from_secs(form.expiry_leeway_seconds.unwrap_or(LEEWAY_SECONDS)).as_secs_f64();
     let now = Duration::from_millis(now).as_secs_f64();
@@ -245,6 +256,21 @@ fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject
     }
     if time("nbf").is_some_and(|begin| begin.is_none_or(|begin| now < begin - leeway)) {
         return Err(Reject::new(Reason::FutureTimestamp, "the token does not hold yet"));
+    }
+    match form.issued_past_seconds {
+        Some(seconds) => check_issue(time("iat").flatten(), Duration::from_secs(seconds), now),
+        None => Ok(()),
+    }
+}
+
+fn check_issue(issued: Option<f64>, past: Duration, now: f64) -> Result<(), Reject> {
+    let missing = || Reject::new(Reason::MissingTimestamp, "the token does not say when it was issued");
+    let age = now - issued.ok_or_else(missing)?;
+    if age >= past.as_secs_f64() + 1.0 {
+        return Err(Reject::new(Reason::StaleTimestamp, "the token was issued too long ago"));
+    }
+    if age < -Duration::from_secs(LEEWAY_SECONDS).as_secs_f64() {
+        return Err(Reject::new(Reason::FutureTimestamp, "the token was issued ahead of our clock"));
     }
     Ok(())
 }

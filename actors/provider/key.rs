@@ -5,9 +5,10 @@ use std::ops::Deref;
 use ed25519_dalek::{Signature, VerifyingKey};
 use ring::signature::{self as rsa, UnparsedPublicKey};
 use x509_cert::Certificate;
+use x509_cert::der::Decode;
 use x509_cert::der::asn1::{ObjectIdentifier, SequenceOf, UintRef};
-use x509_cert::der::{Decode, DecodePem};
-use x509_cert::spki::SubjectPublicKeyInfoRef;
+use x509_cert::der::pem::{self, PemLabel};
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
 use super::mac::{self, Pieces};
@@ -21,6 +22,8 @@ const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// `rsaEncryption` (RFC 8017).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// `id-Ed25519` (RFC 8410).
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// Length of an uncompressed point of P-256 (SEC 1 §2.3.3).
 const POINT_BYTES: usize = 65;
 /// Lengths of an RSA modulus: 2,048 to 8,192 bits.
@@ -34,7 +37,7 @@ pub enum Key<'a> {
     Ed25519(VerifyingKey),
     /// A point of P-256, uncompressed.
     EcdsaP256(Vec<u8>),
-    /// An RSA public key (PKCS #1), and the span in which its certificate holds, Unix ms.
+    /// An RSA public key (PKCS #1), and the span in which its certificate holds, Unix ms; without one, all time.
     Rsa(Vec<u8>, std::ops::RangeInclusive<UnixMs>),
 }
 
@@ -66,15 +69,13 @@ impl<'a> Key<'a> {
         let bytes = bytes(secret, form)?;
         let not = |what: &str| format!("the secret is not {what}, as this provider shows it");
         match algorithm {
-            Algorithm::Ed25519 => {
-                let bytes = <[u8; 32]>::try_from(&*bytes).map_err(|_| not("an Ed25519 public key"))?;
-                VerifyingKey::from_bytes(&bytes).map(Self::Ed25519).map_err(|_| not("an Ed25519 public key"))
+            Algorithm::Ed25519 => ed25519(&bytes).ok_or_else(|| not("an Ed25519 public key")),
+            Algorithm::EcdsaP256Sha256 => p256(&bytes).ok_or_else(|| not("a public key of P-256")),
+            Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 => {
+                rsa(&bytes).ok_or_else(|| {
+                    not("a certificate of an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM")
+                })
             }
-            Algorithm::EcdsaP256Sha256 => {
-                point(&bytes).map(Self::EcdsaP256).ok_or_else(|| not("a public key of P-256"))
-            }
-            Algorithm::RsaSha1 | Algorithm::RsaSha256 => certificate(&bytes)
-                .ok_or_else(|| not("a certificate of an RSA key of 2,048 to 8,192 bits in PEM")),
             _ => Ok(Self::Shared(bytes)),
         }
     }
@@ -108,6 +109,9 @@ impl<'a> Key<'a> {
             (Self::Rsa(key, _), Algorithm::RsaSha1) => {
                 accepts(&rsa::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key, &message(), candidates)
             }
+            (Self::Rsa(key, _), Algorithm::RsaSha512) => {
+                accepts(&rsa::RSA_PKCS1_2048_8192_SHA512, key, &message(), candidates)
+            }
             (Self::Rsa(key, _), _) => accepts(&rsa::RSA_PKCS1_2048_8192_SHA256, key, &message(), candidates),
         }
     }
@@ -132,7 +136,7 @@ pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
         Algorithm::EcdsaP256Sha256 => {
             SequenceOf::<UintRef<'_>, 2>::from_der(signature).is_ok_and(|integers| integers.len() == 2)
         }
-        Algorithm::RsaSha1 | Algorithm::RsaSha256 => true,
+        Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 => true,
     }
 }
 
@@ -144,7 +148,7 @@ impl KeyForm {
             KeyDecoding::Hex => "hexadecimal",
             KeyDecoding::Base64 => "Base64",
             KeyDecoding::SpkiBase64 => "a public key in Base64",
-            KeyDecoding::Pem => "a certificate in PEM",
+            KeyDecoding::Pem => "a certificate or a public key in PEM",
         };
         let prefix = self.strip_prefix.as_ref().map(|prefix| format!(" after `{prefix}`"));
         format!("{decoding}{}", prefix.unwrap_or_default())
@@ -170,22 +174,59 @@ fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     }
 }
 
-/// The uncompressed point of a SubjectPublicKeyInfo; none of another form is verified with.
-fn point(spki: &[u8]) -> Option<Vec<u8>> {
-    let info = SubjectPublicKeyInfoRef::from_der(spki).ok()?;
-    let curve = info.algorithm.parameters_oid().ok()?;
-    let point = info.subject_public_key.raw_bytes();
-    let is_p256 = info.algorithm.oid == EC_PUBLIC_KEY && curve == P256;
-    (is_p256 && point.len() == POINT_BYTES).then(|| point.to_vec())
+/// A public key as it is handed out, and the span in which it holds, Unix ms.
+struct Public {
+    info: SubjectPublicKeyInfoOwned,
+    span: std::ops::RangeInclusive<UnixMs>,
 }
 
-fn certificate(pem: &[u8]) -> Option<Key<'static>> {
-    let certificate = Certificate::from_pem(pem).ok()?.tbs_certificate;
-    let info = certificate.subject_public_key_info;
-    let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
-    let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
-    let key = info.subject_public_key.raw_bytes().to_vec();
-    (info.algorithm.oid == RSA && is_long_enough(&key)).then_some(Key::Rsa(key, span))
+impl Public {
+    /// From a certificate or a public key in PEM (RFC 7468), or from the DER of a public key.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        match pem::decode_vec(bytes) {
+            Ok((Certificate::PEM_LABEL, der)) => Self::of_certificate(&der),
+            Ok((SubjectPublicKeyInfoOwned::PEM_LABEL, der)) => Self::of_spki(&der),
+            Ok(_) => None,
+            Err(_) => Self::of_spki(bytes),
+        }
+    }
+
+    fn of_spki(der: &[u8]) -> Option<Self> {
+        Some(Self { info: SubjectPublicKeyInfoOwned::from_der(der).ok()?, span: UnixMs::MIN..=UnixMs::MAX })
+    }
+
+    fn of_certificate(der: &[u8]) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?.tbs_certificate;
+        let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
+        let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
+        Some(Self { info: certificate.subject_public_key_info, span })
+    }
+
+    /// The key itself, if it is of that kind.
+    fn key_of(&self, kind: ObjectIdentifier) -> Option<&[u8]> {
+        (self.info.algorithm.oid == kind).then(|| self.info.subject_public_key.raw_bytes())
+    }
+}
+
+/// 32 bytes as they are, or in one of the forms in which public keys are handed out.
+fn ed25519(bytes: &[u8]) -> Option<Key<'static>> {
+    let plain = <[u8; 32]>::try_from(bytes).ok();
+    let key = plain.or_else(|| Public::read(bytes)?.key_of(ED25519)?.try_into().ok())?;
+    VerifyingKey::from_bytes(&key).ok().map(Key::Ed25519)
+}
+
+/// The uncompressed point; none of another form is verified with.
+fn p256(bytes: &[u8]) -> Option<Key<'static>> {
+    let public = Public::read(bytes)?;
+    let curve = public.info.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok()?;
+    let point = public.key_of(EC_PUBLIC_KEY)?;
+    (curve == P256 && point.len() == POINT_BYTES).then(|| Key::EcdsaP256(point.to_vec()))
+}
+
+fn rsa(bytes: &[u8]) -> Option<Key<'static>> {
+    let public = Public::read(bytes)?;
+    let key = public.key_of(RSA)?.to_vec();
+    is_long_enough(&key).then_some(Key::Rsa(key, public.span))
 }
 
 /// Whether an RSA key (PKCS #1) is of a length that is verified with.

@@ -3,7 +3,7 @@
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair,
 };
 use x509_cert::der::pem;
 use zeroize::Zeroizing;
@@ -19,6 +19,8 @@ pub enum PairAlgorithm {
     EcdsaFixed,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaSha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RsaSha512,
 }
 
 /// The signature of `content` under `private_key`: PKCS #8 (RFC 5958) in PEM, as `openssl genpkey` writes it.
@@ -36,14 +38,17 @@ pub fn sign(private_key: &[u8], algorithm: PairAlgorithm, content: &[u8]) -> Res
         }
         PairAlgorithm::EcdsaDer => ecdsa(&der, &ECDSA_P256_SHA256_ASN1_SIGNING, content),
         PairAlgorithm::EcdsaFixed => ecdsa(&der, &ECDSA_P256_SHA256_FIXED_SIGNING, content),
-        PairAlgorithm::RsaSha256 => {
-            let pair =
-                RsaKeyPair::from_pkcs8(&der).map_err(|_| no_key("an RSA key of 2,048 bits or more"))?;
-            let mut signature = vec![0; pair.public().modulus_len()];
-            let signed = pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), content, &mut signature);
-            signed.map(|()| signature).map_err(|_| "it cannot sign".to_owned())
-        }
+        PairAlgorithm::RsaSha256 => rsa(&der, &RSA_PKCS1_SHA256, content),
+        PairAlgorithm::RsaSha512 => rsa(&der, &RSA_PKCS1_SHA512, content),
     }
+}
+
+fn rsa(der: &[u8], padding: &'static dyn RsaEncoding, content: &[u8]) -> Result<Vec<u8>, String> {
+    let pair = RsaKeyPair::from_pkcs8(der);
+    let pair = pair.map_err(|_| "it is not an RSA key of 2,048 bits or more in PKCS #8 PEM".to_owned())?;
+    let mut signature = vec![0; pair.public().modulus_len()];
+    let signed = pair.sign(padding, &SystemRandom::new(), content, &mut signature);
+    signed.map(|()| signature).map_err(|_| "it cannot sign".to_owned())
 }
 
 fn ecdsa(der: &[u8], algorithm: &'static EcdsaSigningAlgorithm, content: &[u8]) -> Result<Vec<u8>, String> {

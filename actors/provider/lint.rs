@@ -1,12 +1,16 @@
 //! The mistakes a profile can make and still be read.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::handshake::HandshakeCheck;
+use super::identity::{self, covers_content, is_in_body};
 use super::load::{ProfileError, load};
-use super::profile::{Algorithm, Source};
+use super::profile::{Algorithm, JwtAlgorithm, JwtAuth, Source, When};
 use super::signed::Scheme;
-use super::{Content, Method, Profile};
+use super::{Content, ContentKind, Method, Profile};
 use crate::places::{self, Place};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
@@ -61,7 +65,19 @@ impl Finding {
 /// # Errors
 /// When it cannot be read at all.
 pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
-    load(file, text).map(|profile| mistakes(&profile))
+    let profile = load(file, text)?;
+    let mut findings = Findings { text, all: mistakes(&profile) };
+    check_name(file, &profile, &mut findings);
+    Ok(findings.all)
+}
+
+/// A profile that was begun from another and kept its name takes that one's place.
+fn check_name(file: &str, profile: &Profile, findings: &mut Findings<'_>) {
+    let stem = Path::new(file).file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    if stem != profile.name() {
+        let message = format!("it is the profile `{}`, and not `{stem}` as its file", profile.name());
+        findings.warning("other_name", "/name", &message, "give file and profile one name");
+    }
 }
 
 /// The mistakes in a profile that could be read, in the order in which rules are tried.
@@ -115,21 +131,57 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
             "give it a `when`, or put it last",
         );
     }
+    if scheme.when.as_ref().and_then(kind_asked_for).is_some_and(|kind| !profile.takes(kind)) {
+        findings.error(
+            "unreachable_scheme",
+            &format!("{pointer}/when"),
+            "it asks for a kind of body that is not taken, so it never applies",
+            "name that kind in `content`, or leave the scheme out",
+        );
+    }
     match &scheme.method {
         Method::Signed(scheme) => check_signed(scheme, &pointer, findings),
+        Method::Jwt(form) => check_jwt(form, &pointer, findings),
         Method::None => findings.warning(
             "no_authentication",
             &pointer,
             "nothing authenticates its deliveries",
             "integrations have to allow unsigned deliveries by name",
         ),
-        Method::Token(_) | Method::Jwt(_) => {}
+        Method::Token(_) => {}
     }
+}
+
+fn kind_asked_for(when: &When) -> Option<ContentKind> {
+    match when {
+        When::BodyIs(content) => Some(content.kind()),
+        When::JsonIs { .. } | When::JsonAbsent(_) => Some(ContentKind::Json),
+        _ => None,
+    }
+}
+
+/// Who issues a token issues others; for whom they are is told by a claim.
+fn check_jwt(form: &JwtAuth, pointer: &str, findings: &mut Findings<'_>) {
+    let is_bound = form.claims.keys().any(|claim| claim != "iss")
+        || !form.claims_from_parameters.is_empty()
+        || form.body_sha256_claim.is_some();
+    if is_bound || form.algorithm == JwtAlgorithm::Hs256 {
+        return;
+    }
+    let is_open = form.jwks_url.is_some() && form.claims.is_empty();
+    let weight = if is_open { Weight::Error } else { Weight::Warning };
+    findings.push(
+        weight,
+        "any_token",
+        &format!("{pointer}/jwt"),
+        "every token of its issuer passes, for whomever it was issued",
+        "ask for `aud` in `claims_from_parameters`, or for what else these tokens alone say in `claims`",
+    );
 }
 
 fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
-    let at = |member: &str| format!("{pointer}/{}/{member}", form.word());
+    let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind);
     if content.is_constant() {
         findings.error(
             "token_as_mac",
@@ -169,7 +221,15 @@ fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
             "write `{ts}` into `content`, or leave `timestamp` out",
         );
     }
-    if form.algorithm == Some(Algorithm::Sha256) {
+    let is_plain_hash = form.algorithms().any(|algorithm| algorithm == Algorithm::Sha256);
+    if is_plain_hash && !content.has_secret() {
+        findings.error(
+            "unkeyed_hash",
+            &at("content"),
+            "a plain hash over content without the secret is made by anybody",
+            "write `{secret}` where the provider has it",
+        );
+    } else if is_plain_hash {
         findings.warning(
             "plain_hash",
             &at("algorithm"),
@@ -186,38 +246,38 @@ fn covers_time(scheme: &Scheme) -> bool {
     })
 }
 
-fn is_in_body(source: &Source) -> bool {
-    match source {
-        Source::Json(_) | Source::Form(_) | Source::FormJson { .. } => true,
-        Source::Join { from, .. } => from.iter().all(is_in_body),
-        _ => false,
-    }
-}
-
 fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
     let identity = &profile.file.delivery_id;
-    let covered = |source: &Source| {
-        profile.signed_schemes().any(|scheme| {
-            scheme.content.covers(source) || (scheme.content.covers_body() && is_in_body(source))
-        })
-    };
-    let all_covered = !identity.from.is_empty() && identity.from.iter().all(covered);
-    if identity.signed && !all_covered {
+    if identity.signed && !are_fixed(profile, &identity.from) {
         findings.error(
             "unsigned_id",
             "/delivery_id/signed",
-            "the signature does not cover this id, so a captured delivery passes under a new one",
+            "the signature does not fix this id, so a captured delivery passes under another",
             "set `signed = false`: the digest of what is signed then identifies the delivery",
         );
     }
-    if !identity.replay_key.iter().all(covered) {
+    if !identity.replay_key.is_empty() && !are_fixed(profile, &identity.replay_key) {
         findings.error(
             "unsigned_replay_key",
             "/delivery_id/replay_key",
-            "the signature does not cover this, so a captured delivery passes under a new one",
+            "the signature does not fix this, so a captured delivery passes under another",
             "name something that is signed, or leave `replay_key` out",
         );
     }
+}
+
+/// Whether every scheme that signs fixes one of `sources`, and each of them is fixed: by all schemes, or by some if it
+/// stands in the body, which may be of another kind for each.
+fn are_fixed(profile: &Profile, sources: &[Source]) -> bool {
+    let methods = profile.schemes.iter().map(|scheme| &scheme.method);
+    let signing: Vec<&Method> = methods.filter(|method| covers_content(method)).collect();
+    let fixes = |method: &Method, source: &Source| identity::fixes(method, source, &profile.file.content);
+    let is_fixed = |source: &Source| match is_in_body(source) {
+        true => signing.iter().any(|method| fixes(method, source)),
+        false => signing.iter().all(|method| fixes(method, source)),
+    };
+    let fixes_one = |method: &&Method| sources.iter().any(|source| fixes(method, source));
+    !signing.is_empty() && signing.iter().all(fixes_one) && sources.iter().all(is_fixed)
 }
 
 fn check_parameters(profile: &Profile, findings: &mut Findings<'_>) {
@@ -250,7 +310,8 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
     for (index, handshake) in profile.file.handshake.iter().enumerate() {
         let pointer = format!("/handshake/{index}");
         let is_token = handshake.check == HandshakeCheck::Token;
-        if is_token && (handshake.token.is_none() || handshake.token_parameter.is_none()) {
+        let is_missing = handshake.token.as_ref().is_none_or(Source::is_constant);
+        if is_token && (is_missing || handshake.token_parameter.is_none()) {
             findings.error(
                 "handshake_without_token",
                 &pointer,
@@ -289,92 +350,8 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
 fn signs_bare_words(profile: &Profile) -> bool {
     let has_words = profile.file.content.iter().any(|kind| matches!(kind, Content::Form | Content::Text));
     let signs_them = |scheme: &Scheme| {
-        let form = &scheme.form;
-        let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
-        let mut algorithms = form.algorithm.iter().chain(chosen);
-        algorithms.any(|one| *one == Algorithm::HmacSha256) && scheme.content.may_be_bare_word()
+        let mut algorithms = scheme.form.algorithms();
+        algorithms.any(|one| one == Algorithm::HmacSha256) && scheme.content.may_be_bare_word()
     };
     has_words && profile.signed_schemes().any(signs_them)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GITHUB: &str = include_str!("../../schemas/providers/github.toml");
-    const META: &str = include_str!("../../schemas/providers/meta.toml");
-    const X: &str = include_str!("../../schemas/providers/x.toml");
-    const ZOOM: &str = include_str!("../../schemas/providers/zoom.toml");
-
-    /// The rules that are broken once `from` reads `to`, with their lines.
-    fn broken(profile: &str, from: &str, to: &str) -> Vec<(&'static str, usize)> {
-        assert!(profile.contains(from), "{from}");
-        let findings = lint("own.toml", &profile.replacen(from, to, 1)).unwrap();
-        findings.into_iter().map(|finding| (finding.rule, finding.line)).collect()
-    }
-
-    #[test]
-    fn each_mistake_is_found_at_its_line() {
-        assert_eq!(broken(GITHUB, "title", "title"), []);
-        assert_eq!(broken(GITHUB, "signed = false", "signed = true"), [("unsigned_id", 30)]);
-        assert_eq!(broken(GITHUB, "\"{body}\"", "\"fixed\""), [("token_as_mac", 11)]);
-        assert_eq!(
-            broken(GITHUB, "\"{body}\"", "\"{h:X-Timestamp}{body}\""),
-            [("timestamp_not_checked", 11)]
-        );
-        assert_eq!(broken(GITHUB, "\"{body}\"", "\"{method}\""), [("body_not_signed", 11)]);
-        assert_eq!(broken(GITHUB, "hmac-sha256", "sha256"), [("plain_hash", 9)]);
-        assert_eq!(broken(GITHUB, "[[auth]]", "[[auth]]\nnone = true\n\n[[auth]]").len(), 2);
-        assert_eq!(
-            broken(GITHUB, "signed = false", "signed = false\nreplay_key = [{ header = \"X\" }]"),
-            [("unsigned_replay_key", 31)]
-        );
-        assert_eq!(broken(ZOOM, "v0:{ts}:{body}", "v0:{body}")[0].0, "timestamp_not_signed");
-        assert_eq!(broken(ZOOM, "past_seconds = 300", "past_seconds = 3600")[0].0, "wide_tolerance");
-        assert_eq!(
-            broken(ZOOM, "version = 1", "version = 1\nparameters = [\"a\"]"),
-            [("unused_parameter", 2)]
-        );
-        assert_eq!(broken(ZOOM, "{ts}:", "{ts}:{param:b}")[0].0, "undeclared_parameter");
-        assert!(
-            broken(META, "answer = { echo", "answer = { status = 204, echo")
-                .iter()
-                .any(|(rule, _)| *rule == "content_without_room")
-        );
-        assert_eq!(
-            broken(META, "\"{body}\"", "\"{param:verify_token}{body}\""),
-            [("token_used_otherwise", 6)]
-        );
-        assert_eq!(
-            broken(ZOOM, "method = \"POST\"", "method = \"POST\"\ncheck = \"token\"")[0].0,
-            "handshake_without_token"
-        );
-    }
-
-    #[test]
-    fn an_open_code_over_words_is_an_error_where_a_delivery_that_is_taken_may_be_one() {
-        let weight = |profile: &str, pairs: &[(&str, &str)]| {
-            let text = pairs.iter().fold(profile.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
-            let findings = lint("own.toml", &text).unwrap();
-            findings.iter().find(|found| found.rule == "open_handshake_code").map(|found| found.weight)
-        };
-        let (form, open) =
-            (("[\"json\"]", "[\"json\", \"form\"]"), ("= \"POST\"", "= \"POST\"\ncheck = \"nothing\""));
-        let sha1 = ("hmac-sha256", "hmac-sha1");
-        assert_eq!(weight(X, &[]), Some(Weight::Warning), "no JSON that is taken is a bare word");
-        assert_eq!(weight(X, &[form]), Some(Weight::Error));
-        assert_eq!(weight(X, &[("[\"json\"]", "[\"text\"]")]), Some(Weight::Error));
-        assert_eq!(weight(X, &[form, sha1]), Some(Weight::Warning), "the codes are of another algorithm");
-        assert_eq!(weight(ZOOM, &[form]), None, "who asks has the secret");
-        assert_eq!(weight(ZOOM, &[form, open]), Some(Weight::Warning), "what is signed is never a bare word");
-    }
-
-    #[test]
-    fn no_built_in_profile_has_an_error() {
-        for profile in crate::provider::Catalogue::built_in().unwrap().iter() {
-            let findings = lint(profile.name(), profile.source_toml()).unwrap();
-            let errors: Vec<_> = findings.iter().filter(|finding| finding.weight == Weight::Error).collect();
-            assert!(errors.is_empty(), "{}: {errors:?}", profile.name());
-        }
-    }
 }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::handshake::Handshake;
-use super::profile::{Algorithm, Auth, ProfileFile, SignedAuth, Source, TimestampForm};
+use super::profile::{Algorithm, Auth, KeyDecoding, ProfileFile, SignedAuth, TimestampForm};
 use super::signed::Scheme;
 use super::template::Template;
-use super::{AuthScheme, Method, Origin, Profile};
+use super::{AuthScheme, Method, Origin, Profile, identity};
 use crate::places::{self, Place};
 use crate::schemas::PROVIDER_PROFILE;
 
@@ -47,23 +47,29 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
     let compile = |(index, auth): (usize, &Auth)| {
         let pointer = format!("/auth/{index}");
-        compile(auth, lends_codes)
+        compile(auth, &profile, lends_codes)
             .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
     Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn })
 }
 
-fn compile(auth: &Auth, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
+fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
     let signed = [
         ("mac", &auth.mac, MAC_ALGORITHMS),
         ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
         ("certificate", &auth.certificate, CERTIFICATE_ALGORITHMS),
     ];
+    if let Some(member) = constant_place(auth) {
+        return Err((
+            format!("/{member}/from"),
+            "what authenticates a delivery cannot be constant".to_owned(),
+        ));
+    }
     let mut methods = Vec::new();
     for (member, form, algorithms) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, algorithms, lends_codes);
+            let scheme = compile_signed(form, member, algorithms, lends_codes);
             methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
         }
     }
@@ -77,27 +83,39 @@ fn compile(auth: &Auth, lends_codes: bool) -> Result<AuthScheme, (String, String
             "names exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`".to_owned(),
         )
     })?;
-    Ok(AuthScheme { when: auth.when.clone(), method })
+    Ok(AuthScheme { when: auth.when.clone(), identity: identity::of(&method, file), method })
+}
+
+/// The scheme that would find its token in the profile itself.
+fn constant_place(auth: &Auth) -> Option<&'static str> {
+    let token = auth.token.iter().map(|form| ("token", &form.from));
+    let jwt = auth.jwt.iter().map(|form| ("jwt", &form.from));
+    token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
 }
 
 const MAC_ALGORITHMS: &[Algorithm] =
     &[Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256];
-const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256];
-const CERTIFICATE_ALGORITHMS: &[Algorithm] = &[Algorithm::RsaSha1, Algorithm::RsaSha256];
+const PUBLIC_KEY_ALGORITHMS: &[Algorithm] =
+    &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256, Algorithm::RsaSha256, Algorithm::RsaSha512];
+const CERTIFICATE_ALGORITHMS: &[Algorithm] =
+    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
 
 fn compile_signed(
     form: &SignedAuth,
+    kind: &'static str,
     algorithms: &[Algorithm],
     lends_codes: bool,
 ) -> Result<Method, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
-    let chosen = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
-    let named: Vec<&Algorithm> = form.algorithm.iter().chain(chosen).collect();
-    if form.algorithm.is_some() == form.algorithm_from.is_some() || named.is_empty() {
+    if form.algorithm.is_some() == form.algorithm_from.is_some() || form.algorithms().next().is_none() {
         return Err(("", "names exactly one of `algorithm` and `algorithm_from`".to_owned()));
     }
-    if !named.iter().all(|algorithm| algorithms.contains(algorithm)) {
-        return Err(("/algorithm", "is not an algorithm of this kind of scheme".to_owned()));
+    if !form.algorithms().all(|algorithm| algorithms.contains(&algorithm)) {
+        let own = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(("/algorithm", format!("is not an algorithm of `{kind}`, whose are {own}")));
+    }
+    if kind == "mac" && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
+        return Err(("/key/decode", "a shared secret is `raw`, `hex` or `base64`".to_owned()));
     }
     if form.signature.pair.is_some() != form.signature.key.is_some() {
         return Err(("/signature", "`pair` and `key` go together".to_owned()));
@@ -106,13 +124,15 @@ fn compile_signed(
         return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Signed(Box::new(Scheme { form: form.clone(), content, lends_codes })))
+    Ok(Method::Signed(Box::new(Scheme { kind, form: form.clone(), content, lends_codes })))
 }
 
 fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
     let has_items = form.signature.pair.is_some();
     match (&time.from, &time.signature_item) {
-        (Some(Source::Const(_)), _) => Err(("/timestamp/from", "a time cannot be constant".to_owned())),
+        (Some(from), _) if from.is_constant() => {
+            Err(("/timestamp/from", "a time cannot be constant".to_owned()))
+        }
         (Some(_), None) => Ok(()),
         (None, Some(_)) if has_items => Ok(()),
         (None, Some(_)) => Err(("/timestamp", "`signature_item` needs a signature with `pair`".to_owned())),

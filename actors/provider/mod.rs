@@ -8,6 +8,7 @@
 //! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
 //! | `verify.rs` | which scheme applies, and what it comes to |
 //! | `signed.rs`, `token.rs`, `jwt.rs` | the schemes |
+//! | `identity.rs` | what tells deliveries apart |
 //! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
 //! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
 //! | `handshake.rs`, `answer.rs` | what a provider asks before it delivers, and how it wants deliveries answered |
@@ -20,6 +21,7 @@ mod body;
 mod catalogue;
 mod conformance;
 mod handshake;
+mod identity;
 mod jwt;
 mod key;
 mod key_pair;
@@ -55,7 +57,7 @@ use crate::limits::DELIVERY_ID_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
 
 pub use answer::DeliveryAnswer;
-pub use body::{Body, ContentKind};
+pub use body::{Body, ContentKind, is_written_as_json};
 pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
@@ -69,7 +71,7 @@ pub use sign::{SignDraft, SignError, Signed};
 pub use summary::ProfileSummary;
 pub use verify::{UnusableKey, Verified, VerifyError};
 
-use profile::{Content, JwtAuth, ProfileFile, SignedAuth, TokenAuth, When};
+use profile::{Content, JwtAuth, ProfileFile, SignedAuth, Source, TokenAuth, When};
 use request::single_header;
 
 /// A compiled profile.
@@ -101,6 +103,8 @@ pub enum Origin {
 pub(crate) struct AuthScheme {
     when: Option<When>,
     method: Method,
+    /// Where what identifies its deliveries stands, if they are signed; the digest of what is signed does otherwise.
+    identity: Vec<Source>,
 }
 
 #[derive(Debug)]
@@ -206,14 +210,12 @@ impl Profile {
         let typed = single_header(headers, "content-type", Reason::MalformedSignature).ok().flatten();
         let as_text = self.file.content.contains(&Content::JsonAsText);
         let kind = typed.and_then(|typed| content_kind(typed, as_text));
-        let taken = kind.filter(|kind| {
-            self.file.content.iter().any(|content| match content {
-                Content::Json | Content::JsonAsText => *kind == ContentKind::Json,
-                Content::Form => *kind == ContentKind::Form,
-                Content::Text => *kind == ContentKind::Text,
-            })
-        });
+        let taken = kind.filter(|kind| self.takes(*kind));
         taken.ok_or_else(|| UnsupportedContent(self.content_types()))
+    }
+
+    fn takes(&self, kind: ContentKind) -> bool {
+        self.file.content.iter().any(|content| content.kind() == kind)
     }
 
     fn content_types(&self) -> String {
@@ -277,16 +279,11 @@ impl Profile {
         }
     }
 
-    /// What identifies the delivery: what the signature covers, and where nothing is signed, what there is.
+    /// What identifies the delivery: what the signature fixes, and where nothing is signed, what there is.
     pub fn replay_key(&self, integration_id: &str, verified: &Verified, request: &Request<'_>) -> Digest {
-        let identity = &self.file.delivery_id;
-        let find = |sources| request.first(sources, Reason::MalformedSignature).ok().flatten();
-        let id = match (verified.covers_content, identity.replay_key.is_empty()) {
-            (true, false) => find(&identity.replay_key),
-            (true, true) if !identity.signed => None,
-            _ => find(&identity.from),
-        };
-        match id {
+        let signed = self.scheme(request).map_or(&[][..], |scheme| &scheme.identity);
+        let sources = if verified.covers_content { signed } else { &self.file.delivery_id.from };
+        match request.first(sources, Reason::MalformedSignature).ok().flatten() {
             Some(id) => key_of(integration_id, b"id", id.as_bytes()),
             None => key_of(
                 integration_id,

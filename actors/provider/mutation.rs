@@ -41,7 +41,7 @@ impl Profile {
     pub fn age_refused_seconds(&self) -> Option<u64> {
         let ages = self.schemes.iter().filter_map(|scheme| match &scheme.method {
             Method::Signed(scheme) => scheme.form.timestamp.as_ref().map(|time| time.past_seconds),
-            Method::Jwt(form) => form.expiry_leeway_seconds,
+            Method::Jwt(form) => form.expiry_leeway_seconds.max(form.issued_past_seconds),
             Method::Token(_) | Method::None => None,
         });
         // Twice over, and longer than a token made now would live.

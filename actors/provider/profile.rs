@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::answer::DeliveryAnswer;
+use super::body::ContentKind;
 use super::handshake::Handshake;
 
 /// One profile file.
@@ -122,6 +123,17 @@ pub enum Source {
     Const(String),
 }
 
+impl Source {
+    /// Whether it holds the same in every delivery.
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Self::Const(_) => true,
+            Self::Join { from, .. } => from.iter().all(Self::is_constant),
+            _ => false,
+        }
+    }
+}
+
 /// A kind of body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,6 +146,17 @@ pub enum Content {
     JsonAsText,
     /// `text/plain` that is nothing more.
     Text,
+}
+
+impl Content {
+    /// Which parser reads it.
+    pub fn kind(self) -> ContentKind {
+        match self {
+            Self::Json | Self::JsonAsText => ContentKind::Json,
+            Self::Form => ContentKind::Form,
+            Self::Text => ContentKind::Text,
+        }
+    }
 }
 
 /// One way to authenticate.
@@ -245,6 +268,8 @@ pub enum Algorithm {
     RsaSha1,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaSha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RsaSha512,
 }
 
 /// A choice among algorithms.
@@ -306,11 +331,16 @@ pub struct JwtAuth {
     /// Claims that must have the value of a parameter of the integration.
     #[serde(default)]
     pub claims_from_parameters: BTreeMap<String, String>,
-    /// The claim that holds the body's SHA-256 in hexadecimal. Without one the body is not signed.
+    /// The claim that holds the body's SHA-256. Without one the body is not signed.
     pub body_sha256_claim: Option<String>,
+    /// How it is written there.
+    #[serde(default)]
+    pub body_sha256_encoding: Encoding,
     /// How long after `exp`, which has to be there then, it is still taken, in seconds, and how long before `nbf`. Without
     /// it 60 s, for those that are there.
     pub expiry_leeway_seconds: Option<u64>,
+    /// How long after `iat`, which has to be there then, it is still taken, in seconds; it may be 60 s ahead of our clock.
+    pub issued_past_seconds: Option<u64>,
 }
 
 /// Algorithms of [`JwtAuth`] (RFC 7518).
@@ -351,7 +381,7 @@ pub enum KeyDecoding {
     Base64,
     /// A SubjectPublicKeyInfo (RFC 5280) in Base64.
     SpkiBase64,
-    /// A certificate in PEM.
+    /// A certificate or a SubjectPublicKeyInfo in PEM (RFC 7468).
     Pem,
 }
 
@@ -378,10 +408,11 @@ pub struct SignatureForm {
 }
 
 /// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Hexadecimal, either case.
+    #[default]
     Hex,
     /// Base64 (RFC 4648 §4), padding optional.
     Base64,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::body::Body;
-use super::profile::{Content, Source, When};
-use super::{ContentKind, Reason, Reject};
+use super::profile::{Source, When};
+use super::{Reason, Reject};
 use crate::json::{self, Element};
 
 /// Numbers that are tried for numbered headers.
@@ -146,9 +146,7 @@ impl<'a> Request<'a> {
     pub fn fits(&self, when: &When) -> bool {
         match when {
             When::QueryPresent(name) => self.query(name).is_some(),
-            When::BodyIs(Content::Form) => self.body.kind() == ContentKind::Form,
-            When::BodyIs(Content::Text) => self.body.kind() == ContentKind::Text,
-            When::BodyIs(_) => self.body.kind() == ContentKind::Json,
+            When::BodyIs(content) => self.body.kind() == content.kind(),
             When::JsonAbsent(pointer) => {
                 self.body.json().is_some_and(|document| document.pointer(pointer).is_none())
             }

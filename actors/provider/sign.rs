@@ -82,10 +82,19 @@ impl Profile {
     /// Why it cannot be.
     pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<Signed, SignError> {
         let plain = |when: &Option<When>| {
-            matches!(when, None | Some(When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_)))
+            matches!(
+                when,
+                None | Some(
+                    When::HeaderAbsent(_) | When::BodyIs(_) | When::HeaderPresent(_) | When::JsonIs { .. }
+                )
+            )
         };
         let scheme = self.schemes.iter().find(|scheme| plain(&scheme.when)).ok_or(SignError::Unsupported)?;
-        let making = self.begin(draft)?;
+        let mut making = self.begin(draft)?;
+        if let Some(When::JsonIs { json, values }) = &scheme.when {
+            let text = values.first().ok_or(SignError::Unsupported)?;
+            making.place(&Source::Json(json.clone()), text, true)?;
+        }
         let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
             Method::Token(form) => present(making, form, key, draft),
@@ -215,6 +224,7 @@ fn code(
         Algorithm::Ed25519 => PairAlgorithm::Ed25519,
         Algorithm::EcdsaP256Sha256 => PairAlgorithm::EcdsaDer,
         Algorithm::RsaSha256 => PairAlgorithm::RsaSha256,
+        Algorithm::RsaSha512 => PairAlgorithm::RsaSha512,
         Algorithm::RsaSha1 => return Err(SignError::Unsupported),
         shared => return shared_code(shared, key, form, pieces),
     };
@@ -275,8 +285,10 @@ fn issue(
         claims.extend(draft.parameters.get(name).map(|value| (claim.clone(), value.as_str().into())));
     }
     if let Some(claim) = &form.body_sha256_claim {
-        claims.insert(claim.clone(), Digest::of(body.raw()).to_string().into());
+        let digest = signature::encode(&Digest::of(body.raw()).0, form.body_sha256_encoding);
+        claims.insert(claim.clone(), digest.into());
     }
+    claims.insert("iat".to_owned(), (draft.now / 1_000).into());
     claims.insert("exp".to_owned(), (draft.now / 1_000 + TOKEN_LIFE_SECONDS).into());
     let part = |document: Value| signature::encode(document.to_string().as_bytes(), Encoding::Base64url);
     let signed = format!("{}.{}", part(token_header(form, key)), part(Value::Object(claims)));

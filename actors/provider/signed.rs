@@ -23,6 +23,8 @@ use crate::secret::SecretVersions;
 /// A compiled scheme.
 #[derive(Debug)]
 pub struct Scheme {
+    /// `mac`, `public_key` or `certificate`.
+    pub kind: &'static str,
     /// How it is written.
     pub form: SignedAuth,
     /// What is signed.
@@ -105,9 +107,7 @@ pub fn verify(
 /// # Errors
 /// Why not, without the value.
 pub fn check_key(form: &SignedAuth, secret: &[u8]) -> Result<(), String> {
-    let choice = form.algorithm_from.iter().flat_map(|choice| choice.values.values());
-    let mut algorithms = form.algorithm.iter().chain(choice);
-    algorithms.try_for_each(|algorithm| Key::read(secret, &form.key, *algorithm).map(drop))
+    form.algorithms().try_for_each(|algorithm| Key::read(secret, &form.key, algorithm).map(drop))
 }
 
 /// What is the same for every content that is tried.

@@ -123,7 +123,7 @@ impl Method {
     /// The kind of scheme, as profiles name it.
     fn word(&self) -> &'static str {
         match self {
-            Self::Signed(scheme) => scheme.form.word(),
+            Self::Signed(scheme) => scheme.kind,
             Self::Token(_) => "token",
             Self::Jwt(_) => "jwt",
             Self::None => "none",
@@ -141,10 +141,7 @@ impl Method {
 
     fn algorithms(&self) -> Vec<&'static str> {
         match self {
-            Self::Signed(scheme) => {
-                let chosen = scheme.form.algorithm_from.iter().flat_map(|choice| choice.values.values());
-                scheme.form.algorithm.iter().chain(chosen).map(|algorithm| algorithm.as_str()).collect()
-            }
+            Self::Signed(scheme) => scheme.form.algorithms().map(Algorithm::as_str).collect(),
             Self::Token(form) => match form.scheme {
                 Some(TokenScheme::Bearer) => vec!["bearer token"],
                 Some(TokenScheme::Basic) => vec!["basic credentials"],
@@ -157,18 +154,16 @@ impl Method {
 }
 
 impl SignedAuth {
-    /// The kind of scheme, as profiles name it.
-    pub(super) fn word(&self) -> &'static str {
-        match self.algorithm {
-            None | Some(Algorithm::RsaSha1 | Algorithm::RsaSha256) => "certificate",
-            Some(Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256) => "public_key",
-            Some(_) => "mac",
-        }
+    /// The algorithm, or those a delivery may name.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        let chosen = self.algorithm_from.iter().flat_map(|choice| choice.values.values());
+        self.algorithm.iter().chain(chosen).copied()
     }
 }
 
 impl Algorithm {
-    fn as_str(self) -> &'static str {
+    /// Its name in a profile.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::HmacSha1 => "hmac-sha1",
             Self::HmacSha256 => "hmac-sha256",
@@ -178,6 +173,7 @@ impl Algorithm {
             Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
             Self::RsaSha1 => "rsa-sha1",
             Self::RsaSha256 => "rsa-sha256",
+            Self::RsaSha512 => "rsa-sha512",
         }
     }
 }

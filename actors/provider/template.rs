@@ -12,24 +12,29 @@ use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
 /// A compiled template.
 #[derive(Debug)]
-pub struct Template(Vec<Piece>);
+pub struct Template(pub(super) Vec<Piece>);
 
+/// A part of what is signed.
 #[derive(Debug)]
-enum Piece {
+pub(super) enum Piece {
     Literal(String),
     Body,
     Timestamp,
     Url,
+    /// The path of the URL, as it was sent.
+    Path,
     Method,
     Secret,
     /// A header that must be there.
     Header(String),
-    /// A place in the body; empty when it is missing.
+    /// A place in the body or the query; empty when it is missing.
     Place(Source),
     /// RFC 8785 form of the JSON body, without the member at this pointer.
     CanonicalJsonWithout(String),
     /// CRC-32 (ISO 3309) of the body, in decimal.
     BodyCrc32,
+    /// SHA-256 of the body, in hexadecimal.
+    BodySha256,
     /// Names and values of a form, in the order of the names, without separators and repetitions.
     SortedForm,
     /// These members of the JSON body in their order, as `name\nvalue\n`; those that are missing left out.
@@ -43,7 +48,7 @@ enum Piece {
 }
 
 impl Template {
-    /// Compiles `text`. Braces stand for placeholders only.
+    /// Compiles `text`. A `{` begins a placeholder; `{{` is one as it is.
     ///
     /// # Errors
     /// The placeholder that is not known.
@@ -51,10 +56,15 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once('{') {
-            let (name, after) = after.split_once('}').ok_or("a `{` is not closed")?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(literal.to_owned()));
             }
+            if let Some(after) = after.strip_prefix('{') {
+                pieces.push(Piece::Literal("{".to_owned()));
+                rest = after;
+                continue;
+            }
+            let (name, after) = after.split_once('}').ok_or("a `{` is not closed; one as it is is `{{`")?;
             pieces.push(Piece::of(name)?);
             rest = after;
         }
@@ -70,9 +80,9 @@ impl Template {
         self.covers_body() || self.0.iter().any(|piece| matches!(piece, Piece::BodyCrc32))
     }
 
-    /// Whether every byte of the body is signed as it is.
+    /// Whether every byte of the body is signed, be it by their digest.
     pub fn covers_bytes(&self) -> bool {
-        self.0.iter().any(|piece| matches!(piece, Piece::Body))
+        self.0.iter().any(|piece| matches!(piece, Piece::Body | Piece::BodySha256))
     }
 
     /// Whether the body is all there is.
@@ -92,6 +102,11 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Timestamp))
     }
 
+    /// Whether the secret is part of the content.
+    pub fn has_secret(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Secret))
+    }
+
     /// Whether nothing of the delivery is part of the content.
     pub fn is_constant(&self) -> bool {
         self.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Secret | Piece::Parameter(_)))
@@ -99,9 +114,8 @@ impl Template {
 
     /// Whether the whole body is part of the content.
     pub fn covers_body(&self) -> bool {
-        let whole =
-            |piece: &Piece| matches!(piece, Piece::Body | Piece::CanonicalJsonWithout(_) | Piece::SortedForm);
-        self.0.iter().any(whole)
+        let whole = |piece: &Piece| matches!(piece, Piece::CanonicalJsonWithout(_) | Piece::SortedForm);
+        self.covers_bytes() || self.0.iter().any(whole)
     }
 
     /// Whether what stands at `source` is part of the content by itself.
@@ -111,6 +125,7 @@ impl Template {
             (Piece::ListedHeaders(_), Source::Header(_)) => true,
             (Piece::Place(Source::Json(pointer)), Source::Json(other)) => pointer == other,
             (Piece::Place(Source::Form(field)), Source::Form(other)) => field == other,
+            (Piece::Place(Source::Query(name)), Source::Query(other)) => name == other,
             (Piece::Members(names), Source::Json(pointer)) => {
                 pointer.strip_prefix('/').is_some_and(|name| names.iter().any(|own| own == name))
             }
@@ -138,7 +153,7 @@ impl Template {
     /// Fills the template in for one request. The secret is left as a gap: `None`.
     ///
     /// # Errors
-    /// When a part of what is signed is missing, or has no canonical form.
+    /// When a part of what is signed is missing, or has no canonical form; when nothing of the delivery is left of it.
     pub fn fill<'a>(
         &'a self,
         request: &Request<'a>,
@@ -148,20 +163,43 @@ impl Template {
         for piece in &self.0 {
             filled.push(piece.fill(request, timestamp)?);
         }
-        Ok(filled)
+        match self.is_left_empty(&filled) {
+            true => Err(Reject::new(Reason::MissingSignature, "nothing of what is signed is there")),
+            false => Ok(filled),
+        }
+    }
+}
+
+impl Template {
+    /// Whether it asks for places that may be missing, they are, and the rest would be the same for any delivery.
+    fn is_left_empty(&self, filled: &[Option<Cow<'_, [u8]>>]) -> bool {
+        let mut optional = self.0.iter().zip(filled).filter(|(piece, _)| !piece.is_common()).peekable();
+        let is_empty = |text: &Option<Cow<'_, [u8]>>| text.as_deref().is_none_or(<[u8]>::is_empty);
+        optional.peek().is_some() && optional.all(|(piece, text)| piece.may_be_missing() && is_empty(text))
     }
 }
 
 impl Piece {
+    /// Whether it is alike in every delivery, but for the time.
+    fn is_common(&self) -> bool {
+        matches!(self, Self::Literal(_) | Self::Secret | Self::Parameter(_) | Self::Timestamp | Self::Method)
+    }
+
+    fn may_be_missing(&self) -> bool {
+        matches!(self, Self::Place(_) | Self::Members(_) | Self::ListedHeaders(_))
+    }
+
     fn of(placeholder: &str) -> Result<Self, String> {
         let (kind, argument) = placeholder.split_once(':').unwrap_or((placeholder, ""));
         Ok(match (kind, argument) {
             ("body", "") => Self::Body,
             ("ts", "") => Self::Timestamp,
             ("url", "") => Self::Url,
+            ("path", "") => Self::Path,
             ("method", "") => Self::Method,
             ("secret", "") => Self::Secret,
             ("body_crc32", "") => Self::BodyCrc32,
+            ("body_sha256", "") => Self::BodySha256,
             ("sorted_form", "") => Self::SortedForm,
             ("uri_encoded", "") => Self::UriEncoded,
             ("members", names) if !names.is_empty() => {
@@ -172,6 +210,7 @@ impl Piece {
             ("h", name) if !name.is_empty() => Self::Header(name.to_ascii_lowercase()),
             ("json", pointer) if pointer.starts_with('/') => Self::Place(Source::Json(pointer.to_owned())),
             ("form", field) if !field.is_empty() => Self::Place(Source::Form(field.to_owned())),
+            ("query", name) if !name.is_empty() => Self::Place(Source::Query(name.to_owned())),
             ("canonical_json_without", pointer) if pointer.starts_with('/') => {
                 Self::CanonicalJsonWithout(pointer.to_owned())
             }
@@ -190,6 +229,7 @@ impl Piece {
             Self::Body => Cow::Borrowed(request.body.raw()),
             Self::Timestamp => Cow::Borrowed(timestamp.unwrap_or_default().as_bytes()),
             Self::Url => Cow::Borrowed(request.url.as_bytes()),
+            Self::Path => Cow::Borrowed(url::path(request.url).as_bytes()),
             Self::Method => Cow::Borrowed(request.method.as_bytes()),
             Self::Secret => return Ok(None),
             Self::Header(name) => {
@@ -204,6 +244,7 @@ impl Piece {
             }
             Self::CanonicalJsonWithout(pointer) => Cow::Owned(canonical_without(request, pointer)?),
             Self::BodyCrc32 => owned(crc32fast::hash(request.body.raw()).to_string()),
+            Self::BodySha256 => owned(request.body.digest().to_string()),
             Self::SortedForm => owned(sorted_form(request)?),
             Self::Members(names) => owned(members(request, names)),
             Self::UriEncoded => owned(url::uri_encoded(request.url)),
@@ -247,20 +288,23 @@ fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
     let mut lines = Vec::new();
     for name in names {
         let value = single_header(request.headers, &name, Reason::MalformedSignature)?.map(str::trim);
-        let value = value.filter(|value| !holds_a_line(value)).ok_or_else(|| {
-            Reject::new(Reason::BadSignature, format!("the listed header {name} is missing, or holds others"))
-        })?;
-        lines.push(format!("{name}:{value}"));
+        if !is_header_name(&name) || value.is_some_and(holds_a_header) {
+            return Err(Reject::new(Reason::MalformedSignature, "a signed header may be several"));
+        }
+        lines.extend(value.map(|value| format!("{name}:{value}")));
     }
     Ok(lines.join(";"))
 }
 
-/// Whether one value could be read as several headers: then others could be put in their place.
-fn holds_a_line(value: &str) -> bool {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    value.split(';').skip(1).any(|part| part.split_once(':').is_some_and(|(name, _)| is_name(name)))
+/// Whether a part of `value` reads as a header of its own, which would be signed as one that is no longer listed.
+fn holds_a_header(value: &str) -> bool {
+    let names = value.split(';').skip(1).filter_map(|part| part.split_once(':'));
+    names.into_iter().any(|(name, _)| is_header_name(name))
+}
+
+/// Whether `text` is a token (RFC 9110 §5.6.2), or nothing.
+fn is_header_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {

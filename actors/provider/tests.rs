@@ -1,6 +1,9 @@
 mod hostile;
+mod identity;
 mod keys;
 mod parts;
+mod public_keys;
+mod rules;
 mod tokens;
 mod vectors;
 
@@ -325,8 +328,29 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
             "`{ts}` stands here, but there is no `timestamp`",
         ),
         ("hmac-sha256", "hmac-md5", "own.toml:9:1: auth[0].mac.algorithm"),
+        (
+            "hmac-sha256",
+            "ed25519",
+            "is not an algorithm of `mac`, whose are hmac-sha1, hmac-sha256, hmac-sha512, sha256",
+        ),
+        (
+            "content = \"{body}\"",
+            "content = \"{body}\"\nkey = { decode = \"pem\" }",
+            "own.toml:12:9: auth[0].mac.key.decode: a shared secret is `raw`, `hex` or `base64`",
+        ),
+        ("content = \"{body}\"", "content = \"{body}{\"", "a `{` is not closed; one as it is is `{{`"),
         ("version = 1", "version = 2", "own.toml:1:1: version"),
         ("version = 1", "version = ", "own.toml:1:"),
+        (
+            "[[auth]]",
+            "[[auth]]\nwhen = { header_present = \"a\" }\ntoken = { from = { const = \"abc\" } }\n\n[[auth]]",
+            "auth[0].token.from: what authenticates a delivery cannot be constant",
+        ),
+        (
+            "[[auth]]",
+            "[[auth]]\nwhen = { header_present = \"a\" }\njwt = { from = { const = \"abc\" }, algorithm = \"HS256\" }\n\n[[auth]]",
+            "auth[0].jwt.from: what authenticates a delivery cannot be constant",
+        ),
     ];
     for (from, to, expected) in cases {
         let error = load::load("own.toml", &good.replacen(from, to, 1)).unwrap_err();

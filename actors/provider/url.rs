@@ -105,6 +105,12 @@ fn host_fits(host: &str, pattern: &str) -> bool {
         )
 }
 
+/// The path of `url`, as it is.
+pub fn path(url: &str) -> &str {
+    let rest = parts(url).map_or(url, |(_, _, rest)| rest);
+    rest.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Path and query as JavaScript's `encodeURI(path + "?" + encodeURIComponent(query))` writes them.
 pub fn uri_encoded(url: &str) -> String {
     let rest = parts(url).map_or(url, |(_, _, rest)| rest);

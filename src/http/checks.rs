@@ -2,7 +2,9 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{ContentKind, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::provider::{
+    ContentKind, Profile, Reject, Request, Verified, VerifyError, is_written_as_json,
+};
 use palyra_actors::registry::{Integration, IntegrationRecord};
 use palyra_actors::secret::SecretVersions;
 
@@ -42,15 +44,14 @@ pub fn head(
     Ok(kind)
 }
 
-/// Whether the body is of the kind that its type says. JSON is no form: read as one it would be another event of the same
-/// signature, for types are not signed.
+/// Whether the body is of the kind that its type says. JSON is no form: types are not signed, and it would leave a row that
+/// keeps the genuine delivery out.
 ///
 /// # Errors
 /// 415.
 pub fn body(kind: ContentKind, raw: &[u8]) -> Result<(), Problem> {
-    let first = raw.iter().find(|byte| !byte.is_ascii_whitespace());
-    match (kind, first) {
-        (ContentKind::Form, Some(b'{' | b'[')) => {
+    match kind {
+        ContentKind::Form if is_written_as_json(raw) => {
             Err(Problem::new(Kind::UnsupportedMediaType).detail("the body is no form"))
         }
         _ => Ok(()),

@@ -33,7 +33,7 @@ fn a_backup_removes_what_interrupted_ones_left_and_nothing_that_another_is_makin
     let place = Place::new();
     open(&place).grow(3).seal();
     let folder = place.folder.path();
-    let [left, held, other] = [".unfinished-backup-left", ".unfinished-backup-held", ".unfinished-other"]
+    let [left, held, other] = [".backup-unfinished-left", ".backup-unfinished-held", ".unfinished-other"]
         .map(|name| folder.join(name));
     for file in [&left, &held, &other] {
         fs::write(file, "a part").unwrap();
@@ -44,7 +44,7 @@ fn a_backup_removes_what_interrupted_ones_left_and_nothing_that_another_is_makin
     assert_eq!([&left, &held, &other].map(|file| file.try_exists().unwrap()), [false, true, true]);
     let unfinished = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(
-        unfinished.filter(|name| name.to_string_lossy().starts_with(".unfinished-backup-")).count(),
+        unfinished.filter(|name| name.to_string_lossy().starts_with(".backup-unfinished-")).count(),
         1
     );
 }

@@ -135,6 +135,39 @@ fn filled(text: &str, url: &str, headers: &Vec<(String, Vec<u8>)>, body: &str) -
 fn literal_text_is_signed_wherever_it_stands() {
     assert_eq!(filled("v0:{ts}.{body}!", "/", &Vec::new(), "{}"), Ok("v0:7.{}!".to_owned()));
     assert_eq!(filled("plain", "/", &Vec::new(), "{}"), Ok("plain".to_owned()));
+    assert_eq!(filled("{{\"a\":{{{ts}}}", "/", &Vec::new(), "{}"), Ok("{\"a\":{7}}".to_owned()));
+}
+
+#[test]
+fn path_query_and_digest_are_signed_as_they_were_sent() {
+    let url = "https://a.example/x%20y/?b=1&c=%2F#d";
+    for (text, signed) in [
+        ("{path}|{query:b}|{query:c}|{query:d}", "/x%20y/|1|/|"),
+        ("{body_sha256}", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+    ] {
+        assert_eq!(filled(text, url, &Vec::new(), "{}"), Ok(signed.to_owned()), "{text}");
+    }
+    assert_eq!(filled("{path}", "/in?a=/b", &Vec::new(), "{}"), Ok("/in".to_owned()));
+}
+
+#[test]
+fn a_delivery_with_nothing_of_what_is_signed_is_refused() {
+    let refused = |text: &str, body: &str| filled(text, "/", &Vec::new(), body).is_err();
+    for text in [
+        "{json:/typo}",
+        "a{json:/a}:{form:b}",
+        "{members:data/id}",
+        "{ts}.{query:id}",
+        "{listed_headers:x}{param:p}",
+    ] {
+        assert!(refused(text, "{\"id\":1}"), "{text}");
+    }
+    for text in
+        ["{json:/id}{json:/typo}", "{members:data/id,id}", "{method}", "{ts}", "fixed", "{json:/a}{url}"]
+    {
+        assert!(!refused(text, "{\"id\":1}"), "{text}");
+    }
+    assert!(!refused("{body}", ""), "a body may be empty");
 }
 
 #[test]
@@ -148,6 +181,9 @@ fn a_placeholder_without_what_it_needs_is_none() {
         "{form:}",
         "{canonical_json_without:x}",
         "{body:x}",
+        "{query:}",
+        "{path:x}",
+        "{{body}{",
         "{}",
         "{body",
     ] {
@@ -164,6 +200,7 @@ fn a_template_covers_what_it_names_and_nothing_else() {
         ("{members:a,b}", json("/b"), json("/c")),
         ("{json:/a}", json("/a"), json("/b")),
         ("{form:a}", form("a"), form("b")),
+        ("{query:a}", Source::Query("a".into()), Source::Query("b".into())),
         ("{h:x-a}", header("X-A"), header("x-b")),
         ("{listed_headers:x-list}", header("x-any"), json("/x-any")),
         ("{body}", Source::Join { from: Vec::new(), separator: String::new() }, json("/a")),
@@ -190,6 +227,25 @@ fn listed_headers_are_signed_in_the_order_of_their_names_and_missing_ones_are_pa
     for bytes in [SIGNATURE_HEADER_BYTES_MAX + 1, SIGNATURE_HEADER_BYTES_MAX + 2] {
         assert_eq!(listed(&of_length(bytes)).unwrap_err().reason, Reason::MalformedSignature);
     }
+}
+
+#[test]
+fn a_listed_header_that_may_be_read_as_several_is_refused() {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let signed = |list: &str, a: &str| {
+        let headers = vec![header("x-list", list), header("a", a), header("x-time", "1")];
+        filled("{listed_headers:x-list}", "/", &headers, "{}").ok()
+    };
+    let genuine = "a:text/plain; charset=utf-8;x-list:a,x-list,x-time;x-time:1";
+    assert_eq!(signed("a,x-list,x-time", "text/plain; charset=utf-8").as_deref(), Some(genuine));
+    assert_eq!(
+        signed("a,x-list,x-time;x-time:1", "text/plain; charset=utf-8"),
+        None,
+        "the time is not listed"
+    );
+    assert_eq!(signed("a", genuine.strip_prefix("a:").unwrap()), None, "nor is it within another header");
+    assert_eq!(signed("a", "1;b:2"), None);
+    assert_eq!(signed("a", "b:2; c :3").as_deref(), Some("a:b:2; c :3"));
 }
 
 #[test]
@@ -280,6 +336,7 @@ fn a_body_that_was_changed_by_accident_is_noticed_by_its_checksum_too() {
     for (text, noticed) in [
         ("{ts}.{body}", true),
         ("{sorted_form}", true),
+        ("{body_sha256}", true),
         ("{ts}{body_crc32}", true),
         ("{ts}{json:/id}", false),
     ] {

@@ -216,3 +216,110 @@ fn a_forged_signature_is_refused_while_any_version_can_be_used() {
         assert_eq!(verdict(secrets), expected, "{secrets:?}");
     }
 }
+
+/// What becomes of a token with these claims, under `OWN` with `more` in its scheme, and with this digest of the body.
+fn judged(issuer: &Issuer, more: &str, header: &Value, claims: &Value) -> Result<(), Reason> {
+    let text = OWN.replace("expiry_leeway_seconds = 0\n", more);
+    let profile =
+        load::load("own.toml", &text.replace("[\"json\"]", "[\"json\"]\nparameters = [\"me\"]")).unwrap();
+    let headers =
+        vec![("authorization".to_owned(), format!("Bearer {}", issuer.made(header, claims)).into_bytes())];
+    let body = Body::new(BODY.to_vec(), ContentKind::Json);
+    let parameters = Parameters::from([("me".to_owned(), "us".to_owned())]);
+    let request = Request { parameters: &parameters, ..request("/", &headers, &body) };
+    match profile.verify(&request, &keys(&issuer.jwks()), NOW) {
+        Ok(_) => Ok(()),
+        Err(VerifyError::Rejected(reject)) => Err(reject.reason),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn plain_header() -> Value {
+    json!({"alg": "ES256", "kid": "1"})
+}
+
+#[test]
+fn a_token_for_several_recipients_is_taken_by_each_of_them() {
+    let issuer = Issuer::new();
+    for more in ["claims_from_parameters = { aud = \"me\" }\n", "claims = { aud = [\"us\"] }\n"] {
+        for (audience, taken) in [
+            (json!("us"), true),
+            (json!(["us"]), true),
+            (json!(["them", "us"]), true),
+            (json!(["them"]), false),
+            (json!([]), false),
+            (json!([["us"]]), false),
+            (json!({"us": 1}), false),
+            (Value::Null, false),
+        ] {
+            let claims = json!({"aud": audience, "body": Digest::of(BODY).to_string()});
+            let expected = if taken { Ok(()) } else { Err(Reason::BadClaim) };
+            assert_eq!(judged(&issuer, more, &plain_header(), &claims), expected, "{more} {claims}");
+        }
+    }
+    let claims = json!({"iss": ["us"], "body": Digest::of(BODY).to_string()});
+    let issuers = "claims = { iss = [\"us\"] }\n";
+    assert_eq!(
+        judged(&issuer, issuers, &plain_header(), &claims),
+        Err(Reason::BadClaim),
+        "only `aud` may be several"
+    );
+}
+
+#[test]
+fn a_token_is_taken_for_a_while_after_it_was_issued_where_the_profile_says_so() {
+    let (issuer, now) = (Issuer::new(), NOW / 1_000);
+    let verdict = |more: &str, mut claims: Value| {
+        claims["body"] = Digest::of(BODY).to_string().into();
+        judged(&issuer, more, &plain_header(), &claims)
+    };
+    let bounded = "issued_past_seconds = 300\n";
+    for (claims, expected) in [
+        (json!({"iat": now}), Ok(())),
+        (json!({"iat": now - 300}), Ok(())),
+        (json!({"iat": now - 301}), Err(Reason::StaleTimestamp)),
+        (json!({"iat": now + 60}), Ok(())),
+        (json!({"iat": now + 61}), Err(Reason::FutureTimestamp)),
+        (json!({"iat": "soon"}), Err(Reason::MissingTimestamp)),
+        (json!({}), Err(Reason::MissingTimestamp)),
+        (json!({"iat": now, "exp": now - 61}), Err(Reason::StaleTimestamp)),
+    ] {
+        assert_eq!(verdict(bounded, claims.clone()), expected, "{claims}");
+    }
+    assert_eq!(verdict("", json!({"iat": 1})), Ok(()), "it is not asked for");
+}
+
+#[test]
+fn the_digest_of_the_body_is_read_as_the_profile_says_it_is_written() {
+    let (issuer, digest) = (Issuer::new(), Digest::of(BODY).0);
+    for (encoding, padded) in [("hex", ""), ("base64", "="), ("base64url", "=")] {
+        let more = format!("body_sha256_encoding = \"{encoding}\"\n");
+        let written = |bytes: &[u8]| match encoding {
+            "hex" => signature::encode(bytes, Encoding::Hex),
+            "base64" => signature::encode(bytes, Encoding::Base64),
+            _ => signature::encode(bytes, Encoding::Base64url),
+        };
+        let verdict = |text: String| judged(&issuer, &more, &plain_header(), &json!({"body": text}));
+        assert_eq!(verdict(written(&digest)), Ok(()), "{encoding}");
+        assert_eq!(
+            verdict(format!("{}{padded}", written(&digest).trim_end_matches('='))),
+            Ok(()),
+            "{encoding}"
+        );
+        assert_eq!(verdict(written(&Digest::of(b"{}").0)), Err(Reason::BadSignature), "{encoding}");
+        assert_eq!(verdict(String::new()), Err(Reason::BadSignature), "{encoding}");
+    }
+}
+
+#[test]
+fn a_token_that_names_no_key_is_of_the_one_there_is() {
+    let (issuer, another) = (Issuer::new(), Issuer::new());
+    let claims = json!({"exp": NOW / 1_000 + 60, "body": Digest::of(BODY).to_string()});
+    let token = issuer.made(&json!({"alg": "ES256"}), &claims);
+    let forged = another.made(&json!({"alg": "ES256"}), &claims);
+    let mut several: Value = serde_json::from_str(&issuer.jwks()).unwrap();
+    several["keys"].as_array_mut().unwrap().push(json!({"kid": "2", "kty": "RSA", "n": "AQAB", "e": "AQAB"}));
+    assert_eq!(verdict_under(&[&issuer.jwks()], &token), "version 1");
+    assert_eq!(verdict_under(&[&issuer.jwks()], &forged), "bad_signature");
+    assert_eq!(verdict_under(&[&several.to_string()], &token), "untrusted_key", "which of them is not told");
+}

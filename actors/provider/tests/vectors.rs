@@ -36,7 +36,7 @@ fn every_vector_is_accepted_or_refused_for_the_reason_it_names() {
         }
     }
     assert_eq!(differences, Vec::<String>::new());
-    assert_eq!(cases.len(), 1_011);
+    assert_eq!(cases.len(), 1_015);
 }
 
 #[test]

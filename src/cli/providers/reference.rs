@@ -30,7 +30,8 @@ const LIMITS: &str = "\
 - **Amazon SNS: any AWS account can have SNS sign.** Set `allowed_sources` to the ARN of your topic. The subscription is not
   confirmed by itself: the first delivery is journaled with its `SubscribeURL`, for you to open. Raw message delivery is not signed.
 - **PayPal signs a CRC-32 of the body,** which somebody who captured a delivery can keep while changing the body.
-- **Adyen, Mailgun, Amazon SNS sign named fields.** Whoever captured a delivery can change the others; `providers lint` says so.
+- **Adyen, Mailgun, Amazon SNS sign named fields.** Whoever captured a delivery can change the others; `providers lint` says so. Adyen and Amazon SNS do
+  not fix where one ends: whoever keeps the genuine one back can send it with text moved from one to the next, and one of both is taken.
 - **Shared tokens sign nothing.** Whoever sees one delivery can send any other. Prefer a profile that signs where the provider has one
   (`buildkite` over `buildkite-token`, `gitlab-signing` over `gitlab`).
 - **Ids whose retries have another body** (Intercom, Telnyx may write the attempt into the body): under a signed id the retry is a conflict (409), for

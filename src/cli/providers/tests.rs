@@ -85,11 +85,11 @@ fn over_files(words: &[&str], files: &[(&str, &str)]) -> Ran {
 
 #[test]
 fn lint_tells_the_line_and_the_remedy_and_fails_on_an_error() {
-    let right = over_files(&["providers", "lint", "@0"], &[("a.toml", GITHUB)]);
+    let right = over_files(&["providers", "lint", "@0"], &[("github.toml", GITHUB)]);
     assert_eq!((right.code, right.stdout.as_str()), (0, ""));
     assert!(right.stderr.contains("errors: 0"), "{}", right.stderr);
     let wrong = GITHUB.replace("signed = false", "signed = true");
-    let ran = over_files(&["providers", "lint", "@0", "@1"], &[("a.toml", GITHUB), ("b.toml", &wrong)]);
+    let ran = over_files(&["providers", "lint", "@0", "@1"], &[("github.toml", GITHUB), ("b.toml", &wrong)]);
     assert_eq!(ran.code, 1);
     assert!(
         ran.stdout.starts_with("DIR/b.toml:30:1: error[unsigned_id]: delivery_id.signed: the signature"),

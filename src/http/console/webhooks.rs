@@ -196,7 +196,8 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         | RegistryError::Profile(_)
         | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
-        | RegistryError::EditedMeanwhile { .. } => Problem::new(Kind::Invalid),
+        | RegistryError::EditedMeanwhile { .. }
+        | RegistryError::Gone { .. } => Problem::new(Kind::Invalid),
         RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };

@@ -1,0 +1,129 @@
+//! What tells deliveries apart: the places that a signature fixes. Whoever captured a delivery can not make its
+//! signature hold with another text there.
+//!
+//! To be signed is not enough. Parts are signed one after another, and where one ends is told by nothing but
+//! what may stand in the next: `{json:/a}:{json:/b}` signs `1:2` and `3` as it signs `1` and `2:3`. So a part is
+//! fixed only where the content can be read in one way: from either end, over parts whose end is known, and
+//! what is left between them if it is one part.
+
+use super::profile::{Content, ProfileFile, Source, TimeFormat};
+use super::template::{Piece, Template};
+use super::{ContentKind, Method};
+
+/// What identifies deliveries that `method` signs: of the sources that the profile names for it, those that are fixed.
+pub fn of(method: &Method, file: &ProfileFile) -> Vec<Source> {
+    let identity = &file.delivery_id;
+    let named = match identity.replay_key.is_empty() {
+        true if identity.signed => &identity.from,
+        _ => &identity.replay_key,
+    };
+    named.iter().filter(|source| fixes(method, source, &file.content)).cloned().collect()
+}
+
+/// Whether what `method` verifies covers something of the delivery, be it not all of the body.
+pub fn covers_content(method: &Method) -> bool {
+    match method {
+        Method::Signed(_) => true,
+        Method::Jwt(form) => form.body_sha256_claim.is_some(),
+        Method::Token(_) | Method::None => false,
+    }
+}
+
+/// Whether a signature of `method` fixes the text at `source`, where bodies are of the kinds in `content`.
+pub fn fixes(method: &Method, source: &Source, content: &[Content]) -> bool {
+    let kinds = Kinds::of(content);
+    match method {
+        Method::Signed(scheme) => {
+            let time = scheme.form.timestamp.as_ref().map(|time| time.format);
+            let fixed = fixed(&scheme.content, time, kinds);
+            is_among(&fixed, source, kinds)
+        }
+        Method::Jwt(form) => form.body_sha256_claim.is_some() && kinds.are_told_apart && is_in_body(source),
+        Method::Token(_) | Method::None => false,
+    }
+}
+
+/// Whether the text at `source` is part of the body.
+pub fn is_in_body(source: &Source) -> bool {
+    match source {
+        Source::Json(_) | Source::Form(_) | Source::FormJson { .. } => true,
+        Source::Join { from, .. } => from.iter().all(is_in_body),
+        _ => false,
+    }
+}
+
+/// The kinds of body that are taken. The `Content-Type` is not signed: where a body may be read in two ways, no place in
+/// it is fixed. No JSON is a form, and no form JSON; a text may be either.
+#[derive(Clone, Copy)]
+struct Kinds {
+    are_told_apart: bool,
+    are_json: bool,
+}
+
+impl Kinds {
+    fn of(content: &[Content]) -> Self {
+        let all = |wanted| content.iter().all(|kind| (kind.kind() == ContentKind::Text) == wanted);
+        let are_json = content.iter().all(|kind| kind.kind() == ContentKind::Json);
+        Self { are_told_apart: all(true) || all(false), are_json }
+    }
+}
+
+/// The parts of what is signed of which beginning and end are known.
+fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Piece> {
+    let pieces = content.0.as_slice();
+    let known = |at: &usize| pieces.get(*at).is_some_and(|piece| ends_by_itself(piece, kinds));
+    let known_backwards = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| pieces.get(before));
+        match pieces.get(*at) {
+            Some(Piece::Timestamp) => {
+                time == Some(TimeFormat::Rfc3339) || before.is_none_or(|before| ends_digits(before, kinds))
+            }
+            _ => known(at),
+        }
+    };
+    let first = (0..pieces.len()).take_while(known).count();
+    let last = pieces.len() - (first..pieces.len()).rev().take_while(known_backwards).count();
+    let is_open = |at: usize| last - first > 1 && (first..last).contains(&at);
+    pieces.iter().enumerate().filter(|(at, _)| !is_open(*at)).map(|(_, piece)| piece).collect()
+}
+
+/// Whether a part tells itself where it ends: it is the same in every delivery, of one length, or a document, for none
+/// is the beginning or the end of another. A time in digits has one length that is fresh.
+fn ends_by_itself(piece: &Piece, kinds: Kinds) -> bool {
+    match piece {
+        Piece::Literal(_) | Piece::Secret | Piece::Parameter(_) | Piece::Method | Piece::Timestamp => true,
+        Piece::BodySha256 | Piece::CanonicalJsonWithout(_) => true,
+        Piece::Body => kinds.are_json,
+        _ => false,
+    }
+}
+
+/// Whether digits after `piece` begin there: a zero before them would change nothing of a time.
+fn ends_digits(piece: &Piece, kinds: Kinds) -> bool {
+    match piece {
+        Piece::Literal(text) => !text.ends_with('0'),
+        Piece::Body => kinds.are_json,
+        Piece::CanonicalJsonWithout(_) => true,
+        _ => false,
+    }
+}
+
+fn is_among(fixed: &[&Piece], source: &Source, kinds: Kinds) -> bool {
+    let holds = |piece: &&Piece| match (*piece, source) {
+        (Piece::Header(name), Source::Header(other)) => name.eq_ignore_ascii_case(other),
+        (Piece::Place(Source::Json(name)), Source::Json(other))
+        | (Piece::Place(Source::Form(name)), Source::Form(other))
+        | (Piece::Place(Source::Query(name)), Source::Query(other)) => name == other,
+        (Piece::Body | Piece::BodySha256, _) => kinds.are_told_apart && is_in_body(source),
+        (Piece::CanonicalJsonWithout(left_out), Source::Json(pointer)) => !is_within(pointer, left_out),
+        _ => false,
+    };
+    match source {
+        Source::Join { from, .. } => from.iter().all(|part| is_among(fixed, part, kinds)),
+        _ => fixed.iter().any(holds),
+    }
+}
+
+fn is_within(pointer: &str, outer: &str) -> bool {
+    pointer.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,97 @@
+//! Public keys in the forms in which providers hand them out.
+
+use super::*;
+use crate::provider::profile::{KeyDecoding, KeyForm};
+
+// Made with openssl, as the signatures over `{}` are.
+const ED25519_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MCowBQYDK2VwAyEAP/C/WIvDXAV9G3bmrJKRykp5yVQRyJZrGO9PGLsGCUw=\n\
+-----END PUBLIC KEY-----\n\
+";
+const ED25519_SIGNATURE: &str =
+    "3xp0usmmY9tCZNOp/fUJ+RxSU83JPtW+X3GYnGxstnuI8CyAlPytq3xKwQS6Gskbi+ASBAK5eL06xztPG33XAw==";
+const P256_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEstHFpT3xxih8OKhHL6iU8FaZK82s\n\
+96+9hubglSl3WXMZ/fxdTR3UsO5VkR/581sLI+Fua8Q+Dv+bF4wr7tzk3g==\n\
+-----END PUBLIC KEY-----\n\
+";
+const P256_SIGNATURE: &str =
+    "MEUCIATegdW9XiCjzeCVeZbAXtIDche+MO6NcAw/ygYkCyl6AiEAqBuweVQYP92zTwLePWcngAUvDi5ffiVHMBbWRemtILQ=";
+const RSA_PEM: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAh+7wb7noXhXJnd/GSNS5\n\
+v0b+iwv56U2s6Kv1zgtVjaZnChyyHb/oNNW4yjwJmHBAyWVFTtWojacyAqhL0xAp\n\
+13pm8hbhvdaD1tKzfEcVGyRGP+DwbRGqLDg17K0o00M8oTFo81qb88yI7fleRAva\n\
+4F55g66lYYwe7BwEPDDOI6bO7hUlgJItihsMSGq9eCw2nAV8KKOhD+j5Kb87cSt4\n\
+v/O8+5dFiOueCRAR2mjCVRuqAjt5MelL+8Jn7Fo0HvoyIAzXvrcB6qGnVlxK49x/\n\
+5PMgvgmF7yMn7kLkQLGWxTezynjtXIJKAnZ3dH9WMwyEDjwroBmbBbwP8RIyQPa6\n\
+mwIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+";
+const RSA_SHA256_SIGNATURE: &str = "HHpcfu+7eT37vJaZUvuBfcUAuan/rK6J/GlNnZgjVnTMU8cvZEkrphqFMBcmruKbKviiOyoTFgeG+aebpn6m4Y7H6O7i6u7a5WbhQhhW9eyid3RsEZEyGps3AU9xRf759/3fs5+XrUmMGxHPQjwpr121WYV049t9Eh5ecpyXnhXJj+MR1sdZwzIyC9Sv/jyoZbMsKE8rF5rMbFgQzFmuUjJY5xVvKlOhLb3TqGtCo/vi/3SD4XnAjDoQQbdGJSYslFOv4RGJORGu7J31fb6sI+ks2GGt5g0wTIYryr4LwoCAWQQMgrFdmyMxK2tyi8qIUr0ARuHlW7gQexRgHZUNBA==";
+const RSA_SHA512_SIGNATURE: &str = "AOMGgAOJU0qF1T9eK0lLy8RQIeF30FDwMKLojtiGdL5//VcXsems/HGbHfR/ZhkgY9334NNZ4cdxmENoSB1UY5ip+n12Gzt7H31i5tX1xKalnbMF/MaoqZtAzJ+ovmsl6LdWe4rEGf9MN64GklOAlslYPCVnxVFzkZRYuk8Q1+JJcwkcdk8hwNvPS1vptzGoIL1oR+aUZabFaE0VFHEp7N5ZxFkyyX7owi2tv34LKTn8sxejJkssJjbI455tpRKXmO+XWTpMJwMXoEFjKvxwYo4FzMMQXmDa0/XbmkHr3hbGYWLzRSQnvd+OoyGj5Gnt7cGSqQ/tX7Lji0ydGnldJQ==";
+
+/// What becomes of a delivery with `signature` under `secret`, by a scheme of this kind, algorithm and form of key.
+fn verdict(scheme: [&str; 3], secret: &str, signature: &str) -> Result<(), String> {
+    let [kind, algorithm, decode] = scheme;
+    let text = include_str!("../../../schemas/providers/github.toml")
+        .replace("[auth.mac]", &format!("[auth.{kind}]\nkey = {{ decode = \"{decode}\" }}"))
+        .replace("hmac-sha256", algorithm)
+        .replace("encoding = \"hex\", prefixes = [\"sha256=\"]", "encoding = \"base64\"");
+    let profile = load::load("own.toml", &text).unwrap();
+    let headers = vec![("x-hub-signature-256".to_owned(), signature.as_bytes().to_vec())];
+    let body = Body::new(b"{}".to_vec(), ContentKind::Json);
+    let verified = profile.verify(&request("/", &headers, &body), &keys(secret), NOW);
+    verified.map(drop).map_err(|error| error.to_string())
+}
+
+/// The key without the lines around it.
+fn base64_of(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
+#[test]
+fn a_public_key_is_read_in_pem_and_in_base64_for_every_kind_there_is() {
+    for (kind, algorithm, pem, genuine) in [
+        ("public_key", "ed25519", ED25519_PEM, ED25519_SIGNATURE),
+        ("public_key", "ecdsa-p256-sha256", P256_PEM, P256_SIGNATURE),
+        ("public_key", "rsa-sha256", RSA_PEM, RSA_SHA256_SIGNATURE),
+        ("public_key", "rsa-sha512", RSA_PEM, RSA_SHA512_SIGNATURE),
+        ("certificate", "rsa-sha256", RSA_PEM, RSA_SHA256_SIGNATURE),
+    ] {
+        assert_eq!(verdict([kind, algorithm, "pem"], pem, genuine), Ok(()), "{algorithm}");
+        let spki = base64_of(pem);
+        assert_eq!(verdict([kind, algorithm, "spki_base64"], &spki, genuine), Ok(()), "{algorithm}");
+        let mut forged = signature::decode(genuine, Encoding::Base64).unwrap();
+        *forged.last_mut().unwrap() ^= 1;
+        let forged = signature::encode(&forged, Encoding::Base64);
+        let refused = verdict([kind, algorithm, "pem"], pem, &forged).unwrap_err();
+        assert!(refused.contains("signature"), "{algorithm}: {refused}");
+    }
+    let other_digest = verdict(["public_key", "rsa-sha256", "pem"], RSA_PEM, RSA_SHA512_SIGNATURE);
+    assert!(other_digest.unwrap_err().starts_with("bad_signature"));
+}
+
+#[test]
+fn a_public_key_of_another_kind_is_none() {
+    for (algorithm, told, others) in [
+        (Algorithm::Ed25519, "Ed25519", [P256_PEM, RSA_PEM]),
+        (Algorithm::EcdsaP256Sha256, "P-256", [ED25519_PEM, RSA_PEM]),
+        (Algorithm::RsaSha256, "or such a public key, in PEM", [ED25519_PEM, P256_PEM]),
+    ] {
+        for pem in others {
+            for (decode, secret) in
+                [(KeyDecoding::Pem, pem.to_owned()), (KeyDecoding::SpkiBase64, base64_of(pem))]
+            {
+                let form = KeyForm { decode, strip_prefix: None };
+                let refused = Key::read(secret.as_bytes(), &form, algorithm).map(drop).unwrap_err();
+                assert!(refused.contains(told), "{refused}");
+            }
+        }
+        let private = RSA_PEM.replace("PUBLIC", "PRIVATE");
+        let form = KeyForm { decode: KeyDecoding::Pem, strip_prefix: None };
+        assert!(Key::read(private.as_bytes(), &form, algorithm).is_err());
+    }
+}
