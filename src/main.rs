@@ -25,8 +25,8 @@ use mimalloc::MiMalloc;
 
 use cli::{Cli, CliError, Command, Context, Output};
 use exit::Exit;
-use settings::{Flags, Settings};
-use state_root::{Role, StateRoot};
+use settings::Flags;
+use state_root::StateRoot;
 
 /// Memory is taken on one thread and given back on another all the time; this allocator is made for that.
 #[global_allocator]
@@ -82,10 +82,7 @@ fn client(cli: Cli, output: Output) -> Exit {
 
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
-    let possession = root.take(Role::Daemon).map_err(connect::refused)?;
-    let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
-    logging::for_daemon(verbose, settings.log_json);
-    daemon::run(possession, settings).map_err(|error| connect::not_started(&error))
+    daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {
