@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{run, state_root};
+use crate::support::{palyra, run, state_root, write_private};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -39,4 +39,30 @@ fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() 
     let parent = state_root();
     let said = failed(&parent.path().join("missing"), &["system", "heartbeat"], 69);
     assert!(said.contains("there is no state root there") && said.contains("--state-root"), "{said}");
+}
+
+#[test]
+fn a_first_commit_that_takes_seconds_is_waited_for() {
+    let root = state_root();
+    let file = root.path().join("value");
+    write_private(&file, "secret");
+    let new = root.path().join("new");
+    let mut put = palyra(&new);
+    put.args(["vault", "put", "global/x", "--value-file"]).arg(&file);
+    let slow = put.env("FAILPOINTS", "journal::before_probe=1*sleep(3000)->off").output().unwrap();
+    assert!(slow.status.success(), "{}", String::from_utf8_lossy(&slow.stderr));
+}
+
+#[test]
+fn with_json_a_warning_that_no_document_tells_is_a_document_on_stderr() {
+    let root = state_root();
+    crate::support::add_github(root.path());
+    write_private(&root.path().join("webhooks.toml"), "nonsense");
+    let listed = run(root.path(), &["--json", "providers", "list"], b"");
+    let warning: serde_json::Value = serde_json::from_slice(&listed.stderr).unwrap();
+    assert!(listed.status.success());
+    assert!(
+        warning["warning"].as_str().unwrap().contains("only the built-in profiles are shown"),
+        "{warning}"
+    );
 }
