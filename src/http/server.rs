@@ -102,7 +102,10 @@ async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Reques
         None => None,
     };
     match refused {
-        Some(problem) => Err(problem.error_response().into()),
+        Some(problem) => {
+            gate.counters.count(problem.kind().entry().1);
+            Err(problem.error_response().into())
+        }
         None => Ok(request),
     }
 }
