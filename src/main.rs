@@ -49,7 +49,7 @@ fn main() -> ExitCode {
                 Flags { ingress: args.ingress, console: args.console, accept_rollback: args.accept_rollback };
             cli::finish(serve(cli.state_root, flags, cli.verbose), &output)
         }
-        Command::Demo(args) => cli::finish(demo::run(&args), &output),
+        Command::Demo(args) => cli::finish(demo::run(&args, &output), &output),
     };
     faults.teardown();
     exit.into()
