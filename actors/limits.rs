@@ -72,6 +72,9 @@ pub const VAULT_PINS_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const IDENTITY_FILE_BYTES_MAX: u64 = 4 * 1024;
 /// Time a value from `env:` or `file:` is served from the cache before it is read again.
 pub const SECRET_CACHE_SECONDS: u64 = 60;
+/// Time within which it is found out whether a secret could be used. Longer, as on a share that hangs: it counts as one that
+/// cannot be read, and no second read of it is begun before the first has ended.
+pub const SECRET_PROBE_SECONDS: u64 = 5;
 /// Secrets kept decrypted at once; the one used longest ago leaves.
 pub const SECRET_CACHE_ENTRIES_MAX: usize = SECRETS_MAX;
 

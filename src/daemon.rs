@@ -16,25 +16,30 @@ use palyra_actors::files;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
+use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::http::console::Token;
-use crate::http::health::reasons_not_ready;
+use crate::http::health::reasons_within;
 use crate::http::room::Room;
 use crate::http::{Addresses, Gate, server};
+use crate::logging;
 use crate::readiness;
 use crate::reloading;
 use crate::reserve::Reserve;
-use crate::settings::Settings;
+use crate::settings::{Flags, Settings};
 use crate::signals::{Asked, Signals};
-use crate::state_root::{Possession, Runtime, StateRootError};
+use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
 use crate::verification;
 use crate::version::{self, VERSION};
 
 /// Pause between two summaries of deliveries nobody could authenticate.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+/// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
+const START_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at the clock: as often as HTTP looks at it.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
@@ -43,13 +48,11 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(possession: Possession, settings: Settings) -> anyhow::Result<Exit> {
+pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
-        version::warn_of_test_build();
-        possession.warn_of_foreign_files();
         let daemon = tokio::select! {
-            started = Daemon::start(possession, settings, Serve::Both) => started?,
+            started = begin(root, flags, verbose) => started?,
             () = signals.stop() => {
                 tracing::warn!("told to stop before it served");
                 return Ok(Exit::Ok);
@@ -69,6 +72,24 @@ fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> Stri
         return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
     }
     format!("ready ingress={ingress} console={console}")
+}
+
+async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Daemon> {
+    let possession = take(root.clone()).await?;
+    let settings = Settings::load(&root.settings_file(), flags)?;
+    logging::for_daemon(verbose, settings.log_json);
+    version::warn_of_test_build();
+    possession.warn_of_foreign_files();
+    Daemon::start(possession, settings, Serve::Both).await
+}
+
+/// Takes the root on a thread of its own, for a command may have to be waited for. One that is not waited for to its end
+/// goes with the process.
+async fn take(root: StateRoot) -> anyhow::Result<Possession> {
+    let (taken, possession) = oneshot::channel();
+    // Who waited may have given up.
+    std::thread::spawn(move || drop(taken.send(root.take(Role::Daemon))));
+    Ok(possession.await??)
 }
 
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
@@ -166,7 +187,7 @@ impl Daemon {
             () = until_told_to_stop(&mut signals, &gate) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
-                Err(error) => return Err(error).context("the supervision of the actors ended"),
+                Err(error) => End::Unsupervised(error.to_string()),
             },
             () = ended(ingress.as_mut()) => End::Unserved("ingress"),
             () = console.ended() => End::Unserved("console"),
@@ -236,6 +257,8 @@ async fn wrong_clock() -> BeforeEpoch {
 enum End {
     Asked,
     Escalated(Escalation),
+    /// The supervision itself ended: why.
+    Unsupervised(String),
     /// A listener ended by itself: which.
     Unserved(&'static str),
     /// What gives HTTP its time ends over such a clock, and no request is in time after that.
@@ -246,7 +269,9 @@ impl End {
     fn exit(&self) -> Exit {
         match self {
             Self::Asked => Exit::Ok,
-            Self::Escalated(_) | Self::Unserved(_) | Self::Untimely(_) => Exit::Internal,
+            Self::Escalated(_) | Self::Unsupervised(_) | Self::Unserved(_) | Self::Untimely(_) => {
+                Exit::Internal
+            }
         }
     }
 
@@ -255,6 +280,7 @@ impl End {
         match self {
             Self::Asked => None,
             Self::Escalated(why) => Some(why.to_string()),
+            Self::Unsupervised(why) => Some(format!("the supervision of the actors ended: {why}")),
             Self::Unserved(listener) => Some(format!("the {listener} listener ended")),
             Self::Untimely(wrong) => Some(wrong.to_string()),
         }
@@ -292,9 +318,12 @@ async fn shut_down(gate: &Arc<Gate>, listeners: Vec<ServerHandle>, stopper: Stop
 
 /// Asks every actor on the path once, up to a commit, before anybody else does.
 async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
-    let reasons = reasons_not_ready(gate).await;
-    anyhow::ensure!(reasons.is_empty(), "the daemon is not ready: {}", reasons.join("; "));
-    Ok(())
+    let reasons = reasons_within(START_DEADLINE, gate).await;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let told = CliError::failed(format!("what was started does not work: {}", reasons.join("; ")));
+    Err(told.hint("see whether the disk of the state root is busy or failing, then try again").into())
 }
 
 fn started_event(gate: &Gate) -> SystemEvent {

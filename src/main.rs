@@ -27,8 +27,8 @@ use mimalloc::MiMalloc;
 
 use cli::{Cli, CliError, Command, Context, DaemonArgs, Output};
 use exit::Exit;
-use settings::{Flags, Settings};
-use state_root::{Role, StateRoot};
+use settings::Flags;
+use state_root::StateRoot;
 
 /// Memory is taken on one thread and given back on another all the time; this allocator is made for that.
 #[global_allocator]
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             };
             cli::finish(done, &output)
         }
-        Command::Demo(args) => cli::finish(demo::run(&args), &output),
+        Command::Demo(args) => cli::finish(demo::run(&args, &output), &output),
     };
     faults.teardown();
     exit.into()
@@ -89,10 +89,7 @@ fn client(cli: Cli, output: Output) -> Exit {
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
     connect::check_clock()?;
-    let possession = root.take(Role::Daemon).map_err(connect::refused)?;
-    let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
-    logging::for_daemon(verbose, settings.log_json);
-    daemon::run(possession, settings).map_err(|error| connect::not_started(&error))
+    daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {

@@ -357,6 +357,8 @@ fn a_sender_that_waits_for_100_continue_is_refused_before_its_body() {
     assert_eq!(statuses(&ask(&length, "nobody")).first(), Some(&404));
     assert_eq!(statuses(&ask(&format!("Content-Length: 70000\r\n{signed}"), "gh")).first(), Some(&413));
     assert_eq!(statuses(&ask(&format!("{length}{signed}"), "gh")).first(), Some(&100));
+    let counts = daemon.console(root.path(), "GET", "/console/v1/system/insights", b"").json();
+    assert_eq!(counts["deliveries"]["not_found"], 1, "{counts}");
 }
 
 #[test]

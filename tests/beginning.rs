@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{libfaketime, palyra, run, state_root, succeed};
+use crate::support::{libfaketime, palyra, run, state_root, succeed, write_private};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -42,6 +42,7 @@ fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() 
 }
 
 #[test]
+#[ignore = "needs faketime; .ci/run runs it"]
 fn a_clock_before_1970_is_refused_at_the_start_with_what_it_says_and_nothing_is_begun() {
     let root = state_root();
     let long_ago = [("LD_PRELOAD", libfaketime()), ("FAKETIME", "@1965-06-01 00:00:00".to_owned())];
@@ -62,4 +63,30 @@ fn a_build_in_which_faults_can_be_planted_says_so() {
     let root = state_root();
     let version = succeed(root.path(), &["--version"], b"");
     assert_eq!(version.trim(), concat!("palyra ", env!("CARGO_PKG_VERSION"), "+failpoints"));
+}
+
+#[test]
+fn a_first_commit_that_takes_seconds_is_waited_for() {
+    let root = state_root();
+    let file = root.path().join("value");
+    write_private(&file, "secret");
+    let new = root.path().join("new");
+    let mut put = palyra(&new);
+    put.args(["vault", "put", "global/x", "--value-file"]).arg(&file);
+    let slow = put.env("FAILPOINTS", "journal::before_probe=1*sleep(3000)->off").output().unwrap();
+    assert!(slow.status.success(), "{}", String::from_utf8_lossy(&slow.stderr));
+}
+
+#[test]
+fn with_json_a_warning_that_no_document_tells_is_a_document_on_stderr() {
+    let root = state_root();
+    crate::support::add_github(root.path());
+    write_private(&root.path().join("webhooks.toml"), "nonsense");
+    let listed = run(root.path(), &["--json", "providers", "list"], b"");
+    let warning: serde_json::Value = serde_json::from_slice(&listed.stderr).unwrap();
+    assert!(listed.status.success());
+    assert!(
+        warning["warning"].as_str().unwrap().contains("only the built-in profiles are shown"),
+        "{warning}"
+    );
 }

@@ -215,3 +215,17 @@ fn what_is_changed_while_a_body_comes_goes_for_that_delivery_too() {
         eventually("it has ended", || in_flight()["in_flight"] == 0);
     }
 }
+
+#[test]
+fn a_body_larger_than_the_console_reads_is_413() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let head = format!(
+        "POST /console/v1/webhooks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 40000000\r\n\r\n",
+        token.trim()
+    );
+    let answer = raw(&daemon.console, head.as_bytes());
+    assert!(statuses(&answer) == [413] && answer.contains("payload_too_large"), "{answer}");
+}

@@ -159,6 +159,48 @@ fn an_actor_that_panics_again_and_again_ends_the_process_with_70_and_loses_nothi
 }
 
 #[test]
+fn an_actor_whose_opening_panics_once_is_opened_again() {
+    let root = state_root();
+    add_github(root.path());
+    let points = "journal::append=2*off->1*panic->off;journal::sign=1*panic->off";
+    let daemon = Daemon::start_with(root.path(), &[], &[("FAILPOINTS", points)]);
+    let acknowledged = post_until_503(&daemon);
+    eventually("it is taken again", || daemon.github("push", "1", "{\"after\":1}").status == 202);
+    let how = actor(&daemon, root.path(), "journal")["last_exit"].clone();
+    assert_eq!(how, "could not be started again: its factory panicked");
+    assert_nothing_lost(root.path(), &acknowledged);
+}
+
+#[test]
+fn an_actor_whose_opening_panics_again_and_again_ends_the_process_in_good_order() {
+    let root = state_root();
+    add_github(root.path());
+    let points = "journal::append=2*off->1*panic->off;journal::sign=panic";
+    let daemon = Daemon::start_with(root.path(), &[], &[("FAILPOINTS", points)]);
+    let acknowledged = post_until_503(&daemon);
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    for file in ["daemon.json", "reserve"] {
+        assert!(!root.path().join(file).try_exists().unwrap(), "{file} is left behind");
+    }
+    assert_nothing_lost(root.path(), &acknowledged);
+}
+
+#[test]
+fn who_emits_an_event_of_which_nobody_knows_is_not_told_to_double_it() {
+    let root = state_root();
+    let panics = [("FAILPOINTS", "journal::after_commit=3*off->1*panic->off")];
+    let _daemon = Daemon::start_with(root.path(), &[], &panics);
+    let failed = (0..20).find_map(|n| {
+        let emitted =
+            crate::support::run(root.path(), &["system", "event", "emit", &format!("told.{n}")], b"");
+        (!emitted.status.success()).then(|| String::from_utf8(emitted.stderr).unwrap())
+    });
+    let said = failed.expect("the planted panic was not met");
+    assert!(said.contains("not known") && said.contains("palyra system event list"), "{said}");
+    assert!(!said.contains("again in") && !said.contains("replay key"), "{said}");
+}
+
+#[test]
 fn without_a_planted_panic_nothing_is_restarted() {
     let root = state_root();
     let daemon = daemon(root.path(), "replay_guard::submit", "off");
@@ -210,7 +252,7 @@ fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
     assert_eq!((&heartbeat["status"], &heartbeat["ready"]), (&"degraded".into(), &false.into()));
     let reasons = heartbeat["reasons"].to_string();
     assert!(
-        reasons.contains("the journal did not commit in time") && reasons.contains("replay guard"),
+        reasons.contains("the journal did not commit within 2 s") && reasons.contains("replay guard"),
         "{reasons}"
     );
     for late in [&heartbeat["journal"], &insights["journal"], &insights["replay_guard"]] {

@@ -139,3 +139,19 @@ fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending(
     eventually("all is well", || run(root.path(), &["system", "heartbeat"], b"").status.success());
     drop(daemon);
 }
+
+#[test]
+fn an_integration_whose_secret_hangs_is_told_and_can_be_disabled() {
+    let root = state_root();
+    add_github(root.path());
+    // A second read of it, beside the one that hangs, would be seen by its panic.
+    let hangs = [("FAILPOINTS", "vault::probe=1*sleep(30000)->panic")];
+    let _daemon = Daemon::start_with(root.path(), &[], &hangs);
+    let said = run(root.path(), &["--json", "webhooks", "disable", "gh"], b"");
+    assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+    let disabled: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    let issues = disabled["issues"].to_string();
+    assert!(disabled["enabled"] == false && issues.contains("it was not read within 5 s"), "{disabled}");
+    eventually("it is journaled", || !events_named(root.path(), "webhook.readiness.changed").is_empty());
+    succeed(root.path(), &["webhooks", "remove", "gh"], b"");
+}

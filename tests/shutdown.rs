@@ -218,6 +218,7 @@ fn a_daemon_whose_streams_are_closed_serves_all_the_same() {
 }
 
 #[test]
+#[ignore = "needs faketime; .ci/run runs it"]
 fn a_clock_that_is_set_before_1970_ends_the_daemon_with_70_rather_than_have_it_answer_that_all_is_late() {
     let (root, elsewhere) = (state_root(), state_root());
     let [clock, log] = ["clock", "log"].map(|name| elsewhere.path().join(name));
@@ -239,4 +240,36 @@ fn a_clock_that_is_set_before_1970_ends_the_daemon_with_70_rather_than_have_it_a
     let told = std::fs::read_to_string(&log).unwrap();
     assert!(told.contains("the clock of this machine says 1965-0"), "{told}");
     assert_eq!(events_named(root.path(), "system.daemon.stopped").len(), 1);
+}
+
+/// Whether the process handles SIGHUP, SIGINT and SIGTERM.
+fn heeds_signals(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    let wanted = [1, 2, 15].iter().fold(0, |mask, signal| mask | 1_u64 << (signal - 1));
+    u64::from_str_radix(caught, 16).unwrap() & wanted == wanted
+}
+
+#[test]
+fn a_signal_that_comes_while_the_state_root_is_waited_for_is_heeded() {
+    let root = state_root();
+    add_github(root.path());
+    let serve = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    for (signal, seconds) in [("-TERM", "60"), ("-HUP", "2")] {
+        let mut holding = crate::state_root::hold_lock(root.path(), "-x", seconds);
+        let mut waiting = crate::support::palyra(root.path()).args(serve).spawn().unwrap();
+        let pid = waiting.id();
+        eventually("it listens", || heeds_signals(pid));
+        assert!(
+            std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success()
+        );
+        if signal == "-HUP" {
+            eventually("the daemon serves", || root.path().join("daemon.json").is_file());
+            std::process::Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+        }
+        eventually("it ends", || waiting.try_wait().unwrap().is_some());
+        assert_eq!(waiting.wait().unwrap().code(), Some(0), "{signal}");
+        drop(holding.kill());
+        holding.wait().unwrap();
+    }
 }

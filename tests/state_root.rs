@@ -185,7 +185,7 @@ fn failed(root: &Path, args: &[&str], code: i32) -> String {
 }
 
 /// Another program that holds the lock, shared (`-s`) or alone (`-x`), and lets it go after so many seconds.
-fn hold_lock(root: &Path, how: &str, seconds: &str) -> Child {
+pub fn hold_lock(root: &Path, how: &str, seconds: &str) -> Child {
     let mut child = Command::new("flock")
         .args([
             "--no-fork",
@@ -337,6 +337,9 @@ fn a_daemon_that_runs_and_cannot_be_asked_says_why() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     succeed(root.path(), &["system", "heartbeat"], b"");
+    std::fs::remove_file(root.path().join("admin.token")).unwrap();
+    let said = failed(root.path(), &["system", "heartbeat"], 69);
+    assert!(said.contains("restart the daemon") && !said.contains("starts or stops"), "{said}");
 }
 
 #[test]

@@ -62,3 +62,23 @@ fn a_client_that_comes_back_goes_on_after_what_it_had() {
     assert_eq!(first_id("1"), Ok("2".to_owned()));
     assert_eq!(first_id("x"), Err(vec![400]));
 }
+
+#[test]
+fn one_stream_too_many_is_503_until_another_ends() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let begin = || {
+        let mut stream = follow(&daemon, root.path(), "", "");
+        let mut begun = [0; 12];
+        stream.read_exact(&mut begun).unwrap();
+        (stream, String::from_utf8_lossy(&begun).into_owned())
+    };
+    let mut open: Vec<_> = (0..32).map(|_| begin()).collect();
+    assert!(open.iter().all(|(_, begun)| begun == "HTTP/1.1 200"));
+    let (mut refused, begun) = begin();
+    assert_eq!(begun, "HTTP/1.1 503");
+    let told = read_available(&mut refused);
+    assert!(told.contains("\"overloaded\"") && told.contains("retry-after"), "{told}");
+    open.pop();
+    eventually("there is room again", || begin().1 == "HTTP/1.1 200");
+}

@@ -199,3 +199,19 @@ fn a_sample_that_no_request_could_be_is_refused_without_a_part_of_it() {
         assert!(answer.status == 400 && !answer.body.contains("SECRET"), "{answer:?}");
     }
 }
+
+#[test]
+fn a_test_tells_what_it_found_even_where_the_result_cannot_be_kept() {
+    let root = state_root();
+    let _daemon = Daemon::with_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let edited = std::fs::read_to_string(&registry).unwrap() + "\n# edited, and not read yet\n";
+    write_private(&registry, &edited);
+    let test = ["webhooks", "test", "gh", "--payload-stdin", "--header", "Content-Type: application/json"];
+    let tested = run(root.path(), &test, b"{}");
+    let told = String::from_utf8(tested.stdout).unwrap();
+    let warned = String::from_utf8(tested.stderr).unwrap();
+    assert_eq!(tested.status.code(), Some(1));
+    assert!(told.contains("missing_signature"), "{told} {warned}");
+    assert!(warned.contains("the result was not kept") && warned.contains("webhooks.toml"), "{warned}");
+}

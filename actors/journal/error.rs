@@ -24,7 +24,7 @@ pub enum JournalError {
         reason: String,
     },
     /// The writer ended before it answered.
-    #[error("whether the event was stored is not known; send it again, its replay key keeps it single")]
+    #[error("whether the event was stored is not known")]
     Unknown,
     /// The writer could not be reached. It did not act.
     #[error(transparent)]

@@ -293,6 +293,7 @@ impl Writer {
     }
 
     fn commit_nothing(&mut self) -> Result<(), Failure> {
+        fail::fail_point!("journal::before_probe");
         let transaction = begin(&mut self.db)?;
         transaction.execute_batch(REWRITE_FORMAT)?;
         transaction.commit()?;

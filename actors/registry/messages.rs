@@ -129,7 +129,7 @@ pub struct SetEnabled {
     pub integration_id: String,
     /// To what.
     pub enabled: bool,
-    /// What the vault said of its secret.
+    /// What the vault said of its secret; of no account where it is disabled.
     pub secret: SecretStatus,
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,7 +15,7 @@ use super::presence::{ActorState, PresenceBoard};
 use super::watch::{Exit, Exited, WatchGuard};
 use crate::clock::SharedClock;
 
-/// Builds and starts a fresh incarnation of an actor and opens its door to it. The error is for a person.
+/// Builds and starts a fresh incarnation of an actor and opens its door to it. The error is for a person; a panic is an error.
 pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> Result<(), String>>;
 
 /// Told of every restart: the actor's name and how its last incarnation ended.
@@ -138,7 +139,9 @@ impl Supervisor {
     fn launch(&mut self, name: &str) -> Result<(), String> {
         let child = self.children.get_mut(name).ok_or("it was never started")?;
         child.incarnation += 1;
-        (child.factory)(WatchGuard::new(name, child.incarnation, self.report_to.clone()))
+        let guard = WatchGuard::new(name, child.incarnation, self.report_to.clone());
+        let launched = catch_unwind(AssertUnwindSafe(|| (child.factory)(guard)));
+        launched.unwrap_or_else(|_| Err("its factory panicked".to_owned()))
     }
 }
 

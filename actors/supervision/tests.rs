@@ -115,7 +115,7 @@ async fn a_poisoned_actor_is_never_restarted() {
 }
 
 #[actix::test]
-async fn a_factory_that_fails_counts_as_another_end() {
+async fn a_factory_that_fails_or_panics_counts_as_another_end() {
     tokio::time::pause();
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
@@ -128,6 +128,7 @@ async fn a_factory_that_fails_counts_as_another_end() {
             opened.open(Worker { watch }.start());
             Ok(())
         }
+        1 => panic!("a planted panic"),
         _ => Err("no disk".to_owned()),
     });
     supervisor.start("worker", factory).unwrap();

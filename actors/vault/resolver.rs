@@ -5,15 +5,18 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::cache::KeyCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultConfig, VaultError, VaultRef};
 use crate::clock::SharedClock;
 use crate::journal::SystemEvent;
+use crate::limits::SECRET_PROBE_SECONDS;
 use crate::provider::Profile;
 use crate::secret::SecretVersions;
 
@@ -28,6 +31,9 @@ type Answer = Result<Arc<SecretVersions>, VaultError>;
 /// One read that is under way. All who ask for the same secret meanwhile wait for its answer.
 type Flight = Arc<OnceCell<Answer>>;
 
+/// One read by which probes are answered; nothing until it has ended.
+type Sounding = watch::Receiver<Option<Answer>>;
+
 /// The logic of the vault resolver. It outlives an actor that is rebuilt: a change or a read of the one before goes on.
 pub struct Resolver {
     store: Arc<Store>,
@@ -41,6 +47,7 @@ pub struct Resolver {
 #[derive(Default)]
 struct Memory {
     flights: HashMap<VaultRef, Flight>,
+    soundings: HashMap<VaultRef, Sounding>,
     reads_total: u64,
     failures_total: u64,
 }
@@ -81,13 +88,13 @@ impl Resolver {
         answer
     }
 
-    /// Whether a secret could be resolved, and used by `profile`. What was read to find out is wiped at once.
+    /// Whether a secret could be resolved in time, and used by `profile`. What was read to find out is wiped at once.
     pub(super) async fn probe(
         self: Arc<Self>,
         vault_ref: VaultRef,
         profile: Option<Arc<Profile>>,
     ) -> SecretStatus {
-        match self.read(&vault_ref).await {
+        match self.sound_in_time(&vault_ref).await {
             Ok(versions) => match profile.map_or(Ok(()), |profile| profile.check_keys(&versions)) {
                 Ok(()) => SecretStatus::Found,
                 Err(unusable) => SecretStatus::Unusable(unusable),
@@ -95,6 +102,42 @@ impl Resolver {
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
             Err(error) => SecretStatus::Unavailable(error.in_full()),
         }
+    }
+
+    async fn sound_in_time(self: &Arc<Self>, vault_ref: &VaultRef) -> Answer {
+        let mut sounding = self.sound(vault_ref);
+        let ended = sounding.wait_for(Option::is_some);
+        let why = match timeout(Duration::from_secs(SECRET_PROBE_SECONDS), ended).await {
+            Ok(answer) => match answer.ok().and_then(|answer| answer.clone()) {
+                Some(answer) => return answer,
+                None => "its read was cut short".to_owned(),
+            },
+            Err(_) => {
+                format!(
+                    "it was not read within {SECRET_PROBE_SECONDS} s; see to the disk or share it lies on"
+                )
+            }
+        };
+        Err(VaultError::unavailable(vault_ref, why))
+    }
+
+    /// The read of a secret that is under way for probes, or a new one.
+    fn sound(self: &Arc<Self>, vault_ref: &VaultRef) -> Sounding {
+        let mut memory = self.memory();
+        let begun = memory.soundings.get(vault_ref).filter(|sounding| sounding.has_changed().is_ok());
+        if let Some(begun) = begun {
+            return begun.clone();
+        }
+        let (answer, sounding) = watch::channel(None);
+        memory.soundings.insert(vault_ref.clone(), sounding.clone());
+        let (resolver, vault_ref) = (Arc::clone(self), vault_ref.clone());
+        spawn_blocking(move || {
+            fail::fail_point!("vault::probe");
+            let read = resolver.store.read(&vault_ref).map(Arc::new);
+            resolver.memory().soundings.remove(&vault_ref);
+            answer.send_replace(Some(read));
+        });
+        sounding
     }
 
     /// Runs a change of the secret `vault_ref` where blocking is allowed, to its end, whoever still waits for it. Who asks for
@@ -123,6 +166,7 @@ impl Resolver {
     pub(super) fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
         memory.flights.remove(vault_ref);
+        memory.soundings.remove(vault_ref);
         self.cache.lock().remove(vault_ref);
     }
 

@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state_root: Option<PathBuf>,
 
-    /// Print one JSON document instead of text; errors too, on stderr
+    /// Print one JSON document instead of text; errors and warnings too, on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 

@@ -126,7 +126,9 @@ impl CliError {
         };
         let issues = body.and_then(|body| body.get("issues")).and_then(Value::as_array);
         let issues = issues.into_iter().flatten().map(issue_text).collect();
-        let hint = text("hint").or_else(|| own_hint(status, retry_after));
+        // Of the token the console says how it is sent, which this program knows.
+        let theirs = text("hint").filter(|_| status != 401);
+        let hint = theirs.or_else(|| own_hint(status, retry_after));
         Self { kind: Kind::Problem { status, code }, message, issues, hint }
     }
 
@@ -186,7 +188,9 @@ fn issue_text(issue: &Value) -> String {
 fn own_hint(status: u16, retry_after: Option<&str>) -> Option<String> {
     match (status, retry_after) {
         (401, _) => {
-            Some("the token does not belong to this daemon; is --state-root the one it runs on?".to_owned())
+            let question =
+                "is --state-root the one it runs on? If `admin.token` was changed, restart the daemon";
+            Some(format!("the token does not belong to this daemon; {question}"))
         }
         (503, Some(seconds)) => {
             Some(format!("try again in {seconds} s; `palyra system heartbeat` says what is wrong"))

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::{CliError, Kind};
 use super::table::{Table, Tone};
@@ -118,12 +118,14 @@ impl Output {
         }
     }
 
-    /// A warning with the next step, on stderr, with `--quiet` too; not with `--json`, for the document tells it.
+    /// A warning with the next step, on stderr, with `--quiet` too; with `--json` a document on one line.
     pub fn warn(&self, warning: &str, next: &str) {
-        if !self.mode.json {
-            let label = Tone::Warn.paint("warning");
-            self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
+        if self.mode.json {
+            let line = json!({"warning": warning, "next": next}).to_string();
+            return self.aside(&(safe_json(&line).into_owned() + "\n"));
         }
+        let label = Tone::Warn.paint("warning");
+        self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
     }
 
     /// Why the command did not succeed, on stderr.

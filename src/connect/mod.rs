@@ -72,10 +72,14 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
     let unreadable =
         |error: io::Error| CliError::config(format!("{daemon} cannot be asked anything: {error}"));
     let (runtime, token) = (root.runtime().map_err(unreadable)?, root.token().map_err(unreadable)?);
-    let Some((runtime, token)) = runtime.zip(token) else {
-        let silent =
-            format!("{daemon} holds `{}` and does not serve: it starts or stops", root.path().display());
+    let path = root.path().display();
+    let Some(runtime) = runtime else {
+        let silent = format!("{daemon} holds `{path}` and does not serve: it starts or stops");
         return Err(CliError::unreachable(silent).hint("try again in a moment"));
+    };
+    let Some(token) = token else {
+        let locked = format!("{daemon} cannot be asked anything: there is no `admin.token` in `{path}`");
+        return Err(CliError::unreachable(locked).hint("restart the daemon: a start makes a new one"));
     };
     Ok(Some(ConsoleClient::new(&runtime.console, Zeroizing::new(token))))
 }

@@ -9,9 +9,14 @@ use palyra_actors::provider::{Catalogue, Parameters, SignDraft, Signed};
 use palyra_actors::secret::{Secret, SecretVersion};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::SECRET;
 use crate::cli::CliError;
+use crate::signals::Signals;
+
+/// How often it is looked whether the daemon has ended.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// A state root that goes when this goes, and the daemon on it.
 pub struct House {
@@ -104,10 +109,16 @@ impl House {
         Ok(())
     }
 
-    /// Waits until the daemon ends by itself.
-    pub fn wait(&mut self) -> Result<(), CliError> {
-        let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
-        daemon.wait().map_err(|error| failed("the daemon", error))?;
+    /// Waits until the daemon ends by itself, or a signal comes.
+    pub async fn stand(&mut self, signals: &mut Signals) -> Result<(), CliError> {
+        while let Some(daemon) = &mut self.daemon {
+            if daemon.try_wait().map_err(|error| failed("the daemon", error))?.is_some() {
+                break;
+            }
+            if timeout(GLANCE, signals.next()).await.is_ok() {
+                break;
+            }
+        }
         Ok(())
     }
 

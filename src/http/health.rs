@@ -50,7 +50,7 @@ async fn ready(gate: Data<Gate>) -> HttpResponse {
 /// Whether deliveries can be taken in, not longer than a second ago.
 pub async fn is_ready(gate: &Gate) -> bool {
     let find = async { reasons_not_ready(gate).await.is_empty() };
-    !gate.is_stopping() && gate.readiness.get_or_find(Instant::now(), find).await
+    !gate.is_stopping() && gate.readiness.get_or_find(Instant::now, find).await
 }
 
 /// Whether the daemon is ready, as it was found out last. Who asks meanwhile waits for the same answer.
@@ -58,34 +58,42 @@ pub async fn is_ready(gate: &Gate) -> bool {
 pub struct Verdict(Mutex<Option<(Instant, bool)>>);
 
 impl Verdict {
-    async fn get_or_find(&self, now: Instant, find: impl Future<Output = bool>) -> bool {
+    /// Its age counts from when it was found out, which may take longer than it is kept.
+    async fn get_or_find(&self, now: impl Fn() -> Instant, find: impl Future<Output = bool>) -> bool {
         let mut last = self.0.lock().await;
-        if let Some((asked_at, ready)) = *last
-            && now.saturating_duration_since(asked_at) < VERDICT_KEPT
+        if let Some((found_at, ready)) = *last
+            && now().saturating_duration_since(found_at) < VERDICT_KEPT
         {
             return ready;
         }
         let ready = find.await;
-        *last = Some((now, ready));
+        *last = Some((now(), ready));
         ready
     }
 }
 
 /// Why deliveries cannot be taken in right now, found out anew within two seconds; empty when they can.
 pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
+    reasons_within(PROBE_DEADLINE, gate).await
+}
+
+/// As [`reasons_not_ready`], with more or less patience.
+pub async fn reasons_within(patience: Duration, gate: &Gate) -> Vec<String> {
     let actors = &gate.actors;
     let (committed, registry, vault, replay_guard) = tokio::join!(
-        in_time(actors.journal.door.ask(ProbeCommit)),
-        in_time(actors.registry.ask(registry::Observe)),
-        in_time(actors.vault.ask(vault::Observe)),
-        in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
+        within(patience, actors.journal.door.ask(ProbeCommit)),
+        within(patience, actors.registry.ask(registry::Observe)),
+        within(patience, actors.vault.ask(vault::Observe)),
+        within(patience, actors.replay_guard.door.ask(replay_guard::Observe)),
     );
     let mut reasons = Vec::new();
     if gate.is_stopping() {
         reasons.push("the daemon is stopping".to_owned());
     }
     match committed {
-        Err(Unanswered::Late) => reasons.push("the journal did not commit in time".to_owned()),
+        Err(Unanswered::Late(_)) => {
+            reasons.push(format!("the journal did not commit within {} s", patience.as_secs()));
+        }
         Err(Unanswered::Gone(error)) => reasons.push(format!("journal: {error}")),
         Ok(Err(error)) => reasons.push(format!("journal: {error}")),
         Ok(Ok(())) => {}
@@ -101,8 +109,8 @@ pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
     /// It is busy, or stuck.
-    #[error("it did not answer within {} s", PROBE_DEADLINE.as_secs())]
-    Late,
+    #[error("it did not answer within {} s", .0.as_secs())]
+    Late(Duration),
     /// It does not run.
     #[error(transparent)]
     Gone(#[from] DoorError),
@@ -113,7 +121,14 @@ pub enum Unanswered {
 /// # Errors
 /// Why there is no answer.
 pub async fn in_time<T>(asked: impl Future<Output = Result<T, DoorError>>) -> Result<T, Unanswered> {
-    let answer = timeout(PROBE_DEADLINE, asked).await.map_err(|_| Unanswered::Late)?;
+    within(PROBE_DEADLINE, asked).await
+}
+
+async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, DoorError>>,
+) -> Result<T, Unanswered> {
+    let answer = timeout(patience, asked).await.map_err(|_| Unanswered::Late(patience))?;
     Ok(answer?)
 }
 
@@ -129,7 +144,7 @@ mod tests {
     async fn probes_of_one_second_cost_one_look_however_many_come_at_once() {
         let (verdict, looks, start) = (&Verdict::default(), &Cell::new(0), Instant::now());
         let ask = |at, ready| {
-            verdict.get_or_find(at, async move {
+            verdict.get_or_find(move || at, async move {
                 looks.set(looks.get() + 1);
                 yield_now().await;
                 ready
@@ -143,8 +158,23 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_verdict_that_was_long_in_coming_is_given_to_those_who_waited_for_it() {
+        let (verdict, looks, now) = (&Verdict::default(), &Cell::new(0), &Cell::new(Instant::now()));
+        let ask = || {
+            verdict.get_or_find(|| now.get(), async {
+                looks.set(looks.get() + 1);
+                yield_now().await;
+                now.set(now.get() + 2 * VERDICT_KEPT);
+                false
+            })
+        };
+        tokio::join!(ask(), ask(), ask());
+        assert_eq!(looks.get(), 1);
+    }
+
+    #[actix_web::test]
     async fn a_verdict_that_nobody_waited_for_is_found_out_by_the_next() {
-        let (verdict, now) = (Verdict::default(), Instant::now());
+        let (verdict, now) = (Verdict::default(), Instant::now);
         let given_up = timeout(Duration::ZERO, verdict.get_or_find(now, std::future::pending())).await;
         assert!(given_up.is_err() && verdict.get_or_find(now, async { true }).await);
     }

@@ -126,7 +126,7 @@ impl Kind {
             }
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much is in flight"),
             Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Deliveries cannot be taken right now")
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now")
             }
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is needed"),
             Self::ForeignOrigin => {

@@ -45,8 +45,11 @@ fn an_answer_that_is_no_problem_document_is_told_by_its_status() {
 }
 
 #[test]
-fn refusals_without_a_hint_get_ours() {
-    assert!(CliError::problem(401, None, None).hint.unwrap().contains("--state-root"));
+fn refusals_without_a_hint_that_helps_get_ours() {
+    let how_to_send_it = json!({"hint": "send `Authorization: Bearer`"});
+    for body in [None, Some(&how_to_send_it)] {
+        assert!(CliError::problem(401, body, None).hint.unwrap().contains("--state-root"));
+    }
     assert!(CliError::problem(503, None, Some("5")).hint.unwrap().contains("in 5 s"));
 }
 

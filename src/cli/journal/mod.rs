@@ -12,6 +12,7 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::client::{route, with_query};
 use super::context::{Context, Need};
@@ -151,16 +152,27 @@ fn export(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
     let mut exported = 0_u64;
     loop {
         match lines.next_line() {
-            Ok(Some(line)) => context.out.json_line(&line)?,
+            Ok(Some(line)) => match last_words(&line) {
+                None => context.out.json_line(&line)?,
+                Some(why) => return broke_off(exported, why, context),
+            },
             Ok(None) => break,
-            Err(broken) => {
-                context.out.flush()?;
-                let message = format!("the export broke off after {exported} events: {broken}");
-                return Err(CliError { message, ..broken });
-            }
+            Err(why) => return broke_off(exported, why, context),
         }
         exported += 1;
     }
     context.out.flush()?;
     Ok(Exit::Ok)
+}
+
+/// Why there is no more, where a line is not an event but says so.
+fn last_words(line: &str) -> Option<CliError> {
+    let line = line.starts_with("{\"problem\":").then(|| serde_json::from_str::<Value>(line).ok())??;
+    Some(CliError::problem(503, line.get("problem"), None))
+}
+
+fn broke_off(exported: u64, why: CliError, context: &Context) -> Result<Exit, CliError> {
+    context.out.flush()?;
+    let message = format!("the export broke off after {exported} events: {why}");
+    Err(CliError { message, ..why })
 }

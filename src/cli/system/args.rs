@@ -13,7 +13,7 @@ const LIST_EVENTS_MAX: u64 = 100_000;
 /// Commands for the daemon and its events.
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
-    /// Tell whether the daemon is up and well; exit code 1 when it is not
+    /// Tell whether the daemon is up and well; exit code 1 when it is not well, 69 when it is not up
     #[command(visible_alias = "status")]
     Heartbeat,
     /// List the actors and connectors that run, and how often they were restarted

@@ -64,7 +64,7 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
 struct Progress {
     /// The last event printed.
     after: u64,
-    /// Attempts since the last stream that began.
+    /// Attempts since something last came.
     attempts: u32,
 }
 
@@ -84,9 +84,9 @@ fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
     let after = progress.after.to_string();
     let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after))]);
     let mut lines = connection.client.lines(&from)?;
-    progress.attempts = 0;
     let mut parser = FrameParser::default();
     while let Some(line) = lines.next_line()? {
+        progress.attempts = 0;
         let Some(frame) = parser.push(&line) else { continue };
         let event: Value = serde_json::from_str(&frame.data)
             .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;

@@ -196,6 +196,15 @@ fn follow_takes_a_lost_stream_up_where_it_broke_off_and_repeats_nothing() {
 }
 
 #[test]
+fn streams_that_begin_and_bring_nothing_are_given_up() {
+    let broken = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    let answers = std::iter::once(page(&[1], Some(1), None)).chain(vec![broken; 20]);
+    let stub = Stub::answering(answers);
+    let ran = palyra("system event tail --follow", &stub);
+    assert_eq!((ran.code, stub.asked().len()), (69, 1 + 11));
+}
+
+#[test]
 fn a_refused_token_ends_follow_at_once() {
     let stub = Stub::answering([
         page(&[], None, None),

@@ -72,6 +72,10 @@ fn a_secret_that_cannot_be_read_is_shown_with_what_to_do() {
         ran.stderr,
         "palyra: warning: global/x cannot be read: `x.age` is not as it was\n  next: restore it\n"
     );
+    let ran = palyra("--json vault list", &Stub::answering([answer(200, &document)]));
+    let warning: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    let told = "global/x cannot be read: `x.age` is not as it was";
+    assert_eq!((ran.json(), warning), (document, json!({"warning": told, "next": "restore it"})));
 }
 
 #[test]

@@ -56,7 +56,7 @@ Examples:
     Test(TestArgs),
     /// Sign a delivery as the provider would, and post it to the running ingress
     #[command(after_long_help = "\
-Exit code 1 when it is answered with anything but 2xx.
+Exit code 1 when it is answered with anything but 2xx; with --mutate, with anything but the status that belongs to it.
 
 Examples:
   palyra webhooks send github --event push

@@ -181,6 +181,11 @@ fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
     });
     let outcome = connection.client.post(&route(&["webhooks", &args.id, "test"]), &body)?;
     context.out.answer(&outcome, view::test_outcome)?;
+    if let Some(problem) = outcome.get("not_kept").filter(|problem| problem.is_object()) {
+        let CliError { message, hint, .. } = CliError::problem(503, Some(problem), None);
+        let next = hint.unwrap_or_else(|| "`palyra system heartbeat` says what is wrong".to_owned());
+        context.out.warn(&format!("the result was not kept: {message}"), &next);
+    }
     Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })
 }
 

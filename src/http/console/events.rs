@@ -108,7 +108,13 @@ async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpRespons
             JournalError::Invalid { .. } => Kind::Invalid,
             _ => Kind::Unavailable,
         };
-        Problem::new(kind).detail(error.to_string())
+        Problem::new(kind).detail(error.to_string()).hint(how_to_find_out(&error))
     })?;
     Ok(HttpResponse::Created().json(receipt))
+}
+
+/// An event of one's own has no replay key: one that is emitted again is there twice.
+fn how_to_find_out(error: &JournalError) -> Option<String> {
+    let is_unknown = matches!(error, JournalError::Unknown);
+    is_unknown.then(|| "look for it with `palyra system event list` before you emit it again".to_owned())
 }

@@ -11,6 +11,9 @@ use crate::http::problem::{Kind, Problem};
 pub fn json_config(bytes_max: usize) -> JsonConfig {
     JsonConfig::default().limit(bytes_max).error_handler(|error, _| match error {
         JsonPayloadError::ContentType => untyped().into(),
+        JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+            Problem::new(Kind::PayloadTooLarge).detail(error.to_string()).into()
+        }
         error => Problem::new(Kind::BadRequest).detail(told(&error)).into(),
     })
 }

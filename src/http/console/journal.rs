@@ -1,5 +1,7 @@
 //! The journal as a whole: verify, export, checkpoints and proofs.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use futures_util::stream::try_unfold;
@@ -20,6 +22,8 @@ use crate::http::problem::{Kind, Problem};
 
 /// Events read at a time for an export.
 const EXPORT_PAGE_EVENTS: usize = 256;
+/// Time in which the last line of an export that breaks off is sent: what is not is lost with the connection.
+const LAST_WORDS_LEAD: Duration = Duration::from_millis(200);
 
 /// `/journal`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -130,13 +134,25 @@ struct ExportQuery {
 }
 
 /// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
-/// off, so that nobody takes what he has for the whole.
+/// off, so that nobody takes what he has for the whole, and so does an event that cannot be read, after a last line that
+/// says why: `{"problem": …}`.
 async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> HttpResponse {
     let ExportQuery { after, limit, integration } = query.into_inner();
     let filter = EventFilter { integration_id: integration, ..EventFilter::default() };
     let export = Export { gate, filter, after: after.unwrap_or(0), left: limit.unwrap_or(u64::MAX) };
-    let lines = try_unfold(export, |export| async { export.next().await });
+    let lines = try_unfold(Some(export), |export| async {
+        match export {
+            Some(export) => export.next_or_why_not().await,
+            None => Err(broken_off().await),
+        }
+    });
     HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines)
+}
+
+/// Breaks an export off once what was written of it is on its way.
+async fn broken_off() -> Problem {
+    tokio::time::sleep(LAST_WORDS_LEAD).await;
+    Problem::new(Kind::Unavailable)
 }
 
 /// What is left of an export.
@@ -150,6 +166,19 @@ struct Export {
 }
 
 impl Export {
+    /// The next lines, or one that says why there are no more.
+    async fn next_or_why_not(self) -> Result<Option<(Bytes, Option<Self>)>, Problem> {
+        let gate = self.gate.clone();
+        match self.next().await {
+            Err(problem) if !gate.is_stopping() => {
+                tracing::error!(%problem, "an export broke off");
+                let last = json!({"problem": problem.document()}).to_string() + "\n";
+                Ok(Some((Bytes::from(last), None)))
+            }
+            next => Ok(next?.map(|(lines, export)| (lines, Some(export)))),
+        }
+    }
+
     /// The next lines; none at the end. A page without events is not the end: a chunk without bytes would be.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
         while self.left > 0 {

@@ -64,11 +64,16 @@ pub async fn follow(
         until: Instant::now() + open_for(),
         _place: place,
     };
-    let chunks = try_unfold(stream, |stream| async { stream.next().await });
+    let chunks = try_unfold(stream, |stream| async { stream.next().await.inspect_err(tell_why) });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(chunks))
+}
+
+/// The client sees no more than that the stream broke off.
+fn tell_why(problem: &Problem) {
+    tracing::error!(%problem, "a stream of events broke off");
 }
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, Problem> {

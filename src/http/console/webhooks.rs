@@ -104,7 +104,11 @@ async fn set_enabled(
 ) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let enabled = body.enabled;
-    let secret = secret_status(&gate, &integration).await;
+    let secret = match enabled {
+        true => secret_status(&gate, &integration).await,
+        // Nothing need be there to take deliveries no longer.
+        false => SecretStatus::Found,
+    };
     let integration_id = integration.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
     let order = SetEnabled { integration_id, enabled, secret };

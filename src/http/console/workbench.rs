@@ -89,12 +89,14 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     };
     let change = Change::new("registry.webhook.test", &id)
         .particulars(json!({"passed": passed, "at_unix_ms": sample.at_unix_ms}));
-    change.journaled(&gate, keep).await?;
+    // What was found out is told, even where it cannot be kept.
+    let not_kept = change.journaled(&gate, keep).await.err();
     Ok(HttpResponse::Ok().json(json!({
         "integration_id": integration_id,
         "passed": passed,
         "checks": checks.0,
         "would_answer": would_answer,
+        "not_kept": not_kept.map(|problem| problem.document()),
     })))
 }
 
