@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod handshakes;
 mod identity;
+mod leftovers;
 mod logging;
 mod metrics;
 mod mutations;

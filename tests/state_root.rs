@@ -5,14 +5,13 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use tempfile::TempDir;
-
+use crate::leftovers::left_by_a_killed_daemon;
 use crate::support::{Daemon, add_github, run, state_root, succeed, write_private};
 
 const DAEMON: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
 /// Tries to start a daemon that must refuse, and gives what it said.
-fn refused(root: &Path, code: i32) -> String {
+pub fn refused(root: &Path, code: i32) -> String {
     let output = run(root, &DAEMON, b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -120,40 +119,6 @@ fn a_folder_that_others_can_write_to_is_refused_and_one_they_can_read_is_closed(
 }
 
 #[test]
-fn what_a_killed_daemon_left_behind_hinders_nobody() {
-    let root = state_root();
-    let daemon = Daemon::with_github(root.path());
-    assert_eq!(daemon.github("push", "1", "{}").status, 202);
-    daemon.kill();
-    assert!(succeed(root.path(), &["webhooks", "list"], b"").contains("gh"), "offline again");
-    let daemon = Daemon::start(root.path());
-    assert_eq!(daemon.github("push", "1", "{}").status, 200);
-}
-
-#[test]
-fn an_unfinished_write_is_cleared_away_and_foreign_files_stay() {
-    let root = state_root();
-    add_github(root.path());
-    let foreign = root.path().join("notes.txt");
-    write_private(&foreign, "mine");
-    let unfinished = ["", "anchor", "vault"].map(|folder| root.path().join(folder).join(".unfinished-x"));
-    unfinished.iter().for_each(|file| write_private(file, "half"));
-    drop(Daemon::start(root.path()));
-    assert_eq!(unfinished.map(|file| file.try_exists().unwrap()), [false; 3]);
-    assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
-}
-
-#[test]
-fn a_first_start_that_was_killed_at_any_file_is_followed_by_a_second() {
-    for left in [&[".unfinished-x"][..], &["lock", ".unfinished-x"], &[".unfinished-x", "lock", "reserve"]] {
-        let root = state_root();
-        left.iter().for_each(|file| write_private(&root.path().join(file), ""));
-        drop(Daemon::start(root.path()));
-        assert!(!root.path().join(".unfinished-x").try_exists().unwrap());
-    }
-}
-
-#[test]
 fn a_variable_that_is_empty_counts_as_not_set() {
     let home = state_root();
     let of_home = |flags: &[&str]| {
@@ -201,41 +166,6 @@ pub fn hold_lock(root: &Path, how: &str, seconds: &str) -> Child {
         .unwrap();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
     child
-}
-
-/// A state root whose lock names a daemon that was killed.
-fn left_by_a_killed_daemon() -> TempDir {
-    let root = state_root();
-    let daemon = Daemon::with_github(root.path());
-    daemon.kill();
-    assert!(root.path().join("daemon.json").is_file());
-    assert!(std::fs::read_to_string(root.path().join("lock")).unwrap().contains("daemon"));
-    root
-}
-
-#[test]
-fn who_only_asks_for_the_holder_keeps_no_daemon_from_starting() {
-    let root = left_by_a_killed_daemon();
-    let mut asking = hold_lock(root.path(), "-s", "0.1");
-    drop(Daemon::start(root.path()));
-    asking.wait().unwrap();
-}
-
-#[test]
-fn a_daemon_that_ended_in_good_order_is_named_by_no_lock() {
-    let root = state_root();
-    let daemon = Daemon::start(root.path());
-    daemon.signal("TERM");
-    assert!(daemon.wait(std::time::Duration::from_secs(30)).success());
-    assert_eq!(std::fs::read_to_string(root.path().join("lock")).unwrap(), "");
-}
-
-#[test]
-fn the_announcement_of_a_killed_daemon_goes_before_anything_else_is_done() {
-    let root = left_by_a_killed_daemon();
-    write_private(&root.path().join("palyra.toml"), "workers = 0");
-    refused(root.path(), 78);
-    assert!(!root.path().join("daemon.json").try_exists().unwrap());
 }
 
 #[test]

@@ -386,17 +386,3 @@ fn a_part_of_the_journal_can_be_verified() {
     tamper(&place, "UPDATE journal_events SET hash = zeroblob(32) WHERE seq = 8");
     assert!(!from(9).is_ok(), "and the hash has to be the one that was signed");
 }
-
-#[test]
-fn a_verification_tells_how_far_it_is_and_ends_when_it_is_told_to() {
-    let place = Place::new();
-    open(&place).grow(2_500);
-    let mut seen = Vec::new();
-    let scope = Scope::default();
-    let report = verify_with(&place.files(), &scope, &mut |progress| {
-        seen.push((progress.seq, progress.head_seq));
-        if seen.len() < 2 { std::ops::ControlFlow::Continue(()) } else { std::ops::ControlFlow::Break(()) }
-    });
-    assert_eq!(seen, [(1_000, 2_500), (2_000, 2_500)]);
-    assert!(report.unwrap().is_partial);
-}

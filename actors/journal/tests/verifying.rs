@@ -243,3 +243,16 @@ fn an_index_of_sqlite_that_does_not_agree_with_its_table_is_found() {
         "{told:?}"
     );
 }
+
+#[test]
+fn a_verification_tells_how_far_it_is_and_ends_when_it_is_told_to() {
+    let place = Place::new();
+    open(&place).grow(2_500);
+    let mut seen = Vec::new();
+    let report = verify_with(&place.files(), &Scope::default(), &mut |progress| {
+        seen.push((progress.seq, progress.head_seq));
+        if seen.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    assert_eq!(seen, [(1_000, 2_500), (2_000, 2_500)]);
+    assert!(report.unwrap().is_partial);
+}

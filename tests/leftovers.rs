@@ -1,0 +1,75 @@
+//! What a daemon leaves in its state root, and what becomes of it at the next start.
+
+use tempfile::TempDir;
+
+use crate::state_root::{hold_lock, refused};
+use crate::support::{Daemon, add_github, state_root, succeed, write_private};
+
+#[test]
+fn what_a_killed_daemon_left_behind_hinders_nobody() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    daemon.kill();
+    assert!(succeed(root.path(), &["webhooks", "list"], b"").contains("gh"), "offline again");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(daemon.github("push", "1", "{}").status, 200);
+}
+
+#[test]
+fn an_unfinished_write_is_cleared_away_and_foreign_files_stay() {
+    let root = state_root();
+    add_github(root.path());
+    let foreign = root.path().join("notes.txt");
+    write_private(&foreign, "mine");
+    let unfinished = ["", "anchor", "vault"].map(|folder| root.path().join(folder).join(".unfinished-x"));
+    unfinished.iter().for_each(|file| write_private(file, "half"));
+    drop(Daemon::start(root.path()));
+    assert_eq!(unfinished.map(|file| file.try_exists().unwrap()), [false; 3]);
+    assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
+}
+
+#[test]
+fn a_first_start_that_was_killed_at_any_file_is_followed_by_a_second() {
+    for left in [&[".unfinished-x"][..], &["lock", ".unfinished-x"], &[".unfinished-x", "lock", "reserve"]] {
+        let root = state_root();
+        left.iter().for_each(|file| write_private(&root.path().join(file), ""));
+        drop(Daemon::start(root.path()));
+        assert!(!root.path().join(".unfinished-x").try_exists().unwrap());
+    }
+}
+
+/// A state root whose lock names a daemon that was killed.
+pub fn left_by_a_killed_daemon() -> TempDir {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    daemon.kill();
+    assert!(root.path().join("daemon.json").is_file());
+    assert!(std::fs::read_to_string(root.path().join("lock")).unwrap().contains("daemon"));
+    root
+}
+
+#[test]
+fn who_only_asks_for_the_holder_keeps_no_daemon_from_starting() {
+    let root = left_by_a_killed_daemon();
+    let mut asking = hold_lock(root.path(), "-s", "0.1");
+    drop(Daemon::start(root.path()));
+    asking.wait().unwrap();
+}
+
+#[test]
+fn a_daemon_that_ended_in_good_order_is_named_by_no_lock() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    daemon.signal("TERM");
+    assert!(daemon.wait(std::time::Duration::from_secs(30)).success());
+    assert_eq!(std::fs::read_to_string(root.path().join("lock")).unwrap(), "");
+}
+
+#[test]
+fn the_announcement_of_a_killed_daemon_goes_before_anything_else_is_done() {
+    let root = left_by_a_killed_daemon();
+    write_private(&root.path().join("palyra.toml"), "workers = 0");
+    refused(root.path(), 78);
+    assert!(!root.path().join("daemon.json").try_exists().unwrap());
+}
