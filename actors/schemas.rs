@@ -254,7 +254,7 @@ mod tests {
         ] {
             assert_eq!(nearest(&PROVIDER_PROFILE, table, misspelt).as_deref(), Some(meant));
         }
-        assert_eq!(nearest(&PROVIDER_PROFILE, "", "answer"), None, "it stands in another table");
+        assert_eq!(nearest(&PROVIDER_PROFILE, "", "retries"), None, "it stands in another table");
         assert_eq!(nearest(&REGISTRY, "/webhooks/0", "enabeld").as_deref(), Some("enabled"));
         assert_eq!(nearest(&REGISTRY, "", "webhoks").as_deref(), Some("webhooks"));
         assert_eq!(nearest(&REGISTRY, "/webhooks/0", "qqqq"), None);

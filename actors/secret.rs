@@ -24,15 +24,31 @@ impl Secret {
         &self.0
     }
 
-    /// Whether it holds nothing but white space or NUL bytes, so that it cannot verify anything.
+    /// Whether it holds nothing but white space, characters that cannot be seen and NUL bytes, so that it cannot verify
+    /// anything.
     pub fn is_blank(&self) -> bool {
-        self.0.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+        std::str::from_utf8(&self.0).is_ok_and(|text| text.chars().all(is_invisible))
     }
 
     /// Compares with `other` in time that does not depend on where they differ.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_slice().ct_eq(other).into()
     }
+}
+
+/// White space, and what most fonts show nothing of (`Default_Ignorable_Code_Point` of Unicode).
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c,
+            '\0' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// One version of a secret.

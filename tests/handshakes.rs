@@ -1,7 +1,10 @@
 //! What providers ask before they deliver, over real HTTP.
 
-use palyra_actors::clock::{Clock, SystemClock};
 use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use palyra_actors::clock::{Clock, SystemClock};
 
 use crate::support::{
     Answer, Daemon, events, hmac_hex, json, raw, request, run, state_root, statuses, succeed,
@@ -173,6 +176,26 @@ fn headers_are_asked_for_and_given() {
     let asana = self::daemon(root.path(), "asana", &[]);
     let answer = asana.post("in", &[("X-Hook-Secret", "b537207f")], b"");
     assert_eq!((answer.status, answer.header("x-hook-secret")), (200, Some("b537207f")));
+}
+
+#[test]
+fn a_delivery_that_gives_nothing_to_say_back_is_no_question() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "monday", &["--parameter", "audience=https://x/hooks/in"]);
+    let post = |headers: &[(&str, &str)], body: &str| {
+        let headers = [&[("Content-Type", "application/json")], headers].concat();
+        daemon.post("in", &headers, body.as_bytes())
+    };
+    assert_eq!(post(&[], r#"{"challenge":"3eZbrw1a"}"#).json()["challenge"], "3eZbrw1a");
+    let installed = r#"{"type":"install","data":{"app_id":1}}"#;
+    assert_eq!(post(&[], installed).status, 401, "it has to be signed");
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
+    let claims = format!(r#"{{"aud":"https://x/hooks/in","exp":{expiry}}}"#);
+    let signed = format!("{}.{}", part(br#"{"alg":"HS256"}"#), part(claims.as_bytes()));
+    let code = hex::decode(hmac_hex(KEY.as_bytes(), signed.as_bytes())).unwrap();
+    let token = format!("{signed}.{}", part(&code));
+    assert_eq!(post(&[("Authorization", &token)], installed).outcome(), "accepted");
 }
 
 #[test]

@@ -341,7 +341,29 @@ fn a_database_that_was_cut_does_not_verify() {
     drop(Daemon::start(root.path()));
     let copy = root.path().join("copy.db");
     succeed(root.path(), &["journal", "backup", copy.to_str().unwrap()], b"");
-    std::fs::File::options().write(true).open(&copy).unwrap().set_len(20_480).unwrap();
-    let output = run(root.path(), &["journal", "verify", "--database", copy.to_str().unwrap()], b"");
+    let whole = copy.metadata().unwrap().len();
+    let file = std::fs::File::options().write(true).open(&copy).unwrap();
+    for (kept, filled_up_to, what) in
+        [(20_480, 20_480, ""), (20_480, whole, "problem"), (0, 0, "copy.db is empty")]
+    {
+        file.set_len(kept).unwrap();
+        file.set_len(filled_up_to).unwrap();
+        let output = run(root.path(), &["journal", "verify", "--database", copy.to_str().unwrap()], b"");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(65) && said.contains(what), "{said}");
+    }
+}
+
+#[test]
+fn a_database_that_was_emptied_does_not_verify_and_keeps_its_log() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let (path, log) = (root.path().join("journal.db"), root.path().join("journal.db-wal"));
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    daemon.kill();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let logged = log.metadata().unwrap().len();
+    let output = run(root.path(), &["journal", "verify"], b"");
     assert_eq!(output.status.code(), Some(65), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(log.metadata().unwrap().len(), logged);
 }

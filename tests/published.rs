@@ -1,11 +1,12 @@
 //! Keys that a provider publishes, fetched over TLS from a server of the test's own.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,7 +21,10 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::support::{Answer, Daemon, events, eventually, run, state_root, succeed, write_private};
+use crate::support::{
+    Answer, Daemon, connect, events, eventually, read_available, run, state_root, succeed, within,
+    write_private,
+};
 
 /// An authority that the daemon trusts, or not.
 struct Authority(Issuer<'static, KeyPair>, String);
@@ -124,15 +128,20 @@ fn key_set_profile(address: &str) -> String {
 }
 
 fn daemon(root: &Path, profile: &str, trusted: &Authority) -> Daemon {
+    prepare(root, profile, trusted, "");
+    Daemon::start(root)
+}
+
+fn prepare(root: &Path, profile: &str, trusted: &Authority, settings: &str) {
     let folder = root.join("providers");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     write_private(&folder.join("own.toml"), profile);
     let roots = root.join("roots.pem");
     write_private(&roots, &trusted.1);
-    write_private(&root.join("palyra.toml"), &format!("key_roots_file = {:?}\n", roots.to_str().unwrap()));
+    let settings = format!("key_roots_file = {:?}\n{settings}", roots.to_str().unwrap());
+    write_private(&root.join("palyra.toml"), &settings);
     succeed(root, &["webhooks", "add", "in", "own", "--published-keys"], b"");
-    Daemon::start(root)
 }
 
 fn post(daemon: &Daemon, token: &str, body: &str) -> Answer {
@@ -193,6 +202,13 @@ fn certificate_profile(address: &str) -> String {
     sns.replace("name = \"aws-sns\"", "name = \"own\"").replace(pin, &own)
 }
 
+/// A delivery that anybody can make, for its signature is none.
+fn sns(certificate_url: &str) -> serde_json::Value {
+    json!({"Type": "Notification", "MessageId": "1", "Message": "m", "TopicArn": "t",
+        "Timestamp": "2026-01-01T00:00:00.000Z", "SignatureVersion": "2", "SigningCertURL": certificate_url,
+        "Signature": "AAAA"})
+}
+
 fn pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<&str> =
@@ -216,12 +232,13 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
         let root = state_root();
         let server = Server::start(&authority, "HTTP/1.1 200 OK", pem(&certificate.0));
         let daemon = daemon(root.path(), &certificate_profile(&server.address), &authority);
-        let url = format!("https://{}/a", server.address);
-        let body = json!({"Type": "Notification", "MessageId": "1", "Message": "m", "TopicArn": "t",
-            "Timestamp": "2026-01-01T00:00:00.000Z", "SignatureVersion": "2", "SigningCertURL": url, "Signature": "AAAA"});
+        let body = sns(&format!("https://{}/a", server.address));
         let headers = [("Content-Type", "application/json")];
-        let status = daemon.post("in", &headers, body.to_string().as_bytes()).status;
-        assert_eq!(status, 503, "{why}: what cannot be told is not refused");
+        let in_capitals = body.to_string().replace("localhost", "LOCALHOST");
+        for body in [&body.to_string(), &in_capitals] {
+            let status = daemon.post("in", &headers, body.as_bytes()).status;
+            assert_eq!(status, 503, "{why}: what cannot be told is not refused");
+        }
         let file = root.path().join("sample.json");
         write_private(&file, &body.to_string());
         let sample = ["--header", "Content-Type: application/json", "--payload-file", file.to_str().unwrap()];
@@ -247,9 +264,7 @@ fn what_is_fetched_for_one_provider_costs_another_nothing() {
         run(root.path(), &["webhooks", "add", "second", "another", "--published-keys"], b"").status.success()
     });
     for number in 0..40 {
-        let url = format!("https://{}/{number}", gone.address);
-        let body = json!({"Type": "Notification", "MessageId": "1", "Message": "m", "TopicArn": "t",
-            "Timestamp": "2026-01-01T00:00:00.000Z", "SignatureVersion": "2", "SigningCertURL": url, "Signature": "AAAA"});
+        let body = sns(&format!("https://{}/{number}", gone.address));
         let headers = [("Content-Type", "application/json")];
         assert_eq!(daemon.post("in", &headers, body.to_string().as_bytes()).status, 503);
     }
@@ -257,6 +272,41 @@ fn what_is_fetched_for_one_provider_costs_another_nothing() {
     let bearer = format!("Bearer {}", signer.token());
     let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
     assert_eq!(daemon.post("second", &headers, b"{}").status, 202);
+}
+
+#[test]
+fn strangers_who_name_keys_that_do_not_come_leave_room_for_everybody_else() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", silent.local_addr().unwrap().port());
+    let keys = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    prepare(root.path(), &certificate_profile(&address), &authority, "in_flight_max = 8\n");
+    let another = key_set_profile(&keys.address).replace("name = \"own\"", "name = \"another\"");
+    write_private(&root.path().join("providers/another.toml"), &another);
+    succeed(root.path(), &["webhooks", "add", "second", "another", "--published-keys"], b"");
+    let daemon = Daemon::start(root.path());
+    let strangers: Vec<TcpStream> = (0..16)
+        .map(|number| {
+            let body = sns(&format!("https://{address}/{number}")).to_string();
+            let head =
+                "POST /hooks/in HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length:";
+            let mut stream = connect(&daemon.ingress);
+            stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    // One fetches, which takes five seconds, and four wait: half of those that may be in flight.
+    within(Duration::from_secs(4), "the others are refused", || {
+        strangers.iter().filter(|stream| stream.peek(&mut [0]).is_ok()).count() == 11
+    });
+    let bearer = format!("Bearer {}", signer.token());
+    let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
+    assert_eq!(daemon.post("second", &headers, b"{}").status, 202);
+    let refused = strangers.into_iter().find(|stream| stream.peek(&mut [0]).is_ok());
+    let answer = read_available(&mut refused.unwrap());
+    assert!(answer.contains(" 503 ") && answer.contains("retry-after: "), "{answer}");
 }
 
 #[test]

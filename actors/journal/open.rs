@@ -157,6 +157,10 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     if !path.try_exists().map_err(file_error(path))? {
         return Err(refused(path, "there is no journal", "start the daemon once, or name its --state-root"));
     }
+    // SQLite would take the log beside it for a leftover, and remove it.
+    if path.metadata().map_err(file_error(path))?.len() == 0 {
+        return Err(JournalError::Corrupt { seq: 0, problem: format!("{} is empty", path.display()) });
+    }
     let db = connection::for_reading(path)?;
     check_format(&db, path)?;
     Ok(db)

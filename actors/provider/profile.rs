@@ -217,6 +217,8 @@ pub enum When {
     },
     /// The body is JSON with nothing at this pointer.
     JsonAbsent(String),
+    /// The body is JSON with something at this pointer.
+    JsonPresent(String),
 }
 
 /// A signature over content.

@@ -97,16 +97,14 @@ impl Profile {
     }
 }
 
-/// The address in `request`, if it is of the pinned form.
+/// The address in `request`, if it is of the pinned form, with its host in lower case: it is one address however written.
 ///
 /// # Errors
 /// [`Reason::UntrustedKey`].
 pub fn pinned_url(pinned: &PinnedUrl, request: &Request<'_>) -> Result<String, Reject> {
     let text = request.text(&pinned.from, Reason::UntrustedKey)?.unwrap_or_default();
-    match url::is_pinned(&text, pinned) {
-        true => Ok(text.into_owned()),
-        false => Err(Reject::new(Reason::UntrustedKey, "the certificate's address is not the provider's")),
-    }
+    url::pinned(&text, pinned)
+        .ok_or_else(|| Reject::new(Reason::UntrustedKey, "the certificate's address is not the provider's"))
 }
 
 impl Published {

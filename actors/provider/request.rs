@@ -150,6 +150,9 @@ impl<'a> Request<'a> {
             When::JsonAbsent(pointer) => {
                 self.body.json().is_some_and(|document| document.pointer(pointer).is_none())
             }
+            When::JsonPresent(pointer) => {
+                self.body.json().is_some_and(|document| document.pointer(pointer).is_some())
+            }
             When::JsonIs { json, values } => {
                 let place = self.body.json().and_then(|document| document.pointer(json));
                 let text = place.and_then(Element::scalar);
@@ -170,7 +173,11 @@ pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
             Some(text.is_some_and(|text| values.iter().any(|value| value == text)))
         }
         When::HeaderItem { header, name, value } => Some(header_item(headers, header, name) == Some(value)),
-        When::QueryPresent(_) | When::BodyIs(_) | When::JsonIs { .. } | When::JsonAbsent(_) => None,
+        When::QueryPresent(_)
+        | When::BodyIs(_)
+        | When::JsonIs { .. }
+        | When::JsonAbsent(_)
+        | When::JsonPresent(_) => None,
     }
 }
 

@@ -31,6 +31,9 @@ const COMPONENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
+/// Longest address that may be believed.
+const PINNED_URL_BYTES_MAX: usize = 2_048;
+
 /// The forms of `url` that may have been signed.
 pub fn variants<'a>(url: &'a str, form: &'a SignedAuth) -> impl Iterator<Item = Cow<'a, str>> {
     let variants = match form.url_variants.as_slice() {
@@ -78,18 +81,21 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `url` is `https`, of a pinned host, without user, with a port only if the pin has one, and its path ends
-/// as it must.
-pub fn is_pinned(url: &str, pinned: &PinnedUrl) -> bool {
-    let Some(("https", host, path)) = parts(url) else { return false };
+/// `url` with its host in lower case, if it is `https`, of a pinned host, without user, with a port only if the pin has one,
+/// not too long, and its path ends as it must.
+pub fn pinned(url: &str, pinned: &PinnedUrl) -> Option<String> {
+    let ("https", host, path) = parts(url).filter(|_| url.len() <= PINNED_URL_BYTES_MAX)? else {
+        return None;
+    };
     let plain = !host.is_empty()
         && split_port(host).0.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     let path_only = path.starts_with('/') && !path.contains(['?', '#']);
     let host = host.to_ascii_lowercase();
-    plain
+    let is_pinned = plain
         && path_only
         && path.ends_with(&pinned.path_suffix)
-        && pinned.hosts.iter().any(|pattern| host_fits(&host, pattern))
+        && pinned.hosts.iter().any(|pattern| host_fits(&host, pattern));
+    is_pinned.then(|| format!("https://{host}{path}"))
 }
 
 fn host_fits(host: &str, pattern: &str) -> bool {
@@ -132,15 +138,16 @@ mod tests {
 
     #[test]
     fn only_pinned_hosts_over_https_are_believed() {
-        let pinned = |hosts: &[&str]| PinnedUrl {
+        let pin = |hosts: &[&str]| PinnedUrl {
             from: Source::Const(String::new()),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             path_suffix: ".pem".to_owned(),
             chain_name: None,
         };
-        let sns = pinned(&["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"]);
-        assert!(is_pinned("https://sns.us-east-1.amazonaws.com/a.pem", &sns));
-        assert!(is_pinned("https://sns.cn-north-1.amazonaws.com.cn/a.pem", &sns));
+        let fits = |url: &str, pin: &PinnedUrl| pinned(url, pin).is_some();
+        let sns = pin(&["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"]);
+        assert!(fits("https://sns.us-east-1.amazonaws.com/a.pem", &sns));
+        assert!(fits("https://sns.cn-north-1.amazonaws.com.cn/a.pem", &sns));
         for forged in [
             "http://sns.us-east-1.amazonaws.com/a.pem",
             "https://sns.us-east-1.amazonaws.com.evil.example/a.pem",
@@ -154,21 +161,24 @@ mod tests {
             "https://sns.us-east-1.amazonaws.com",
             "",
         ] {
-            assert!(!is_pinned(forged, &sns), "{forged}");
+            assert!(!fits(forged, &sns), "{forged}");
         }
-        let with_port = pinned(&["keys.example:8443"]);
-        assert!(is_pinned("https://keys.example:8443/a.pem", &with_port));
+        let with_port = pin(&["keys.example:8443"]);
+        assert!(fits("https://keys.example:8443/a.pem", &with_port));
         for forged in [
             "https://keys.example/a.pem",
             "https://keys.example:8444/a.pem",
             "https://a:8443@keys.example:8443/a.pem",
         ] {
-            assert!(!is_pinned(forged, &with_port), "{forged}");
+            assert!(!fits(forged, &with_port), "{forged}");
         }
-        let any = pinned(&["**.paypal.com"]);
-        assert!(is_pinned("https://api.sandbox.paypal.com/x.pem", &any));
-        assert!(is_pinned("https://paypal.com/x.pem", &any));
-        assert!(!is_pinned("https://evilpaypal.com/x.pem", &any));
+        let any = pin(&["**.paypal.com"]);
+        assert!(fits("https://api.sandbox.paypal.com/x.pem", &any));
+        assert!(fits("https://paypal.com/x.pem", &any));
+        assert!(!fits("https://evilpaypal.com/x.pem", &any));
+        assert!(!fits(&format!("https://paypal.com/{}.pem", "x".repeat(PINNED_URL_BYTES_MAX)), &any));
+        let written = pinned("https://API.PayPal.com/Certs/X.pem", &any);
+        assert_eq!(written.as_deref(), Some("https://api.paypal.com/Certs/X.pem"), "one host, one address");
     }
 
     #[test]

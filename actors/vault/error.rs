@@ -22,7 +22,7 @@ pub enum VaultError {
         /// Why.
         reason: String,
     },
-    /// Nothing but white space or NUL bytes: it could not verify anything.
+    /// Nothing that can be seen, or NUL bytes: it could not verify anything.
     #[error("the value of `{0}` is blank")]
     Blank(VaultRef),
     /// The value is too long.
@@ -72,7 +72,7 @@ impl VaultError {
         match self {
             Self::NotFound(vault_ref) => vault_ref.how_to_provide(),
             Self::Unavailable { .. } => "remove the cause; the daemon reads it again by itself".to_owned(),
-            Self::Blank(_) => "give it a value that is not empty".to_owned(),
+            Self::Blank(_) => "give it a value of characters that can be seen".to_owned(),
             Self::TooLarge(_) => "give it a smaller value".to_owned(),
             Self::Full => "remove a secret nobody uses with `palyra vault remove`".to_owned(),
             Self::Outside(_) => "change it where it is kept, or choose a name like `global/KEY`".to_owned(),

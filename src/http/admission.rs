@@ -15,7 +15,7 @@ pub struct Admission {
     deliveries: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
     /// For half of the deliveries.
-    slow_bodies: Arc<Semaphore>,
+    slow_ones: Arc<Semaphore>,
     deliveries_max: usize,
 }
 
@@ -26,7 +26,7 @@ impl Admission {
         Self {
             deliveries: Arc::new(Semaphore::new(deliveries_max)),
             body_units: Arc::new(Semaphore::new(units)),
-            slow_bodies: Arc::new(Semaphore::new(deliveries_max.div_ceil(2))),
+            slow_ones: Arc::new(Semaphore::new(deliveries_max.div_ceil(2))),
             deliveries_max,
         }
     }
@@ -38,8 +38,8 @@ impl Admission {
     pub fn enter(&self) -> Result<Permit, Problem> {
         let delivery = Arc::clone(&self.deliveries).try_acquire_owned();
         let delivery = delivery.map_err(|_| Problem::new(Kind::Overloaded))?;
-        let (body_units, slow_bodies) = (Arc::clone(&self.body_units), Arc::clone(&self.slow_bodies));
-        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units, slow: None, slow_bodies })
+        let (body_units, slow_ones) = (Arc::clone(&self.body_units), Arc::clone(&self.slow_ones));
+        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units, slow: None, slow_ones })
     }
 
     /// Deliveries in flight now.
@@ -56,21 +56,24 @@ pub struct Permit {
     units: usize,
     body_units: Arc<Semaphore>,
     slow: Option<OwnedSemaphorePermit>,
-    slow_bodies: Arc<Semaphore>,
+    slow_ones: Arc<Semaphore>,
 }
 
 impl Permit {
-    /// Whether its body may take long.
+    /// Whether it may take long.
     pub fn may_be_slow(&self) -> bool {
         self.slow.is_some()
     }
 
-    /// Lets its body take long.
+    /// Lets it take long: its body, or its wait for keys.
     ///
     /// # Errors
     /// [`Kind::RequestTimeout`] while half of all deliveries that may be in flight are slow ones.
     pub fn be_slow(&mut self) -> Result<(), Problem> {
-        let slow = Arc::clone(&self.slow_bodies).try_acquire_owned();
+        if self.may_be_slow() {
+            return Ok(());
+        }
+        let slow = Arc::clone(&self.slow_ones).try_acquire_owned();
         self.slow = Some(slow.map_err(|_| Problem::new(Kind::RequestTimeout))?);
         Ok(())
     }

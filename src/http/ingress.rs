@@ -118,9 +118,12 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         // 5. Resolve the keys. No key, no acceptance.
-        let keys = self.keys(&integration, profile, &request).await?;
+        let keys = self.keys(&integration, profile, &request, &mut permit).await?;
         // 6. Verify, over the bytes from the wire.
         let verified = self.verify(&integration, profile, &request, keys.as_deref())?;
+        if let Some(keys) = keys.as_ref().filter(|_| integration.takes_published_keys()) {
+            self.gate.published.have_verified(profile.name(), keys);
+        }
         if let Some(handshake) = profile.asks(&request) {
             let reply = handshake.reply(&request, keys.as_deref());
             return reply.map(Answer::Handshake).ok_or_else(|| Problem::new(Kind::BadRequest));

@@ -7,6 +7,7 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
+use super::admission::Permit;
 use super::ingress::Delivery;
 use super::problem::{Kind, Problem};
 
@@ -14,16 +15,17 @@ impl Delivery<'_> {
     /// The keys that `request` is verified with; `None` only where the integration neither has nor needs any.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when there are none now, or not in time; what [`Delivery::unauthenticated`] makes of a request
-    /// that names keys of somebody else.
+    /// [`Kind::Unavailable`] when there are none now, or not in time, or too many wait for theirs; what
+    /// [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
     pub(super) async fn keys(
         &self,
         integration: &Integration,
         profile: &Profile,
         request: &Request<'_>,
+        permit: &mut Permit,
     ) -> Result<Option<Arc<SecretVersions>>, Problem> {
         if integration.takes_published_keys() {
-            self.fetch(profile, request).await.map(Some)
+            self.fetch(profile, request, permit).await.map(Some)
         } else {
             self.resolve(integration).await
         }
@@ -78,14 +80,20 @@ impl Delivery<'_> {
         token.map(Some).map_err(|error| self.unavailable("token of a handshake", &error))
     }
 
-    /// The keys that the provider publishes for `request`.
-    async fn fetch(&self, profile: &Profile, request: &Request<'_>) -> Result<Arc<SecretVersions>, Problem> {
+    /// The keys that the provider publishes for `request`. Who waits until others have theirs is a slow one.
+    async fn fetch(
+        &self,
+        profile: &Profile,
+        request: &Request<'_>,
+        permit: &mut Permit,
+    ) -> Result<Arc<SecretVersions>, Problem> {
         let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
         let Some(published) = published else {
             let none = "its provider publishes no keys, and it names no secret";
             return Err(Problem::new(Kind::Unavailable).because("published keys", none));
         };
-        let asked = self.gate.published.get(profile.name(), published, self.gate.clock.now_unix_ms());
+        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.be_slow().is_ok());
+        let asked = self.gate.published.get(profile.name(), published, now, may_wait);
         let keys = self.in_time(asked).await?;
         keys.map_err(|why| self.unavailable("published keys", &why))
     }

@@ -1,5 +1,7 @@
 //! Keys that providers publish, fetched from pinned addresses and kept: bounded in number, size, time and rate.
 
+mod shelf;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,34 +10,26 @@ use actix_web::web;
 use palyra_actors::clock::UnixMs;
 use palyra_actors::provider::{Published, Roots};
 use palyra_actors::secret::SecretVersions;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::throttle::Rates;
+use shelf::{FETCHES_PER_MINUTE_MAX, Shelf, Shelves};
 
-/// Addresses whose keys are kept; the one that ends first leaves for another.
-const KEPT_MAX: usize = 64;
 /// Largest document that is read.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
 /// From the first packet to the last byte.
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
-/// Documents fetched in a minute for one provider; over it its deliveries that need another are answered 503.
-const FETCHES_PER_MINUTE_MAX: u32 = 30;
-/// How long a failure is kept, so that a provider that is away is not asked by every delivery.
-const FAILURE_LIFE: Duration = Duration::from_secs(10);
+/// Documents fetched at a time, of all providers; one more is not waited for: it is 503.
+const FETCHES_MAX: usize = 16;
 
 /// The keys of providers.
 pub struct PublishedKeys {
     trust: Arc<Trust>,
-    kept: Arc<KeptKeys>,
-    /// One document is fetched at a time, so that many deliveries ask for it once.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    /// By provider: what a delivery of one asks for, genuine or not, costs another nothing.
-    fetches: Rates<String>,
+    /// By provider, of which there are as many as profiles: what a delivery of one asks for, genuine or not, costs another
+    /// nothing.
+    shelves: Mutex<HashMap<String, Arc<Shelves>>>,
+    fetches: Arc<Semaphore>,
 }
-
-#[derive(Default)]
-struct KeptKeys(Mutex<HashMap<Published, Kept>>);
 
 /// Authorities, for the connection and for the certificates that come over it.
 #[derive(Debug, Clone)]
@@ -51,12 +45,6 @@ pub struct FetchFailed(String);
 
 /// Keys, or why there are none.
 type Keys = Result<Arc<SecretVersions>, FetchFailed>;
-
-#[derive(Clone)]
-struct Kept {
-    until: Instant,
-    keys: Keys,
-}
 
 impl Trust {
     /// The authorities of the web.
@@ -79,63 +67,69 @@ impl Trust {
 impl PublishedKeys {
     /// None kept yet.
     pub fn new(trust: Trust) -> Self {
-        Self {
-            trust: Arc::new(trust),
-            kept: Arc::default(),
-            turn: Arc::default(),
-            fetches: Rates::per(Duration::from_secs(60)),
-        }
+        let fetches = Arc::new(Semaphore::new(FETCHES_MAX));
+        Self { trust: Arc::new(trust), shelves: Mutex::default(), fetches }
     }
 
     /// The keys of `provider` at `published`: kept ones, or fetched now. A fetch goes on to its end, and what came of it is
-    /// kept, even if this future is dropped.
+    /// kept, even if this future is dropped. `may_wait` is asked where others of the provider fetch theirs before.
     ///
     /// # Errors
     /// Why there are none, for the log.
-    pub async fn get(&self, provider: &str, published: Published, now: UnixMs) -> Keys {
-        if let Some(kept) = self.kept.get(&published) {
+    pub async fn get(
+        &self,
+        provider: &str,
+        published: Published,
+        now: UnixMs,
+        may_wait: impl FnOnce() -> bool,
+    ) -> Keys {
+        let shelves = self.shelves(provider);
+        if let Some(kept) = shelves.get(&published) {
             return kept;
         }
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let shelf = shelves.shelf(&published);
+        let turn = shelf.turn(may_wait).await;
+        let turn =
+            turn.ok_or_else(|| FetchFailed(format!("too many deliveries wait for keys of `{provider}`")))?;
         // Another delivery may have fetched them while this one waited.
-        if let Some(kept) = self.kept.get(&published) {
+        if let Some(kept) = shelves.get(&published) {
             return kept;
         }
-        if self.fetches.exceeds(provider.to_owned(), FETCHES_PER_MINUTE_MAX, Instant::now()) {
+        let room = self.room(provider, &shelf)?;
+        let trust = Arc::clone(&self.trust);
+        let fetched = web::block(move || {
+            let _held = (turn, room);
+            let keys = fetch(&trust, &published, now);
+            shelves.shelf(&published).add(published, keys.clone());
+            keys
+        });
+        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
+    }
+
+    /// `keys` have verified a delivery of `provider`. Keys that have not put them out no more.
+    pub fn have_verified(&self, provider: &str, keys: &Arc<SecretVersions>) {
+        self.shelves(provider).prove(keys);
+    }
+
+    fn shelves(&self, provider: &str) -> Arc<Shelves> {
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        match shelves.get(provider) {
+            Some(own) => Arc::clone(own),
+            None => Arc::clone(shelves.entry(provider.to_owned()).or_default()),
+        }
+    }
+
+    fn room(&self, provider: &str, shelf: &Shelf) -> Result<OwnedSemaphorePermit, FetchFailed> {
+        if shelf.fetches_too_often() {
             let why = format!(
                 "more than {FETCHES_PER_MINUTE_MAX} documents of keys would be fetched in a minute for `{provider}`"
             );
             return Err(FetchFailed(why));
         }
-        let (trust, kept) = (Arc::clone(&self.trust), Arc::clone(&self.kept));
-        let fetched = web::block(move || {
-            let _turn = turn;
-            let keys = fetch(&trust, &published, now);
-            kept.add(published, keys.clone());
-            keys
-        });
-        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
-    }
-}
-
-impl KeptKeys {
-    fn get(&self, published: &Published) -> Option<Keys> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(published).filter(|kept| Instant::now() < kept.until).map(|kept| kept.keys.clone())
-    }
-
-    fn add(&self, published: Published, keys: Keys) {
-        let life = match keys {
-            Ok(_) => Duration::from_secs(published.life_seconds()),
-            Err(_) => FAILURE_LIFE,
-        };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX && !kept.contains_key(&published) {
-            let first =
-                kept.iter().min_by_key(|(_, kept)| kept.until).map(|(published, _)| published.clone());
-            first.map(|first| kept.remove(&first));
-        }
-        kept.insert(published, Kept { until: Instant::now() + life, keys });
+        let room = Arc::clone(&self.fetches).try_acquire_owned();
+        room.map_err(|_| {
+            FetchFailed(format!("more than {FETCHES_MAX} documents of keys would be fetched at a time"))
+        })
     }
 }
 

@@ -171,7 +171,10 @@ pub fn verify_with(
     let records = if scope.is_copy { None } else { open::anchor_records(files)? };
     let (db, structure) = (open::for_reading(&files.database)?, open::for_reading(&files.database)?);
     let mut report = VerifyReport::new();
-    let notes = Notes::begin(&db, files, scope).map_err(JournalError::read)?;
+    let notes = match Notes::begin(&db, files, scope) {
+        Ok(notes) => notes,
+        Err(error) => return guarded(Err(error), &mut report).map(|()| report),
+    };
     let structure = Structure::check(structure);
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
     let walked = guarded(result, &mut report);

@@ -159,8 +159,8 @@ fn every_limit_of_a_setting_holds_to_the_last_unit() {
     assert_eq!(payload(1_048_577).as_deref(), Some("max_payload_bytes"));
     // The profile takes times that are 300 s off, to either side.
     let window = |seconds| refused(|draft| draft.replay_window_seconds = Some(seconds));
-    assert_eq!(window(600), None);
-    assert_eq!(window(599).as_deref(), Some("replay_window_seconds"));
+    assert_eq!(window(601), None);
+    assert_eq!(window(600).as_deref(), Some("replay_window_seconds"));
 }
 
 #[test]

@@ -252,7 +252,7 @@ fn blank_and_oversized_values_are_never_stored() {
     let store = open_store(folder.path());
     let name = vault_ref("global/a");
     store.put(&name, secret("kept")).unwrap();
-    for blank in ["", " ", "\n", "\t\r\n ", "\0", "\0\0 \0"] {
+    for blank in ["", " ", "\n", "\t\r\n ", "\0", "\0\0 \0", "\u{a0}", "\u{200b}", "\u{feff}\n"] {
         assert!(matches!(store.put(&name, secret(blank)), Err(VaultError::Blank(_))), "{blank:?}");
         assert!(matches!(store.rotate(&name, secret(blank)), Err(VaultError::Blank(_))), "{blank:?}");
     }

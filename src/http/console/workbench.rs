@@ -268,7 +268,8 @@ impl Trial<'_> {
         let Some(published) = published else {
             return Err(unavailable("the delivery names no keys".to_owned(), checks));
         };
-        let keys = gate.published.get(self.profile.name(), published, gate.clock.now_unix_ms()).await;
+        let now = gate.clock.now_unix_ms();
+        let keys = gate.published.get(self.profile.name(), published, now, || true).await;
         let keys = keys.map_err(|error| unavailable(error.to_string(), checks))?;
         checks.pass("secret", "published by the provider");
         Ok(Some(keys))
