@@ -202,10 +202,21 @@ fn open_connections_are_counted_until_they_are_closed() {
     assert_eq!(page.value("palyra_connections{listener=\"console\"}"), Some(1.0), "the one that asks");
 }
 
+/// The page once the integrations were looked at for the first time.
+fn whole_page(daemon: &Daemon, root: &Path) -> Metrics {
+    let mut page = Metrics::of(daemon, root);
+    within(Duration::from_secs(20), "the integrations are looked at", || {
+        page = Metrics::of(daemon, root);
+        page.families.contains_key("palyra_integrations")
+    });
+    page
+}
+
 #[test]
 fn the_command_line_prints_the_page_and_with_json_a_document_of_it() {
     let root = state_root();
-    let _daemon = Daemon::with_github(root.path());
+    let daemon = Daemon::with_github(root.path());
+    whole_page(&daemon, root.path());
     let printed = Metrics::read(&succeed(root.path(), &["system", "metrics"], b""));
     let document = json(root.path(), &["system", "metrics"]);
     let page = Metrics::read(document["metrics"].as_str().unwrap());
@@ -223,11 +234,7 @@ fn named_in(text: &str) -> BTreeSet<String> {
 fn every_series_that_the_documents_name_is_there_and_every_one_that_is_there_is_named() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
-    let mut page = Metrics::of(&daemon, root.path());
-    within(Duration::from_secs(20), "the integrations are looked at", || {
-        page = Metrics::of(&daemon, root.path());
-        page.families.contains_key("palyra_integrations")
-    });
+    let page = whole_page(&daemon, root.path());
     let there: BTreeSet<String> = page.families.into_keys().collect();
     let named = named_in(include_str!("../docs/operations.md"));
     assert_eq!(named, there);
