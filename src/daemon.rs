@@ -40,7 +40,6 @@ use crate::version::{self, VERSION};
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
-
 /// Pause between two looks at the clock: as often as HTTP looks at it.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 

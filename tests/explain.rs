@@ -156,3 +156,18 @@ fn while_no_daemon_runs_nothing_is_said_to_be_taken_in_and_refusals_are_forgotte
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.contains("until the daemon stops"), "{said}");
 }
+
+#[test]
+fn an_integration_may_be_called_by_any_word_of_the_console() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/key"], b"any secret");
+    for id in ["explain", "enabled", "test", "dispatch"] {
+        succeed(root.path(), &["webhooks", "add", id, "github", "--secret-ref", "global/key"], b"");
+    }
+    let _daemon = Daemon::start(root.path());
+    for id in ["explain", "enabled", "test", "dispatch"] {
+        assert!(succeed(root.path(), &["webhooks", "explain", id], b"").contains(id));
+        succeed(root.path(), &["webhooks", "send", id, "--event", "push"], b"");
+        succeed(root.path(), &["webhooks", "disable", id], b"");
+    }
+}

@@ -64,11 +64,13 @@ impl Tally {
 }
 
 impl Counts {
-    fn tally(&mut self, integration_id: &str) -> &mut Tally {
-        let has_place =
-            self.integrations.len() < COUNTED_MAX || self.integrations.contains_key(integration_id);
-        let id = if has_place { integration_id } else { NONE };
-        self.integrations.entry(id.to_owned()).or_default()
+    /// Has `add` count for an integration. Nothing is allocated for one that was counted before.
+    fn tally(&mut self, integration_id: &str, add: impl FnOnce(&mut Tally)) {
+        if let Some(tally) = self.integrations.get_mut(integration_id) {
+            return add(tally);
+        }
+        let id = if self.integrations.len() < COUNTED_MAX { integration_id } else { NONE };
+        add(self.integrations.entry(id.to_owned()).or_default());
     }
 }
 
@@ -76,13 +78,13 @@ impl Counters {
     /// Counts an answer to a delivery of an integration that exists, or of [`NONE`]: never under a name that a stranger chose.
     pub fn count(&self, integration_id: &str, answer: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.tally(integration_id).answers.entry(answer).or_default() += 1;
+        counts.tally(integration_id, |tally| *tally.answers.entry(answer).or_default() += 1);
     }
 
     /// Counts a delivery that did not authenticate. Bounded by the integrations that exist and the reasons there are.
     pub fn refuse(&self, integration_id: &str, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.tally(integration_id).unauthenticated.entry(reason).or_default() += 1;
+        counts.tally(integration_id, |tally| *tally.unauthenticated.entry(reason).or_default() += 1);
         *counts.unsummed.entry((integration_id.to_owned(), reason)).or_default() += 1;
     }
 

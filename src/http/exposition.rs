@@ -48,6 +48,15 @@ impl Family<'_> {
         self.page.0 += &format!("{} {value}\n", self.name);
     }
 
+    /// The values of a family with one label.
+    pub fn each<'a, V: Display>(
+        mut self,
+        label: &'static str,
+        values: impl IntoIterator<Item = (&'a str, V)>,
+    ) {
+        values.into_iter().for_each(|(text, value)| self.labelled(&[(label, text)], value));
+    }
+
     /// One value of a family with labels, which must not be the same twice.
     pub fn labelled(&mut self, labels: &[(&'static str, &str)], value: impl Display) {
         let label =

@@ -65,7 +65,7 @@ mod tests {
         });
         let stub = Stub::answering([answer(200, &refusal)]);
         let ran = palyra("webhooks explain 01ARZ3NDEKTSV4RRFFQ69G5FAV", &stub);
-        assert_eq!(stub.asked()[0].line, "GET /console/v1/webhooks/explain/01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        assert_eq!(stub.asked()[0].line, "GET /console/v1/explain/01ARZ3NDEKTSV4RRFFQ69G5FAV");
         assert_eq!(
             ran.stdout,
             "\

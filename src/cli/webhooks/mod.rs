@@ -142,7 +142,7 @@ fn show(id: &str, context: &Context) -> Result<Exit, CliError> {
 
 fn explain(subject: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let explained = connection.client.get(&route(&["webhooks", "explain", subject]))?;
+    let explained = connection.client.get(&route(&["explain", subject]))?;
     context.out.answer(&explained, |explained| explained::text(explained, &context.out))?;
     if items(&explained, "refusals").next().is_some() {
         context.out.note("`palyra webhooks explain` with the id of a refusal says what mends it");

@@ -3,6 +3,8 @@
 //! Labels hold ids that the operator gave, names of parts, and words of closed sets: nothing that came with a request. A
 //! part that does not answer in time has no series until it does.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -15,9 +17,11 @@ use palyra_actors::vault::VaultSnapshot;
 
 use super::snapshots::Snapshots;
 use crate::http::Gate;
-use crate::http::exposition::{CONTENT_TYPE, Page, seconds, truth};
+use crate::http::counters::Tally;
+use crate::http::exposition::{CONTENT_TYPE, Family, Page, seconds, truth};
 use crate::http::health::{in_time, is_ready};
 use crate::verification::Verification;
+use crate::version::VERSION;
 
 /// `/metrics`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -49,8 +53,7 @@ async fn metrics(gate: Data<Gate>) -> HttpResponse {
 }
 
 fn process(page: &mut Page, gate: &Gate, ready: bool) {
-    page.gauge("palyra_build_info", "The version that runs; always 1")
-        .labelled(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.gauge("palyra_build_info", "The version that runs; always 1").each("version", [(VERSION, 1)]);
     page.gauge("palyra_process_start_time_seconds", "When the process began to serve, in seconds since 1970")
         .value(seconds(gate.started_at));
     page.gauge(
@@ -66,24 +69,16 @@ fn deliveries(page: &mut Page, gate: &Gate) {
     for id in gate.actors.integrations.ids() {
         tallies.entry(id).or_default();
     }
-    let mut answered = page.counter(
+    let answered = page.counter(
         "palyra_deliveries_total",
         "Deliveries answered, by outcome or code; without integration those that reached none",
     );
-    for (id, tally) in &tallies {
-        for (answer, count) in &tally.answers {
-            answered.labelled(&[("integration", id), ("answer", answer)], count);
-        }
-    }
-    let mut refused = page.counter(
+    by_integration(answered, &tallies, "answer", |tally| &tally.answers);
+    let refused = page.counter(
         "palyra_deliveries_unauthenticated_total",
         "Deliveries that did not authenticate, by reason, answered unauthenticated or too_many_requests",
     );
-    for (id, tally) in &tallies {
-        for (reason, count) in &tally.unauthenticated {
-            refused.labelled(&[("integration", id), ("reason", reason)], count);
-        }
-    }
+    by_integration(refused, &tallies, "reason", |tally| &tally.unauthenticated);
     page.gauge("palyra_deliveries_in_flight", "Deliveries in flight").value(gate.admission.in_flight());
     page.gauge(
         "palyra_deliveries_in_flight_max",
@@ -92,28 +87,36 @@ fn deliveries(page: &mut Page, gate: &Gate) {
     .value(gate.settings.in_flight_max);
 }
 
+fn by_integration(
+    mut family: Family<'_>,
+    tallies: &BTreeMap<String, Tally>,
+    label: &'static str,
+    counts: impl Fn(&Tally) -> &BTreeMap<&'static str, u64>,
+) {
+    for (id, tally) in tallies {
+        for (text, count) in counts(tally) {
+            family.labelled(&[("integration", id), (label, text)], count);
+        }
+    }
+}
+
 fn listeners(page: &mut Page, gate: &Gate) {
-    let mut open = page.gauge("palyra_connections", "Connections that are open");
-    open.labelled(&[("listener", "ingress")], gate.ingress_connections.count());
-    open.labelled(&[("listener", "console")], gate.console_connections.count());
+    let (ingress, console) = (gate.ingress_connections.count(), gate.console_connections.count());
+    page.gauge("palyra_connections", "Connections that are open")
+        .each("listener", [("ingress", ingress), ("console", console)]);
     page.gauge("palyra_event_streams", "Event streams of the console that are open")
         .value(gate.open_streams());
-    let mut refused = page
-        .counter("palyra_console_unauthorized_total", "Requests of the console without its token, by reason");
-    for (reason, count) in gate.counters.unauthorized() {
-        refused.labelled(&[("reason", reason)], count);
-    }
+    page.counter("palyra_console_unauthorized_total", "Requests of the console without its token, by reason")
+        .each("reason", gate.counters.unauthorized());
 }
 
 fn integrations(page: &mut Page, gate: &Gate, registry: Option<RegistrySnapshot>) {
     if let Some(by_readiness) = gate.last_look.by_readiness() {
-        let mut counted = page.gauge(
+        page.gauge(
             "palyra_integrations",
             "Integrations by readiness; one that is disabled counts as that, whatever it lacks",
-        );
-        for (state, count) in by_readiness {
-            counted.labelled(&[("readiness", state.as_str())], count);
-        }
+        )
+        .each("readiness", by_readiness.map(|(state, count)| (state.as_str(), count)));
     }
     let Some(registry) = registry else { return };
     page.gauge(
@@ -151,13 +154,11 @@ fn journal(page: &mut Page, journal: &JournalSnapshot, anchored_seq: u64) {
 }
 
 fn verification(page: &mut Page, verification: &Verification) {
-    let mut states = page.gauge(
+    page.gauge(
         "palyra_journal_verification",
         "1 for the state that the verification of the whole journal is in",
-    );
-    for state in Verification::STATES {
-        states.labelled(&[("state", state)], truth(state == verification.state()));
-    }
+    )
+    .each("state", Verification::STATES.map(|state| (state, truth(state == verification.state()))));
 }
 
 fn replay_guard(page: &mut Page, guard: &ReplaySnapshot) {
@@ -182,29 +183,19 @@ fn vault(page: &mut Page, vault: &VaultSnapshot) {
 }
 
 fn actors(page: &mut Page, actors: &[ActorPresence]) {
-    let mut up = page.gauge("palyra_actor_up", "Whether an actor runs");
-    for actor in actors {
-        up.labelled(&[("actor", &actor.name)], truth(actor.state == ActorState::Running));
-    }
-    let mut restarts = page.counter("palyra_actor_restarts_total", "Restarts of an actor");
-    for actor in actors {
-        restarts.labelled(&[("actor", &actor.name)], actor.restarts);
-    }
+    let runs = |actor: &ActorPresence| truth(actor.state == ActorState::Running);
+    page.gauge("palyra_actor_up", "Whether an actor runs")
+        .each("actor", actors.iter().map(|actor| (actor.name.as_ref(), runs(actor))));
+    page.counter("palyra_actor_restarts_total", "Restarts of an actor")
+        .each("actor", actors.iter().map(|actor| (actor.name.as_ref(), actor.restarts)));
 }
 
 fn of_connectors(page: &mut Page, connectors: &[ConnectorPresence]) {
-    let mut up = page.gauge("palyra_connector_up", "Whether a connector runs");
-    for connector in connectors {
-        up.labelled(&[("connector", &connector.name)], truth(connector.state == ConnectorState::Running));
-    }
-    let mut restarts =
-        page.counter("palyra_connector_restarts_total", "Restarts of a connector, asked for or not");
-    for connector in connectors {
-        restarts.labelled(&[("connector", &connector.name)], connector.restarts);
-    }
-    let mut emitted =
-        page.counter("palyra_connector_events_total", "Events of a connector that were committed");
-    for connector in connectors {
-        emitted.labelled(&[("connector", &connector.name)], connector.emitted_total);
-    }
+    let runs = |one: &ConnectorPresence| truth(one.state == ConnectorState::Running);
+    page.gauge("palyra_connector_up", "Whether a connector runs")
+        .each("connector", connectors.iter().map(|one| (one.name.as_str(), runs(one))));
+    page.counter("palyra_connector_restarts_total", "Restarts of a connector, asked for or not")
+        .each("connector", connectors.iter().map(|one| (one.name.as_str(), one.restarts)));
+    page.counter("palyra_connector_events_total", "Events of a connector that were committed")
+        .each("connector", connectors.iter().map(|one| (one.name.as_str(), one.emitted_total)));
 }

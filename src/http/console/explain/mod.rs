@@ -28,9 +28,9 @@ const LATEST_MAX: usize = 10;
 /// Pages that are looked through for a provider's own id of a delivery, from the newest back. Older: not found.
 const PAGES_MAX: usize = 16;
 
-/// `/webhooks/explain`.
+/// `/explain`: below `/webhooks` it would stand where the ids of integrations do.
 pub fn routes(config: &mut ServiceConfig) {
-    config.route("/webhooks/explain/{subject}", web::get().to(explain));
+    config.route("/explain/{subject}", web::get().to(explain));
 }
 
 async fn explain(gate: Data<Gate>, subject: Path<String>) -> Result<HttpResponse, Problem> {
