@@ -187,7 +187,7 @@ pub const CONNECTOR_PAUSE_MS_MIN: u64 = 100;
 pub const CONNECTOR_PAUSE_SECONDS_MAX: u64 = 60;
 /// Time for which a connector has to run, so that its pauses begin anew.
 pub const CONNECTOR_HEALTHY_SECONDS: u64 = 60;
-/// Time in which a connector that is restarted has to close. Longer: the next is started beside it.
+/// Time in which a connector has to close. Longer: the next is started beside it, or the daemon ends without it.
 pub const CONNECTOR_CLOSE_SECONDS: u64 = 5;
 /// Restarts of one actor within [`RESTART_WINDOW_SECONDS`] before the process exits (70).
 pub const RESTARTS_MAX: usize = 3;

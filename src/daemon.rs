@@ -87,7 +87,8 @@ async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Dae
 async fn take(root: StateRoot) -> anyhow::Result<Possession> {
     let (taken, possession) = oneshot::channel();
     // Who waited may have given up.
-    std::thread::spawn(move || drop(taken.send(root.take(Role::Daemon))));
+    let work = move || drop(taken.send(root.take(Role::Daemon)));
+    std::thread::Builder::new().spawn(work).context("the system gives the daemon no thread")?;
     Ok(possession.await??)
 }
 

@@ -23,6 +23,9 @@ pub enum ConnectorError {
     /// The supervisor is being restarted; whether the event was written is not known.
     #[error("the connector supervisor is not running; emit the event again")]
     Gone,
+    /// The daemon is on its way out.
+    #[error("the connector supervisor is closing and starts nothing more; try again when the daemon runs")]
+    Closing,
     /// The journal did not take the event, or cannot say whether it did.
     #[error("the journal did not confirm the event")]
     Journal(#[source] JournalError),

@@ -71,7 +71,7 @@ pub enum ConnectorState {
     Running,
     /// It ended and starts again after a pause.
     BackingOff,
-    /// It was closed with the daemon.
+    /// It was closed on purpose, by itself or with the daemon.
     Stopped,
 }
 

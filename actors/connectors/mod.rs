@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
@@ -45,6 +45,8 @@ pub struct ConnectorSupervisor {
     door: Door<Self>,
     report_to: mpsc::UnboundedSender<Exited>,
     exits: Option<mpsc::UnboundedReceiver<Exited>>,
+    /// Who is told once the connectors have closed. Nothing is started from then on.
+    closing: Option<oneshot::Sender<Exit>>,
     watch: WatchGuard,
 }
 
@@ -53,11 +55,20 @@ pub struct ConnectorSupervisor {
 struct Running {
     incarnation: u64,
     connector: Recipient<Close>,
-    /// Whether it was asked to close so that another is started in its place.
+    /// Whether it was asked to close, so that another is started in its place or with the supervisor.
     is_leaving: bool,
 }
 
 impl Running {
+    /// Asks it to close, if it was not asked before; says whether it was not.
+    fn leave(&mut self) -> bool {
+        let is_first = !std::mem::replace(&mut self.is_leaving, true);
+        if is_first {
+            self.close();
+        }
+        is_first
+    }
+
     /// Asks through a fresh sender, for whose first message a full mailbox still has a place. A connector that has ended
     /// already needs no message.
     fn close(&self) {
@@ -81,8 +92,19 @@ impl ConnectorSupervisor {
         watch: WatchGuard,
     ) -> Self {
         let (report_to, exits) = mpsc::unbounded_channel();
-        let (running, paused, exits) = (HashMap::new(), HashMap::new(), Some(exits));
-        Self { roster, running, paused, started_total: 0, journal, clock, door, report_to, exits, watch }
+        Self {
+            roster,
+            running: HashMap::new(),
+            paused: HashMap::new(),
+            started_total: 0,
+            journal,
+            clock,
+            door,
+            report_to,
+            exits: Some(exits),
+            closing: None,
+            watch,
+        }
     }
 
     /// Starts a connector that does not run. If it is in its pause, that is over.
@@ -124,13 +146,12 @@ impl ConnectorSupervisor {
     /// Asks the incarnation that runs to close; the next is started when it has, or is taking too long.
     fn replace(&mut self, name: String, ctx: &mut Context<Self>) {
         let Some(running) = self.running.get_mut(&name) else { return self.start_connector(&name, ctx) };
-        if std::mem::replace(&mut running.is_leaving, true) {
+        if !running.leave() {
             return;
         }
-        running.close();
         let incarnation = running.incarnation;
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), move |supervisor, ctx| {
-            if supervisor.take(&name, incarnation).is_some() {
+            if supervisor.closing.is_none() && supervisor.take(&name, incarnation).is_some() {
                 tracing::warn!(connector = name, "a connector does not close; another is started beside it");
                 supervisor.start_connector(&name, ctx);
             }
@@ -141,6 +162,30 @@ impl ConnectorSupervisor {
     fn take(&mut self, name: &str, incarnation: u64) -> Option<Running> {
         self.running.get(name).filter(|running| running.incarnation == incarnation)?;
         self.running.remove(name)
+    }
+
+    fn refuse_while_closing(&self) -> Result<(), ConnectorError> {
+        if self.closing.is_some() { Err(ConnectorError::Closing) } else { Ok(()) }
+    }
+
+    fn end_if_all_have_closed(&mut self, ctx: &mut Context<Self>) {
+        if self.running.is_empty() {
+            self.end(ctx);
+        }
+    }
+
+    /// The end, whoever has not closed by now.
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        for name in std::mem::take(&mut self.running).into_keys() {
+            tracing::warn!(connector = name, "a connector does not close; the daemon ends without it");
+            self.roster.closed(&name);
+        }
+        ctx.stop();
+        let exit = self.watch.ends_as_asked();
+        if let Some(closing) = self.closing.take() {
+            // Who waited may have given up.
+            drop(closing.send(exit));
+        }
     }
 
     fn journal_restart(&self, name: &str, how: &str) {
@@ -164,7 +209,7 @@ impl Actor for ConnectorSupervisor {
         if let Some(mut exits) = self.exits.take() {
             ctx.add_stream(poll_fn(move |cx| exits.poll_recv(cx)));
         }
-        for name in self.roster.names() {
+        for name in self.roster.to_be_started() {
             self.start_connector(&name, ctx);
         }
     }
@@ -175,6 +220,10 @@ impl StreamHandler<Exited> for ConnectorSupervisor {
         // Another may have been started in its place, or none by a factory that panicked.
         let Some(ended) = self.take(&name, incarnation) else { return };
         match exit {
+            _ if self.closing.is_some() => {
+                self.roster.closed(&name);
+                self.end_if_all_have_closed(ctx);
+            }
             _ if ended.is_leaving => self.start_connector(&name, ctx),
             Exit::Asked => self.roster.closed(&name),
             exit => self.back_off(&name, &exit, ctx),
@@ -204,6 +253,7 @@ impl Handler<Register> for ConnectorSupervisor {
     type Result = Result<(), ConnectorError>;
 
     fn handle(&mut self, Register { name, factory }: Register, ctx: &mut Self::Context) -> Self::Result {
+        self.refuse_while_closing()?;
         self.roster.add(&name, factory)?;
         self.start_connector(&name, ctx);
         Ok(())
@@ -214,6 +264,7 @@ impl Handler<Restart> for ConnectorSupervisor {
     type Result = Result<(), ConnectorError>;
 
     fn handle(&mut self, Restart(name): Restart, ctx: &mut Self::Context) -> Self::Result {
+        self.refuse_while_closing()?;
         if !self.roster.has(&name) {
             return Err(ConnectorError::Unknown(name));
         }
@@ -240,13 +291,21 @@ impl Handler<Observe> for ConnectorSupervisor {
 }
 
 impl Handler<Close> for ConnectorSupervisor {
-    type Result = Exit;
+    type Result = ResponseFuture<Exit>;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
-        for (name, _) in self.running.drain() {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
+        let (reply, answer) = oneshot::channel();
+        self.closing = Some(reply);
+        for (name, pause) in self.paused.drain() {
+            ctx.cancel_future(pause);
             self.roster.closed(&name);
         }
-        ctx.stop();
-        self.watch.ends_as_asked()
+        for running in self.running.values_mut() {
+            running.leave();
+        }
+        ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), Self::end);
+        self.end_if_all_have_closed(ctx);
+        // It goes unanswered with a supervisor that panics on the way.
+        Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
     }
 }

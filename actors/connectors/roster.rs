@@ -45,9 +45,11 @@ impl Roster {
         Ok(())
     }
 
-    /// Names of all connectors.
-    pub fn names(&self) -> Vec<String> {
-        self.entries().keys().cloned().collect()
+    /// Names of the connectors that a supervisor starts with: all that were not closed on purpose.
+    pub fn to_be_started(&self) -> Vec<String> {
+        let entries = self.entries();
+        let due = entries.iter().filter(|(_, entry)| !entry.was_closed());
+        due.map(|(name, _)| name.clone()).collect()
     }
 
     /// Whether a connector of that name is under supervision.
@@ -127,6 +129,10 @@ impl Roster {
 }
 
 impl Entry {
+    fn was_closed(&self) -> bool {
+        self.was_started && self.presence.state == ConnectorState::Stopped
+    }
+
     fn new(name: &str, factory: ConnectorFactory) -> Self {
         let presence = ConnectorPresence {
             name: name.to_owned(),

@@ -1,3 +1,5 @@
+mod closing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,6 +51,9 @@ impl Handler<Close> for Puppet {
 
 struct House {
     door: Door<ConnectorSupervisor>,
+    journal: JournalHandle,
+    clock: SharedClock,
+    roster: Roster,
     reader: JournalReader,
     puppets: Arc<std::sync::Mutex<Vec<Addr<Puppet>>>>,
     emitters: Arc<std::sync::Mutex<Vec<Emitter>>>,
@@ -69,15 +74,29 @@ fn house() -> House {
     };
     let journal = JournalHandle::default();
     journal.door.open(JournalActor::open(config, WatchGuard::unwatched()).unwrap().start());
-    let door = Door::default();
-    let supervisor =
-        ConnectorSupervisor::new(Roster::default(), journal, clock, door.clone(), WatchGuard::unwatched());
-    door.open(supervisor.start());
-    let reader = JournalReader::open(&path).unwrap();
-    House { door, reader, puppets: Arc::default(), emitters: Arc::default(), _dir: dir }
+    let house = House {
+        door: Door::default(),
+        journal,
+        clock,
+        roster: Roster::default(),
+        reader: JournalReader::open(&path).unwrap(),
+        puppets: Arc::default(),
+        emitters: Arc::default(),
+        _dir: dir,
+    };
+    house.rebuild();
+    house
 }
 
 impl House {
+    /// Another supervisor takes the place of the one there is.
+    fn rebuild(&self) {
+        let (roster, journal, clock) = (self.roster.clone(), self.journal.clone(), Arc::clone(&self.clock));
+        let supervisor =
+            ConnectorSupervisor::new(roster, journal, clock, self.door.clone(), WatchGuard::unwatched());
+        self.door.open(supervisor.start());
+    }
+
     async fn register(&self, name: &str) -> Result<(), ConnectorError> {
         let (puppets, emitters) = (Arc::clone(&self.puppets), Arc::clone(&self.emitters));
         let factory: ConnectorFactory = Box::new(move |link| {
@@ -110,6 +129,11 @@ impl House {
 
     async fn presence(&self) -> ConnectorPresence {
         self.door.ask(Presence).await.unwrap().remove(0)
+    }
+
+    async fn presence_of(&self, name: &str) -> ConnectorPresence {
+        let all = self.door.ask(Presence).await.unwrap();
+        all.into_iter().find(|one| one.name == name).unwrap()
     }
 
     async fn backs_off(&self) {
@@ -227,71 +251,6 @@ async fn a_pause_that_a_restart_cut_short_does_not_shorten_the_next_one() {
     assert_eq!(house.puppets.lock().unwrap().len(), 3);
 }
 
-/// A connector that owns something only one may have, and takes a second to let go of it.
-struct Owner {
-    link: ConnectorLink,
-    owned: Arc<AtomicUsize>,
-    /// Whether it heeds `Close`.
-    closes: bool,
-}
-
-impl Actor for Owner {
-    type Context = Context<Self>;
-}
-
-impl Handler<Close> for Owner {
-    type Result = Exit;
-
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
-        if self.closes {
-            ctx.run_later(Duration::from_secs(1), |_, ctx| ctx.stop());
-        }
-        self.link.closing()
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.owned.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// How many there were already, whenever one was started.
-async fn found_by_each(house: &House, closes: bool) -> Arc<std::sync::Mutex<Vec<usize>>> {
-    let (owned, found) = (Arc::<AtomicUsize>::default(), Arc::<std::sync::Mutex<Vec<usize>>>::default());
-    let told = Arc::clone(&found);
-    let factory: ConnectorFactory = Box::new(move |link| {
-        told.lock().unwrap().push(owned.fetch_add(1, Ordering::SeqCst));
-        Owner { link, owned: Arc::clone(&owned), closes }.start().recipient()
-    });
-    house.door.ask(Register { name: "billing".into(), factory }).await.unwrap().unwrap();
-    found
-}
-
-#[actix::test]
-async fn a_restart_starts_the_next_when_the_one_before_has_let_go_of_what_it_owns() {
-    tokio::time::pause();
-    let house = house();
-    let found = found_by_each(&house, true).await;
-    house.restart("billing").await;
-    house.restart("billing").await;
-    house.settle().await;
-    assert_eq!(*found.lock().unwrap(), [0, 0]);
-    let presence = house.presence().await;
-    assert_eq!((presence.restarts, presence.state), (1, ConnectorState::Running));
-}
-
-#[actix::test]
-async fn a_restart_does_not_wait_for_ever_for_a_connector_that_does_not_close() {
-    tokio::time::pause();
-    let house = house();
-    let found = found_by_each(&house, false).await;
-    house.restart("billing").await;
-    house.settle().await;
-    house.settle().await;
-    assert_eq!(*found.lock().unwrap(), [0, 1]);
-}
-
 #[actix::test]
 async fn a_factory_that_panics_is_called_again_after_a_pause_and_harms_nobody_else() {
     tokio::time::pause();
@@ -320,19 +279,4 @@ async fn names_are_canonical_and_unique() {
     assert!(matches!(house.register("No Name").await, Err(ConnectorError::InvalidName(_))));
     house.register("billing").await.unwrap();
     assert!(matches!(house.register("billing").await, Err(ConnectorError::Exists(_))));
-}
-
-#[actix::test]
-async fn a_supervisor_that_goes_takes_its_connectors_along() {
-    let house = house();
-    house.register("billing").await.unwrap();
-    let puppet = house.puppets.lock().unwrap()[0].clone();
-    house.door.ask(Close).await.unwrap();
-    for _ in 0..1_000 {
-        if !puppet.connected() {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("the connector outlived its supervisor");
 }

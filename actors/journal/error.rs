@@ -126,6 +126,15 @@ pub enum JournalError {
         #[source]
         source: Cause,
     },
+    /// The system gives no thread to verify with.
+    #[error(
+        "the journal is verified on two threads, and there is none for the second; raise the limit (`ulimit -u`, `TasksMax`)"
+    )]
+    NoThread {
+        /// What the system said.
+        #[source]
+        source: Cause,
+    },
     /// A page of more events than one page may hold was asked for.
     #[error(
         "a page of {asked} events was asked for, 1 to {max} are given; ask for so many and follow the cursor"

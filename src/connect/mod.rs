@@ -1,21 +1,21 @@
 //! How a command finds its console: that of the running daemon, or one of its own while none runs.
 
-use std::io::{self, ErrorKind};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+mod fault;
+mod offline;
 
-use actix_rt::System;
-use palyra_actors::clock::SystemClock;
-use palyra_actors::journal::{JournalError, JournalFiles};
+use std::io;
+
+use palyra_actors::journal::JournalFiles;
 use palyra_actors::registry::RegistryError;
-use palyra_actors::vault::VaultError;
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::cli::{Bare, CliError, Connection, ConsoleClient, Kind, Need, Remark};
-use crate::daemon::{Daemon, Serve};
-use crate::settings::{Flags, Settings, SettingsError};
-use crate::state_root::{Role, StateRoot, StateRootError};
+use crate::cli::{Bare, CliError, Connection, ConsoleClient, Need, Remark};
+use crate::settings::{Flags, Settings};
+use crate::state_root::{Role, StateRoot};
+use offline::{Offline, offline};
+
+pub use fault::{misconfigured, not_started, refused};
+pub use offline::check_clock;
 
 /// Connects a command to a console.
 ///
@@ -124,168 +124,3 @@ fn nothing_begun(root: &StateRoot) -> CliError {
         "name the one you mean with --state-root; `palyra --state-root {path} daemon` begins one, and so do `vault put` and `webhooks add`"
     ))
 }
-
-/// Refuses to start anything while the clock of this machine stands before 1970.
-///
-/// # Errors
-/// What it says, and how it is set.
-pub fn check_clock() -> Result<(), CliError> {
-    SystemClock::check().map_err(|error| {
-        CliError::config(error.to_string())
-            .hint("set it: `timedatectl set-ntp true`, or `date --set` with the time as it is")
-    })
-}
-
-/// Starts a console in this process, over the files of the stopped daemon.
-fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offline)> {
-    check_clock()?;
-    let possession = root.take(Role::Command)?;
-    let settings = Settings::load(&root.settings_file(), Flags::default())?;
-    let token = possession.token()?;
-    let (started, start) = mpsc::channel();
-    let (stop, stopped) = oneshot::channel();
-    let thread = std::thread::spawn(move || {
-        System::new().block_on(async move {
-            match Daemon::start(possession, settings, Serve::ConsoleOnly).await {
-                Err(error) => drop(started.send(Err(error))),
-                Ok(daemon) => {
-                    drop(started.send(Ok(daemon.gate.addresses.console.clone())));
-                    // The command is done when it sends, and when it drops its end without a word.
-                    drop(stopped.await);
-                    daemon.close().await;
-                }
-            }
-        });
-    });
-    let guard = Offline { stop: Some(stop), thread: Some(thread) };
-    match start.recv() {
-        Ok(Ok(console)) => Ok((ConsoleClient::new(&console, Zeroizing::new(token)), guard)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
-            Err(CliError::new(Kind::Internal, "the console of this command ended before it began").into())
-        }
-    }
-}
-
-/// A console in this process; stopped when it is dropped, and waited for.
-struct Offline {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Offline {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The sender's end is what counts; the console may have ended already.
-            stop.send(()).unwrap_or_default();
-        }
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the console of this command panicked");
-        }
-    }
-}
-
-/// A state root that cannot be used, with its exit code.
-pub fn refused(error: StateRootError) -> CliError {
-    unusable(&error, with_sources(&error))
-}
-
-fn unusable(error: &StateRootError, message: String) -> CliError {
-    match error {
-        StateRootError::InUse { .. } => CliError::in_use(message)
-            .hint("stop that process first, or choose another state root with --state-root"),
-        StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
-        StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            CliError::config(message).hint("run it as the user the state root belongs to")
-        }
-        _ => CliError::config(message),
-    }
-}
-
-/// A disk that is full, or a quota that is used up.
-fn is_for_want_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
-fn no_room(message: String) -> CliError {
-    CliError::cannot_write(message).hint("free some space on its disk, or raise the quota")
-}
-
-/// Settings that cannot be used.
-pub fn misconfigured(error: SettingsError) -> CliError {
-    let shown = CliError::config(error.to_string());
-    match error.hint {
-        Some(hint) => shown.hint(hint),
-        None => shown,
-    }
-}
-
-/// A daemon that did not start: what is wrong decides the exit code.
-pub fn not_started(error: &anyhow::Error) -> CliError {
-    let message = format!("{error:#}");
-    if let Some(registry) = error.downcast_ref::<RegistryError>() {
-        let shown = CliError::config(message);
-        return match registry.hint() {
-            Some(hint) => shown.hint(hint),
-            None => shown,
-        };
-    }
-    if let Some(settings) = error.downcast_ref::<SettingsError>() {
-        return misconfigured(settings.clone());
-    }
-    if let Some(known) = error.downcast_ref::<CliError>() {
-        return known.clone();
-    }
-    if let Some(state_root) = error.downcast_ref::<StateRootError>() {
-        return unusable(state_root, message);
-    }
-    if let Some(vault) = error.downcast_ref::<VaultError>() {
-        return unusable_vault(vault, message);
-    }
-    if let Some(journal) = error.downcast_ref::<JournalError>() {
-        return CliError::journal(journal, message);
-    }
-    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(kind) => not_listening(kind, message),
-        None => CliError::failed(message),
-    }
-}
-
-const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";
-
-/// An address that can never be listened on is a fault of the settings; one that is taken may be free later.
-fn not_listening(kind: ErrorKind, message: String) -> CliError {
-    match kind {
-        ErrorKind::AddrNotAvailable => {
-            CliError::config(message).hint(format!("name an address of this machine {HOW_TO_NAME_ONE}"))
-        }
-        ErrorKind::PermissionDenied => CliError::config(message)
-            .hint("name a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"),
-        ErrorKind::AddrInUse => CliError::failed(message).hint(format!(
-            "`ss -ltnp` shows which process listens there; stop it, or name another address {HOW_TO_NAME_ONE}"
-        )),
-        _ => CliError::failed(message),
-    }
-}
-
-fn unusable_vault(error: &VaultError, message: String) -> CliError {
-    match error {
-        VaultError::Storage(source) if is_for_want_of_room(source) => no_room(message),
-        _ => CliError::config(message).hint(error.hint()),
-    }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests;

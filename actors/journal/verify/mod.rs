@@ -13,6 +13,7 @@ mod notes;
 mod tree;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -153,7 +154,8 @@ impl VerifyReport {
 /// it meanwhile.
 ///
 /// # Errors
-/// [`JournalError::Open`], [`JournalError::Newer`] or [`JournalError::Read`] when it cannot be verified at all.
+/// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::NoThread`] or [`JournalError::Read`] when it cannot
+/// be verified at all.
 pub fn verify(files: &JournalFiles) -> Result<VerifyReport, JournalError> {
     verify_with(files, &Scope::default(), &mut |_| ControlFlow::Continue(()))
 }
@@ -175,7 +177,7 @@ pub fn verify_with(
         Ok(notes) => notes,
         Err(error) => return guarded(Err(error), &mut report).map(|()| report),
     };
-    let structure = Structure::check(structure);
+    let structure = Structure::check(structure)?;
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
     let walked = guarded(result, &mut report);
     if walked.is_err() || report.is_partial {
@@ -201,13 +203,15 @@ struct Structure {
 }
 
 impl Structure {
-    fn check(db: Connection) -> Self {
+    fn check(db: Connection) -> Result<Self, JournalError> {
         let interrupt = db.get_interrupt_handle();
         let work = move || {
             let mut report = VerifyReport::new();
             guarded(check_structure(&db, &mut report), &mut report).map(|()| report)
         };
-        Self { thread: std::thread::spawn(work), interrupt }
+        let started = std::thread::Builder::new().name("structure".to_owned()).spawn(work);
+        let thread = started.map_err(|error| JournalError::NoThread { source: Arc::new(error) })?;
+        Ok(Self { thread, interrupt })
     }
 
     fn leave(self) {

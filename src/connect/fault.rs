@@ -1,0 +1,114 @@
+//! What kept a daemon, or a command's own console, from starting: with its exit code and what to do about it.
+
+use std::io::{self, ErrorKind};
+
+use palyra_actors::journal::JournalError;
+use palyra_actors::registry::RegistryError;
+use palyra_actors::vault::VaultError;
+
+use crate::cli::CliError;
+use crate::settings::SettingsError;
+use crate::state_root::StateRootError;
+
+/// A state root that cannot be used, with its exit code.
+pub fn refused(error: StateRootError) -> CliError {
+    unusable(&error, with_sources(&error))
+}
+
+fn unusable(error: &StateRootError, message: String) -> CliError {
+    match error {
+        StateRootError::InUse { .. } => CliError::in_use(message)
+            .hint("stop that process first, or choose another state root with --state-root"),
+        StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
+        StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            CliError::config(message).hint("run it as the user the state root belongs to")
+        }
+        _ => CliError::config(message),
+    }
+}
+
+/// A disk that is full, or a quota that is used up.
+fn is_for_want_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn no_room(message: String) -> CliError {
+    CliError::cannot_write(message).hint("free some space on its disk, or raise the quota")
+}
+
+/// Settings that cannot be used.
+pub fn misconfigured(error: SettingsError) -> CliError {
+    let shown = CliError::config(error.to_string());
+    match error.hint {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
+}
+
+/// A daemon that did not start: what is wrong decides the exit code.
+pub fn not_started(error: &anyhow::Error) -> CliError {
+    let message = format!("{error:#}");
+    if let Some(registry) = error.downcast_ref::<RegistryError>() {
+        let shown = CliError::config(message);
+        return match registry.hint() {
+            Some(hint) => shown.hint(hint),
+            None => shown,
+        };
+    }
+    if let Some(settings) = error.downcast_ref::<SettingsError>() {
+        return misconfigured(settings.clone());
+    }
+    if let Some(known) = error.downcast_ref::<CliError>() {
+        return known.clone();
+    }
+    if let Some(state_root) = error.downcast_ref::<StateRootError>() {
+        return unusable(state_root, message);
+    }
+    if let Some(vault) = error.downcast_ref::<VaultError>() {
+        return unusable_vault(vault, message);
+    }
+    if let Some(journal) = error.downcast_ref::<JournalError>() {
+        return CliError::journal(journal, message);
+    }
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(kind) => not_listening(kind, message),
+        None => CliError::failed(message),
+    }
+}
+
+const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";
+
+/// An address that can never be listened on is a fault of the settings; one that is taken may be free later.
+fn not_listening(kind: ErrorKind, message: String) -> CliError {
+    match kind {
+        ErrorKind::AddrNotAvailable => {
+            CliError::config(message).hint(format!("name an address of this machine {HOW_TO_NAME_ONE}"))
+        }
+        ErrorKind::PermissionDenied => CliError::config(message)
+            .hint("name a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"),
+        ErrorKind::AddrInUse => CliError::failed(message).hint(format!(
+            "`ss -ltnp` shows which process listens there; stop it, or name another address {HOW_TO_NAME_ONE}"
+        )),
+        _ => CliError::failed(message),
+    }
+}
+
+fn unusable_vault(error: &VaultError, message: String) -> CliError {
+    match error {
+        VaultError::Storage(source) if is_for_want_of_room(source) => no_room(message),
+        _ => CliError::config(message).hint(error.hint()),
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! The console of a command, in its own process, while no daemon runs.
+
+use std::sync::mpsc;
+use std::thread::{Builder, JoinHandle};
+
+use actix_rt::System;
+use anyhow::Context as _;
+use palyra_actors::clock::SystemClock;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::cli::{CliError, ConsoleClient, Kind};
+use crate::daemon::{Daemon, Serve};
+use crate::settings::{Flags, Settings};
+use crate::state_root::{Role, StateRoot};
+
+/// Refuses to start anything while the clock of this machine stands before 1970.
+///
+/// # Errors
+/// What it says, and how it is set.
+pub fn check_clock() -> Result<(), CliError> {
+    SystemClock::check().map_err(|error| {
+        CliError::config(error.to_string())
+            .hint("set it: `timedatectl set-ntp true`, or `date --set` with the time as it is")
+    })
+}
+
+/// Starts a console in this process, over the files of the stopped daemon.
+pub(super) fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offline)> {
+    check_clock()?;
+    let possession = root.take(Role::Command)?;
+    let settings = Settings::load(&root.settings_file(), Flags::default())?;
+    let token = possession.token()?;
+    let (started, start) = mpsc::channel();
+    let (stop, stopped) = oneshot::channel();
+    let serve = move || {
+        System::new().block_on(async move {
+            match Daemon::start(possession, settings, Serve::ConsoleOnly).await {
+                Err(error) => drop(started.send(Err(error))),
+                Ok(daemon) => {
+                    drop(started.send(Ok(daemon.gate.addresses.console.clone())));
+                    // The command is done when it sends, and when it drops its end without a word.
+                    drop(stopped.await);
+                    daemon.close().await;
+                }
+            }
+        });
+    };
+    let thread = Builder::new().spawn(serve).context("the system gives this command no thread")?;
+    let guard = Offline { stop: Some(stop), thread: Some(thread) };
+    match start.recv() {
+        Ok(Ok(console)) => Ok((ConsoleClient::new(&console, Zeroizing::new(token)), guard)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            Err(CliError::new(Kind::Internal, "the console of this command ended before it began").into())
+        }
+    }
+}
+
+/// A console in this process; stopped when it is dropped, and waited for.
+pub(super) struct Offline {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The sender's end is what counts; the console may have ended already.
+            stop.send(()).unwrap_or_default();
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the console of this command panicked");
+        }
+    }
+}
