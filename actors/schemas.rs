@@ -170,7 +170,8 @@ impl SchemaFault {
 }
 
 impl SchemaIssue {
-    fn new(pointer: &str, message: &str) -> Self {
+    /// Without control characters, each part shortened to [`MESSAGE_CHARS_MAX`].
+    pub(crate) fn new(pointer: &str, message: &str) -> Self {
         let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         Self {
             pointer: pointer.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect(),

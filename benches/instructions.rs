@@ -1,4 +1,5 @@
-//! Instructions of one delivery on its way in, by step, counted by valgrind and held to `benches/instructions.toml`.
+//! Instructions of one delivery on its way in, and of one event that is emitted, by step: counted by valgrind and held to
+//! `benches/instructions.toml`.
 //!
 //! `cargo bench --bench instructions`, or with `-- --update` to take today's counts as the new ones. A count does not
 //! depend on what else runs. valgrind shows no SHA instructions to a program, so hashing counts for more than it costs.
@@ -12,12 +13,17 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
-use delivery::judge::Names;
 use delivery::{Delivery, NOW};
-use palyra_actors::journal::{BodyFormat, JournalFiles, Writer};
+use palyra_actors::journal::{BodyFormat, JournalFiles, NewEvent, NewRow, Writer, operator_event};
 
-const STEPS: [&str; 7] = ["precheck", "verify", "parse", "describe", "replay_key", "judge", "append"];
-/// Deliveries of one count.
+/// The steps of a delivery, and those of an event that is emitted through the console.
+const WAYS: [(&str, &[&str]); 2] = [
+    ("delivery", &["precheck", "verify", "parse", "describe", "replay_key", "judge", "append"]),
+    ("emission", &["read_event", "append_event"]),
+];
+/// An event of an operator's own, about as large as a delivery.
+const EVENT_TEXT_BYTES: usize = 1_000;
+/// Deliveries or events of one count.
 const DELIVERIES: u64 = 2_000;
 /// Rows of one commit.
 const GROUP_ROWS: u64 = 64;
@@ -66,23 +72,34 @@ fn work(step: &str, count: u64) {
         "describe" => repeat(&mut || drop(black_box(delivery.names(&request)))),
         "replay_key" => repeat(&mut || assert_eq!(delivery.key(&verified, &request), key)),
         "judge" => repeat(&mut || assert_eq!(delivery.judge(&body, &names, key), BodyFormat::Json)),
-        "append" => append(&delivery, &names, &mut writer, count),
+        "append" => append(&mut writer, count, |n| delivery.row(&names, n)),
+        "read_event" => repeat(&mut || assert!(operator_event(&event()).is_ok())),
+        "append_event" => {
+            let event = operator_event(&event()).unwrap();
+            append(&mut writer, count, |_| NewRow { event: NewEvent::System(event.clone()), claim: None });
+        }
         _ => panic!("no such step: {step}"),
     }
 }
 
-fn append(delivery: &Delivery, names: &Names, writer: &mut Writer, count: u64) {
+/// As it is emitted.
+fn event() -> String {
+    let text = "x".repeat(EVENT_TEXT_BYTES);
+    format!(r#"{{"name":"deploy.done","message":"one","tags":["a","b"],"details":{{"text":"{text}"}}}}"#)
+}
+
+fn append(writer: &mut Writer, count: u64, row: impl Fn(u64) -> NewRow) {
     for first in (0..count).step_by(GROUP_ROWS.try_into().unwrap()) {
-        let rows = (first..count.min(first + GROUP_ROWS)).map(|n| delivery.row(names, n));
+        let rows = (first..count.min(first + GROUP_ROWS)).map(&row);
         assert!(writer.append(rows.collect(), NOW).unwrap().iter().all(Result::is_ok));
     }
 }
 
-/// Instructions of one delivery, by step: those of a run less those of one that does nothing.
+/// Instructions of one delivery or event, by step: those of a run less those of one that does nothing.
 fn count_all() -> Counts {
-    let nothing = instructions(STEPS[0], 0);
+    let nothing = instructions("precheck", 0);
     let each = |step: &str| instructions(step, DELIVERIES).saturating_sub(nothing) / DELIVERIES;
-    STEPS.iter().map(|&step| (step.to_owned(), each(step))).collect()
+    WAYS.iter().flat_map(|(_, steps)| *steps).map(|&step| (step.to_owned(), each(step))).collect()
 }
 
 fn instructions(step: &str, count: u64) -> u64 {
@@ -99,7 +116,8 @@ fn instructions(step: &str, count: u64) -> u64 {
 }
 
 fn update(counts: &Counts) -> ExitCode {
-    let head = "# Instructions of one delivery of 1,200 bytes, by step. `just instructions --update` writes this file.\n";
+    let head = "# Instructions of one delivery of 1,200 bytes and of one event emitted, by step. `just instructions --update` writes \
+                this file.\n";
     std::fs::write(BASELINE, format!("{head}{}", toml::to_string(counts).unwrap())).unwrap();
     println!("{counts:#?}\nwritten to {BASELINE}");
     ExitCode::SUCCESS
@@ -109,13 +127,16 @@ fn compare(counts: &Counts) -> ExitCode {
     let baseline: Counts = toml::from_str(&std::fs::read_to_string(BASELINE).unwrap()).unwrap();
     println!("{:<12} {:>12} {:>12} {:>8}", "step", "instructions", "baseline", "change");
     let mut over = Vec::new();
-    for step in STEPS {
-        let (now, before) = (counts[step], baseline.get(step).copied().unwrap_or_default());
-        let change = now as f64 / before as f64 - 1.0;
-        println!("{step:<12} {now:>12} {before:>12} {:>+7.1}%", change * 100.0);
-        over.extend((now as f64 > before as f64 * (1.0 + MARGIN)).then_some(step));
+    for (way, steps) in WAYS {
+        for &step in steps {
+            let (now, before) = (counts[step], baseline.get(step).copied().unwrap_or_default());
+            let change = now as f64 / before as f64 - 1.0;
+            println!("{step:<12} {now:>12} {before:>12} {:>+7.1}%", change * 100.0);
+            over.extend((now as f64 > before as f64 * (1.0 + MARGIN)).then_some(step));
+        }
+        let all = |of: &Counts| steps.iter().filter_map(|step| of.get(*step)).sum::<u64>();
+        println!("{way:<12} {:>12} {:>12}", all(counts), all(&baseline));
     }
-    println!("{:<12} {:>12} {:>12}", "all", counts.values().sum::<u64>(), baseline.values().sum::<u64>());
     if over.is_empty() {
         return ExitCode::SUCCESS;
     }

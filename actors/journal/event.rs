@@ -1,9 +1,6 @@
 //! What an event has to be to be stored, and the way in for events from outside.
 
-use std::sync::LazyLock;
-
-use jsonschema::Validator;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::JournalError;
@@ -12,9 +9,9 @@ use crate::ids::is_canonical_id;
 use crate::json::{self, JsonError};
 use crate::limits::{
     DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_NAME_BYTES_MAX, EVENT_TAG_BYTES_MAX,
-    EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SCHEMA_ISSUES_MAX, SUMMARY_BYTES_MAX,
-    WEBHOOK_NAME_CHARS_MAX,
+    EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX,
 };
+use crate::schemas::{SYSTEM_EVENT, SchemaIssue};
 
 /// What the names of operators' events begin with in the journal.
 pub const OPERATOR_PREFIX: &str = "system.operator.";
@@ -23,21 +20,6 @@ pub const OPERATOR_PREFIX: &str = "system.operator.";
 pub(super) const ROLLBACK_ACCEPTED: &str = "journal.rollback.accepted";
 /// Longest name a system event is stored with.
 const STORED_NAME_BYTES_MAX: usize = OPERATOR_PREFIX.len() + EVENT_NAME_BYTES_MAX;
-
-static SCHEMA: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
-    let schema: Value = serde_json::from_str(include_str!("../../schemas/system-event.v1.json"))
-        .map_err(|error| error.to_string())?;
-    jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
-});
-
-/// One thing that is wrong with an event from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EventIssue {
-    /// JSON pointer to it; empty for the event as a whole.
-    pub pointer: String,
-    /// What is wrong.
-    pub message: String,
-}
 
 #[derive(Deserialize)]
 struct OperatorEvent {
@@ -53,20 +35,13 @@ struct OperatorEvent {
 /// Reads an operator's event (`schemas/system-event.v1.json`) as the system event `system.operator.<name>`.
 ///
 /// # Errors
-/// What cannot be kept as it is written, breaks the schema or a bound, at most [`SCHEMA_ISSUES_MAX`] things.
-pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<EventIssue>> {
+/// What cannot be kept as it is written, breaks the schema or a bound, at most
+/// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) things.
+pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
-    let schema = SCHEMA.as_ref().map_err(|problem| vec![issue("", problem)])?;
-    let issues: Vec<_> = schema
-        .iter_errors(&json)
-        .take(SCHEMA_ISSUES_MAX)
-        .map(|error| issue(error.instance_path().as_str(), &error.masked().to_string()))
-        .collect();
-    if !issues.is_empty() {
-        return Err(issues);
-    }
+    SYSTEM_EVENT.check(&json)?;
     let given: OperatorEvent =
-        serde_json::from_value(json).map_err(|error| vec![issue("", &error.to_string())])?;
+        serde_json::from_value(json).map_err(|error| vec![SchemaIssue::new("", &error.to_string())])?;
     let event = SystemEvent {
         severity: given.severity.unwrap_or(Severity::Info),
         source: "operator".to_owned(),
@@ -78,23 +53,19 @@ pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<EventIssue>> {
     Ok(event)
 }
 
-fn issue(pointer: &str, message: &str) -> EventIssue {
-    EventIssue { pointer: pointer.to_owned(), message: message.to_owned() }
-}
-
-fn unkept(error: JsonError) -> EventIssue {
+fn unkept(error: JsonError) -> SchemaIssue {
     match error {
-        JsonError::Refused { pointer, reason } => issue(&pointer, reason),
-        error @ JsonError::NotJson { .. } => issue("", &error.to_string()),
+        JsonError::Refused { pointer, reason } => SchemaIssue::new(&pointer, reason),
+        error @ JsonError::NotJson { .. } => SchemaIssue::new("", &error.to_string()),
     }
 }
 
 /// A bound of the journal, told in the names of the outside.
-fn from_outside(error: JournalError) -> EventIssue {
+fn from_outside(error: JournalError) -> SchemaIssue {
     match error {
-        JournalError::Invalid { field: "summary", problem } => issue("/message", &problem),
-        JournalError::Invalid { field, problem } => issue(&format!("/{field}"), &problem),
-        other => issue("", &other.to_string()),
+        JournalError::Invalid { field: "summary", problem } => SchemaIssue::new("/message", &problem),
+        JournalError::Invalid { field, problem } => SchemaIssue::new(&format!("/{field}"), &problem),
+        other => SchemaIssue::new("", &other.to_string()),
     }
 }
 

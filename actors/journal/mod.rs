@@ -72,7 +72,7 @@ pub use backup::backup;
 pub use config::{JournalConfig, JournalFiles};
 pub use entry::ProvenEvent;
 pub use error::{Cause, JournalError};
-pub use event::{EventIssue, OPERATOR_PREFIX, operator_event};
+pub use event::{OPERATOR_PREFIX, operator_event};
 pub use handle::JournalHandle;
 pub use messages::*;
 pub use names::EVENT_DETAIL;

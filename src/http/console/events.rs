@@ -8,7 +8,6 @@ use palyra_actors::journal::{
     Cursor, EventFilter, EventKind, JournalError, Page, Severity, StoredEvent, operator_event,
 };
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
-use palyra_actors::schemas::SchemaIssue;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -96,10 +95,6 @@ pub async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
 
 async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpResponse, Problem> {
     let event = operator_event(body.get()).map_err(|issues| {
-        let issues: Vec<SchemaIssue> = issues
-            .into_iter()
-            .map(|issue| SchemaIssue { pointer: issue.pointer, message: issue.message })
-            .collect();
         let first = issues.first().map(|issue| format!("{}: {}", issue.pointer, issue.message));
         Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
     })?;
