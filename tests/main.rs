@@ -15,6 +15,7 @@ mod disk;
 mod edits;
 mod events;
 mod explain;
+mod greedy;
 mod handshakes;
 mod identity;
 mod leftovers;

@@ -5,28 +5,38 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Kind, Problem};
+use super::unfinished::{Place, Unfinished};
 
 /// Body bytes are counted in units of this many, begun ones as whole.
 const UNIT_BYTES: usize = 1_024;
 
 /// The budgets. Whoever finds one empty is answered 503 at once; nobody waits in line.
+///
+/// A body that did not come along with its head is unfinished until its last byte is there. Unfinished bodies, however many,
+/// leave a quarter of the places and of the bytes to the others.
 #[derive(Debug)]
 pub struct Admission {
     deliveries: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
+    /// For three quarters of each, but always for the largest body.
+    unfinished: Arc<Unfinished>,
     /// For half of the deliveries.
     slow_ones: Arc<Semaphore>,
     deliveries_max: usize,
 }
 
 impl Admission {
-    /// Lets in `deliveries_max` deliveries and `body_bytes_max` bytes of bodies at a time.
-    pub fn new(deliveries_max: usize, body_bytes_max: usize) -> Self {
+    /// Lets in `deliveries_max` deliveries and `body_bytes_max` bytes of bodies at a time, of which the largest may have
+    /// `largest_body_bytes`.
+    pub fn new(deliveries_max: usize, body_bytes_max: usize, largest_body_bytes: usize) -> Self {
         let units = body_bytes_max.div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        let unfinished_units = most_of(units).max(largest_body_bytes.div_ceil(UNIT_BYTES)).min(units);
+        let budget = |permits| Arc::new(Semaphore::new(permits));
         Self {
-            deliveries: Arc::new(Semaphore::new(deliveries_max)),
-            body_units: Arc::new(Semaphore::new(units)),
-            slow_ones: Arc::new(Semaphore::new(deliveries_max.div_ceil(2))),
+            deliveries: budget(deliveries_max),
+            body_units: budget(units),
+            unfinished: Arc::new(Unfinished::new(most_of(deliveries_max), unfinished_units)),
+            slow_ones: budget(deliveries_max.div_ceil(2)),
             deliveries_max,
         }
     }
@@ -36,10 +46,15 @@ impl Admission {
     /// # Errors
     /// [`Kind::Overloaded`].
     pub fn enter(&self) -> Result<Permit, Problem> {
-        let delivery = Arc::clone(&self.deliveries).try_acquire_owned();
-        let delivery = delivery.map_err(|_| Problem::new(Kind::Overloaded))?;
-        let (body_units, slow_ones) = (Arc::clone(&self.body_units), Arc::clone(&self.slow_ones));
-        Ok(Permit { _delivery: delivery, body: None, units: 0, body_units, slow: None, slow_ones })
+        Ok(Permit {
+            _delivery: take(&self.deliveries, 1)?,
+            body: None,
+            body_units: Arc::clone(&self.body_units),
+            place: None,
+            unfinished: Arc::clone(&self.unfinished),
+            slow: None,
+            slow_ones: Arc::clone(&self.slow_ones),
+        })
     }
 
     /// Deliveries in flight now.
@@ -48,13 +63,22 @@ impl Admission {
     }
 }
 
+fn most_of(all: usize) -> usize {
+    all.saturating_sub(all / 4)
+}
+
+fn take(budget: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(budget).try_acquire_many_owned(permits).map_err(|_| Problem::new(Kind::Overloaded))
+}
+
 /// The right of one delivery to be in flight, and the body bytes it holds.
 #[derive(Debug)]
 pub struct Permit {
     _delivery: OwnedSemaphorePermit,
     body: Option<OwnedSemaphorePermit>,
-    units: usize,
     body_units: Arc<Semaphore>,
+    place: Option<Place>,
+    unfinished: Arc<Unfinished>,
     slow: Option<OwnedSemaphorePermit>,
     slow_ones: Arc<Semaphore>,
 }
@@ -83,19 +107,39 @@ impl Permit {
     /// # Errors
     /// [`Kind::Overloaded`] when all deliveries together hold too many.
     pub fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
-        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(self.units);
-        if missing == 0 {
+        let units = bytes.div_ceil(UNIT_BYTES);
+        let held = self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if units <= held {
             return Ok(());
         }
-        let units = u32::try_from(missing).map_err(|_| Problem::new(Kind::Overloaded))?;
-        let more = Arc::clone(&self.body_units).try_acquire_many_owned(units);
-        let more = more.map_err(|_| Problem::new(Kind::Overloaded))?;
+        if let Some(place) = &self.place {
+            place.hold(units)?;
+        }
+        let missing = u32::try_from(units - held).map_err(|_| Problem::new(Kind::Overloaded))?;
+        let more = take(&self.body_units, missing)?;
         match &mut self.body {
             Some(held) => held.merge(more),
             None => self.body = Some(more),
         }
-        self.units += missing;
         Ok(())
+    }
+
+    /// Its place among the unfinished bodies, which hold what is covered of it.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`] when those have all that they may.
+    pub fn be_unfinished(&mut self) -> Result<&mut Place, Problem> {
+        let place = match self.place.take() {
+            Some(place) => place,
+            None => self.unfinished.enter()?,
+        };
+        place.hold(self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))?;
+        Ok(self.place.insert(place))
+    }
+
+    /// Its body is there to the last byte.
+    pub fn be_whole(&mut self) {
+        self.place = None;
     }
 }
 
@@ -106,7 +150,7 @@ mod tests {
     #[test]
     fn one_body_may_have_all_the_bytes_there_are_and_no_unit_more() {
         for bytes_max in [UNIT_BYTES, UNIT_BYTES + 1, 10 * UNIT_BYTES - 1] {
-            let admission = Admission::new(2, bytes_max);
+            let admission = Admission::new(2, bytes_max, bytes_max);
             let mut permit = admission.enter().unwrap();
             permit.cover(bytes_max).unwrap();
             permit.cover(bytes_max + UNIT_BYTES).unwrap_err();
@@ -114,5 +158,44 @@ mod tests {
             drop(permit);
             admission.enter().unwrap().cover(1).unwrap();
         }
+    }
+
+    #[test]
+    fn unfinished_bodies_leave_places_and_bytes_to_the_others() {
+        let admission = Admission::new(8, 8 * UNIT_BYTES, 2 * UNIT_BYTES);
+        let unfinished = || {
+            let mut permit = admission.enter().unwrap();
+            permit.be_unfinished().unwrap();
+            permit.cover(1).map(|()| permit)
+        };
+        let six: Vec<_> = (0..6).map(|_| unfinished().unwrap()).collect();
+        let mut others = [admission.enter().unwrap(), admission.enter().unwrap()];
+        others.iter_mut().for_each(|permit| permit.cover(UNIT_BYTES).unwrap());
+        admission.enter().unwrap_err();
+        drop((six, others));
+        assert_eq!(admission.in_flight(), 0);
+    }
+
+    #[test]
+    fn an_unfinished_body_may_be_the_largest_there_is() {
+        let admission = Admission::new(2, 4 * UNIT_BYTES, 4 * UNIT_BYTES);
+        let mut permit = admission.enter().unwrap();
+        permit.be_unfinished().unwrap();
+        permit.cover(4 * UNIT_BYTES).unwrap();
+    }
+
+    #[test]
+    fn a_whole_body_gives_way_to_nobody() {
+        let admission = Admission::new(4, 4 * UNIT_BYTES, UNIT_BYTES);
+        let mut whole = admission.enter().unwrap();
+        whole.be_unfinished().unwrap();
+        whole.cover(UNIT_BYTES).unwrap();
+        whole.be_whole();
+        let mut rest: Vec<_> = (0..3).map(|_| admission.enter().unwrap()).collect();
+        rest.iter_mut().for_each(|permit| {
+            permit.be_unfinished().unwrap();
+            permit.cover(UNIT_BYTES).unwrap();
+        });
+        whole.cover(UNIT_BYTES).unwrap();
     }
 }

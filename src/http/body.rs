@@ -1,14 +1,17 @@
 //! Reads a body from the wire: raw, bounded in bytes and in time.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::error::PayloadError;
-use actix_web::web::{BytesMut, Payload};
+use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::admission::Permit;
 use super::problem::{Kind, Problem};
+use super::unfinished::Place;
 
 /// A body that takes longer needs a place among the slow ones.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -35,8 +38,8 @@ pub fn check_declared(declared: Option<u64>, bytes_max: u64) -> Result<(), Probl
     }
 }
 
-/// Reads the body to its end. What is read is covered by `permit`, and so is the time it takes: slow senders, however many,
-/// leave room for the others.
+/// Reads the body to its end. What is read is covered by `permit`, and so is the time it takes: bodies that have to be waited
+/// for, however many, leave room for the others.
 ///
 /// # Errors
 /// Too large, too slow, cut off, or more than all deliveries together may hold.
@@ -44,22 +47,67 @@ pub async fn read(mut payload: Payload, limits: BodyLimits, permit: &mut Permit)
     let started = Instant::now();
     let mut body = BytesMut::new();
     loop {
-        let latest = patience(started, limits, body.len());
-        let until = if permit.may_be_slow() { latest } else { latest.min(started + PROMPT) };
-        let next = match timeout_at(until, payload.next()).await {
-            Ok(next) => next,
-            Err(_) if until < latest => {
-                permit.be_slow()?;
-                continue;
-            }
-            Err(_) => return Err(Problem::new(Kind::RequestTimeout)),
+        let next = match at_once(&mut payload).await {
+            Some(next) => next,
+            None => wait(&mut payload, started, patience(started, limits, body.len()), permit).await?,
         };
-        let Some(chunk) = next else { return Ok(body.into()) };
+        let Some(chunk) = next else {
+            permit.be_whole();
+            return Ok(body.into());
+        };
         let chunk = chunk.map_err(|error| broken_off(&error))?;
         let length = body.len().saturating_add(chunk.len());
         check_declared(u64::try_from(length).ok(), limits.bytes_max)?;
         permit.cover(length)?;
         body.extend_from_slice(&chunk);
+    }
+}
+
+type Next = Option<Result<Bytes, PayloadError>>;
+
+/// What comes next, if it is there. A body that came along with its head is handed over only after its reader has asked for
+/// it, so it is asked for twice.
+async fn at_once(payload: &mut Payload) -> Option<Next> {
+    let mut was_asked = false;
+    poll_fn(|cx| match payload.poll_next_unpin(cx) {
+        Poll::Ready(next) => Poll::Ready(Some(next)),
+        Poll::Pending if std::mem::replace(&mut was_asked, true) => Poll::Ready(None),
+        Poll::Pending => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// Waits for what comes next until `latest`, as a slow sender once that takes long, or until it has to give way to others.
+async fn wait(
+    payload: &mut Payload,
+    started: Instant,
+    latest: Instant,
+    permit: &mut Permit,
+) -> Result<Next, Problem> {
+    let prompt = started + PROMPT;
+    if !permit.may_be_slow() && prompt < latest {
+        let place = permit.be_unfinished()?;
+        if let Some(next) = wait_until(prompt, payload, place).await? {
+            return Ok(next);
+        }
+        permit.be_slow()?;
+    }
+    let next = wait_until(latest, payload, permit.be_unfinished()?).await?;
+    next.ok_or_else(|| Problem::new(Kind::RequestTimeout))
+}
+
+/// What comes next, if it does in time.
+async fn wait_until(
+    until: Instant,
+    payload: &mut Payload,
+    place: &mut Place,
+) -> Result<Option<Next>, Problem> {
+    tokio::select! {
+        next = timeout_at(until, payload.next()) => Ok(next.ok()),
+        () = place.given_way() => Err(Problem::new(Kind::Overloaded)),
     }
 }
 

@@ -24,6 +24,8 @@ pub mod refusals;
 pub mod room;
 pub mod server;
 pub mod throttle;
+pub mod turn;
+pub mod unfinished;
 pub mod unread;
 
 use std::sync::Arc;
@@ -47,6 +49,7 @@ use published::PublishedKeys;
 use refusals::Refusals;
 use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
+use turn::Serving;
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
@@ -109,7 +112,11 @@ impl Gate {
     pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
         Arc::new(Self {
             actors,
-            admission: Admission::new(settings.in_flight_max, settings.in_flight_bytes_max),
+            admission: Admission::new(
+                settings.in_flight_max,
+                settings.in_flight_bytes_max,
+                usize::try_from(settings.payload_bytes_cap).unwrap_or(usize::MAX),
+            ),
             counters: Counters::default(),
             refusals: Refusals::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
@@ -174,9 +181,10 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     let Some(id) = hook_id(request.match_info().as_str()) else {
         return nothing_here().await;
     };
+    let serving = Serving::begin(&request);
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
     let answered = match *request.method() {
-        Method::POST => ingress::deliver(&delivery, payload).await,
+        Method::POST => ingress::deliver(&delivery, payload, &serving).await,
         _ => greeting::greet(&delivery).await,
     };
     answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))

@@ -1,4 +1,7 @@
-//! A connection whose other end takes nothing of what is written to it is given up.
+//! What a connection may take up: how long its other end may take nothing of what is written to it, how long it may take
+//! over a head, and how many requests it may send before it takes an answer.
+//!
+//! actix-http bounds the first head of a connection alone, and parses all it has read before it answers any of it.
 
 use std::future::Future as _;
 use std::io;
@@ -6,53 +9,171 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_rt::net::TcpStream;
+use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::room::OpenConnection;
+use super::turn::Turn;
 
-/// A connection, with a bound on how long a write may stand still.
+/// Heads that are handed over at a time. Each takes some 10 KB until it is answered.
+const HEADS_AT_A_TIME_MAX: usize = 4;
+
+/// How long a connection is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Without anything being taken of what is written.
+    pub to_write: Duration,
+    /// From an answer to the end of the next head; `None`: for ever.
+    pub to_read_head: Option<Duration>,
+}
+
+/// A connection that is waited for only so long. It fails with [`io::ErrorKind::TimedOut`] then.
 #[derive(Debug)]
-pub struct Patient<S> {
-    io: S,
-    most: Duration,
+pub struct Patient {
+    io: TcpStream,
+    patience: Patience,
+    turn: Turn,
     /// Runs while a write stands still.
-    until: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether a read was held up by that.
+    is_held_up: bool,
+    /// When something was written last.
+    written_at: Instant,
+    /// Runs, with breaks, while no request is served.
+    head_due: Option<Pin<Box<Sleep>>>,
+    /// What was read and is not handed over yet.
+    kept: Vec<u8>,
+    /// Whether what was handed over is to be dealt with first.
+    rests: bool,
     _open: OpenConnection,
 }
 
-impl<S: AsyncWrite + Unpin> Patient<S> {
-    /// `io`, given up with [`io::ErrorKind::TimedOut`] once a write stands still for as long as `most`. It is `open` as long
-    /// as this lives.
-    pub fn new(io: S, most: Duration, open: OpenConnection) -> Self {
-        Self { io, most, until: None, _open: open }
+impl Patient {
+    /// `io`, with so much `patience`. It is `open` as long as this lives.
+    pub fn new(io: TcpStream, patience: Patience, open: OpenConnection) -> Self {
+        Self {
+            io,
+            patience,
+            turn: Turn::default(),
+            stalled: None,
+            is_held_up: false,
+            written_at: Instant::now(),
+            head_due: None,
+            kept: Vec::new(),
+            rests: false,
+            _open: open,
+        }
+    }
+
+    /// Whose turn it is on it.
+    pub fn turn(&self) -> Turn {
+        self.turn.clone()
     }
 
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.until = None;
+            self.stalled = None;
+            if std::mem::take(&mut self.is_held_up) {
+                cx.waker().wake_by_ref();
+            }
             return written;
         }
-        let most = self.most;
-        let until = self.until.get_or_insert_with(|| Box::pin(sleep(most)));
-        ready!(until.as_mut().poll(cx));
+        let most = self.patience.to_write;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(most)));
+        ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Nothing is read now. What is there, or comes, is read later.
+    fn hold_up(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_there = !self.kept.is_empty() || self.io.poll_read_ready(cx).is_ready();
+        if self.stalled.is_some() {
+            self.is_held_up = true;
+        } else if is_there {
+            self.turn.hold_up(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    /// Fails once the next head is due. The clock is looked at seldom: a timer that is set for each request costs more.
+    fn expect_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(most) = self.patience.to_read_head.filter(|_| !self.turn.is_serving()) else {
+            return Ok(());
+        };
+        let due = self.written_at + most;
+        let timer = self.head_due.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= due {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            timer.as_mut().reset(due);
+        }
+        Ok(())
+    }
+
+    /// Fills `buffer` with what was kept, or from the connection.
+    fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.kept.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buffer);
+        }
+        let length = self.kept.len().min(buffer.remaining());
+        let rest = self.kept.split_off(length);
+        buffer.put_slice(&std::mem::replace(&mut self.kept, rest));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes back what follows after so many heads as are handed over at a time.
+    fn keep_rest(&mut self, buffer: &mut ReadBuf<'_>, from: usize) {
+        let read = buffer.filled().get(from..).unwrap_or_default();
+        let heads = end_of_heads(read, HEADS_AT_A_TIME_MAX);
+        if let Some(rest @ [_, ..]) = read.get(heads..) {
+            self.kept.splice(..0, rest.iter().copied());
+            buffer.set_filled(from + heads);
+            self.rests = true;
+        }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+/// Where the `count`th blank line of `bytes` ends; their length if there are not so many. A head ends with one; where a
+/// body has some too, it is read in more parts than need be.
+fn end_of_heads(bytes: &[u8], count: usize) -> usize {
+    let blank = |end: usize| match bytes.get(end + 1..) {
+        Some([b'\n', ..]) => Some(end + 2),
+        Some([b'\r', b'\n', ..]) => Some(end + 3),
+        _ => None,
+    };
+    memchr_iter(b'\n', bytes).filter_map(blank).nth(count - 1).unwrap_or(bytes.len())
+}
+
+impl AsyncRead for Patient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        if self.stalled.is_some() || self.turn.is_ours() {
+            return self.hold_up(cx);
+        }
+        self.expect_head(cx)?;
+        if std::mem::take(&mut self.rests) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let from = buffer.filled().len();
+        ready!(self.fill(cx, buffer))?;
+        self.keep_rest(buffer, from);
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.written_at = Instant::now();
+        }
         self.bounded(cx, written)
     }
 
@@ -63,5 +184,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_heads_are_handed_over_and_no_more() {
+        let table: [(&[u8], usize, usize); 7] = [
+            (b"", 2, 0),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n", 1, 25),
+            (b"a\r\n\r\nb\r\n\r\nc", 1, 5),
+            (b"a\r\n\r\nb\r\n\r\nc", 2, 10),
+            (b"a\r\n\r\nb\r\n\r\nc", 3, 11),
+            (b"a\n\nb\n\n", 1, 3),
+            (b"a\r\n\nb", 1, 4),
+        ];
+        for (bytes, count, end) in table {
+            assert_eq!(end_of_heads(bytes, count), end, "{}, {count}", bytes.escape_ascii());
+        }
     }
 }

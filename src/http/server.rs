@@ -20,7 +20,7 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 
 use super::ingress::{self, Head};
-use super::patience::Patient;
+use super::patience::{Patience, Patient};
 use super::room::{OpenConnection, Room};
 use super::unread::close_after_answer;
 use super::{Gate, console, hook_id, ingress_routes};
@@ -48,7 +48,11 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
         let http = timed(&settings, draining)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
-        fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)
+        let patience = Patience {
+            to_write: settings.idle_deadline,
+            to_read_head: Some(settings.idle_deadline + settings.head_deadline),
+        };
+        fn_service(move |io| patient(io, patience, connections.open())).and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -63,10 +67,7 @@ fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -
 }
 
 /// HTTP with the deadlines of a connection. Idle connections end once the server is `draining`.
-fn timed<S>(
-    settings: &Settings,
-    draining: GracefulShutdownSignal,
-) -> HttpServiceBuilder<Patient<TcpStream>, S>
+fn timed<S>(settings: &Settings, draining: GracefulShutdownSignal) -> HttpServiceBuilder<Patient, S>
 where
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
@@ -77,16 +78,17 @@ where
         .keep_alive(settings.idle_deadline)
         .client_request_timeout(settings.head_deadline)
         .client_disconnect_timeout(DISCONNECT_DEADLINE)
+        .on_connect_ext(|io: &Patient, data| drop(data.insert(io.turn())))
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();
             async move { draining.notified().await }
         })
 }
 
-/// A connection that is given up when its other end reads nothing for so long.
+/// A connection that is given up when its other end takes longer than that.
 async fn patient(
     io: TcpStream,
-    patience: Duration,
+    patience: Patience,
     open: OpenConnection,
 ) -> Result<Connection, DispatchError> {
     let peer = io.peer_addr().ok();
@@ -94,7 +96,7 @@ async fn patient(
 }
 
 /// What the HTTP service takes.
-type Connection = (Patient<TcpStream>, Protocol, Option<SocketAddr>);
+type Connection = (Patient, Protocol, Option<SocketAddr>);
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
@@ -129,7 +131,9 @@ pub fn serve_console(
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
-        fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)
+        // Its streams and exports are answers that take as long as they take.
+        let patience = Patience { to_write: settings.idle_deadline, to_read_head: None };
+        fn_service(move |io| patient(io, patience, connections.open())).and_then(http)
     })?;
     Ok(builder.run())
 }

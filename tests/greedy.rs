@@ -1,0 +1,148 @@
+//! Senders, authentic or not, that take more time, room or memory than is theirs: the others are served all the same.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// Longer than any deadline of a connection in these tests.
+const PATIENCE: Duration = Duration::from_secs(20);
+const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// A connection on which one request was answered already.
+fn answered(daemon: &Daemon, request: &[u8], status: u16) -> TcpStream {
+    let mut stream = connect(&daemon.ingress);
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream.write_all(request).unwrap();
+    assert_eq!(statuses(&read_available(&mut stream)), [status]);
+    stream
+}
+
+/// Whether its other end has closed it.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0; 64]) {
+        Ok(count) => count == 0,
+        Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
+#[test]
+fn a_head_that_trickles_in_after_an_answer_is_waited_for_no_longer_than_a_first_one() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\nhead_deadline_seconds = 1\n");
+    let daemon = Daemon::with_github(root.path());
+    let refused = b"POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    for (first, status, trickle) in [(ASK, 200, "x"), (refused, 401, "x"), (ASK, 200, "\r\n")] {
+        let mut stream = answered(&daemon, first, status);
+        let began = Instant::now();
+        while stream.write_all(trickle.as_bytes()).is_ok() && !is_closed(&mut stream) {
+            assert!(began.elapsed() < PATIENCE, "{trickle:?} after {status}: still open");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_asks_again_and_again_is_kept() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\nhead_deadline_seconds = 1\n");
+    let daemon = Daemon::with_github(root.path());
+    let (mut stream, began) = (answered(&daemon, ASK, 200), Instant::now());
+    while began.elapsed() < Duration::from_secs(4) {
+        stream.write_all(ASK).unwrap();
+        assert_eq!(statuses(&read_available(&mut stream)), [200]);
+    }
+}
+
+#[test]
+fn who_sends_requests_and_reads_no_answers_takes_little_memory() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let before = resident_kib(&daemon);
+    let requests = ASK.repeat(4_000);
+    let greedy: Vec<_> = (0..40).map(|_| connect(&daemon.ingress)).collect();
+    let mut most = before;
+    for _ in 0..20 {
+        for mut stream in &greedy {
+            stream.set_nonblocking(true).unwrap();
+            while stream.write(&requests).is_ok() {}
+        }
+        most = most.max(resident_kib(&daemon));
+        assert_eq!(request("GET", &format!("{}/healthz", daemon.ingress), &[], b"").status, 200);
+    }
+    assert!(most < before + 64 * 1_024, "{before} KiB became {most} KiB");
+}
+
+fn resident_kib(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn deliveries_that_are_sent_without_waiting_are_answered_in_order() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut sent = Vec::new();
+    for n in 0..40 {
+        let body = format!("{{\"n\":{n}}}");
+        let signed = if n % 4 == 3 { "another" } else { body.as_str() };
+        let head = github_head("push", "1", signed.as_bytes());
+        let length = body.len();
+        sent.extend(
+            format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{head}\r\n{body}")
+                .bytes(),
+        );
+    }
+    let mut stream = connect(&daemon.ingress);
+    stream.write_all(&sent).unwrap();
+    let answers = statuses(&read_available(&mut stream));
+    let expected: Vec<u16> = (0..40).map(|n| if n % 4 == 3 { 401 } else { 202 }).collect();
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_body_of_blank_lines_is_read_to_its_end() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let body = format!("{{\"n\":{}1}}", "\n\r\n".repeat(10_000));
+    assert_eq!(daemon.github("push", "1", &body).status, 202);
+}
+
+/// The beginning of a delivery that no secret is needed for, with so much of its body.
+fn unfinished(daemon: &Daemon, length: usize, sent: usize) -> TcpStream {
+    let head = github_head("push", "1", b"{}");
+    let mut stream = connect(&daemon.ingress);
+    let begun = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{head}\r\n");
+    stream.write_all(begun.as_bytes()).unwrap();
+    stream.write_all("x".repeat(sent).as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn bodies_that_have_to_be_waited_for_leave_places_to_those_that_are_there() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "in_flight_max = 8\n");
+    let daemon = Daemon::with_github(root.path());
+    let _greedy: Vec<_> = (0..8).map(|_| unfinished(&daemon, 60_000, 1)).collect();
+    for n in 0..20 {
+        let body = format!("{{\"n\":{n}}}");
+        assert_eq!(daemon.github("push", "2", &body).status, 202, "{n}");
+    }
+}
+
+#[test]
+fn bodies_that_have_to_be_waited_for_leave_bytes_to_those_that_are_there() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "in_flight_bytes_max = 1048576\n");
+    let daemon = Daemon::with_github(root.path());
+    succeed(root.path(), &["webhooks", "set", "gh", "--max-payload-bytes", "262144"], b"");
+    let greedy: Vec<_> = (0..5).map(|_| unfinished(&daemon, 260_000, 250_000)).collect();
+    let in_flight = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+    eventually("they wait, but those that gave way to others", || in_flight()["in_flight"] == 3);
+    for n in 0..20 {
+        let body = format!("{{\"n\":{n}}}");
+        assert_eq!(daemon.github("push", "2", &body).status, 202, "{n}");
+    }
+    drop(greedy);
+}
