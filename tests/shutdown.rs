@@ -194,8 +194,8 @@ fn while_it_stops_it_is_not_ready() {
 }
 
 #[test]
-fn a_daemon_whose_streams_are_closed_serves_all_the_same() {
-    for streams in [">&- 2>&-", "<&- >&- 2>&-", "> >(exit) 2> >(exit)"] {
+fn a_daemon_whose_streams_are_closed_or_full_serves_and_stops_all_the_same() {
+    for streams in [">&- 2>&-", "<&- >&- 2>&-", "> >(exit) 2> >(exit)", ">/dev/full 2>/dev/full"] {
         let root = state_root();
         add_github(root.path());
         let mut shell = std::process::Command::new("bash");
