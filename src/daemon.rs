@@ -108,9 +108,9 @@ pub enum Serve {
 pub struct Daemon {
     /// What its listeners share.
     pub gate: Arc<Gate>,
-    possession: Possession,
-    /// None for the console of a command.
+    /// None for the console of a command. It is given back while the root is ours.
     reserve: Option<Reserve>,
+    possession: Possession,
     supervisor: Supervisor,
     stopper: Stopper,
     ingress: Option<Listener>,
@@ -196,7 +196,7 @@ impl Daemon {
         journaling.abort();
         readiness.abort();
         verification.abort();
-        reserve.iter().for_each(Reserve::release);
+        drop(reserve);
         let listeners = ingress.iter().chain([&console]).map(|listener| listener.handle.clone()).collect();
         let is_journal_well = tokio::select! {
             is_well = shut_down(&gate, listeners, stopper, &end) => is_well,
