@@ -16,7 +16,6 @@ use palyra_actors::files;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
 use serde_json::json;
-use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::actors::{self, Actors, Plan, Stopper};
@@ -33,6 +32,7 @@ use crate::reserve::Reserve;
 use crate::settings::{Flags, Settings};
 use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
+use crate::threads;
 use crate::verification;
 use crate::version::{self, VERSION};
 
@@ -74,22 +74,14 @@ fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> Stri
 }
 
 async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Daemon> {
-    let possession = take(root.clone()).await?;
+    let taken = root.clone();
+    // A command may have to be waited for.
+    let possession = threads::on_its_own(move || taken.take(Role::Daemon)).await??;
     let settings = Settings::load(&root.settings_file(), flags)?;
     logging::for_daemon(verbose, settings.log_json);
     version::warn_of_test_build();
     possession.warn_of_foreign_files();
     Daemon::start(possession, settings, Serve::Both).await
-}
-
-/// Takes the root on a thread of its own, for a command may have to be waited for. One that is not waited for to its end
-/// goes with the process.
-async fn take(root: StateRoot) -> anyhow::Result<Possession> {
-    let (taken, possession) = oneshot::channel();
-    // Who waited may have given up.
-    let work = move || drop(taken.send(root.take(Role::Daemon)));
-    std::thread::Builder::new().spawn(work).context("the system gives the daemon no thread")?;
-    Ok(possession.await??)
 }
 
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
@@ -146,7 +138,7 @@ impl Daemon {
         let anchor_dir = files::folder_of(&plan.journal.anchor);
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
-        let (actors, supervisor, stopper) = actors::start(&plan)?.into_parts();
+        let (actors, supervisor, stopper) = actors::start(&plan).await?.into_parts();
         let addresses = Addresses {
             ingress: ingress.as_ref().map(base_url).transpose()?.unwrap_or_default(),
             console: base_url(&console)?,

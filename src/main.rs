@@ -18,6 +18,7 @@ mod reserve;
 mod settings;
 mod signals;
 mod state_root;
+mod threads;
 mod verification;
 mod version;
 

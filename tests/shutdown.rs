@@ -273,3 +273,23 @@ fn a_signal_that_comes_while_the_state_root_is_waited_for_is_heeded() {
         holding.wait().unwrap();
     }
 }
+
+#[test]
+fn a_signal_that_comes_while_another_process_signs_for_the_journal_ends_the_start_at_once() {
+    let root = state_root();
+    add_github(root.path());
+    let anchor = std::fs::File::open(root.path().join("anchor")).unwrap();
+    anchor.lock().unwrap();
+    let serve = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let mut starting = crate::support::palyra(root.path()).args(serve).spawn().unwrap();
+    let reserve = root.path().join("reserve");
+    eventually("it starts", || reserve.is_file());
+    std::thread::sleep(Duration::from_millis(500));
+    let told = Instant::now();
+    let stop = ["-TERM".to_owned(), starting.id().to_string()];
+    assert!(std::process::Command::new("kill").args(stop).status().unwrap().success());
+    eventually("it ends", || starting.try_wait().unwrap().is_some());
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert_eq!(starting.wait().unwrap().code(), Some(0));
+    assert!(!reserve.is_file(), "it keeps no room");
+}
