@@ -204,6 +204,7 @@ impl Daemon {
     /// Stops a daemon that served one command.
     pub async fn close(self) {
         self.console.handle.stop(true).await;
+        self.gate.under_way.ended().await;
         self.stopper.close(None).await;
     }
 }
@@ -298,10 +299,12 @@ async fn shut_down(gate: &Arc<Gate>, listeners: Vec<ServerHandle>, stopper: Stop
         for listener in listeners {
             listener.stop(true).await;
         }
+        gate.under_way.ended().await;
     };
     if timeout(gate.settings.drain_deadline, drain).await.is_err() {
         tracing::warn!("not everything in flight was finished in time");
     }
+    gate.under_way.begin_nothing();
     if timeout(actors::CLOSE_DEADLINE, journal_refusals(gate)).await.is_err() {
         tracing::warn!("the last refusals were not journaled in time");
     }
@@ -377,7 +380,7 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
 }
 
 /// Reads the registry again whenever it is asked for, until it is time to stop.
-async fn until_told_to_stop(signals: &mut Signals, gate: &Gate) {
+async fn until_told_to_stop(signals: &mut Signals, gate: &Arc<Gate>) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
             // Whatever came of it is logged and journaled.

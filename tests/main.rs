@@ -28,6 +28,7 @@ mod readiness;
 mod recuts;
 mod reloading;
 mod replay;
+mod resets;
 mod rollback;
 mod secrets;
 mod senders;
