@@ -16,15 +16,16 @@ use palyra_actors::files;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::{Escalation, Supervisor};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{interval, timeout};
 
-use crate::actors::{self, Actors, Plan, Stopper};
+use crate::actors::{self, Plan, Stopper};
 use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::http::console::Token;
 use crate::http::health::reasons_within;
 use crate::http::room::Room;
 use crate::http::{Addresses, Gate, server};
+use crate::journaling::Journaling;
 use crate::logging;
 use crate::readiness;
 use crate::reloading;
@@ -34,10 +35,8 @@ use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::verification;
-use crate::version::{self, VERSION};
+use crate::version;
 
-/// Pause between two summaries of deliveries nobody could authenticate.
-const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 /// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// Pause between two looks at the clock: as often as HTTP looks at it.
@@ -171,7 +170,7 @@ impl Daemon {
         let Self { gate, possession, reserve, supervisor, stopper, mut ingress, mut console } = self;
         tell_public_key(&gate);
         reloading::tell_hidden_profiles(&gate).await;
-        let journaling = actix_rt::spawn(keep_journaling(Arc::clone(&gate)));
+        let journaling = Journaling::start(&gate);
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
         let supervision = actix_rt::spawn(supervisor.run());
@@ -185,13 +184,12 @@ impl Daemon {
             () = console.ended() => End::Unserved("console"),
             wrong = wrong_clock() => End::Untimely(wrong),
         };
-        journaling.abort();
         readiness.abort();
         verification.abort();
         drop(reserve);
         let listeners = ingress.iter().chain([&console]).map(|listener| listener.handle.clone()).collect();
         let is_journal_well = tokio::select! {
-            is_well = shut_down(&gate, listeners, stopper, &end) => is_well,
+            is_well = shut_down(&gate, listeners, journaling, stopper, &end) => is_well,
             () = signals.stop() => {
                 tracing::warn!("told to stop again: leaving at once");
                 true
@@ -290,7 +288,13 @@ impl End {
 }
 
 /// Not ready, stop accepting, finish what is in flight, then the actors. Says whether the journal closed as it should.
-async fn shut_down(gate: &Arc<Gate>, listeners: Vec<ServerHandle>, stopper: Stopper, end: &End) -> bool {
+async fn shut_down(
+    gate: &Arc<Gate>,
+    listeners: Vec<ServerHandle>,
+    journaling: Journaling,
+    stopper: Stopper,
+    end: &End,
+) -> bool {
     if let Some(why) = end.fault() {
         tracing::error!(why, "the daemon cannot go on and stops");
     }
@@ -305,9 +309,7 @@ async fn shut_down(gate: &Arc<Gate>, listeners: Vec<ServerHandle>, stopper: Stop
         tracing::warn!("not everything in flight was finished in time");
     }
     gate.under_way.begin_nothing();
-    if timeout(actors::CLOSE_DEADLINE, journal_refusals(gate)).await.is_err() {
-        tracing::warn!("the last refusals were not journaled in time");
-    }
+    journaling.end().await;
     stopper.close(Some(end.event())).await
 }
 
@@ -321,14 +323,6 @@ async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
     Err(told.hint("see whether the disk of the state root is busy or failing, then try again").into())
 }
 
-fn started_event(gate: &Gate) -> SystemEvent {
-    SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
-        .detail("version", VERSION)
-        .detail("pid", std::process::id())
-        .detail("ingress", gate.addresses.ingress.as_str())
-        .detail("console", gate.addresses.console.as_str())
-}
-
 /// At every start: the key is of use only where somebody else has put it.
 fn tell_public_key(gate: &Gate) {
     match gate.actors.reader.checkpoint() {
@@ -338,32 +332,6 @@ fn tell_public_key(gate: &Gate) {
         }
         Ok(None) => tracing::warn!("the journal has no checkpoint"),
         Err(error) => tracing::warn!(%error, "the journal's checkpoint cannot be read"),
-    }
-}
-
-/// Journals an event of the daemon's own; one that cannot be journaled is logged.
-pub async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
-    if let Err(error) = actors.journal.append_system(event).await {
-        tracing::error!(%error, "an event of the daemon's own was not journaled");
-    }
-}
-
-/// Journals the start, and then, now and then, the deliveries nobody could authenticate: one row each integration and
-/// reason.
-async fn keep_journaling(gate: Arc<Gate>) {
-    journal_lifecycle(&gate.actors, started_event(&gate)).await;
-    let mut ticks = interval(SUMMARY_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        journal_refusals(&gate).await;
-    }
-}
-
-async fn journal_refusals(gate: &Gate) {
-    for event in gate.counters.sum_up() {
-        journal_lifecycle(&gate.actors, event).await;
     }
 }
 

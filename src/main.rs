@@ -10,6 +10,7 @@ mod daemon;
 mod demo;
 mod exit;
 mod http;
+mod journaling;
 mod logging;
 mod random;
 mod readiness;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::under_way::Broken;
-use crate::daemon::journal_lifecycle;
+use crate::journaling::journal_lifecycle;
 use crate::settings::Since;
 
 /// Names of each kind that an event holds at most.

@@ -35,6 +35,7 @@ mod senders;
 mod shutdown;
 mod state_root;
 mod streams;
+mod summaries;
 mod support;
 mod unreadable;
 mod webhooks;
