@@ -82,18 +82,18 @@ fn started(gate: &Gate) -> SystemEvent {
 async fn journal_refusals(gate: &Gate) {
     let summaries = gate.counters.sum_up();
     let appended = append_together(&gate.actors, summaries.iter().map(Summary::event)).await;
-    for (summary, appended) in summaries.into_iter().zip(appended) {
-        match appended {
-            Ok(_) => {}
-            Err(error @ JournalError::Invalid { .. }) => {
-                tracing::error!(%error, ?summary, "refusals cannot be journaled");
-            }
-            // What is not known to be stored is rather told twice than never.
-            Err(error) => {
-                tracing::warn!(%error, ?summary, "refusals were not journaled yet");
-                gate.counters.put_back(summary);
-            }
+    let outcomes = summaries.into_iter().zip(appended);
+    let (mut rows, mut why) = (0, None);
+    for (summary, error) in outcomes.filter_map(|(summary, appended)| Some((summary, appended.err()?))) {
+        // What is not known to be stored is rather told twice than never; what can never be stored is not tried again.
+        if !matches!(error, JournalError::Invalid { .. }) {
+            gate.counters.put_back(summary);
         }
+        rows += 1;
+        why = Some(error);
+    }
+    if let Some(error) = why {
+        tracing::error!(%error, rows, "refusals were not journaled yet");
     }
 }
 

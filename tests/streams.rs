@@ -66,7 +66,7 @@ fn clients_that_have_gone_keep_no_places_for_long() {
     drop(streams);
     let one_more = || statuses(&read_available(&mut follow(&daemon, root.path(), "", "")));
     assert_eq!(one_more(), [503]);
-    within(Duration::from_secs(18), "a place is free", || one_more() == [200]);
+    within(Duration::from_secs(12), "a place is free", || one_more() == [200]);
 }
 
 #[test]

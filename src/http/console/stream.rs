@@ -18,8 +18,8 @@ use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
-/// Pause after which a comment shows that the stream is alive. A client that has gone is noticed at the second one, and its
-/// place is free.
+/// Pause after which a comment shows that the stream is alive. A client that has gone is noticed by the first or the second,
+/// and gives its place back.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How often a quiet stream looks whether the daemon stops.
 const GLANCE: Duration = Duration::from_millis(500);
