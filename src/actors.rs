@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
-    JournalActor, JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, Severity,
+    JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity,
     SystemEvent,
 };
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::random::random_u128;
 use crate::reloading::some_of;
 use crate::state_root::StateRoot;
+use crate::threads;
 
 /// Time the closing of one actor may take, then the next one is closed; and what is journaled on the way out.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
@@ -89,14 +90,14 @@ pub struct Started {
 ///
 /// # Errors
 /// The error of the first actor that does not start, as itself.
-pub fn start(plan: &Plan) -> anyhow::Result<Started> {
+pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
     let threads = Threads { control: Arbiter::new(), journal: Arbiter::new() };
     let journal = JournalHandle::default();
     let board = PresenceBoard::default();
     let mut supervisor =
         Supervisor::new(Arc::clone(&plan.clock), board.clone(), restart_listener(journal.clone()));
     let (head_sender, head) = watch::channel(0);
-    start_journal(plan, &journal, head_sender, &mut supervisor, threads.journal.handle())?;
+    start_journal(plan, &journal, head_sender, &mut supervisor, threads.journal.handle()).await?;
     let actors = Actors {
         registry: Door::default(),
         vault: Door::default(),
@@ -118,7 +119,8 @@ pub fn start(plan: &Plan) -> anyhow::Result<Started> {
     Ok(Started { actors, supervisor, threads })
 }
 
-fn start_journal(
+/// Opens the journal on a thread of its own, for that may take seconds, while this one hears signals.
+async fn start_journal(
     plan: &Plan,
     journal: &JournalHandle,
     head: watch::Sender<u64>,
@@ -133,10 +135,13 @@ fn start_journal(
         head,
     };
     let door = journal.door.clone();
+    let first = config.clone();
+    let mut opened = Some(threads::on_its_own(move || OpenJournal::open(first)).await??);
+    // A loss is accepted once, not whenever the actor is opened again.
+    config.accept_rollback = false;
     let open = move |watch: WatchGuard| {
-        let actor = JournalActor::open(config.clone(), watch)?;
-        // A loss is accepted once, not whenever the actor is opened again.
-        config.accept_rollback = false;
+        let opened = opened.take().map_or_else(|| OpenJournal::open(config.clone()), Ok)?;
+        let actor = opened.into_actor(watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
         Ok(())
     };

@@ -10,6 +10,7 @@ mod daemon;
 mod demo;
 mod exit;
 mod http;
+mod journaling;
 mod logging;
 mod random;
 mod readiness;
@@ -18,6 +19,7 @@ mod reserve;
 mod settings;
 mod signals;
 mod state_root;
+mod threads;
 mod verification;
 mod version;
 
@@ -49,11 +51,11 @@ fn main() -> ExitCode {
         Command::Daemon(args) => {
             let DaemonArgs { ingress, console, accept_rollback, check } = args;
             let flags = Flags { ingress, console, accept_rollback, json: cli.json };
-            let done = match check {
-                true => locate(cli.state_root).and_then(|root| checking::check(&root, flags, &output)),
-                false => serve(cli.state_root, flags, cli.verbose),
-            };
-            cli::finish(done, &output)
+            match check {
+                true => cli::finish(check_root(cli.state_root, flags, &output), &output),
+                // That nobody could be told where it serves was logged, and is no fault of how it ended.
+                false => cli::ended(serve(cli.state_root, flags, cli.verbose), &output),
+            }
         }
         Command::Demo(args) => cli::finish(demo::run(&args, &output), &output),
     };
@@ -90,6 +92,10 @@ fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result
     let root = locate(named)?;
     connect::check_clock()?;
     daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
+}
+
+fn check_root(named: Option<std::path::PathBuf>, flags: Flags, output: &Output) -> Result<Exit, CliError> {
+    checking::check(&locate(named)?, flags, output)
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {

@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::Gate;
+use crate::journaling::append_together;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -30,10 +31,9 @@ pub async fn watch(gate: Arc<Gate>) {
         let Some(look) = look(&gate).await else { continue };
         let now = look.reports.clone();
         gate.last_look.set(look);
-        for event in changes(&before, &now) {
-            if let Err(error) = gate.actors.journal.append_system(event).await {
-                tracing::warn!(%error, "a change of readiness was not journaled");
-            }
+        let appended = append_together(&gate.actors, changes(&before, &now)).await;
+        for error in appended.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "a change of readiness was not journaled");
         }
         before = now;
     }

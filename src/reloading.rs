@@ -1,5 +1,7 @@
 //! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again; the settings wait for a start.
 
+use std::sync::Arc;
+
 use palyra_actors::journal::{JournalError, Severity, SystemEvent};
 use palyra_actors::provider::Origin;
 use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
@@ -7,8 +9,9 @@ use palyra_actors::supervision::DoorError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::daemon::journal_lifecycle;
 use crate::http::Gate;
+use crate::http::under_way::Broken;
+use crate::journaling::journal_lifecycle;
 use crate::settings::Since;
 
 /// Names of each kind that an event holds at most.
@@ -33,7 +36,7 @@ pub struct Waiting {
     pub hint: Option<String>,
 }
 
-/// Why a reload changed nothing.
+/// Why a reload changed nothing, or is not known to have.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReloaded {
     /// What cannot be recorded does not happen.
@@ -45,13 +48,22 @@ pub enum NotReloaded {
     /// The registry is between two lives.
     #[error("the registry did not read its files again: {0}")]
     Silent(DoorError),
+    /// It was not done to its end.
+    #[error(transparent)]
+    Broken(#[from] Broken),
 }
 
-/// Reads the files again as `asked_by` asked. It is journaled before it takes effect, and what came of it after.
+/// Reads the files again as `asked_by` asked. It is journaled before it takes effect, and what came of it after: that is
+/// done to its end when this future is dropped, because the client has gone or the daemon is told to stop.
 ///
 /// # Errors
 /// Why nothing changed; it is logged too.
-pub async fn reload(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded> {
+pub async fn reload(gate: &Arc<Gate>, asked_by: &'static str) -> Result<Reloaded, NotReloaded> {
+    let of_task = Arc::clone(gate);
+    gate.under_way.to_the_end(move || async move { read_again(&of_task, asked_by).await }).await?
+}
+
+async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded> {
     let asked =
         SystemEvent::new("registry.reload.asked", "webhooks.toml and providers/ are to be read again");
     if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {

@@ -17,7 +17,7 @@ const BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// On a small disk, the reserve is this part of it.
 const PART_OF_DISK: u64 = 8;
 
-/// A file that holds nothing but room.
+/// A file that holds nothing but room. The room is given back when this is dropped.
 #[derive(Debug)]
 pub struct Reserve {
     path: PathBuf,
@@ -39,16 +39,14 @@ impl Reserve {
             Ok(()) => {}
             // Where room cannot be promised, or files may not be so large, there is no reserve.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::FBIG) => {}
-            Err(errno) => {
-                reserve.release();
-                return Err(errno.into());
-            }
+            Err(errno) => return Err(errno.into()),
         }
         Ok(reserve)
     }
+}
 
-    /// Gives the room back.
-    pub fn release(&self) {
+impl Drop for Reserve {
+    fn drop(&mut self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "the room kept for the end could not be given back");

@@ -62,6 +62,17 @@ fn nobody_gets_in_without_the_token() {
 }
 
 #[test]
+fn the_scheme_of_the_token_may_be_written_in_any_case() {
+    let console = Console::start();
+    let url = format!("{}/console/v1/webhooks", console.daemon.console);
+    let token = std::fs::read_to_string(console.root().join("admin.token")).unwrap();
+    for scheme in ["bearer", "BEARER ", "Bearer"] {
+        let credentials = format!("{scheme} {}", token.trim());
+        assert_eq!(request("GET", &url, &[("Authorization", &credentials)], b"").status, 200, "{scheme}");
+    }
+}
+
+#[test]
 fn a_web_page_gets_nowhere() {
     let console = Console::start();
     let json = ("Content-Type", "application/json");

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use crate::state_root::{hold_lock, refused};
-use crate::support::{Daemon, add_github, state_root, succeed, write_private};
+use crate::support::{Daemon, add_github, run, state_root, succeed, write_private};
 
 #[test]
 fn what_a_killed_daemon_left_behind_hinders_nobody() {
@@ -72,4 +72,15 @@ fn the_announcement_of_a_killed_daemon_goes_before_anything_else_is_done() {
     write_private(&root.path().join("palyra.toml"), "workers = 0");
     refused(root.path(), 78);
     assert!(!root.path().join("daemon.json").try_exists().unwrap());
+}
+
+#[test]
+fn a_start_that_fails_over_a_port_that_is_taken_keeps_no_room_on_the_disk() {
+    let root = state_root();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ingress = taken.local_addr().unwrap().to_string();
+    let serve = ["daemon", "--ingress", &ingress, "--console", "127.0.0.1:0"];
+    assert_eq!(run(root.path(), &serve, b"").status.code(), Some(1));
+    assert!(root.path().join("lock").is_file());
+    assert!(!root.path().join("reserve").try_exists().unwrap());
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Daemon, add_github, connect, events, events_named, eventually, github_head, libfaketime, request,
+    Daemon, add_github, connect, events, events_named, eventually, github_head, libfaketime, request, run,
     state_root, statuses, succeed, write_private,
 };
 
@@ -174,8 +174,13 @@ fn a_second_signal_leaves_at_once_and_the_journal_is_whole() {
     assert_eq!(daemon.github("push", "1", "{}").status, 200);
 }
 
+/// Whether nobody listens there any more.
+fn is_closed(base: &str) -> bool {
+    std::net::TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err()
+}
+
 #[test]
-fn while_it_stops_it_is_not_ready() {
+fn while_it_stops_neither_listener_takes_anything_in_and_commands_are_told_so() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
     let head = github_head("push", "1", b"{}");
@@ -185,17 +190,68 @@ fn while_it_stops_it_is_not_ready() {
     let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
     eventually("it is in flight", || heartbeat()["in_flight"] == 1);
     daemon.signal("TERM");
-    eventually("readiness is withdrawn", || {
-        request("GET", &format!("{}/readyz", daemon.console), &[], b"").status == 503
-    });
+    eventually("both are closed", || is_closed(&daemon.ingress) && is_closed(&daemon.console));
+    let told = run(root.path(), &["system", "heartbeat"], b"");
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(69) && said.contains("it starts or stops"), "{said}");
     open.write_all(b"{}").unwrap();
     assert_eq!(read_answer(&mut open), Some(202));
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
 }
 
+/// Emits events over the console until it is gone.
+fn emit_as_long_as_it_answers(base: &str, token: &str) {
+    let body = "{\"name\":\"told\"}";
+    let ask = format!(
+        "POST /console/v1/system/events/emit HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    while let Ok(mut stream) = std::net::TcpStream::connect(base.strip_prefix("http://").unwrap()) {
+        let mut answer = [0; 12];
+        while stream.write_all(ask.as_bytes()).is_ok() && stream.read_exact(&mut answer).is_ok() {
+            if stream.read(&mut [0; 4_096]).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
-fn a_daemon_whose_streams_are_closed_serves_all_the_same() {
-    for streams in [">&- 2>&-", "<&- >&- 2>&-", "> >(exit) 2> >(exit)"] {
+fn what_is_cut_off_at_the_drain_deadline_writes_nothing_after_the_last_row() {
+    let root = state_root();
+    add_github(root.path());
+    let settings = "body_deadline_seconds = 60\ndrain_deadline_seconds = 2\n";
+    write_private(&root.path().join("palyra.toml"), settings);
+    let daemon = Daemon::start(root.path());
+    let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
+    let body = "x".repeat(20_000);
+    let head = github_head("push", "1", body.as_bytes());
+    let mut slow = connect(&daemon.ingress);
+    let begin = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n{head}\r\n");
+    slow.write_all(format!("{begin}{}", &body[..19_000]).as_bytes()).unwrap();
+    let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
+    eventually("it is in flight", || heartbeat()["in_flight"] == 1);
+    let console = daemon.console.clone();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| emit_as_long_as_it_answers(&console, token.trim()));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        daemon.signal("TERM");
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(is_closed(&console), "the console is closed while the ingress is waited for");
+    });
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    let rows = events(root.path());
+    let mut of_others = rows.iter().filter(|row| !row["name"].as_str().unwrap().starts_with("journal."));
+    assert_eq!(of_others.next_back().unwrap()["name"], "system.daemon.stopped");
+    assert!(!events_named(root.path(), "system.operator.told").is_empty());
+}
+
+#[test]
+fn a_daemon_whose_streams_are_closed_or_full_serves_and_stops_all_the_same() {
+    for streams in [">&- 2>&-", "<&- >&- 2>&-", "> >(exit) 2> >(exit)", ">/dev/full 2>/dev/full"] {
         let root = state_root();
         add_github(root.path());
         let mut shell = std::process::Command::new("bash");
@@ -272,4 +328,24 @@ fn a_signal_that_comes_while_the_state_root_is_waited_for_is_heeded() {
         drop(holding.kill());
         holding.wait().unwrap();
     }
+}
+
+#[test]
+fn a_signal_that_comes_while_another_process_signs_for_the_journal_ends_the_start_at_once() {
+    let root = state_root();
+    add_github(root.path());
+    let anchor = std::fs::File::open(root.path().join("anchor")).unwrap();
+    anchor.lock().unwrap();
+    let serve = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let mut starting = crate::support::palyra(root.path()).args(serve).spawn().unwrap();
+    let reserve = root.path().join("reserve");
+    eventually("it starts", || reserve.is_file());
+    std::thread::sleep(Duration::from_millis(500));
+    let told = Instant::now();
+    let stop = ["-TERM".to_owned(), starting.id().to_string()];
+    assert!(std::process::Command::new("kill").args(stop).status().unwrap().success());
+    eventually("it ends", || starting.try_wait().unwrap().is_some());
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert_eq!(starting.wait().unwrap().code(), Some(0));
+    assert!(!reserve.is_file(), "it keeps no room");
 }

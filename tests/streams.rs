@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Daemon, connect, eventually, read_available, state_root, statuses};
+use crate::support::{Daemon, connect, eventually, read_available, state_root, statuses, within};
 
 /// Asks for the stream with this query and these headers, each with its line end.
 fn follow(daemon: &Daemon, root: &Path, query: &str, headers: &str) -> TcpStream {
@@ -48,6 +48,25 @@ fn a_stream_ends_in_good_order_so_that_who_reads_nothing_keeps_no_place() {
     eventually("a place is free", || one_more() == [200]);
     let rest = read_available(&mut streams[0]);
     assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+}
+
+#[test]
+fn clients_that_have_gone_keep_no_places_for_long() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let mut streams: Vec<TcpStream> = (0..32).map(|_| follow(&daemon, root.path(), "", "")).collect();
+    for stream in &mut streams {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+    }
+    drop(streams);
+    let one_more = || statuses(&read_available(&mut follow(&daemon, root.path(), "", "")));
+    assert_eq!(one_more(), [503]);
+    within(Duration::from_secs(12), "a place is free", || one_more() == [200]);
 }
 
 #[test]

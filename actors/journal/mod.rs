@@ -109,20 +109,44 @@ pub struct JournalActor {
 /// What comes back from the thread that signs.
 type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
 
-impl JournalActor {
-    /// Opens the journal and signs a checkpoint of what it holds. It blocks; start the actor with `start_in_arbiter` on
-    /// an arbiter of its own.
+/// A journal that is open, for an actor that has yet to be started.
+pub struct OpenJournal {
+    writer: Writer,
+    config: JournalConfig,
+    wal: WalGrowth,
+    seals: Seals,
+}
+
+impl OpenJournal {
+    /// Opens the journal and signs a checkpoint of what it holds. It blocks: over the tail of the journal for moments, over
+    /// another process that signs for seconds.
     ///
     /// # Errors
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
-    pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
+    pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let now = config.clock.now_unix_ms();
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
         let (wal, seals) = (WalGrowth::new(WalMover::open(&config.files.database)?), Seals::new(sealer));
+        Ok(Self { writer, config, wal, seals })
+    }
+
+    /// The actor that writes it. Start it with `start_in_arbiter` on an arbiter of its own.
+    pub fn into_actor(self, watch: WatchGuard) -> JournalActor {
+        let Self { writer, config, wal, seals } = self;
         let (group, armed, anchoring) = (Group::default(), false, None);
-        Ok(Self { writer, config, group, armed, anchoring, wal, seals, watch })
+        JournalActor { writer, config, group, armed, anchoring, wal, seals, watch }
+    }
+}
+
+impl JournalActor {
+    /// The actor of a journal that is opened for it; it blocks as [`OpenJournal::open`] does.
+    ///
+    /// # Errors
+    /// As [`OpenJournal::open`].
+    pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
+        Ok(OpenJournal::open(config)?.into_actor(watch))
     }
 
     /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.

@@ -18,7 +18,7 @@ use super::error::CliError;
 const CONNECT_SECONDS_MAX: u64 = 5;
 /// Longest wait for an ordinary answer. Longer: the daemon is not reachable.
 const ANSWER_SECONDS_MAX: u64 = 30;
-/// Longest silence within a stream: three of the console's keep-alives, and time for a slow disk.
+/// Longest silence within a stream: several of the console's keep-alives, and time for a slow disk.
 /// Longer: it is lost.
 const STREAM_SILENCE_SECONDS_MAX: u64 = 60;
 /// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over.

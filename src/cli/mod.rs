@@ -77,9 +77,13 @@ pub fn run(command: ClientCommand, context: &Context) -> Result<Exit, CliError> 
     }
 }
 
-/// Tells how a command ended, and with which exit code.
+/// Tells how a command ended, and with which exit code: its answer has to be written.
 pub fn finish(result: Result<Exit, CliError>, out: &Output) -> Exit {
-    let result = result.and_then(|exit| out.flush().map(|()| exit));
+    ended(result.and_then(|exit| out.flush().map(|()| exit)), out)
+}
+
+/// Tells how the process ended, and with which exit code, whatever became of what it wrote.
+pub fn ended(result: Result<Exit, CliError>, out: &Output) -> Exit {
     result.unwrap_or_else(|error| {
         out.error(&error);
         error.exit()

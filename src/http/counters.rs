@@ -37,6 +37,34 @@ struct Counts {
     unsummed_of_console: BTreeMap<&'static str, u64>,
 }
 
+/// Refusals that one row tells of.
+#[derive(Debug)]
+pub enum Summary {
+    /// Deliveries of one integration that did not authenticate, for one reason.
+    Deliveries {
+        /// The integration, or [`NONE`].
+        integration_id: String,
+        /// Why, in one word.
+        reason: &'static str,
+        /// How many.
+        count: u64,
+    },
+    /// Requests of the console without its token, by reason.
+    OfConsole(BTreeMap<&'static str, u64>),
+}
+
+impl Summary {
+    /// The row.
+    pub fn event(&self) -> SystemEvent {
+        match self {
+            Self::Deliveries { integration_id, reason, count } => {
+                unauthenticated(integration_id.clone(), reason, *count)
+            }
+            Self::OfConsole(reasons) => unauthorized(reasons),
+        }
+    }
+}
+
 /// What became of the deliveries of one integration.
 #[derive(Debug, Clone)]
 pub struct Tally {
@@ -95,15 +123,41 @@ impl Counters {
         *counts.unsummed_of_console.entry(reason).or_default() += 1;
     }
 
-    /// Sums up the refusals counted since the last call: one event for each integration and reason, one for the console.
-    pub fn sum_up(&self) -> Vec<SystemEvent> {
+    /// Sums up the refusals counted since the last call: one summary for each integration and reason, one for the console.
+    pub fn sum_up(&self) -> Vec<Summary> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let deliveries = std::mem::take(&mut counts.unsummed);
         let of_console = std::mem::take(&mut counts.unsummed_of_console);
         drop(counts);
         let deliveries = deliveries.into_iter();
-        let deliveries = deliveries.map(|((id, reason), count)| unauthenticated(id, reason, count));
-        deliveries.chain((!of_console.is_empty()).then(|| unauthorized(&of_console))).collect()
+        let deliveries = deliveries.map(|((integration_id, reason), count)| Summary::Deliveries {
+            integration_id,
+            reason,
+            count,
+        });
+        deliveries.chain((!of_console.is_empty()).then_some(Summary::OfConsole(of_console))).collect()
+    }
+
+    /// Counts a summary among the refusals that are not summed up yet: it did not get where it was to go.
+    pub fn put_back(&self, summary: Summary) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match summary {
+            Summary::Deliveries { integration_id, reason, count } => {
+                *counts.unsummed.entry((integration_id, reason)).or_default() += count;
+            }
+            Summary::OfConsole(reasons) => {
+                let of_console = &mut counts.unsummed_of_console;
+                reasons
+                    .into_iter()
+                    .for_each(|(reason, count)| *of_console.entry(reason).or_default() += count);
+            }
+        }
+    }
+
+    /// Refusals that are not summed up yet.
+    pub fn untold(&self) -> u64 {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.unsummed.values().chain(counts.unsummed_of_console.values()).sum()
     }
 
     /// What became of deliveries, by the id of their integration.
@@ -157,6 +211,24 @@ mod tests {
         let summary = |count| unauthenticated("gh".to_owned(), "stale_timestamp", count).summary;
         assert_eq!(summary(1), "1 delivery was refused: stale_timestamp");
         assert_eq!(summary(2), "2 deliveries were refused: stale_timestamp");
+    }
+
+    #[test]
+    fn what_is_put_back_is_summed_up_with_what_came_meanwhile() {
+        let counters = Counters::default();
+        let refuse = || {
+            counters.refuse("gh", "bad_signature");
+            counters.refuse_at_console("wrong_token");
+        };
+        refuse();
+        let summaries = counters.sum_up();
+        assert_eq!((summaries.len(), counters.untold(), counters.sum_up().len()), (2, 0, 0));
+        refuse();
+        summaries.into_iter().for_each(|summary| counters.put_back(summary));
+        assert_eq!(counters.untold(), 4);
+        let counts: Vec<_> =
+            counters.sum_up().iter().map(|summary| summary.event().details["count"].clone()).collect();
+        assert_eq!(counts, [2, 2]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod room;
 pub mod server;
 pub mod throttle;
 pub mod turn;
+pub mod under_way;
 pub mod unfinished;
 pub mod unread;
 
@@ -50,6 +51,7 @@ use refusals::Refusals;
 use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 use turn::Serving;
+use under_way::UnderWay;
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
@@ -90,6 +92,8 @@ pub struct Gate {
     pub console_connections: Connections,
     /// Places for event streams.
     pub streams: Arc<Semaphore>,
+    /// Changes that are made to their end.
+    pub under_way: UnderWay,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -108,7 +112,7 @@ pub struct Addresses {
 }
 
 impl Gate {
-    /// The gate of a daemon that serves at `addresses`.
+    /// The gate of a daemon that serves at `addresses`, on the thread of its system.
     pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
         Arc::new(Self {
             actors,
@@ -130,6 +134,7 @@ impl Gate {
             ingress_connections: Connections::default(),
             console_connections: Connections::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            under_way: UnderWay::on_this_thread(),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,

@@ -1,5 +1,6 @@
 //! Every change is journaled before it takes effect, and again if it then did not, or may not last.
 
+use actix_web::web::Data;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
@@ -30,23 +31,45 @@ impl Change {
         self
     }
 
-    /// Journals the change, then makes it: what cannot be recorded does not happen.
+    /// Journals the change, then makes it: what cannot be recorded does not happen. It goes on to its end when this future
+    /// is dropped, because the client has gone: else a row would say of a change that it was made, and it never was.
     ///
     /// # Errors
-    /// Those of the change, and [`Kind::Unavailable`] when it could not be journaled.
-    pub async fn journaled<T>(
+    /// Those of the change, and [`Kind::Unavailable`] when it could not be journaled, or the daemon is stopping.
+    pub async fn journaled<T: Send + 'static>(
+        self,
+        gate: &Data<Gate>,
+        make: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let of_task = gate.clone();
+        let make = move || async move { self.make(&of_task, make).await };
+        let made = gate.under_way.to_the_end(make).await;
+        made.unwrap_or_else(|broken| Err(broken.into()))
+    }
+
+    async fn make<T>(
         self,
         gate: &Gate,
         make: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
-        append(gate, self.event(self.name.to_owned(), Severity::Info)).await?;
+        let asked = gate.actors.journal.append_system(self.event(self.name.to_owned(), Severity::Info));
+        asked.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
         let made = make.await;
         if let Err(problem) = &made {
-            let became = if problem.is_in_force() { "unsynced" } else { "refused" };
-            let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
-            append(gate, event.detail("problem", problem.kind().entry().1)).await?;
+            self.tell_what_became(gate, problem).await;
         }
         made
+    }
+
+    /// That the change was not made, or may not last. Who asked for it is told that, whatever becomes of the row.
+    async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
+        let became = if problem.is_in_force() { "unsynced" } else { "refused" };
+        let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
+        let event = event.detail("problem", problem.kind().entry().1);
+        if let Err(error) = gate.actors.journal.append_system(event).await {
+            let (change, subject) = (self.name, &self.subject);
+            tracing::error!(change, subject, became, %error, "what became of a change was not journaled");
+        }
     }
 
     fn event(&self, name: String, severity: Severity) -> SystemEvent {
@@ -57,9 +80,4 @@ impl Change {
             .detail("subject", self.subject.as_str())
             .detail("particulars", self.particulars.clone())
     }
-}
-
-async fn append(gate: &Gate, event: SystemEvent) -> Result<(), Problem> {
-    let appended = gate.actors.journal.append_system(event).await;
-    appended.map(drop).map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
 }

@@ -79,12 +79,18 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
         return Err(Problem::new(Kind::ForeignOrigin));
     }
     check_content_type(request)?;
-    let presented = single(request, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+    let presented = single(request, AUTHORIZATION.as_str()).and_then(bearer);
     let token = request.app_data::<Data<Token>>();
     match (presented, token) {
         (Some(presented), Some(token)) if token.matches(presented.as_bytes()) => Ok(()),
         (presented, _) => Err(unauthorized(request, presented.is_some())),
     }
+}
+
+/// What follows the scheme, which may be written in any case, and blanks (RFC 9110, section 11.4).
+fn bearer(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_start_matches(' '))
 }
 
 /// Whoever guesses is counted and told so; the token is taken all the same.

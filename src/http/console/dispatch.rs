@@ -18,6 +18,7 @@ use super::workbench::resolve;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
+use crate::threads;
 
 /// Longest answer of the ingress that is shown.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -144,7 +145,7 @@ async fn sign(
 
 /// Posts once, or twice; tells the last answer.
 async fn post_to_ingress(url: String, signed: Signed, twice: bool) -> Result<(u16, Value), Problem> {
-    let posted = web::block(move || {
+    let posted = threads::on_its_own(move || {
         if twice {
             post(&url, &signed)?;
         }

@@ -98,6 +98,8 @@ async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpRespons
         let first = issues.first().map(|issue| format!("{}: {}", issue.pointer, issue.message));
         Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
     })?;
+    // One that was handed over goes into the journal, whether its client waits or not.
+    let _place = gate.under_way.place().await?;
     let receipt = gate.actors.journal.append_system(event.by("console")).await.map_err(|error| {
         let kind = match error {
             JournalError::Invalid { .. } => Kind::Invalid,

@@ -18,8 +18,9 @@ use super::views;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 
-/// Pause after which a comment shows that the stream is alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Pause after which a comment shows that the stream is alive. A client that has gone is noticed by the first or the second,
+/// and gives its place back.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// How often a quiet stream looks whether the daemon stops.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How long a stream is open. Its end gives back the place of a client that reads nothing: as long as little happens, the

@@ -37,7 +37,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// As `SIGHUP` does.
 async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let reloaded = reloading::reload(&gate, "console").await.map_err(|error| match &error {
+    let reloaded = reloading::reload(&gate.into_inner(), "console").await.map_err(|error| match &error {
         NotReloaded::Refused(fault) => problem_of(fault),
         _ => Problem::new(Kind::Unavailable).detail(error.to_string()),
     })?;

@@ -60,11 +60,12 @@ async fn put(
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let put = async {
-        if !query.force {
-            refuse_useless(&gate, &vault_ref, &value).await?;
+    let (asked, force) = (gate.clone(), query.force);
+    let put = async move {
+        if !force {
+            refuse_useless(&asked, &vault_ref, &value).await?;
         }
-        answered(gate.actors.vault.ask(Put { vault_ref, value }).await)
+        answered(asked.actors.vault.ask(Put { vault_ref, value }).await)
     };
     let entry = change("vault.secret.put", &reference, &query).journaled(&gate, put).await?;
     stored(&gate, entry).await
@@ -78,11 +79,12 @@ async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let rotate = async {
-        if !query.force {
-            refuse_useless(&gate, &vault_ref, &value).await?;
+    let (asked, force) = (gate.clone(), query.force);
+    let rotate = async move {
+        if !force {
+            refuse_useless(&asked, &vault_ref, &value).await?;
         }
-        answered(gate.actors.vault.ask(Rotate { vault_ref, value }).await)
+        answered(asked.actors.vault.ask(Rotate { vault_ref, value }).await)
     };
     let entry = change("vault.secret.rotate", &reference, &query).journaled(&gate, rotate).await?;
     stored(&gate, entry).await
@@ -90,7 +92,8 @@ async fn rotate(
 
 async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    let retire = async { answered(gate.actors.vault.ask(Retire(vault_ref)).await) };
+    let vault = gate.actors.vault.clone();
+    let retire = async move { answered(vault.ask(Retire(vault_ref)).await) };
     let entry = Change::new("vault.secret.retire", &reference).journaled(&gate, retire).await?;
     Ok(HttpResponse::Ok().json(entry))
 }
@@ -101,11 +104,12 @@ async fn remove(
     query: Query<Force>,
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    let remove = async {
-        if !query.force {
-            refuse_needed(&gate, &vault_ref).await?;
+    let (asked, force) = (gate.clone(), query.force);
+    let remove = async move {
+        if !force {
+            refuse_needed(&asked, &vault_ref).await?;
         }
-        answered(gate.actors.vault.ask(Delete(vault_ref)).await)
+        answered(asked.actors.vault.ask(Delete(vault_ref)).await)
     };
     change("vault.secret.remove", &reference, &query).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": *reference})))

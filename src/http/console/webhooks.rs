@@ -63,7 +63,8 @@ async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Pr
     let draft = draft.into_inner();
     let secret = secret_of(&gate, IntegrationRecord::of(draft.clone(), gate.clock.now_unix_ms())).await?;
     let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
-    let create = async { answered(gate.actors.registry.ask(Add { draft, secret }).await) };
+    let registry = gate.actors.registry.clone();
+    let create = async move { answered(registry.ask(Add { draft, secret }).await) };
     let integration = change.journaled(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
@@ -79,7 +80,8 @@ async fn amend(
     let secret = secret_of(&gate, proposed).await?;
     let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
     let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
-    let amend = async { answered(gate.actors.registry.ask(order).await) };
+    let registry = gate.actors.registry.clone();
+    let amend = async move { answered(registry.ask(order).await) };
     let integration = change.journaled(&gate, amend).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
@@ -112,7 +114,8 @@ async fn set_enabled(
     let integration_id = integration.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
     let order = SetEnabled { integration_id, enabled, secret };
-    let switch = async { answered(gate.actors.registry.ask(order).await) };
+    let registry = gate.actors.registry.clone();
+    let switch = async move { answered(registry.ask(order).await) };
     let integration = Change::new(name, &id).journaled(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
@@ -120,7 +123,8 @@ async fn set_enabled(
 async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
     let view = views::integration(&gate, &integration).await;
-    let remove = async { answered(gate.actors.registry.ask(Remove(id.to_string())).await) };
+    let (registry, order) = (gate.actors.registry.clone(), Remove(id.to_string()));
+    let remove = async move { answered(registry.ask(order).await) };
     Change::new("registry.webhook.remove", &id).journaled(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(view))
 }

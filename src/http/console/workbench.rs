@@ -83,8 +83,9 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let as_of = sample.at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
     let message = checks.gist() + &as_of;
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
-    let keep = async {
-        let kept = gate.actors.registry.ask(record).await.map_err(gone)?;
+    let registry = gate.actors.registry.clone();
+    let keep = async move {
+        let kept = registry.ask(record).await.map_err(gone)?;
         kept.map_err(|error| problem_of(&error))
     };
     let change = Change::new("registry.webhook.test", &id)

@@ -1,0 +1,106 @@
+//! The two listeners of a daemon, and the servers behind them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use actix_server::{Server, ServerHandle};
+use anyhow::Context as _;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::http::Addresses;
+
+/// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
+const BACKLOG_CONNECTIONS: i32 = 1_024;
+
+/// Addresses that are taken, and not served yet.
+pub struct Bound {
+    /// None for the console of a command.
+    pub ingress: Option<TcpListener>,
+    pub console: TcpListener,
+}
+
+impl Bound {
+    /// Takes the addresses.
+    ///
+    /// # Errors
+    /// Which one cannot be had, and what the system says.
+    pub fn to(ingress: Option<SocketAddr>, console: SocketAddr) -> anyhow::Result<Self> {
+        let ingress = ingress.map(|address| listen(address, "ingress")).transpose()?;
+        Ok(Self { ingress, console: listen(console, "console")? })
+    }
+
+    /// The base URLs.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn addresses(&self) -> anyhow::Result<Addresses> {
+        let ingress = self.ingress.as_ref().map(base_url).transpose()?.unwrap_or_default();
+        Ok(Addresses { ingress, console: base_url(&self.console)? })
+    }
+}
+
+fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("the {what} cannot listen on {address}"))?;
+    // The standard library lets only 128 wait, which a burst of senders exceeds: those are then heard a second late.
+    rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
+    Ok(listener)
+}
+
+fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+/// The servers that run.
+pub struct Listeners(Vec<Listener>);
+
+struct Listener {
+    name: &'static str,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Listeners {
+    /// Has them run.
+    pub fn run(ingress: Option<Server>, console: Server) -> Self {
+        let servers = ingress.map(|server| ("ingress", server)).into_iter().chain([("console", console)]);
+        let run = |(name, server): (_, Server)| Listener {
+            name,
+            handle: server.handle(),
+            server: actix_rt::spawn(server),
+        };
+        Self(servers.map(run).collect())
+    }
+
+    /// Waits until one of them serves no more, which none does unasked as long as all is well. Says which.
+    pub async fn ended(&mut self) -> &'static str {
+        let ends = self.0.iter_mut().map(|listener| {
+            Box::pin(async {
+                let how = (&mut listener.server).await;
+                tracing::error!(listener = listener.name, ?how, "a listener serves no more");
+                listener.name
+            })
+        });
+        futures_util::future::select_all(ends).await.0
+    }
+
+    /// From here on none accepts anything. Waits until what they took in is answered.
+    pub async fn stop(&self) {
+        join_all(self.0.iter().map(|listener| listener.handle.stop(true))).await;
+    }
+
+    /// As [`Listeners::stop`], and closes what is still open after `patience`. Says whether all was finished by then.
+    pub async fn stop_within(self, patience: Duration) -> bool {
+        let is_finished = timeout(patience, self.stop()).await.is_ok();
+        for Listener { server, .. } in self.0 {
+            // A server that waits for its connections hears of nothing else; one that is dropped closes them.
+            if !server.is_finished() {
+                server.abort();
+                drop(server.await);
+            }
+        }
+        is_finished
+    }
+}

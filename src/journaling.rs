@@ -1,0 +1,122 @@
+//! The rows that the daemon writes of its own: its start, and now and then the refusals that leave no row by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use futures_util::future::join_all;
+use palyra_actors::ids::Receipt;
+use palyra_actors::journal::{JournalError, SystemEvent};
+use palyra_actors::limits::GROUP_ROWS_MAX;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::actors::{Actors, CLOSE_DEADLINE};
+use crate::http::Gate;
+use crate::http::counters::Summary;
+use crate::version::VERSION;
+
+/// Pause between two summaries of deliveries nobody could authenticate.
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The task that writes them.
+pub struct Journaling {
+    task: JoinHandle<()>,
+    end: oneshot::Sender<()>,
+}
+
+impl Journaling {
+    /// Journals the start, and from then on the refusals, one row each integration and reason.
+    pub fn start(gate: &Arc<Gate>) -> Self {
+        let (end, told_to_end) = oneshot::channel();
+        Self { task: actix_rt::spawn(run(Arc::clone(gate), told_to_end)), end }
+    }
+
+    /// Journals the refusals since the last time, and ends. What is being journaled is waited for: the counters have let
+    /// go of it.
+    pub async fn end(self) {
+        let Self { mut task, end } = self;
+        drop(end);
+        match timeout(CLOSE_DEADLINE, &mut task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the last refusals were not journaled"),
+            Err(_) => {
+                task.abort();
+                tracing::error!("the last refusals were not journaled in time");
+            }
+        }
+    }
+}
+
+async fn run(gate: Arc<Gate>, mut told_to_end: oneshot::Receiver<()>) {
+    journal_lifecycle(&gate.actors, started(&gate)).await;
+    let mut ticks = interval(summary_interval());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => journal_refusals(&gate).await,
+            _ = &mut told_to_end => break,
+        }
+    }
+    journal_refusals(&gate).await;
+    let untold = gate.counters.untold();
+    if untold > 0 {
+        tracing::error!(untold, "the daemon ends with refusals that were not journaled");
+    }
+}
+
+fn summary_interval() -> Duration {
+    fail::fail_point!("journaling::sums_up_soon", |_| Duration::from_secs(1));
+    SUMMARY_INTERVAL
+}
+
+fn started(gate: &Gate) -> SystemEvent {
+    SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
+        .detail("version", VERSION)
+        .detail("pid", std::process::id())
+        .detail("ingress", gate.addresses.ingress.as_str())
+        .detail("console", gate.addresses.console.as_str())
+}
+
+async fn journal_refusals(gate: &Gate) {
+    let summaries = gate.counters.sum_up();
+    let appended = append_together(&gate.actors, summaries.iter().map(Summary::event)).await;
+    let outcomes = summaries.into_iter().zip(appended);
+    let (mut rows, mut why) = (0, None);
+    for (summary, error) in outcomes.filter_map(|(summary, appended)| Some((summary, appended.err()?))) {
+        // What is not known to be stored is rather told twice than never; what can never be stored is not tried again.
+        if !matches!(error, JournalError::Invalid { .. }) {
+            gate.counters.put_back(summary);
+        }
+        rows += 1;
+        why = Some(error);
+    }
+    if let Some(error) = why {
+        tracing::error!(%error, rows, "refusals were not journaled yet");
+    }
+}
+
+/// Appends events, as many at a time as a group of the journal holds, so that they share its commits. Says of each, in
+/// order, what became of it.
+pub async fn append_together(
+    actors: &Actors,
+    events: impl IntoIterator<Item = SystemEvent>,
+) -> Vec<Result<Receipt, JournalError>> {
+    let mut appends = events.into_iter().map(|event| actors.journal.append_system(event));
+    let mut appended = Vec::new();
+    loop {
+        let group = join_all(appends.by_ref().take(GROUP_ROWS_MAX)).await;
+        if group.is_empty() {
+            return appended;
+        }
+        appended.extend(group);
+    }
+}
+
+/// Journals an event of the daemon's own; one that cannot be journaled is logged.
+pub async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
+    if let Err(error) = actors.journal.append_system(event).await {
+        tracing::error!(%error, "an event of the daemon's own was not journaled");
+    }
+}
