@@ -188,7 +188,12 @@ fn is_unreadable(entry: &Value) -> bool {
 fn remove(args: &RemoveArgs, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let removed = connection.client.delete(&forced(route(&["vault", &args.secret.vault_ref]), args.force))?;
-    context.out.done(&removed, &format!("removed {}", shown(&removed, "removed")))?;
+    let name = shown(&removed, "removed");
+    context.out.done(&removed, &format!("removed {name}"))?;
+    for warning in items(&removed, "warnings") {
+        let next = format!("put it again with `palyra vault put {name} < FILE`, or disable who used it");
+        context.out.warn(&show(warning), &next);
+    }
     Ok(Exit::Ok)
 }
 

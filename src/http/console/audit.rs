@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::http::Gate;
 use crate::http::cut::cut;
 use crate::http::problem::{Kind, Problem};
+use crate::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;
@@ -46,6 +47,20 @@ impl Change {
             let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
             append(gate, event.detail("problem", problem.kind().entry().1)).await?;
         }
+        made
+    }
+
+    /// The same of a change of what integrations verify with: heartbeat and metrics tell what it came to when it is answered.
+    ///
+    /// # Errors
+    /// As [`Change::journaled`].
+    pub async fn journaled_and_seen<T>(
+        self,
+        gate: &Gate,
+        make: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let made = self.journaled(gate, make).await;
+        readiness::look_anew(gate).await;
         made
     }
 

@@ -64,7 +64,7 @@ async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Pr
     let secret = secret_of(&gate, IntegrationRecord::of(draft.clone(), gate.clock.now_unix_ms())).await?;
     let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
     let create = async { answered(gate.actors.registry.ask(Add { draft, secret }).await) };
-    let integration = change.journaled(&gate, create).await?;
+    let integration = change.journaled_and_seen(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
 
@@ -80,7 +80,7 @@ async fn amend(
     let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
     let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
     let amend = async { answered(gate.actors.registry.ask(order).await) };
-    let integration = change.journaled(&gate, amend).await?;
+    let integration = change.journaled_and_seen(&gate, amend).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
@@ -113,7 +113,7 @@ async fn set_enabled(
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
     let order = SetEnabled { integration_id, enabled, secret };
     let switch = async { answered(gate.actors.registry.ask(order).await) };
-    let integration = Change::new(name, &id).journaled(&gate, switch).await?;
+    let integration = Change::new(name, &id).journaled_and_seen(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
@@ -121,7 +121,7 @@ async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Prob
     let integration = find(&gate, &id).await?;
     let view = views::integration(&gate, &integration).await;
     let remove = async { answered(gate.actors.registry.ask(Remove(id.to_string())).await) };
-    Change::new("registry.webhook.remove", &id).journaled(&gate, remove).await?;
+    Change::new("registry.webhook.remove", &id).journaled_and_seen(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
