@@ -1,6 +1,11 @@
 //! Where in a TOML text something stands, for errors a person can act on.
 
+use std::ops::Range;
+
 use toml_edit::{Document, Item, TomlError};
+
+/// Characters of a name that are shown.
+const NAME_CHARS_MAX: usize = 64;
 
 /// Line and column, both from 1, counted in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,12 @@ pub fn syntax_error(text: &str, error: &TomlError) -> (Place, String) {
     let offset = error.span().map_or(0, |span| span.start);
     let message = error.message().lines().next().unwrap_or("this is not TOML");
     (Place::at(text, offset), message.to_owned())
+}
+
+/// The name that stands twice, if that is what the reader of TOML says of `text`.
+pub fn stands_twice(text: &str, message: &str, span: Option<Range<usize>>) -> Option<String> {
+    let name = text.get(span?)?.trim_matches(['"', '\'']);
+    (message == "duplicate key").then(|| name.chars().take(NAME_CHARS_MAX).collect())
 }
 
 /// Where the value at the JSON pointer `pointer` stands; for one that is missing, the nearest table around it.

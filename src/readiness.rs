@@ -2,7 +2,7 @@
 //! that cannot, the metrics how many there are.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::journal::{Severity, SystemEvent};
@@ -10,7 +10,8 @@ use palyra_actors::provider::Profile;
 use palyra_actors::registry::{Integration, List, Readiness, ReadinessReport, readiness};
 use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::http::Gate;
 use crate::journaling::append_together;
@@ -19,18 +20,28 @@ use crate::journaling::append_together;
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// Integrations that a complaint names at most.
 const NAMED_MAX: usize = 5;
+/// Integrations whose faults a reload tells at most.
+const WARNINGS_MAX: usize = 24;
+/// Time a change waits for a look at what it came to: secrets may lie on slow disks.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at the enabled integrations at once, and then now and then.
+/// Looks at the enabled integrations at once, then now and then, and whenever [`look_anew`] asks for it.
 pub async fn watch(gate: Arc<Gate>) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked = gate.last_look.asked.subscribe();
     let mut before = Reports::new();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = asked.changed() => {}
+        }
+        let number = *asked.borrow_and_update();
         // The registry may be on its way back.
         let Some(look) = look(&gate).await else { continue };
         let now = look.reports.clone();
         gate.last_look.set(look);
+        gate.last_look.answered.send_replace(number);
         let appended = append_together(&gate.actors, changes(&before, &now)).await;
         for error in appended.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "a change of readiness was not journaled");
@@ -39,9 +50,32 @@ pub async fn watch(gate: Arc<Gate>) {
     }
 }
 
+/// Has the integrations looked at after a change, so that heartbeat and metrics tell what it came to. Says whether that
+/// was done in time; it is done in any case while somebody watches, as nobody does beside a command's own console.
+pub async fn look_anew(gate: &Gate) -> bool {
+    let LastLook { asked, answered, .. } = &gate.last_look;
+    if asked.receiver_count() == 0 {
+        return false;
+    }
+    let mut number = 0;
+    asked.send_modify(|newest| {
+        *newest += 1;
+        number = *newest;
+    });
+    let mut answered = answered.subscribe();
+    let done = answered.wait_for(|answered| *answered >= number);
+    matches!(timeout(LOOK_PATIENCE, done).await, Ok(Ok(_)))
+}
+
 /// How the integrations were when they were looked at last; nothing before the first look.
 #[derive(Debug, Default)]
-pub struct LastLook(Mutex<Option<Look>>);
+pub struct LastLook {
+    look: Mutex<Option<Look>>,
+    /// Counts the looks that were asked for.
+    asked: watch::Sender<u64>,
+    /// The last of those that was done, and all before it.
+    answered: watch::Sender<u64>,
+}
 
 #[derive(Debug)]
 struct Look {
@@ -50,13 +84,17 @@ struct Look {
 }
 
 impl LastLook {
+    fn look(&self) -> MutexGuard<'_, Option<Look>> {
+        self.look.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, look: Look) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+        *self.look() = Some(look);
     }
 
     /// How many integrations are in each state. One that is disabled counts as that, whatever it lacks.
     pub fn by_readiness(&self) -> Option<[(Readiness, usize); Readiness::ALL.len()]> {
-        let look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = self.look();
         let Look { reports, disabled } = look.as_ref()?;
         Some(Readiness::ALL.map(|state| match state {
             Readiness::Disabled => (state, *disabled),
@@ -66,10 +104,8 @@ impl LastLook {
 
     /// What somebody has to look into, if there is anything.
     pub fn complaint(&self) -> Option<String> {
-        let look = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unready = look.iter().flat_map(|look| &look.reports);
-        let unready = unready.filter(|(_, report)| report.readiness != Readiness::Ready);
-        let unready: Vec<&str> = unready.map(|(id, _)| id.as_str()).collect();
+        let look = self.look();
+        let unready: Vec<&str> = unready(look.as_ref()).map(|(id, _)| id.as_str()).collect();
         let named = unready.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
         let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
         let said = format!(
@@ -78,6 +114,29 @@ impl LastLook {
         );
         (!unready.is_empty()).then_some(said)
     }
+
+    /// The same, each with what it lacks; of many, some and how many more there are.
+    pub fn warnings(&self) -> Vec<String> {
+        let look = self.look();
+        let mut warnings: Vec<String> =
+            unready(look.as_ref()).map(|(id, report)| cannot_verify(id, report)).collect();
+        let more = warnings.len().saturating_sub(WARNINGS_MAX);
+        if more > 0 {
+            warnings.truncate(WARNINGS_MAX);
+            warnings.push(format!("{more} more enabled integrations cannot verify deliveries"));
+        }
+        warnings
+    }
+}
+
+fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessReport)> {
+    let reports = look.into_iter().flat_map(|look| &look.reports);
+    reports.filter(|(_, report)| report.readiness != Readiness::Ready)
+}
+
+/// What is told of an enabled integration that is not ready.
+pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
+    format!("`{id}` is enabled and cannot verify deliveries: {}", report.issues.join("; "))
 }
 
 /// What each enabled integration lacks, by its id.

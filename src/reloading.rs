@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::http::Gate;
 use crate::http::under_way::Broken;
 use crate::journaling::journal_lifecycle;
+use crate::readiness;
 use crate::settings::Since;
 
 /// Names of each kind that an event holds at most.
@@ -25,6 +26,8 @@ pub struct Reloaded {
     pub changes: Changes,
     /// What is otherwise in `palyra.toml` since the start; none where nothing is.
     pub settings: Option<Waiting>,
+    /// Enabled integrations that cannot verify deliveries, with what each lacks.
+    pub warnings: Vec<String>,
 }
 
 /// Settings that wait for a start.
@@ -83,7 +86,15 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
     };
     let settings = since_the_start(gate);
     journal_lifecycle(&gate.actors, event.by(asked_by)).await;
-    read.map(|changes| Reloaded { changes, settings }).map_err(NotReloaded::Refused)
+    let changes = read.map_err(NotReloaded::Refused)?;
+    Ok(Reloaded { changes, settings, warnings: warnings(gate).await })
+}
+
+async fn warnings(gate: &Gate) -> Vec<String> {
+    if readiness::look_anew(gate).await {
+        return gate.last_look.warnings();
+    }
+    vec!["it was not found out in time whether the enabled integrations can verify deliveries".to_owned()]
 }
 
 /// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Daemon, add_github, events_named, eventually, json, run, state_root, succeed, within};
+use crate::support::{
+    Daemon, add_github, events_named, eventually, json, run, state_root, succeed, within, write_private,
+};
 
 /// A public key as Discord shows it.
 const ED25519: &str = "187ebf7f3af1610fc87ef5abc56071c4de0370f049081f2cc05e3bce2eb2bd40";
@@ -154,4 +156,58 @@ fn an_integration_whose_secret_hangs_is_told_and_can_be_disabled() {
     assert!(disabled["enabled"] == false && issues.contains("it was not read within 5 s"), "{disabled}");
     eventually("it is journaled", || !events_named(root.path(), "webhook.readiness.changed").is_empty());
     succeed(root.path(), &["webhooks", "remove", "gh"], b"");
+}
+
+/// What a command that succeeds warns of.
+fn warned(root: &std::path::Path, args: &[&str]) -> String {
+    let output = run(root, args, b"");
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{args:?}: {warned}");
+    warned
+}
+
+#[test]
+fn what_a_change_takes_down_is_told_by_the_change_and_by_the_heartbeat_at_once() {
+    let root = state_root();
+    let root = root.path();
+    let _daemon = Daemon::with_github(root);
+    let is_counted = |line: &str| succeed(root, &["system", "metrics"], b"").contains(line);
+    eventually("it was looked at", || is_counted("palyra_integrations{readiness=\"ready\"} 1"));
+    let is_well = || run(root, &["system", "heartbeat"], b"").status.success();
+    let registry = root.join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &text.replace("global/github", "global/nowhere"));
+    let said = warned(root, &["system", "reload"]);
+    assert!(
+        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("nowhere"),
+        "{said}"
+    );
+    assert!(!is_well() && is_counted("palyra_integrations{readiness=\"secret_not_found\"} 1"));
+    write_private(&registry, &text);
+    assert_eq!(warned(root, &["system", "reload"]), "");
+    assert!(is_well());
+    let said = warned(root, &["vault", "remove", "global/github", "--force"]);
+    assert!(said.contains("`gh` is enabled and cannot verify deliveries"), "{said}");
+    assert!(!is_well());
+    assert_eq!(warned_of_put(root), "");
+    assert!(is_well());
+    succeed(root, &["vault", "remove", "global/github", "--force"], b"");
+    succeed(root, &["webhooks", "disable", "gh"], b"");
+    assert!(is_well() && is_counted("palyra_integrations{readiness=\"disabled\"} 1"));
+}
+
+fn warned_of_put(root: &std::path::Path) -> String {
+    let output = run(root, &["vault", "put", "global/github"], crate::support::SECRET.as_bytes());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_removal_by_force_without_a_daemon_tells_whom_it_takes_down() {
+    let root = state_root();
+    add_github(root.path());
+    let said = warned(root.path(), &["vault", "remove", "global/github", "--force"]);
+    assert!(
+        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("vault put"),
+        "{said}"
+    );
 }

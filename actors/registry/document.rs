@@ -11,6 +11,7 @@ use crate::places::{self, Place};
 use crate::provider::Catalogue;
 use crate::schemas::{REGISTRY, SchemaFault};
 
+const REMOVE_ONE: &str = "remove one of the two";
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
 /// What a document is checked against, and what it is called in errors.
@@ -44,7 +45,12 @@ impl RegistryDocument {
     pub fn parse(text: &str, checks: &Checks<'_>) -> Result<Self, RegistryError> {
         let document: DocumentMut = text.parse().map_err(|error| {
             let (place, message) = places::syntax_error(text, &error);
-            checks.fault(place, "file", &message, None)
+            match places::stands_twice(text, error.message(), error.span()) {
+                Some(name) => {
+                    checks.fault(place, &name, "stands here for the second time", Some(REMOVE_ONE.to_owned()))
+                }
+                None => checks.fault(place, "file", &message, None),
+            }
         })?;
         let values: Value = toml::from_str::<toml::Table>(text)
             .ok()
@@ -131,7 +137,7 @@ impl Checks<'_> {
                     .to_owned(),
             ),
             Some(_) => fault.hint(),
-            None => super::rules::remedy(&fault.issue.pointer),
+            None => fault.hint().or_else(|| super::rules::remedy(&fault.issue.pointer)),
         };
         self.at(text, &fault.issue.pointer, &fault.issue.message, hint)
     }

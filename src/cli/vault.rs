@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -53,7 +54,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct RefArgs {
     /// `<scope>/<key>`; scope is `global`, `principal:<id>`, `channel:<name>:<account>` or `skill:<id>`
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = NonEmptyStringValueParser::new())]
     vault_ref: String,
 }
 
@@ -188,7 +189,12 @@ fn is_unreadable(entry: &Value) -> bool {
 fn remove(args: &RemoveArgs, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
     let removed = connection.client.delete(&forced(route(&["vault", &args.secret.vault_ref]), args.force))?;
-    context.out.done(&removed, &format!("removed {}", shown(&removed, "removed")))?;
+    let name = shown(&removed, "removed");
+    context.out.done(&removed, &format!("removed {name}"))?;
+    for warning in items(&removed, "warnings") {
+        let next = format!("put it again with `palyra vault put {name} < FILE`, or disable who used it");
+        context.out.warn(&show(warning), &next);
+    }
     Ok(Exit::Ok)
 }
 

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use palyra_actors::ids::nearest;
-use palyra_actors::places::Place;
+use palyra_actors::places::{self, Place};
+use toml::Table;
+use toml::de::{DeTable, DeValue};
 
-use super::SettingsError;
 use super::fields::{FIELDS, Form};
+use super::{SettingsError, SettingsFile};
 
 /// Characters of a value that cannot be used that are shown.
 const WRITTEN_CHARS_MAX: usize = 64;
@@ -31,20 +33,31 @@ impl Source<'_> {
         format!("{}:{line}:{column}: ", self.file.display())
     }
 
-    /// The error of the TOML reader, with its place, and what to write instead.
-    pub fn told(&self, error: &toml::de::Error) -> SettingsError {
-        let place = self.place(error.span().map_or(0, |span| span.start));
-        let message = error.message().lines().next().unwrap_or_default();
-        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-        let (message, hint) = match unknown {
-            Some(name) => self.no_such_setting(name),
-            None => self.no_such_value(error.span().map_or(0, |span| span.start), message),
-        };
-        SettingsError { place, message, hint }
+    /// The same of a setting, by its name; of the file as a whole where it does not stand there.
+    pub fn place_of(&self, field: &str) -> String {
+        let table = DeTable::parse(self.text).ok();
+        let key = table.as_ref().and_then(|table| table.get_ref().get_key_value(field));
+        key.map_or_else(|| self.unplaced(), |(key, _)| self.place(key.span().start))
     }
 
-    fn no_such_setting(&self, name: &str) -> (String, Option<String>) {
-        let table = self.text.parse::<toml::Table>().unwrap_or_default();
+    /// The error of the TOML reader, with its place, and what to write instead.
+    pub fn told(&self, error: &toml::de::Error) -> SettingsError {
+        let message = error.message().lines().next().unwrap_or_default();
+        let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+        let offset = error.span().map_or(0, |span| span.start);
+        let (offset, (message, hint)) = match (unknown, DeTable::parse(self.text)) {
+            (Some(name), _) => (offset, self.no_such_setting(name)),
+            (None, Err(_)) => (offset, self.no_toml(error, message)),
+            (None, Ok(table)) => match self.unreadable(table.get_ref()) {
+                Some((offset, told)) => (offset, told),
+                None => (offset, (message.to_owned(), None)),
+            },
+        };
+        SettingsError { place: self.place(offset), message, hint }
+    }
+
+    fn no_such_setting(&self, name: &str) -> Told {
+        let table = self.text.parse::<Table>().unwrap_or_default();
         if table.get(name).is_some_and(toml::Value::is_table) {
             let hint = format!("settings stand at the top, without a table: remove `[{name}]`");
             return (format!("`[{name}]` begins a table"), Some(hint));
@@ -57,16 +70,56 @@ impl Source<'_> {
         (format!("unknown setting `{name}`"), Some(hint))
     }
 
-    /// A value stands on the line of its key.
-    fn no_such_value(&self, offset: usize, message: &str) -> (String, Option<String>) {
+    /// The first setting that cannot be read, by itself neither, and where it begins.
+    fn unreadable(&self, table: &DeTable<'_>) -> Option<(usize, Told)> {
+        let values = self.text.parse::<Table>().ok()?;
+        let cannot_be_read = |name: &str| {
+            let alone = values.get(name).map(|value| Table::from_iter([(name.to_owned(), value.clone())]));
+            alone.is_some_and(|alone| alone.try_into::<SettingsFile>().is_err())
+        };
+        let known = table.iter().filter_map(|(key, value)| Some((key, value, Form::of(key.get_ref())?)));
+        let unreadable = known.filter(|(key, ..)| cannot_be_read(key.get_ref()));
+        let (key, value, form) = unreadable.min_by_key(|(key, ..)| key.span().start)?;
+        let told = match (value.get_ref(), self.text.get(value.span()).unwrap_or_default()) {
+            (DeValue::Table(_), written) => {
+                (format!("{} is a table, not {}", key.get_ref(), form.noun()), Some(form.remedy(written)))
+            }
+            (_, written) => not_of_form(key.get_ref(), written, form),
+        };
+        Some((key.span().start, told))
+    }
+
+    /// A value without its quotes, and the like, is told by its setting; anything else by what the reader says.
+    fn no_toml(&self, error: &toml::de::Error, message: &str) -> Told {
+        if let Some(name) = places::stands_twice(self.text, error.message(), error.span()) {
+            return (
+                format!("{name} stands here for the second time"),
+                Some("remove one of the two".to_owned()),
+            );
+        }
+        let offset = error.span().map_or(0, |span| span.start);
         let begin = self.text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
         let line = self.text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        let Some((field, written)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
-        else {
-            return (message.to_owned(), Some("write each setting as `name = value`".to_owned()));
-        };
-        let Some(form) = Form::of(field) else { return (message.to_owned(), None) };
-        let shown: String = written.chars().take(WRITTEN_CHARS_MAX).collect();
-        (format!("{field} is `{shown}`, not {}", form.noun()), Some(form.remedy(written)))
+        let setting = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let told = setting.map(|(field, written)| (field, written, Form::of(field)));
+        match told {
+            Some((field, written, Some(form))) if !written.contains(['"', '\'', '\r']) => {
+                not_of_form(field, written, form)
+            }
+            Some((field, _, Some(_))) => (format!("{field}: {message}"), line_of_its_own()),
+            _ => (message.to_owned(), line_of_its_own()),
+        }
     }
+}
+
+/// What is wrong, and what to do about it.
+type Told = (String, Option<String>);
+
+fn line_of_its_own() -> Option<String> {
+    Some("write each setting as `name = value`, on a line of its own".to_owned())
+}
+
+fn not_of_form(field: &str, written: &str, form: Form) -> Told {
+    let shown: String = written.chars().take(WRITTEN_CHARS_MAX).collect();
+    (format!("{field} is `{shown}`, not {}", form.noun()), Some(form.remedy(written)))
 }

@@ -159,6 +159,43 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
 }
 
 #[test]
+fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
+    let carriage_return = "carriage return must be followed by newline";
+    for (text, place, message) in [
+        ("workers = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
+        (
+            "log_format = \"json\"\nlog_format = \"json\"\n",
+            "2:1",
+            "log_format stands here for the second time",
+        ),
+        ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
+        ("workers = 1\rin_flight_max = 5\r", "1:", carriage_return),
+        ("log_format = \"json\"\rworkers = 2\n", "1:", carriage_return),
+        ("log_format = \"json\n", "1:", "log_format: "),
+        ("key_roots_file = \"a\\q\"\n", "1:", "key_roots_file: "),
+    ] {
+        let error = parse(text, Flags::default()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("/root/palyra.toml:{place}")) && said.contains(message), "{said}");
+        assert!(!said.contains(", not ") && error.hint.is_some(), "{said}");
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_is_told_by_its_setting_wherever_it_stands() {
+    for (text, place, message) in [
+        ("workers.x = 2", "1:1", "workers is a table, not a whole number"),
+        ("console_allow_remote = false\n\n[workers]\nx = 2", "3:2", "workers is a table, not a whole number"),
+        ("public_url = [\"a\",\n\"b\"]", "1:1", "public_url is `[\"a\",\n\"b\"]`, not a URL"),
+        ("workers = 2\nin_flight_max = \"5\" # five", "2:1", "in_flight_max is `\"5\"`, not a whole number"),
+    ] {
+        let error = parse(text, Flags::default()).unwrap_err();
+        assert_eq!(error.to_string(), format!("/root/palyra.toml:{place}: {message}"));
+        assert!(error.hint.is_some());
+    }
+}
+
+#[test]
 fn a_console_beyond_loopback_is_told_with_its_place_when_it_stands_in_the_file() {
     let error = parse("\nconsole = \"0.0.0.0:1\"", Flags::default()).unwrap_err();
     assert!(error.to_string().starts_with("/root/palyra.toml:2:1: the console would listen on"), "{error}");

@@ -115,11 +115,13 @@ fn a_rate_stands_only_where_no_signature_is_required() {
     let folder = Folder::with(None);
     let mut registry = tested(&folder);
     let mut rate = |members| amended(&mut registry, "pp", members).unwrap().unsigned_rate_per_second;
-    assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), None);
+    assert_eq!(rate(json!({"display_name": "Pay"})), None);
     assert_eq!(rate(json!({"signature_required": false})), Some(50));
     assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), Some(9));
     assert_eq!(rate(json!({})), Some(9));
     assert_eq!(rate(json!({"signature_required": true})), None);
+    let refused = amended(&mut registry, "pp", json!({"unsigned_rate_per_second": 9})).unwrap_err();
+    assert!(refused.to_string().starts_with("unsigned_rate_per_second: "), "{refused}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::client::route;
 use super::context::{Context, Need};
 use super::error::CliError;
 use super::text::visible_lines;
-use super::view::text;
+use super::view::{items, show, text};
 use crate::exit::Exit;
 
 /// Runs a command for the daemon and its events.
@@ -60,6 +60,9 @@ fn reload(context: &Context) -> Result<Exit, CliError> {
     if let Some(settings) = reloaded.get("settings").filter(|settings| settings.is_object()) {
         let next = settings.get("hint").and_then(Value::as_str).unwrap_or("restart the daemon");
         context.out.warn(text(settings, "problem"), next);
+    }
+    for warning in items(&reloaded, "warnings") {
+        context.out.warn(&show(warning), "put that right; `palyra system heartbeat` says when all is well");
     }
     Ok(Exit::Ok)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::http::Gate;
 use crate::http::cut::cut;
 use crate::http::problem::{Kind, Problem};
+use crate::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;
@@ -70,6 +71,20 @@ impl Change {
             let (change, subject) = (self.name, &self.subject);
             tracing::error!(change, subject, became, %error, "what became of a change was not journaled");
         }
+    }
+
+    /// The same of a change of what integrations verify with: heartbeat and metrics tell what it came to when it is answered.
+    ///
+    /// # Errors
+    /// As [`Change::journaled`].
+    pub async fn journaled_and_seen<T: Send + 'static>(
+        self,
+        gate: &Data<Gate>,
+        make: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let made = self.journaled(gate, make).await;
+        readiness::look_anew(gate).await;
+        made
     }
 
     fn event(&self, name: String, severity: Severity) -> SystemEvent {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use palyra_actors::registry::{self, Integration, readiness};
+use palyra_actors::registry::{self, Integration, Readiness, readiness};
 use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::{
@@ -20,7 +20,7 @@ use super::query::Query;
 use super::webhooks::gone;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
-use crate::readiness::secret_status;
+use crate::readiness::{cannot_verify, secret_status};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {
@@ -67,7 +67,7 @@ async fn put(
         }
         answered(asked.actors.vault.ask(Put { vault_ref, value }).await)
     };
-    let entry = change("vault.secret.put", &reference, &query).journaled(&gate, put).await?;
+    let entry = change("vault.secret.put", &reference, &query).journaled_and_seen(&gate, put).await?;
     stored(&gate, entry).await
 }
 
@@ -86,7 +86,7 @@ async fn rotate(
         }
         answered(asked.actors.vault.ask(Rotate { vault_ref, value }).await)
     };
-    let entry = change("vault.secret.rotate", &reference, &query).journaled(&gate, rotate).await?;
+    let entry = change("vault.secret.rotate", &reference, &query).journaled_and_seen(&gate, rotate).await?;
     stored(&gate, entry).await
 }
 
@@ -94,7 +94,7 @@ async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpRespons
     let vault_ref = parsed(&reference)?;
     let vault = gate.actors.vault.clone();
     let retire = async move { answered(vault.ask(Retire(vault_ref)).await) };
-    let entry = Change::new("vault.secret.retire", &reference).journaled(&gate, retire).await?;
+    let entry = Change::new("vault.secret.retire", &reference).journaled_and_seen(&gate, retire).await?;
     Ok(HttpResponse::Ok().json(entry))
 }
 
@@ -109,10 +109,27 @@ async fn remove(
         if !force {
             refuse_needed(&asked, &vault_ref).await?;
         }
-        answered(asked.actors.vault.ask(Delete(vault_ref)).await)
+        answered(asked.actors.vault.ask(Delete(vault_ref.clone())).await).map(|()| vault_ref)
     };
-    change("vault.secret.remove", &reference, &query).journaled(&gate, remove).await?;
-    Ok(HttpResponse::Ok().json(json!({"removed": *reference})))
+    let vault_ref =
+        change("vault.secret.remove", &reference, &query).journaled_and_seen(&gate, remove).await?;
+    let warnings = left_without(&gate, &vault_ref).await;
+    Ok(HttpResponse::Ok().json(json!({"removed": *reference, "warnings": warnings})))
+}
+
+/// Who cannot verify deliveries without a secret that was removed.
+async fn left_without(gate: &Gate, vault_ref: &VaultRef) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for integration in enabled(gate).await.unwrap_or_default() {
+        let report = match uses(&integration, vault_ref) {
+            true => readiness(&integration, &secret_status(gate, &integration).await),
+            false => continue,
+        };
+        if report.readiness != Readiness::Ready {
+            warnings.push(cannot_verify(&integration.record.integration_id, &report));
+        }
+    }
+    warnings
 }
 
 fn change(name: &'static str, reference: &str, query: &Force) -> Change {
@@ -205,6 +222,7 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
             | VaultError::Unsynced { .. }
             | VaultError::Storage(_)
             | VaultError::Damaged { .. }
+            | VaultError::Pins { .. }
             | VaultError::Older { .. }
             | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,

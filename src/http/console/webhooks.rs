@@ -65,7 +65,7 @@ async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Pr
     let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
     let registry = gate.actors.registry.clone();
     let create = async move { answered(registry.ask(Add { draft, secret }).await) };
-    let integration = change.journaled(&gate, create).await?;
+    let integration = change.journaled_and_seen(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
 
@@ -82,7 +82,7 @@ async fn amend(
     let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
     let registry = gate.actors.registry.clone();
     let amend = async move { answered(registry.ask(order).await) };
-    let integration = change.journaled(&gate, amend).await?;
+    let integration = change.journaled_and_seen(&gate, amend).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
@@ -116,7 +116,7 @@ async fn set_enabled(
     let order = SetEnabled { integration_id, enabled, secret };
     let registry = gate.actors.registry.clone();
     let switch = async move { answered(registry.ask(order).await) };
-    let integration = Change::new(name, &id).journaled(&gate, switch).await?;
+    let integration = Change::new(name, &id).journaled_and_seen(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
 
@@ -125,7 +125,7 @@ async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Prob
     let view = views::integration(&gate, &integration).await;
     let (registry, order) = (gate.actors.registry.clone(), Remove(id.to_string()));
     let remove = async move { answered(registry.ask(order).await) };
-    Change::new("registry.webhook.remove", &id).journaled(&gate, remove).await?;
+    Change::new("registry.webhook.remove", &id).journaled_and_seen(&gate, remove).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
@@ -205,7 +205,8 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
         | RegistryError::EditedMeanwhile { .. }
-        | RegistryError::Gone { .. } => Problem::new(Kind::Invalid),
+        | RegistryError::Gone { .. }
+        | RegistryError::Unfit { .. } => Problem::new(Kind::Invalid),
         RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };
