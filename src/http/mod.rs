@@ -11,6 +11,7 @@ pub mod console;
 pub mod counters;
 pub mod cut;
 pub mod exposition;
+pub mod faults;
 pub mod greeting;
 pub mod headers;
 pub mod health;
