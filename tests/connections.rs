@@ -254,7 +254,9 @@ fn a_head_of_too_many_headers_is_431_without_a_document() {
     let daemon = Daemon::with_github(root.path());
     for (headers, status) in [(90, 401), (97, 431)] {
         let more: String = (0..headers).map(|n| format!("X-{n}: a\r\n")).collect();
-        let text = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}Content-Length: 0\r\n\r\n");
+        let text = format!(
+            "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}Content-Length: 0\r\n\r\n"
+        );
         let answer = raw(&daemon.ingress, text.as_bytes());
         assert_eq!(statuses(&answer), [status], "{headers}");
         assert_eq!(answer.contains("problem+json"), status == 401, "{answer}");
