@@ -111,7 +111,7 @@ pub const SUMMARY_BYTES_MAX: usize = 240;
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
 /// Largest `details` of a system event, as JSON text. Larger: refused.
 pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
-/// Most tags of an event, and the longest tag. Over either: refused.
+/// Most tags of an event. More: refused.
 pub const EVENT_TAGS_MAX: usize = 16;
 /// Longest tag. Longer: refused.
 pub const EVENT_TAG_BYTES_MAX: usize = 64;

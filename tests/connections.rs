@@ -230,3 +230,36 @@ fn a_body_larger_than_the_console_reads_is_413() {
     let answer = raw(&daemon.console, head.as_bytes());
     assert!(statuses(&answer) == [413] && answer.contains("payload_too_large"), "{answer}");
 }
+
+#[test]
+fn an_id_is_read_as_it_was_sent_by_whoever_waits_for_100_continue_and_by_others() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let head = github_head("push", "1", b"{}");
+    for (path, is_there) in
+        [("/hooks/gh", true), ("/hooks/%67h", false), ("/hooks/g%68", false), ("/hooks/gh%2F", false)]
+    {
+        for expect in ["", "Expect: 100-continue\r\n"] {
+            let text = format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n{expect}{head}\r\n{{}}"
+            );
+            let last = statuses(&raw(&daemon.ingress, text.as_bytes())).pop().unwrap();
+            assert_eq!(last != 404, is_there, "{last} {path} {expect}");
+        }
+    }
+}
+
+#[test]
+fn a_head_of_too_many_headers_is_431_without_a_document() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    for (headers, status) in [(90, 401), (97, 431)] {
+        let more: String = (0..headers).map(|n| format!("X-{n}: a\r\n")).collect();
+        let text = format!(
+            "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        let answer = raw(&daemon.ingress, text.as_bytes());
+        assert_eq!(statuses(&answer), [status], "{headers}");
+        assert_eq!(answer.contains("problem+json"), status == 401, "{answer}");
+    }
+}

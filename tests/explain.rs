@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events, github_signature, json as ask, raw, run, state_root, succeed,
+    Answer, Daemon, SECRET, add_github, events, events_named, eventually, github_signature, json as ask, raw,
+    run, state_root, succeed, write_private,
 };
 
 fn explain(root: &Path, subject: &str) -> Value {
@@ -105,7 +106,8 @@ fn a_delivery_that_an_allow_list_leaves_out_is_explained_with_the_command_that_t
     assert!(lines(&explained, "next").contains("have been changed and take it"), "{explained}");
     let accepted = daemon.github("release", "1", "{}");
     let explained = explain(root.path(), &accepted.seq().to_string());
-    assert!(explained["happened"].as_str().unwrap().contains("`accepted`"), "{explained}");
+    let happened = explained["happened"].as_str().unwrap();
+    assert!(happened.contains("`accepted`") && !happened.contains("answered"), "{happened}");
     assert!(lines(&explained, "why").contains("version 1 of the secret"), "{explained}");
 }
 
@@ -117,7 +119,27 @@ fn what_is_refused_after_it_was_verified_is_explained_by_its_row() {
     assert_eq!(rejected.status, 422);
     let explained = explain(root.path(), &refusal(&rejected));
     assert_eq!(explained["event"]["name"], "webhook.rejected");
+    assert!(!explained["happened"].as_str().unwrap().contains("400"), "{explained}");
     assert!(lines(&explained, "next").contains("palyra system event show"), "{explained}");
+}
+
+#[test]
+fn a_delivery_that_is_stored_too_late_is_never_told_as_lost_nor_as_answered_like_others() {
+    let root = state_root();
+    add_github(root.path());
+    write_private(&root.path().join("palyra.toml"), "answer_deadline_seconds = 1\n");
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(3000)->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &stalls);
+    let late = daemon.github("push", "late", "{}");
+    assert_eq!(late.status, 503);
+    let explained = explain(root.path(), &refusal(&late));
+    let happened = explained["happened"].as_str().unwrap();
+    assert!(happened.contains("answered 503") && happened.contains("may have been stored"), "{happened}");
+    eventually("it is stored", || events_named(root.path(), "push").len() == 1);
+    let explained = explain(root.path(), "late");
+    let happened = explained["happened"].as_str().unwrap();
+    assert!(happened.contains("durable") && !happened.contains("answered"), "{happened}");
+    assert_eq!(daemon.github("push", "late", "{}").outcome(), "duplicate");
 }
 
 #[test]

@@ -85,6 +85,23 @@ fn a_delivery_that_is_refused_before_its_body_is_asked_for_is_counted_too() {
 }
 
 #[test]
+fn what_goes_astray_below_the_hooks_is_counted_like_what_comes_for_nobody() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let ask = |path: &str| request("POST", &format!("{}{path}", daemon.ingress), &[], b"").status;
+    for (count, path) in
+        (1..).zip(["/hooks/nobody", "/hooks/gh/", "/hooks/gh/x", "/hooks//gh", "/hooks/", "/hooks"])
+    {
+        assert_eq!(ask(path), 404, "{path}");
+        let page = Metrics::of(&daemon, root.path());
+        assert_eq!(page.value(&answered("", "not_found")), Some(f64::from(count)), "{path}");
+    }
+    assert_eq!([ask("/"), ask("/admin"), ask("/hooksgh")], [404; 3]);
+    let page = Metrics::of(&daemon, root.path());
+    assert_eq!(page.value(&answered("", "not_found")), Some(6.0), "no deliveries");
+}
+
+#[test]
 fn strangers_add_no_series_however_much_they_ask_for() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

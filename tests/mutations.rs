@@ -91,6 +91,20 @@ fn an_integration_without_a_secret_is_sent_unsigned_deliveries() {
 }
 
 #[test]
+fn a_send_to_what_is_disabled_says_so_and_how_to_enable_it() {
+    let root = state_root();
+    add(root.path(), "gh", "github", KEY.as_bytes(), &["--disabled"]);
+    let _daemon = Daemon::start(root.path());
+    for more in [&[][..], &["--mutate", "signature"]] {
+        let output = run(root.path(), &[&["webhooks", "send", "gh", "--event", "push"], more].concat(), b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("`gh` is disabled") && said.contains("palyra webhooks enable gh"), "{said}");
+    }
+    assert_eq!(events_named(root.path(), "registry.webhook.send").len(), 0, "nothing was sent");
+}
+
+#[test]
 fn an_event_that_cannot_be_named_so_is_the_callers_fault() {
     let root = state_root();
     add(root.path(), "gh", "github", KEY.as_bytes(), &[]);

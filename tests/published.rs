@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -47,14 +47,20 @@ impl Authority {
     }
 }
 
-/// An HTTPS server at `localhost` that answers every request alike, and counts them.
+/// An HTTPS server at `localhost` that answers every request alike until it is told otherwise, and counts them.
 struct Server {
     address: String,
     requests: Arc<AtomicUsize>,
+    is_away: Arc<AtomicBool>,
 }
 
 impl Server {
     fn start(authority: &Authority, head: &'static str, body: String) -> Self {
+        Self::slow(authority, head, body, Duration::ZERO)
+    }
+
+    /// One that takes so long for an answer.
+    fn slow(authority: &Authority, head: &'static str, body: String, pause: Duration) -> Self {
         let (certificate, key) = authority.issue("localhost");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -65,7 +71,8 @@ impl Server {
         let (config, requests) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("localhost:{}", listener.local_addr().unwrap().port());
-        let counted = Arc::clone(&requests);
+        let is_away = Arc::new(AtomicBool::new(false));
+        let (counted, away) = (Arc::clone(&requests), Arc::clone(&is_away));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -74,13 +81,15 @@ impl Server {
                 // A client that does not trust us goes away here.
                 if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
                     counted.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(pause);
+                    let head = if away.load(Ordering::SeqCst) { "HTTP/1.1 500 No" } else { head };
                     let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                     stream.write_all(answer.as_bytes()).unwrap_or_default();
                     stream.flush().unwrap_or_default();
                 }
             }
         });
-        Self { address, requests }
+        Self { address, requests, is_away }
     }
 
     fn requests(&self) -> usize {
@@ -165,6 +174,43 @@ fn a_published_key_set_is_fetched_once_and_verifies() {
     });
     assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
     assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn deliveries_that_come_at_once_share_the_fetch_of_their_keys() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let server = Server::slow(&authority, "HTTP/1.1 200 OK", signer.set(), Duration::from_millis(700));
+    let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
+    let token = signer.token();
+    std::thread::scope(|scope| {
+        for number in 0..100 {
+            let (daemon, token) = (&daemon, &token);
+            scope.spawn(move || assert_eq!(post(daemon, token, &format!("[{number}]")).status, 202));
+        }
+    });
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn keys_that_have_verified_are_used_while_their_provider_is_away() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    prepare(root.path(), &key_set_profile(&server.address), &authority, "");
+    let soon = [("FAILPOINTS", "published::life_ends_soon=return")];
+    let started = || Daemon::start_with(root.path(), &[], &soon);
+    let daemon = started();
+    assert_eq!(post(&daemon, &signer.token(), "{}").status, 202);
+    server.is_away.store(true, Ordering::SeqCst);
+    let mut numbers = 0..;
+    eventually("their life ends", || {
+        let body = format!("[{}]", numbers.next().unwrap());
+        assert_eq!(post(&daemon, &signer.token(), &body).status, 202);
+        server.requests() == 2
+    });
+    assert_eq!(post(&daemon, &signer.token(), "[\"after\"]").status, 202);
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
+    drop(daemon);
+    assert_eq!(post(&started(), &signer.token(), "[\"anew\"]").status, 503, "none are there");
 }
 
 #[test]
@@ -276,6 +322,16 @@ fn what_is_fetched_for_one_provider_costs_another_nothing() {
 
 #[test]
 fn strangers_who_name_keys_that_do_not_come_leave_room_for_everybody_else() {
+    leaves_room(|number| number.to_string());
+}
+
+#[test]
+fn strangers_who_all_name_the_same_keys_leave_room_too() {
+    leaves_room(|_| "same".to_owned());
+}
+
+/// Strangers of whom each names the keys at a path leave room for the deliveries of another provider.
+fn leaves_room(path: impl Fn(usize) -> String) {
     let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
     // It takes connections, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -288,7 +344,7 @@ fn strangers_who_name_keys_that_do_not_come_leave_room_for_everybody_else() {
     let daemon = Daemon::start(root.path());
     let strangers: Vec<TcpStream> = (0..16)
         .map(|number| {
-            let body = sns(&format!("https://{address}/{number}")).to_string();
+            let body = sns(&format!("https://{address}/{}", path(number))).to_string();
             let head =
                 "POST /hooks/in HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length:";
             let mut stream = connect(&daemon.ingress);

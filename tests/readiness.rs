@@ -120,6 +120,30 @@ fn strangers_do_not_fill_the_log_while_a_secret_is_missing() {
 }
 
 #[test]
+fn a_test_of_a_captured_delivery_is_none_to_the_log_and_takes_no_line_from_those_that_come() {
+    let root = state_root();
+    add_github(root.path());
+    std::fs::remove_file(root.path().join("vault/global~github.age")).unwrap();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::logging_to(root.path(), log.reopen().unwrap(), &[], &[]);
+    let forged = format!("sha256={}", "0".repeat(64));
+    let headers = [("Content-Type", "application/json"), ("X-Hub-Signature-256", forged.as_str())];
+    let sample = serde_json::json!({"headers": headers, "payload_base64": "e30="}).to_string();
+    for _ in 0..12 {
+        let path = "/console/v1/webhooks/gh/test";
+        let tested = daemon.console(root.path(), "POST", path, sample.as_bytes());
+        assert!(tested.body.contains("global/github"), "it says what is missing: {tested:?}");
+    }
+    let lines = || {
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        log.lines().filter(|line| line.contains("a delivery could not be taken in")).count()
+    };
+    assert_eq!(lines(), 0);
+    assert_eq!(daemon.post("gh", &headers, b"{}").status, 503);
+    assert_eq!(lines(), 1);
+}
+
+#[test]
 fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending() {
     let root = state_root();
     add_github(root.path());

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use palyra_actors::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events_named, github_signature, json, raw, run, state_root, statuses,
-    succeed, write_private,
+    Answer, Daemon, SECRET, add_github, events_named, github_signature, hmac_hex, json, raw, run, state_root,
+    statuses, succeed, write_private,
 };
 
 /// Asks the console about integrations.
@@ -183,6 +184,27 @@ fn a_test_foretells_what_the_ingress_answers() {
     assert_eq!(refused, 16, "each test has its row, and its refusals are none of deliveries");
     let counted = daemon.console(root, "GET", "/console/v1/system/insights", b"").json();
     assert_eq!(counted["deliveries"]["unauthenticated"]["bad_signature"], 3, "{counted}");
+}
+
+#[test]
+fn a_test_foretells_the_status_that_the_provider_takes() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/linear"], SECRET.as_bytes());
+    let add = ["webhooks", "add", "lin", "linear", "--secret-ref", "global/linear", "--allow-event", "Issue"];
+    succeed(root, &add, b"");
+    let daemon = Daemon::start(root);
+    for (event, outcome) in [("Issue", "accepted"), ("Comment", "filtered")] {
+        let body = json!({"type": event, "webhookTimestamp": SystemClock.now_unix_ms()}).to_string();
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("Linear-Event", event.to_owned()),
+            ("Linear-Signature", hmac_hex(SECRET.as_bytes(), body.as_bytes())),
+        ];
+        let sample = Sample { id: "lin", query: None, headers, body: &body };
+        assert_eq!(sample.tested(&daemon, root), (200, outcome.to_owned()));
+        assert_eq!(sample.posted(&daemon), (200, outcome.to_owned()));
+    }
 }
 
 #[test]

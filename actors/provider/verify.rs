@@ -46,6 +46,9 @@ pub enum VerifyError {
     /// We could not tell: no key of ours is usable.
     #[error("{0}; store it as the provider shows it")]
     UnusableKey(#[from] UnusableKey),
+    /// We could not tell: there is no key.
+    #[error("a signature is required, and there is no key to verify it with; name a secret")]
+    NoKey,
 }
 
 /// A version of a secret of which no key can be made.

@@ -70,8 +70,36 @@ pub fn signature(
     now: UnixMs,
 ) -> Result<Option<Verified>, VerifyError> {
     let is_signed = || profile.precheck(request.headers).is_ok() && profile.authenticates_such(request);
-    match keys.filter(|_| record.signature_required || is_signed()) {
-        Some(keys) => profile.verify(request, keys, now).map(Some),
-        None => Ok(None),
+    match keys {
+        None if record.signature_required => Err(VerifyError::NoKey),
+        Some(keys) if record.signature_required || is_signed() => {
+            profile.verify(request, keys, now).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use palyra_actors::provider::{Body, Catalogue, Parameters};
+
+    use super::*;
+
+    #[test]
+    fn what_has_to_be_signed_is_never_taken_without_a_key() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let profile = catalogue.get("github").unwrap();
+        let (headers, parameters) = (Vec::new(), Parameters::new());
+        let body = Body::new(b"{}".to_vec(), ContentKind::Json);
+        let request =
+            Request { method: "POST", url: "/", headers: &headers, body: &body, parameters: &parameters };
+        let verified = |signature_required: bool| {
+            let record = serde_json::json!({
+                "integration_id": "gh", "provider": "github", "signature_required": signature_required,
+            });
+            signature(&serde_json::from_value(record).unwrap(), profile, &request, None, 0)
+        };
+        assert_eq!(verified(true), Err(VerifyError::NoKey));
+        assert_eq!(verified(false), Ok(None));
     }
 }

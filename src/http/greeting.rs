@@ -51,7 +51,8 @@ impl Delivery<'_> {
         keys: Option<&SecretVersions>,
     ) -> Result<HandshakeReply, Problem> {
         if handshake.check == HandshakeCheck::Token {
-            let token = self.token(integration, handshake).await?;
+            let token = self.gate.token(integration, handshake).await;
+            let token = token.map_err(|fault| self.unavailable(fault))?;
             handshake
                 .check_token(request, token.as_deref())
                 .map_err(|reject| self.unauthenticated(&reject))?;
@@ -73,7 +74,7 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         let handshake = profile.asks(&request).ok_or_else(not_allowed)?;
-        let keys = self.resolve(&integration).await?;
+        let keys = self.gate.resolve(&integration).await.map_err(|fault| self.unavailable(fault))?;
         if handshake.check == HandshakeCheck::Signature {
             self.verify(&integration, profile, &request, keys.as_deref())?;
         }

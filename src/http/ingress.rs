@@ -8,24 +8,26 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
-use palyra_actors::journal::{Appended, NewEvent, ReplayClaim, Verdict};
+use palyra_actors::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 use palyra_actors::provider::{
     Body, ContentKind, DeliveryAnswer, Profile, Reject, Request, Verified, VerifyError,
 };
 use palyra_actors::registry::Integration;
+use palyra_actors::replay_guard::SubmitError;
 use palyra_actors::secret::SecretVersions;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::Gate;
 use super::admission::Permit;
 use super::answer::{Answer, Outcome};
 use super::body::{self, BodyLimits};
 use super::checks::{self, Condemned};
+use super::faults::{Fault, UNKNOWN};
 use super::headers::HeaderView;
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
-use super::throttle::{BAD_SIGNATURES_MAX, COMPLAINTS_PER_SPAN_MAX, Peer};
+use super::throttle::{BAD_SIGNATURES_MAX, Peer};
 use super::turn::Serving;
 
 /// Slowest sender of a body.
@@ -221,7 +223,7 @@ impl Delivery<'_> {
             Ok(Some(verified)) => Ok(verified),
             Ok(None) => self.admit_unsigned(integration).map(|()| profile.unsigned()),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
-            Err(error) => Err(self.unavailable("secret", &error)),
+            Err(error) => Err(self.unavailable(Fault::told_by("secret", &error))),
         }
     }
 
@@ -251,32 +253,6 @@ impl Delivery<'_> {
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
         Problem::new(kind).because(reason, reject.detail.as_str())
-    }
-
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Problem> {
-        let deadline = self.gate.settings.answer_deadline;
-        timeout(deadline, work).await.map_err(|_| {
-            if self.may_complain("time") {
-                tracing::warn!(integration = self.id, ?deadline, "a delivery could not be answered in time");
-            }
-            Problem::new(Kind::Unavailable)
-                .because("time", format!("it was not dealt with within {deadline:?}"))
-        })
-    }
-
-    /// Our own fault: never a 4xx. The cause is for the operator alone.
-    pub(super) fn unavailable(&self, what: &'static str, error: &dyn std::error::Error) -> Problem {
-        let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        let error = format!("{error}{cause}");
-        if self.may_complain(what) {
-            tracing::warn!(integration = self.id, what, error, "a delivery could not be taken in");
-        }
-        Problem::new(Kind::Unavailable).because(what, error)
-    }
-
-    /// Strangers can bring it about that nothing can be verified: the log is not filled at their pace.
-    fn may_complain(&self, what: &'static str) -> bool {
-        !self.gate.complaints.exceeds((self.id.clone(), what), COMPLAINTS_PER_SPAN_MAX, Instant::now())
     }
 }
 
@@ -360,9 +336,14 @@ impl Authentic<'_> {
     ) -> Result<Appended, Problem> {
         let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
         let permit = Arc::<Permit>::clone(&self.permit);
-        let submitted = self.delivery.gate.actors.replay_guard.submit(event, claim, permit);
-        let submitted = self.delivery.in_time(submitted).await?;
-        submitted.map_err(|error| self.delivery.unavailable("event", &error))
+        let gate = self.delivery.gate;
+        let submitted = gate.actors.replay_guard.submit(event, claim, permit);
+        let fault = match gate.in_time(UNKNOWN, submitted).await {
+            Ok(Ok(appended)) => return Ok(appended),
+            Ok(Err(error)) => Fault::told_by(if may_be_stored(&error) { UNKNOWN } else { "event" }, &error),
+            Err(late) => late,
+        };
+        Err(self.delivery.unavailable(fault))
     }
 
     fn expires_at(&self) -> u64 {
@@ -392,6 +373,11 @@ impl Authentic<'_> {
 /// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
 fn is_authority(host: &str) -> bool {
     host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+}
+
+/// Whether nobody knows if the journal has it.
+fn may_be_stored(error: &SubmitError) -> bool {
+    matches!(error, SubmitError::Journal(JournalError::Unknown | JournalError::Poisoned { .. }))
 }
 
 /// Without a profile that is known there is nothing to deliver to.

@@ -2,51 +2,36 @@
 
 use std::sync::Arc;
 
-use palyra_actors::provider::{Handshake, Profile, Request};
+use palyra_actors::provider::{Handshake, Profile, Published, Request};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
+use super::Gate;
 use super::admission::Permit;
+use super::faults::Fault;
 use super::ingress::Delivery;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 
-impl Delivery<'_> {
-    /// The keys that `request` is verified with; `None` only where the integration neither has nor needs any.
+impl Gate {
+    /// The keys of an integration; `None` only where it neither has nor needs any.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when there are none now, or not in time, or too many wait for theirs; what
-    /// [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
-    pub(super) async fn keys(
-        &self,
-        integration: &Integration,
-        profile: &Profile,
-        request: &Request<'_>,
-        permit: &mut Permit,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
-        if integration.takes_published_keys() {
-            self.fetch(profile, request, permit).await.map(Some)
-        } else {
-            self.resolve(integration).await
-        }
-    }
-
-    /// The keys of an integration; `None` only where it neither has nor needs any.
+    /// Why there are none now, or not in time.
     pub(super) async fn resolve(
         &self,
         integration: &Integration,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+    ) -> Result<Option<Arc<SecretVersions>>, Fault> {
         let record = &integration.record;
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
-            let none =
-                || Problem::new(Kind::Unavailable).because("secret", "the integration names no secret");
+            let none = || Fault::of("secret", "the integration names no secret");
             return if needed { Err(none()) } else { Ok(None) };
         };
         match self.secret(vault_ref).await? {
             Ok(keys) => Ok(Some(keys)),
             Err(_) if !record.signature_required => Ok(None),
-            Err(error) => Err(self.unavailable("secret", &error)),
+            Err(error) => Err(Fault::told_by("secret", &error)),
         }
     }
 
@@ -54,47 +39,69 @@ impl Delivery<'_> {
     async fn secret(
         &self,
         vault_ref: Result<VaultRef, InvalidRef>,
-    ) -> Result<Result<Arc<SecretVersions>, VaultError>, Problem> {
-        let vault_ref = vault_ref.map_err(|error| self.unavailable("vault reference", &error))?;
-        if let Some(keys) = self.gate.actors.keys.get(&vault_ref, self.gate.clock.now_unix_ms()) {
+    ) -> Result<Result<Arc<SecretVersions>, VaultError>, Fault> {
+        let vault_ref = vault_ref.map_err(|error| Fault::told_by("vault reference", &error))?;
+        if let Some(keys) = self.actors.keys.get(&vault_ref, self.clock.now_unix_ms()) {
             return Ok(Ok(keys));
         }
-        let asked = self.gate.actors.vault.ask(Resolve(vault_ref));
-        self.in_time(asked).await?.map_err(|error| self.unavailable("vault", &error))
+        let asked = self.actors.vault.ask(Resolve(vault_ref));
+        self.in_time("time", asked).await?.map_err(|error| Fault::told_by("vault", &error))
     }
 
     /// The token that a handshake is checked by; `None` where the integration was told none.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// Why it cannot be had.
     pub(super) async fn token(
         &self,
         integration: &Integration,
         handshake: &Handshake,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+    ) -> Result<Option<Arc<SecretVersions>>, Fault> {
         let named = handshake.token_parameter.as_ref();
         let Some(text) = named.and_then(|name| integration.record.parameters.get(name)) else {
             return Ok(None);
         };
         let token = self.secret(VaultRef::parse(text)).await?;
-        token.map(Some).map_err(|error| self.unavailable("token of a handshake", &error))
+        token.map(Some).map_err(|error| Fault::told_by("token of a handshake", &error))
     }
+}
 
-    /// The keys that the provider publishes for `request`. Who waits until others have theirs is a slow one.
-    async fn fetch(
+impl Delivery<'_> {
+    /// The keys that `request` is verified with; `None` only where the integration neither has nor needs any.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`](super::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
+    /// theirs; what [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
+    pub(super) async fn keys(
         &self,
+        integration: &Integration,
         profile: &Profile,
         request: &Request<'_>,
         permit: &mut Permit,
-    ) -> Result<Arc<SecretVersions>, Problem> {
-        let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
+    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        let keys = if integration.takes_published_keys() {
+            let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
+            self.fetch(profile, published, permit).await.map(Some)
+        } else {
+            self.gate.resolve(integration).await
+        };
+        keys.map_err(|fault| self.unavailable(fault))
+    }
+
+    /// The keys that the provider publishes. Who waits until others have theirs is a slow one.
+    async fn fetch(
+        &self,
+        profile: &Profile,
+        published: Option<Published>,
+        permit: &mut Permit,
+    ) -> Result<Arc<SecretVersions>, Fault> {
         let Some(published) = published else {
             let none = "its provider publishes no keys, and it names no secret";
-            return Err(Problem::new(Kind::Unavailable).because("published keys", none));
+            return Err(Fault::of("published keys", none));
         };
         let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.be_slow().is_ok());
         let asked = self.gate.published.get(profile.name(), published, now, may_wait);
-        let keys = self.in_time(asked).await?;
-        keys.map_err(|why| self.unavailable("published keys", &why))
+        let keys = self.gate.in_time("time", asked).await?;
+        keys.map_err(|why| Fault::told_by("published keys", &why))
     }
 }

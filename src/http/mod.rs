@@ -11,6 +11,7 @@ pub mod console;
 pub mod counters;
 pub mod cut;
 pub mod exposition;
+pub mod faults;
 pub mod greeting;
 pub mod headers;
 pub mod health;
@@ -32,7 +33,7 @@ pub mod unread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::http::Method;
+use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
@@ -183,7 +184,7 @@ pub fn ingress_routes(config: &mut ServiceConfig) {
 }
 
 async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpResponse {
-    let Some(id) = hook_id(request.match_info().as_str()) else {
+    let Some(id) = hook_id(request.uri()) else {
         return nothing_here().await;
     };
     let serving = Serving::begin(&request);
@@ -195,9 +196,13 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))
 }
 
-/// The integration that a path names.
-fn hook_id(path: &str) -> Option<&str> {
-    path.strip_prefix("/hooks/").filter(|id| !id.is_empty() && !id.contains('/'))
+/// The integration that is asked for: whatever stands behind `/hooks/`, as it was sent. An id has nothing in it that would
+/// have to be encoded, so what is encoded, or goes on behind an id, is one of nobody.
+fn hook_id(uri: &Uri) -> Option<&str> {
+    match uri.path().strip_prefix("/hooks")? {
+        "" => Some(""),
+        below => below.strip_prefix('/'),
+    }
 }
 
 async fn nothing_here() -> HttpResponse {

@@ -51,7 +51,7 @@ pub enum Kind {
     ForeignOrigin,
     /// Console: the `Host` is not one this console answers for.
     MisdirectedRequest,
-    /// Console: the request cannot be read.
+    /// The request cannot be read, or breaks off.
     BadRequest,
     /// Console: the request can be read, but asks for something invalid.
     Invalid,

@@ -11,9 +11,10 @@ use palyra_actors::clock::UnixMs;
 use palyra_actors::provider::{Published, Roots};
 use palyra_actors::secret::SecretVersions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use shelf::{FETCHES_PER_MINUTE_MAX, Shelf, Shelves};
+use shelf::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
 
 /// Largest document that is read.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
@@ -72,7 +73,8 @@ impl PublishedKeys {
     }
 
     /// The keys of `provider` at `published`: kept ones, or fetched now. A fetch goes on to its end, and what came of it is
-    /// kept, even if this future is dropped. `may_wait` is asked where others of the provider fetch theirs before.
+    /// kept, even if this future is dropped. `may_wait` is asked where a fetch of others comes before, be it of the same keys,
+    /// whose outcome is shared.
     ///
     /// # Errors
     /// Why there are none, for the log.
@@ -81,18 +83,37 @@ impl PublishedKeys {
         provider: &str,
         published: Published,
         now: UnixMs,
-        may_wait: impl FnOnce() -> bool,
+        mut may_wait: impl FnMut() -> bool,
     ) -> Keys {
         let shelves = self.shelves(provider);
-        if let Some(kept) = shelves.get(&published) {
-            return kept;
+        match shelves.find(&published, Instant::now()) {
+            Some(Found::Fresh(keys)) => return keys,
+            Some(Found::Ageing(keys)) => {
+                let renewed = self.fetch_in_turn(provider, shelves, published, now, || false).await;
+                return renewed.or(Ok(keys));
+            }
+            None => {}
         }
+        let (flight, is_new) = shelves.shelf(&published).flight(&published);
+        if !is_new && !may_wait() {
+            return Err(too_many_wait(provider));
+        }
+        flight.get_or_init(|| self.fetch_in_turn(provider, shelves, published, now, may_wait)).await.clone()
+    }
+
+    /// What is fetched when it is its turn; `may_wait` is asked when that is not at once.
+    async fn fetch_in_turn(
+        &self,
+        provider: &str,
+        shelves: Arc<Shelves>,
+        published: Published,
+        now: UnixMs,
+        may_wait: impl FnOnce() -> bool,
+    ) -> Keys {
         let shelf = shelves.shelf(&published);
-        let turn = shelf.turn(may_wait).await;
-        let turn =
-            turn.ok_or_else(|| FetchFailed(format!("too many deliveries wait for keys of `{provider}`")))?;
+        let turn = shelf.turn(may_wait).await.ok_or_else(|| too_many_wait(provider))?;
         // Another delivery may have fetched them while this one waited.
-        if let Some(kept) = shelves.get(&published) {
+        if let Some(Found::Fresh(kept)) = shelves.find(&published, Instant::now()) {
             return kept;
         }
         let room = self.room(provider, &shelf)?;
@@ -100,7 +121,7 @@ impl PublishedKeys {
         let fetched = web::block(move || {
             let _held = (turn, room);
             let keys = fetch(&trust, &published, now);
-            shelves.shelf(&published).add(published, keys.clone());
+            shelves.shelf(&published).add(published, keys.clone(), Instant::now());
             keys
         });
         fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
@@ -131,6 +152,10 @@ impl PublishedKeys {
             FetchFailed(format!("more than {FETCHES_MAX} documents of keys would be fetched at a time"))
         })
     }
+}
+
+fn too_many_wait(provider: &str) -> FetchFailed {
+    FetchFailed(format!("too many deliveries wait for keys of `{provider}`"))
 }
 
 /// No redirect is followed: the address is pinned, not what it points to.

@@ -100,7 +100,7 @@ type Connection = (Patient, Protocol, Option<SocketAddr>);
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
 async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
-    let Some(id) = hook_id(request.path()) else { return Ok(request) };
+    let Some(id) = hook_id(request.uri()) else { return Ok(request) };
     let (uri, headers) = (request.uri(), request.headers());
     let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
     match ingress::expect(&gate, head, id).await {

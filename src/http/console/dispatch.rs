@@ -1,5 +1,6 @@
 //! `webhooks send`: a delivery as the provider would make it, or almost, posted to the real ingress.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -7,14 +8,15 @@ use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::limits::WEBHOOK_NAME_CHARS_MAX;
 use palyra_actors::provider::{Mutation, Profile, SignDraft, Signed};
 use palyra_actors::registry::Integration;
+use palyra_actors::secret::SecretVersions;
+use palyra_actors::vault::Resolve;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::audit::Change;
 use super::input::decoded;
-use super::webhooks::find;
-use super::workbench::resolve;
+use super::webhooks::{find, gone};
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
@@ -47,6 +49,7 @@ async fn dispatch(
 ) -> Result<HttpResponse, Problem> {
     check_event(&order.event)?;
     let integration = find(&gate, &id).await?;
+    check_enabled(&integration)?;
     let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
     let profile = integration.profile.clone().ok_or_else(missing)?;
     if gate.addresses.ingress.is_empty() {
@@ -78,6 +81,18 @@ fn check_event(event: &str) -> Result<(), Problem> {
     }
     let detail = format!("`event` does not have 1 to {WEBHOOK_NAME_CHARS_MAX} characters");
     Err(Problem::new(Kind::Invalid).detail(detail))
+}
+
+/// What is disabled answers 404 to whatever is sent to it.
+fn check_enabled(integration: &Integration) -> Result<(), Problem> {
+    let id = &integration.record.integration_id;
+    if integration.record.enabled {
+        return Ok(());
+    }
+    let hint = format!("run `palyra webhooks enable {id}` first");
+    Err(Problem::new(Kind::Invalid)
+        .detail(format!("`{id}` is disabled, so whatever is sent to it is answered 404"))
+        .hint(Some(hint)))
 }
 
 /// The status a mutated delivery is to be answered with; none for one that is not mutated.
@@ -141,6 +156,16 @@ async fn sign(
         profile.sign(&draft, keys.current().ok_or_else(missing)?)
     };
     signed.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
+}
+
+/// The keys of an integration, with a problem that says what is missing.
+async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
+    let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
+    let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
+    let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
+    let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
+    resolved
+        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
 }
 
 /// Posts once, or twice; tells the last answer.

@@ -62,8 +62,8 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
         contains: query.contains,
     };
     let reader = gate.actors.reader.clone();
-    let page = blocking(move || reader.page(&filter, cursor, limit)).await?;
-    Ok(HttpResponse::Ok().json(page_view(&page)))
+    let page = blocking(move || Ok(page_view(&reader.page(&filter, cursor, limit)?))).await?;
+    Ok(HttpResponse::Ok().json(page))
 }
 
 fn page_view(page: &Page) -> Value {
@@ -72,8 +72,8 @@ fn page_view(page: &Page) -> Value {
 }
 
 async fn show(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
-    let event = find(&gate, event.into_inner()).await?;
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(journal::document(&event)))
+    let shown = view(&gate, event.into_inner(), |event| journal::document(&event)).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(shown))
 }
 
 /// The bytes that `body_sha256` is over, as they came.
@@ -87,9 +87,18 @@ async fn body(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Pro
 /// # Errors
 /// [`Kind::NotFound`], and [`Kind::BadRequest`] for what is neither.
 pub async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
+    view(gate, event, |event| event).await
+}
+
+/// What `seen` makes of that event, where it may take long.
+async fn view<T: Send + 'static>(
+    gate: &Gate,
+    event: String,
+    seen: impl FnOnce(StoredEvent) -> T + Send + 'static,
+) -> Result<T, Problem> {
     let seq = journal::place(gate, event).await?;
     let reader = gate.actors.reader.clone();
-    let found = blocking(move || reader.event(seq)).await?;
+    let found = blocking(move || Ok(reader.event(seq)?.map(seen))).await?;
     found.ok_or_else(|| Problem::new(Kind::NotFound).detail(format!("no event has seq {seq}")))
 }
 

@@ -8,7 +8,7 @@ use futures_util::stream::try_unfold;
 use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
 use palyra_actors::journal::{
-    Cursor, EventFilter, EventKind, JournalError, Page, Seal, SignedCheckpoint, StoredEvent, verify,
+    Cursor, EventFilter, EventKind, JournalError, Seal, SignedCheckpoint, StoredEvent, verify,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -185,12 +185,11 @@ impl Export {
             if self.gate.is_stopping() {
                 return Err(Problem::new(Kind::Unavailable));
             }
-            let page = self.page().await?;
+            let (lines, count, next_after) = self.page().await?;
             let before = self.after;
-            self.after = page.next_after.unwrap_or(before).max(before);
-            self.left = self.left.saturating_sub(u64::try_from(page.events.len()).unwrap_or(u64::MAX));
-            if !page.events.is_empty() {
-                let lines: String = page.events.iter().map(|event| document(event) + "\n").collect();
+            self.after = next_after.unwrap_or(before).max(before);
+            self.left = self.left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+            if count > 0 {
                 return Ok(Some((Bytes::from(lines), self)));
             }
             if self.after == before {
@@ -200,11 +199,17 @@ impl Export {
         Ok(None)
     }
 
-    async fn page(&self) -> Result<Page, Problem> {
+    /// The lines of a page, of how many events, and after which the next begins.
+    async fn page(&self) -> Result<(String, usize, Option<u64>), Problem> {
         let (reader, filter) = (self.gate.actors.reader.clone(), self.filter.clone());
         let cursor = Cursor::After(self.after);
         let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(EXPORT_PAGE_EVENTS);
-        blocking(move || reader.page(&filter, cursor, limit)).await
+        let page = blocking(move || {
+            let page = reader.page(&filter, cursor, limit)?;
+            let lines = page.events.iter().map(|event| document(event) + "\n").collect();
+            Ok((lines, page.events.len(), page.next_after))
+        });
+        page.await
     }
 }
 
@@ -223,7 +228,7 @@ pub fn document(event: &StoredEvent) -> String {
     view
 }
 
-/// Runs a read of the journal where it may block.
+/// Runs a read of the journal, and what is made of it, where it may block.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] with what the journal said.

@@ -115,10 +115,13 @@ impl Stream {
             return Ok(None);
         }
         let (reader, cursor) = (self.gate.actors.reader.clone(), Cursor::After(self.after));
-        let page = blocking(move || reader.page(&EventFilter::default(), cursor, BATCH_EVENTS)).await?;
-        let Some(last) = page.events.last() else { return Ok(None) };
-        self.after = last.seq;
-        Ok(Some(Bytes::from(page.events.iter().map(frame).collect::<String>())))
+        let batch = blocking(move || {
+            let events = reader.page(&EventFilter::default(), cursor, BATCH_EVENTS)?.events;
+            Ok(events.last().map(|last| (last.seq, events.iter().map(frame).collect::<String>())))
+        });
+        let Some((last, frames)) = batch.await? else { return Ok(None) };
+        self.after = last;
+        Ok(Some(Bytes::from(frames)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `webhooks test`: every check of a captured delivery in the order of the ingress, by the same functions, and nothing stored
 //! but the result.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
@@ -13,9 +14,9 @@ use palyra_actors::provider::{
 };
 use palyra_actors::registry::{Integration, RecordTest};
 use palyra_actors::secret::SecretVersions;
-use palyra_actors::vault::Resolve;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::audit::Change;
 use super::input::decoded;
@@ -75,12 +76,11 @@ impl Checks {
 
 async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Result<HttpResponse, Problem> {
     let integration = find(&gate, &id).await?;
-    let captured = Captured::of(&sample, &integration, &gate)?;
-    let mut checks = Checks::default();
-    let would_answer = run_checks(&gate, &integration, captured, &mut checks).await;
+    let at_unix_ms = sample.at_unix_ms;
+    let (checks, would_answer) = tried(gate.clone(), Arc::clone(&integration), sample.into_inner()).await?;
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
-    let as_of = sample.at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
+    let as_of = at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
     let message = checks.gist() + &as_of;
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let registry = gate.actors.registry.clone();
@@ -89,7 +89,7 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
         kept.map_err(|error| problem_of(&error))
     };
     let change = Change::new("registry.webhook.test", &id)
-        .particulars(json!({"passed": passed, "at_unix_ms": sample.at_unix_ms}));
+        .particulars(json!({"passed": passed, "at_unix_ms": at_unix_ms}));
     // What was found out is told, even where it cannot be kept.
     let not_kept = change.journaled(&gate, keep).await.err();
     Ok(HttpResponse::Ok().json(json!({
@@ -99,6 +99,23 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
         "would_answer": would_answer,
         "not_kept": not_kept.map(|problem| problem.document()),
     })))
+}
+
+/// What the checks say of `sample`, and what the ingress would answer. They run where it may take long: a large body would
+/// keep all others from the console.
+async fn tried(
+    gate: Data<Gate>,
+    integration: Arc<Integration>,
+    sample: Sample,
+) -> Result<(Checks, Value), Problem> {
+    let runtime = Handle::current();
+    let tried = web::block(move || {
+        let captured = Captured::of(&sample, &integration, &gate)?;
+        let mut checks = Checks::default();
+        let answer = runtime.block_on(run_checks(&gate, &integration, captured, &mut checks));
+        Ok((checks, answer))
+    });
+    tried.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?
 }
 
 /// A captured delivery, as the ingress would have it.
@@ -213,8 +230,8 @@ impl Trial<'_> {
         let unsigned = self.profile.asks_unsigned(&request).filter(|_| self.profile.greets_unsigned());
         let Some(handshake) = unsigned else { return Ok(None) };
         if handshake.check == HandshakeCheck::Token {
-            let token = self.delivery.token(self.integration, handshake).await;
-            let token = token.inspect_err(|_| checks.fail("token", "it cannot be found in the vault"))?;
+            let token = self.delivery.gate.token(self.integration, handshake).await;
+            let token = token.map_err(|fault| unavailable("token", &fault, checks))?;
             let checked = handshake.check_token(&request, token.as_deref());
             checked.map_err(|reject| unauthentic(&reject, checks))?;
         }
@@ -251,27 +268,20 @@ impl Trial<'_> {
     ) -> Result<Option<Arc<SecretVersions>>, Problem> {
         let gate = self.delivery.gate;
         if !self.integration.takes_published_keys() {
-            let keys = self.delivery.resolve(self.integration).await;
-            if keys.is_err() {
-                let why = resolve(gate, self.integration).await.err();
-                checks
-                    .fail("secret", why.map_or("it was not there at once".to_owned(), |why| why.to_string()));
-            } else if matches!(keys, Ok(Some(_))) {
+            let keys = gate.resolve(self.integration).await;
+            let keys = keys.map_err(|fault| unavailable("secret", &fault, checks))?;
+            if keys.is_some() {
                 checks.pass("secret", "found in the vault");
             }
-            return keys;
+            return Ok(keys);
         }
         let published = self.profile.published(request).map_err(|reject| unauthentic(&reject, checks))?;
-        let unavailable = |why: String, checks: &mut Checks| {
-            checks.fail("secret", why);
-            Problem::new(Kind::Unavailable)
-        };
         let Some(published) = published else {
-            return Err(unavailable("the delivery names no keys".to_owned(), checks));
+            return Err(unavailable("secret", &"the delivery names no keys", checks));
         };
         let now = gate.clock.now_unix_ms();
         let keys = gate.published.get(self.profile.name(), published, now, || true).await;
-        let keys = keys.map_err(|error| unavailable(error.to_string(), checks))?;
+        let keys = keys.map_err(|error| unavailable("secret", &error, checks))?;
         checks.pass("secret", "published by the provider");
         Ok(Some(keys))
     }
@@ -294,10 +304,7 @@ impl Trial<'_> {
                 Ok(())
             }
             Err(VerifyError::Rejected(reject)) => Err(unauthentic(&reject, checks)),
-            Err(error) => {
-                checks.fail("secret", error.to_string());
-                Err(Problem::new(Kind::Unavailable))
-            }
+            Err(error) => Err(unavailable("secret", &error, checks)),
         }
     }
 
@@ -305,16 +312,17 @@ impl Trial<'_> {
         let (record, now) = (&self.integration.record, self.now);
         let names = Names::of(self.profile.describe(request), self.profile, now);
         let named = format!("event `{}` from `{}`", names.event, names.source);
+        let taken = self.profile.answer().status;
         match judge::judge(record, self.profile, request.body, &names, request.body.digest()) {
             Judgement::Accept(_) => {
                 checks.pass("envelope", named);
                 checks.pass("allow lists", "event and source are allowed");
-                json!({"status": 202, "outcome": "accepted"})
+                json!({"status": taken, "outcome": "accepted"})
             }
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judge::rejects_filtered(record) { 403 } else { 202 };
+                let status = if judge::rejects_filtered(record) { 403 } else { taken };
                 json!({"status": status, "outcome": "filtered"})
             }
             Judgement::Reject(problem, why) => {
@@ -350,12 +358,7 @@ fn would(problem: &Problem) -> Value {
     json!({"status": document.get("status"), "outcome": document.get("outcome").or(document.get("code"))})
 }
 
-/// The keys of an integration, with a problem that says what is missing.
-pub(super) async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
-    let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
-    let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
-    let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
-    let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
-    resolved
-        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
+fn unavailable(check: &str, why: &dyn Display, checks: &mut Checks) -> Problem {
+    checks.fail(check, why.to_string());
+    Problem::new(Kind::Unavailable)
 }

@@ -1,12 +1,12 @@
 //! A bounded number of one provider's keys, and the line of deliveries that wait for more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use palyra_actors::provider::Published;
 use palyra_actors::secret::SecretVersions;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use super::Keys;
@@ -14,16 +14,17 @@ use crate::http::throttle::Rates;
 
 /// Addresses whose keys are kept; the one that ends first leaves for another.
 const KEPT_MAX: usize = 32;
-/// Deliveries that wait for their turn; one more does not wait.
+/// Fetches that wait for their turn; one more does not wait.
 const WAITING_MAX: usize = 32;
 /// Documents fetched in a minute; over it deliveries that need another are answered 503.
 pub const FETCHES_PER_MINUTE_MAX: u32 = 30;
 /// How long a failure is kept, so that a provider that is away is not asked by every delivery.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
+/// How long keys that have verified a delivery are used beyond their life, in seconds, until they are fetched anew.
+const GRACE_SECONDS: u64 = 10 * 60;
 
 /// The keys of one provider, those that have verified a delivery apart: whoever names addresses at will puts none of
 /// these out, and keeps nobody from fetching them again.
-#[derive(Default)]
 pub struct Shelves {
     new: Arc<Shelf>,
     proven: Arc<Shelf>,
@@ -32,23 +33,41 @@ pub struct Shelves {
 /// Some keys, and the line of those who wait for more.
 pub struct Shelf {
     kept: Mutex<HashMap<Published, Kept>>,
-    /// One document is fetched at a time, so that many deliveries ask for it once.
+    /// Fetches that deliveries wait for; those that all have left are let go of when the next begins.
+    flights: Mutex<HashMap<Published, Weak<OnceCell<Keys>>>>,
+    /// One document is fetched at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
     fetches: Rates<()>,
+    /// How long its keys are used beyond their life.
+    grace: Duration,
 }
+
+/// A fetch that is under way. All who ask for the same keys meanwhile wait for what comes of it.
+pub type Flight = Arc<OnceCell<Keys>>;
 
 #[derive(Clone)]
 struct Kept {
-    until: Instant,
     keys: Keys,
+    /// The end of their life: from then on they are to be fetched anew.
+    renewed_from: Instant,
+    /// From then on they are not used.
+    until: Instant,
+}
+
+/// What is kept of a document.
+pub enum Found {
+    /// Its keys, or why there are none.
+    Fresh(Keys),
+    /// Keys that are to be fetched anew, and used until that is done.
+    Ageing(Arc<SecretVersions>),
 }
 
 impl Shelves {
-    /// What is kept of `published`, as long as it lives.
-    pub fn get(&self, published: &Published) -> Option<Keys> {
+    /// What is kept of `published`, as long as it is used.
+    pub fn find(&self, published: &Published, now: Instant) -> Option<Found> {
         // In this order: what is proven meanwhile is on both for a moment.
-        self.new.get(published).or_else(|| self.proven.get(published))
+        self.new.find(published, now).or_else(|| self.proven.find(published, now))
     }
 
     /// Where the keys at `published` are, or are to be.
@@ -59,10 +78,17 @@ impl Shelves {
 
     /// `keys` have verified a delivery.
     pub fn prove(&self, keys: &Arc<SecretVersions>) {
-        if let Some((published, kept)) = self.new.find(keys) {
-            self.proven.insert(published.clone(), kept);
+        if let Some((published, kept)) = self.new.find_kept(keys) {
+            self.proven.insert(published.clone(), kept.keys, kept.renewed_from);
             self.new.lock().remove(&published);
         }
+    }
+}
+
+impl Default for Shelves {
+    fn default() -> Self {
+        let proven = Shelf { grace: Duration::from_secs(GRACE_SECONDS), ..Shelf::default() };
+        Self { new: Arc::default(), proven: Arc::new(proven) }
     }
 }
 
@@ -70,17 +96,36 @@ impl Default for Shelf {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
+            flights: Mutex::default(),
             turn: Arc::default(),
             places: Semaphore::new(WAITING_MAX),
             fetches: Rates::per(Duration::from_secs(60)),
+            grace: Duration::ZERO,
         }
     }
 }
 
 impl Shelf {
-    fn get(&self, published: &Published) -> Option<Keys> {
-        let kept = self.lock();
-        kept.get(published).filter(|kept| Instant::now() < kept.until).map(|kept| kept.keys.clone())
+    fn find(&self, published: &Published, now: Instant) -> Option<Found> {
+        let shelf = self.lock();
+        let kept = shelf.get(published).filter(|kept| now < kept.until)?;
+        Some(match &kept.keys {
+            Ok(keys) if now >= kept.renewed_from => Found::Ageing(Arc::clone(keys)),
+            keys => Found::Fresh(keys.clone()),
+        })
+    }
+
+    /// The fetch of `published` that is under way, or a new one, and whether it is new.
+    pub fn flight(&self, published: &Published) -> (Flight, bool) {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        let open = flights.get(published).and_then(Weak::upgrade).filter(|flight| !flight.initialized());
+        if let Some(open) = open {
+            return (open, false);
+        }
+        let flight = Flight::default();
+        flights.insert(published.clone(), Arc::downgrade(&flight));
+        (flight, true)
     }
 
     /// The turn to fetch a document, at once or after a wait; `None` when it would have to wait and there is no place, or
@@ -99,26 +144,39 @@ impl Shelf {
         self.fetches.exceeds((), FETCHES_PER_MINUTE_MAX, Instant::now())
     }
 
-    /// Keeps what was fetched.
-    pub fn add(&self, published: Published, keys: Keys) {
-        let life = match keys {
-            Ok(_) => Duration::from_secs(published.life_seconds()),
-            Err(_) => FAILURE_LIFE,
-        };
-        self.insert(published, Kept { until: Instant::now() + life, keys });
+    /// Keeps what was fetched. Keys that are still used stay when others could not be had, and are tried again later.
+    pub fn add(&self, published: Published, keys: Keys, now: Instant) {
+        match &keys {
+            Ok(_) => {
+                let renewed_from = now + life(&published);
+                self.insert(published, keys, renewed_from);
+            }
+            Err(error) if self.put_off(&published, now) => {
+                tracing::warn!(%error, "keys could not be fetched anew; those that were there are used meanwhile");
+            }
+            Err(_) => self.insert(published, keys, now + FAILURE_LIFE),
+        }
     }
 
-    fn insert(&self, published: Published, new: Kept) {
+    /// Has keys that are still used renewed later. False: there are none.
+    fn put_off(&self, published: &Published, now: Instant) -> bool {
+        let mut shelf = self.lock();
+        let used = shelf.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
+        used.map(|kept| kept.renewed_from = now + FAILURE_LIFE).is_some()
+    }
+
+    fn insert(&self, published: Published, keys: Keys, renewed_from: Instant) {
+        let grace = if keys.is_ok() { self.grace } else { Duration::ZERO };
         let mut kept = self.lock();
         if kept.len() >= KEPT_MAX && !kept.contains_key(&published) {
             let first =
                 kept.iter().min_by_key(|(_, kept)| kept.until).map(|(published, _)| published.clone());
             first.map(|first| kept.remove(&first));
         }
-        kept.insert(published, new);
+        kept.insert(published, Kept { keys, renewed_from, until: renewed_from + grace });
     }
 
-    fn find(&self, keys: &Arc<SecretVersions>) -> Option<(Published, Kept)> {
+    fn find_kept(&self, keys: &Arc<SecretVersions>) -> Option<(Published, Kept)> {
         let is_it = |kept: &Kept| kept.keys.as_ref().is_ok_and(|own| Arc::ptr_eq(own, keys));
         let shelf = self.lock();
         let (published, kept) = shelf.iter().find(|(_, kept)| is_it(kept))?;
@@ -128,6 +186,11 @@ impl Shelf {
     fn lock(&self) -> MutexGuard<'_, HashMap<Published, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn life(published: &Published) -> Duration {
+    fail::fail_point!("published::life_ends_soon", |_| Duration::from_secs(1));
+    Duration::from_secs(published.life_seconds())
 }
 
 #[cfg(test)]
@@ -156,18 +219,73 @@ mod tests {
     #[test]
     fn keys_that_have_verified_are_put_out_by_no_others() {
         let (shelves, keys, catalogue) = (Shelves::default(), keys(), Catalogue::built_in().unwrap());
-        let profile = catalogue.get("aws-sns").unwrap();
+        let (profile, now) = (catalogue.get("aws-sns").unwrap(), Instant::now());
         let genuine = address(profile, "genuine");
-        shelves.shelf(&genuine).add(genuine.clone(), Ok(Arc::clone(&keys)));
+        shelves.shelf(&genuine).add(genuine.clone(), Ok(Arc::clone(&keys)), now);
         shelves.prove(&keys);
         for number in 0..4 * KEPT_MAX {
             let other = address(profile, &number.to_string());
-            shelves.shelf(&other).add(other, Ok(self::keys()));
+            shelves.shelf(&other).add(other, Ok(self::keys()), now);
         }
-        assert!(shelves.get(&genuine).is_some());
+        assert!(shelves.find(&genuine, now).is_some());
         assert_eq!((shelves.new.lock().len(), shelves.proven.lock().len()), (KEPT_MAX, 1));
-        shelves.shelf(&genuine).add(genuine.clone(), Err(FetchFailed("away".to_owned())));
+        shelves.shelf(&genuine).add(genuine.clone(), Err(FetchFailed("away".to_owned())), now);
         assert!(Arc::ptr_eq(&shelves.shelf(&genuine), &shelves.proven), "whatever is fetched of it next");
+    }
+
+    /// How what is kept of `published` is found: nothing, `fresh`, `ageing` or `failed`.
+    fn found(shelves: &Shelves, published: &Published, now: Instant) -> &'static str {
+        match shelves.find(published, now) {
+            None => "nothing",
+            Some(Found::Fresh(Ok(_))) => "fresh",
+            Some(Found::Fresh(Err(_))) => "failed",
+            Some(Found::Ageing(_)) => "ageing",
+        }
+    }
+
+    #[test]
+    fn keys_that_have_verified_are_used_beyond_their_life_while_others_cannot_be_had_and_not_for_ever() {
+        let (shelves, keys, catalogue) = (Shelves::default(), keys(), Catalogue::built_in().unwrap());
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let at = address(catalogue.get("aws-sns").unwrap(), "a");
+        let add = |keys: Keys, now| shelves.shelf(&at).add(at.clone(), keys, now);
+        let away = || Err(FetchFailed("away".to_owned()));
+        let end = start + Duration::from_secs(at.life_seconds());
+        let last = end + Duration::from_secs(GRACE_SECONDS);
+
+        add(Ok(Arc::clone(&keys)), start);
+        assert_eq!(found(&shelves, &at, end - second), "fresh");
+        assert_eq!(found(&shelves, &at, end), "nothing", "they have verified nothing");
+        shelves.prove(&keys);
+        assert_eq!(
+            [end - second, end, last].map(|now| found(&shelves, &at, now)),
+            ["fresh", "ageing", "nothing"]
+        );
+        add(away(), end);
+        assert_eq!(found(&shelves, &at, end), "fresh", "the next try is put off");
+        assert_eq!(found(&shelves, &at, end + FAILURE_LIFE), "ageing");
+        add(away(), last - second);
+        assert_eq!(found(&shelves, &at, last), "nothing", "a try that failed does not prolong them");
+        add(away(), last);
+        assert_eq!(found(&shelves, &at, last), "failed");
+        add(Ok(self::keys()), last + FAILURE_LIFE);
+        assert_eq!(found(&shelves, &at, last + FAILURE_LIFE), "fresh");
+    }
+
+    #[test]
+    fn who_asks_for_keys_that_are_being_fetched_joins_that_fetch_and_one_that_all_have_left_is_forgotten() {
+        let (shelf, catalogue) = (Shelf::default(), Catalogue::built_in().unwrap());
+        let at = |name: &str| address(catalogue.get("aws-sns").unwrap(), name);
+        let (first, is_new) = shelf.flight(&at("a"));
+        let (joined, joins) = shelf.flight(&at("a"));
+        assert!(is_new && !joins && Arc::ptr_eq(&first, &joined));
+        assert!(first.set(Err(FetchFailed("away".to_owned()))).is_ok());
+        assert!(shelf.flight(&at("a")).1, "one that has landed is joined by nobody");
+        drop((first, joined));
+        for number in 0..4 * KEPT_MAX {
+            assert!(shelf.flight(&at(&number.to_string())).1);
+        }
+        assert_eq!(shelf.flights.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use palyra_actors::journal::{EventKind, StoredEvent};
 use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
 use serde_json::{Map, Value};
 
+use crate::http::faults::UNKNOWN;
 use crate::http::refusals::Refusal;
 
 /// Names of an allow list that a command repeats at most.
@@ -39,9 +40,11 @@ impl Explanation {
 /// Of a refusal that left no row.
 pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
     let Refusal { integration_id: id, status, code, reason, detail, .. } = refusal;
-    let mut told = Explanation::of(format!(
-        "a delivery to `{id}` was answered {status} `{code}`; nothing of it was kept"
-    ));
+    let kept = match *reason {
+        Some(UNKNOWN) => "it may have been stored all the same; a retry is then told `duplicate`",
+        _ => "nothing of it was kept",
+    };
+    let mut told = Explanation::of(format!("a delivery to `{id}` was answered {status} `{code}`; {kept}"));
     let cause = match (reason, detail) {
         (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
         (None, detail) => detail.clone(),
@@ -85,7 +88,7 @@ fn mends_reason(reason: &str, id: &str, record: Option<&IntegrationRecord>) -> V
                 "`palyra webhooks set {id} --require-signature --secret-ref REF` takes only what is signed"
             ),
         ],
-        "time" | "event" => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
+        "time" | "event" | UNKNOWN => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
         "secret" | "vault" | "vault reference" | "token of a handshake" => {
             vec![
                 format!("`palyra webhooks show {id}` says what is missing, and the command that mends it"),
@@ -153,11 +156,11 @@ pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Expla
     let told = match event.name.as_str() {
         "webhook.filtered" => filtered(event, id, &details, record),
         "webhook.rejected" => Explanation::of(format!(
-            "an authentic delivery to `{id}` was answered 400 or 422 and is kept without its body"
+            "an authentic delivery to `{id}` was rejected and is kept without its body"
         ))
         .then("have the sender mend what is named, then deliver it again: it is judged anew"),
         "webhook.conflict" => Explanation::of(format!(
-            "an authentic delivery to `{id}` was answered 409 and is kept without its body; the first one under its id stays"
+            "an authentic delivery to `{id}` was not as it came before and is kept without its body; the first one under its id stays"
         ))
         .then("find out who sends two bodies under one id: the body's digest stands in `details.body_sha256`"),
         "webhook.unauthenticated" => return unauthenticated(event, id, &details, record),
@@ -173,7 +176,7 @@ fn accepted(event: &StoredEvent, id: &str) -> Explanation {
         Some(version) => format!("its signature was made with version {version} of the secret, and no allow list leaves it out"),
         None => "it was verified without a secret of ours, or needed no signature, and no allow list leaves it out".to_owned(),
     };
-    Explanation::of(format!("a delivery to `{id}` was answered 202 `accepted`; it is durable"))
+    Explanation::of(format!("a delivery to `{id}` was taken in as `accepted`; it is durable"))
         .because(verified)
         .then(format!(
             "`palyra system event show {0}` shows it, `palyra system event show {0} --body` what came",

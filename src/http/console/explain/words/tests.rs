@@ -54,6 +54,16 @@ fn a_bad_signature_names_the_secret_and_where_it_is_stored() {
 }
 
 #[test]
+fn nothing_is_said_to_be_lost_of_which_nobody_knows() {
+    let told = |reason| of_refusal(&refusal("unavailable", Some(reason)), Some(&integration(record(&[]))));
+    for reason in ["time", "event", "secret", "published keys"] {
+        assert!(told(reason).happened.ends_with("; nothing of it was kept"), "{reason}");
+    }
+    let unknown = told(UNKNOWN);
+    assert!(unknown.happened.contains("may have been stored") && !unknown.next.is_empty(), "{unknown:?}");
+}
+
+#[test]
 fn what_was_removed_or_disabled_since_is_told() {
     let gone = of_refusal(&refusal("request_timeout", None), None);
     assert_eq!(gone.why, ["in words of ours", "`gh` has been removed since"]);
