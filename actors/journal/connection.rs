@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::error::JournalError;
 use crate::files::folder_of;
@@ -151,6 +151,20 @@ fn writer_may(action: &AuthAction<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
+/// not as this writer left it.
+pub(super) fn refuses_the_row(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.extended_code,
+            ffi::SQLITE_CONSTRAINT_CHECK
+                | ffi::SQLITE_CONSTRAINT_NOTNULL
+                | ffi::SQLITE_CONSTRAINT_DATATYPE
+                | ffi::SQLITE_TOOBIG
+        )
+    })
 }
 
 /// The error of a file that was looked at and is refused.

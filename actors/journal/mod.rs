@@ -140,7 +140,7 @@ impl JournalActor {
             return;
         }
         self.seals.bytes += self.group.body_bytes() as u64;
-        let mover = self.wal.grow(self.group.stored_bytes());
+        let stored_bytes = self.group.stored_bytes();
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
             (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
@@ -151,11 +151,20 @@ impl JournalActor {
         if self.writer.poisoned().is_some() {
             return;
         }
-        if let Some(mover) = mover {
-            self.move_wal(mover, ctx);
-        }
+        self.grow_wal(stored_bytes, ctx);
         if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);
+        }
+    }
+
+    /// So many bytes of groups were written, and what there was beside them.
+    fn grow_wal(&mut self, bytes: u64, ctx: &mut Context<Self>) {
+        if self.writer.poisoned().is_some() {
+            return;
+        }
+        let bytes = bytes + self.writer.take_written_beside();
+        if let Some(mover) = self.wal.grow(bytes) {
+            self.move_wal(mover, ctx);
         }
     }
 
@@ -202,6 +211,7 @@ impl JournalActor {
             Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
         }
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);
         if self.seals.closing.is_some() {
             self.close(ctx);
@@ -225,6 +235,7 @@ impl JournalActor {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.store();
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         if self.seals.has_anything_to_sign(self.writer.head().seq, self.config.clock.now_unix_ms()) {
             self.seal(ctx);
         }
@@ -300,6 +311,7 @@ impl Handler<ProbeCommit> for JournalActor {
         let result = self.writer.probe(self.config.clock.now_unix_ms());
         self.anchor_head();
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         result.and_then(|()| self.writer.refuse_if_poisoned())
     }
 }
