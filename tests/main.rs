@@ -19,6 +19,7 @@ mod handshakes;
 mod identity;
 mod leftovers;
 mod logging;
+mod losses;
 mod metrics;
 mod mutations;
 mod panics;

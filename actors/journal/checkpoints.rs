@@ -72,6 +72,12 @@ pub(super) fn of_size(db: &Connection, size: u64) -> rusqlite::Result<Option<Sto
     db.prepare_cached(&newest)?.query_row([signed(size)], StoredCheckpoint::read).optional()
 }
 
+/// Whether this very one of `size` events is stored.
+pub(super) fn is_stored(db: &Connection, size: u64, note: &str) -> rusqlite::Result<bool> {
+    let find = "SELECT EXISTS (SELECT 1 FROM journal_checkpoints WHERE size = ?1 AND note = ?2)";
+    db.query_row(find, params![signed(size), note], |row| row.get(0))
+}
+
 /// Those after `number` up to `last`, at most `count` of them.
 pub(super) fn between(
     db: &Connection,

@@ -15,6 +15,7 @@
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
 //! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
 //! | `chain.rs`, `verify/` | whether it is still what was written |
+//! | `disk.rs` | whether what looks like damage is a disk that cannot be read |
 //! | `backup.rs` | a copy, while the daemon writes |
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
@@ -29,6 +30,7 @@ mod chain;
 mod checkpoints;
 mod config;
 mod connection;
+mod disk;
 mod entry;
 mod error;
 mod event;
@@ -79,7 +81,9 @@ pub use names::EVENT_DETAIL;
 pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
-pub use verify::{OnProgress, Problem, Progress, Scope, VerifyReport, verify, verify_with};
+pub use verify::{
+    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
+};
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
@@ -116,6 +120,11 @@ impl JournalActor {
     /// # Errors
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
+        let database = config.files.database.clone();
+        Self::open_at_its_word(config, watch).map_err(|error| disk::doubt(&database, error))
+    }
+
+    fn open_at_its_word(config: JournalConfig, watch: WatchGuard) -> Result<Self, JournalError> {
         let now = config.clock.now_unix_ms();
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
