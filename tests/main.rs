@@ -37,4 +37,5 @@ mod state_root;
 mod streams;
 mod support;
 mod unreadable;
+mod verifying;
 mod webhooks;

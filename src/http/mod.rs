@@ -87,6 +87,8 @@ pub struct Gate {
     pub console_connections: Connections,
     /// Places for event streams.
     pub streams: Arc<Semaphore>,
+    /// The place for a verification that the console is asked for.
+    pub verifying: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -123,6 +125,7 @@ impl Gate {
             ingress_connections: Connections::default(),
             console_connections: Connections::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            verifying: Arc::new(Semaphore::new(1)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,

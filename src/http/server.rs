@@ -128,7 +128,9 @@ pub fn serve_console(
         let app =
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
-        let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
+        let http = timed(&settings, draining)
+            .on_connect_ext(|io: &Patient<TcpStream>, data| drop(data.insert(io.asker())))
+            .finish(map_config(app, |_| AppConfig::default()));
         fn_service(move |io| patient(io, settings.idle_deadline, connections.open())).and_then(http)
     })?;
     Ok(builder.run())
