@@ -37,10 +37,17 @@ fn behind(verdict: &Value, made: &str) -> CliError {
     let mut told = does_not_verify("journal", verdict)
         .hint("keep the backups you have, and let none of them go for this; `palyra journal verify` tells all that is wrong");
     told.message.push_str(&format!("; {made}"));
-    let problems = items(verdict, "problems").take(PROBLEMS_TOLD_MAX);
-    told.issues =
-        problems.map(|one| format!("seq {}: {}", shown(one, "seq"), shown(one, "problem"))).collect();
+    told.issues = items(verdict, "problems").take(PROBLEMS_TOLD_MAX).map(problem_text).collect();
     told
+}
+
+/// A problem on a line; what concerns the file as a whole has no seq.
+fn problem_text(one: &Value) -> String {
+    let problem = shown(one, "problem");
+    match one.get("seq").and_then(Value::as_u64) {
+        Some(seq @ 1..) => format!("seq {seq}: {problem}"),
+        _ => problem,
+    }
 }
 
 fn not_copied(error: &JournalError, file: &Path) -> CliError {
