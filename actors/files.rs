@@ -277,11 +277,22 @@ pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Resul
     }
 }
 
-/// Whether it says that the process or the machine has as many files open as it may. `tempfile` wraps what it was told.
+/// Whether it says that the process or the machine has as many files open as it may.
 fn lacks_descriptor(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
-    let told = Some(error).into_iter().chain(inner).filter_map(Errno::from_io_error);
-    told.into_iter().any(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
+    matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Whether it says that a disk failed to read or to write.
+pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
+    errno_of(error) == Some(Errno::IO)
+}
+
+/// What the system said, which [`about`] and `tempfile` wrap.
+fn errno_of(error: &io::Error) -> Option<Errno> {
+    let inner = error.get_ref();
+    let about = inner.and_then(|inner| inner.downcast_ref()).and_then(|about: &About| about.errno);
+    let wrapped = || inner.and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
+    Errno::from_io_error(error).or(about).or_else(|| Errno::from_io_error(wrapped()?))
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.
@@ -289,8 +300,17 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// An error with the file it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct About {
+    text: String,
+    errno: Option<Errno>,
+}
+
 fn about(path: &Path, what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("`{}` {what}: {error}", path.display()))
+    let text = format!("`{}` {what}: {error}", path.display());
+    io::Error::new(error.kind(), About { text, errno: errno_of(error) })
 }
 
 fn refused(path: &Path, reason: &str, remedy: &str) -> io::Error {

@@ -243,7 +243,7 @@ async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
     if reasons.is_empty() {
         return Ok(());
     }
-    let told = CliError::failed(format!("what was started does not work: {}", reasons.join("; ")));
+    let told = CliError::cannot_write(format!("what was started does not work: {}", reasons.join("; ")));
     Err(told.hint("see whether the disk of the state root is busy or failing, then try again").into())
 }
 

@@ -16,7 +16,7 @@ pub enum Exit {
     DoesNotVerify = 65,
     /// The daemon cannot be reached.
     Unreachable = 69,
-    /// The daemon gave up: a part of it failed too often, or the journal can no longer be written.
+    /// The daemon gave up: a part of it failed too often, a disk fails, or the journal can no longer be written.
     Internal = 70,
     /// Another process holds the state root.
     InUse = 73,
@@ -51,7 +51,7 @@ impl Exit {
             Self::DoesNotVerify => "data does not verify",
             Self::Unreachable => "daemon not reachable",
             Self::Internal => {
-                "internal: a part of the daemon failed too often, or the journal cannot be written"
+                "internal: a part of the daemon failed too often, a disk fails, or the journal cannot be written"
             }
             Self::InUse => "state root in use by another process",
             Self::Config => "configuration: a setting, a file or the state root cannot be used as it is",

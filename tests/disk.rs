@@ -251,3 +251,37 @@ fn some_room_is_kept_while_the_daemon_runs_and_given_back_at_its_end() {
     assert!(daemon.wait(Duration::from_secs(30)).success());
     assert!(!reserve.is_file());
 }
+
+#[test]
+#[ignore = "needs strace; .ci/run runs it"]
+fn a_disk_that_cannot_be_read_ends_with_70_and_names_the_file() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    assert!((0..5).all(|n| post(&daemon, n) == Some(202)));
+    daemon.kill();
+    let copy = root.path().join("copy.db");
+    let serve = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let commands = [&["journal", "verify"][..], &["journal", "backup", copy.to_str().unwrap()], &serve];
+    for file in ["journal.db", "journal.db-wal"] {
+        for args in commands {
+            let output = Command::new("strace")
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=read,pread64"])
+                .args(["-e", "inject=read,pread64:error=EIO:when=1+", "-P"])
+                .arg(root.path().join(file))
+                .arg(env!("CARGO_BIN_EXE_palyra"))
+                .arg("--state-root")
+                .arg(root.path())
+                .args(args)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(70), "{file} {args:?}: {said}");
+            assert!(
+                said.contains("journal.db") && said.contains("restore nothing over it"),
+                "{file} {args:?}: {said}"
+            );
+            assert!(!said.contains("newest backup"), "{file} {args:?}: {said}");
+        }
+    }
+    succeed(root.path(), &["journal", "verify"], b"");
+}

@@ -94,3 +94,32 @@ fn a_part_of_the_journal_is_exported() {
     assert_eq!(export(&rest), [second]);
     assert!(export(&["--integration", "nobody"]).is_empty());
 }
+
+#[test]
+fn nothing_goes_on_after_an_event_that_is_not_there() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let newest = daemon.github("push", "1", "{}").seq();
+    let get = |path: String| daemon.console(root.path(), "GET", &format!("/console/v1{path}"), b"");
+    for path in ["/system/events?after=", "/journal/export?after=", "/system/events/stream?after="] {
+        let refused = get(format!("{path}{}", newest + 1_000));
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_str()),
+            (422, Some("invalid")),
+            "{path}: {refused:?}"
+        );
+        assert!(refused.body.contains(&format!("the newest event has seq {newest}")), "{path}: {refused:?}");
+    }
+    for path in ["/system/events?after=", "/journal/export?after="] {
+        assert_eq!(get(format!("{path}{newest}")).status, 200, "{path}: the newest one is there");
+    }
+    let polled = get(format!("/system/events?after={newest}")).json();
+    assert_eq!((&polled["events"], &polled["next_after"]), (&json!([]), &json!(newest)));
+    daemon.kill();
+    for args in [&["journal", "export"][..], &["system", "event", "list"]] {
+        let refused = run(root.path(), &[args, &["--after", "100000"]].concat(), b"");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true), "{args:?}: {said}");
+        assert!(said.contains("seqs are given out again"), "{args:?}: {said}");
+    }
+}

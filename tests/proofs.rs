@@ -349,7 +349,7 @@ fn a_database_that_was_cut_does_not_verify() {
         file.set_len(kept).unwrap();
         file.set_len(filled_up_to).unwrap();
         let output = run(root.path(), &["journal", "verify", "--database", copy.to_str().unwrap()], b"");
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert!(output.status.code() == Some(65) && said.contains(what), "{said}");
     }
 }

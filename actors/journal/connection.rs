@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::error::JournalError;
 use crate::files::folder_of;
@@ -29,6 +29,9 @@ pub(super) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// First version without the WAL-reset bug, which loses commits (<https://sqlite.org/wal.html>, section 11).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// What to do about a file that seems to be damaged.
+const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again; restore the newest backup that verifies only \
+     if it finds the same";
 /// `PRAGMA synchronous` reads this when it is FULL.
 const SYNCHRONOUS_FULL: u8 = 2;
 
@@ -153,6 +156,20 @@ fn writer_may(action: &AuthAction<'_>) -> bool {
     }
 }
 
+/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
+/// not as this writer left it.
+pub(super) fn refuses_the_row(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.extended_code,
+            ffi::SQLITE_CONSTRAINT_CHECK
+                | ffi::SQLITE_CONSTRAINT_NOTNULL
+                | ffi::SQLITE_CONSTRAINT_DATATYPE
+                | ffi::SQLITE_TOOBIG
+        )
+    })
+}
+
 /// The error of a file that was looked at and is refused.
 pub(super) fn refused(path: &Path, problem: &'static str, hint: &'static str) -> JournalError {
     JournalError::Open { path: path.to_owned(), problem, hint, source: None }
@@ -166,20 +183,17 @@ pub(super) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalErr
             Some(ErrorCode::CannotOpen) => {
                 ("the file is missing, is a symbolic link or may not be read", "check the file and its owner")
             }
-            Some(ErrorCode::NotADatabase) => {
-                ("it is no SQLite database", "restore the newest backup that verifies; keep this file")
-            }
-            Some(ErrorCode::DatabaseCorrupt) => {
-                ("the database is damaged", "restore the newest backup that verifies; keep this file")
-            }
+            Some(ErrorCode::NotADatabase) => ("it is no SQLite database", VERIFY_FIRST),
+            Some(ErrorCode::DatabaseCorrupt) => ("the database is damaged", VERIFY_FIRST),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 ("another process locks it", "stop the other process")
             }
             Some(ErrorCode::ReadOnly) => {
-                ("it may not be written", "check the owner and mode of the state root")
+                ("it may not be written", "check the owner and mode of the file and its folder")
             }
-            Some(ErrorCode::DiskFull) => ("the disk is full", "free space on the disk of the state root"),
-            _ => ("SQLite refused it", "check the disk and the owner of the state root"),
+            Some(ErrorCode::DiskFull) => ("the disk is full", "free space on its disk"),
+            Some(ErrorCode::SystemIoFailure) => ("its disk fails", "check the disk and its cable"),
+            _ => ("SQLite refused it", "check the file, its disk and its owner"),
         };
         JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+use crate::files;
 use crate::supervision::DoorError;
 
 /// An error of the system or of SQLite, shared by all whom it concerns.
@@ -68,8 +69,8 @@ pub enum JournalError {
     },
     /// What the journal holds does not verify.
     #[error(
-        "the journal does not verify{}: {problem}; keep a copy of it, run `palyra journal verify` \
-         and restore the newest backup that verifies",
+        "the journal does not verify{}: {problem}; keep a copy of it and run `palyra journal verify`; \
+         restore the newest backup that verifies only if it finds the same",
         at(*seq)
     )]
     Corrupt {
@@ -100,6 +101,15 @@ pub enum JournalError {
         missing: u64,
         /// What gives it away.
         why: &'static str,
+    },
+    /// The disk does not give back what is on it. What that is, nobody can say.
+    #[error("the disk does not give {} back", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Cause,
     },
     /// No checkpoint could be signed.
     #[error("cannot sign a checkpoint ({reason}); check the disks of the state root and of the anchor")]
@@ -156,10 +166,34 @@ impl JournalError {
         by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
-    /// Whether the file is no whole database any more: cut, or changed.
+    /// Whether the file is not what was written: cut, or changed.
     pub fn is_for_damage(&self) -> bool {
-        let Self::Open { source: Some(cause), .. } = self else { return false };
-        code_of_sqlite(cause) == Some(ErrorCode::DatabaseCorrupt)
+        matches!(self, Self::Corrupt { .. }) || self.code_of_sqlite() == Some(ErrorCode::DatabaseCorrupt)
+    }
+
+    /// Whether it is what SQLite, or a check of ours, says of a file that a disk gives back wrong.
+    pub(super) fn may_be_for_the_disk(&self) -> bool {
+        self.is_for_damage() || self.code_of_sqlite() == Some(ErrorCode::NotADatabase)
+    }
+
+    /// Whether the disk failed to read or to write: that says nothing of what is in the journal.
+    pub fn is_fault_of_the_disk(&self) -> bool {
+        let by_the_system = || self.cause()?.downcast_ref().map(files::is_fault_of_the_disk);
+        matches!(self, Self::Disk { .. })
+            || self.code_of_sqlite() == Some(ErrorCode::SystemIoFailure)
+            || by_the_system().unwrap_or(false)
+    }
+
+    fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Open { source, .. } => source.as_ref(),
+            Self::Backup { source, .. } | Self::Read { source } => Some(source),
+            _ => None,
+        }
+    }
+
+    fn code_of_sqlite(&self) -> Option<ErrorCode> {
+        self.cause().and_then(code_of_sqlite)
     }
 
     /// What is wrong, without what to do about it.

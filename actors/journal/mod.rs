@@ -15,6 +15,7 @@
 //! | `reader.rs`, `page.rs` | reads, on connections of their own |
 //! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
 //! | `chain.rs`, `verify/` | whether it is still what was written |
+//! | `disk.rs` | whether what looks like damage is a disk that cannot be read |
 //! | `backup.rs` | a copy, while the daemon writes |
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
@@ -29,6 +30,7 @@ mod chain;
 mod checkpoints;
 mod config;
 mod connection;
+mod disk;
 mod entry;
 mod error;
 mod event;
@@ -79,7 +81,9 @@ pub use names::EVENT_DETAIL;
 pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
-pub use verify::{OnProgress, Problem, Progress, Scope, VerifyReport, verify, verify_with};
+pub use verify::{
+    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
+};
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
@@ -124,6 +128,11 @@ impl OpenJournal {
     /// # Errors
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
+        let database = config.files.database.clone();
+        Self::open_at_its_word(config).map_err(|error| disk::doubt(&database, error))
+    }
+
+    fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {
         let now = config.clock.now_unix_ms();
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
@@ -164,7 +173,7 @@ impl JournalActor {
             return;
         }
         self.seals.bytes += self.group.body_bytes() as u64;
-        let mover = self.wal.grow(self.group.stored_bytes());
+        let stored_bytes = self.group.stored_bytes();
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
             (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
@@ -175,11 +184,20 @@ impl JournalActor {
         if self.writer.poisoned().is_some() {
             return;
         }
-        if let Some(mover) = mover {
-            self.move_wal(mover, ctx);
-        }
+        self.grow_wal(stored_bytes, ctx);
         if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);
+        }
+    }
+
+    /// So many bytes of groups were written, and what there was beside them.
+    fn grow_wal(&mut self, bytes: u64, ctx: &mut Context<Self>) {
+        if self.writer.poisoned().is_some() {
+            return;
+        }
+        let bytes = bytes + self.writer.take_written_beside();
+        if let Some(mover) = self.wal.grow(bytes) {
+            self.move_wal(mover, ctx);
         }
     }
 
@@ -226,6 +244,7 @@ impl JournalActor {
             Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
         }
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);
         if self.seals.closing.is_some() {
             self.close(ctx);
@@ -249,6 +268,7 @@ impl JournalActor {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.store();
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         if self.seals.has_anything_to_sign(self.writer.head().seq, self.config.clock.now_unix_ms()) {
             self.seal(ctx);
         }
@@ -324,6 +344,7 @@ impl Handler<ProbeCommit> for JournalActor {
         let result = self.writer.probe(self.config.clock.now_unix_ms());
         self.anchor_head();
         self.stop_if_poisoned(ctx);
+        self.grow_wal(0, ctx);
         result.and_then(|()| self.writer.refuse_if_poisoned())
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::JournalFiles;
 use super::anchor::{Anchor, Anchored, Records, create_folder};
@@ -186,6 +186,7 @@ pub(super) fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 ("it cannot be written, for want of room", "free some space on its disk, or raise the quota")
             }
+            _ if files::is_fault_of_the_disk(&error) => ("its disk fails", "check the disk and its cable"),
             _ => (
                 "its file cannot be reached",
                 "check that the state root exists and belongs to the user of the daemon",
@@ -297,7 +298,10 @@ pub(super) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids:
     db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
 }
 
-/// What is read when the journal is opened cannot be read.
+/// What is read when the journal is opened cannot be read: it is damaged, unless it is the disk that fails.
 pub(super) fn damaged(error: rusqlite::Error) -> JournalError {
+    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        return JournalError::read(error);
+    }
     JournalError::Corrupt { seq: 0, problem: format!("its newest part cannot be read ({error})") }
 }

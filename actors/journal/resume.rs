@@ -73,7 +73,11 @@ impl Sealer {
         let keys = KeyFiles::beside(&files.database);
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
-        let tree = Frontier::load(&StoredSubtrees(&db), size).map_err(|_| not_what_was_signed(size))?;
+        let tree =
+            Frontier::load(&StoredSubtrees(&db), size).map_err(|error| match error.sqlite_error_code() {
+                Some(_) => SealError::from(error),
+                None => not_what_was_signed(size),
+            })?;
         let signed_root = newest.and_then(|newest| read_checkpoint(&newest.note)).map(|newest| newest.root);
         if signed_root.is_some_and(|root| root != tree.root()) {
             return Err(not_what_was_signed(size).into());

@@ -11,7 +11,12 @@ use rusqlite::Connection;
 
 use super::connection::{self, MOVE_WAL};
 use super::error::JournalError;
-use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
+use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, JOURNAL_PAGE_BYTES};
+
+/// Bytes a probe writes to the log: a page.
+pub(super) const PROBE_BYTES: u64 = JOURNAL_PAGE_BYTES.unsigned_abs();
+/// Bytes a stored checkpoint writes to it, about: a page of its table, one of an index, one of the subtrees.
+pub(super) const CHECKPOINT_BYTES: u64 = 3 * PROBE_BYTES;
 
 /// A connection that moves the log, on a thread for blocking work.
 #[derive(Debug)]

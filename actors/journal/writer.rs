@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use super::anchoring::{Committed, SharedAnchor, anchor};
-use super::connection::{CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT};
+use super::connection::{CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT, refuses_the_row};
 use super::error::JournalError;
 use super::event::ROLLBACK_ACCEPTED;
 use super::identity::OpenFiles;
@@ -15,6 +15,7 @@ use super::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity
 use super::open::Rollback;
 use super::row::{Columns, Head};
 use super::sealer::Sealed;
+use super::wal::{CHECKPOINT_BYTES, PROBE_BYTES};
 use super::{JournalFiles, checkpoints, event, names, open};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
@@ -52,6 +53,8 @@ pub struct Writer {
     appended_total: u64,
     groups_total: u64,
     held_total: u64,
+    /// Bytes written to the log beside the groups, about, since they were taken last.
+    written_beside: u64,
 }
 
 /// Why a group was not committed.
@@ -101,6 +104,7 @@ impl Writer {
             appended_total: 0,
             groups_total: 0,
             held_total: 0,
+            written_beside: 0,
         })
     }
 
@@ -112,6 +116,11 @@ impl Writer {
     /// The leaf hashes of the events committed since they were taken last.
     pub(super) fn take_leaves(&mut self) -> Leaves {
         self.leaves.take()
+    }
+
+    /// Bytes written to the log by probes and checkpoints, about, since they were taken last.
+    pub(super) fn take_written_beside(&mut self) -> u64 {
+        std::mem::take(&mut self.written_beside)
     }
 
     /// Why nothing is written any more, if so.
@@ -289,6 +298,7 @@ impl Writer {
         let transaction = begin(&mut self.db)?;
         checkpoints::insert(&transaction, sealed)?;
         transaction.commit()?;
+        self.written_beside += CHECKPOINT_BYTES;
         self.files.check().map_err(Failure::Fatal)
     }
 
@@ -297,6 +307,7 @@ impl Writer {
         let transaction = begin(&mut self.db)?;
         transaction.execute_batch(REWRITE_FORMAT)?;
         transaction.commit()?;
+        self.written_beside += PROBE_BYTES;
         self.files.check().map_err(Failure::Fatal)
     }
 
@@ -378,18 +389,4 @@ impl Appending<'_> {
         let behind = self.head.recorded_at.saturating_sub(self.now);
         ReplayClaim { expires_at: claim.expires_at.saturating_add(behind), ..claim }
     }
-}
-
-/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
-/// not as this writer left it.
-fn refuses_the_row(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        matches!(
-            error.extended_code,
-            ffi::SQLITE_CONSTRAINT_CHECK
-                | ffi::SQLITE_CONSTRAINT_NOTNULL
-                | ffi::SQLITE_CONSTRAINT_DATATYPE
-                | ffi::SQLITE_TOOBIG
-        )
-    })
 }

@@ -85,6 +85,14 @@ impl CliError {
         Self::new(Kind::Internal, message)
     }
 
+    /// A disk fails to read or to write.
+    pub fn failing_disk(message: impl Into<String>) -> Self {
+        Self::cannot_write(message).hint(
+            "check the disk and its cable (`dmesg` tells what the system met), then try again; this says nothing of what \
+             is on the disk, so restore nothing over it",
+        )
+    }
+
     /// The journal does not verify.
     pub fn does_not_verify(message: impl Into<String>) -> Self {
         Self::new(Kind::DoesNotVerify, message)
@@ -96,6 +104,7 @@ impl CliError {
             full if full.is_for_want_of_room() => {
                 return Self::new(Kind::Internal, message).hint("free some space on its disk");
             }
+            fault if fault.is_fault_of_the_disk() => return Self::failing_disk(message),
             damaged if damaged.is_for_damage() => Kind::DoesNotVerify,
             JournalError::Corrupt { .. } | JournalError::Lost { .. } | JournalError::Behind { .. } => {
                 Kind::DoesNotVerify

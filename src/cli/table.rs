@@ -43,6 +43,8 @@ fn paint(style: Style, text: &str) -> String {
 pub struct Table {
     grid: Grid,
     tones: Vec<Tone>,
+    /// The column whose cells are not cut.
+    whole: Option<usize>,
 }
 
 impl Table {
@@ -53,7 +55,7 @@ impl Table {
         grid.column_iter_mut().for_each(|column| {
             column.set_padding((0, 2));
         });
-        Self { grid, tones: Vec::new() }
+        Self { grid, tones: Vec::new(), whole: None }
     }
 
     /// With column `index` aligned to the right, for numbers.
@@ -65,9 +67,20 @@ impl Table {
         self
     }
 
+    /// With the cells of column `index` as long as they are: for what nobody may miss the end of.
+    #[must_use]
+    pub fn whole(mut self, index: usize) -> Self {
+        self.whole = Some(index);
+        self
+    }
+
     /// Adds a row. Cells may hold any text.
     pub fn row<S: AsRef<str>>(&mut self, tone: Tone, cells: impl IntoIterator<Item = S>) {
-        self.grid.add_row(cells.into_iter().map(|cell| clipped(cell.as_ref(), CELL_CHARS_MAX)));
+        let whole = self.whole;
+        self.grid.add_row(cells.into_iter().enumerate().map(|(index, cell)| {
+            let chars_max = if whole == Some(index) { usize::MAX } else { CELL_CHARS_MAX };
+            clipped(cell.as_ref(), chars_max)
+        }));
         self.tones.push(tone);
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
+use palyra_actors::files::is_fault_of_the_disk;
 use palyra_actors::journal::JournalError;
 use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
@@ -20,6 +21,7 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
         StateRootError::InUse { .. } => CliError::in_use(message)
             .hint("stop that process first, or choose another state root with --state-root"),
         StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
+        StateRootError::Io { source, .. } if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             CliError::config(message).hint("run it as the user the state root belongs to")
         }
@@ -69,6 +71,9 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     if let Some(journal) = error.downcast_ref::<JournalError>() {
         return CliError::journal(journal, message);
     }
+    if error.downcast_ref().is_some_and(is_fault_of_the_disk) {
+        return CliError::failing_disk(message);
+    }
     match error.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(kind) => not_listening(kind, message),
         None => CliError::failed(message),
@@ -109,6 +114,7 @@ fn not_listening(kind: ErrorKind, message: String) -> CliError {
 fn unusable_vault(error: &VaultError, message: String) -> CliError {
     match error {
         VaultError::Storage(source) if is_for_want_of_room(source) => no_room(message),
+        VaultError::Storage(source) if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         _ => CliError::config(message).hint(error.hint()),
     }
 }

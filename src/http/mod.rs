@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod answer;
+pub mod asker;
 pub mod body;
 pub mod checks;
 pub mod console;
@@ -95,6 +96,8 @@ pub struct Gate {
     pub streams: Arc<Semaphore>,
     /// Changes that are made to their end.
     pub under_way: UnderWay,
+    /// The place for a verification that the console is asked for.
+    pub verifying: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -136,6 +139,7 @@ impl Gate {
             console_connections: Connections::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             under_way: UnderWay::on_this_thread(),
+            verifying: Arc::new(Semaphore::new(1)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,

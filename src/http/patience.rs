@@ -14,6 +14,7 @@ use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::asker::Asker;
 use super::room::OpenConnection;
 use super::turn::Turn;
 
@@ -35,6 +36,7 @@ pub struct Patient {
     io: TcpStream,
     patience: Patience,
     turn: Turn,
+    asker: Asker,
     /// Runs while a write stands still.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whether a read was held up by that.
@@ -57,6 +59,7 @@ impl Patient {
             io,
             patience,
             turn: Turn::default(),
+            asker: Asker::default(),
             stalled: None,
             is_held_up: false,
             written_at: Instant::now(),
@@ -70,6 +73,11 @@ impl Patient {
     /// Whose turn it is on it.
     pub fn turn(&self) -> Turn {
         self.turn.clone()
+    }
+
+    /// Its other end.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -116,7 +124,12 @@ impl Patient {
     /// Fills `buffer` with what was kept, or from the connection.
     fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.kept.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+            if read.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0) {
+                self.asker.leave();
+            }
+            return Poll::Ready(read);
         }
         let length = self.kept.len().min(buffer.remaining());
         let rest = self.kept.split_off(length);
@@ -184,6 +197,12 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        self.asker.leave();
     }
 }
 

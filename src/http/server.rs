@@ -46,6 +46,7 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
+            .on_connect_ext(|io: &Patient, data| drop(data.insert(io.turn())))
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
         let patience = Patience {
@@ -78,7 +79,6 @@ where
         .keep_alive(settings.idle_deadline)
         .client_request_timeout(settings.head_deadline)
         .client_disconnect_timeout(DISCONNECT_DEADLINE)
-        .on_connect_ext(|io: &Patient, data| drop(data.insert(io.turn())))
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();
             async move { draining.notified().await }
@@ -130,7 +130,9 @@ pub fn serve_console(
         let app =
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
-        let http = timed(&settings, draining).finish(map_config(app, |_| AppConfig::default()));
+        let http = timed(&settings, draining)
+            .on_connect_ext(|io: &Patient, data| drop(data.insert(io.asker())))
+            .finish(map_config(app, |_| AppConfig::default()));
         // Its streams and exports are answers that take as long as they take.
         let patience = Patience { to_write: settings.idle_deadline, to_read_head: None };
         fn_service(move |io| patient(io, patience, connections.open())).and_then(http)

@@ -81,7 +81,7 @@ fn what_sqlite_says_is_told_in_words_of_its_own() {
         (ffi::SQLITE_LOCKED, "another process locks it"),
         (ffi::SQLITE_READONLY, "it may not be written"),
         (ffi::SQLITE_FULL, "the disk is full"),
-        (ffi::SQLITE_IOERR, "SQLite refused it"),
+        (ffi::SQLITE_IOERR, "its disk fails"),
     ];
     for (code, words) in table {
         let said = cannot_open(&place.path())(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));

@@ -3,8 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use super::acting::{Running, run};
+use super::sealing::open;
 use super::*;
-use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS};
+use crate::clock::ManualClock;
+use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, PROBE_FRESH_MS};
 
 /// For the least part.
 const QUICK: Duration = Duration::from_millis(JOURNAL_MOVE_MS / 2);
@@ -130,4 +133,24 @@ fn what_a_killed_writer_left_in_the_log_is_in_the_database_before_anybody_is_tol
     let found: i64 =
         alone.intruder().query_row("SELECT count(*) FROM journal_events", [], |row| row.get(0)).unwrap();
     assert_eq!((opened.head().seq, found), (1, 1));
+}
+
+#[test]
+fn what_probes_and_checkpoints_write_counts_so_that_an_idle_log_begins_anew_too() {
+    run(async {
+        let place = Place::new();
+        let clock = ManualClock::at(NOW);
+        let running = Running::start_with(&place, clock.clone()).await;
+        for _ in 0..3 * JOURNAL_LOG_BYTES / wal::PROBE_BYTES {
+            clock.advance_ms(PROBE_FRESH_MS);
+            running.journal.door.ask(ProbeCommit).await.unwrap().unwrap();
+        }
+        let logged = running.journal.door.ask(Observe).await.unwrap().wal_bytes;
+        assert!(logged < 2 * JOURNAL_LOG_BYTES, "{logged}");
+    });
+    let place = Place::new();
+    let mut journal = open(&place);
+    journal.writer.take_written_beside();
+    journal.grow(1).seal();
+    assert_eq!(journal.writer.take_written_beside(), wal::CHECKPOINT_BYTES);
 }

@@ -115,3 +115,19 @@ fn what_a_reader_keeps_in_the_log_is_written_to_the_disk_again_at_a_start() {
     };
     assert_eq!((begun(false), begun(true)), (false, true));
 }
+
+#[test]
+fn a_disk_that_cannot_be_read_is_not_told_as_damage() {
+    let error = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+    let failed = open::damaged(error(rusqlite::ffi::SQLITE_IOERR));
+    assert_eq!((failed.is_fault_of_the_disk(), failed.is_for_damage()), (true, false), "{failed}");
+    let damaged = || open::damaged(error(rusqlite::ffi::SQLITE_CORRUPT));
+    assert_eq!((damaged().is_fault_of_the_disk(), damaged().is_for_damage()), (false, true));
+    // To read it from its beginning is an error of the system, as on a disk that fails.
+    let unreadable = Path::new("/proc/self/mem");
+    let doubted = disk::doubt(unreadable, damaged());
+    assert!(matches!(&doubted, JournalError::Disk { path, .. } if path == unreadable), "{doubted}");
+    let place = Place::new();
+    drop(place.writer());
+    assert!(disk::doubt(&place.path(), damaged()).is_for_damage(), "all of it can be read");
+}

@@ -6,14 +6,18 @@
 //! | `indexes.rs` | the events with the indexes of replay keys and list filters |
 //! | `tree.rs` | the Merkle tree over the events with the stored subtrees and the signed roots |
 //! | `notes.rs` | the checkpoints with their keys, their order and the file outside the database |
+//! | `outside.rs` | what lies outside the database, and what it says where there is none |
 
 mod events;
 mod indexes;
 mod notes;
+mod outside;
 mod tree;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,17 +25,21 @@ use rusqlite::{Connection, ErrorCode, InterruptHandle, OptionalExtension as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::JournalFiles;
-use super::anchor::Records;
 use super::error::JournalError;
 use super::leaf::GENESIS;
-use super::open;
 use super::row::{digest, signed, unsigned};
+use super::{JournalFiles, checkpoints, disk, open};
 use crate::ids::Digest;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 use crate::tlog::VerifierKey;
 use events::Events;
 use notes::Notes;
+use outside::Outside;
+
+pub use outside::Witness;
+
+/// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is verified.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +61,7 @@ pub struct Progress {
     pub head_seq: u64,
 }
 
-/// Hears of the progress after every thousand events; a `Break` ends the verification early.
+/// Hears of the progress after every thousand events, and every 100 ms after the last; a `Break` ends the verification early.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// What a verification found.
@@ -169,14 +177,58 @@ pub fn verify_with(
     scope: &Scope,
     on_progress: OnProgress<'_>,
 ) -> Result<VerifyReport, JournalError> {
-    // Before the events: whatever these name then has to be among them.
-    let records = if scope.is_copy { None } else { open::anchor_records(files)? };
-    let (db, structure) = (open::for_reading(&files.database)?, open::for_reading(&files.database)?);
+    let outside = if scope.is_copy { Outside::Nothing } else { Outside::beside(files)? };
+    verify_against(&files.database, &outside, scope, on_progress)
+}
+
+/// Verifies the copy that [`super::backup()`] made, and that all is in it that was acknowledged or signed before.
+///
+/// # Errors
+/// As [`verify()`].
+pub fn verify_copy(
+    copy: &Path,
+    before: Witness,
+    on_progress: OnProgress<'_>,
+) -> Result<VerifyReport, JournalError> {
+    let scope = Scope { is_copy: true, ..Scope::default() };
+    verify_against(copy, &Outside::Before(before), &scope, on_progress)
+}
+
+/// What there is to say of a journal whose database is gone, or empty: what is missing, by its anchor and its checkpoint
+/// file. None where it is there, and where nothing tells that it ever was.
+///
+/// # Errors
+/// [`JournalError::Open`] when these cannot be read.
+pub fn lost(files: &JournalFiles) -> Result<Option<VerifyReport>, JournalError> {
+    Outside::beside(files)?.of_nothing(&files.database)
+}
+
+fn verify_against(
+    database: &Path,
+    outside: &Outside<'_>,
+    scope: &Scope,
+    on_progress: OnProgress<'_>,
+) -> Result<VerifyReport, JournalError> {
+    if let Some(report) = outside.of_nothing(database)? {
+        return Ok(report);
+    }
+    let report =
+        check(database, outside, scope, on_progress).map_err(|error| disk::doubt(database, error))?;
+    if !report.is_ok() {
+        disk::read_through(database)?;
+    }
+    Ok(report)
+}
+
+fn check(
+    database: &Path,
+    outside: &Outside<'_>,
+    scope: &Scope,
+    on_progress: OnProgress<'_>,
+) -> Result<VerifyReport, JournalError> {
+    let (db, structure) = (open::for_reading(database)?, open::for_reading(database)?);
     let mut report = VerifyReport::new();
-    let notes = match Notes::begin(&db, files, scope) {
-        Ok(notes) => notes,
-        Err(error) => return guarded(Err(error), &mut report).map(|()| report),
-    };
+    let Some(notes) = begin_notes(&db, outside, scope, &mut report)? else { return Ok(report) };
     let structure = Structure::check(structure)?;
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
     let walked = guarded(result, &mut report);
@@ -185,11 +237,31 @@ pub fn verify_with(
         return walked.map(|()| report);
     }
     guarded(check_schema(&db, &mut report), &mut report)?;
-    structure.finish(&mut report)?;
-    if !scope.is_copy {
-        guarded(check_anchor(&db, records.as_ref(), &mut report), &mut report)?;
+    structure.finish(&mut report, on_progress)?;
+    if !report.is_partial && !outside.is_nothing() {
+        guarded(check_anchor(&db, outside, &mut report), &mut report)?;
     }
     Ok(report)
+}
+
+/// Without the checkpoints nothing can be verified: there are none then, and a problem.
+fn begin_notes<'a>(
+    db: &'a Connection,
+    outside: &Outside<'_>,
+    scope: &Scope,
+    report: &mut VerifyReport,
+) -> Result<Option<Notes<'a>>, JournalError> {
+    let begin = || -> Result<rusqlite::Result<Notes<'a>>, JournalError> {
+        let last = match checkpoints::newest(db) {
+            Ok(last) => last,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Notes::begin(db, last, outside.note()?, outside, scope))
+    };
+    match begin()? {
+        Ok(notes) => Ok(Some(notes)),
+        Err(error) => guarded(Err(error), report).map(|()| None),
+    }
 }
 
 fn guarded(result: rusqlite::Result<()>, report: &mut VerifyReport) -> Result<(), JournalError> {
@@ -198,20 +270,24 @@ fn guarded(result: rusqlite::Result<()>, report: &mut VerifyReport) -> Result<()
 
 /// The check of SQLite's own structure, on a thread of its own: it reads all of the file as the events do.
 struct Structure {
-    thread: JoinHandle<Result<VerifyReport, JournalError>>,
+    thread: JoinHandle<()>,
+    found: Receiver<Result<VerifyReport, JournalError>>,
     interrupt: InterruptHandle,
 }
 
 impl Structure {
     fn check(db: Connection) -> Result<Self, JournalError> {
         let interrupt = db.get_interrupt_handle();
+        let (tell, found) = channel();
         let work = move || {
             let mut report = VerifyReport::new();
-            guarded(check_structure(&db, &mut report), &mut report).map(|()| report)
+            let checked = guarded(check_structure(&db, &mut report), &mut report).map(|()| report);
+            // Who asked may have gone.
+            drop(tell.send(checked));
         };
         let started = std::thread::Builder::new().name("structure".to_owned()).spawn(work);
         let thread = started.map_err(|error| JournalError::NoThread { source: Arc::new(error) })?;
-        Ok(Self { thread, interrupt })
+        Ok(Self { thread, found, interrupt })
     }
 
     fn leave(self) {
@@ -220,26 +296,38 @@ impl Structure {
         drop(self.thread.join());
     }
 
-    fn finish(self, report: &mut VerifyReport) -> Result<(), JournalError> {
-        match self.thread.join() {
-            Ok(found) => {
-                for Problem { seq, problem } in found?.problems {
-                    report.add(signed(seq), problem);
+    fn finish(self, report: &mut VerifyReport, on_progress: OnProgress<'_>) -> Result<(), JournalError> {
+        let progress = Progress { seq: report.head_seq, head_seq: report.head_seq };
+        loop {
+            match self.found.recv_timeout(PAUSE) {
+                Ok(found) => {
+                    for Problem { seq, problem } in found?.problems {
+                        report.add(signed(seq), problem);
+                    }
+                    return Ok(());
                 }
-                Ok(())
+                Err(RecvTimeoutError::Timeout) if on_progress(progress) == ControlFlow::Continue(()) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    report.is_partial = true;
+                    self.leave();
+                    return Ok(());
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.panicked(),
             }
+        }
+    }
+
+    fn panicked(self) -> Result<(), JournalError> {
+        match self.thread.join() {
+            Ok(()) => Ok(()),
             Err(panicked) => std::panic::resume_unwind(panicked),
         }
     }
 }
 
 /// Every event that the anchor names has to be there, and to be the one.
-fn check_anchor(
-    db: &Connection,
-    records: Option<&Records>,
-    report: &mut VerifyReport,
-) -> rusqlite::Result<()> {
-    let Some(records) = records else {
+fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    let Some(records) = outside.records() else {
         if report.head_seq > 0 {
             report.add(0, "its anchor is missing".to_owned());
         }
@@ -272,7 +360,10 @@ fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result
         }
         None => format!("what is stored cannot be read ({error})"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            format!("SQLite cannot read on after seq {} ({error})", report.head_seq)
+            let seq = report.head_seq;
+            format!(
+                "SQLite cannot read on after seq {seq} ({error}); verify again before anything is restored"
+            )
         }
         Some(_) => return Err(error),
     };

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
-use super::super::JournalFiles;
 use super::super::checkpoints::{self, StoredCheckpoint, kind_of};
 use super::super::event::ROLLBACK_ACCEPTED;
-use super::super::resume::{read_checkpoint, read_note};
+use super::super::resume::read_checkpoint;
 use super::super::row::{signed, unsigned};
+use super::outside::{Note, Outside};
 use super::{Scope, VerifyReport};
 use crate::ids::Digest;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
@@ -33,20 +33,25 @@ pub(super) struct Notes<'a> {
     is_vouched_for: bool,
     /// Events when another log began than the one that the public key vouches for.
     outlived_at: Option<u64>,
-    is_copy: bool,
+    /// Whether there is to be such a file.
+    has_file: bool,
 }
 
 impl<'a> Notes<'a> {
-    /// Those that concern `scope`. The file is read after the table: it is never behind it.
-    pub(super) fn begin(db: &'a Connection, files: &JournalFiles, scope: &Scope) -> rusqlite::Result<Self> {
-        let last = checkpoints::newest(db)?;
-        let file = match scope.is_copy {
-            true => Ok(None),
-            false => read_note(&files.checkpoint()).map_err(|error| error.to_string()),
+    /// Those that concern `scope`, up to `last`; `file` is what the checkpoint file says.
+    pub(super) fn begin(
+        db: &'a Connection,
+        last: Option<StoredCheckpoint>,
+        file: Note,
+        outside: &Outside<'_>,
+        scope: &Scope,
+    ) -> rusqlite::Result<Self> {
+        let unstored = match &file {
+            Ok(Some(note)) if !is_stored(db, note, last.as_ref(), outside.may_be_behind())? => {
+                as_stored(note, last.as_ref())
+            }
+            _ => None,
         };
-        let unstored = file.as_ref().ok().and_then(Option::as_ref);
-        let unstored = unstored.filter(|file| last.as_ref().is_none_or(|last| last.note != **file));
-        let unstored = unstored.and_then(|note| as_stored(note, last.as_ref()));
         let mut notes = Self {
             db,
             waiting: VecDeque::new(),
@@ -58,7 +63,7 @@ impl<'a> Notes<'a> {
             public_key: scope.public_key.clone(),
             is_vouched_for: false,
             outlived_at: None,
-            is_copy: scope.is_copy,
+            has_file: !outside.is_nothing(),
         };
         if scope.from > 1
             && let Some(first) = checkpoints::first_to_cover(db, scope.from)?
@@ -192,7 +197,7 @@ impl<'a> Notes<'a> {
     fn file_problem(&self) -> Option<String> {
         match &self.file {
             Err(error) => Some(format!("its checkpoint file cannot be read: {error}")),
-            Ok(None) if self.last.is_some() && !self.is_copy => {
+            Ok(None) if self.last.is_some() && self.has_file => {
                 Some("its checkpoint file is missing".to_owned())
             }
             Ok(Some(note)) if read_checkpoint(note).is_none() => {
@@ -201,6 +206,20 @@ impl<'a> Notes<'a> {
             Ok(_) => None,
         }
     }
+}
+
+/// Whether the table has the checkpoint of the file: as the last one, or anywhere if the file `may_be_behind`.
+fn is_stored(
+    db: &Connection,
+    note: &str,
+    last: Option<&StoredCheckpoint>,
+    may_be_behind: bool,
+) -> rusqlite::Result<bool> {
+    if last.is_some_and(|last| last.note == note) {
+        return Ok(true);
+    }
+    let Some(checkpoint) = read_checkpoint(note).filter(|_| may_be_behind) else { return Ok(false) };
+    checkpoints::is_stored(db, checkpoint.size, note)
 }
 
 /// The checkpoint that comes after the last stored one, as it will be stored.

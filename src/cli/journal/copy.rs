@@ -2,20 +2,28 @@
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::time::Duration;
 
-use palyra_actors::journal::{self, JournalError};
-use serde_json::json;
+use palyra_actors::journal::{self, JournalError, JournalFiles, verify_copy};
+use serde_json::{Value, json};
 
-use super::verify;
+use super::verify::{does_not_verify, not_read, verdict_of};
 use crate::cli::client::route;
 use crate::cli::context::{Context, Need};
 use crate::cli::error::CliError;
-use crate::cli::view::shown;
+use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
 
-fn refuse_without_journal(database: &Path) -> Result<(), CliError> {
-    let shown = database.display();
-    match database.try_exists() {
+/// Problems that are told with a copy; `journal verify` tells all.
+const PROBLEMS_TOLD_MAX: usize = 10;
+
+fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
+    if let Some(lost) = journal::lost(files).map_err(|error| not_read(&error))? {
+        let told = behind(&lost.verdict(Duration::ZERO), "nothing was copied");
+        return Err(told);
+    }
+    let shown = files.database.display();
+    match files.database.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => Err(CliError::config(format!("there is no journal to copy at `{shown}`"))
             .hint("name the state root that holds it with --state-root")),
@@ -23,10 +31,27 @@ fn refuse_without_journal(database: &Path) -> Result<(), CliError> {
     }
 }
 
+/// A journal that is not all there, or not what was appended. Whoever keeps copies is not to let this one take the place
+/// of a whole one.
+fn behind(verdict: &Value, made: &str) -> CliError {
+    let mut told = does_not_verify("journal", verdict)
+        .hint("keep the backups you have, and let none of them go for this; `palyra journal verify` tells all that is wrong");
+    told.message.push_str(&format!("; {made}"));
+    told.issues = items(verdict, "problems").take(PROBLEMS_TOLD_MAX).map(problem_text).collect();
+    told
+}
+
+/// A problem on a line; what concerns the file as a whole has no seq.
+fn problem_text(one: &Value) -> String {
+    let problem = shown(one, "problem");
+    match one.get("seq").and_then(Value::as_u64) {
+        Some(seq @ 1..) => format!("seq {seq}: {problem}"),
+        _ => problem,
+    }
+}
+
 fn not_copied(error: &JournalError, file: &Path) -> CliError {
-    let source = std::error::Error::source(error);
-    let because = source.map(|source| format!(": {source}")).unwrap_or_default();
-    let told = CliError::journal(error, format!("{error}{because}"));
+    let told = not_read(error);
     let JournalError::Backup { source: cause, .. } = error else { return told };
     match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(ErrorKind::AlreadyExists) => CliError::failed(format!("`{}` is there already", file.display()))
@@ -37,25 +62,30 @@ fn not_copied(error: &JournalError, file: &Path) -> CliError {
         Some(ErrorKind::PermissionDenied) => {
             told.hint("name a file in a folder that the user of this command may write to")
         }
+        _ if error.is_fault_of_the_disk() => told,
+        _ if error.is_for_damage() => told.hint("run `palyra journal verify`; keep the backups you have"),
         _ => told.hint("name a file on a disk with room"),
     }
 }
 
-/// Copies the journal and verifies the copy. A running daemon signs for what there is first, so that all of the copy
-/// can be proven.
+/// Copies the journal, verifies the copy, and holds it against what was acknowledged and signed before. A running daemon
+/// signs for what there is first, so that all of the copy can be proven.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let files = context.journal_files()?;
-    refuse_without_journal(&files.database)?;
+    refuse_without_journal(&files)?;
     if let Ok(connection) = context.connect(Need::Daemon) {
         connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
     }
-    journal::backup(&files, file).map_err(|error| not_copied(&error, file))?;
-    let mut verdict = verify::of_copy(file, 1, None, context)?;
-    if let Some(members) = verdict.as_object_mut() {
-        members.insert("file".to_owned(), json!(file));
+    let before = journal::backup(&files, file).map_err(|error| not_copied(&error, file))?;
+    let mut verdict = verdict_of(context, |on_progress| verify_copy(file, before, on_progress))?;
+    let shown_file = file.display().to_string();
+    if !is_true(&verdict, "verified") {
+        return Err(behind(&verdict, &format!("what there is of it was copied to {shown_file}")));
     }
-    let said = format!("{} events copied to {} and verified", shown(&verdict, "events"), file.display());
-    let judged = verify::judge(&verdict)?;
+    let said = format!("{} events copied to {shown_file} and verified", shown(&verdict, "events"));
+    if let Some(members) = verdict.as_object_mut() {
+        members.insert("file".to_owned(), json!(shown_file));
+    }
     context.out.done(&verdict, &said)?;
-    Ok(judged)
+    Ok(Exit::Ok)
 }

@@ -73,10 +73,13 @@ Example:
 Example:
   palyra journal public-key > journal.pub")]
     PublicKey,
-    /// Copy the journal into a new file while the daemon goes on, and verify the copy
+    /// Copy the journal into a new file while the daemon goes on, verify the copy, and hold it against what was
+    /// acknowledged; exit code 65 when something is missing or was changed
     #[command(after_long_help = "\
 Example:
-  palyra journal backup /backups/palyra-monday.db")]
+  palyra journal backup /backups/palyra-monday.db
+
+After 65 the file holds what there is of the journal. Let older backups go only after one that ended with 0.")]
     Backup {
         /// The file to make
         file: PathBuf,

@@ -1,11 +1,11 @@
 //! `palyra journal verify`.
 
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use palyra_actors::journal::{JournalFiles, Scope, VerifyReport, verify_with};
-use palyra_actors::tlog::VerifierKey;
+use palyra_actors::journal::{JournalError, JournalFiles, OnProgress, Scope, VerifyReport, verify_with};
 use serde_json::Value;
 
 use super::VerifyArgs;
@@ -19,16 +19,40 @@ use crate::exit::Exit;
 /// Verifies the journal of the state root, or a copy.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     let public_key = args.public_key.as_deref().map(read_key).transpose()?;
-    let verdict = match &args.database {
-        Some(copy) => of_copy(copy, args.from, public_key, context)?,
-        None => {
-            let scope = Scope { from: args.from, public_key, is_copy: false };
-            of(&context.journal_files()?, &scope, context)?
+    let files = match &args.database {
+        Some(copy) => {
+            refuse_without_file(copy)?;
+            JournalFiles { database: copy.clone(), anchor: copy.clone() }
         }
+        None => context.journal_files()?,
     };
+    let scope = Scope { from: args.from, public_key, is_copy: args.database.is_some() };
+    let verdict = verdict_of(context, |on_progress| verify_with(&files, &scope, on_progress))?;
     refuse_beyond_the_newest(args.from, &verdict)?;
     context.out.answer(&verdict, |verdict| verdict_text(verdict, context))?;
-    judge(&verdict)
+    if is_true(&verdict, "verified") {
+        return Ok(Exit::Ok);
+    }
+    Err(match scope.is_copy {
+        true => does_not_verify("copy", &verdict)
+            .hint("restore another copy, one that verifies, and keep this one out of the way"),
+        false => does_not_verify("journal", &verdict).hint(
+            "verify once more, for a disk that fails now and then looks like this; if it stays so, stop the daemon, keep a \
+             copy of the state root as it is, and compare with a backup or an export",
+        ),
+    })
+}
+
+/// What is wrong with a copy is told of its file, not of a state root.
+fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
+    let problem = match copy.metadata() {
+        Ok(found) if found.is_file() => return Ok(()),
+        Ok(_) => "is no file".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) => format!("cannot be looked at: {error}"),
+    };
+    Err(CliError::config(format!("`{}` {problem}", copy.display()))
+        .hint("name a file that `palyra journal backup` made"))
 }
 
 /// Where no event was read nothing was verified. What is damaged or missing is told all the same.
@@ -41,45 +65,39 @@ fn refuse_beyond_the_newest(from: u64, verdict: &Value) -> Result<(), CliError> 
     Err(CliError::usage(refused).hint(format!("name a seq up to {head_seq}, or leave --from out")))
 }
 
-/// Verifies a copy: a database without anchor and checkpoint file.
-pub fn of_copy(
-    copy: &Path,
-    from: u64,
-    public_key: Option<VerifierKey>,
-    context: &Context,
-) -> Result<Value, CliError> {
-    let files = JournalFiles { database: copy.to_owned(), anchor: copy.to_owned() };
-    of(&files, &Scope { from, public_key, is_copy: true }, context)
-}
-
-/// Exit code 65 and what to do, when it does not verify.
-pub fn judge(verdict: &Value) -> Result<Exit, CliError> {
-    if is_true(verdict, "verified") {
-        return Ok(Exit::Ok);
-    }
-    let problems = match verdict.get("problems_total").and_then(Value::as_u64) {
-        Some(1) => "1 problem".to_owned(),
-        Some(count) => format!("{count} problems"),
-        None => "it has problems".to_owned(),
+/// Exit code 65, with how much is wrong with the journal, or with a copy.
+pub fn does_not_verify(what: &str, verdict: &Value) -> CliError {
+    let count = |name: &str| verdict.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let problems = match count("problems_total") {
+        1 => "1 problem".to_owned(),
+        problems => format!("{problems} problems"),
     };
-    Err(CliError::does_not_verify(format!("the journal does not verify: {problems}")).hint(
-        "stop the daemon, keep a copy of the state root as it is, and compare with a backup or an export",
-    ))
+    let missing = match count("missing") {
+        0 => String::new(),
+        1 => ", 1 acknowledged event is missing".to_owned(),
+        missing => format!(", {missing} acknowledged events are missing"),
+    };
+    CliError::does_not_verify(format!("the {what} does not verify: {problems}{missing}"))
 }
 
-fn of(files: &JournalFiles, scope: &Scope, context: &Context) -> Result<Value, CliError> {
+/// What a verification found, as the document it is printed as. A person at a terminal is told how far it is.
+pub fn verdict_of(
+    context: &Context,
+    verify: impl FnOnce(OnProgress<'_>) -> Result<VerifyReport, JournalError>,
+) -> Result<Value, CliError> {
     let started = Instant::now();
-    let report = verify_with(files, scope, &mut |progress| {
+    let report = verify(&mut |progress| {
         context.out.progress("verifying events", progress.seq, progress.head_seq);
         ControlFlow::Continue(())
     });
     context.out.progress_is_over();
-    let report: VerifyReport = report.map_err(|error| {
-        let because =
-            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        CliError::journal(&error, format!("{error}{because}"))
-    })?;
-    Ok(report.verdict(started.elapsed()))
+    Ok(report.map_err(|error| not_read(&error))?.verdict(started.elapsed()))
+}
+
+/// A journal that cannot be read, with what was said below.
+pub fn not_read(error: &JournalError) -> CliError {
+    let because = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    CliError::journal(error, format!("{error}{because}"))
 }
 
 fn verdict_text(verdict: &Value, context: &Context) -> String {
@@ -104,7 +122,7 @@ fn verdict_text(verdict: &Value, context: &Context) -> String {
     if verified {
         return fields.render(0);
     }
-    let mut problems = Table::new(&["seq", "problem"]).right(0);
+    let mut problems = Table::new(&["seq", "problem"]).right(0).whole(1);
     for problem in items(verdict, "problems") {
         problems.row(Tone::Bad, ["seq", "problem"].map(|name| shown(problem, name)));
     }

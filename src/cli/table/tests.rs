@@ -20,6 +20,14 @@ fn columns_are_aligned_and_numbers_stand_to_the_right() {
 }
 
 #[test]
+fn a_column_that_is_shown_whole_is_cut_nowhere() {
+    let mut table = Table::new(&["seq", "problem"]).right(0).whole(1);
+    let long = "x".repeat(500) + "\n";
+    table.row(Tone::Bad, ["1", &long]);
+    assert_eq!(plain(&table.render(false)), format!("  1  {}\\n\n", "x".repeat(500)));
+}
+
+#[test]
 fn wide_characters_do_not_break_the_alignment() {
     let mut table = Table::new(&["a", "b"]);
     table.row(Tone::Plain, ["漢字", "x"]);

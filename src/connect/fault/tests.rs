@@ -21,6 +21,21 @@ fn a_used_up_quota_is_as_a_full_disk() {
 }
 
 #[test]
+fn a_disk_that_fails_ends_with_one_code_and_one_hint_wherever_it_is_met() {
+    let source = || io::Error::from(rustix::io::Errno::IO);
+    let faults: [anyhow::Error; 3] = [
+        StateRootError::Io { path: PathBuf::new(), source: source() }.into(),
+        VaultError::Storage(source().into()).into(),
+        Err::<(), _>(source()).context("cannot listen for signals").unwrap_err(),
+    ];
+    for fault in faults {
+        let told = not_started(&fault);
+        assert_eq!(told.exit(), Exit::Internal, "{told}");
+        assert!(told.hint.unwrap().contains("restore nothing over it"));
+    }
+}
+
+#[test]
 fn an_address_that_can_never_be_listened_on_is_configuration_and_one_that_is_taken_is_not() {
     let table = [
         (ErrorKind::AddrNotAvailable, Exit::Config),

@@ -52,6 +52,7 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
         (None, Some(before)) => Cursor::Before(before),
         (None, None) => Cursor::Newest,
     };
+    journal::refuse_beyond_the_newest(&gate, query.after).await?;
     let limit = query.limit.unwrap_or(PAGE_EVENTS_DEFAULT);
     let filter = EventFilter {
         kind: query.kind,

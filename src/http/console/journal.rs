@@ -1,14 +1,16 @@
 //! The journal as a whole: verify, export, checkpoints and proofs.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::try_unfold;
 use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
 use palyra_actors::journal::{
-    Cursor, EventFilter, EventKind, JournalError, Seal, SignedCheckpoint, StoredEvent, verify,
+    Cursor, EventFilter, EventKind, JournalError, Scope, Seal, SignedCheckpoint, StoredEvent, verify_with,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
+use crate::http::asker::Asker;
 use crate::http::problem::{Kind, Problem};
 
 /// Events read at a time for an export.
@@ -36,11 +39,27 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/journal/consistency", web::get().to(prove_consistency));
 }
 
-async fn verify_all(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
+/// One at a time: each reads all of the journal. It ends early when the daemon stops, and when nobody waits for it any more.
+async fn verify_all(gate: Data<Gate>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
-    let files = gate.actors.journal_files.clone();
-    let report = blocking(move || verify(&files)).await?;
+    let place = Arc::clone(&gate.verifying).try_acquire_owned();
+    let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("a verification is under way"))?;
+    let asker = request.conn_data::<Asker>().cloned().unwrap_or_default();
+    let (files, for_thread) = (gate.actors.journal_files.clone(), gate.clone());
+    let report = blocking(move || {
+        let _place = place;
+        verify_with(&files, &Scope::default(), &mut |_| go_on(&asker, &for_thread))
+    });
+    let report = report.await?;
+    if report.is_partial {
+        return Err(Problem::new(Kind::Unavailable).detail("the verification was ended before its end"));
+    }
     Ok(HttpResponse::Ok().json(report.verdict(started.elapsed())))
+}
+
+fn go_on(asker: &Asker, gate: &Gate) -> ControlFlow<()> {
+    fail::fail_point!("console::verify");
+    if asker.is_gone() || gate.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 async fn newest_checkpoint(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
@@ -102,6 +121,23 @@ async fn head(gate: &Gate) -> Result<u64, Problem> {
     blocking(move || reader.head()).await.map(|head| head.seq)
 }
 
+/// Refuses to go on after an event that is not there: the journal lost it, or is another one, and what its seq is given to next
+/// would be passed over. The newest event itself is there.
+///
+/// # Errors
+/// [`Kind::Invalid`].
+pub async fn refuse_beyond_the_newest(gate: &Gate, after: Option<u64>) -> Result<(), Problem> {
+    let Some(after) = after.filter(|after| *after > 0) else { return Ok(()) };
+    let newest = head(gate).await?;
+    if after <= newest {
+        return Ok(());
+    }
+    let hint = "after a restore seqs are given out again: find your last event by its event id, and go on after the seq that \
+                has now; if it is gone, go on after the newest you share with the journal";
+    let detail = format!("`after` is {after}, and the newest event has seq {newest}");
+    Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())))
+}
+
 async fn newest(gate: &Gate) -> Result<SignedCheckpoint, Problem> {
     let reader = gate.actors.reader.clone();
     let newest = blocking(move || reader.checkpoint()).await?;
@@ -136,8 +172,9 @@ struct ExportQuery {
 /// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
 /// off, so that nobody takes what he has for the whole, and so does an event that cannot be read, after a last line that
 /// says why: `{"problem": …}`.
-async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> HttpResponse {
+async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> Result<HttpResponse, Problem> {
     let ExportQuery { after, limit, integration } = query.into_inner();
+    refuse_beyond_the_newest(&gate, after).await?;
     let filter = EventFilter { integration_id: integration, ..EventFilter::default() };
     let export = Export { gate, filter, after: after.unwrap_or(0), left: limit.unwrap_or(u64::MAX) };
     let lines = try_unfold(Some(export), |export| async {
@@ -146,7 +183,7 @@ async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> HttpResponse {
             None => Err(broken_off().await),
         }
     });
-    HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines)
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
 }
 
 /// Breaks an export off once what was written of it is on its way.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout};
 
-use super::journal::blocking;
+use super::journal::{blocking, refuse_beyond_the_newest};
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
@@ -56,7 +56,9 @@ pub async fn follow(
     let place = std::sync::Arc::clone(&gate.streams).try_acquire_owned();
     let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many streams are open"))?;
     let head = gate.actors.head.clone();
-    let after = last_event_id(&request)?.or(query.after).unwrap_or(*head.borrow());
+    let asked = last_event_id(&request)?.or(query.after);
+    refuse_beyond_the_newest(&gate, asked).await?;
+    let after = asked.unwrap_or(*head.borrow());
     let stream = Stream {
         gate,
         after,
