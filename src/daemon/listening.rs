@@ -16,8 +16,9 @@ const BACKLOG_CONNECTIONS: i32 = 1_024;
 
 /// Addresses that are taken, and not served yet.
 pub struct Bound {
-    /// None for the console of a command.
+    /// The ingress; none for the console of a command.
     pub ingress: Option<TcpListener>,
+    /// The console.
     pub console: TcpListener,
 }
 
