@@ -167,3 +167,43 @@ fn a_profile_that_takes_the_place_of_a_built_in_one_is_told_at_a_start_and_at_a_
     eventually("it is told again", || told("acme.toml") == 2 && told("gitlab.toml") == 1);
     assert_eq!(told("own.toml"), 0);
 }
+
+#[test]
+fn a_fault_of_the_file_itself_is_refused_as_invalid_by_a_reload_and_by_a_change() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let (registry, aside) = (root.path().join("webhooks.toml"), root.path().join("aside"));
+    let ask = |path: &str, body: &str| daemon.console(root.path(), "POST", path, body.as_bytes());
+    let open_to_others = || std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    type Spoil<'a> = (&'a str, &'a dyn Fn());
+    let spoils: [Spoil<'_>; 5] = [
+        ("chmod 600", &|| {
+            std::fs::copy(&aside, &registry).unwrap();
+            std::fs::set_permissions(&registry, open_to_others()).unwrap();
+        }),
+        ("is not UTF-8", &|| {
+            write_private(&registry, "");
+            std::fs::write(&registry, b"version = 1 # \xff\n").unwrap();
+        }),
+        ("is not a regular file", &|| std::fs::create_dir(&registry).unwrap()),
+        ("is a symbolic link", &|| std::os::unix::fs::symlink(&aside, &registry).unwrap()),
+        ("is larger than", &|| write_private(&registry, &" ".repeat((4 << 20) + 1))),
+    ];
+    std::fs::rename(&registry, &aside).unwrap();
+    for (why, spoil) in spoils {
+        spoil();
+        for answer in [
+            ask("/console/v1/system/reload", "{}"),
+            ask("/console/v1/webhooks/gh/enabled", "{\"enabled\": true}"),
+        ] {
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (422, Some("invalid")), "{answer:?}");
+            let detail = answer.json()["detail"].to_string();
+            assert!(detail.contains(why) && detail.contains("webhooks.toml"), "{detail}");
+        }
+        if registry.is_dir() { std::fs::remove_dir(&registry) } else { std::fs::remove_file(&registry) }
+            .unwrap();
+    }
+    std::fs::rename(&aside, &registry).unwrap();
+    succeed(root.path(), &["system", "reload"], b"");
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+}

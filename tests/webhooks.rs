@@ -215,3 +215,22 @@ fn a_test_tells_what_it_found_even_where_the_result_cannot_be_kept() {
     assert!(told.contains("missing_signature"), "{told} {warned}");
     assert!(warned.contains("the result was not kept") && warned.contains("webhooks.toml"), "{warned}");
 }
+
+#[test]
+fn a_rate_of_unsigned_deliveries_is_refused_where_a_signature_is_required() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let rate = ["--unsigned-rate-per-second", "99999"];
+    let add = ["webhooks", "add", "lab", "gitlab", "--secret-ref", "global/github"];
+    for args in [[&add[..], &rate].concat(), [&["webhooks", "set", "gh"][..], &rate].concat()] {
+        let refused = run(root, &args, b"");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("unsigned_rate_per_second") && said.contains("--allow-unsigned"), "{said}");
+    }
+    let open = ["webhooks", "set", "gh", "--allow-unsigned", "--unsigned-rate-per-second", "9"];
+    succeed(root, &open, b"");
+    assert_eq!(json(root, &["webhooks", "show", "gh"])["unsigned_rate_per_second"], 9);
+    succeed(root, &["webhooks", "set", "gh", "--require-signature"], b"");
+}

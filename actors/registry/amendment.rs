@@ -37,7 +37,7 @@ pub struct Amendment {
     /// `null`: the daemon's.
     #[serde(deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     pub replay_window_seconds: Option<Option<u64>>,
-    /// Only looked at where no signature is required.
+    /// Refused where a signature is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned_rate_per_second: Option<u32>,
     /// By name; `null` takes one away, and those not named stay.

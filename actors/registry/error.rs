@@ -99,6 +99,12 @@ pub enum RegistryError {
         /// What the system says.
         problem: String,
     },
+    /// The file is none that is read: open to others, a link or a folder, too large, no text.
+    #[error("{problem}")]
+    Unfit {
+        /// Which file, what is wrong with it and what to do.
+        problem: String,
+    },
     /// The file can be neither read nor written.
     #[error("cannot use `{file}`: {problem}")]
     Io {
@@ -137,7 +143,7 @@ impl RegistryError {
             Self::Unsynced { .. } => Some(
                 "look after the disk of the state root; the next change makes this one last too".to_owned(),
             ),
-            Self::Io { .. } => None,
+            Self::Unfit { .. } | Self::Io { .. } => None,
         }
     }
 

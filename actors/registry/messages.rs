@@ -95,7 +95,7 @@ pub struct Draft {
     /// Default: the daemon's.
     #[serde(default)]
     pub replay_window_seconds: Option<u64>,
-    /// Default 50; only looked at while `signature_required` is false.
+    /// Default 50; refused where `signature_required` is true.
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
     /// What the profile needs to know beside the secret, by name.

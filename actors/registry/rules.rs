@@ -48,7 +48,7 @@ pub fn remedy(pointer: &str) -> Option<String> {
         "max_payload_bytes" => "write a whole number, 1 to 26214400, without quotes",
         "replay_window_seconds" => "write a whole number from 1 on, without quotes",
         "unsigned_rate_per_second" => "write a whole number, 1 to 10000, without quotes",
-        "display_name" => "write 1 to 128 characters in quotes",
+        "display_name" => "write a text of 1 to 128 bytes in quotes",
         "parameters" => "write a table of texts: `parameters = { name = \"value\" }`",
         _ => return None,
     };
@@ -96,6 +96,19 @@ pub fn check(
         return Err(breach("max_payload_bytes", message, Some(hint)));
     }
     check_window(record, catalogue)
+}
+
+/// A rate of unsigned deliveries that somebody names, where there are none to be held to it.
+///
+/// # Errors
+/// That it would do nothing.
+pub fn check_rate(named: Option<u32>, signature_required: bool) -> Result<(), Breach> {
+    if named.is_none() || !signature_required {
+        return Ok(());
+    }
+    let hint = "leave it out; `--allow-unsigned` is what takes deliveries without a signature".to_owned();
+    let message = "holds unsigned deliveries back, and a signature is required";
+    Err(breach("unsigned_rate_per_second", message, Some(hint)))
 }
 
 /// A parameter the profile does not know is a mistake in its name; one that is a secret is named and never written out.
@@ -150,7 +163,12 @@ fn check_secret(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(),
         None => {
             let hint =
                 "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
-            Err(breach("secret_vault_ref", "is missing, and a signature is required", Some(hint)))
+            let keys = match catalogue.get(&record.provider) {
+                Some(profile) if profile.authenticates() => ", and the provider publishes no keys",
+                _ => "",
+            };
+            let message = format!("is missing: a signature is required{keys}");
+            Err(breach("secret_vault_ref", message, Some(hint)))
         }
     }
 }

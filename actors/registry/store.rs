@@ -90,6 +90,7 @@ impl Registry {
     /// # Errors
     /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written, or synced.
     pub fn add(&mut self, draft: Draft, secret: &SecretStatus, now: UnixMs) -> Found {
+        rules::check_rate(draft.unsigned_rate_per_second, draft.signature_required).map_err(of_breach)?;
         let mut record = self.fit(IntegrationRecord::of(draft, now))?;
         record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
         let id = record.integration_id.clone();
@@ -112,7 +113,9 @@ impl Registry {
     /// cannot be written, or synced.
     pub fn amend(&mut self, id: &str, amendment: Amendment, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
+        let rate = amendment.unsigned_rate_per_second;
         amendment.apply(&mut record);
+        rules::check_rate(rate, record.signature_required).map_err(of_breach)?;
         record.updated_at_unix_ms = now;
         let record = self.fit(record)?;
         let report = self.report(&record, secret);
@@ -125,8 +128,7 @@ impl Registry {
     /// The record in its one form, if it breaks no rule.
     fn fit(&self, mut record: IntegrationRecord) -> Result<IntegrationRecord, RegistryError> {
         rules::normalise(&mut record);
-        let checked = rules::check(&record, &self.catalogue, self.config.payload_bytes_cap);
-        checked.map_err(|Breach { field, message, hint }| RegistryError::draft(field, message, hint))?;
+        rules::check(&record, &self.catalogue, self.config.payload_bytes_cap).map_err(of_breach)?;
         Ok(record)
     }
 
@@ -276,6 +278,10 @@ impl Registry {
     }
 }
 
+fn of_breach(Breach { field, message, hint }: Breach) -> RegistryError {
+    RegistryError::draft(field, message, hint)
+}
+
 /// What was read of them.
 struct Files {
     catalogue: Arc<Catalogue>,
@@ -299,9 +305,13 @@ fn text_of(config: &RegistryConfig) -> Result<Option<String>, RegistryError> {
     match files::read_private(&config.file, REGISTRY_FILE_BYTES_MAX) {
         Ok(bytes) => {
             let text = String::from_utf8(bytes);
-            text.map(Some).map_err(|_| io_error(config, "it is not UTF-8".to_owned()))
+            let problem = || format!("`{}` is not UTF-8; write it as UTF-8 text", config.file.display());
+            text.map(Some).map_err(|_| RegistryError::Unfit { problem: problem() })
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(RegistryError::Unfit { problem: error.to_string() })
+        }
         Err(error) => Err(io_error(config, error.to_string())),
     }
 }

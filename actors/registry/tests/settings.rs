@@ -115,11 +115,13 @@ fn a_rate_stands_only_where_no_signature_is_required() {
     let folder = Folder::with(None);
     let mut registry = tested(&folder);
     let mut rate = |members| amended(&mut registry, "pp", members).unwrap().unsigned_rate_per_second;
-    assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), None);
+    assert_eq!(rate(json!({"display_name": "Pay"})), None);
     assert_eq!(rate(json!({"signature_required": false})), Some(50));
     assert_eq!(rate(json!({"unsigned_rate_per_second": 9})), Some(9));
     assert_eq!(rate(json!({})), Some(9));
     assert_eq!(rate(json!({"signature_required": true})), None);
+    let refused = amended(&mut registry, "pp", json!({"unsigned_rate_per_second": 9})).unwrap_err();
+    assert!(refused.to_string().starts_with("unsigned_rate_per_second: "), "{refused}");
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn a_wrong_value_of_a_known_field_is_not_taken_for_a_misspelt_name() {
 fn a_registry_file_that_may_not_be_read_is_not_taken_for_a_missing_one() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     std::fs::set_permissions(folder.config().file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(Registry::open(folder.config(), NOW), Err(RegistryError::Io { .. })));
+    assert!(matches!(Registry::open(folder.config(), NOW), Err(RegistryError::Unfit { .. })));
 }
 
 #[test]

@@ -201,7 +201,8 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
         | RegistryError::EditedMeanwhile { .. }
-        | RegistryError::Gone { .. } => Problem::new(Kind::Invalid),
+        | RegistryError::Gone { .. }
+        | RegistryError::Unfit { .. } => Problem::new(Kind::Invalid),
         RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };
