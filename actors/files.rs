@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -160,6 +160,51 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         return Err(refused(path, "is not a folder but a link", "name the folder itself"));
     }
     refuse_if_shared(path, &metadata, "700")
+}
+
+/// Refuses what we could not write to, or in, at `path`; nothing is written to find that out.
+///
+/// # Errors
+/// What the file system says, with the path; `NotFound` when there is nothing.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let checked = || {
+        let enter = if fs::metadata(path)?.is_dir() { Access::EXEC_OK } else { Access::empty() };
+        match rustix::fs::accessat(CWD, path, Access::READ_OK | Access::WRITE_OK | enter, AtFlags::EACCESS) {
+            // An old kernel cannot say; then the write does.
+            Err(Errno::NOSYS | Errno::INVAL) => Ok(()),
+            checked => Ok(checked?),
+        }
+    };
+    checked().map_err(|error: io::Error| about(path, "cannot be written to", &error))
+}
+
+/// Refuses a place where no folder of ours can be made, parents included, nor is there to be written in; nothing is made to
+/// find that out.
+///
+/// # Errors
+/// What is in the way, with its path.
+pub fn check_makeable(folder: &Path) -> io::Result<()> {
+    let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(folder);
+    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be reached", &error))?;
+    if !metadata.is_dir() {
+        return Err(io::Error::new(
+            ErrorKind::NotADirectory,
+            format!("`{}` is not a folder", there.display()),
+        ));
+    }
+    if is_of_the_kernel(there) {
+        let told = format!("`{}` is of the kernel, which keeps no files", there.display());
+        return Err(io::Error::new(ErrorKind::Unsupported, told));
+    }
+    check_writable(there)
+}
+
+/// Even root, whom no mode keeps out, makes nothing there.
+fn is_of_the_kernel(folder: &Path) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::statfs(folder).is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC);
+    #[cfg(not(target_os = "linux"))]
+    return folder.starts_with("/proc");
 }
 
 /// Removes what writes cut short by a crash have left in `folder`, if there is one. Only for a folder nobody else writes to

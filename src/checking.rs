@@ -10,7 +10,7 @@ use crate::cli::{CliError, Output};
 use crate::connect;
 use crate::exit::Exit;
 use crate::settings::{Flags, Settings};
-use crate::state_root::StateRoot;
+use crate::state_root::{StateRoot, StateRootError};
 
 /// Reads what a start would read and tells what it comes to.
 ///
@@ -20,29 +20,41 @@ use crate::state_root::StateRoot;
 pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliError> {
     if root.is_bare().map_err(connect::refused)? {
         connect::check_clock()?;
+        root.check_place().map_err(connect::refused)?;
         read_settings(root, flags)?;
         out.done(&json!({"ok": true, "state_root": root.path()}), &begins(root))?;
         return Ok(Exit::Ok);
     }
     let settings = read_settings(root, flags);
     let registry = open_registry(root, settings.as_ref().ok());
-    let looked = root.check().map_err(connect::refused);
-    match (connect::check_clock(), looked, settings, registry) {
+    match (connect::check_clock(), root.check(), settings, registry) {
         (Ok(()), Ok(()), Ok(settings), Ok(registry)) => {
             let document = document(root, &settings, &registry);
             out.done(&document, &sentence(&document))?;
             Ok(Exit::Ok)
         }
         (clock, looked, settings, registry) => {
-            let faults = [clock.err(), looked.err(), settings.err(), registry.err()];
-            Err(all_of(faults.into_iter().flatten().collect()))
+            let told = looked.as_ref().err().and_then(unsafe_entry);
+            let is_new = |fault: &CliError| told.as_ref().is_none_or(|told| !fault.message.contains(told));
+            let read = [settings.err(), registry.err()].into_iter().flatten().filter(is_new);
+            let looked = looked.map_err(connect::refused).err();
+            Err(all_of([clock.err(), looked].into_iter().flatten().chain(read).collect()))
         }
+    }
+}
+
+/// How a file of the state root is called that others can get at: whoever reads it complains of that too.
+fn unsafe_entry(error: &StateRootError) -> Option<String> {
+    match error {
+        StateRootError::Unsafe { path, .. } => Some(format!("`{}`", path.display())),
+        _ => None,
     }
 }
 
 fn read_settings(root: &StateRoot, flags: Flags) -> Result<Settings, CliError> {
     let settings = Settings::load(&root.settings_file(), flags).map_err(connect::misconfigured)?;
     settings.check_addresses().map_err(connect::misconfigured)?;
+    settings.check_anchor_dir().map_err(connect::misconfigured)?;
     Ok(settings)
 }
 

@@ -126,6 +126,7 @@ impl Daemon {
         let clock: SharedClock = Arc::new(SystemClock);
         let reserve = (serve == Serve::Both).then(|| possession.reserve()).transpose()?;
         let token = Token::new(&possession.token()?);
+        settings.check_anchor_dir()?;
         let roster = Roster::default();
         if serve == Serve::Both {
             settings.check_addresses()?;

@@ -1,9 +1,12 @@
 //! `daemon --check`: what the next start would refuse, found out beside a running daemon or without one.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use crate::support::{Daemon, add_github, json, run, state_root, succeed, write_private};
+use crate::support::{Daemon, add_github, json, palyra, run, state_root, succeed, write_private};
 
 /// Runs a check that must fail with 78, and gives what it said.
 fn faults(root: &Path, args: &[&str]) -> String {
@@ -62,4 +65,146 @@ fn a_check_begins_no_state_root_and_refuses_what_a_start_would() {
     assert!(!root.try_exists().unwrap());
     std::fs::write(parent.path().join("letter.txt"), "dear").unwrap();
     assert!(faults(parent.path(), &[]).contains("is no state root: it holds other things"));
+}
+
+const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+
+/// Runs what a start or a check must refuse with 78, and gives what it said.
+fn refused(output: Output) -> String {
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0), "{said}");
+    said
+}
+
+#[test]
+fn an_anchor_dir_that_is_no_folder_of_its_own_is_refused_with_its_place_by_a_check_and_a_start() {
+    let (root, elsewhere) = (state_root(), state_root());
+    add_github(root.path());
+    let file = elsewhere.path().join("file");
+    write_private(&file, "");
+    let below = file.join("anchor");
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+    for (dir, why) in [
+        (Path::new("/etc"), "is open to others (mode 755)"),
+        (Path::new("/dev/null"), "is not a folder"),
+        (&file, "is not a folder"),
+        (&below, "cannot be reached"),
+        (&link, "is a symbolic link"),
+        (Path::new("/proc/anchor"), "is of the kernel"),
+    ] {
+        write_private(
+            &root.path().join("palyra.toml"),
+            &format!("# ours\nanchor_dir = {:?}\n", dir.to_str().unwrap()),
+        );
+        for args in [&["daemon", "--check"][..], &START, &["webhooks", "list"]] {
+            let said = refused(run(root.path(), args, b""));
+            let place = format!("palyra.toml:2:1: anchor_dir `{}` ", dir.display());
+            assert!(said.contains(&place) && said.contains(why), "{said}");
+            assert!(said.contains("a folder of its own") && !said.contains("chmod"), "{said}");
+        }
+    }
+    let new = elsewhere.path().join("new/anchor");
+    write_private(&root.path().join("palyra.toml"), &format!("anchor_dir = {:?}\n", new.to_str().unwrap()));
+    succeed(root.path(), &["daemon", "--check"], b"");
+    assert!(!new.try_exists().unwrap(), "a check makes nothing");
+}
+
+/// Runs it as one whom the modes of files keep out, as they do not root.
+fn held_to_modes(root: &Path, args: &[&str]) -> Output {
+    let mut command = palyra(root);
+    if rustix::process::geteuid().is_root() {
+        let privileged = command;
+        command = Command::new("setpriv");
+        command.arg("--bounding-set=-dac_override,-dac_read_search").arg(privileged.get_program());
+        command.args(privileged.get_args());
+    }
+    command.args(args).env("NO_COLOR", "1").output().unwrap()
+}
+
+#[test]
+fn a_check_refuses_what_cannot_be_written_to_as_a_start_does() {
+    let root = state_root();
+    add_github(root.path());
+    for (name, mode, remedy) in [
+        ("lock", 0o400, "chmod 600"),
+        ("anchor", 0o500, "chmod 700"),
+        ("vault", 0o500, "chmod 700"),
+        ("journal.db", 0o400, "chmod 600"),
+    ] {
+        let path = root.path().join(name);
+        let before = std::fs::metadata(&path).unwrap().permissions();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for args in [&["daemon", "--check"][..], &START] {
+            let said = refused(held_to_modes(root.path(), args));
+            assert!(said.contains(&format!("{remedy} {}", path.display())), "{said}");
+        }
+        std::fs::set_permissions(&path, before).unwrap();
+    }
+    assert!(held_to_modes(root.path(), &["daemon", "--check"]).status.success());
+}
+
+#[test]
+fn a_check_refuses_a_place_where_a_start_could_make_no_state_root() {
+    let parent = state_root();
+    let closed = parent.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
+    for root in [&closed.join("root"), &closed.join("a/b/root"), Path::new("/proc/palyra")] {
+        for args in [&["daemon", "--check"][..], &START] {
+            let said = refused(held_to_modes(root, args));
+            assert!(said.contains(root.to_str().unwrap()), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_others_can_read_is_one_fault() {
+    let root = state_root();
+    add_github(root.path());
+    for name in ["webhooks.toml", "palyra.toml"] {
+        let path = root.path().join(name);
+        if !path.try_exists().unwrap() {
+            write_private(&path, "");
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let said = faults(root.path(), &[]);
+        assert_eq!(said.matches("is open to other").count(), 1, "{said}");
+        assert!(said.contains(name) && said.contains("chmod 600") && !said.contains("faults"), "{said}");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_a_newer_version_wrote_is_told_as_that() {
+    let root = state_root();
+    add_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &(text.replace("version = 1", "version = 2") + "\n[newer]\nx = 1\n"));
+    let said = faults(root.path(), &[]);
+    assert!(
+        said.contains("version: 2 is later than 1") && said.contains("a newer palyra wrote it"),
+        "{said}"
+    );
+    write_private(&registry, &text);
+    let profile = std::fs::read_to_string("schemas/providers/github.toml").unwrap();
+    let own = root.path().join("mine.toml");
+    write_private(&own, &profile.replace("version = 1", "version = 2"));
+    let lint = run(root.path(), &["providers", "lint", own.to_str().unwrap()], b"");
+    let said = String::from_utf8([lint.stdout, lint.stderr].concat()).unwrap();
+    assert!(!lint.status.success() && said.contains("2 is later than 1"), "{said}");
+}
+
+#[test]
+fn a_field_of_webhooks_toml_that_stands_twice_is_named() {
+    let root = state_root();
+    add_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    let twice = "provider = \"github\"\nprovider = \"gitlab\"";
+    write_private(&registry, &text.replace("provider = \"github\"", twice));
+    let said = faults(root.path(), &[]);
+    assert!(said.contains(": provider: stands here for the second time"), "{said}");
+    assert!(said.contains("remove one of the two"), "{said}");
 }

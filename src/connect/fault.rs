@@ -23,6 +23,9 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             CliError::config(message).hint("run it as the user the state root belongs to")
         }
+        StateRootError::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+            CliError::config(message).hint("mount its disk for writing, or choose another --state-root")
+        }
         _ => CliError::config(message),
     }
 }

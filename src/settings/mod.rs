@@ -13,6 +13,7 @@ use crate::http::published::Trust;
 use fields::Form;
 use source::Source;
 
+mod anchor;
 mod fields;
 mod source;
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub ready_json: bool,
     /// The file they were read from, there or not.
     file: PathBuf,
+    /// Where `anchor_dir` stands in it.
+    anchor_place: String,
     /// The flags that won over the file.
     flags: Flags,
     /// Of the text of the file.
@@ -157,10 +160,7 @@ impl Misused {
 
     /// With its place in the file.
     fn located(self, source: &Source<'_>) -> SettingsError {
-        let table = toml::de::DeTable::parse(source.text).ok();
-        let key = table.as_ref().and_then(|table| table.get_ref().get_key_value(self.field));
-        let place = key.map_or_else(|| source.unplaced(), |(key, _)| source.place(key.span().start));
-        SettingsError { place, ..self.error }
+        SettingsError { place: source.place_of(self.field), ..self.error }
     }
 }
 
@@ -187,8 +187,11 @@ impl Settings {
     /// What became of their file since they were read from it.
     pub fn since(&self) -> Since {
         match Self::load(&self.file, self.flags) {
-            Ok(read) if read.digest == self.digest => Since::Same,
-            Ok(_) => Since::Changed,
+            Ok(read) => match read.check_anchor_dir() {
+                Err(error) => Since::Faulty(error),
+                Ok(()) if read.digest == self.digest => Since::Same,
+                Ok(()) => Since::Changed,
+            },
             Err(error) => Since::Faulty(error),
         }
     }
@@ -207,6 +210,22 @@ impl Settings {
         ))
     }
 
+    /// Refuses an `anchor_dir` that is no folder of ours alone, and in which nothing could be written. A missing one is made by
+    /// a start.
+    ///
+    /// # Errors
+    /// What is wrong with it, with line and column where it stands in the file.
+    pub fn check_anchor_dir(&self) -> Result<(), SettingsError> {
+        let Some((folder, problem)) =
+            self.anchor_dir.as_deref().and_then(|dir| Some((dir, anchor::problem(dir)?)))
+        else {
+            return Ok(());
+        };
+        let message = format!("anchor_dir `{}` {problem}", folder.display());
+        let hint = "name a folder of its own that the daemon's user alone can reach (mode 700); one that is missing is made";
+        Err(SettingsError { place: self.anchor_place.clone(), ..SettingsError::new(message, hint) })
+    }
+
     fn parse(source: &Source<'_>, flags: Flags) -> Result<Self, SettingsError> {
         let folder = source.file.parent().unwrap_or(Path::new("/"));
         let mut file: SettingsFile = toml::from_str(source.text).map_err(|error| source.told(&error))?;
@@ -215,7 +234,8 @@ impl Settings {
         file.check().map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
         let digest = Digest::of(source.text.as_bytes());
-        let settings = Self { file: source.file.to_owned(), digest, ..file.complete(flags, key_trust) };
+        let (path, anchor_place) = (source.file.to_owned(), source.place_of("anchor_dir"));
+        let settings = Self { file: path, anchor_place, digest, ..file.complete(flags, key_trust) };
         let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
         misused.map_err(|misused| match flags.console {
             Some(_) => misused.error,
@@ -261,6 +281,7 @@ impl SettingsFile {
             log_json: flags.json || self.log_format == Some(LogFormat::Json),
             ready_json: flags.json,
             file: PathBuf::new(),
+            anchor_place: String::new(),
             flags,
             digest: Digest::of(&[]),
         }

@@ -7,8 +7,8 @@ use palyra_actors::places::{self, Place};
 use toml::Table;
 use toml::de::{DeTable, DeValue};
 
-use super::SettingsError;
 use super::fields::{FIELDS, Form};
+use super::{SettingsError, SettingsFile};
 
 /// Characters of a value that cannot be used that are shown.
 const WRITTEN_CHARS_MAX: usize = 64;
@@ -42,7 +42,6 @@ impl Source<'_> {
 
     /// The error of the TOML reader, with its place, and what to write instead.
     pub fn told(&self, error: &toml::de::Error) -> SettingsError {
-        let place = self.place(error.span().map_or(0, |span| span.start));
         let message = error.message().lines().next().unwrap_or_default();
         let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
         let offset = error.span().map_or(0, |span| span.start);
@@ -54,7 +53,7 @@ impl Source<'_> {
                 None => (offset, (message.to_owned(), None)),
             },
         };
-        SettingsError { place, message, hint }
+        SettingsError { place: self.place(offset), message, hint }
     }
 
     fn no_such_setting(&self, name: &str) -> Told {
@@ -101,13 +100,15 @@ impl Source<'_> {
         let offset = error.span().map_or(0, |span| span.start);
         let begin = self.text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
         let line = self.text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        let Some((field, written)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
-        else {
-            return (message.to_owned(), Some("write each setting as `name = value`".to_owned()));
-        };
-        let Some(form) = Form::of(field) else { return (message.to_owned(), None) };
-        let shown: String = written.chars().take(WRITTEN_CHARS_MAX).collect();
-        (format!("{field} is `{shown}`, not {}", form.noun()), Some(form.remedy(written)))
+        let setting = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let told = setting.map(|(field, written)| (field, written, Form::of(field)));
+        match told {
+            Some((field, written, Some(form))) if !written.contains(['"', '\'', '\r']) => {
+                not_of_form(field, written, form)
+            }
+            Some((field, _, Some(_))) => (format!("{field}: {message}"), line_of_its_own()),
+            _ => (message.to_owned(), line_of_its_own()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use palyra_actors::files::UNFINISHED_PREFIX;
+use palyra_actors::files::{self, UNFINISHED_PREFIX};
 
 use super::StateRootError;
 
@@ -76,6 +76,31 @@ pub fn owner(root: &Path) -> Result<(), StateRootError> {
     let remedy =
         format!("run it as that user: `sudo -u '#{owner}' palyra …`; or choose another --state-root");
     Err(refused(root, problem, remedy))
+}
+
+/// Folders that are written in, and files that are written to in their place; all else is replaced as a whole. The state root
+/// itself has no name in it.
+const WRITTEN: [&str; 7] = ["", "vault", "anchor", "lock", "journal.db", "journal.db-wal", "journal.db-shm"];
+
+/// Refuses a state root in which a daemon could not write what it has to.
+///
+/// # Errors
+/// The first thing that cannot be written to.
+pub fn writable(root: &Path) -> Result<(), StateRootError> {
+    for name in WRITTEN {
+        let path = if name.is_empty() { root.to_owned() } else { root.join(name) };
+        match files::check_writable(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let mode = if path.is_dir() { "700" } else { "600" };
+                let remedy = format!("run `chmod {mode} {}`", path.display());
+                return Err(refused(&path, "cannot be written to by its owner", remedy));
+            }
+            Err(source) => return Err(StateRootError::Io { path: root.to_owned(), source }),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether nothing was begun there.

@@ -161,6 +161,7 @@ impl StateRoot {
         let holder = Holder { pid: std::process::id(), role };
         lock.sign(holder).map_err(|source| StateRootError::Io { path, source })?;
         let foreign = check::tree(&self.0)?;
+        check::writable(&self.0)?;
         let tidied = files::remove_unfinished(&self.0);
         tidied.map_err(|source| StateRootError::Io { path: self.0.clone(), source })?;
         Ok(Possession { root: self.clone(), foreign, _lock: lock })
@@ -169,11 +170,23 @@ impl StateRoot {
     fn wait_for_lock(&self, path: &Path) -> Result<Lock, StateRootError> {
         let began = Instant::now();
         loop {
-            match Lock::try_take(path).map_err(|source| lock_refused(path, source))? {
+            match Lock::try_take(path).map_err(|source| self.lock_refused(path, source))? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) if began.elapsed() < holder.patience() => std::thread::sleep(LOCK_PAUSE),
                 Err(holder) => return Err(StateRootError::InUse { path: self.0.clone(), holder }),
             }
+        }
+    }
+
+    /// What keeps a lock from being opened is told as it is of any other file.
+    fn lock_refused(&self, path: &Path, source: io::Error) -> StateRootError {
+        let looked = || check::tree(&self.0).and_then(|_| check::writable(&self.0));
+        match (std::fs::symlink_metadata(path), source.kind()) {
+            (Ok(meta), _) if meta.is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
+            (Ok(_), ErrorKind::PermissionDenied) => {
+                looked().err().unwrap_or_else(|| StateRootError::Io { path: path.to_owned(), source })
+            }
+            _ => StateRootError::Io { path: path.to_owned(), source },
         }
     }
 
@@ -201,7 +214,18 @@ impl StateRoot {
     pub fn check(&self) -> Result<(), StateRootError> {
         check::folder_itself(&self.0)?;
         check::tree(&self.0)?;
+        check::writable(&self.0)?;
         self.usable_token().map(drop)
+    }
+
+    /// Refuses a place where no state root could be begun.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub fn check_place(&self) -> Result<(), StateRootError> {
+        let io = |source| StateRootError::Io { path: self.0.clone(), source };
+        check::owner(&self.0)?;
+        files::check_makeable(&self.0).map_err(io)
     }
 
     /// Whether nothing was begun there: it is missing or empty.
@@ -330,13 +354,6 @@ fn read_if_there(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     match files::read_private(path, bytes_max) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
-    }
-}
-
-fn lock_refused(path: &Path, source: io::Error) -> StateRootError {
-    match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.file_type().is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
-        _ => StateRootError::Io { path: path.to_owned(), source },
     }
 }
 

@@ -1,0 +1,28 @@
+//! What the folder of the anchor may be.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use palyra_actors::files;
+
+/// Why a folder cannot hold the anchor; none where it can, or where a start can make it.
+pub fn problem(dir: &Path) -> Option<String> {
+    let we = rustix::process::geteuid().as_raw();
+    match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            files::check_makeable(dir).err().map(|error| format!("cannot be made: {error}"))
+        }
+        Err(error) => Some(format!("cannot be reached: {error}")),
+        Ok(meta) if meta.is_symlink() => Some("is a symbolic link".to_owned()),
+        Ok(meta) if !meta.is_dir() => Some("is not a folder".to_owned()),
+        Ok(meta) if meta.uid() != we => {
+            Some(format!("belongs to user {}, not to user {we} who runs this", meta.uid()))
+        }
+        Ok(meta) if meta.mode() & 0o077 != 0 => {
+            Some(format!("is open to others (mode {:03o})", meta.mode() & 0o777))
+        }
+        Ok(_) => files::check_writable(dir).err().map(|error| format!("cannot be used: {error}")),
+    }
+}
