@@ -15,6 +15,8 @@ use crate::limits::SCHEMA_ISSUES_MAX;
 
 /// Longest message of an issue, in characters; the rest is cut.
 const MESSAGE_CHARS_MAX: usize = 200;
+/// The version of the files that people write, which each of them may name.
+const FILE_VERSION: u64 = 1;
 
 /// One thing in a document that breaks its schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +36,8 @@ pub struct SchemaFault {
     pub unknown: Option<String>,
     /// The field of the schema whose name is most like that.
     pub nearest: Option<String>,
+    /// Whether the file says to be of a later version than is known.
+    pub is_newer: bool,
 }
 
 type Compiled = Result<Validator, String>;
@@ -93,8 +97,9 @@ impl Schema {
     /// Checks the document of a file that a person writes.
     ///
     /// # Errors
-    /// The fault to mend first: a name that is not known before what is missing for it.
+    /// The fault to mend first: a version that is not known before all else, a name that is not before what is missing for it.
     pub fn check_file(&self, document: &Value) -> Result<(), SchemaFault> {
+        refuse_newer(document)?;
         let defect = |reason: &String| SchemaFault::of(SchemaIssue::new("", reason));
         let validator = self.compiled.as_ref().map_err(defect)?;
         let errors: Vec<_> = validator.iter_errors(document).take(SCHEMA_ISSUES_MAX).collect();
@@ -118,7 +123,18 @@ impl Schema {
         let fields = schema_at(&schema, table).and_then(|table| table.get("properties")?.as_object());
         let names = fields.into_iter().flat_map(|fields| fields.keys().map(String::as_str));
         let nearest = nearest(name, names).map(str::to_owned);
-        SchemaFault { issue, unknown: Some(name.to_owned()), nearest }
+        SchemaFault { unknown: Some(name.to_owned()), nearest, ..SchemaFault::of(issue) }
+    }
+}
+
+/// What else is not known in a file of a later version follows from that.
+fn refuse_newer(document: &Value) -> Result<(), SchemaFault> {
+    match document.get("version").and_then(Value::as_u64) {
+        Some(version) if version > FILE_VERSION => {
+            let message = format!("{version} is later than {FILE_VERSION}, which this palyra reads");
+            Err(SchemaFault { is_newer: true, ..SchemaFault::of(SchemaIssue::new("/version", &message)) })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -160,11 +176,16 @@ fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
 
 impl SchemaFault {
     fn of(issue: SchemaIssue) -> Self {
-        Self { issue, unknown: None, nearest: None }
+        Self { issue, unknown: None, nearest: None, is_newer: false }
     }
 
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
+        if self.is_newer {
+            let told = "a newer palyra wrote it: run that one, or put back the file from before; one of this form begins \
+                        with `version = 1`";
+            return Some(told.to_owned());
+        }
         self.nearest.as_ref().map(|near| format!("did you mean `{near}`?"))
     }
 }

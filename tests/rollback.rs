@@ -106,3 +106,65 @@ fn an_older_secret_is_accepted_once_and_journaled_only_then() {
     let daemon = Daemon::start(root.path());
     assert_eq!(deliver(&daemon, 1), 202, "it verifies as it did");
 }
+
+#[test]
+fn an_unreadable_file_of_pins_loses_no_secret_and_is_made_anew_once_that_is_accepted() {
+    let root = state_root();
+    add_github(root.path());
+    let pins = root.path().join("anchor/vault");
+    for (spoilt, why) in [
+        (&b"{\"global/github\":"[..], "EOF"),
+        (b"{\"version\": 2, \"pins\": {}}", "a newer one may have written it"),
+    ] {
+        fs::write(&pins, spoilt).unwrap();
+        let output =
+            run(root.path(), &["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(pins.to_str().unwrap()) && said.contains(why), "{said}");
+        assert!(said.contains("--accept-rollback") && said.contains("No secret is lost"), "{said}");
+        assert!(!said.contains("from a backup"), "{said}");
+        drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+        let daemon = Daemon::start(root.path());
+        assert_eq!(deliver(&daemon, u32::from(spoilt[2])), 202, "no secret was put again");
+    }
+}
+
+#[test]
+fn a_value_is_put_in_the_place_of_a_file_that_cannot_be_opened_and_its_version_goes_up() {
+    let root = state_root();
+    add_github(root.path());
+    succeed(root.path(), &["vault", "rotate", "global/github"], b"two");
+    let file = root.path().join("vault/global~github.age");
+    let older = fs::read(&file).unwrap();
+    fs::write(&file, &older[..older.len() / 2]).unwrap();
+    let rotated = run(root.path(), &["vault", "rotate", "global/github"], b"three");
+    let said = String::from_utf8(rotated.stderr).unwrap();
+    assert!(!rotated.status.success() && said.contains("palyra vault put"), "{said}");
+    let said = succeed(root.path(), &["vault", "put", "global/github"], SECRET.as_bytes());
+    assert!(said.contains("version 3 is current"), "{said}");
+    let daemon = Daemon::start(root.path());
+    assert_eq!(deliver(&daemon, 1), 202);
+    fs::write(&file, &older).unwrap();
+    let listed = run(root.path(), &["vault", "list"], b"");
+    let warned = String::from_utf8(listed.stderr).unwrap();
+    assert!(warned.contains("is an older copy"), "what was put counts as later: {warned}");
+}
+
+#[test]
+fn a_removal_that_was_cut_off_is_told_as_one_and_finished_by_another() {
+    let root = state_root();
+    add_github(root.path());
+    let file = root.path().join("vault/global~github.age");
+    let bytes = fs::read(&file).unwrap();
+    succeed(root.path(), &["vault", "remove", "global/github", "--force"], b"");
+    // Its end is what a kill would have kept from happening.
+    crate::support::write_private(&file, "");
+    fs::write(&file, &bytes).unwrap();
+    let listed = run(root.path(), &["vault", "list"], b"");
+    let warned = String::from_utf8(listed.stderr).unwrap();
+    assert!(warned.contains("`palyra vault remove global/github` finishes it"), "{warned}");
+    succeed(root.path(), &["vault", "remove", "global/github", "--force"], b"");
+    let listed = run(root.path(), &["vault", "list"], b"");
+    assert!(String::from_utf8(listed.stderr).unwrap().contains("the vault is empty"));
+}

@@ -137,7 +137,7 @@ impl Checks<'_> {
                     .to_owned(),
             ),
             Some(_) => fault.hint(),
-            None => super::rules::remedy(&fault.issue.pointer),
+            None => fault.hint().or_else(|| super::rules::remedy(&fault.issue.pointer)),
         };
         self.at(text, &fault.issue.pointer, &fault.issue.message, hint)
     }

@@ -42,6 +42,14 @@ pub enum VaultError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file that says how far each secret has come is not what was written.
+    #[error("`{file}`, which says how far each secret has come, cannot be read: {reason}", file = .file.display())]
+    Pins {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file of a secret was replaced by an older copy of it, or is that of a secret that was removed.
     #[error(
         "the file of `{vault_ref}` is an older copy: the secret was changed or removed after it was made"
@@ -49,6 +57,8 @@ pub enum VaultError {
     Older {
         /// Which.
         vault_ref: VaultRef,
+        /// Whether it is as a removal leaves it that was cut off.
+        may_be_removed: bool,
     },
     /// The change is in force, and is not known to outlast a power cut.
     #[error("the change of `{vault_ref}` is in force, but was not written to its end: {problem}")]
@@ -77,12 +87,19 @@ impl VaultError {
             Self::Full => "remove a secret nobody uses with `palyra vault remove`".to_owned(),
             Self::Outside(_) => "change it where it is kept, or choose a name like `global/KEY`".to_owned(),
             Self::Damaged { .. } => {
-                "restore the file from a backup, or delete it and put the secret again".to_owned()
+                "restore the file from a backup, or store the value again with `palyra vault put`".to_owned()
             }
-            Self::Older { vault_ref } => format!(
-                "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to \
-                 take all older copies as they are, once: `palyra daemon --accept-rollback`"
+            Self::Pins { .. } => {
+                "do not restore an older one. No secret is lost and none has to be put again: `palyra daemon \
+                 --accept-rollback`, once, makes it anew of the secrets as they are; it is lost only which \
+                 copies of them are older"
+                    .to_owned()
+            }
+            Self::Older { vault_ref, may_be_removed: true } => format!(
+                "if its removal was cut off, `palyra vault remove {vault_ref}` finishes it; {}",
+                ways_back(vault_ref)
             ),
+            Self::Older { vault_ref, .. } => ways_back(vault_ref),
             Self::Unsynced { .. } => {
                 "look after the disk of the state root, and do not repeat the change; the next one of \
                 any secret makes this one last too"
@@ -112,6 +129,14 @@ impl VaultError {
     pub(super) fn unavailable(vault_ref: &VaultRef, reason: impl Into<String>) -> Self {
         Self::Unavailable { vault_ref: vault_ref.clone(), reason: reason.into() }
     }
+}
+
+/// What mends a secret whose file is an older copy.
+fn ways_back(vault_ref: &VaultRef) -> String {
+    format!(
+        "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to take all older \
+         copies as they are, once: `palyra daemon --accept-rollback`"
+    )
 }
 
 impl From<io::Error> for VaultError {

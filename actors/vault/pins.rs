@@ -12,6 +12,15 @@ use super::{VaultError, VaultRef};
 use crate::files;
 use crate::limits::{VAULT_PINS_FILE_BYTES_MAX, VAULT_PINS_MAX};
 
+/// Of a document that is one, and not of the form that this version reads.
+pub(super) const OF_A_NEWER: &str =
+    "it is not of the form this palyra writes; a newer one may have written it";
+
+/// Whether the bytes are a document of any form. Nothing of it is kept.
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+}
+
 /// The newest state of a secret that was stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,11 +42,13 @@ impl Pins {
     /// Reads them. Without a file nothing is pinned.
     ///
     /// # Errors
-    /// [`VaultError::Damaged`], and when the file cannot be read.
+    /// [`VaultError::Pins`], and when the file cannot be read.
     pub(super) fn open(file: PathBuf) -> Result<Self, VaultError> {
         let known = match files::read_private(&file, VAULT_PINS_FILE_BYTES_MAX) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| VaultError::Damaged { file: file.clone(), reason: error.to_string() })?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let reason = if is_json(&bytes) { OF_A_NEWER.to_owned() } else { error.to_string() };
+                VaultError::Pins { file: file.clone(), reason }
+            })?,
             Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error.into()),
         };

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::VaultRef;
 use super::messages::SecretEntry;
-use super::pins::Pin;
+use super::pins::{self, Pin};
 use crate::clock::UnixMs;
 use crate::limits::SECRET_VERSIONS_MAX;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
@@ -128,7 +128,10 @@ impl Record {
     /// What is wrong, naming nothing of the content.
     pub fn decode(bytes: &[u8], vault_ref: &VaultRef) -> Result<Self, &'static str> {
         let document: Document<'_> =
-            serde_json::from_slice(bytes).map_err(|_| "its content is not a secret's document")?;
+            serde_json::from_slice(bytes).map_err(|_| match pins::is_json(bytes) {
+                true => pins::OF_A_NEWER,
+                false => "its content is not a secret's document",
+            })?;
         if document.vault_ref != vault_ref.as_str() {
             return Err("it holds another secret than its name says");
         }

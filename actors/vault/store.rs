@@ -64,7 +64,7 @@ impl Store {
         };
         let mut accepted = Vec::new();
         let pins = match Pins::open(pins.clone()) {
-            Err(VaultError::Damaged { file, .. }) if accept_rollback => {
+            Err(VaultError::Pins { file, .. }) if accept_rollback => {
                 accepted.push(file.display().to_string());
                 Pins::none(pins)
             }
@@ -115,7 +115,8 @@ impl Store {
         versions.ok_or_else(|| VaultError::Blank(vault_ref.clone()))
     }
 
-    /// Stores a secret with this one version. Where it was there before, the version takes the next number.
+    /// Stores a secret with this one version, whatever was there, be it unreadable. Where it was there before, the version
+    /// takes the next number.
     ///
     /// # Errors
     /// The value is blank or too large, the reference is not into the vault, the vault is full, or a file fails.
@@ -131,7 +132,8 @@ impl Store {
             Err(VaultError::NotFound(_)) if secret_refs(&self.folder)?.len() >= SECRETS_MAX => {
                 return Err(VaultError::Full);
             }
-            Err(VaultError::NotFound(_) | VaultError::Older { .. }) => {
+            // What cannot be opened is as far as its pin says.
+            Err(VaultError::NotFound(_) | VaultError::Older { .. } | VaultError::Damaged { .. }) => {
                 Record::new(value, now, self.pins.of(vault_ref))
             }
             Err(error) => return Err(error),
@@ -201,8 +203,9 @@ impl Store {
             Err(error) => error,
         };
         let hint = match &error {
-            VaultError::Damaged { .. } | VaultError::Older { .. } => format!(
-                "restore the file from a backup, or `palyra vault remove {vault_ref}` and put the secret again"
+            VaultError::Damaged { .. } => format!(
+                "restore the file from a backup, store the value again with `palyra vault put {vault_ref}`, or take it away \
+                 with `palyra vault remove {vault_ref}`"
             ),
             _ => error.hint(),
         };
@@ -211,8 +214,11 @@ impl Store {
 
     fn load(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {
         let record = self.open_file(vault_ref)?;
-        if record.pin().change < self.pins.of(vault_ref).change {
-            return Err(VaultError::Older { vault_ref: vault_ref.clone() });
+        let (found, pinned) = (record.pin(), self.pins.of(vault_ref));
+        if found.change < pinned.change {
+            // A removal is pinned before the file goes, as a change of no version.
+            let may_be_removed = found.change + 1 == pinned.change && found.version == pinned.version;
+            return Err(VaultError::Older { vault_ref: vault_ref.clone(), may_be_removed });
         }
         Ok(record)
     }

@@ -142,7 +142,7 @@ fn damaged_pins_are_refused_until_they_are_accepted_and_then_made_of_what_is_the
     let older = fs::read(place.file()).unwrap();
     store.rotate(&name, secret("two")).unwrap();
     fs::write(place.pins(), b"{\"global/a\":").unwrap();
-    assert!(matches!(Store::open(place.config(false), ManualClock::at(1)), Err(VaultError::Damaged { .. })));
+    assert!(matches!(Store::open(place.config(false), ManualClock::at(1)), Err(VaultError::Pins { .. })));
     assert_eq!(place.accept().accepted(), [place.pins().display().to_string()]);
     crate::files::atomic_replace(&place.file(), &older).unwrap();
     assert!(is_older(&place.open()));
@@ -197,4 +197,37 @@ fn of_too_many_pins_those_of_removed_secrets_are_forgotten_first() {
     assert!(is_older(&store) && is_older(&place.open()));
     let pins: serde_json::Map<_, _> = serde_json::from_slice(&fs::read(place.pins()).unwrap()).unwrap();
     assert_eq!(pins.len(), VAULT_PINS_MAX);
+}
+
+#[test]
+fn a_value_in_the_place_of_a_file_that_cannot_be_opened_is_later_than_all_its_copies() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    store.rotate(&name, secret("two")).unwrap();
+    let older = fs::read(place.file()).unwrap();
+    for (spoilt, version) in [(&older[..9], 3), (b"", 4)] {
+        fs::write(place.file(), spoilt).unwrap();
+        let entry = place.open().put(&name, secret("new")).unwrap();
+        assert_eq!((entry.version, entry.versions), (version, 1));
+        assert_eq!(values(&place.open().read(&name).unwrap()), [(version, "new".to_owned())]);
+        crate::files::atomic_replace(&place.file(), &older).unwrap();
+        assert!(is_older(&place.open()));
+    }
+}
+
+#[test]
+fn only_what_a_removal_leaves_when_it_is_cut_off_is_told_as_that() {
+    let place = Place::new();
+    let (store, name) = (place.open(), vault_ref("global/a"));
+    let hint = |store: &Store| store.read(&name).err().unwrap().hint();
+    store.put(&name, secret("one")).unwrap();
+    let first = fs::read(place.file()).unwrap();
+    store.put(&name, secret("two")).unwrap();
+    let second = fs::read(place.file()).unwrap();
+    store.delete(&name).unwrap();
+    for (file, is_told) in [(first, false), (second, true)] {
+        crate::files::atomic_replace(&place.file(), &file).unwrap();
+        assert_eq!(hint(&place.open()).contains("`palyra vault remove global/a` finishes it"), is_told);
+    }
 }

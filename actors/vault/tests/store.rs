@@ -166,17 +166,16 @@ fn a_secret_file_cut_at_any_length_is_refused() {
 }
 
 #[test]
-fn a_file_under_the_name_of_another_secret_is_refused() {
+fn a_file_under_the_name_of_another_secret_is_refused_until_a_value_is_put_in_its_place() {
     let folder = private_folder();
     let store = open_store(folder.path());
     store.put(&vault_ref("global/a"), secret(CANARY)).unwrap();
     fs::copy(folder.path().join("global~a.age"), folder.path().join("global~b.age")).unwrap();
     let refused = store.read(&vault_ref("global/b")).err().unwrap();
     assert!(refused.to_string().contains("another secret"), "{refused}");
-    // It has to be deleted first: what it was is not known.
-    assert!(store.put(&vault_ref("global/b"), secret("v")).is_err());
-    store.delete(&vault_ref("global/b")).unwrap();
+    assert!(store.rotate(&vault_ref("global/b"), secret("v")).is_err(), "what it was is not known");
     store.put(&vault_ref("global/b"), secret("v")).unwrap();
+    assert_eq!(values(&store.read(&vault_ref("global/b")).unwrap()), [(1, "v".to_owned())]);
 }
 
 #[test]

@@ -218,6 +218,7 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
             | VaultError::Unsynced { .. }
             | VaultError::Storage(_)
             | VaultError::Damaged { .. }
+            | VaultError::Pins { .. }
             | VaultError::Older { .. }
             | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,
