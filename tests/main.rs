@@ -4,6 +4,7 @@
 
 mod adding;
 mod answers;
+mod arguments;
 mod beginning;
 mod checking;
 mod commands;

@@ -126,8 +126,14 @@ fn the_built_in_profiles_are_shown_whatever_fault_the_configured_ones_have() {
         assert!(output.status.success() && said.contains("github"), "{said}{warned}");
         assert!(warned.contains("unknown provider `gone`") && warned.contains("built-in"), "{warned}");
     }
-    let fault = run(root.path(), &["webhooks", "list"], b"");
-    assert_eq!(fault.status.code(), Some(78));
+    let line = 1 + text.lines().position(|line| line.starts_with("provider")).unwrap();
+    let by_hand = format!("mend {} by hand, in line {line}", registry.display());
+    for args in [&["webhooks", "list"][..], &["webhooks", "remove", "gh"], &["vault", "list"]] {
+        let fault = run(root.path(), args, b"");
+        let said = String::from_utf8(fault.stderr).unwrap();
+        assert_eq!(fault.status.code(), Some(78));
+        assert!(said.contains(&by_hand), "{said}");
+    }
 }
 
 #[test]

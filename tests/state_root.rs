@@ -267,6 +267,14 @@ fn a_daemon_that_runs_and_cannot_be_asked_says_why() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     succeed(root.path(), &["system", "heartbeat"], b"");
+    let announcement = std::fs::read_to_string(root.path().join("daemon.json")).unwrap();
+    write_private(&root.path().join("daemon.json"), "{");
+    let said = failed(root.path(), &["system", "heartbeat"], 78);
+    assert!(said.contains("daemon.json") && said.contains("restart the daemon"), "{said}");
+    std::fs::remove_file(root.path().join("daemon.json")).unwrap();
+    let said = failed(root.path(), &["system", "heartbeat"], 69);
+    assert!(said.contains("its `daemon.json` is gone") && said.contains("restart the daemon"), "{said}");
+    write_private(&root.path().join("daemon.json"), &announcement);
     std::fs::remove_file(root.path().join("admin.token")).unwrap();
     let said = failed(root.path(), &["system", "heartbeat"], 69);
     assert!(said.contains("restart the daemon") && !said.contains("starts or stops"), "{said}");

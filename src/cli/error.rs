@@ -1,6 +1,7 @@
 //! What a command that does not succeed tells, and with which exit code.
 
 use palyra_actors::journal::JournalError;
+use palyra_actors::places;
 use serde_json::{Value, json};
 
 use super::text::visible;
@@ -181,8 +182,15 @@ impl CliError {
     }
 }
 
+/// A reason, or what is wrong at a place of the document that was sent.
 fn issue_text(issue: &Value) -> String {
-    issue.as_str().map_or_else(|| issue.to_string(), str::to_owned)
+    let text = |name: &str| issue.get(name).and_then(Value::as_str);
+    match (issue.as_str(), text("pointer"), text("message")) {
+        (Some(reason), ..) => reason.to_owned(),
+        (None, Some("") | None, Some(message)) => message.to_owned(),
+        (None, Some(pointer), Some(message)) => format!("{}: {message}", places::path(pointer)),
+        (None, _, None) => issue.to_string(),
+    }
 }
 
 fn own_hint(status: u16, retry_after: Option<&str>) -> Option<String> {

@@ -29,8 +29,12 @@ pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec
         bytes.pop_if(|byte| *byte == b'\r');
     }
     if bytes.is_empty() {
-        return Err(CliError::usage("the secret is empty")
-            .hint("give the value on stdin, or in a file with --value-file"));
+        return Err(match file {
+            Some(file) => CliError::usage(format!("{} is empty", file.display()))
+                .hint("name a file that holds the value"),
+            None => CliError::usage("the secret is empty")
+                .hint("give the value on stdin, or in a file with --value-file"),
+        });
     }
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -53,7 +54,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct RefArgs {
     /// `<scope>/<key>`; scope is `global`, `principal:<id>`, `channel:<name>:<account>` or `skill:<id>`
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = NonEmptyStringValueParser::new())]
     vault_ref: String,
 }
 

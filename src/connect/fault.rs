@@ -52,11 +52,7 @@ pub fn misconfigured(error: SettingsError) -> CliError {
 pub fn not_started(error: &anyhow::Error) -> CliError {
     let message = format!("{error:#}");
     if let Some(registry) = error.downcast_ref::<RegistryError>() {
-        let shown = CliError::config(message);
-        return match registry.hint() {
-            Some(hint) => shown.hint(hint),
-            None => shown,
-        };
+        return faulty(registry, message);
     }
     if let Some(settings) = error.downcast_ref::<SettingsError>() {
         return misconfigured(settings.clone());
@@ -77,6 +73,20 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
         Some(kind) => not_listening(kind, message),
         None => CliError::failed(message),
     }
+}
+
+/// A registry that cannot be read as it is, nor be changed by any command.
+fn faulty(error: &RegistryError, message: String) -> CliError {
+    let shown = CliError::config(message);
+    let by_hand = match error {
+        RegistryError::InvalidFile { fault } => Some(format!(
+            "mend {} by hand, in line {}: no command reads or changes a part of it",
+            fault.file, fault.line
+        )),
+        _ => None,
+    };
+    let hints: Vec<String> = error.hint().into_iter().chain(by_hand).collect();
+    if hints.is_empty() { shown } else { shown.hint(hints.join("; ")) }
 }
 
 const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";

@@ -74,8 +74,12 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
     let (runtime, token) = (root.runtime().map_err(unreadable)?, root.token().map_err(unreadable)?);
     let path = root.path().display();
     let Some(runtime) = runtime else {
-        let silent = format!("{daemon} holds `{path}` and does not serve: it starts or stops");
-        return Err(CliError::unreachable(silent).hint("try again in a moment"));
+        let silent = format!(
+            "{daemon} holds `{path}` and does not say where it serves: it starts or stops, or its `daemon.json` is gone"
+        );
+        return Err(CliError::unreachable(silent).hint(
+            "try again in a moment; if it stays so, restart the daemon: a start writes `daemon.json`",
+        ));
     };
     let Some(token) = token else {
         let locked = format!("{daemon} cannot be asked anything: there is no `admin.token` in `{path}`");

@@ -250,8 +250,12 @@ impl StateRoot {
     /// # Errors
     /// When what it says cannot be read: the file, the reason and what to do.
     pub fn runtime(&self) -> io::Result<Option<Runtime>> {
-        let bytes = read_if_there(&self.runtime_file(), RUNTIME_FILE_BYTES_MAX)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        let file = self.runtime_file();
+        let Some(bytes) = read_if_there(&file, RUNTIME_FILE_BYTES_MAX)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+            let told = "is not what a daemon wrote; restart the daemon: a start writes it anew";
+            io::Error::new(ErrorKind::InvalidData, format!("`{}` {told}", file.display()))
+        })
     }
 
     /// The token of the console, as it lies there.

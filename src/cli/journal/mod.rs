@@ -11,6 +11,7 @@ mod verify;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ Examples:
   palyra journal check-proof proof.json --public-key journal.pub")]
     Prove {
         /// Its seq or its event id
-        #[arg(value_name = "SEQ|EVENT_ID")]
+        #[arg(value_name = "SEQ|EVENT_ID", value_parser = NonEmptyStringValueParser::new())]
         event: String,
     },
     /// Check a proof with nothing but a public key: no journal, no daemon

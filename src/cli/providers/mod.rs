@@ -6,6 +6,7 @@ mod reference;
 
 use bench::{CheckArgs, LintArgs};
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 use palyra_actors::ids::nearest;
 use serde_json::Value;
 
@@ -31,6 +32,7 @@ Examples:
   palyra --quiet providers show github > my-github.toml")]
     Show {
         /// Name of the profile
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
     /// Look for mistakes in profiles of your own; exit code 1 when there is an error

@@ -1,5 +1,6 @@
 //! What can be typed after `palyra system`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use palyra_actors::json;
 use palyra_actors::limits::PAGE_EVENTS_DEFAULT;
@@ -114,7 +115,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct ShowArgs {
     /// Its seq or its event id
-    #[arg(value_name = "SEQ|EVENT_ID")]
+    #[arg(value_name = "SEQ|EVENT_ID", value_parser = NonEmptyStringValueParser::new())]
     pub event: String,
     /// Write its body, byte for byte
     #[arg(long)]

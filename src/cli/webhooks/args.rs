@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -79,7 +80,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// Id of an integration, what an answer says in `Palyra-Refusal`, seq or id of an event, or the provider's id of a delivery
-    #[arg(value_name = "ID|REFUSAL|EVENT|DELIVERY")]
+    #[arg(value_name = "ID|REFUSAL|EVENT|DELIVERY", value_parser = NonEmptyStringValueParser::new())]
     pub subject: String,
 }
 
@@ -87,6 +88,7 @@ pub struct ExplainArgs {
 #[derive(Debug, Args)]
 pub struct IdArgs {
     /// Id of the integration
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
 }
 
@@ -94,6 +96,7 @@ pub struct IdArgs {
 #[derive(Debug, Args)]
 pub struct AddArgs {
     /// Id of the integration: a-z, 0-9 and `._-`, at most 64; it becomes the end of its address
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// Name of the provider profile (see `palyra providers list`)
     pub provider: String,
@@ -118,6 +121,7 @@ pub struct AddArgs {
 #[command(mut_args(without_default))]
 pub struct SetArgs {
     /// Id of the integration
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// Another provider profile; what the integration was told for the old one is forgotten
     #[arg(long, value_name = "P")]
@@ -289,6 +293,7 @@ pub struct ListArgs {
 #[command(group(ArgGroup::new("payload").required(true).args(["payload_file", "payload_stdin"])))]
 pub struct TestArgs {
     /// Id of the integration
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// The body of the delivery, byte for byte
     #[arg(long, value_name = "F")]
@@ -311,6 +316,7 @@ pub struct TestArgs {
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// Id of the integration
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// Name of the event, as the provider calls it
     #[arg(long, value_name = "E", value_parser = parse_event)]

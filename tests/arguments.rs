@@ -1,0 +1,69 @@
+//! What is said of arguments that cannot mean anything.
+
+use crate::support::{Daemon, add_github, run, state_root, write_private};
+
+/// Runs what must fail with `code`, and gives what it said.
+fn failed(root: &std::path::Path, args: &[&str], code: i32) -> String {
+    let output = run(root, args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    said
+}
+
+#[test]
+fn an_empty_name_is_a_mistake_of_the_command_line_and_the_argument_is_named() {
+    let root = state_root();
+    add_github(root.path());
+    for (args, name) in [
+        (&["vault", "remove", ""][..], "<REF>"),
+        (&["vault", "put", ""], "<REF>"),
+        (&["vault", "rotate", ""], "<REF>"),
+        (&["vault", "retire", ""], "<REF>"),
+        (&["webhooks", "show", ""], "<ID>"),
+        (&["webhooks", "enable", ""], "<ID>"),
+        (&["webhooks", "remove", ""], "<ID>"),
+        (&["webhooks", "set", "", "--all-events"], "<ID>"),
+        (&["webhooks", "send", "", "--event", "push"], "<ID>"),
+        (&["webhooks", "test", "", "--payload-stdin"], "<ID>"),
+        (&["webhooks", "add", "", "github", "--allow-unsigned"], "<ID>"),
+        (&["webhooks", "explain", ""], "<ID|REFUSAL|EVENT|DELIVERY>"),
+        (&["system", "event", "show", ""], "<SEQ|EVENT_ID>"),
+        (&["journal", "prove", ""], "<SEQ|EVENT_ID>"),
+        (&["providers", "show", ""], "<NAME>"),
+    ] {
+        let said = failed(root.path(), args, 2);
+        assert!(said.contains(name), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn an_empty_file_of_a_key_is_named_and_no_flag_that_the_command_has_not() {
+    let root = state_root();
+    add_github(root.path());
+    let empty = root.path().join("empty.pem");
+    write_private(&empty, "\n");
+    let file = empty.to_str().unwrap();
+    for args in [
+        &["webhooks", "send", "gh", "--event", "push", "--private-key-file", file][..],
+        &["vault", "put", "global/x", "--value-file", file],
+    ] {
+        let said = failed(root.path(), args, 2);
+        assert!(said.contains(&format!("{file} is empty")) && !said.contains("--value-file"), "{said}");
+    }
+}
+
+#[test]
+fn published_keys_of_a_provider_that_publishes_none_are_told_as_that() {
+    let root = state_root();
+    add_github(root.path());
+    let said = failed(root.path(), &["webhooks", "set", "gh", "--published-keys"], 1);
+    assert!(said.contains("the provider publishes no keys"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_an_emitted_event_is_told_in_words() {
+    let root = state_root();
+    let _daemon = Daemon::start(root.path());
+    let said = failed(root.path(), &["system", "event", "emit", "Not A Name"], 1);
+    assert!(said.contains("  - name: ") && !said.contains("{\""), "{said}");
+}
