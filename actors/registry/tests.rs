@@ -189,16 +189,28 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
             Some("give one of the two another id, or remove it"),
         ),
         (
-            "version = 2".to_owned(),
+            "version = 0".to_owned(),
             "webhooks.toml:1:1: version",
             Some("write `version = 1` as the first line"),
+        ),
+        (
+            "version = 2\nnewer = 1".to_owned(),
+            "webhooks.toml:1:1: version: 2 is later than 1, which this palyra reads",
+            Some(
+                "a newer palyra wrote it: run that one, or put back the file from before; one of this form begins \
+                 with `version = 1`",
+            ),
         ),
         (
             String::new(),
             "webhooks.toml:1:1: version: is missing",
             Some("write `version = 1` as the first line"),
         ),
-        ("version = 1\nversion = 1".to_owned(), "webhooks.toml:2:1: file", None),
+        (
+            "version = 1\nversion = 1".to_owned(),
+            "webhooks.toml:2:1: version: stands here for the second time",
+            Some("remove one of the two"),
+        ),
         ("version = 1\n[[webhooks]]\nintegration_id = \"\0\"".to_owned(), "webhooks.toml:3:", None),
     ];
     for (text, expected, hint) in cases {

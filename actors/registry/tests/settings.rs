@@ -203,7 +203,7 @@ fn a_wrong_value_of_a_known_field_is_not_taken_for_a_misspelt_name() {
 fn a_registry_file_that_may_not_be_read_is_not_taken_for_a_missing_one() {
     let folder = Folder::with(Some(HAND_WRITTEN));
     std::fs::set_permissions(folder.config().file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(Registry::open(folder.config(), NOW), Err(RegistryError::Io { .. })));
+    assert!(matches!(Registry::open(folder.config(), NOW), Err(RegistryError::Unfit { .. })));
 }
 
 #[test]
