@@ -37,6 +37,10 @@ impl Delivery<'_> {
         integration: &Integration,
     ) -> Result<Option<Arc<SecretVersions>>, Problem> {
         let record = &integration.record;
+        if let Some(other) = &integration.lent_with {
+            let shared = format!("it shares its secret with `{other}`, and others are given codes under it");
+            return Err(Problem::new(Kind::Unavailable).because("secret", shared));
+        }
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
             let none =
