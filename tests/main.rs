@@ -4,7 +4,9 @@
 
 mod adding;
 mod answers;
+mod attempts;
 mod beginning;
+mod captured;
 mod checking;
 mod commands;
 mod connections;
