@@ -139,6 +139,7 @@ mod tests {
             body: Digest::of(body),
             verdict: Verdict::Accepted,
             expires_at: 0,
+            is_whole: false,
         };
         StoredEvent {
             seq: 7,

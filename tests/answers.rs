@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Answer, Daemon, SECRET, add_github, connect, events_named, eventually, github_head, github_signature,
-    raw, read_available, request, state_root, statuses, succeed, write_private,
+    hmac_hex, raw, read_available, request, state_root, statuses, succeed, write_private,
 };
 
 const BODY: &str = r#"{"ref":"main"}"#;
@@ -142,11 +142,15 @@ fn an_authentic_body_that_is_not_json_is_rejected_and_journaled_with_its_hash() 
 #[test]
 fn authentic_json_that_breaks_the_schema_is_rejected_with_pointers() {
     let root = state_root();
-    let daemon = daemon(root.path(), &[]);
+    let plain = ["webhooks", "add", "gt", "gitea", "--secret-ref", "global/github"];
+    let daemon = daemon(root.path(), &[&plain]);
     let wide: String = (0..2_049).map(|n| format!("\"k{n}\":1,")).collect();
     let wide = format!("{{{}}}", wide.trim_end_matches(','));
     for body in [r#"{"a":1,"a":2}"#, wide.as_str(), "\"text\"", "12"] {
-        let answer = daemon.github("push", "1", body);
+        let signature = hmac_hex(SECRET.as_bytes(), body.as_bytes());
+        let headers = [("Content-Type", "application/json"), ("X-Gitea-Signature", &signature)];
+        let answer =
+            daemon.post("gt", &[&headers[..], &[("X-Gitea-Event", "push")]].concat(), body.as_bytes());
         assert_problem(&answer, 422, "schema_violation");
         assert!(answer.json()["issues"][0]["pointer"].is_string(), "{answer:?}");
     }

@@ -65,6 +65,25 @@ fn a_sender_that_waits_for_100_continue_is_told_an_id_too() {
 }
 
 #[test]
+fn a_flood_of_bad_signatures_from_one_peer_pushes_out_nothing_that_was_refused_before() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let before = refusal(&daemon.post("gh", &[("Content-Type", "application/json")], b"{}"));
+    let bad =
+        "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX-Hub-Signature-256: sha256=00\r\n\r\n";
+    for _ in 0..4 {
+        let last = bad.replace("Host: x\r\n", "Host: x\r\nConnection: close\r\n");
+        raw(&daemon.ingress, format!("{}{last}", bad.repeat(349)).as_bytes());
+    }
+    assert!(lines(&explain(root.path(), &before), "why").contains("missing_signature"));
+    let throttled = daemon.post("gh", &[("Content-Type", "application/json")], b"{}");
+    assert_eq!((throttled.status, throttled.header("palyra-refusal")), (429, None));
+    let latest = explain(root.path(), "gh");
+    let newest = &latest["refusals"][0];
+    assert_eq!((&newest["status"], &newest["reason"]), (&json!(429), &json!("malformed_signature")));
+}
+
+#[test]
 fn what_no_integration_was_found_for_names_nothing_and_reads_alike() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

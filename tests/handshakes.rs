@@ -5,6 +5,8 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use palyra_actors::clock::{Clock, SystemClock};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::support::{
     Answer, Daemon, events, hmac_hex, json, raw, request, run, state_root, statuses, succeed,
@@ -149,6 +151,32 @@ fn a_validation_token_is_given_back_though_nothing_is_signed() {
     assert_echo(&request("POST", &url, &[("Content-Type", "text/plain")], b""), "Validation: Testing");
     let notification = br#"{"value":[{"clientState":"wrong"}]}"#;
     assert_eq!(daemon.post("in", &[("Content-Type", "application/json")], notification).status, 401);
+}
+
+#[test]
+fn a_signed_question_is_one_whatever_its_headers_call_it() {
+    let root = state_root();
+    let twitch = daemon(root.path(), "twitch", &[]);
+    let at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+    let post = |kind: &str, event: &str, id: &str, body: &str| {
+        let signature = format!("sha256={}", hmac_hex(KEY.as_bytes(), format!("{id}{at}{body}").as_bytes()));
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Twitch-Eventsub-Message-Id", id),
+            ("Twitch-Eventsub-Message-Timestamp", at.as_str()),
+            ("Twitch-Eventsub-Message-Signature", &signature),
+            ("Twitch-Eventsub-Message-Type", kind),
+            ("Twitch-Eventsub-Subscription-Type", event),
+        ];
+        twitch.post("in", &headers, body.as_bytes())
+    };
+    let question = r#"{"challenge":"abc","subscription":{"status":"webhook_callback_verification_pending","type":"stream.online"}}"#;
+    assert_echo(&post("webhook_callback_verification", "stream.online", "m1", question), "abc");
+    assert_echo(&post("notification", "channel.ban", "m1", question), "abc");
+    assert!(events(root.path()).iter().all(|event| event["integration_id"].is_null()), "no row is left");
+    let event = r#"{"subscription":{"type":"stream.online"},"event":{"broadcaster_user_id":"1"}}"#;
+    assert_eq!(post("notification", "channel.ban", "m2", event).outcome(), "accepted");
+    assert!(events(root.path()).iter().any(|row| row["name"] == "stream.online"), "what is signed names it");
 }
 
 #[test]

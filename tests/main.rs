@@ -5,7 +5,9 @@
 mod adding;
 mod answers;
 mod arguments;
+mod attempts;
 mod beginning;
+mod captured;
 mod checking;
 mod commands;
 mod connections;

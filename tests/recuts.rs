@@ -6,7 +6,10 @@ use palyra_actors::clock::{Clock as _, SystemClock};
 use palyra_actors::ids::Digest;
 use ring::hmac;
 
-use crate::support::{Daemon, events_named, hmac_hex, raw, request, state_root, statuses, succeed};
+use crate::support::{
+    Answer, Daemon, events_named, hmac_hex, json, raw, request, run, state_root, statuses, succeed,
+    write_private,
+};
 
 fn daemon_of(root: &std::path::Path, integrations: &[(&str, &str)]) -> Daemon {
     succeed(root, &["vault", "put", "global/key"], b"shhh");
@@ -75,13 +78,68 @@ fn a_list_of_signed_headers_that_is_cut_otherwise_frees_no_header() {
     assert_eq!(post(list, "crn:1", &now, "Entry.publish"), 202, "as it was signed");
 }
 
+fn ask_x(daemon: &Daemon, word: &str) -> Answer {
+    request("GET", &format!("{}/hooks/x?crc_token={word}", daemon.ingress), &[], b"")
+}
+
 #[test]
-fn a_code_that_one_integration_gives_away_signs_nothing_for_another_with_the_same_secret() {
+fn a_code_is_given_over_no_form() {
     let root = state_root();
-    let daemon = daemon_of(root.path(), &[("x", "x"), ("gh", "github")]);
-    let ask = |word: &str| request("GET", &format!("{}/hooks/x?crc_token={word}", daemon.ingress), &[], b"");
-    assert_eq!(ask("payload%3Dforged").status, 400);
-    assert_eq!(ask("aGVsbG8%3D").status, 200, "padding is no form");
+    let daemon = daemon_of(root.path(), &[("x", "x")]);
+    assert_eq!(ask_x(&daemon, "payload%3Dforged").status, 400);
+    assert_eq!(ask_x(&daemon, "aGVsbG8%3D").status, 200, "padding is no form");
+}
+
+#[test]
+fn a_secret_under_which_strangers_are_given_codes_verifies_nothing_for_another_profile() {
+    let root = state_root();
+    let daemon = daemon_of(root.path(), &[("x", "x"), ("x2", "x")]);
+    let said = |args: &[&str]| {
+        let output = run(root.path(), args, b"");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, added) = said(&["webhooks", "add", "mg", "mailgun", "--secret-ref", "global/key"]);
+    assert_eq!(code, Some(0));
+    assert!(added.contains("stored disabled") && added.contains("palyra vault put global/NAME"), "{added}");
+    let (code, refused) = said(&["webhooks", "enable", "mg"]);
+    assert_eq!(code, Some(1));
+    assert!(refused.contains("shares the secret `global/key` with `x`"), "{refused}");
+    succeed(root.path(), &["vault", "put", "global/own"], b"another");
+    succeed(root.path(), &["webhooks", "set", "mg", "--secret-ref", "global/own"], b"");
+    succeed(root.path(), &["webhooks", "enable", "mg"], b"");
+    let (code, refused) = said(&["webhooks", "set", "mg", "--secret-ref", "global/key"]);
+    assert_eq!(code, Some(1));
+    assert!(refused.contains("shares the secret"), "{refused}");
+    assert_eq!(ask_x(&daemon, "abc").status, 200, "integrations of one profile may share theirs");
+}
+
+#[test]
+fn a_secret_that_is_shared_so_by_hand_neither_gives_codes_nor_verifies_until_it_is_not() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/key"], b"shhh");
+    let entry = |id: &str, provider: &str| {
+        format!(
+            "[[webhooks]]\nintegration_id = \"{id}\"\nprovider = \"{provider}\"\n\
+             secret_vault_ref = \"global/key\"\nenabled = true\n"
+        )
+    };
+    let text = format!("version = 1\n{}{}", entry("x", "x"), entry("mg", "mailgun"));
+    write_private(&root.path().join("webhooks.toml"), &text);
+    let daemon = Daemon::start(root.path());
+    let now = (SystemClock.now_unix_ms() / 1_000).to_string();
+    let code = hmac_hex(b"shhh", format!("{now}token").as_bytes());
+    let post = || {
+        let body = format!(
+            r#"{{"signature":{{"timestamp":"{now}","token":"token","signature":"{code}"}},"event-data":{{"event":"opened"}}}}"#
+        );
+        daemon.post("mg", &[("Content-Type", "application/json")], body.as_bytes()).status
+    };
+    assert_eq!([post(), ask_x(&daemon, "abc").status], [503, 503]);
+    for id in ["x", "mg"] {
+        assert_eq!(json(root.path(), &["webhooks", "show", id])["readiness"], "invalid_configuration");
+    }
+    succeed(root.path(), &["webhooks", "disable", "x"], b"");
+    assert_eq!(post(), 200);
 }
 
 #[test]

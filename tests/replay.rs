@@ -95,16 +95,6 @@ fn a_captured_delivery_that_was_left_out_is_not_taken_under_another_event() {
 }
 
 #[test]
-fn a_captured_delivery_that_was_rejected_is_not_taken_under_another_event() {
-    let root = state_root();
-    let daemon = Daemon::with_github(root.path());
-    let rejected = daemon.github(&"x".repeat(129), "1", BODY);
-    assert_eq!((rejected.status, rejected.outcome().as_str()), (422, "rejected"));
-    assert_eq!(relabelled(&daemon, "push"), (409, "conflict".to_owned()));
-    assert_eq!(pushes(root.path()), 0);
-}
-
-#[test]
 fn other_keys_in_between_push_nothing_out() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

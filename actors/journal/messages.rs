@@ -9,8 +9,7 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed, Receipt};
 use crate::replies::Wakes;
 
-/// What became of an authentic delivery. The order is the rank: the same bytes under the same names, judged higher than before,
-/// take the key over.
+/// What became of an authentic delivery. The order is the rank: one that is judged higher than before takes the key over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -168,13 +167,18 @@ pub struct ReplayClaim {
     pub verdict: Verdict,
     /// End of the window in which the key is remembered.
     pub expires_at: UnixMs,
+    /// Whether a signature covers all of the body, so that no other can be put in its place; unknown, and false, where it is
+    /// read.
+    pub is_whole: bool,
 }
 
 impl ReplayClaim {
-    /// Whether it may get the key although `holder` has it unexpired: the same bytes, judged higher than before. The journal
-    /// sees to it that they are called the same, too.
+    /// Whether it may get the key although `holder` has it unexpired: it is judged higher, and has the same bytes or others
+    /// that are signed. What was rejected keeps nothing out: it may be a delivery that somebody else put into a form in
+    /// which it cannot be taken. The journal sees to it that what was filtered is called the same, too.
     pub(crate) fn takes_over(&self, holder: &KeyHolder) -> bool {
-        self.body == holder.body && self.verdict > holder.verdict
+        let may_differ = self.is_whole || holder.verdict == Verdict::Rejected;
+        self.verdict > holder.verdict && (may_differ || self.body == holder.body)
     }
 }
 
@@ -183,8 +187,8 @@ impl ReplayClaim {
 pub enum Appended {
     /// Committed with `synchronous=FULL`.
     Stored(Receipt),
-    /// Another delivery holds the key, unexpired; nothing was written. It has a verdict at least as high, another body, or
-    /// other names.
+    /// Another delivery holds the key, unexpired; nothing was written. It has a verdict at least as high, another body that is
+    /// not all signed, or other names.
     Held(KeyHolder),
 }
 

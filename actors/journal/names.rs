@@ -4,22 +4,24 @@
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use super::messages::{KeyHolder, NewEvent};
+use super::messages::{KeyHolder, NewEvent, Verdict};
 use super::row::signed;
 
 /// The particular by which the system event of a delivery that was not accepted names the delivery's event.
 pub const EVENT_DETAIL: &str = "event";
 
-/// Whether `event` is called as the delivery that holds its key was. Where that one had no event, any name will do: its
-/// profile found none.
+/// Whether `event` is called as the delivery that holds its key was. Where that one was rejected, any name will do: its own
+/// may be what was wrong.
 pub(super) fn agree(db: &Connection, holder: &KeyHolder, event: &NewEvent) -> rusqlite::Result<bool> {
+    if holder.verdict == Verdict::Rejected {
+        return Ok(true);
+    }
     let (name, source) = names_of(event);
     let find = "SELECT source, body FROM journal_events WHERE seq = ?1";
     db.prepare_cached(find)?.query_row([signed(holder.receipt.seq)], |row| {
         let details: Map<String, Value> =
             serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
-        let held = named_in(&details);
-        Ok((held.is_empty() || held == name) && row.get_ref(0)?.as_str()? == source)
+        Ok(named_in(&details) == name && row.get_ref(0)?.as_str()? == source)
     })
 }
 

@@ -331,6 +331,7 @@ impl ClaimColumns<'_> {
             body: self.body,
             verdict: Verdict::parse(&self.verdict).ok_or("replay_verdict")?,
             expires_at: unsigned(self.expires_at),
+            is_whole: false,
         })
     }
 }

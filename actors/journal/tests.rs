@@ -95,6 +95,7 @@ fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
         body: Digest::of(body.as_bytes()),
         verdict,
         expires_at: LATER,
+        is_whole: false,
     }
 }
 

@@ -129,6 +129,11 @@ impl Profile {
         self.asks(request).filter(|handshake| handshake.check != HandshakeCheck::Signature)
     }
 
+    /// Whether some handshake makes codes under the secret for who does not have it.
+    pub fn lends_codes(&self) -> bool {
+        self.file.handshake.iter().any(Handshake::lends_codes)
+    }
+
     /// Whether some handshake comes by `POST`, unsigned, so that a missing signature alone condemns nothing.
     pub fn greets_unsigned(&self) -> bool {
         let unsigned =

@@ -8,7 +8,7 @@
 
 use super::profile::{Content, ProfileFile, Source, TimeFormat};
 use super::template::{Piece, Template};
-use super::{ContentKind, Method};
+use super::{Body, ContentKind, Method};
 
 /// What identifies deliveries that `method` signs: of the sources that the profile names for it, those that are fixed.
 pub fn of(method: &Method, file: &ProfileFile) -> Vec<Source> {
@@ -65,6 +65,41 @@ impl Kinds {
         let all = |wanted| content.iter().all(|kind| (kind.kind() == ContentKind::Text) == wanted);
         let are_json = content.iter().all(|kind| kind.kind() == ContentKind::Json);
         Self { are_told_apart: all(true) || all(false), are_json }
+    }
+}
+
+/// Bodies of which what is signed fixes every byte, and where they begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FixedBodies {
+    /// All of them.
+    All,
+    /// Those that are JSON documents: whoever moves a byte from one to what is signed beside it leaves none.
+    Json,
+    /// None.
+    None,
+}
+
+impl FixedBodies {
+    /// Those of a scheme that signs `content`.
+    pub fn of(content: &Template, time: Option<TimeFormat>) -> Self {
+        let fixes_if = |are_json| {
+            let mut fixed = fixed(content, time, Kinds { are_told_apart: true, are_json }).into_iter();
+            fixed.any(|piece| matches!(piece, Piece::Body | Piece::BodySha256))
+        };
+        match (fixes_if(false), fixes_if(true)) {
+            (true, _) => Self::All,
+            (false, true) => Self::Json,
+            (false, false) => Self::None,
+        }
+    }
+
+    /// Whether `body` is one of them.
+    pub fn body(self, body: &Body) -> bool {
+        match self {
+            Self::All => true,
+            Self::Json => body.json().is_some(),
+            Self::None => false,
+        }
     }
 }
 

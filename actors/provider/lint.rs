@@ -264,6 +264,14 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             "name something that is signed, or leave `replay_key` out",
         );
     }
+    if identity.retries_differ && !identity.signed && identity.replay_key.is_empty() {
+        findings.error(
+            "unsigned_retries",
+            "/delivery_id/retries_differ",
+            "nothing signed tells that a retry is one, so a captured delivery would pass for any other",
+            "leave it out, or set `signed = true` if the signature fixes the id",
+        );
+    }
 }
 
 /// Whether every scheme that signs fixes one of `sources`, and each of them is fixed: by all schemes, or by some if it

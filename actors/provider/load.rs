@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::handshake::Handshake;
+use super::identity::FixedBodies;
 use super::profile::{Algorithm, Auth, KeyDecoding, ProfileFile, SignedAuth, TimestampForm};
 use super::signed::Scheme;
 use super::template::Template;
@@ -124,7 +125,8 @@ fn compile_signed(
         return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
-    Ok(Method::Signed(Box::new(Scheme { kind, form: form.clone(), content, lends_codes })))
+    let fixes = FixedBodies::of(&content, form.timestamp.as_ref().map(|time| time.format));
+    Ok(Method::Signed(Box::new(Scheme { kind, form: form.clone(), content, lends_codes, fixes })))
 }
 
 fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {

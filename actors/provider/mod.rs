@@ -46,6 +46,7 @@ mod token;
 mod url;
 mod verify;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -57,7 +58,7 @@ use crate::limits::DELIVERY_ID_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
 
 pub use answer::DeliveryAnswer;
-pub use body::{Body, ContentKind, is_written_as_json};
+pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
@@ -71,6 +72,7 @@ pub use sign::{SignDraft, SignError, Signed};
 pub use summary::ProfileSummary;
 pub use verify::{UnusableKey, Verified, VerifyError};
 
+use body::is_written_as_json;
 use profile::{Content, JwtAuth, ProfileFile, SignedAuth, Source, TokenAuth, When};
 use request::single_header;
 
@@ -214,6 +216,16 @@ impl Profile {
         taken.ok_or_else(|| UnsupportedContent(self.content_types()))
     }
 
+    /// Whether `raw` is of the kind that its type says, as far as its beginning tells. JSON is no form, and no form JSON:
+    /// types are not signed, and who changes one makes nothing of a delivery that it is not.
+    pub fn agrees_with_type(&self, kind: ContentKind, raw: &[u8]) -> bool {
+        match kind {
+            ContentKind::Form => !is_written_as_json(raw),
+            ContentKind::Json => is_written_as_json(raw) || !self.takes(ContentKind::Form),
+            ContentKind::Text => true,
+        }
+    }
+
     fn takes(&self, kind: ContentKind) -> bool {
         self.file.content.iter().any(|content| content.kind() == kind)
     }
@@ -281,9 +293,7 @@ impl Profile {
 
     /// What identifies the delivery: what the signature fixes, and where nothing is signed, what there is.
     pub fn replay_key(&self, integration_id: &str, verified: &Verified, request: &Request<'_>) -> Digest {
-        let signed = self.scheme(request).map_or(&[][..], |scheme| &scheme.identity);
-        let sources = if verified.covers_content { signed } else { &self.file.delivery_id.from };
-        match request.first(sources, Reason::MalformedSignature).ok().flatten() {
+        match self.identifier(verified, request) {
             Some(id) => key_of(integration_id, b"id", id.as_bytes()),
             None => key_of(
                 integration_id,
@@ -291,6 +301,20 @@ impl Profile {
                 &verified.signed_digest.unwrap_or_else(|| request.body.digest()).0,
             ),
         }
+    }
+
+    /// Whether what comes under the same replay key is the same delivery, whatever its bytes are: its retries are written
+    /// anew, and what tells that they are retries is signed.
+    pub fn retries_differ(&self, verified: &Verified, request: &Request<'_>) -> bool {
+        self.file.delivery_id.retries_differ
+            && verified.covers_content
+            && self.identifier(verified, request).is_some()
+    }
+
+    fn identifier<'a>(&self, verified: &Verified, request: &Request<'a>) -> Option<Cow<'a, str>> {
+        let signed = self.scheme(request).map_or(&[][..], |scheme| &scheme.identity);
+        let sources = if verified.covers_content { signed } else { &self.file.delivery_id.from };
+        request.first(sources, Reason::MalformedSignature).ok().flatten()
     }
 
     /// Whether [`Profile::verify`] can make a key of every version, whatever scheme a delivery takes.

@@ -87,6 +87,10 @@ pub struct Identity {
     /// What identifies the delivery instead of the id; must be covered by the signature.
     #[serde(default)]
     pub replay_key: Vec<Source>,
+    /// Whether the provider writes into the body which attempt it is: what it sends again under an id is the same delivery then,
+    /// whatever its bytes are. Only where what identifies it is signed.
+    #[serde(default)]
+    pub retries_differ: bool,
 }
 
 /// A place in a request that holds a text.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::handshake::is_bare_word;
+use super::identity::FixedBodies;
 use super::key::{self, Key};
 use super::mac::Pieces;
 use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
@@ -31,6 +32,8 @@ pub struct Scheme {
     pub content: Template,
     /// Whether a handshake makes codes under the same secret for who does not have it.
     pub lends_codes: bool,
+    /// Of which bodies every byte is signed, with where they begin and end.
+    pub fixes: FixedBodies,
 }
 
 impl Scheme {
@@ -98,7 +101,7 @@ pub fn verify(
     if let Some(time) = &time {
         timestamp::check(time.unix_ms, time.form, now)?;
     }
-    let covers_bytes = scheme.content.covers_bytes() || form.body_sha256_query.is_some();
+    let covers_bytes = form.body_sha256_query.is_some() || scheme.fixes.body(request.body);
     Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true, covers_bytes })
 }
 

@@ -198,9 +198,10 @@ impl Source {
 fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
     let places = |sources: &[Source]| sources.iter().map(Source::place).collect::<Vec<_>>().join(", else ");
     let signs = matches!(main, Some(Method::Signed(_)));
+    let alone = if identity.retries_differ { " alone" } else { "" };
     match (identity.replay_key.as_slice(), identity.from.as_slice()) {
-        (key @ [_, ..], _) if signs => format!("{}, else digest", places(key)),
-        (_, id @ [_, ..]) if identity.signed || !signs => format!("{}, else digest", places(id)),
+        (key @ [_, ..], _) if signs => format!("{}{alone}, else digest", places(key)),
+        (_, id @ [_, ..]) if identity.signed || !signs => format!("{}{alone}, else digest", places(id)),
         _ if signs => "digest of what is signed".to_owned(),
         _ => "digest of the body".to_owned(),
     }

@@ -17,7 +17,7 @@ pub struct Verified {
     pub signed_digest: Option<Digest>,
     /// Whether a signature covers something of the delivery, be it not all of the body.
     pub covers_content: bool,
-    /// Whether it covers every byte of the body.
+    /// Whether it covers every byte of the body, and tells where the body begins and ends.
     pub covers_bytes: bool,
 }
 
@@ -31,7 +31,7 @@ impl Verified {
         Digest::of(&text)
     }
 
-    /// What tells such deliveries apart: the bytes of the body, or what is signed where not all of them are.
+    /// What tells such deliveries apart: the bytes of the body, or what is signed where that does not fix all of them.
     fn distinct(&self, body: Digest) -> Digest {
         self.signed_digest.filter(|_| self.covers_content && !self.covers_bytes).unwrap_or(body)
     }

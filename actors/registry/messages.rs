@@ -20,6 +20,9 @@ pub struct Integration {
     pub record: IntegrationRecord,
     /// Its provider profile; `None` when the profile has gone since the record was written.
     pub profile: Option<Arc<Profile>>,
+    /// The enabled integration of another profile that names the same secret, where a handshake of either makes codes under
+    /// it for whoever asks: such a code may be the signature of a delivery to the other.
+    pub lent_with: Option<String>,
 }
 
 impl Integration {

@@ -6,11 +6,12 @@
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
 //! | `published.rs` | the integrations in force, for those who only read |
-//! | `readiness.rs` | whether an integration can verify |
+//! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
 
 mod amendment;
 mod document;
 mod error;
+mod lending;
 mod messages;
 mod once;
 mod published;

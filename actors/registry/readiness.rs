@@ -89,11 +89,24 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
         );
         return Some((Readiness::InvalidConfiguration, vec![issue]));
     }
+    if let Some(other) = &integration.lent_with {
+        return Some((Readiness::InvalidConfiguration, vec![shares_its_secret(record, other)]));
+    }
     let is_blank = |name: &&String| record.parameters.get(*name).is_none_or(|text| text.trim().is_empty());
     let missing = profile.parameters().iter().filter(is_blank);
     let issues: Vec<String> = missing.map(|name| needs(record, profile, name)).collect();
     let is_unfit = record.signature_required && !issues.is_empty();
     is_unfit.then_some((Readiness::InvalidConfiguration, issues))
+}
+
+/// Which secret is shared, and the commands that give it one of its own.
+fn shares_its_secret(record: &IntegrationRecord, other: &str) -> String {
+    let (id, vault_ref) = (&record.integration_id, record.secret_vault_ref.as_deref().unwrap_or_default());
+    format!(
+        "it shares the secret `{vault_ref}` with `{other}`, and a handshake of one of both makes codes under it for \
+         whoever asks, which may be signatures of the other's deliveries: `palyra vault put global/NAME < FILE && \
+         palyra webhooks set {id} --secret-ref global/NAME`, with another secret"
+    )
 }
 
 /// A parameter that is missing, and the command that gives it.

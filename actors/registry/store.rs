@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::amendment::Amendment;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
+use super::lending;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
 use super::published::{ById, InForce};
 use super::readiness::{ReadinessReport, readiness};
@@ -217,7 +218,8 @@ impl Registry {
 
     fn integration(&self, record: IntegrationRecord) -> Integration {
         let profile = self.catalogue.get(&record.provider).map(Arc::clone);
-        Integration { record, profile }
+        let lent_with = lending::lent_with(&record, &self.document.records, &self.catalogue);
+        Integration { record, profile, lent_with: lent_with.map(str::to_owned) }
     }
 
     fn known(&self, id: &str) -> Found {
@@ -268,12 +270,12 @@ impl Registry {
     }
 
     fn adopt(&mut self, document: RegistryDocument, now: UnixMs) {
-        self.integrations =
-            document.records.iter().map(|record| Arc::new(self.integration(record.clone()))).collect();
+        self.document = document;
+        let records = self.document.records.iter();
+        self.integrations = records.map(|record| Arc::new(self.integration(record.clone()))).collect();
         let by_id = |one: &Arc<Integration>| (one.record.integration_id.clone(), Arc::clone(one));
         self.by_id = Arc::new(self.integrations.iter().map(by_id).collect());
         self.config.published.publish(Arc::clone(&self.by_id));
-        self.document = document;
         self.loaded_at = now;
     }
 }

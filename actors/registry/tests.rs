@@ -290,7 +290,8 @@ fn readiness_names_what_is_lacking() {
     let hub = HAND_WRITTEN.replace("\"stripe\"", "\"docker-hub\"");
     let hub = Folder::with(Some(&hub)).open().get("pay").unwrap();
     assert_eq!(readiness(&hub, &SecretStatus::Found).readiness, Readiness::InvalidConfiguration);
-    let gone = Integration { record: registry.get("gh").unwrap().record.clone(), profile: None };
+    let gone =
+        Integration { record: registry.get("gh").unwrap().record.clone(), profile: None, lent_with: None };
     assert_eq!(readiness(&gone, &SecretStatus::Found).readiness, Readiness::InvalidConfiguration);
 }
 

@@ -26,7 +26,7 @@ fn digest(text: &str) -> Digest {
 }
 
 fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
-    ReplayClaim { key: digest(key), body: digest(body), verdict, expires_at: LATER }
+    ReplayClaim { key: digest(key), body: digest(body), verdict, expires_at: LATER, is_whole: false }
 }
 
 fn receipt(seq: u64) -> Receipt {

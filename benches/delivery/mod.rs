@@ -118,8 +118,13 @@ impl Delivery {
     /// Its row, under the key of number `n`.
     pub fn row(&self, names: &Names, n: u64) -> NewRow {
         let (body, key) = (Hashed::from(self.raw.clone()), Digest::of(&n.to_be_bytes()));
-        let claim =
-            ReplayClaim { key, body: body.digest(), verdict: Verdict::Accepted, expires_at: NOW + 1_000_000 };
+        let claim = ReplayClaim {
+            key,
+            body: body.digest(),
+            verdict: Verdict::Accepted,
+            expires_at: NOW + 1_000_000,
+            is_whole: true,
+        };
         let event = judge::webhook_event(&self.record, names.clone(), Some(1), body, BodyFormat::Json);
         NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
     }

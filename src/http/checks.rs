@@ -2,9 +2,7 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{
-    ContentKind, Profile, Reject, Request, Verified, VerifyError, is_written_as_json,
-};
+use palyra_actors::provider::{ContentKind, Profile, Reject, Request, Verified, VerifyError};
 use palyra_actors::registry::{Integration, IntegrationRecord};
 use palyra_actors::secret::SecretVersions;
 
@@ -44,18 +42,17 @@ pub fn head(
     Ok(kind)
 }
 
-/// Whether the body is of the kind that its type says. JSON is no form: types are not signed, and it would leave a row that
-/// keeps the genuine delivery out.
+/// Whether the body is of the kind that its type says, where the profile takes more than one: types are not signed, and
+/// under another the genuine delivery would leave a row of what it is not.
 ///
 /// # Errors
 /// 415.
-pub fn body(kind: ContentKind, raw: &[u8]) -> Result<(), Problem> {
-    match kind {
-        ContentKind::Form if is_written_as_json(raw) => {
-            Err(Problem::new(Kind::UnsupportedMediaType).detail("the body is no form"))
-        }
-        _ => Ok(()),
+pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Problem> {
+    if profile.agrees_with_type(kind, raw) {
+        return Ok(());
     }
+    let said = if kind == ContentKind::Form { "the body is no form" } else { "the body is no JSON" };
+    Err(Problem::new(Kind::UnsupportedMediaType).detail(said))
 }
 
 /// Verifies what has to be signed, and what is; `None` for what is taken without.

@@ -15,6 +15,11 @@ impl Headers for HeaderView<'_> {
     }
 }
 
+/// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
+pub(super) fn is_authority(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};

@@ -24,7 +24,7 @@ use super::answer::{Answer, Outcome};
 use super::body::{self, BodyLimits};
 use super::checks::{self, Condemned};
 use super::faults::{Fault, UNKNOWN};
-use super::headers::HeaderView;
+use super::headers::{HeaderView, is_authority};
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
 use super::throttle::{BAD_SIGNATURES_MAX, Peer};
@@ -116,7 +116,7 @@ impl Delivery<'_> {
         serving.is_whole();
         let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
         let profile = profile_of(&integration)?;
-        checks::body(kind, &raw)?;
+        checks::body(profile, kind, &raw)?;
         let body = Body::new(raw, kind);
         if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
@@ -148,9 +148,10 @@ impl Delivery<'_> {
         let judgement = judge::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let permit = Arc::new(permit);
-        let form = profile.answer();
+        let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified, &request));
+        let (delivery, integration) = (self, integration.as_ref());
         let authentic =
-            Authentic { delivery: self, integration: &integration, names, verified, key, permit, form };
+            Authentic { delivery, integration, names, verified, key, retries_differ, permit, form };
         authentic.conclude(judgement, body).await
     }
 
@@ -263,6 +264,8 @@ struct Authentic<'a> {
     names: Names,
     verified: Verified,
     key: Digest,
+    /// Whether another body under its key is another attempt at the same delivery.
+    retries_differ: bool,
     permit: Arc<Permit>,
     form: DeliveryAnswer,
 }
@@ -273,7 +276,9 @@ impl Authentic<'_> {
         let event = self.event(&judgement, body, digest);
         match self.submit(event, self.key, digest, verdict).await? {
             Appended::Stored(receipt) => Ok(self.answer(judgement, receipt)),
-            Appended::Held(holder) if holder.body != digest => self.conflict(digest, bytes, "body").await,
+            Appended::Held(holder) if holder.body != digest && !self.retries_differ => {
+                self.conflict(digest, bytes, "body").await
+            }
             Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
                 Ok(self.taken(Outcome::Duplicate, holder.receipt))
             }
@@ -334,7 +339,8 @@ impl Authentic<'_> {
         body: Digest,
         verdict: Verdict,
     ) -> Result<Appended, Problem> {
-        let claim = ReplayClaim { key, body, verdict, expires_at: self.expires_at() };
+        let (expires_at, is_whole) = (self.expires_at(), self.verified.covers_bytes);
+        let claim = ReplayClaim { key, body, verdict, expires_at, is_whole };
         let permit = Arc::<Permit>::clone(&self.permit);
         let gate = self.delivery.gate;
         let submitted = gate.actors.replay_guard.submit(event, claim, permit);
@@ -368,11 +374,6 @@ impl Authentic<'_> {
             }
         }
     }
-}
-
-/// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
-fn is_authority(host: &str) -> bool {
-    host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 
 /// Whether nobody knows if the journal has it.

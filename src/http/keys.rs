@@ -23,6 +23,10 @@ impl Gate {
         integration: &Integration,
     ) -> Result<Option<Arc<SecretVersions>>, Fault> {
         let record = &integration.record;
+        if let Some(other) = &integration.lent_with {
+            let shared = format!("it shares its secret with `{other}`, and others are given codes under it");
+            return Err(Fault::of("secret", shared));
+        }
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
             let none = || Fault::of("secret", "the integration names no secret");

@@ -74,6 +74,8 @@ pub struct Gate {
     pub refusals: Refusals,
     /// Bad signatures by peer.
     pub bad_signatures: Rates<Peer>,
+    /// What throttles refused, by peer and integration.
+    pub throttled: Rates<(Option<Peer>, String)>,
     /// Wrong tokens of the console by peer.
     pub bad_tokens: Rates<Peer>,
     /// What the log was told of deliveries that could not be taken in, by integration and by what was missing.
@@ -128,6 +130,7 @@ impl Gate {
             counters: Counters::default(),
             refusals: Refusals::default(),
             bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
+            throttled: Rates::per(BAD_SIGNATURES_WINDOW),
             bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
             complaints: Rates::per(COMPLAINTS_SPAN),
             unsigned: Rates::per(std::time::Duration::from_secs(1)),

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use palyra_actors::clock::UnixMs;
 use palyra_actors::ids::EventId;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::cut::cut;
 use super::ingress::Delivery;
@@ -93,9 +94,15 @@ impl Kept {
 
 impl Delivery<'_> {
     /// Keeps why it was refused and has the answer name it, where the operator can learn more than its code. What no
-    /// integration was found for leaves nothing, nor does an overload: what came then is not looked at.
+    /// integration was found for leaves nothing, nor does an overload: what came then is not looked at. Of what a throttle
+    /// refuses the first says it for the others: they would push out what was refused before them.
     pub(super) fn kept(&self, problem: Problem) -> Problem {
-        if matches!(problem.kind(), Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded) {
+        let is_left_out = match problem.kind() {
+            Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
+            Kind::TooManyRequests => self.was_throttled_lately(),
+            _ => false,
+        };
+        if is_left_out {
             return problem;
         }
         let now = self.gate.clock.now_unix_ms();
@@ -111,6 +118,11 @@ impl Delivery<'_> {
             detail: problem.told().map(|detail| cut(detail, DETAIL_BYTES_MAX)),
         });
         problem.id(id)
+    }
+
+    /// Whether its peer was told so at this integration before, within the span.
+    fn was_throttled_lately(&self) -> bool {
+        self.gate.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
     }
 }
 

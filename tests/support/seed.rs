@@ -60,6 +60,7 @@ fn row(n: u64) -> NewRow {
         body: Digest::of(body.as_bytes()),
         verdict: Verdict::Accepted,
         expires_at: SystemClock.now_unix_ms() + 7 * 24 * 3_600_000,
+        is_whole: true,
     };
     let event = WebhookEvent {
         name: turn(&NAMES, n / 7).to_owned(),

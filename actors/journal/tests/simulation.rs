@@ -142,7 +142,9 @@ impl World {
             Verdict::Conflict => SIGNED.conflict_key(sent.key(), sent.digest()),
             _ => sent.key(),
         };
-        let claim = ReplayClaim { key, body: sent.digest(), verdict, expires_at: self.now + WINDOW_MS };
+        let expires_at = self.now + WINDOW_MS;
+        let claim =
+            ReplayClaim { key, body: sent.digest(), verdict, expires_at, is_whole: SIGNED.covers_bytes };
         let (reply, answer) = Fetched::by_hand();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(

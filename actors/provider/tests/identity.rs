@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::provider::identity::FixedBodies;
+use crate::provider::profile::TimeFormat;
+use crate::provider::template::Template;
 
 /// The replay key of a line of `tests/vectors` that verifies.
 fn key_of_line(line: &Value) -> Digest {
@@ -165,6 +168,28 @@ fn an_id_is_signed_only_where_what_is_signed_can_be_read_in_one_way() {
     ] {
         assert_eq!(is_fixed(content, kinds, id), fixed, "{content} {kinds} {id}");
     }
+}
+
+#[test]
+fn a_body_is_fixed_where_nothing_beside_it_can_have_been_part_of_it() {
+    for (content, expected) in [
+        ("{body}", FixedBodies::All),
+        ("v0:{ts}:{body}", FixedBodies::All),
+        ("{ts}{body}", FixedBodies::All),
+        ("{path}{body_sha256}", FixedBodies::All),
+        ("{url}{body}", FixedBodies::Json),
+        ("{body}{url}", FixedBodies::Json),
+        ("{method}{url}{body}{ts}", FixedBodies::Json),
+        ("{url}{body}{h:x-id}", FixedBodies::None),
+        ("{json:/id}", FixedBodies::None),
+        ("{body_crc32}", FixedBodies::None),
+    ] {
+        let content_of = Template::compile(content).unwrap();
+        assert_eq!(FixedBodies::of(&content_of, Some(TimeFormat::UnixS)), expected, "{content}");
+    }
+    let body = |raw: &[u8]| Body::new(raw.to_vec(), ContentKind::Json);
+    assert!(FixedBodies::Json.body(&body(b"[1]")) && !FixedBodies::Json.body(&body(b"1]")));
+    assert!(FixedBodies::All.body(&body(b"1]")) && !FixedBodies::None.body(&body(b"[1]")));
 }
 
 /// A profile whose second scheme, for those without the header of the first, signs less.

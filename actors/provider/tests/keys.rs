@@ -42,7 +42,7 @@ fn integration(profile: &Arc<Profile>) -> Integration {
     }))
     .unwrap();
     record.parameters = profile.parameters().iter().map(|name| (name.clone(), "any".to_owned())).collect();
-    Integration { record, profile: Some(Arc::clone(profile)) }
+    Integration { record, profile: Some(Arc::clone(profile)), lent_with: None }
 }
 
 fn report(profile: &Arc<Profile>, keys: &SecretVersions) -> ReadinessReport {

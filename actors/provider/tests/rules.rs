@@ -29,6 +29,8 @@ fn each_mistake_is_found_at_its_line() {
         broken(GITHUB, "signed = false", "signed = false\nreplay_key = [{ header = \"X\" }]"),
         [("unsigned_replay_key", 31)]
     );
+    let retries = "signed = false\nretries_differ = true";
+    assert_eq!(broken(GITHUB, "signed = false", retries), [("unsigned_retries", 31)]);
     assert_eq!(broken(ZOOM, "v0:{ts}:{body}", "v0:{body}")[0].0, "timestamp_not_signed");
     assert_eq!(broken(ZOOM, "past_seconds = 300", "past_seconds = 3600")[0].0, "wide_tolerance");
     assert_eq!(broken(ZOOM, "version = 1", "version = 1\nparameters = [\"a\"]"), [("unused_parameter", 2)]);

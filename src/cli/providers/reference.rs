@@ -34,8 +34,13 @@ const LIMITS: &str = "\
   not fix where one ends: whoever keeps the genuine one back can send it with text moved from one to the next, and one of both is taken.
 - **Shared tokens sign nothing.** Whoever sees one delivery can send any other. Prefer a profile that signs where the provider has one
   (`buildkite` over `buildkite-token`, `gitlab-signing` over `gitlab`).
-- **Ids whose retries have another body** (Intercom, Telnyx may write the attempt into the body): under a signed id the retry is a conflict (409), for
-  two bodies under one id cannot be told from an attack. The first stays.
+- **Twilio signs names and values of a form without what separates them.** Whoever keeps a genuine delivery back can send it with text moved from one
+  to the next (`Body=hi&From=x` as `Body=hiFrom&x=`), and one of both is taken.
+- **Retries that say in their body which attempt they are** (Heroku, Intercom, Notion, Telnyx): the id alone tells these deliveries, and a retry is a
+  duplicate whatever its bytes are. Of any other provider's two bodies under one signed id the second is a conflict (409): it cannot be told from an attack.
+- **X's handshake gives strangers codes under the secret,** over words of their choice. No delivery to X is such a word; one to another provider may be.
+  So an integration of another profile may not name the same reference: it is not ready, and where both were enabled by hand neither is answered
+  but by 503. The same value under another reference is not noticed.
 - **Batches without a signed id** (LINE, HubSpot, SendGrid): the whole batch is one delivery, told by its digest.
 - **Signed times are bounded on both sides** though several providers' libraries refuse only old ones: a time ahead of ours is refused beyond the
   same tolerance. Keep the clock right (NTP).

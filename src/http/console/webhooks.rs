@@ -90,7 +90,7 @@ async fn amend(
 async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
     let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
     let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
-    Ok(secret_status(gate, &Integration { record, profile }).await)
+    Ok(secret_status(gate, &Integration { record, profile, lent_with: None }).await)
 }
 
 #[derive(Deserialize)]

@@ -209,7 +209,7 @@ impl Trial<'_> {
         }
         let kind = self.head(checks)?;
         self.size(payload.len(), checks)?;
-        checks::body(kind, &payload)
+        checks::body(self.profile, kind, &payload)
             .inspect_err(|problem| checks.fail("content type", problem.to_string()))?;
         let body = Body::new(payload, kind);
         if let Some(answer) = self.greeting(&body, checks).await? {

@@ -11,7 +11,7 @@ fn record(allowed_events: &[&str]) -> IntegrationRecord {
 }
 
 fn integration(record: IntegrationRecord) -> Integration {
-    Integration { record, profile: None }
+    Integration { record, profile: None, lent_with: None }
 }
 
 fn refusal(code: &'static str, reason: Option<&'static str>) -> Refusal {

@@ -1,0 +1,25 @@
+//! Secrets that a provider's handshake makes codes under for whoever asks. Within the profile no delivery is taken of which
+//! such a code may be the signature; another profile signs what it signs, and so has to have a secret of its own.
+
+use super::record::IntegrationRecord;
+use crate::provider::Catalogue;
+
+/// The enabled integration among `all` that `record` must not share its secret with.
+pub(super) fn lent_with<'a>(
+    record: &IntegrationRecord,
+    all: &'a [IntegrationRecord],
+    catalogue: &Catalogue,
+) -> Option<&'a str> {
+    let lends = |name: &str| catalogue.get(name).is_some_and(|profile| profile.lends_codes());
+    let own = record.vault_ref()?.ok()?;
+    let names_it = |other: &IntegrationRecord| {
+        other.vault_ref().is_some_and(|theirs| theirs.is_ok_and(|theirs| theirs == own))
+    };
+    let is_lent = lends(&record.provider);
+    let mut others =
+        all.iter().filter(|other| other.enabled && other.integration_id != record.integration_id);
+    let is_other = |other: &IntegrationRecord| other.provider != record.provider;
+    let found =
+        others.find(|other| is_other(other) && (is_lent || lends(&other.provider)) && names_it(other))?;
+    Some(&found.integration_id)
+}

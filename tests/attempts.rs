@@ -1,0 +1,96 @@
+//! A delivery that its provider sends again, written anew: under the id that its signature fixes.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use palyra_actors::clock::{Clock as _, SystemClock};
+
+use crate::support::{Answer, Daemon, events_named, hmac_hex, state_root, succeed};
+
+const KEY: &[u8] = b"shhh";
+
+fn daemon(root: &Path, provider: &str, more: &[&str]) -> Daemon {
+    succeed(root, &["vault", "put", "global/key"], KEY);
+    let add = ["webhooks", "add", "in", provider, "--secret-ref", "global/key"];
+    succeed(root, &[&add[..], more].concat(), b"");
+    Daemon::start(root)
+}
+
+fn post(daemon: &Daemon, signature: (&str, &str), body: &str) -> Answer {
+    daemon.post("in", &[("Content-Type", "application/json"), signature], body.as_bytes())
+}
+
+fn notion(daemon: &Daemon, attempt: u32) -> Answer {
+    let body =
+        format!(r#"{{"id":"n1","type":"page.created","workspace_id":"w","attempt_number":{attempt}}}"#);
+    let signature = format!("sha256={}", hmac_hex(KEY, body.as_bytes()));
+    post(daemon, ("X-Notion-Signature", &signature), &body)
+}
+
+fn heroku(daemon: &Daemon, attempt: &str) -> Answer {
+    let body = format!(
+        r#"{{"action":"update","resource":"dyno","data":{{}},"webhook_metadata":{{"attempt":{{"id":"{attempt}"}},"delivery":{{"id":"d1"}}}}}}"#
+    );
+    let signature = STANDARD.encode(hex::decode(hmac_hex(KEY, body.as_bytes())).unwrap());
+    post(daemon, ("Heroku-Webhook-Hmac-SHA256", &signature), &body)
+}
+
+fn stripe(daemon: &Daemon, body: &str) -> Answer {
+    let at = SystemClock.now_unix_ms() / 1_000;
+    let signature = format!("t={at},v1={}", hmac_hex(KEY, format!("{at}.{body}").as_bytes()));
+    post(daemon, ("Stripe-Signature", &signature), body)
+}
+
+#[test]
+fn a_retry_whose_body_says_which_attempt_it_is_is_a_duplicate_with_the_first_receipt() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "notion", &[]);
+    let first = notion(&daemon, 1);
+    assert_eq!(first.outcome(), "accepted");
+    for attempt in [2, 3, 1] {
+        let retry = notion(&daemon, attempt);
+        assert_eq!((retry.status, retry.outcome().as_str(), retry.seq()), (200, "duplicate", first.seq()));
+    }
+    daemon.kill();
+    let retry = notion(&Daemon::start(root.path()), 4);
+    assert_eq!((retry.outcome().as_str(), retry.seq()), ("duplicate", first.seq()), "after a restart");
+    assert_eq!(events_named(root.path(), "page.created").len(), 1);
+    assert!(events_named(root.path(), "webhook.conflict").is_empty());
+}
+
+#[test]
+fn a_retry_of_what_was_left_out_is_left_out_without_a_row_and_taken_once_the_operator_wants_it() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "heroku", &["--allow-event", "dyno.create"]);
+    let first = heroku(&daemon, "a1");
+    assert_eq!(first.outcome(), "filtered");
+    assert_eq!(
+        (heroku(&daemon, "a2").outcome().as_str(), heroku(&daemon, "a3").seq()),
+        ("filtered", first.seq())
+    );
+    assert_eq!(events_named(root.path(), "webhook.filtered").len(), 1);
+    succeed(root.path(), &["webhooks", "set", "in", "--allow-event", "dyno.update"], b"");
+    let taken = heroku(&daemon, "a4");
+    assert_eq!((taken.status, taken.outcome().as_str()), (202, "accepted"));
+    assert_eq!(
+        (heroku(&daemon, "a5").outcome().as_str(), heroku(&daemon, "a1").seq()),
+        ("duplicate", taken.seq())
+    );
+    assert!(events_named(root.path(), "webhook.conflict").is_empty());
+    succeed(root.path(), &["journal", "verify"], b"");
+}
+
+#[test]
+fn another_body_under_a_signed_id_is_taken_where_the_first_was_left_out_and_a_conflict_where_it_was_taken() {
+    let root = state_root();
+    let daemon = daemon(root.path(), "stripe", &["--allow-event", "invoice.void"]);
+    let body = |n: u32| format!(r#"{{"id":"evt_1","type":"invoice.paid","account":"acct_1","n":{n}}}"#);
+    assert_eq!(stripe(&daemon, &body(1)).outcome(), "filtered");
+    succeed(root.path(), &["webhooks", "set", "in", "--allow-event", "invoice.paid"], b"");
+    let other = body(2).replace("acct_1", "acct_2");
+    assert_eq!(stripe(&daemon, &other).status, 409, "from another source");
+    assert_eq!(stripe(&daemon, &body(2)).outcome(), "accepted");
+    assert_eq!(stripe(&daemon, &body(1)).status, 409);
+    assert_eq!(events_named(root.path(), "invoice.paid").len(), 1);
+}
