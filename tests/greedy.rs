@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::*;
@@ -119,12 +120,18 @@ fn unfinished(daemon: &Daemon, length: usize, sent: usize) -> TcpStream {
     stream
 }
 
+fn in_flight(daemon: &Daemon, root: &Path) -> u64 {
+    let heartbeat = daemon.console(root, "GET", "/console/v1/system/heartbeat", b"").json();
+    heartbeat["in_flight"].as_u64().unwrap()
+}
+
 #[test]
 fn bodies_that_have_to_be_waited_for_leave_places_to_those_that_are_there() {
     let root = state_root();
     write_private(&root.path().join("palyra.toml"), "in_flight_max = 8\n");
     let daemon = Daemon::with_github(root.path());
     let _greedy: Vec<_> = (0..8).map(|_| unfinished(&daemon, 60_000, 1)).collect();
+    eventually("they wait, but those that gave way to others", || in_flight(&daemon, root.path()) == 6);
     for n in 0..20 {
         let body = format!("{{\"n\":{n}}}");
         assert_eq!(daemon.github("push", "2", &body).status, 202, "{n}");
@@ -134,12 +141,14 @@ fn bodies_that_have_to_be_waited_for_leave_places_to_those_that_are_there() {
 #[test]
 fn bodies_that_have_to_be_waited_for_leave_bytes_to_those_that_are_there() {
     let root = state_root();
-    write_private(&root.path().join("palyra.toml"), "in_flight_bytes_max = 1048576\n");
+    write_private(
+        &root.path().join("palyra.toml"),
+        "in_flight_bytes_max = 1048576\npayload_bytes_cap = 262144\n",
+    );
     let daemon = Daemon::with_github(root.path());
     succeed(root.path(), &["webhooks", "set", "gh", "--max-payload-bytes", "262144"], b"");
     let greedy: Vec<_> = (0..5).map(|_| unfinished(&daemon, 260_000, 250_000)).collect();
-    let in_flight = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
-    eventually("they wait, but those that gave way to others", || in_flight()["in_flight"] == 3);
+    eventually("they wait, but those that gave way to others", || in_flight(&daemon, root.path()) == 3);
     for n in 0..20 {
         let body = format!("{{\"n\":{n}}}");
         assert_eq!(daemon.github("push", "2", &body).status, 202, "{n}");
