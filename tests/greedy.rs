@@ -46,10 +46,10 @@ fn a_head_that_trickles_in_after_an_answer_is_waited_for_no_longer_than_a_first_
 #[test]
 fn a_connection_that_asks_again_and_again_is_kept() {
     let root = state_root();
-    write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 1\nhead_deadline_seconds = 1\n");
+    write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 2\nhead_deadline_seconds = 1\n");
     let daemon = Daemon::with_github(root.path());
     let (mut stream, began) = (answered(&daemon, ASK, 200), Instant::now());
-    while began.elapsed() < Duration::from_secs(4) {
+    while began.elapsed() < Duration::from_secs(5) {
         stream.write_all(ASK).unwrap();
         assert_eq!(statuses(&read_available(&mut stream)), [200]);
     }
