@@ -148,9 +148,9 @@ fn bodies_that_have_to_be_waited_for_leave_bytes_to_those_that_are_there() {
     let daemon = Daemon::with_github(root.path());
     succeed(root.path(), &["webhooks", "set", "gh", "--max-payload-bytes", "262144"], b"");
     let greedy: Vec<_> = (0..5).map(|_| unfinished(&daemon, 260_000, 250_000)).collect();
-    eventually("they wait, but those that gave way to others", || in_flight(&daemon, root.path()) == 3);
+    eventually("they wait, but those that gave way to others", || in_flight(&daemon, root.path()) <= 3);
     for n in 0..20 {
-        let body = format!("{{\"n\":{n}}}");
+        let body = format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(100_000));
         assert_eq!(daemon.github("push", "2", &body).status, 202, "{n}");
     }
     drop(greedy);
