@@ -39,7 +39,7 @@ async fn alive() -> HttpResponse {
 /// It names no reasons: those are the console's to tell.
 async fn ready(request: HttpRequest, gate: Data<Gate>) -> HttpResponse {
     let serving = Serving::begin(&request);
-    serving.is_whole();
+    serving.be_whole();
     let ready = is_ready(&gate).await;
     let (status, text) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };

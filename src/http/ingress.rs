@@ -113,7 +113,7 @@ impl Delivery<'_> {
         let kind = self.refuse_early(&integration, profile)?;
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
-        serving.is_whole();
+        serving.be_whole();
         let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
         let profile = profile_of(&integration)?;
         checks::body(profile, kind, &raw)?;

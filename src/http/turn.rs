@@ -62,8 +62,8 @@ impl Serving {
         Self(turn)
     }
 
-    /// All of it is there.
-    pub fn is_whole(&self) {
+    /// All of it is there: nothing more is read until it is answered.
+    pub fn be_whole(&self) {
         if let Some(turn) = &self.0 {
             turn.0.stage.set(Stage::Answered);
         }
