@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{
-    Daemon, add_github, connect, eventually, json, read_available, state_root, statuses, succeed,
+    Daemon, add_github, connect, eventually, github_head, json, read_available, state_root, statuses,
+    succeed, write_private,
 };
 
 #[test]
@@ -31,6 +32,32 @@ fn a_flood_of_connections_takes_no_descriptor_from_the_journal() {
         daemon.signal("TERM");
         assert!(daemon.wait(Duration::from_secs(30)).success(), "{limit}");
     }
+}
+
+#[test]
+fn however_many_connections_strangers_leave_idle_a_sender_is_served() {
+    let root = state_root();
+    add_github(root.path());
+    write_private(
+        &root.path().join("palyra.toml"),
+        "head_deadline_seconds = 60\nidle_deadline_seconds = 60\n",
+    );
+    let daemon = Daemon::with_limit(root.path(), "-n 400");
+    let _silent: Vec<TcpStream> = (0..450).map(|_| connect(&daemon.ingress)).collect();
+    let mut kept = connect(&daemon.ingress);
+    let deliver = |stream: &mut TcpStream, id: &str| {
+        let body = format!("{{\"n\":{id}}}");
+        let head = github_head("push", id, body.as_bytes());
+        let length = body.len();
+        let request =
+            format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        statuses(&read_available(stream))
+    };
+    assert_eq!(deliver(&mut kept, "1"), [202]);
+    let _more: Vec<TcpStream> = (0..60).map(|_| connect(&daemon.ingress)).collect();
+    assert_eq!(deliver(&mut kept, "2"), [202], "the quietest go first");
+    assert_eq!(daemon.github("push", "3", "{\"n\":3}").status, 202);
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod body;
 pub mod checks;
 pub mod console;
 pub mod counters;
+pub mod crowd;
 pub mod cut;
 pub mod exposition;
 pub mod faults;

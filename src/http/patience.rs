@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::asker::Asker;
+use super::crowd::{Crowd, Member};
 use super::room::OpenConnection;
 use super::turn::Turn;
 
@@ -30,7 +31,8 @@ pub struct Patience {
     pub to_read_head: Option<Duration>,
 }
 
-/// A connection that is waited for only so long. It fails with [`io::ErrorKind::TimedOut`] then.
+/// A connection that is waited for only so long. It fails with [`io::ErrorKind::TimedOut`] then, and with
+/// [`io::ErrorKind::ConnectionAborted`] where it gives way to another.
 #[derive(Debug)]
 pub struct Patient {
     io: TcpStream,
@@ -41,8 +43,6 @@ pub struct Patient {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whether a read was held up by that.
     is_held_up: bool,
-    /// When something was written last.
-    written_at: Instant,
     /// Runs, with breaks, while no request is served.
     head_due: Option<Pin<Box<Sleep>>>,
     /// What was read and is not handed over yet.
@@ -50,19 +50,21 @@ pub struct Patient {
     /// Whether what was handed over is to be dealt with first.
     rests: bool,
     _open: OpenConnection,
+    _member: Option<Member>,
 }
 
 impl Patient {
-    /// `io`, with so much `patience`. It is `open` as long as this lives.
-    pub fn new(io: TcpStream, patience: Patience, open: OpenConnection) -> Self {
+    /// `io`, with so much `patience`. It is `open`, and one of the `crowd`, as long as this lives.
+    pub fn new(io: TcpStream, patience: Patience, open: OpenConnection, crowd: Option<&Crowd>) -> Self {
+        let turn = Turn::new();
         Self {
             io,
             patience,
-            turn: Turn::default(),
+            _member: crowd.map(|crowd| crowd.enter(&turn)),
+            turn,
             asker: Asker::default(),
             stalled: None,
             is_held_up: false,
-            written_at: Instant::now(),
             head_due: None,
             kept: Vec::new(),
             rests: false,
@@ -100,7 +102,7 @@ impl Patient {
         if self.stalled.is_some() {
             self.is_held_up = true;
         } else if is_there {
-            self.turn.hold_up(cx.waker());
+            self.turn.hold_up();
         }
         Poll::Pending
     }
@@ -110,7 +112,7 @@ impl Patient {
         let Some(most) = self.patience.to_read_head.filter(|_| !self.turn.is_serving()) else {
             return Ok(());
         };
-        let due = self.written_at + most;
+        let due = self.turn.quiet_since() + most;
         let timer = self.head_due.get_or_insert_with(|| Box::pin(sleep_until(due)));
         while timer.as_mut().poll(cx).is_ready() {
             if Instant::now() >= due {
@@ -167,6 +169,10 @@ impl AsyncRead for Patient {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.turn.read_by(cx.waker());
+        if self.turn.is_over() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if self.stalled.is_some() || self.turn.is_ours() {
             return self.hold_up(cx);
         }
@@ -186,7 +192,7 @@ impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         if written.is_ready() {
-            self.written_at = Instant::now();
+            self.turn.wrote();
         }
         self.bounded(cx, written)
     }

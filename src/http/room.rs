@@ -39,6 +39,11 @@ impl Room {
         room
     }
 
+    /// Connections of a worker of the ingress from which on idle ones give way. The rest is for those on their way out.
+    pub fn before_idle_give_way(self) -> usize {
+        self.per_worker.saturating_sub((self.per_worker / 16).max(1))
+    }
+
     fn within(open_files_max: u64, workers: usize) -> Self {
         let workers = u64::try_from(workers).unwrap_or(u64::MAX).max(1);
         let console = (open_files_max / 16).clamp(CONSOLE_CONNECTIONS_MIN, CONSOLE_CONNECTIONS_MAX);

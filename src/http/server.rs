@@ -19,6 +19,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error};
 
+use super::crowd::Crowd;
 use super::ingress::{self, Head};
 use super::patience::{Patience, Patient};
 use super::room::{OpenConnection, Room};
@@ -53,7 +54,8 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
             to_write: settings.idle_deadline,
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
         };
-        fn_service(move |io| patient(io, patience, connections.open())).and_then(http)
+        let crowd = Crowd::new(room.before_idle_give_way());
+        fn_service(move |io| patient(io, patience, connections.open(), Some(crowd.clone()))).and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -85,14 +87,15 @@ where
         })
 }
 
-/// A connection that is given up when its other end takes longer than that.
+/// A connection that is given up when its other end takes longer than that, or another of the crowd needs its place.
 async fn patient(
     io: TcpStream,
     patience: Patience,
     open: OpenConnection,
+    crowd: Option<Crowd>,
 ) -> Result<Connection, DispatchError> {
     let peer = io.peer_addr().ok();
-    Ok((Patient::new(io, patience, open), Protocol::Http1, peer))
+    Ok((Patient::new(io, patience, open, crowd.as_ref()), Protocol::Http1, peer))
 }
 
 /// What the HTTP service takes.
@@ -135,7 +138,7 @@ pub fn serve_console(
             .finish(map_config(app, |_| AppConfig::default()));
         // Its streams and exports are answers that take as long as they take.
         let patience = Patience { to_write: settings.idle_deadline, to_read_head: None };
-        fn_service(move |io| patient(io, patience, connections.open())).and_then(http)
+        fn_service(move |io| patient(io, patience, connections.open(), None)).and_then(http)
     })?;
     Ok(builder.run())
 }

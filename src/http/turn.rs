@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use actix_web::HttpRequest;
+use tokio::time::Instant;
 
 /// What is done on one connection now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,18 +21,33 @@ enum Stage {
     Answered,
 }
 
-/// The turns of one connection, for it and for those who serve its requests.
-#[derive(Debug, Clone, Default)]
+/// The turns of one connection, for it, for those who serve its requests, and for those who may want its place.
+#[derive(Debug, Clone)]
 pub struct Turn(Rc<Turns>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Turns {
     stage: Cell<Stage>,
-    /// Who has to be told when more may be read.
-    held_up: RefCell<Option<Waker>>,
+    /// When it was opened, or something was written to it last.
+    quiet_since: Cell<Instant>,
+    gives_way: Cell<bool>,
+    is_held_up: Cell<bool>,
+    /// Who reads from it.
+    reader: RefCell<Option<Waker>>,
 }
 
 impl Turn {
+    /// Of a connection that was just opened.
+    pub fn new() -> Self {
+        Self(Rc::new(Turns {
+            stage: Cell::default(),
+            quiet_since: Cell::new(Instant::now()),
+            gives_way: Cell::default(),
+            is_held_up: Cell::default(),
+            reader: RefCell::default(),
+        }))
+    }
+
     /// Whether a request is served.
     pub fn is_serving(&self) -> bool {
         self.0.stage.get() != Stage::Idle
@@ -42,9 +58,44 @@ impl Turn {
         self.0.stage.get() == Stage::Answered
     }
 
-    /// Has `waker` woken once our turn is over.
-    pub fn hold_up(&self, waker: &Waker) {
-        *self.0.held_up.borrow_mut() = Some(waker.clone());
+    /// `waker` is woken when there is news of the turn.
+    pub fn read_by(&self, waker: &Waker) {
+        match &mut *self.0.reader.borrow_mut() {
+            Some(reader) => reader.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Has the reader woken once our turn is over.
+    pub fn hold_up(&self) {
+        self.0.is_held_up.set(true);
+    }
+
+    /// Something was written.
+    pub fn wrote(&self) {
+        self.0.quiet_since.set(Instant::now());
+    }
+
+    /// When it was opened, or something was written to it last.
+    pub fn quiet_since(&self) -> Instant {
+        self.0.quiet_since.get()
+    }
+
+    /// Has it end as soon as no request is served.
+    pub fn give_way(&self) {
+        self.0.gives_way.set(true);
+        self.wake_reader();
+    }
+
+    /// Whether it is to end here.
+    pub fn is_over(&self) -> bool {
+        self.0.gives_way.get() && !self.is_serving()
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = &*self.0.reader.borrow() {
+            reader.wake_by_ref();
+        }
     }
 }
 
@@ -74,8 +125,8 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let Some(turn) = &self.0 else { return };
         turn.0.stage.set(Stage::Idle);
-        if let Some(held_up) = turn.0.held_up.take() {
-            held_up.wake();
+        if turn.0.is_held_up.take() || turn.0.gives_way.get() {
+            turn.wake_reader();
         }
     }
 }
