@@ -33,6 +33,9 @@ pub fn syntax_error(text: &str, error: &TomlError) -> (Place, String) {
     (Place::at(text, offset), message.to_owned())
 }
 
+/// What to do about a name that stands twice.
+pub const REMOVE_ONE: &str = "remove one of the two";
+
 /// The name that stands twice, if that is what the reader of TOML says of `text`.
 pub fn stands_twice(text: &str, message: &str, span: Option<Range<usize>>) -> Option<String> {
     let name = text.get(span?)?.trim_matches(['"', '\'']);

@@ -34,10 +34,7 @@ pub struct ProfileError {
 /// # Errors
 /// The first thing wrong with it.
 pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
-    let document: toml::Table = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        fault(file, Place::at(text, offset), "", error.message())
-    })?;
+    let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
     PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
         let hint = fault.hint();
@@ -53,6 +50,17 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
     Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn })
+}
+
+fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
+    let place = Place::at(text, error.span().map_or(0, |span| span.start));
+    match places::stands_twice(text, error.message(), error.span()) {
+        Some(field) => {
+            let hint = Some(places::REMOVE_ONE.to_owned());
+            ProfileError { field, hint, ..fault(file, place, "", "stands here for the second time") }
+        }
+        None => fault(file, place, "", error.message()),
+    }
 }
 
 fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthScheme, (String, String)> {

@@ -341,6 +341,7 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         ("content = \"{body}\"", "content = \"{body}{\"", "a `{` is not closed; one as it is is `{{`"),
         ("version = 1", "version = 2", "own.toml:1:1: version"),
         ("version = 1", "version = ", "own.toml:1:"),
+        ("version = 1", "version = 1\nversion = 1", "own.toml:2:1: version: stands here for the second time"),
         (
             "[[auth]]",
             "[[auth]]\nwhen = { header_present = \"a\" }\ntoken = { from = { const = \"abc\" } }\n\n[[auth]]",

@@ -11,7 +11,6 @@ use crate::places::{self, Place};
 use crate::provider::Catalogue;
 use crate::schemas::{REGISTRY, SchemaFault};
 
-const REMOVE_ONE: &str = "remove one of the two";
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
 /// What a document is checked against, and what it is called in errors.
@@ -46,9 +45,12 @@ impl RegistryDocument {
         let document: DocumentMut = text.parse().map_err(|error| {
             let (place, message) = places::syntax_error(text, &error);
             match places::stands_twice(text, error.message(), error.span()) {
-                Some(name) => {
-                    checks.fault(place, &name, "stands here for the second time", Some(REMOVE_ONE.to_owned()))
-                }
+                Some(name) => checks.fault(
+                    place,
+                    &name,
+                    "stands here for the second time",
+                    Some(places::REMOVE_ONE.to_owned()),
+                ),
                 None => checks.fault(place, "file", &message, None),
             }
         })?;

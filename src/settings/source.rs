@@ -92,10 +92,7 @@ impl Source<'_> {
     /// A value without its quotes, and the like, is told by its setting; anything else by what the reader says.
     fn no_toml(&self, error: &toml::de::Error, message: &str) -> Told {
         if let Some(name) = places::stands_twice(self.text, error.message(), error.span()) {
-            return (
-                format!("{name} stands here for the second time"),
-                Some("remove one of the two".to_owned()),
-            );
+            return (format!("{name} stands here for the second time"), Some(places::REMOVE_ONE.to_owned()));
         }
         let offset = error.span().map_or(0, |span| span.start);
         let begin = self.text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
