@@ -317,9 +317,12 @@ fn unsigned_deliveries_are_taken_where_asked_for_and_no_faster_than_their_rate()
 fn a_peer_with_too_many_bad_signatures_is_429_and_its_good_ones_are_still_taken() {
     let root = state_root();
     let daemon = daemon(root.path(), &[]);
-    let bad =
-        "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nX-Hub-Signature-256: sha256=00\r\n\r\n{}";
-    let answers = statuses(&raw(&daemon.ingress, format!("{}{}", bad.repeat(305), last(bad)).as_bytes()));
+    let signature = "0".repeat(64);
+    let bad = format!(
+        "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+         X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256={signature}\r\n\r\n{{}}"
+    );
+    let answers = statuses(&raw(&daemon.ingress, format!("{}{}", bad.repeat(305), last(&bad)).as_bytes()));
     assert_eq!(answers.iter().filter(|status| **status == 401).count(), 300);
     assert_eq!(answers.last(), Some(&429));
     assert_eq!(daemon.github("push", "1", BODY).status, 202);

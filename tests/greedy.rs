@@ -103,6 +103,32 @@ fn deliveries_that_are_sent_without_waiting_are_answered_in_order() {
 }
 
 #[test]
+fn an_answer_has_the_form_that_its_own_request_asks_for() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let deliver = |n: u32, version: &str| {
+        let (body, length) = (format!("{{\"n\":{n}}}"), 7);
+        let head = github_head("push", "1", body.as_bytes());
+        format!("POST /hooks/gh {version}\r\nHost: x\r\nContent-Length: {length}\r\n{head}\r\n{body}")
+    };
+    let head = "HEAD /hooks/gh HTTP/1.1\r\nHost: x\r\n\r\n";
+    let unread = format!(
+        "POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n{}\r\nabc",
+        github_head("push", "1", b"x")
+    );
+    let mut stream = connect(&daemon.ingress);
+    let sent = [deliver(1, "HTTP/1.1"), head.to_owned(), deliver(2, "HTTP/1.1"), unread].concat();
+    stream.write_all(sent.as_bytes()).unwrap();
+    let answers = read_available(&mut stream);
+    let of_head = answers.split("HTTP/1.1 ").nth(2).unwrap_or_default();
+    assert_eq!(statuses(&answers), [202, 405, 202, 408], "{answers}");
+    assert_eq!(answers.matches("{\"outcome\":\"accepted\"").count(), 2, "{answers}");
+    assert!(of_head.ends_with("\r\n\r\n"), "the answer to HEAD has no body: {of_head}");
+    let before_last = answers.rsplit_once("HTTP/1.1 408").unwrap().0;
+    assert!(!before_last.contains("connection: close"), "the connection goes on: {answers}");
+}
+
+#[test]
 fn a_body_of_blank_lines_is_read_to_its_end() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

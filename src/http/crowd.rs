@@ -6,8 +6,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::task::Waker;
 
-use super::turn::Turn;
+use tokio::time::Instant;
 
 /// The connections of one worker.
 #[derive(Debug, Clone)]
@@ -17,76 +18,129 @@ pub struct Crowd(Rc<Members>);
 struct Members {
     members_max: usize,
     entered_total: Cell<u64>,
-    turns: RefCell<BTreeMap<u64, Turn>>,
+    seats: RefCell<BTreeMap<u64, Rc<Seat>>>,
+}
+
+/// What the others know of one connection.
+#[derive(Debug)]
+struct Seat {
+    is_idle: Cell<bool>,
+    quiet_since: Cell<Instant>,
+    gives_way: Cell<bool>,
+    reader: RefCell<Option<Waker>>,
 }
 
 impl Crowd {
     /// Room for `members_max` connections. For one more an idle one gives way, if there is any.
     pub fn new(members_max: usize) -> Self {
-        Self(Rc::new(Members { members_max, entered_total: Cell::default(), turns: RefCell::default() }))
+        Self(Rc::new(Members { members_max, entered_total: Cell::default(), seats: RefCell::default() }))
     }
 
     /// One more connection, until it is dropped.
-    pub fn enter(&self, turn: &Turn) -> Member {
+    pub fn enter(&self, now: Instant) -> Member {
         let number = self.0.entered_total.get();
         self.0.entered_total.set(number + 1);
-        let mut turns = self.0.turns.borrow_mut();
-        if turns.len() >= self.0.members_max
-            && let Some(quiet) = quiet_longest(&turns).and_then(|number| turns.remove(&number))
+        let mut seats = self.0.seats.borrow_mut();
+        if seats.len() >= self.0.members_max
+            && let Some(quiet) = quiet_longest(&seats).and_then(|number| seats.remove(&number))
         {
             quiet.give_way();
         }
-        turns.insert(number, turn.clone());
-        Member { number, of: self.clone() }
+        let seat = Rc::new(Seat {
+            is_idle: Cell::new(true),
+            quiet_since: Cell::new(now),
+            gives_way: Cell::default(),
+            reader: RefCell::default(),
+        });
+        seats.insert(number, Rc::clone(&seat));
+        Member { number, seat, of: self.clone() }
     }
 }
 
-fn quiet_longest(turns: &BTreeMap<u64, Turn>) -> Option<u64> {
-    let idle = turns.iter().filter(|(_, turn)| !turn.is_serving());
-    idle.min_by_key(|(_, turn)| turn.quiet_since()).map(|(number, _)| *number)
+fn quiet_longest(seats: &BTreeMap<u64, Rc<Seat>>) -> Option<u64> {
+    let idle = seats.iter().filter(|(_, seat)| seat.is_idle.get());
+    idle.min_by_key(|(_, seat)| seat.quiet_since.get()).map(|(number, _)| *number)
+}
+
+impl Seat {
+    fn give_way(&self) {
+        self.gives_way.set(true);
+        if let Some(reader) = &*self.reader.borrow() {
+            reader.wake_by_ref();
+        }
+    }
 }
 
 /// One connection of a [`Crowd`].
 #[derive(Debug)]
 pub struct Member {
     number: u64,
+    seat: Rc<Seat>,
     of: Crowd,
+}
+
+impl Member {
+    /// `waker` is woken when it is to give way.
+    pub fn read_by(&self, waker: &Waker) {
+        match &mut *self.seat.reader.borrow_mut() {
+            Some(reader) => reader.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Whether no request is there. It gives way only while that is so.
+    pub fn be_idle(&self, is_idle: bool) {
+        self.seat.is_idle.set(is_idle);
+    }
+
+    /// Something was written.
+    pub fn wrote(&self, now: Instant) {
+        self.seat.quiet_since.set(now);
+    }
+
+    /// Whether it is to end as soon as nothing is left to be read.
+    pub fn gives_way(&self) -> bool {
+        self.seat.gives_way.get()
+    }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.of.0.turns.borrow_mut().remove(&self.number);
+        self.of.0.seats.borrow_mut().remove(&self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn over(turns: &[Turn]) -> Vec<bool> {
-        turns.iter().map(Turn::is_over).collect()
+    fn over(members: &[Member]) -> Vec<bool> {
+        members.iter().map(Member::gives_way).collect()
     }
 
     #[test]
-    fn the_connection_that_is_quiet_longest_gives_way_and_none_twice() {
-        let crowd = Crowd::new(2);
-        let turns: Vec<Turn> = (0..4).map(|_| Turn::new()).collect();
-        let mut members: Vec<Member> = turns.iter().take(2).map(|turn| crowd.enter(turn)).collect();
-        assert_eq!(over(&turns), [false; 4]);
-        turns[0].wrote();
-        members.push(crowd.enter(&turns[2]));
-        assert_eq!(over(&turns), [false, true, false, false]);
-        members.push(crowd.enter(&turns[3]));
-        assert_eq!(over(&turns).into_iter().filter(|over| *over).count(), 2);
-        assert!(!turns[3].is_over(), "the newest stays");
+    fn the_idle_connection_that_is_quiet_longest_gives_way_and_none_twice() {
+        let (crowd, start) = (Crowd::new(3), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut members: Vec<Member> = (0..3).map(|second| crowd.enter(at(second))).collect();
+        assert_eq!(over(&members), [false; 3]);
+        members[0].be_idle(false);
+        members[1].wrote(at(3));
+        members.push(crowd.enter(at(4)));
+        assert_eq!(over(&members), [false, false, true, false]);
+        members.push(crowd.enter(at(5)));
+        assert_eq!(over(&members), [false, true, true, false, false]);
     }
 
     #[test]
     fn one_that_has_gone_leaves_its_place() {
         let crowd = Crowd::new(1);
-        let (first, second) = (Turn::new(), Turn::new());
-        drop(crowd.enter(&first));
-        let _second = crowd.enter(&second);
-        assert!(!first.is_over() && !second.is_over());
+        drop(crowd.enter(Instant::now()));
+        let first = crowd.enter(Instant::now());
+        assert!(!first.gives_way());
+        let _second = crowd.enter(Instant::now());
+        assert!(first.gives_way());
     }
 }

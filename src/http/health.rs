@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard, web};
+use actix_web::{HttpResponse, guard, web};
 use palyra_actors::journal::ProbeCommit;
 use palyra_actors::supervision::DoorError;
 use palyra_actors::{registry, replay_guard, vault};
@@ -17,7 +17,6 @@ use tokio::time::{Instant, timeout};
 
 use super::Gate;
 use super::problem::RETRY_AFTER_SECONDS;
-use super::turn::Serving;
 
 /// Time the actors are given to answer whoever asks how they are.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
@@ -37,9 +36,7 @@ async fn alive() -> HttpResponse {
 }
 
 /// It names no reasons: those are the console's to tell.
-async fn ready(request: HttpRequest, gate: Data<Gate>) -> HttpResponse {
-    let serving = Serving::begin(&request);
-    serving.be_whole();
+async fn ready(gate: Data<Gate>) -> HttpResponse {
     let ready = is_ready(&gate).await;
     let (status, text) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };

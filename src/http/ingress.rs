@@ -28,7 +28,6 @@ use super::headers::{HeaderView, is_authority};
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
 use super::throttle::{BAD_SIGNATURES_MAX, Peer};
-use super::turn::Serving;
 
 /// Slowest sender of a body.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
@@ -37,12 +36,8 @@ const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 ///
 /// # Errors
 /// What refuses the delivery.
-pub(super) async fn deliver(
-    delivery: &Delivery<'_>,
-    payload: Payload,
-    serving: &Serving,
-) -> Result<HttpResponse, Problem> {
-    Ok(delivery.take_in(payload, serving).await?.respond(delivery.gate, &delivery.id))
+pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result<HttpResponse, Problem> {
+    Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
 }
 
 /// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
@@ -100,7 +95,7 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    async fn take_in(&self, payload: Payload, serving: &Serving) -> Result<Answer, Problem> {
+    async fn take_in(&self, payload: Payload) -> Result<Answer, Problem> {
         // 1. Admit: a permit that lives as long as the work.
         let mut permit = self.gate.admission.enter()?;
         // 2. Look up: unknown and disabled are told apart by nobody outside.
@@ -113,7 +108,6 @@ impl Delivery<'_> {
         let kind = self.refuse_early(&integration, profile)?;
         // 4. Read the bytes from the wire, bounded.
         let raw = body::read(payload, self.body_limits(&integration), &mut permit).await?;
-        serving.be_whole();
         let (integration, kind) = self.look_up_again(&integration, kind, raw.len())?;
         let profile = profile_of(&integration)?;
         checks::body(profile, kind, &raw)?;

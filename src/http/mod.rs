@@ -14,6 +14,7 @@ pub mod crowd;
 pub mod cut;
 pub mod exposition;
 pub mod faults;
+pub mod framing;
 pub mod greeting;
 pub mod headers;
 pub mod health;
@@ -27,7 +28,6 @@ pub mod refusals;
 pub mod room;
 pub mod server;
 pub mod throttle;
-pub mod turn;
 pub mod under_way;
 pub mod unfinished;
 pub mod unread;
@@ -53,7 +53,6 @@ use published::PublishedKeys;
 use refusals::Refusals;
 use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
-use turn::Serving;
 use under_way::UnderWay;
 
 /// Event streams open at a time; one more is answered 503.
@@ -195,10 +194,9 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     let Some(id) = hook_id(request.uri()) else {
         return nothing_here().await;
     };
-    let serving = Serving::begin(&request);
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
     let answered = match *request.method() {
-        Method::POST => ingress::deliver(&delivery, payload, &serving).await,
+        Method::POST => ingress::deliver(&delivery, payload).await,
         _ => greeting::greet(&delivery).await,
     };
     answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))

@@ -18,8 +18,9 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, Error};
+use tokio::time::Instant;
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Member};
 use super::ingress::{self, Head};
 use super::patience::{Patience, Patient};
 use super::room::{OpenConnection, Room};
@@ -47,7 +48,6 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
-            .on_connect_ext(|io: &Patient, data| drop(data.insert(io.turn())))
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
         let patience = Patience {
@@ -55,7 +55,8 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
         };
         let crowd = Crowd::new(room.before_idle_give_way());
-        fn_service(move |io| patient(io, patience, connections.open(), Some(crowd.clone()))).and_then(http)
+        fn_service(move |io| patient(io, patience, connections.open(), Some(crowd.enter(Instant::now()))))
+            .and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -92,10 +93,10 @@ async fn patient(
     io: TcpStream,
     patience: Patience,
     open: OpenConnection,
-    crowd: Option<Crowd>,
+    member: Option<Member>,
 ) -> Result<Connection, DispatchError> {
     let peer = io.peer_addr().ok();
-    Ok((Patient::new(io, patience, open, crowd.as_ref()), Protocol::Http1, peer))
+    Ok((Patient::new(io, patience, open, member), Protocol::Http1, peer))
 }
 
 /// What the HTTP service takes.
