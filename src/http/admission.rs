@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::problem::{Kind, Problem};
 use super::unfinished::{Place, Unfinished};
@@ -21,7 +22,7 @@ pub struct Admission {
     /// For three quarters of each, but always for the largest body.
     unfinished: Arc<Unfinished>,
     /// For half of the deliveries.
-    slow_ones: Arc<Semaphore>,
+    waiting_for_keys: Arc<Semaphore>,
     deliveries_max: usize,
 }
 
@@ -36,7 +37,7 @@ impl Admission {
             deliveries: budget(deliveries_max),
             body_units: budget(units),
             unfinished: Arc::new(Unfinished::new(most_of(deliveries_max), unfinished_units)),
-            slow_ones: budget(deliveries_max.div_ceil(2)),
+            waiting_for_keys: budget(deliveries_max.div_ceil(2)),
             deliveries_max,
         }
     }
@@ -52,8 +53,8 @@ impl Admission {
             body_units: Arc::clone(&self.body_units),
             place: None,
             unfinished: Arc::clone(&self.unfinished),
-            slow: None,
-            slow_ones: Arc::clone(&self.slow_ones),
+            waits_for_keys: None,
+            waiting_for_keys: Arc::clone(&self.waiting_for_keys),
         })
     }
 
@@ -79,41 +80,29 @@ pub struct Permit {
     body_units: Arc<Semaphore>,
     place: Option<Place>,
     unfinished: Arc<Unfinished>,
-    slow: Option<OwnedSemaphorePermit>,
-    slow_ones: Arc<Semaphore>,
+    waits_for_keys: Option<OwnedSemaphorePermit>,
+    waiting_for_keys: Arc<Semaphore>,
 }
 
 impl Permit {
-    /// Whether it may take long.
-    pub fn may_be_slow(&self) -> bool {
-        self.slow.is_some()
-    }
-
-    /// Lets it take long: its body, or its wait for keys.
-    ///
-    /// # Errors
-    /// [`Kind::RequestTimeout`] while half of all deliveries that may be in flight are slow ones.
-    pub fn be_slow(&mut self) -> Result<(), Problem> {
-        if self.may_be_slow() {
-            return Ok(());
-        }
-        let slow = Arc::clone(&self.slow_ones).try_acquire_owned();
-        self.slow = Some(slow.map_err(|_| Problem::new(Kind::RequestTimeout))?);
-        Ok(())
+    /// Whether it may wait for keys that others fetch: not while half of all deliveries that may be in flight do.
+    pub fn may_wait_for_keys(&mut self) -> bool {
+        self.waits_for_keys = self.waits_for_keys.take().or_else(|| take(&self.waiting_for_keys, 1).ok());
+        self.waits_for_keys.is_some()
     }
 
     /// Makes sure that `bytes` bytes of body are covered, as they arrive rather than as they are declared.
     ///
     /// # Errors
     /// [`Kind::Overloaded`] when all deliveries together hold too many.
-    pub fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
+    pub fn cover(&mut self, bytes: usize, now: Instant) -> Result<(), Problem> {
         let units = bytes.div_ceil(UNIT_BYTES);
         let held = self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if units <= held {
             return Ok(());
         }
         if let Some(place) = &self.place {
-            place.hold(units)?;
+            place.hold(units, now)?;
         }
         let missing = u32::try_from(units - held).map_err(|_| Problem::new(Kind::Overloaded))?;
         let more = take(&self.body_units, missing)?;
@@ -128,12 +117,12 @@ impl Permit {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] when those have all that they may.
-    pub fn be_unfinished(&mut self) -> Result<&mut Place, Problem> {
+    pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Place, Problem> {
         let place = match self.place.take() {
             Some(place) => place,
-            None => self.unfinished.enter()?,
+            None => self.unfinished.enter(now)?,
         };
-        place.hold(self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits))?;
+        place.hold(self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits), now)?;
         Ok(self.place.insert(place))
     }
 
@@ -152,11 +141,11 @@ mod tests {
         for bytes_max in [UNIT_BYTES, UNIT_BYTES + 1, 10 * UNIT_BYTES - 1] {
             let admission = Admission::new(2, bytes_max, bytes_max);
             let mut permit = admission.enter().unwrap();
-            permit.cover(bytes_max).unwrap();
-            permit.cover(bytes_max + UNIT_BYTES).unwrap_err();
-            admission.enter().unwrap().cover(1).unwrap_err();
+            permit.cover(bytes_max, Instant::now()).unwrap();
+            permit.cover(bytes_max + UNIT_BYTES, Instant::now()).unwrap_err();
+            admission.enter().unwrap().cover(1, Instant::now()).unwrap_err();
             drop(permit);
-            admission.enter().unwrap().cover(1).unwrap();
+            admission.enter().unwrap().cover(1, Instant::now()).unwrap();
         }
     }
 
@@ -165,12 +154,12 @@ mod tests {
         let admission = Admission::new(8, 8 * UNIT_BYTES, 2 * UNIT_BYTES);
         let unfinished = || {
             let mut permit = admission.enter().unwrap();
-            permit.be_unfinished().unwrap();
-            permit.cover(1).map(|()| permit)
+            permit.be_unfinished(Instant::now()).unwrap();
+            permit.cover(1, Instant::now()).map(|()| permit)
         };
         let six: Vec<_> = (0..6).map(|_| unfinished().unwrap()).collect();
         let mut others = [admission.enter().unwrap(), admission.enter().unwrap()];
-        others.iter_mut().for_each(|permit| permit.cover(UNIT_BYTES).unwrap());
+        others.iter_mut().for_each(|permit| permit.cover(UNIT_BYTES, Instant::now()).unwrap());
         admission.enter().unwrap_err();
         drop((six, others));
         assert_eq!(admission.in_flight(), 0);
@@ -180,22 +169,22 @@ mod tests {
     fn an_unfinished_body_may_be_the_largest_there_is() {
         let admission = Admission::new(2, 4 * UNIT_BYTES, 4 * UNIT_BYTES);
         let mut permit = admission.enter().unwrap();
-        permit.be_unfinished().unwrap();
-        permit.cover(4 * UNIT_BYTES).unwrap();
+        permit.be_unfinished(Instant::now()).unwrap();
+        permit.cover(4 * UNIT_BYTES, Instant::now()).unwrap();
     }
 
     #[test]
     fn a_whole_body_gives_way_to_nobody() {
         let admission = Admission::new(4, 4 * UNIT_BYTES, UNIT_BYTES);
         let mut whole = admission.enter().unwrap();
-        whole.be_unfinished().unwrap();
-        whole.cover(UNIT_BYTES).unwrap();
+        whole.be_unfinished(Instant::now()).unwrap();
+        whole.cover(UNIT_BYTES, Instant::now()).unwrap();
         whole.be_whole();
         let mut rest: Vec<_> = (0..3).map(|_| admission.enter().unwrap()).collect();
         rest.iter_mut().for_each(|permit| {
-            permit.be_unfinished().unwrap();
-            permit.cover(UNIT_BYTES).unwrap();
+            permit.be_unfinished(Instant::now()).unwrap();
+            permit.cover(UNIT_BYTES, Instant::now()).unwrap();
         });
-        whole.cover(UNIT_BYTES).unwrap();
+        whole.cover(UNIT_BYTES, Instant::now()).unwrap();
     }
 }

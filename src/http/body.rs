@@ -11,10 +11,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::admission::Permit;
 use super::problem::{Kind, Problem};
-use super::unfinished::Place;
-
-/// A body that takes longer needs a place among the slow ones.
-const PROMPT: Duration = Duration::from_secs(1);
 
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +34,8 @@ pub fn check_declared(declared: Option<u64>, bytes_max: u64) -> Result<(), Probl
     }
 }
 
-/// Reads the body to its end. What is read is covered by `permit`, and so is the time it takes: bodies that have to be waited
-/// for, however many, leave room for the others.
+/// Reads the body to its end. What is read is covered by `permit`: bodies that have to be waited for, however many, leave
+/// room for the others.
 ///
 /// # Errors
 /// Too large, too slow, cut off, or more than all deliveries together may hold.
@@ -49,7 +45,7 @@ pub async fn read(mut payload: Payload, limits: BodyLimits, permit: &mut Permit)
     loop {
         let next = match at_once(&mut payload).await {
             Some(next) => next,
-            None => wait(&mut payload, started, patience(started, limits, body.len()), permit).await?,
+            None => wait(&mut payload, patience(started, limits, body.len()), permit).await?,
         };
         let Some(chunk) = next else {
             permit.be_whole();
@@ -58,7 +54,7 @@ pub async fn read(mut payload: Payload, limits: BodyLimits, permit: &mut Permit)
         let chunk = chunk.map_err(|error| broken_off(&error))?;
         let length = body.len().saturating_add(chunk.len());
         check_declared(u64::try_from(length).ok(), limits.bytes_max)?;
-        permit.cover(length)?;
+        permit.cover(length, Instant::now())?;
         body.extend_from_slice(&chunk);
     }
 }
@@ -80,33 +76,11 @@ async fn at_once(payload: &mut Payload) -> Option<Next> {
     .await
 }
 
-/// Waits for what comes next until `latest`, as a slow sender once that takes long, or until it has to give way to others.
-async fn wait(
-    payload: &mut Payload,
-    started: Instant,
-    latest: Instant,
-    permit: &mut Permit,
-) -> Result<Next, Problem> {
-    let prompt = started + PROMPT;
-    if !permit.may_be_slow() && prompt < latest {
-        let place = permit.be_unfinished()?;
-        if let Some(next) = wait_until(prompt, payload, place).await? {
-            return Ok(next);
-        }
-        permit.be_slow()?;
-    }
-    let next = wait_until(latest, payload, permit.be_unfinished()?).await?;
-    next.ok_or_else(|| Problem::new(Kind::RequestTimeout))
-}
-
-/// What comes next, if it does in time.
-async fn wait_until(
-    until: Instant,
-    payload: &mut Payload,
-    place: &mut Place,
-) -> Result<Option<Next>, Problem> {
+/// Waits for what comes next until `latest`, or until it has to give way to others.
+async fn wait(payload: &mut Payload, latest: Instant, permit: &mut Permit) -> Result<Next, Problem> {
+    let place = permit.be_unfinished(Instant::now())?;
     tokio::select! {
-        next = timeout_at(until, payload.next()) => Ok(next.ok()),
+        next = timeout_at(latest, payload.next()) => next.map_err(|_| Problem::new(Kind::RequestTimeout)),
         () = place.given_way() => Err(Problem::new(Kind::Overloaded)),
     }
 }

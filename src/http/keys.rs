@@ -92,7 +92,7 @@ impl Delivery<'_> {
         keys.map_err(|fault| self.unavailable(fault))
     }
 
-    /// The keys that the provider publishes. Who waits until others have theirs is a slow one.
+    /// The keys that the provider publishes.
     async fn fetch(
         &self,
         profile: &Profile,
@@ -103,7 +103,7 @@ impl Delivery<'_> {
             let none = "its provider publishes no keys, and it names no secret";
             return Err(Fault::of("published keys", none));
         };
-        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.be_slow().is_ok());
+        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.may_wait_for_keys());
         let asked = self.gate.published.get(profile.name(), published, now, may_wait);
         let keys = self.gate.in_time("time", asked).await?;
         keys.map_err(|why| Fault::told_by("published keys", &why))

@@ -30,6 +30,8 @@ use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the clock stands still by which actix-http ends what takes too long; an end may come that much early.
+const CLOCK_TICK: Duration = Duration::from_millis(500);
 /// Threads of the console.
 const CONSOLE_WORKERS: usize = 1;
 
@@ -79,8 +81,8 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     HttpServiceBuilder::default()
-        .keep_alive(settings.idle_deadline)
-        .client_request_timeout(settings.head_deadline)
+        .keep_alive(settings.idle_deadline + CLOCK_TICK)
+        .client_request_timeout(settings.head_deadline + CLOCK_TICK)
         .client_disconnect_timeout(DISCONNECT_DEADLINE)
         .graceful_shutdown_signal(move || {
             let draining = draining.clone();

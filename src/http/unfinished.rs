@@ -1,14 +1,22 @@
 //! Bodies that have to be waited for: so many, and so many bytes of them, at a time.
 //!
-//! Where there is no room for another, the one that is waited for longest gives way. A sender that means to send its body is
-//! seldom that; who holds places for their own sake is, however many of them there are.
+//! Where there is no room for another, a slow one gives way: the one that stands still longest, or else the one that became
+//! slow last, so that what was begun long ago comes to its end. Who holds places for their own sake is slow, however many of
+//! them there are; a body that comes in a few packets is not.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::problem::{Kind, Problem};
+
+/// A body that has been waited for so long is slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// A slow body that has not grown by a unit for so long stands still.
+const STILL_AFTER: Duration = Duration::from_secs(1);
 
 /// The places of unfinished bodies.
 #[derive(Debug)]
@@ -29,6 +37,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Waiter {
     units: usize,
+    entered_at: Instant,
+    grew_at: Instant,
     /// Dropped with it, which tells whoever waits that it has given way.
     _keep: oneshot::Sender<()>,
 }
@@ -43,13 +53,13 @@ impl Unfinished {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] where there is no place at all.
-    pub fn enter(self: &Arc<Self>) -> Result<Place, Problem> {
+    pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Place, Problem> {
         let mut waiting = self.lock();
         let number = waiting.entered_total;
         waiting.entered_total += 1;
-        waiting.make_room(number, |waiting| waiting.bodies.len() < self.bodies_max)?;
+        waiting.make_room(number, now, |waiting| waiting.bodies.len() < self.bodies_max)?;
         let (keep, kept) = oneshot::channel();
-        waiting.bodies.insert(number, Waiter { units: 0, _keep: keep });
+        waiting.bodies.insert(number, Waiter { units: 0, entered_at: now, grew_at: now, _keep: keep });
         Ok(Place { of: Arc::clone(self), number, kept })
     }
 
@@ -59,13 +69,27 @@ impl Unfinished {
 }
 
 impl Waiting {
-    /// Has those that are waited for longest give way, but for number `but`, until there is enough.
-    fn make_room(&mut self, but: u64, is_enough: impl Fn(&Self) -> bool) -> Result<(), Problem> {
+    /// Has others than number `but` give way until there is enough.
+    fn make_room(
+        &mut self,
+        but: u64,
+        now: Instant,
+        is_enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), Problem> {
         while !is_enough(self) {
-            let longest = self.bodies.keys().copied().find(|number| *number != but);
-            self.remove(longest.ok_or_else(|| Problem::new(Kind::Overloaded))?);
+            let next = self.next_to_go(but, now);
+            self.remove(next.ok_or_else(|| Problem::new(Kind::Overloaded))?);
         }
         Ok(())
+    }
+
+    /// Where none is slow, it is the one that is waited for longest.
+    fn next_to_go(&self, but: u64, now: Instant) -> Option<u64> {
+        let others = || self.bodies.iter().filter(|(number, _)| **number != but);
+        let slow = || others().filter(|(_, body)| now.duration_since(body.entered_at) >= SLOW_AFTER);
+        let still = slow().filter(|(_, body)| now.duration_since(body.grew_at) >= STILL_AFTER);
+        let next = still.min_by_key(|(_, body)| body.grew_at);
+        next.or_else(|| slow().next_back()).or_else(|| others().next()).map(|(number, _)| *number)
     }
 
     fn remove(&mut self, number: u64) {
@@ -88,13 +112,14 @@ impl Place {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] when there are not so many, or it has given way itself.
-    pub fn hold(&self, units: usize) -> Result<(), Problem> {
+    pub fn hold(&self, units: usize, now: Instant) -> Result<(), Problem> {
         let waiting = &mut *self.of.lock();
         let held = waiting.bodies.get(&self.number).map(|body| body.units);
         let more = units.saturating_sub(held.ok_or_else(|| Problem::new(Kind::Overloaded))?);
-        waiting.make_room(self.number, |waiting| waiting.units + more <= self.of.units_max)?;
-        if let Some(body) = waiting.bodies.get_mut(&self.number) {
+        waiting.make_room(self.number, now, |waiting| waiting.units + more <= self.of.units_max)?;
+        if let Some(body) = waiting.bodies.get_mut(&self.number).filter(|_| more > 0) {
             body.units += more;
+            body.grew_at = now;
             waiting.units += more;
         }
         Ok(())
@@ -123,33 +148,53 @@ mod tests {
         place.given_way().now_or_never().is_some()
     }
 
+    fn given_way(places: &mut [Place]) -> Vec<bool> {
+        places.iter_mut().map(has_given_way).collect()
+    }
+
     #[test]
-    fn the_body_that_is_waited_for_longest_gives_its_place_to_the_next() {
-        let unfinished = Arc::new(Unfinished::new(2, 10));
-        let mut places: Vec<_> = (0..4).map(|_| unfinished.enter().unwrap()).collect();
-        assert_eq!(places.iter_mut().map(has_given_way).collect::<Vec<_>>(), [true, true, false, false]);
+    fn among_bodies_that_have_just_begun_the_first_gives_its_place_to_the_next() {
+        let (unfinished, now) = (Arc::new(Unfinished::new(2, 10)), Instant::now());
+        let mut places: Vec<_> = (0..4).map(|_| unfinished.enter(now).unwrap()).collect();
+        assert_eq!(given_way(&mut places), [true, true, false, false]);
         places.remove(2);
-        let _next = unfinished.enter().unwrap();
+        let _next = unfinished.enter(now).unwrap();
         assert!(!has_given_way(&mut places[2]));
     }
 
     #[test]
-    fn and_its_bytes() {
-        let unfinished = Arc::new(Unfinished::new(3, 10));
-        let mut places: Vec<_> = (0..3).map(|_| unfinished.enter().unwrap()).collect();
-        places[0].hold(4).unwrap();
-        places[1].hold(6).unwrap();
-        places[2].hold(4).unwrap();
-        assert_eq!(places.iter_mut().map(has_given_way).collect::<Vec<_>>(), [true, false, false]);
-        places[0].hold(5).unwrap_err();
-        places[1].hold(6).unwrap();
-        places[1].hold(11).unwrap_err();
+    fn a_body_that_stands_still_gives_way_before_those_that_grow_and_of_these_the_one_begun_last() {
+        let (unfinished, start) = (Arc::new(Unfinished::new(4, 100)), Instant::now());
+        let at = |tenths: u64| start + Duration::from_millis(100 * tenths);
+        let mut places: Vec<_> = (0..4).map(|n| unfinished.enter(at(n)).unwrap()).collect();
+        places[0].hold(1, at(15)).unwrap();
+        places[1].hold(1, at(1)).unwrap();
+        places[2].hold(1, at(15)).unwrap();
+        places[3].hold(1, at(15)).unwrap();
+        places.push(unfinished.enter(at(20)).unwrap());
+        assert_eq!(given_way(&mut places), [false, true, false, false, false], "it stands still");
+        places.remove(1);
+        places.push(unfinished.enter(at(21)).unwrap());
+        assert_eq!(given_way(&mut places), [false, false, true, false, false], "it became slow last");
+    }
+
+    #[test]
+    fn bytes_are_made_room_for_as_places_are() {
+        let (unfinished, now) = (Arc::new(Unfinished::new(3, 10)), Instant::now());
+        let mut places: Vec<_> = (0..3).map(|_| unfinished.enter(now).unwrap()).collect();
+        places[0].hold(4, now).unwrap();
+        places[1].hold(6, now).unwrap();
+        places[2].hold(4, now).unwrap();
+        assert_eq!(given_way(&mut places), [true, false, false]);
+        places[0].hold(5, now).unwrap_err();
+        places[1].hold(6, now).unwrap();
+        places[1].hold(11, now).unwrap_err();
         drop(places);
-        unfinished.enter().unwrap().hold(10).unwrap();
+        unfinished.enter(now).unwrap().hold(10, now).unwrap();
     }
 
     #[test]
     fn where_there_are_no_places_nobody_has_one() {
-        assert!(Arc::new(Unfinished::new(0, 10)).enter().is_err());
+        assert!(Arc::new(Unfinished::new(0, 10)).enter(Instant::now()).is_err());
     }
 }
