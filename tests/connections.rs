@@ -179,9 +179,8 @@ fn a_daemon_that_stops_breaks_an_export_off() {
     let root = state_root();
     let daemon = filled(root.path());
     let mut stream = exporting(&daemon, root.path());
-    daemon.signal("TERM");
-    std::thread::sleep(Duration::from_millis(500));
     let told = std::time::Instant::now();
+    daemon.tell_to_stop();
     assert!(!is_whole(&mut stream));
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());

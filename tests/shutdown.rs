@@ -1,14 +1,14 @@
 //! The daemon stops as it is told to, and whoever was answered is in the journal.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Daemon, add_github, connect, events, events_named, eventually, github_head, libfaketime, request, run,
-    state_root, statuses, succeed, write_private,
+    Daemon, add_github, connect, events, events_named, eventually, github_head, is_closed, libfaketime,
+    request, run, state_root, statuses, succeed, write_private,
 };
 
 const DRAIN: Duration = Duration::from_secs(27);
@@ -105,8 +105,7 @@ fn a_delivery_that_is_being_sent_is_finished() {
     open.write_all(begin.as_bytes()).unwrap();
     let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
     eventually("it is in flight", || heartbeat()["in_flight"] == 1);
-    daemon.signal("TERM");
-    std::thread::sleep(Duration::from_millis(200));
+    daemon.tell_to_stop();
     open.write_all(body).unwrap();
     assert_eq!(read_answer(&mut open), Some(202));
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
@@ -162,8 +161,7 @@ fn a_second_signal_leaves_at_once_and_the_journal_is_whole() {
     open.write_all(begin.as_bytes()).unwrap();
     let heartbeat = || daemon.console(root.path(), "GET", "/console/v1/system/heartbeat", b"").json();
     eventually("it is in flight", || heartbeat()["in_flight"] == 1);
-    daemon.signal("TERM");
-    std::thread::sleep(Duration::from_millis(300));
+    daemon.tell_to_stop();
     let told = Instant::now();
     daemon.signal("TERM");
     let status = daemon.wait(Duration::from_secs(10));
@@ -172,11 +170,6 @@ fn a_second_signal_leaves_at_once_and_the_journal_is_whole() {
     succeed(root.path(), &["journal", "verify"], b"");
     let daemon = Daemon::start(root.path());
     assert_eq!(daemon.github("push", "1", "{}").status, 200);
-}
-
-/// Whether nobody listens there any more.
-fn is_closed(base: &str) -> bool {
-    std::net::TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err()
 }
 
 #[test]
@@ -221,7 +214,7 @@ fn emit_as_long_as_it_answers(base: &str, token: &str) {
 fn what_is_cut_off_at_the_drain_deadline_writes_nothing_after_the_last_row() {
     let root = state_root();
     add_github(root.path());
-    let settings = "body_deadline_seconds = 60\ndrain_deadline_seconds = 2\n";
+    let settings = "body_deadline_seconds = 60\ndrain_deadline_seconds = 4\n";
     write_private(&root.path().join("palyra.toml"), settings);
     let daemon = Daemon::start(root.path());
     let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
@@ -237,10 +230,11 @@ fn what_is_cut_off_at_the_drain_deadline_writes_nothing_after_the_last_row() {
         for _ in 0..4 {
             scope.spawn(|| emit_as_long_as_it_answers(&console, token.trim()));
         }
-        std::thread::sleep(Duration::from_millis(300));
-        daemon.signal("TERM");
-        std::thread::sleep(Duration::from_secs(1));
-        assert!(is_closed(&console), "the console is closed while the ingress is waited for");
+        eventually("rows are emitted", || !events_named(root.path(), "system.operator.told").is_empty());
+        daemon.tell_to_stop();
+        slow.set_nonblocking(true).unwrap();
+        let waited_for = slow.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(waited_for, Err(ErrorKind::WouldBlock), "the delivery is waited for");
     });
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
     let rows = events(root.path());

@@ -1,4 +1,4 @@
-//! Flags, environment and `palyra.toml` become [`Settings`]: validated, complete, nothing optional left.
+//! Flags and `palyra.toml` become [`Settings`]: validated, with what is left out at its default.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -149,6 +149,12 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Tells it to stop, and waits until it takes nothing more in.
+    pub fn tell_to_stop(&self) {
+        self.signal("TERM");
+        eventually("it takes nothing more in", || is_closed(&self.ingress) && is_closed(&self.console));
+    }
+
     /// Sends a signal by name, as `kill` does.
     pub fn signal(&self, name: &str) {
         let status =
@@ -324,6 +330,11 @@ pub fn connect(base: &str) -> TcpStream {
     stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// Whether nobody listens there any more.
+pub fn is_closed(base: &str) -> bool {
+    TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err()
 }
 
 /// What comes until the other end closes, resets or falls silent.
