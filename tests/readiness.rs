@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    Daemon, add_github, events_named, eventually, json, run, state_root, succeed, within, write_private,
+    Daemon, add_github, events_named, eventually, github_signature, json, run, state_root, succeed, within,
+    write_private,
 };
 
 /// A public key as Discord shows it.
@@ -234,4 +235,37 @@ fn a_removal_by_force_without_a_daemon_tells_whom_it_takes_down() {
         said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("vault put"),
         "{said}"
     );
+}
+
+#[test]
+fn a_secret_that_is_named_and_cannot_be_had_keeps_everything_out_though_none_need_be_signed() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let (root, file) = (root.path(), elsewhere.path().join("gh.secret"));
+    let reference = format!("file:{}", file.display());
+    write_private(&file, "s3cret");
+    let add = ["webhooks", "add", "gh", "github", "--secret-ref", &reference, "--allow-unsigned"];
+    succeed(root, &add, b"");
+    std::fs::remove_file(&file).unwrap();
+    let daemon = Daemon::start(root);
+    let body = br#"{"a":1}"#;
+    let json_type = ("Content-Type", "application/json");
+    let (right, wrong) = (github_signature("s3cret", body), github_signature("wrong", body));
+    let signed = |signature: &str| {
+        let headers = [json_type, ("X-Hub-Signature-256", signature), ("X-GitHub-Delivery", "d-1")];
+        daemon.post("gh", &headers, body).status
+    };
+    assert_eq!((signed(&wrong), signed(&right)), (503, 503));
+    assert_eq!(daemon.post("gh", &[json_type], body).status, 503, "nor is what is not signed");
+    assert_eq!(json(root, &["webhooks", "show", "gh"])["readiness"], "secret_not_found");
+    let told = succeed(root, &["webhooks", "explain", "gh"], b"");
+    assert!(told.contains("there is no secret `file:"), "{told}");
+    let test = ["webhooks", "test", "gh", "--payload-stdin", "--header", "Content-Type: application/json"];
+    let tested = run(root, &test, body);
+    let told = String::from_utf8(tested.stdout).unwrap();
+    assert!(tested.status.code() == Some(1) && told.contains("there is no secret"), "{told}");
+    let heartbeat = json(root, &["system", "heartbeat"]);
+    assert!(heartbeat.to_string().contains("cannot verify deliveries: gh (1 in all)"), "{heartbeat}");
+    write_private(&file, "s3cret");
+    assert_eq!((signed(&wrong), signed(&right)), (401, 202));
+    assert_eq!(daemon.post("gh", &[json_type], body).status, 202, "none is required");
 }

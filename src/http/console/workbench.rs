@@ -260,7 +260,7 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// The keys of the integration: its own, or those that the provider publishes. None where it neither has nor needs any.
+    /// The keys of the integration: its own, or those that the provider publishes. None where it neither names nor needs any.
     async fn keys(
         &self,
         request: &Request<'_>,
