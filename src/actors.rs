@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::future::BoxFuture;
+use palyra_actors::causes::in_full;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
@@ -241,7 +242,7 @@ fn supervise(
     let kept = std::rc::Rc::clone(&first_error);
     let factory = Box::new(move |watch| {
         open(watch).map_err(|error| {
-            let text = format!("{error:#}");
+            let text = in_full(error.as_ref());
             kept.borrow_mut().get_or_insert(error);
             text
         })
@@ -306,7 +307,7 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
         Ok(Err(JournalError::Door(_))) => {
             tracing::warn!("the end of the daemon was not journaled: the journal has ended already");
         }
-        Ok(Err(error)) => tracing::warn!(%error, "the end of the daemon was not journaled"),
+        Ok(Err(error)) => tracing::warn!(error = %in_full(&error), "the end of the daemon was not journaled"),
         Err(_) => tracing::warn!("the end of the daemon was not journaled in time"),
     }
 }
@@ -366,8 +367,6 @@ struct JournalAudit(JournalHandle);
 impl Audit for JournalAudit {
     fn record(&self, event: SystemEvent) -> BoxFuture<'static, Result<(), String>> {
         let journal = self.0.clone();
-        Box::pin(
-            async move { journal.append_system(event).await.map(drop).map_err(|error| error.to_string()) },
-        )
+        Box::pin(async move { journal.append_system(event).await.map(drop).map_err(|error| in_full(&error)) })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use futures_util::future::join_all;
+use palyra_actors::causes::in_full;
 use palyra_actors::ids::Receipt;
 use palyra_actors::journal::{JournalError, SystemEvent};
 use palyra_actors::limits::GROUP_ROWS_MAX;
@@ -93,7 +94,7 @@ async fn journal_refusals(gate: &Gate) {
         why = Some(error);
     }
     if let Some(error) = why {
-        tracing::error!(%error, rows, "refusals were not journaled yet");
+        tracing::error!(error = %in_full(&error), rows, "refusals were not journaled yet");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{JournalError, Severity, SystemEvent};
 use palyra_actors::provider::Origin;
 use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
@@ -43,8 +44,8 @@ pub struct Waiting {
 #[derive(Debug, thiserror::Error)]
 pub enum NotReloaded {
     /// What cannot be recorded does not happen.
-    #[error("nothing is read again: that cannot be journaled: {0}")]
-    Unjournaled(JournalError),
+    #[error("nothing is read again: that cannot be journaled")]
+    Unjournaled(#[source] JournalError),
     /// A file has a fault; what was in force stays so.
     #[error("{0}")]
     Refused(RegistryError),
@@ -70,7 +71,7 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
     let asked =
         SystemEvent::new("registry.reload.asked", "webhooks.toml and providers/ are to be read again");
     if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {
-        tracing::error!(%error, "nothing is read again: that cannot be journaled");
+        tracing::error!(error = %in_full(&error), "nothing is read again: that cannot be journaled");
         return Err(NotReloaded::Unjournaled(error));
     }
     let read = gate.actors.registry.ask(Reload).await.map_err(|error| {

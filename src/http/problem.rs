@@ -3,9 +3,12 @@
 //! A sender learns a code and, in a header, an id to name it by; why a signature was refused is for `webhooks explain`, the
 //! log and the counters.
 
+use std::error::Error;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::causes::in_full;
 use palyra_actors::ids::EventId;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
@@ -184,6 +187,11 @@ impl Problem {
         Self { kind, detail, hint, issues, outcome, retry_after_seconds, aside }
     }
 
+    /// That something cannot be done now, as `error` and its causes say.
+    pub fn unavailable(error: &dyn Error) -> Self {
+        Self::new(Kind::Unavailable).detail(in_full(error))
+    }
+
     /// With why it was refused, which the answer does not tell.
     #[must_use]
     pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
@@ -303,7 +311,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {

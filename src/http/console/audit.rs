@@ -1,12 +1,13 @@
 //! Every change is journaled before it takes effect, and again if it then did not, or may not last.
 
 use actix_web::web::Data;
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::cut::cut;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
@@ -36,7 +37,7 @@ impl Change {
     /// is dropped, because the client has gone: else a row would say of a change that it was made, and it never was.
     ///
     /// # Errors
-    /// Those of the change, and [`Kind::Unavailable`] when it could not be journaled, or the daemon is stopping.
+    /// Those of the change, and a 503 when it could not be journaled, or the daemon is stopping.
     pub async fn journaled<T: Send + 'static>(
         self,
         gate: &Data<Gate>,
@@ -54,7 +55,7 @@ impl Change {
         make: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let asked = gate.actors.journal.append_system(self.event(self.name.to_owned(), Severity::Info));
-        asked.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+        asked.await.map_err(|error| Problem::unavailable(&error))?;
         let made = make.await;
         if let Err(problem) = &made {
             self.tell_what_became(gate, problem).await;
@@ -69,7 +70,7 @@ impl Change {
         let event = event.detail("problem", problem.kind().entry().1);
         if let Err(error) = gate.actors.journal.append_system(event).await {
             let (change, subject) = (self.name, &self.subject);
-            tracing::error!(change, subject, became, %error, "what became of a change was not journaled");
+            tracing::error!(change, subject, became, error = %in_full(&error), "what became of a change was not journaled");
         }
     }
 

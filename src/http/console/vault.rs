@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::causes::in_full;
 use palyra_actors::registry::{self, Integration, Readiness, readiness};
 use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use palyra_actors::supervision::DoorError;
@@ -227,7 +228,7 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
             | VaultError::Identity(_) => Kind::Unavailable,
             _ => Kind::Invalid,
         };
-        let problem = Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()));
+        let problem = Problem::new(kind).detail(in_full(&error)).hint(Some(error.hint()));
         if matches!(error, VaultError::Unsynced { .. }) { problem.in_force() } else { problem }
     })
 }

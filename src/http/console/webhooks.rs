@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::causes::in_full;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
     SetEnabled, readiness,
@@ -189,7 +190,7 @@ fn answered(
 
 /// An actor that is being restarted.
 pub fn gone(error: DoorError) -> Problem {
-    Problem::new(Kind::Unavailable).detail(error.to_string())
+    Problem::unavailable(&error)
 }
 
 /// What the registry refused, as it is answered.
@@ -210,5 +211,5 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
         _ => Problem::new(Kind::Unavailable),
     };
-    problem.detail(error.to_string()).hint(error.hint())
+    problem.detail(in_full(error)).hint(error.hint())
 }

@@ -115,7 +115,7 @@ async fn tried(
         let answer = runtime.block_on(run_checks(&gate, &integration, captured, &mut checks));
         Ok((checks, answer))
     });
-    tried.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?
+    tried.await.map_err(|error| Problem::unavailable(&error))?
 }
 
 /// A captured delivery, as the ingress would have it.
