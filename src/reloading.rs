@@ -49,8 +49,8 @@ pub enum NotReloaded {
     /// A file has a fault; what was in force stays so.
     #[error("{0}")]
     Refused(RegistryError),
-    /// The registry is between two lives.
-    #[error("the registry did not read its files again: {0}")]
+    /// The registry is between two lives, or ended before it answered.
+    #[error("the registry did not say that it read its files again: {0}")]
     Silent(DoorError),
     /// It was not done to its end.
     #[error(transparent)]
@@ -75,7 +75,7 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
         return Err(NotReloaded::Unjournaled(error));
     }
     let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
-        tracing::error!(%error, "the registry did not read its files again");
+        tracing::error!(%error, "the registry did not say that it read its files again");
         NotReloaded::Silent(error)
     })?;
     let event = match &read {

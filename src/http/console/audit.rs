@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::cut::cut;
-use crate::http::problem::Problem;
+use crate::http::problem::{Became, Problem};
 use crate::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
@@ -63,9 +63,9 @@ impl Change {
         made
     }
 
-    /// That the change was not made, or may not last. Who asked for it is told that, whatever becomes of the row.
+    /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that, whatever becomes of the row.
     async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
-        let became = if problem.is_in_force() { "unsynced" } else { "refused" };
+        let became = ending(problem.became());
         let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
         let event = event.detail("problem", problem.kind().entry().1);
         if let Err(error) = gate.actors.journal.append_system(event).await {
@@ -95,5 +95,14 @@ impl Change {
             .by("console")
             .detail("subject", self.subject.as_str())
             .detail("particulars", self.particulars.clone())
+    }
+}
+
+/// What the name of the row that tells it ends with.
+fn ending(became: Became) -> &'static str {
+    match became {
+        Became::Refused => "refused",
+        Became::Unsynced => "unsynced",
+        Became::Unknown => "unknown",
     }
 }

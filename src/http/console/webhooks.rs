@@ -20,7 +20,7 @@ use super::particulars::settings;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Became, Kind, Problem};
 use crate::readiness::secret_status;
 
 /// `/webhooks`.
@@ -185,12 +185,24 @@ pub async fn find(gate: &Gate, id: &str) -> Result<Arc<Integration>, Problem> {
 fn answered(
     asked: Result<Result<Arc<Integration>, RegistryError>, DoorError>,
 ) -> Result<Arc<Integration>, Problem> {
-    asked.map_err(gone)?.map_err(|error| problem_of(&error))
+    asked.map_err(unanswered)?.map_err(|error| problem_of(&error))
 }
 
-/// An actor that is being restarted.
+/// An actor that does not tell what it was asked.
 pub fn gone(error: DoorError) -> Problem {
     Problem::unavailable(&error)
+}
+
+/// An actor that does not answer whether it made a change.
+pub fn unanswered(error: DoorError) -> Problem {
+    if error != DoorError::Lost {
+        return gone(error);
+    }
+    let hint = "look before you repeat it: `palyra webhooks list`, `palyra vault list`";
+    Problem::new(Kind::Unavailable)
+        .detail(format!("{error}; it is not known whether it was done"))
+        .hint(Some(hint.to_owned()))
+        .of_a_change(Became::Unknown)
 }
 
 /// What the registry refused, as it is answered.
@@ -208,7 +220,7 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         | RegistryError::EditedMeanwhile { .. }
         | RegistryError::Gone { .. }
         | RegistryError::Unfit { .. } => Problem::new(Kind::Invalid),
-        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
+        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).of_a_change(Became::Unsynced),
         _ => Problem::new(Kind::Unavailable),
     };
     problem.detail(in_full(error)).hint(error.hint())

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use super::audit::Change;
 use super::input::decoded;
 use super::views;
-use super::webhooks::{find, gone, problem_of};
+use super::webhooks::{find, problem_of, unanswered};
 use crate::http::Gate;
 use crate::http::body;
 use crate::http::checks::{self, Condemned};
@@ -85,7 +85,7 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let registry = gate.actors.registry.clone();
     let keep = async move {
-        let kept = registry.ask(record).await.map_err(gone)?;
+        let kept = registry.ask(record).await.map_err(unanswered)?;
         kept.map_err(|error| problem_of(&error))
     };
     let change = Change::new("registry.webhook.test", &id)
