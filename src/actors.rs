@@ -19,7 +19,6 @@ use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
 use tokio::sync::{oneshot, watch};
 
 use crate::random::random_u128;
-use crate::reloading::some_of;
 use crate::state_root::StateRoot;
 use crate::threads;
 
@@ -347,18 +346,13 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
 fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
     SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
         .severity(Severity::Warn)
-        .detail("accepted", some_of(accepted))
+        .names("accepted", accepted)
 }
 
 /// Journals what nobody waits for.
 fn journal_aside(journal: &JournalHandle, event: SystemEvent) {
     let journal = journal.clone();
-    actix_rt::spawn(async move {
-        let name = event.name.clone();
-        if let Err(error) = journal.append_system(event).await {
-            tracing::warn!(name, %error, "an event of the daemon's own was not journaled");
-        }
-    });
+    actix_rt::spawn(async move { journal.append_or_log(event).await });
 }
 
 /// Has every read of a secret journaled.

@@ -50,7 +50,7 @@ impl Journaling {
 }
 
 async fn run(gate: Arc<Gate>, mut told_to_end: oneshot::Receiver<()>) {
-    journal_lifecycle(&gate.actors, started(&gate)).await;
+    gate.actors.journal.append_or_log(started(&gate)).await;
     let mut ticks = interval(summary_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
@@ -112,12 +112,5 @@ pub async fn append_together(
             return appended;
         }
         appended.extend(group);
-    }
-}
-
-/// Journals an event of the daemon's own; one that cannot be journaled is logged.
-pub async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
-    if let Err(error) = actors.journal.append_system(event).await {
-        tracing::error!(%error, "an event of the daemon's own was not journaled");
     }
 }

@@ -8,16 +8,11 @@ use palyra_actors::provider::Origin;
 use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
 use palyra_actors::supervision::DoorError;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::under_way::Broken;
-use crate::journaling::journal_lifecycle;
 use crate::readiness;
 use crate::settings::Since;
-
-/// Names of each kind that an event holds at most.
-const NAMES_MAX: usize = 24;
 
 /// What a reload came to.
 #[derive(Debug, Serialize)]
@@ -86,7 +81,7 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
         Err(error) => refused(error),
     };
     let settings = since_the_start(gate);
-    journal_lifecycle(&gate.actors, event.by(asked_by)).await;
+    gate.actors.journal.append_or_log(event.by(asked_by)).await;
     let changes = read.map_err(NotReloaded::Refused)?;
     Ok(Reloaded { changes, settings, warnings: warnings(gate).await })
 }
@@ -119,10 +114,10 @@ fn taken(changes: &Changes) -> SystemEvent {
         "webhooks.toml and providers/ were read again"
     );
     SystemEvent::new("registry.reloaded", "webhooks.toml and providers/ were read again")
-        .detail("added", some_of(added))
-        .detail("removed", some_of(removed))
-        .detail("changed", some_of(changed))
-        .detail("profiles", some_of(profiles))
+        .names("added", added)
+        .names("removed", removed)
+        .names("changed", changed)
+        .names("profiles", profiles)
 }
 
 fn refused(error: &RegistryError) -> SystemEvent {
@@ -148,9 +143,4 @@ fn since_the_start(gate: &Gate) -> Option<Waiting> {
             Some(Waiting { problem: format!("{told}: {error}"), hint: error.hint })
         }
     }
-}
-
-/// How many there are, and as many of their names as fit an event.
-pub fn some_of(names: &[String]) -> Value {
-    json!({ "count": names.len(), "names": names.iter().take(NAMES_MAX).collect::<Vec<_>>() })
 }

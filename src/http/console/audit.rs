@@ -1,7 +1,6 @@
 //! Every change is journaled before it takes effect, and again if it then did not, or may not last.
 
 use actix_web::web::Data;
-use palyra_actors::causes::in_full;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
@@ -63,15 +62,12 @@ impl Change {
         made
     }
 
-    /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that, whatever becomes of the row.
+    /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that,
+    /// whatever becomes of the row.
     async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
         let became = ending(problem.became());
         let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
-        let event = event.detail("problem", problem.kind().entry().1);
-        if let Err(error) = gate.actors.journal.append_system(event).await {
-            let (change, subject) = (self.name, &self.subject);
-            tracing::error!(change, subject, became, error = %in_full(&error), "what became of a change was not journaled");
-        }
+        gate.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
     /// The same of a change of what integrations verify with: heartbeat and metrics tell what it came to when it is answered.
