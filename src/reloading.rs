@@ -69,6 +69,7 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
         tracing::error!(error = %in_full(&error), "nothing is read again: that cannot be journaled");
         return Err(NotReloaded::Unjournaled(error));
     }
+    let _alone = gate.changing.lock().await;
     let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
         tracing::error!(%error, "the registry did not say that it read its files again");
         NotReloaded::Silent(error)

@@ -269,3 +269,25 @@ fn a_secret_that_is_named_and_cannot_be_had_keeps_everything_out_though_none_nee
     assert_eq!((signed(&wrong), signed(&right)), (401, 202));
     assert_eq!(daemon.post("gh", &[json_type], body).status, 202, "none is required");
 }
+
+#[test]
+fn two_changes_at_once_enable_nothing_that_cannot_verify() {
+    let root = state_root();
+    add_github(root.path());
+    succeed(root.path(), &["webhooks", "disable", "gh"], b"");
+    // The first look at its secret takes long; meanwhile another one is named.
+    let slow = [("FAILPOINTS", "vault::probe=1*sleep(2000)->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &slow);
+    let path = "/console/v1/webhooks/gh";
+    let changed = std::thread::scope(|scope| {
+        let enable =
+            || daemon.console(root.path(), "POST", &format!("{path}/enabled"), br#"{"enabled":true}"#);
+        let enabled = scope.spawn(enable);
+        std::thread::sleep(Duration::from_millis(500));
+        let amended = daemon.console(root.path(), "PATCH", path, br#"{"secret_vault_ref":"global/none"}"#);
+        [enabled.join().unwrap().status, amended.status]
+    });
+    assert!(matches!(changed, [200, 409] | [409, 200]), "{changed:?}");
+    let shown = daemon.console(root.path(), "GET", path, b"").json();
+    assert!(shown["enabled"] == false || shown["readiness"] == "ready", "{shown}");
+}

@@ -70,7 +70,8 @@ impl Change {
         gate.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
-    /// The same of a change of what integrations verify with: heartbeat and metrics tell what it came to when it is answered.
+    /// The same of a change of what integrations verify with. It is made while no other is, so that what it looks up and
+    /// probes is still so when it takes effect; heartbeat and metrics tell what it came to when it is answered.
     ///
     /// # Errors
     /// As [`Change::journaled`].
@@ -79,7 +80,12 @@ impl Change {
         gate: &Data<Gate>,
         make: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let made = self.journaled(gate, make).await;
+        let of_change = gate.clone();
+        let alone = async move {
+            let _alone = of_change.changing.lock().await;
+            make.await
+        };
+        let made = self.journaled(gate, alone).await;
         readiness::look_anew(gate).await;
         made
     }

@@ -61,11 +61,13 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 }
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
-    let draft = draft.into_inner();
-    let secret = secret_of(&gate, IntegrationRecord::of(draft.clone(), gate.clock.now_unix_ms())).await?;
+    let (asked, draft) = (gate.clone(), draft.into_inner());
     let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
-    let registry = gate.actors.registry.clone();
-    let create = async move { answered(registry.ask(Add { draft, secret }).await) };
+    let create = async move {
+        let proposed = IntegrationRecord::of(draft.clone(), asked.clock.now_unix_ms());
+        let secret = secret_of(&asked, proposed).await?;
+        answered(asked.actors.registry.ask(Add { draft, secret }).await)
+    };
     let integration = change.journaled_and_seen(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
@@ -75,14 +77,15 @@ async fn amend(
     id: Path<String>,
     amendment: Json<Amendment>,
 ) -> Result<HttpResponse, Problem> {
-    let (integration, amendment) = (find(&gate, &id).await?, amendment.into_inner());
-    let mut proposed = integration.record.clone();
-    amendment.clone().apply(&mut proposed);
-    let secret = secret_of(&gate, proposed).await?;
+    let (asked, amendment) = (gate.clone(), amendment.into_inner());
+    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
     let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
-    let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
-    let registry = gate.actors.registry.clone();
-    let amend = async move { answered(registry.ask(order).await) };
+    let amend = async move {
+        let mut proposed = find(&asked, &integration_id).await?.record.clone();
+        amendment.clone().apply(&mut proposed);
+        let secret = secret_of(&asked, proposed).await?;
+        answered(asked.actors.registry.ask(Amend { integration_id, amendment, secret }).await)
+    };
     let integration = change.journaled_and_seen(&gate, amend).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
@@ -105,18 +108,18 @@ async fn set_enabled(
     id: Path<String>,
     body: Json<Enabled>,
 ) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
-    let enabled = body.enabled;
-    let secret = match enabled {
-        true => secret_status(&gate, &integration).await,
-        // Nothing need be there to take deliveries no longer.
-        false => SecretStatus::Found,
-    };
-    let integration_id = integration.record.integration_id.clone();
+    let (asked, enabled) = (gate.clone(), body.enabled);
+    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
-    let order = SetEnabled { integration_id, enabled, secret };
-    let registry = gate.actors.registry.clone();
-    let switch = async move { answered(registry.ask(order).await) };
+    let switch = async move {
+        let integration = find(&asked, &integration_id).await?;
+        let secret = match enabled {
+            true => secret_status(&asked, &integration).await,
+            // Nothing need be there to take deliveries no longer.
+            false => SecretStatus::Found,
+        };
+        answered(asked.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await)
+    };
     let integration = Change::new(name, &id).journaled_and_seen(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
