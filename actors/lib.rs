@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod causes;
 pub mod clock;
 pub mod connectors;
 pub mod envelope;

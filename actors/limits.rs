@@ -109,6 +109,8 @@ pub const PRINCIPAL_BYTES_MAX: usize = 128;
 pub const SUMMARY_BYTES_MAX: usize = 240;
 /// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
+/// Names of one kind, of integrations or secrets for example, that a system event of the daemon's own lists at most.
+pub const EVENT_NAMES_MAX: usize = 24;
 /// Largest `details` of a system event, as JSON text. Larger: refused.
 pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
 /// Most tags of an event. More: refused.

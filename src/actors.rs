@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::future::BoxFuture;
+use palyra_actors::causes::in_full;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::journal::{
@@ -18,7 +19,6 @@ use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
 use tokio::sync::{oneshot, watch};
 
 use crate::random::random_u128;
-use crate::reloading::some_of;
 use crate::state_root::StateRoot;
 use crate::threads;
 
@@ -241,7 +241,7 @@ fn supervise(
     let kept = std::rc::Rc::clone(&first_error);
     let factory = Box::new(move |watch| {
         open(watch).map_err(|error| {
-            let text = format!("{error:#}");
+            let text = in_full(error.as_ref());
             kept.borrow_mut().get_or_insert(error);
             text
         })
@@ -306,7 +306,7 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
         Ok(Err(JournalError::Door(_))) => {
             tracing::warn!("the end of the daemon was not journaled: the journal has ended already");
         }
-        Ok(Err(error)) => tracing::warn!(%error, "the end of the daemon was not journaled"),
+        Ok(Err(error)) => tracing::warn!(error = %in_full(&error), "the end of the daemon was not journaled"),
         Err(_) => tracing::warn!("the end of the daemon was not journaled in time"),
     }
 }
@@ -346,18 +346,13 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
 fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
     SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
         .severity(Severity::Warn)
-        .detail("accepted", some_of(accepted))
+        .names("accepted", accepted)
 }
 
 /// Journals what nobody waits for.
 fn journal_aside(journal: &JournalHandle, event: SystemEvent) {
     let journal = journal.clone();
-    actix_rt::spawn(async move {
-        let name = event.name.clone();
-        if let Err(error) = journal.append_system(event).await {
-            tracing::warn!(name, %error, "an event of the daemon's own was not journaled");
-        }
-    });
+    actix_rt::spawn(async move { journal.append_or_log(event).await });
 }
 
 /// Has every read of a secret journaled.
@@ -366,8 +361,6 @@ struct JournalAudit(JournalHandle);
 impl Audit for JournalAudit {
     fn record(&self, event: SystemEvent) -> BoxFuture<'static, Result<(), String>> {
         let journal = self.0.clone();
-        Box::pin(
-            async move { journal.append_system(event).await.map(drop).map_err(|error| error.to_string()) },
-        )
+        Box::pin(async move { journal.append_system(event).await.map(drop).map_err(|error| in_full(&error)) })
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix_rt::System;
+use palyra_actors::causes::in_full;
 use palyra_actors::clock::{BeforeEpoch, SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::files;
@@ -255,7 +256,7 @@ fn tell_public_key(gate: &Gate) {
             tracing::info!(%public_key, events, "the journal is signed; keep its public key on another machine");
         }
         Ok(None) => tracing::warn!("the journal has no checkpoint"),
-        Err(error) => tracing::warn!(%error, "the journal's checkpoint cannot be read"),
+        Err(error) => tracing::warn!(error = %in_full(&error), "the journal's checkpoint cannot be read"),
     }
 }
 

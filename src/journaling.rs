@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
 use futures_util::future::join_all;
+use palyra_actors::causes::in_full;
 use palyra_actors::ids::Receipt;
 use palyra_actors::journal::{JournalError, SystemEvent};
 use palyra_actors::limits::GROUP_ROWS_MAX;
@@ -49,7 +50,7 @@ impl Journaling {
 }
 
 async fn run(gate: Arc<Gate>, mut told_to_end: oneshot::Receiver<()>) {
-    journal_lifecycle(&gate.actors, started(&gate)).await;
+    gate.actors.journal.append_or_log(started(&gate)).await;
     let mut ticks = interval(summary_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
@@ -93,7 +94,7 @@ async fn journal_refusals(gate: &Gate) {
         why = Some(error);
     }
     if let Some(error) = why {
-        tracing::error!(%error, rows, "refusals were not journaled yet");
+        tracing::error!(error = %in_full(&error), rows, "refusals were not journaled yet");
     }
 }
 
@@ -111,12 +112,5 @@ pub async fn append_together(
             return appended;
         }
         appended.extend(group);
-    }
-}
-
-/// Journals an event of the daemon's own; one that cannot be journaled is logged.
-pub async fn journal_lifecycle(actors: &Actors, event: SystemEvent) {
-    if let Err(error) = actors.journal.append_system(event).await {
-        tracing::error!(%error, "an event of the daemon's own was not journaled");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::provider::Profile;
 use palyra_actors::registry::{Integration, List, Readiness, ReadinessReport, readiness};
@@ -44,7 +45,7 @@ pub async fn watch(gate: Arc<Gate>) {
         gate.last_look.answered.send_replace(number);
         let appended = append_together(&gate.actors, changes(&before, &now)).await;
         for error in appended.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "a change of readiness was not journaled");
+            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled");
         }
         before = now;
     }

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{JournalError, Severity, SystemEvent};
 use palyra_actors::provider::Origin;
 use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
 use palyra_actors::supervision::DoorError;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::under_way::Broken;
-use crate::journaling::journal_lifecycle;
 use crate::readiness;
 use crate::settings::Since;
-
-/// Names of each kind that an event holds at most.
-const NAMES_MAX: usize = 24;
 
 /// What a reload came to.
 #[derive(Debug, Serialize)]
@@ -43,13 +39,13 @@ pub struct Waiting {
 #[derive(Debug, thiserror::Error)]
 pub enum NotReloaded {
     /// What cannot be recorded does not happen.
-    #[error("nothing is read again: that cannot be journaled: {0}")]
-    Unjournaled(JournalError),
+    #[error("nothing is read again: that cannot be journaled")]
+    Unjournaled(#[source] JournalError),
     /// A file has a fault; what was in force stays so.
     #[error("{0}")]
     Refused(RegistryError),
-    /// The registry is between two lives.
-    #[error("the registry did not read its files again: {0}")]
+    /// The registry is between two lives, or ended before it answered.
+    #[error("the registry did not say that it read its files again: {0}")]
     Silent(DoorError),
     /// It was not done to its end.
     #[error(transparent)]
@@ -70,11 +66,12 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
     let asked =
         SystemEvent::new("registry.reload.asked", "webhooks.toml and providers/ are to be read again");
     if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {
-        tracing::error!(%error, "nothing is read again: that cannot be journaled");
+        tracing::error!(error = %in_full(&error), "nothing is read again: that cannot be journaled");
         return Err(NotReloaded::Unjournaled(error));
     }
+    let _alone = gate.changing.lock().await;
     let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
-        tracing::error!(%error, "the registry did not read its files again");
+        tracing::error!(%error, "the registry did not say that it read its files again");
         NotReloaded::Silent(error)
     })?;
     let event = match &read {
@@ -85,7 +82,7 @@ async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded
         Err(error) => refused(error),
     };
     let settings = since_the_start(gate);
-    journal_lifecycle(&gate.actors, event.by(asked_by)).await;
+    gate.actors.journal.append_or_log(event.by(asked_by)).await;
     let changes = read.map_err(NotReloaded::Refused)?;
     Ok(Reloaded { changes, settings, warnings: warnings(gate).await })
 }
@@ -118,10 +115,10 @@ fn taken(changes: &Changes) -> SystemEvent {
         "webhooks.toml and providers/ were read again"
     );
     SystemEvent::new("registry.reloaded", "webhooks.toml and providers/ were read again")
-        .detail("added", some_of(added))
-        .detail("removed", some_of(removed))
-        .detail("changed", some_of(changed))
-        .detail("profiles", some_of(profiles))
+        .names("added", added)
+        .names("removed", removed)
+        .names("changed", changed)
+        .names("profiles", profiles)
 }
 
 fn refused(error: &RegistryError) -> SystemEvent {
@@ -147,9 +144,4 @@ fn since_the_start(gate: &Gate) -> Option<Waiting> {
             Some(Waiting { problem: format!("{told}: {error}"), hint: error.hint })
         }
     }
-}
-
-/// How many there are, and as many of their names as fit an event.
-pub fn some_of(names: &[String]) -> Value {
-    json!({ "count": names.len(), "names": names.iter().take(NAMES_MAX).collect::<Vec<_>>() })
 }

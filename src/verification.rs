@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{
     JournalError, JournalFiles, Scope, Severity, SystemEvent, VerifyReport, verify_with,
 };
@@ -115,8 +116,9 @@ pub async fn run(gate: Arc<Gate>) {
         Ok(Ok(report)) if report.is_partial => {}
         Ok(Ok(report)) => conclude(&gate, &report).await,
         Ok(Err(error)) => {
-            tracing::error!(%error, "the journal could not be verified");
-            gate.verification.set(Verification::Broken { reason: error.to_string() });
+            let reason = in_full(&error);
+            tracing::error!(reason, "the journal could not be verified");
+            gate.verification.set(Verification::Broken { reason });
         }
         Err(_) => gate.verification.set(Verification::Broken { reason: "it panicked".to_owned() }),
     }
@@ -151,9 +153,7 @@ async fn conclude(gate: &Gate, report: &VerifyReport) {
         .detail("first_bad_seq", first_bad_seq)
         .detail("problems_total", problems_total)
         .detail("missing", report.missing);
-    if let Err(error) = gate.actors.journal.append_system(event).await {
-        tracing::error!(%error, "that the journal does not verify was not journaled");
-    }
+    gate.actors.journal.append_or_log(event).await;
 }
 
 #[cfg(test)]

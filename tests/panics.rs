@@ -264,3 +264,19 @@ fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
     );
     assert_eq!(ask("presence")["connectors"][0]["name"], "heartbeat");
 }
+
+#[test]
+fn a_change_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
+    let root = state_root();
+    let root = root.path();
+    let daemon = daemon(root, "registry::switched", "1*panic->off");
+    let answer = daemon.console(root, "POST", "/console/v1/webhooks/gh/enabled", br#"{"enabled":false}"#);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, None), "{answer:?}");
+    assert!(answer.body.contains("not known whether it was done"), "{answer:?}");
+    assert!(answer.body.contains("look before you repeat it"), "{answer:?}");
+    eventually("who looks sees that it was done", || {
+        daemon.console(root, "GET", "/console/v1/webhooks/gh", b"").json()["enabled"] == false
+    });
+    assert_eq!(events_named(root, "registry.webhook.disable.unknown").len(), 1);
+    assert!(events_named(root, "registry.webhook.disable.refused").is_empty());
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    Daemon, add_github, events_named, eventually, json, run, state_root, succeed, within, write_private,
+    Daemon, add_github, events_named, eventually, github_signature, json, run, state_root, succeed, within,
+    write_private,
 };
 
 /// A public key as Discord shows it.
@@ -234,4 +235,59 @@ fn a_removal_by_force_without_a_daemon_tells_whom_it_takes_down() {
         said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("vault put"),
         "{said}"
     );
+}
+
+#[test]
+fn a_secret_that_is_named_and_cannot_be_had_keeps_everything_out_though_none_need_be_signed() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let (root, file) = (root.path(), elsewhere.path().join("gh.secret"));
+    let reference = format!("file:{}", file.display());
+    write_private(&file, "s3cret");
+    let add = ["webhooks", "add", "gh", "github", "--secret-ref", &reference, "--allow-unsigned"];
+    succeed(root, &add, b"");
+    std::fs::remove_file(&file).unwrap();
+    let daemon = Daemon::start(root);
+    let body = br#"{"a":1}"#;
+    let json_type = ("Content-Type", "application/json");
+    let (right, wrong) = (github_signature("s3cret", body), github_signature("wrong", body));
+    let signed = |signature: &str| {
+        let headers = [json_type, ("X-Hub-Signature-256", signature), ("X-GitHub-Delivery", "d-1")];
+        daemon.post("gh", &headers, body).status
+    };
+    assert_eq!((signed(&wrong), signed(&right)), (503, 503));
+    assert_eq!(daemon.post("gh", &[json_type], body).status, 503, "nor is what is not signed");
+    assert_eq!(json(root, &["webhooks", "show", "gh"])["readiness"], "secret_not_found");
+    let told = succeed(root, &["webhooks", "explain", "gh"], b"");
+    assert!(told.contains("there is no secret `file:"), "{told}");
+    let test = ["webhooks", "test", "gh", "--payload-stdin", "--header", "Content-Type: application/json"];
+    let tested = run(root, &test, body);
+    let told = String::from_utf8(tested.stdout).unwrap();
+    assert!(tested.status.code() == Some(1) && told.contains("there is no secret"), "{told}");
+    let heartbeat = json(root, &["system", "heartbeat"]);
+    assert!(heartbeat.to_string().contains("cannot verify deliveries: gh (1 in all)"), "{heartbeat}");
+    write_private(&file, "s3cret");
+    assert_eq!((signed(&wrong), signed(&right)), (401, 202));
+    assert_eq!(daemon.post("gh", &[json_type], body).status, 202, "none is required");
+}
+
+#[test]
+fn two_changes_at_once_enable_nothing_that_cannot_verify() {
+    let root = state_root();
+    add_github(root.path());
+    succeed(root.path(), &["webhooks", "disable", "gh"], b"");
+    // The first look at its secret takes long; meanwhile another one is named.
+    let slow = [("FAILPOINTS", "vault::probe=1*sleep(2000)->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &slow);
+    let path = "/console/v1/webhooks/gh";
+    let changed = std::thread::scope(|scope| {
+        let enable =
+            || daemon.console(root.path(), "POST", &format!("{path}/enabled"), br#"{"enabled":true}"#);
+        let enabled = scope.spawn(enable);
+        std::thread::sleep(Duration::from_millis(500));
+        let amended = daemon.console(root.path(), "PATCH", path, br#"{"secret_vault_ref":"global/none"}"#);
+        [enabled.join().unwrap().status, amended.status]
+    });
+    assert!(matches!(changed, [200, 409] | [409, 200]), "{changed:?}");
+    let shown = daemon.console(root.path(), "GET", path, b"").json();
+    assert!(shown["enabled"] == false || shown["readiness"] == "ready", "{shown}");
 }

@@ -258,6 +258,21 @@ fn a_change_that_took_effect_is_not_journaled_as_refused() {
 }
 
 #[test]
+fn what_is_in_the_way_of_a_secret_is_named_and_nothing_of_its_value() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let file = root.path().join("vault/global~github.age");
+    std::fs::rename(&file, root.path().join("aside")).unwrap();
+    std::os::unix::fs::symlink(root.path().join("aside"), &file).unwrap();
+    let rotated = run(root.path(), &["vault", "rotate", "global/github"], CANARY.as_bytes());
+    assert_eq!(rotated.status.code(), Some(1));
+    let told = String::from_utf8(rotated.stderr).unwrap();
+    assert!(told.contains("global~github.age` is a symbolic link"), "{told}");
+    assert_clean("the answer", told.as_bytes());
+    drop(daemon);
+}
+
+#[test]
 #[ignore = "needs the `age` program; .ci/run installs it and runs this"]
 fn stock_age_opens_a_secret_with_the_identity_file() {
     let root = state_root();

@@ -1,6 +1,7 @@
 //! What can go wrong between a connector and the journal.
 
 use crate::journal::JournalError;
+use crate::supervision::DoorError;
 
 /// Why a connector was not served.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -20,9 +21,12 @@ pub enum ConnectorError {
         /// The bound.
         max: usize,
     },
-    /// The supervisor is being restarted; whether the event was written is not known.
-    #[error("the connector supervisor is not running; emit the event again")]
-    Gone,
+    /// The supervisor is being restarted, or has more work than it may hold. The event was not written.
+    #[error("the connector supervisor did not take the event; emit it again")]
+    NotTaken(#[source] DoorError),
+    /// The supervisor ended before it answered.
+    #[error("whether the event was written is not known: the connector supervisor ended before it answered")]
+    Lost,
     /// The daemon is on its way out.
     #[error("the connector supervisor is closing and starts nothing more; try again when the daemon runs")]
     Closing,

@@ -3,7 +3,7 @@
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
-use crate::supervision::{Door, Exit, WatchGuard};
+use crate::supervision::{Door, DoorError, Exit, WatchGuard};
 
 /// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
 /// actor ends, the link is dropped with it and the supervisor starts the next incarnation.
@@ -44,13 +44,20 @@ impl Emitter {
     /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
     ///
     /// # Errors
-    /// [`ConnectorError::Gone`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
+    /// [`ConnectorError::Lost`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
     /// [`JournalError::Poisoned`], when it is not known whether the event was written; otherwise it was not.
     ///
     /// [`JournalError::Unknown`]: crate::journal::JournalError::Unknown
     /// [`JournalError::Poisoned`]: crate::journal::JournalError::Poisoned
     pub async fn emit(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
         let emit = Emit { connector: self.name.clone(), event };
-        self.supervisor.ask(emit).await.map_err(|_| ConnectorError::Gone)?
+        self.supervisor.ask(emit).await.map_err(not_taken)?
+    }
+}
+
+fn not_taken(error: DoorError) -> ConnectorError {
+    match error {
+        DoorError::Lost => ConnectorError::Lost,
+        DoorError::NotRunning | DoorError::Full => ConnectorError::NotTaken(error),
     }
 }

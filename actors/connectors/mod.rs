@@ -193,11 +193,7 @@ impl ConnectorSupervisor {
             .severity(Severity::Warn)
             .detail("connector", name);
         let journal = self.journal.clone();
-        actix::spawn(async move {
-            if let Err(error) = journal.append_system(event).await {
-                tracing::warn!(%error, "the end of a connector was not journaled");
-            }
-        });
+        actix::spawn(async move { journal.append_or_log(event).await });
     }
 }
 

@@ -3,6 +3,7 @@
 use super::JournalActor;
 use super::error::JournalError;
 use super::messages::{Append, AppendReply, Appended, KeyHolder, NewEvent, ReplayClaim, SystemEvent};
+use crate::causes::in_full;
 use crate::ids::Receipt;
 use crate::replies::Reply;
 use crate::supervision::Door;
@@ -38,6 +39,14 @@ impl JournalHandle {
     pub async fn append_system(&self, event: SystemEvent) -> Result<Receipt, JournalError> {
         match self.append(NewEvent::System(event), None).await? {
             Appended::Stored(receipt) | Appended::Held(KeyHolder { receipt, .. }) => Ok(receipt),
+        }
+    }
+
+    /// Appends a system event of the daemon's own, which nobody else is told of; that it was not stored is logged.
+    pub async fn append_or_log(&self, event: SystemEvent) {
+        let (name, summary) = (event.name.clone(), event.summary.clone());
+        if let Err(error) = self.append_system(event).await {
+            tracing::error!(name, summary, error = %in_full(&error), "an event of the daemon's own was not journaled");
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use actix::Message;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::JournalError;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed, Receipt};
+use crate::limits::EVENT_NAMES_MAX;
 use crate::replies::Wakes;
 
 /// What became of an authentic delivery. The order is the rank: one that is judged higher than before takes the key over.
@@ -144,6 +145,13 @@ impl SystemEvent {
     pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.details.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// With how many `names` there are, and the first [`EVENT_NAMES_MAX`] of them.
+    #[must_use]
+    pub fn names(self, key: &str, names: &[String]) -> Self {
+        let first: Vec<&String> = names.iter().take(EVENT_NAMES_MAX).collect();
+        self.detail(key, json!({"count": names.len(), "names": first}))
     }
 }
 

@@ -108,7 +108,10 @@ impl Handler<SetEnabled> for RegistryActor {
     type Result = Result<Arc<Integration>, RegistryError>;
 
     fn handle(&mut self, order: SetEnabled, _: &mut Self::Context) -> Self::Result {
-        self.registry().set_enabled(&order.integration_id, order.enabled, &order.secret, self.now())
+        let switched =
+            self.registry().set_enabled(&order.integration_id, order.enabled, &order.secret, self.now());
+        fail::fail_point!("registry::switched");
+        switched
     }
 }
 

@@ -122,8 +122,8 @@ fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
 
 fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack> {
     let record = &integration.record;
-    // Where a signature may be left out a secret may be missing; one that is there verifies those that are signed.
-    let is_needed = record.signature_required || matches!(secret, SecretStatus::Unusable(_));
+    // Where a signature may be left out, a secret that is named verifies those that are signed.
+    let is_needed = record.signature_required || record.secret_vault_ref.is_some();
     if !is_needed || integration.takes_published_keys() {
         return None;
     }

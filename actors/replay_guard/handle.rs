@@ -35,7 +35,7 @@ impl ReplayHandle {
 
 fn not_taken(error: DoorError) -> ReplayError {
     match error {
-        DoorError::Gone => ReplayError::Stopped,
         DoorError::Full => ReplayError::Full,
+        DoorError::NotRunning | DoorError::Lost => ReplayError::Stopped,
     }
 }

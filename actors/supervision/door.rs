@@ -6,15 +6,18 @@ use actix::dev::ToEnvelope;
 use actix::prelude::SendError;
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
-/// Why a message got no answer. In each case the caller may try again.
+/// Why a message got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
-    /// The actor is not running, or stopped before it answered. Whether it acted is not known.
+    /// The actor is not running. It did not act.
     #[error("the actor is not running now")]
-    Gone,
+    NotRunning,
     /// Its mailbox is full. It did not act.
     #[error("the actor has more work than it may hold")]
     Full,
+    /// It ended before it answered. Whether it acted is not known: what it had begun may go on.
+    #[error("the actor ended before it answered")]
+    Lost,
 }
 
 /// A shared handle to whichever incarnation of `A` runs now.
@@ -41,7 +44,7 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
     /// Sends `message` and waits for the answer.
     ///
     /// # Errors
-    /// [`DoorError::Gone`] when the actor is not running or died over the message.
+    /// [`DoorError::NotRunning`], and [`DoorError::Lost`] when it ended over the message.
     pub async fn ask<M>(&self, message: M) -> Result<M::Result, DoorError>
     where
         M: Message + Send + 'static,
@@ -51,14 +54,14 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
     {
         let request = self.with(|addr| addr.send(message))?;
         request.await.map_err(|error| match error {
-            MailboxError::Closed | MailboxError::Timeout => DoorError::Gone,
+            MailboxError::Closed | MailboxError::Timeout => DoorError::Lost,
         })
     }
 
     /// Hands `message` over without waiting. The message carries its own way to answer, if it needs one.
     ///
     /// # Errors
-    /// [`DoorError::Full`] or [`DoorError::Gone`]; the message was dropped.
+    /// [`DoorError::Full`] or [`DoorError::NotRunning`]; the message was dropped.
     pub fn tell<M>(&self, message: M) -> Result<(), DoorError>
     where
         M: Message + Send + 'static,
@@ -82,16 +85,16 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
     {
         let addr = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(addr) = addr.as_ref().filter(|addr| addr.connected()) else {
-            return Err((DoorError::Gone, message));
+            return Err((DoorError::NotRunning, message));
         };
         addr.try_send(message).map_err(|error| match error {
             SendError::Full(message) => (DoorError::Full, message),
-            SendError::Closed(message) => (DoorError::Gone, message),
+            SendError::Closed(message) => (DoorError::NotRunning, message),
         })
     }
 
     fn with<R>(&self, use_addr: impl FnOnce(&Addr<A>) -> R) -> Result<R, DoorError> {
         let addr = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        addr.as_ref().filter(|addr| addr.connected()).map(use_addr).ok_or(DoorError::Gone)
+        addr.as_ref().filter(|addr| addr.connected()).map(use_addr).ok_or(DoorError::NotRunning)
     }
 }

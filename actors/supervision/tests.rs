@@ -74,7 +74,7 @@ async fn a_panicking_actor_is_rebuilt_behind_the_same_door() {
     let (supervisor, board, restarts) = supervise(door.clone());
     actix::spawn(supervisor.run());
 
-    assert_eq!(door.ask(Order::Panic).await, Err(DoorError::Gone));
+    assert_eq!(door.ask(Order::Panic).await, Err(DoorError::Lost));
     assert!(answers_again(&door).await);
 
     let presence = &board.snapshot()[0];
@@ -171,7 +171,7 @@ async fn a_start_that_failed_does_not_count_against_the_one_that_succeeded() {
 #[test]
 fn a_door_that_leads_nowhere_says_so() {
     let door = Door::<Worker>::default();
-    assert_eq!(door.tell(Order::Answer), Err(DoorError::Gone));
+    assert_eq!(door.tell(Order::Answer), Err(DoorError::NotRunning));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What can go wrong with secrets. No text holds any part of a value.
 
-use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,14 +110,6 @@ impl VaultError {
                     .to_owned()
             }
             Self::Storage(_) => "make the named file usable, then try again".to_owned(),
-        }
-    }
-
-    /// With what the system says, where it is the cause.
-    pub(super) fn in_full(&self) -> String {
-        match self.source() {
-            Some(source) => format!("{self}: {source}"),
-            None => self.to_string(),
         }
     }
 

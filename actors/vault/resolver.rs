@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::cache::KeyCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultConfig, VaultError, VaultRef};
+use crate::causes::in_full;
 use crate::clock::SharedClock;
 use crate::journal::SystemEvent;
 use crate::limits::SECRET_PROBE_SECONDS;
@@ -100,7 +101,7 @@ impl Resolver {
                 Err(unusable) => SecretStatus::Unusable(unusable),
             },
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
-            Err(error) => SecretStatus::Unavailable(error.in_full()),
+            Err(error) => SecretStatus::Unavailable(in_full(&error)),
         }
     }
 
@@ -154,7 +155,7 @@ impl Resolver {
             self.forget(&vault_ref);
             changed
         });
-        changing.await.unwrap_or_else(|cut_short| Err(io::Error::other(cut_short).into()))
+        changing.await.unwrap_or_else(|_| Err(broken_off()))
     }
 
     /// All secrets of the vault, without their values.
@@ -226,7 +227,7 @@ impl Resolver {
     ) -> Result<T, VaultError> {
         let store = Arc::clone(&self.store);
         let done = spawn_blocking(move || work(&store)).await;
-        done.unwrap_or_else(|cut_short| Err(io::Error::other(cut_short).into()))
+        done.unwrap_or_else(|_| Err(broken_off()))
     }
 
     /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
@@ -245,6 +246,11 @@ impl Resolver {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A panic in the midst of it. Its words are those of whatever panicked, and are told nobody.
+fn broken_off() -> VaultError {
+    io::Error::other("the work on them broke off").into()
 }
 
 fn read_event(vault_ref: &VaultRef, versions: &SecretVersions) -> SystemEvent {

@@ -12,6 +12,7 @@ use super::pins::{Pin, Pins};
 use super::record::Record;
 use super::reference::{Source, VaultRef};
 use super::{VaultError, outside};
+use crate::causes::in_full;
 use crate::clock::SharedClock;
 use crate::files;
 use crate::limits::{SECRET_BYTES_MAX, SECRET_FILE_BYTES_MAX, SECRET_VERSIONS_MAX, SECRETS_MAX};
@@ -209,7 +210,7 @@ impl Store {
             ),
             _ => error.hint(),
         };
-        Some(Listed::Unreadable { vault_ref: vault_ref.to_string(), problem: error.in_full(), hint })
+        Some(Listed::Unreadable { vault_ref: vault_ref.to_string(), problem: in_full(&error), hint })
     }
 
     fn load(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {

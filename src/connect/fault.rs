@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
+use palyra_actors::causes::in_full;
 use palyra_actors::files::is_fault_of_the_disk;
 use palyra_actors::journal::JournalError;
 use palyra_actors::registry::RegistryError;
@@ -13,7 +14,7 @@ use crate::state_root::StateRootError;
 
 /// A state root that cannot be used, with its exit code.
 pub fn refused(error: StateRootError) -> CliError {
-    unusable(&error, with_sources(&error))
+    unusable(&error, in_full(&error))
 }
 
 fn unusable(error: &StateRootError, message: String) -> CliError {
@@ -52,7 +53,7 @@ pub fn misconfigured(error: SettingsError) -> CliError {
 
 /// A daemon that did not start: what is wrong decides the exit code.
 pub fn not_started(error: &anyhow::Error) -> CliError {
-    let message = format!("{error:#}");
+    let message = in_full(error.as_ref());
     if let Some(registry) = error.downcast_ref::<RegistryError>() {
         return faulty(registry, message);
     }
@@ -117,16 +118,6 @@ fn unusable_vault(error: &VaultError, message: String) -> CliError {
         VaultError::Storage(source) if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         _ => CliError::config(message).hint(error.hint()),
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

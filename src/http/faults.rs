@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use palyra_actors::causes::in_full;
 use tokio::time::{Instant, timeout};
 
 use super::Gate;
@@ -26,10 +27,9 @@ impl Fault {
         Self { what, why: why.into() }
     }
 
-    /// That `what` is at fault, as `error` and its cause say.
+    /// That `what` is at fault, as `error` and its causes say.
     pub fn told_by(what: &'static str, error: &dyn Error) -> Self {
-        let cause = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        Self::of(what, format!("{error}{cause}"))
+        Self::of(what, in_full(error))
     }
 }
 

@@ -14,7 +14,8 @@ use super::ingress::Delivery;
 use super::problem::Problem;
 
 impl Gate {
-    /// The keys of an integration; `None` only where it neither has nor needs any.
+    /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
+    /// without, whether a signature is required or not: what is signed wrongly would be taken for what is not signed.
     ///
     /// # Errors
     /// Why there are none now, or not in time.
@@ -32,11 +33,7 @@ impl Gate {
             let none = || Fault::of("secret", "the integration names no secret");
             return if needed { Err(none()) } else { Ok(None) };
         };
-        match self.secret(vault_ref).await? {
-            Ok(keys) => Ok(Some(keys)),
-            Err(_) if !record.signature_required => Ok(None),
-            Err(error) => Err(Fault::told_by("secret", &error)),
-        }
+        self.secret(vault_ref).await?.map(Some).map_err(|error| Fault::told_by("secret", &error))
     }
 
     /// What the vault gives for a reference.
@@ -71,7 +68,7 @@ impl Gate {
 }
 
 impl Delivery<'_> {
-    /// The keys that `request` is verified with; `None` only where the integration neither has nor needs any.
+    /// The keys that `request` is verified with; `None` only where the integration neither names nor needs any.
     ///
     /// # Errors
     /// [`Kind::Unavailable`](super::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for

@@ -39,7 +39,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::actors::Actors;
 use crate::readiness::LastLook;
@@ -98,6 +98,8 @@ pub struct Gate {
     pub streams: Arc<Semaphore>,
     /// Changes that are made to their end.
     pub under_way: UnderWay,
+    /// Held by the one change of registry or vault that is being made: what it found out is so until it is made.
+    pub changing: Mutex<()>,
     /// The place for a verification that the console is asked for.
     pub verifying: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
@@ -142,6 +144,7 @@ impl Gate {
             console_connections: Connections::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             under_way: UnderWay::on_this_thread(),
+            changing: Mutex::default(),
             verifying: Arc::new(Semaphore::new(1)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),

@@ -3,9 +3,12 @@
 //! A sender learns a code and, in a header, an id to name it by; why a signature was refused is for `webhooks explain`, the
 //! log and the counters.
 
+use std::error::Error;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
+use palyra_actors::causes::in_full;
 use palyra_actors::ids::EventId;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
@@ -163,7 +166,19 @@ pub struct Problem {
 struct Aside {
     cause: Option<Cause>,
     id: Option<EventId>,
-    is_in_force: bool,
+    became: Became,
+}
+
+/// What became of a change that was answered with a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Became {
+    /// It was not made.
+    #[default]
+    Refused,
+    /// It is in force, and may not outlast a power cut.
+    Unsynced,
+    /// Whether it was made is not known.
+    Unknown,
 }
 
 /// Why a delivery was refused, for the operator alone: no part of an answer.
@@ -182,6 +197,11 @@ impl Problem {
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
         let (detail, hint, issues, outcome, aside) = (None, None, Vec::new(), None, None);
         Self { kind, detail, hint, issues, outcome, retry_after_seconds, aside }
+    }
+
+    /// That something cannot be done now, as `error` and its causes say.
+    pub fn unavailable(error: &dyn Error) -> Self {
+        Self::new(Kind::Unavailable).detail(in_full(error))
     }
 
     /// With why it was refused, which the answer does not tell.
@@ -234,16 +254,17 @@ impl Problem {
         self
     }
 
-    /// With the change made all the same.
+    /// With a change that was made all the same, or may have been: nobody is asked to come again with it.
     #[must_use]
-    pub fn in_force(mut self) -> Self {
-        self.aside.get_or_insert_default().is_in_force = true;
+    pub fn of_a_change(mut self, became: Became) -> Self {
+        self.aside.get_or_insert_default().became = became;
+        self.retry_after_seconds = None;
         self
     }
 
-    /// Whether the change that was asked for is in force all the same.
-    pub fn is_in_force(&self) -> bool {
-        self.aside.as_ref().is_some_and(|aside| aside.is_in_force)
+    /// What became of the change that was asked for.
+    pub fn became(&self) -> Became {
+        self.aside.as_ref().map(|aside| aside.became).unwrap_or_default()
     }
 
     /// Which kind it is.
@@ -303,7 +324,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-impl std::error::Error for Problem {}
+impl Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {

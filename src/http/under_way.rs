@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Became, Problem};
 
 /// What is under way at a time; one more waits, and is given up with its client.
 const UNDER_WAY_MAX: u32 = 256;
@@ -28,7 +28,10 @@ pub enum Broken {
 
 impl From<Broken> for Problem {
     fn from(broken: Broken) -> Self {
-        Self::new(Kind::Unavailable).detail(broken.to_string())
+        match broken {
+            Broken::Stopping => Self::unavailable(&broken),
+            Broken::Off => Self::unavailable(&broken).of_a_change(Became::Unknown),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use super::{ConnectorFactory, ConnectorLink};
+use crate::causes::in_full;
 use crate::clock::{SharedClock, UnixMs};
 use crate::journal::SystemEvent;
 use crate::supervision::{Close, Exit};
@@ -46,7 +47,7 @@ impl Heartbeat {
         let emitter = self.link.emitter();
         let emit = async move {
             if let Err(error) = emitter.emit(event).await {
-                tracing::warn!(%error, "a heartbeat was not journaled");
+                tracing::warn!(error = %in_full(&error), "a heartbeat was not journaled");
             }
         };
         ctx.spawn(emit.into_actor(self));

@@ -173,7 +173,8 @@ fn a_journal_that_is_gone_lets_nothing_through_and_holds_nothing_up() {
         running.journal.door.ask(Close).await.unwrap();
         for _ in 0..2 {
             let refused = running.submit("k").await;
-            let gone = matches!(refused, Err(SubmitError::Journal(JournalError::Door(DoorError::Gone))));
+            let gone =
+                matches!(refused, Err(SubmitError::Journal(JournalError::Door(DoorError::NotRunning))));
             assert!(gone, "{refused:?}");
             assert_eq!(running.snapshot().await.leases, 0);
         }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use palyra_actors::causes::in_full;
 use palyra_actors::journal::{JournalError, JournalFiles, OnProgress, Scope, VerifyReport, verify_with};
 use serde_json::Value;
 
@@ -96,8 +97,7 @@ pub fn verdict_of(
 
 /// A journal that cannot be read, with what was said below.
 pub fn not_read(error: &JournalError) -> CliError {
-    let because = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    CliError::journal(error, format!("{error}{because}"))
+    CliError::journal(error, in_full(error))
 }
 
 fn verdict_text(verdict: &Value, context: &Context) -> String {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::http::Gate;
 use crate::http::cut::cut;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Became, Problem};
 use crate::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
@@ -36,7 +36,7 @@ impl Change {
     /// is dropped, because the client has gone: else a row would say of a change that it was made, and it never was.
     ///
     /// # Errors
-    /// Those of the change, and [`Kind::Unavailable`] when it could not be journaled, or the daemon is stopping.
+    /// Those of the change, and a 503 when it could not be journaled, or the daemon is stopping.
     pub async fn journaled<T: Send + 'static>(
         self,
         gate: &Data<Gate>,
@@ -54,7 +54,7 @@ impl Change {
         make: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let asked = gate.actors.journal.append_system(self.event(self.name.to_owned(), Severity::Info));
-        asked.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+        asked.await.map_err(|error| Problem::unavailable(&error))?;
         let made = make.await;
         if let Err(problem) = &made {
             self.tell_what_became(gate, problem).await;
@@ -62,18 +62,16 @@ impl Change {
         made
     }
 
-    /// That the change was not made, or may not last. Who asked for it is told that, whatever becomes of the row.
+    /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that,
+    /// whatever becomes of the row.
     async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
-        let became = if problem.is_in_force() { "unsynced" } else { "refused" };
+        let became = ending(problem.became());
         let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
-        let event = event.detail("problem", problem.kind().entry().1);
-        if let Err(error) = gate.actors.journal.append_system(event).await {
-            let (change, subject) = (self.name, &self.subject);
-            tracing::error!(change, subject, became, %error, "what became of a change was not journaled");
-        }
+        gate.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
-    /// The same of a change of what integrations verify with: heartbeat and metrics tell what it came to when it is answered.
+    /// The same of a change of what integrations verify with. It is made while no other is, so that what it looks up and
+    /// probes is still so when it takes effect; heartbeat and metrics tell what it came to when it is answered.
     ///
     /// # Errors
     /// As [`Change::journaled`].
@@ -82,7 +80,12 @@ impl Change {
         gate: &Data<Gate>,
         make: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let made = self.journaled(gate, make).await;
+        let of_change = gate.clone();
+        let alone = async move {
+            let _alone = of_change.changing.lock().await;
+            make.await
+        };
+        let made = self.journaled(gate, alone).await;
         readiness::look_anew(gate).await;
         made
     }
@@ -94,5 +97,14 @@ impl Change {
             .by("console")
             .detail("subject", self.subject.as_str())
             .detail("particulars", self.particulars.clone())
+    }
+}
+
+/// What the name of the row that tells it ends with.
+fn ending(became: Became) -> &'static str {
+    match became {
+        Became::Refused => "refused",
+        Became::Unsynced => "unsynced",
+        Became::Unknown => "unknown",
     }
 }

@@ -6,7 +6,7 @@ use palyra_actors::connectors::Presence;
 use serde_json::json;
 
 use crate::http::Gate;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 
 /// `/connectors`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -15,6 +15,6 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
     let asked = gate.actors.connectors.ask(Presence).await;
-    let connectors = asked.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+    let connectors = asked.map_err(|error| Problem::unavailable(&error))?;
     Ok(HttpResponse::Ok().json(json!({"connectors": connectors})))
 }

@@ -164,8 +164,7 @@ async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVer
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
     let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
     let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
-    resolved
-        .map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()).hint(Some(error.hint())))
+    resolved.map_err(|error| Problem::unavailable(&error).hint(Some(error.hint())))
 }
 
 /// Posts once, or twice; tells the last answer.

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::causes::in_full;
 use palyra_actors::clock::UnixMs;
 use palyra_actors::journal::{
     Cursor, EventFilter, EventKind, JournalError, Page, Severity, StoredEvent, operator_event,
@@ -115,7 +116,7 @@ async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpRespons
             JournalError::Invalid { .. } => Kind::Invalid,
             _ => Kind::Unavailable,
         };
-        Problem::new(kind).detail(error.to_string()).hint(how_to_find_out(&error))
+        Problem::new(kind).detail(in_full(&error)).hint(how_to_find_out(&error))
     })?;
     Ok(HttpResponse::Created().json(receipt))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::try_unfold;
+use palyra_actors::causes::in_full;
 use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
 use palyra_actors::journal::{
@@ -273,7 +274,7 @@ pub async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, Problem> {
     let done = web::block(read).await;
-    let result = done.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?;
+    let result = done.map_err(|error| Problem::unavailable(&error))?;
     result.map_err(|error| problem(&error))
 }
 
@@ -285,5 +286,5 @@ fn problem(error: &JournalError) -> Problem {
         JournalError::NotThere(_) => Kind::NotFound,
         _ => Kind::Unavailable,
     };
-    Problem::new(kind).detail(error.to_string())
+    Problem::new(kind).detail(in_full(error))
 }

@@ -18,7 +18,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn catalogue(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
     let asked = gate.actors.registry.ask(Profiles).await;
-    asked.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))
+    asked.map_err(|error| Problem::unavailable(&error))
 }
 
 async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {

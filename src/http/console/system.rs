@@ -39,7 +39,7 @@ pub fn routes(config: &mut ServiceConfig) {
 async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
     let reloaded = reloading::reload(&gate.into_inner(), "console").await.map_err(|error| match &error {
         NotReloaded::Refused(fault) => problem_of(fault),
-        _ => Problem::new(Kind::Unavailable).detail(error.to_string()),
+        _ => Problem::unavailable(&error),
     })?;
     Ok(HttpResponse::Ok().json(reloaded))
 }

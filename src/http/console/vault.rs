@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::causes::in_full;
 use palyra_actors::registry::{self, Integration, Readiness, readiness};
 use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use palyra_actors::supervision::DoorError;
@@ -17,9 +18,9 @@ use zeroize::Zeroizing;
 use super::audit::Change;
 use super::input::decoded;
 use super::query::Query;
-use super::webhooks::gone;
+use super::webhooks::{gone, unanswered};
 use crate::http::Gate;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Became, Kind, Problem};
 use crate::readiness::{cannot_verify, secret_status};
 
 /// `/vault`. References are percent-encoded into one segment.
@@ -39,7 +40,8 @@ struct Value {
 }
 
 async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let secrets = answered(gate.actors.vault.ask(List).await)?;
+    let listed = gate.actors.vault.ask(List).await.map_err(gone)?;
+    let secrets = listed.map_err(|error| problem_of(&error))?;
     Ok(HttpResponse::Ok().json(json!({"secrets": secrets})))
 }
 
@@ -215,19 +217,23 @@ async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem
 }
 
 fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Problem> {
-    asked.map_err(gone)?.map_err(|error| {
-        let kind = match &error {
-            VaultError::NotFound(_) => Kind::NotFound,
-            VaultError::Unavailable { .. }
-            | VaultError::Unsynced { .. }
-            | VaultError::Storage(_)
-            | VaultError::Damaged { .. }
-            | VaultError::Pins { .. }
-            | VaultError::Older { .. }
-            | VaultError::Identity(_) => Kind::Unavailable,
-            _ => Kind::Invalid,
-        };
-        let problem = Problem::new(kind).detail(error.to_string()).hint(Some(error.hint()));
-        if matches!(error, VaultError::Unsynced { .. }) { problem.in_force() } else { problem }
-    })
+    asked.map_err(unanswered)?.map_err(|error| problem_of(&error))
+}
+
+/// What the vault refused, as it is answered.
+fn problem_of(error: &VaultError) -> Problem {
+    let kind = match error {
+        VaultError::NotFound(_) => Kind::NotFound,
+        VaultError::Unavailable { .. }
+        | VaultError::Unsynced { .. }
+        | VaultError::Storage(_)
+        | VaultError::Damaged { .. }
+        | VaultError::Pins { .. }
+        | VaultError::Older { .. }
+        | VaultError::Identity(_) => Kind::Unavailable,
+        _ => Kind::Invalid,
+    };
+    let problem = Problem::new(kind).detail(in_full(error)).hint(Some(error.hint()));
+    let is_unsynced = matches!(error, VaultError::Unsynced { .. });
+    if is_unsynced { problem.of_a_change(Became::Unsynced) } else { problem }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use palyra_actors::causes::in_full;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
     SetEnabled, readiness,
@@ -19,7 +20,7 @@ use super::particulars::settings;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Became, Kind, Problem};
 use crate::readiness::secret_status;
 
 /// `/webhooks`.
@@ -60,11 +61,13 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 }
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
-    let draft = draft.into_inner();
-    let secret = secret_of(&gate, IntegrationRecord::of(draft.clone(), gate.clock.now_unix_ms())).await?;
+    let (asked, draft) = (gate.clone(), draft.into_inner());
     let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
-    let registry = gate.actors.registry.clone();
-    let create = async move { answered(registry.ask(Add { draft, secret }).await) };
+    let create = async move {
+        let proposed = IntegrationRecord::of(draft.clone(), asked.clock.now_unix_ms());
+        let secret = secret_of(&asked, proposed).await?;
+        answered(asked.actors.registry.ask(Add { draft, secret }).await)
+    };
     let integration = change.journaled_and_seen(&gate, create).await?;
     Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
 }
@@ -74,14 +77,15 @@ async fn amend(
     id: Path<String>,
     amendment: Json<Amendment>,
 ) -> Result<HttpResponse, Problem> {
-    let (integration, amendment) = (find(&gate, &id).await?, amendment.into_inner());
-    let mut proposed = integration.record.clone();
-    amendment.clone().apply(&mut proposed);
-    let secret = secret_of(&gate, proposed).await?;
+    let (asked, amendment) = (gate.clone(), amendment.into_inner());
+    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
     let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
-    let order = Amend { integration_id: integration.record.integration_id.clone(), amendment, secret };
-    let registry = gate.actors.registry.clone();
-    let amend = async move { answered(registry.ask(order).await) };
+    let amend = async move {
+        let mut proposed = find(&asked, &integration_id).await?.record.clone();
+        amendment.clone().apply(&mut proposed);
+        let secret = secret_of(&asked, proposed).await?;
+        answered(asked.actors.registry.ask(Amend { integration_id, amendment, secret }).await)
+    };
     let integration = change.journaled_and_seen(&gate, amend).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
@@ -104,18 +108,18 @@ async fn set_enabled(
     id: Path<String>,
     body: Json<Enabled>,
 ) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
-    let enabled = body.enabled;
-    let secret = match enabled {
-        true => secret_status(&gate, &integration).await,
-        // Nothing need be there to take deliveries no longer.
-        false => SecretStatus::Found,
-    };
-    let integration_id = integration.record.integration_id.clone();
+    let (asked, enabled) = (gate.clone(), body.enabled);
+    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
-    let order = SetEnabled { integration_id, enabled, secret };
-    let registry = gate.actors.registry.clone();
-    let switch = async move { answered(registry.ask(order).await) };
+    let switch = async move {
+        let integration = find(&asked, &integration_id).await?;
+        let secret = match enabled {
+            true => secret_status(&asked, &integration).await,
+            // Nothing need be there to take deliveries no longer.
+            false => SecretStatus::Found,
+        };
+        answered(asked.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await)
+    };
     let integration = Change::new(name, &id).journaled_and_seen(&gate, switch).await?;
     Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
 }
@@ -184,12 +188,24 @@ pub async fn find(gate: &Gate, id: &str) -> Result<Arc<Integration>, Problem> {
 fn answered(
     asked: Result<Result<Arc<Integration>, RegistryError>, DoorError>,
 ) -> Result<Arc<Integration>, Problem> {
-    asked.map_err(gone)?.map_err(|error| problem_of(&error))
+    asked.map_err(unanswered)?.map_err(|error| problem_of(&error))
 }
 
-/// An actor that is being restarted.
+/// An actor that does not tell what it was asked.
 pub fn gone(error: DoorError) -> Problem {
-    Problem::new(Kind::Unavailable).detail(error.to_string())
+    Problem::unavailable(&error)
+}
+
+/// An actor that does not answer whether it made a change.
+pub fn unanswered(error: DoorError) -> Problem {
+    if error != DoorError::Lost {
+        return gone(error);
+    }
+    let hint = "look before you repeat it: `palyra webhooks list`, `palyra vault list`";
+    Problem::new(Kind::Unavailable)
+        .detail(format!("{error}; it is not known whether it was done"))
+        .hint(Some(hint.to_owned()))
+        .of_a_change(Became::Unknown)
 }
 
 /// What the registry refused, as it is answered.
@@ -207,8 +223,8 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         | RegistryError::EditedMeanwhile { .. }
         | RegistryError::Gone { .. }
         | RegistryError::Unfit { .. } => Problem::new(Kind::Invalid),
-        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).in_force(),
+        RegistryError::Unsynced { .. } => Problem::new(Kind::Unavailable).of_a_change(Became::Unsynced),
         _ => Problem::new(Kind::Unavailable),
     };
-    problem.detail(error.to_string()).hint(error.hint())
+    problem.detail(in_full(error)).hint(error.hint())
 }

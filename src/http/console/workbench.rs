@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use super::audit::Change;
 use super::input::decoded;
 use super::views;
-use super::webhooks::{find, gone, problem_of};
+use super::webhooks::{find, problem_of, unanswered};
 use crate::http::Gate;
 use crate::http::body;
 use crate::http::checks::{self, Condemned};
@@ -85,7 +85,7 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let registry = gate.actors.registry.clone();
     let keep = async move {
-        let kept = registry.ask(record).await.map_err(gone)?;
+        let kept = registry.ask(record).await.map_err(unanswered)?;
         kept.map_err(|error| problem_of(&error))
     };
     let change = Change::new("registry.webhook.test", &id)
@@ -115,7 +115,7 @@ async fn tried(
         let answer = runtime.block_on(run_checks(&gate, &integration, captured, &mut checks));
         Ok((checks, answer))
     });
-    tried.await.map_err(|error| Problem::new(Kind::Unavailable).detail(error.to_string()))?
+    tried.await.map_err(|error| Problem::unavailable(&error))?
 }
 
 /// A captured delivery, as the ingress would have it.
@@ -260,7 +260,7 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// The keys of the integration: its own, or those that the provider publishes. None where it neither has nor needs any.
+    /// The keys of the integration: its own, or those that the provider publishes. None where it neither names nor needs any.
     async fn keys(
         &self,
         request: &Request<'_>,
