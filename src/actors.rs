@@ -18,7 +18,7 @@ use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::random::random_u128;
 use crate::reloading::some_of;
@@ -298,12 +298,12 @@ impl Stopper {
 
 /// Waits for the end of a thread. One that hangs, over a file on a share that is gone for example, goes with the process.
 async fn join(arbiter: Arbiter) {
-    let (ended, end) = oneshot::channel();
-    // Who waited may have given up.
-    std::thread::spawn(move || drop(ended.send(arbiter.join())));
-    match tokio::time::timeout(CLOSE_DEADLINE, end).await {
+    match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(_) => tracing::warn!("a thread of the actors panicked"),
+        Ok(Ok(Err(_))) => tracing::warn!("a thread of the actors panicked"),
+        Ok(Err(error)) => {
+            tracing::warn!("the end of a thread of the actors could not be waited for: {error:#}");
+        }
         Err(_) => tracing::warn!("a thread of the actors did not end in time"),
     }
 }
