@@ -16,7 +16,7 @@ use crate::http::throttle::Rates;
 const KEPT_MAX: usize = 32;
 /// Fetches that wait for their turn; one more does not wait.
 const WAITING_MAX: usize = 32;
-/// Documents fetched in a minute; over it deliveries that need another are answered 503.
+/// Documents of one sort of a provider's that are fetched in a minute; over it deliveries that need another are answered 503.
 pub const FETCHES_PER_MINUTE_MAX: u32 = 30;
 /// How long a failure is kept, so that a provider that is away is not asked by every delivery.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
