@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -14,7 +14,7 @@ use palyra_actors::journal::{
     JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity,
     SystemEvent,
 };
-use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
+use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
@@ -190,7 +190,7 @@ async fn start_registry(
         published: actors.integrations.clone(),
     };
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
-    let registry = Arc::new(Mutex::new(Registry::open(config, clock.now_unix_ms())?));
+    let registry = Arc::new(SharedRegistry::new(Registry::open(config, clock.now_unix_ms())?));
     let open = move |watch: WatchGuard| {
         let actor = RegistryActor::new(Arc::clone(&registry), Arc::clone(&clock), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
