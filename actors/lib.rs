@@ -18,6 +18,7 @@ pub mod clock;
 pub mod connectors;
 pub mod envelope;
 pub mod files;
+pub mod flights;
 pub mod ids;
 pub mod journal;
 pub mod json;
