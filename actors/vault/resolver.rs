@@ -162,7 +162,7 @@ impl Resolver {
     }
 
     /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
-    pub(super) fn forget(&self, vault_ref: &VaultRef) {
+    fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
         memory.flights.forget(vault_ref);
         memory.soundings.remove(vault_ref);
