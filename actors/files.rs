@@ -148,7 +148,7 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
 ///
 /// # Errors
-/// When it is a link, somebody else's, or open to group or others: the path, the reason and what to do.
+/// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
@@ -156,8 +156,11 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
             .map_err(|error| about(path, "cannot be made", &error))?;
     }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
-    if !metadata.is_dir() {
+    if metadata.is_symlink() {
         return Err(refused(path, "is not a folder but a link", "name the folder itself"));
+    }
+    if !metadata.is_dir() {
+        return Err(refused(path, "is not a folder", "move it away"));
     }
     refuse_if_shared(path, &metadata, "700")
 }

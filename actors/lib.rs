@@ -19,6 +19,7 @@ pub mod clock;
 pub mod connectors;
 pub mod envelope;
 pub mod files;
+pub mod flights;
 pub mod ids;
 pub mod journal;
 pub mod json;

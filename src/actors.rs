@@ -1,10 +1,13 @@
 //! Starts the five actors in order, keeps them alive, hands out their doors, closes them in reverse.
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, ready};
 use palyra_actors::causes::in_full;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
@@ -12,11 +15,11 @@ use palyra_actors::journal::{
     JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity,
     SystemEvent,
 };
-use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig};
+use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::random::random_u128;
 use crate::state_root::StateRoot;
@@ -112,14 +115,14 @@ pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
         head,
         board,
     };
-    start_vault(plan, &actors, &mut supervisor, threads.control.handle())?;
-    start_registry(plan, &actors, &mut supervisor, threads.control.handle())?;
-    start_replay_guard(plan, &actors, &mut supervisor, threads.journal.handle())?;
-    start_connectors(plan, &actors, &mut supervisor, threads.control.handle())?;
+    start_vault(plan, &actors, &mut supervisor, threads.control.handle()).await?;
+    start_registry(plan, &actors, &mut supervisor, threads.control.handle()).await?;
+    start_replay_guard(plan, &actors, &mut supervisor, threads.journal.handle()).await?;
+    start_connectors(plan, &actors, &mut supervisor, threads.control.handle()).await?;
     Ok(Started { actors, supervisor, threads })
 }
 
-/// Opens the journal on a thread of its own, for that may take seconds, while this one hears signals.
+/// The journal is opened on a thread of its own, for that may take seconds, while this one hears signals.
 async fn start_journal(
     plan: &Plan,
     journal: &JournalHandle,
@@ -135,20 +138,21 @@ async fn start_journal(
         head,
     };
     let door = journal.door.clone();
-    let first = config.clone();
-    let mut opened = Some(threads::on_its_own(move || OpenJournal::open(first)).await??);
-    // A loss is accepted once, not whenever the actor is opened again.
-    config.accept_rollback = false;
     let open = move |watch: WatchGuard| {
-        let opened = opened.take().map_or_else(|| OpenJournal::open(config.clone()), Ok)?;
-        let actor = opened.into_actor(watch);
-        door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
-        Ok(())
+        let (config_of_this, door, arbiter) = (config.clone(), door.clone(), arbiter.clone());
+        // A loss is accepted once, not whenever the actor is opened again.
+        config.accept_rollback = false;
+        async move {
+            let opened = threads::on_its_own(move || OpenJournal::open(config_of_this)).await??;
+            let actor = opened.into_actor(watch);
+            door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
+            Ok(())
+        }
     };
-    supervise(supervisor, "journal", open)
+    supervise(supervisor, "journal", open).await
 }
 
-fn start_vault(
+async fn start_vault(
     plan: &Plan,
     actors: &Actors,
     supervisor: &mut Supervisor,
@@ -168,12 +172,12 @@ fn start_vault(
     let open = move |watch: WatchGuard| {
         let actor = VaultActor::new(Arc::clone(&resolver), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
-        Ok(())
+        ready(Ok(()))
     };
-    supervise(supervisor, "vault", open)
+    supervise(supervisor, "vault", open).await
 }
 
-fn start_registry(
+async fn start_registry(
     plan: &Plan,
     actors: &Actors,
     supervisor: &mut Supervisor,
@@ -186,16 +190,16 @@ fn start_registry(
         published: actors.integrations.clone(),
     };
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
-    let registry = Arc::new(Mutex::new(Registry::open(config, clock.now_unix_ms())?));
+    let registry = Arc::new(SharedRegistry::new(Registry::open(config, clock.now_unix_ms())?));
     let open = move |watch: WatchGuard| {
         let actor = RegistryActor::new(Arc::clone(&registry), Arc::clone(&clock), watch);
         door.open(actix::Actor::start_in_arbiter(&arbiter, move |_| actor));
-        Ok(())
+        ready(Ok(()))
     };
-    supervise(supervisor, "registry", open)
+    supervise(supervisor, "registry", open).await
 }
 
-fn start_replay_guard(
+async fn start_replay_guard(
     plan: &Plan,
     actors: &Actors,
     supervisor: &mut Supervisor,
@@ -206,12 +210,12 @@ fn start_replay_guard(
     let open = move |watch: WatchGuard| {
         let (journal, clock) = (journal.clone(), Arc::clone(&clock));
         door.open(ReplayGuardActor::start(&arbiter, journal, seen.clone(), clock, watch));
-        Ok(())
+        ready(Ok(()))
     };
-    supervise(supervisor, "replay_guard", open)
+    supervise(supervisor, "replay_guard", open).await
 }
 
-fn start_connectors(
+async fn start_connectors(
     plan: &Plan,
     actors: &Actors,
     supervisor: &mut Supervisor,
@@ -226,27 +230,31 @@ fn start_connectors(
             ConnectorSupervisor::new(roster, journal, clock, to_itself, watch)
         });
         door.open(addr);
-        Ok(())
+        ready(Ok(()))
     };
-    supervise(supervisor, "connectors", open)
+    supervise(supervisor, "connectors", open).await
 }
 
 /// Starts an actor for good; the first error is kept as itself, later ones are for the log.
-fn supervise(
+async fn supervise<F: Future<Output = anyhow::Result<()>> + 'static>(
     supervisor: &mut Supervisor,
     name: &str,
-    mut open: impl FnMut(WatchGuard) -> anyhow::Result<()> + 'static,
+    mut open: impl FnMut(WatchGuard) -> F + 'static,
 ) -> anyhow::Result<()> {
-    let first_error = std::rc::Rc::new(std::cell::RefCell::new(None));
-    let kept = std::rc::Rc::clone(&first_error);
+    let first_error = Rc::new(RefCell::new(None));
+    let kept = Rc::clone(&first_error);
     let factory = Box::new(move |watch| {
-        open(watch).map_err(|error| {
-            let text = in_full(error.as_ref());
-            kept.borrow_mut().get_or_insert(error);
-            text
-        })
+        let (opening, kept) = (open(watch), Rc::clone(&kept));
+        let opened = opening.map(move |opened| {
+            opened.map_err(|error| {
+                let text = in_full(error.as_ref());
+                kept.borrow_mut().get_or_insert(error);
+                text
+            })
+        });
+        opened.boxed_local()
     });
-    let started = supervisor.start(name, factory);
+    let started = supervisor.start(name, factory).await;
     started.map_err(|text| first_error.borrow_mut().take().unwrap_or_else(|| anyhow::Error::msg(text)))
 }
 
@@ -290,12 +298,12 @@ impl Stopper {
 
 /// Waits for the end of a thread. One that hangs, over a file on a share that is gone for example, goes with the process.
 async fn join(arbiter: Arbiter) {
-    let (ended, end) = oneshot::channel();
-    // Who waited may have given up.
-    std::thread::spawn(move || drop(ended.send(arbiter.join())));
-    match tokio::time::timeout(CLOSE_DEADLINE, end).await {
+    match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(_) => tracing::warn!("a thread of the actors panicked"),
+        Ok(Ok(Err(_))) => tracing::warn!("a thread of the actors panicked"),
+        Ok(Err(error)) => {
+            tracing::warn!("the end of a thread of the actors could not be waited for: {error:#}");
+        }
         Err(_) => tracing::warn!("a thread of the actors did not end in time"),
     }
 }

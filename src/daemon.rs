@@ -229,7 +229,12 @@ async fn shut_down(
     let asked_at = Instant::now();
     let mut is_finished = listeners.stop_within(gate.settings.drain_deadline).await;
     let left = gate.settings.drain_deadline.saturating_sub(asked_at.elapsed());
-    is_finished &= timeout(left.max(LEAST_PATIENCE), gate.under_way.ended()).await.is_ok();
+    let rest = async {
+        gate.under_way.ended().await;
+        // One that is being started again can be closed then, and the journal be written to.
+        gate.actors.board.settled().await;
+    };
+    is_finished &= timeout(left.max(LEAST_PATIENCE), rest).await.is_ok();
     gate.under_way.begin_nothing();
     if !is_finished {
         tracing::warn!("not everything in flight was finished in time");

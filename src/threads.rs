@@ -13,5 +13,5 @@ pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     // Who waited may have given up.
     let work = move || drop(done.send(work()));
     std::thread::Builder::new().spawn(work).context("the system gives the daemon no thread")?;
-    outcome.await.context("a thread of the daemon panicked")
+    outcome.await.ok().context("a thread of the daemon panicked")
 }

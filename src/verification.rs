@@ -13,9 +13,9 @@ use palyra_actors::journal::{
     JournalError, JournalFiles, Scope, Severity, SystemEvent, VerifyReport, verify_with,
 };
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::http::Gate;
+use crate::threads;
 
 /// Longest rest between two batches of events.
 const REST_MAX: Duration = Duration::from_millis(250);
@@ -101,18 +101,9 @@ impl VerificationStatus {
 
 /// Verifies the journal once, and journals it if it does not verify.
 pub async fn run(gate: Arc<Gate>) {
-    let (done, outcome) = oneshot::channel();
     let for_thread = Arc::clone(&gate);
-    // Not on the runtime's pool: a process that stops does not wait for it.
-    let started = std::thread::Builder::new().name("verification".to_owned()).spawn(move || {
-        // Nobody waits for it once the daemon stops.
-        drop(done.send(verify_slowly(&for_thread, &for_thread.actors.journal_files)));
-    });
-    if let Err(error) = started {
-        gate.verification.set(Verification::Broken { reason: error.to_string() });
-        return;
-    }
-    match outcome.await {
+    let verify = move || verify_slowly(&for_thread, &for_thread.actors.journal_files);
+    match threads::on_its_own(verify).await {
         Ok(Ok(report)) if report.is_partial => {}
         Ok(Ok(report)) => conclude(&gate, &report).await,
         Ok(Err(error)) => {
@@ -120,7 +111,7 @@ pub async fn run(gate: Arc<Gate>) {
             tracing::error!(reason, "the journal could not be verified");
             gate.verification.set(Verification::Broken { reason });
         }
-        Err(_) => gate.verification.set(Verification::Broken { reason: "it panicked".to_owned() }),
+        Err(error) => gate.verification.set(Verification::Broken { reason: format!("{error:#}") }),
     }
 }
 

@@ -167,7 +167,7 @@ fn an_actor_whose_opening_panics_once_is_opened_again() {
     let acknowledged = post_until_503(&daemon);
     eventually("it is taken again", || daemon.github("push", "1", "{\"after\":1}").status == 202);
     let how = actor(&daemon, root.path(), "journal")["last_exit"].clone();
-    assert_eq!(how, "could not be started again: its factory panicked");
+    assert_eq!(how, "could not be started again: a thread of the daemon panicked");
     assert_nothing_lost(root.path(), &acknowledged);
 }
 
@@ -269,7 +269,7 @@ fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
 fn a_change_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
     let root = state_root();
     let root = root.path();
-    let daemon = daemon(root, "registry::switched", "1*panic->off");
+    let daemon = daemon(root, "registry::changed", "1*panic->off");
     let answer = daemon.console(root, "POST", "/console/v1/webhooks/gh/enabled", br#"{"enabled":false}"#);
     assert_eq!((answer.status, answer.header("retry-after")), (503, None), "{answer:?}");
     assert!(answer.body.contains("not known whether it was done"), "{answer:?}");

@@ -192,6 +192,25 @@ fn while_it_stops_neither_listener_takes_anything_in_and_commands_are_told_so() 
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
 }
 
+#[test]
+fn a_stop_while_the_journal_is_opened_again_is_heard_at_once_and_waits_until_it_is_open() {
+    let root = state_root();
+    add_github(root.path());
+    let points = "journal::append=2*off->1*panic->off;journal::sign=1*sleep(6000)->off";
+    let daemon = Daemon::start_with(root.path(), &[], &[("FAILPOINTS", points)]);
+    eventually("the journal ends", || daemon.github("push", "1", "{}").status == 503);
+    eventually("it is opened again", || {
+        let presence = daemon.console(root.path(), "GET", "/console/v1/system/presence", b"").json();
+        presence["actors"].to_string().contains("restarting")
+    });
+    let told = Instant::now();
+    daemon.signal("TERM");
+    eventually("both are closed", || is_closed(&daemon.ingress) && is_closed(&daemon.console));
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert_eq!(events_named(root.path(), "system.daemon.stopped").len(), 1);
+}
+
 /// Emits events over the console until it is gone.
 fn emit_as_long_as_it_answers(base: &str, token: &str) {
     let body = "{\"name\":\"told\"}";

@@ -1,6 +1,7 @@
 //! The settings of integrations: how they are changed, told and journaled.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,13 +10,33 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events_named, github_signature, hmac_hex, json, raw, run, state_root,
-    statuses, succeed, write_private,
+    Answer, Daemon, SECRET, add_github, events_named, eventually, github_signature, hmac_hex, json, raw, run,
+    state_root, statuses, succeed, write_private,
 };
 
 /// Asks the console about integrations.
 fn ask(daemon: &Daemon, root: &Path, method: &str, path: &str, body: &Value) -> Answer {
     daemon.console(root, method, &format!("/console/v1/webhooks{path}"), body.to_string().as_bytes())
+}
+
+#[test]
+fn a_change_that_waits_for_the_disk_holds_up_neither_views_nor_readiness_and_a_stop_waits_for_it() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let daemon = Daemon::start_with(root, &[], &[("FAILPOINTS", "registry::change=sleep(6000)")]);
+    std::thread::scope(|scope| {
+        let disabling = scope.spawn(|| run(root, &["webhooks", "disable", "gh"], b""));
+        eventually("it is under way", || !events_named(root, "registry.webhook.disable").is_empty());
+        let asked = Instant::now();
+        assert_eq!(ask(&daemon, root, "GET", "/gh", &json!({})).json()["enabled"], true);
+        assert_eq!(daemon.console(root, "GET", "/readyz", b"").status, 200);
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        daemon.signal("TERM");
+        assert!(disabling.join().unwrap().status.success());
+    });
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(0));
+    assert_eq!(json(root, &["webhooks", "show", "gh"])["enabled"], false);
 }
 
 #[test]

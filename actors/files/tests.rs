@@ -60,6 +60,8 @@ fn a_link_is_not_followed() {
     symlink(folder.path().join("dir"), folder.path().join("dir-link")).unwrap();
     let error = create_private_dir(&folder.path().join("dir-link")).unwrap_err();
     assert!(error.to_string().contains("link"), "{error}");
+    let error = create_private_dir(&path).unwrap_err().to_string();
+    assert!(error.ends_with("is not a folder; move it away"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! | `record.rs`, `amendment.rs`, `rules.rs` | one integration, how it is changed, and what it is held to |
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
-//! | `published.rs` | the integrations in force, for those who only read |
+//! | `shared.rs` | changes of it, one at a time, beside those who read it |
+//! | `published.rs` | the integrations in force, for the threads that take deliveries in |
 //! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
 
 mod amendment;
@@ -18,11 +19,12 @@ mod published;
 mod readiness;
 mod record;
 mod rules;
+mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use actix::prelude::*;
 
@@ -32,6 +34,7 @@ pub use messages::*;
 pub use published::InForce;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
+pub use shared::SharedRegistry;
 pub use store::{Registry, RegistryConfig};
 
 use crate::clock::{SharedClock, UnixMs};
@@ -39,9 +42,9 @@ use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::provider::Catalogue;
 use crate::supervision::{Close, Exit, WatchGuard};
 
-/// The actor around the [`Registry`].
+/// The actor around the [`SharedRegistry`].
 pub struct RegistryActor {
-    registry: Arc<Mutex<Registry>>,
+    registry: Arc<SharedRegistry>,
     clock: SharedClock,
     watch: WatchGuard,
 }
@@ -49,17 +52,17 @@ pub struct RegistryActor {
 impl RegistryActor {
     /// An actor around `registry`, which outlives it: one that is rebuilt goes on with what was in force, whatever the files
     /// say meanwhile.
-    pub fn new(registry: Arc<Mutex<Registry>>, clock: SharedClock, watch: WatchGuard) -> Self {
+    pub fn new(registry: Arc<SharedRegistry>, clock: SharedClock, watch: WatchGuard) -> Self {
         Self { registry, clock, watch }
     }
 
-    /// One that a panic left behind is whole: it takes over what it read or wrote when that is complete.
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> UnixMs {
-        self.clock.now_unix_ms()
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Registry, UnixMs) -> Result<T, RegistryError> + Send + 'static,
+    ) -> ResponseFuture<Result<T, RegistryError>> {
+        let clock = Arc::clone(&self.clock);
+        let change = move |registry: &mut Registry| change(registry, clock.now_unix_ms());
+        Box::pin(Arc::clone(&self.registry).change(change))
     }
 }
 
@@ -76,7 +79,7 @@ impl Handler<Get> for RegistryActor {
 
     fn handle(&mut self, Get(id): Get, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("registry::get");
-        self.registry().get(&id)
+        self.registry.now().get(&id)
     }
 }
 
@@ -84,58 +87,60 @@ impl Handler<List> for RegistryActor {
     type Result = Vec<Arc<Integration>>;
 
     fn handle(&mut self, _: List, _: &mut Self::Context) -> Self::Result {
-        self.registry().list()
+        self.registry.now().list()
     }
 }
 
 impl Handler<Add> for RegistryActor {
-    type Result = Result<Arc<Integration>, RegistryError>;
+    type Result = ResponseFuture<Result<Arc<Integration>, RegistryError>>;
 
     fn handle(&mut self, Add { draft, secret }: Add, _: &mut Self::Context) -> Self::Result {
-        self.registry().add(draft, &secret, self.now())
+        self.change(move |registry, now| registry.add(draft, &secret, now))
     }
 }
 
 impl Handler<Amend> for RegistryActor {
-    type Result = Result<Arc<Integration>, RegistryError>;
+    type Result = ResponseFuture<Result<Arc<Integration>, RegistryError>>;
 
     fn handle(&mut self, order: Amend, _: &mut Self::Context) -> Self::Result {
-        self.registry().amend(&order.integration_id, order.amendment, &order.secret, self.now())
+        let Amend { integration_id, amendment, secret } = order;
+        self.change(move |registry, now| registry.amend(&integration_id, amendment, &secret, now))
     }
 }
 
 impl Handler<SetEnabled> for RegistryActor {
-    type Result = Result<Arc<Integration>, RegistryError>;
+    type Result = ResponseFuture<Result<Arc<Integration>, RegistryError>>;
 
     fn handle(&mut self, order: SetEnabled, _: &mut Self::Context) -> Self::Result {
-        let switched =
-            self.registry().set_enabled(&order.integration_id, order.enabled, &order.secret, self.now());
-        fail::fail_point!("registry::switched");
-        switched
+        let SetEnabled { integration_id, enabled, secret } = order;
+        self.change(move |registry, now| registry.set_enabled(&integration_id, enabled, &secret, now))
     }
 }
 
 impl Handler<Remove> for RegistryActor {
-    type Result = Result<Arc<Integration>, RegistryError>;
+    type Result = ResponseFuture<Result<Arc<Integration>, RegistryError>>;
 
     fn handle(&mut self, Remove(id): Remove, _: &mut Self::Context) -> Self::Result {
-        self.registry().remove(&id, self.now())
+        self.change(move |registry, now| registry.remove(&id, now))
     }
 }
 
 impl Handler<RecordTest> for RegistryActor {
-    type Result = Result<(), RegistryError>;
+    type Result = ResponseFuture<Result<(), RegistryError>>;
 
     fn handle(&mut self, test: RecordTest, _: &mut Self::Context) -> Self::Result {
-        self.registry().record_test(&test.integration_id, test.passed, &test.message, self.now()).map(drop)
+        let RecordTest { integration_id, passed, message } = test;
+        self.change(move |registry, now| {
+            registry.record_test(&integration_id, passed, &message, now).map(drop)
+        })
     }
 }
 
 impl Handler<Reload> for RegistryActor {
-    type Result = Result<Changes, RegistryError>;
+    type Result = ResponseFuture<Result<Changes, RegistryError>>;
 
     fn handle(&mut self, _: Reload, _: &mut Self::Context) -> Self::Result {
-        self.registry().reload(self.now())
+        self.change(Registry::reload)
     }
 }
 
@@ -143,7 +148,7 @@ impl Handler<Profiles> for RegistryActor {
     type Result = Arc<Catalogue>;
 
     fn handle(&mut self, _: Profiles, _: &mut Self::Context) -> Self::Result {
-        self.registry().catalogue()
+        self.registry.now().catalogue()
     }
 }
 
@@ -151,15 +156,19 @@ impl Handler<Observe> for RegistryActor {
     type Result = MessageResult<Observe>;
 
     fn handle(&mut self, _: Observe, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.registry().snapshot())
+        MessageResult(self.registry.now().snapshot())
     }
 }
 
 impl Handler<Close> for RegistryActor {
-    type Result = Exit;
+    type Result = ResponseActFuture<Self, Exit>;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
-        ctx.stop();
-        self.watch.ends_as_asked()
+    fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
+        // What was asked for before is done to its end.
+        let idle = self.registry.idle().into_actor(self);
+        Box::pin(idle.map(|(), actor, ctx| {
+            ctx.stop();
+            actor.watch.ends_as_asked()
+        }))
     }
 }

@@ -35,7 +35,7 @@ pub struct RegistryConfig {
 }
 
 /// The integrations in force.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     config: RegistryConfig,
     catalogue: Arc<Catalogue>,

@@ -1,4 +1,5 @@
 mod settings;
+mod shared;
 mod written;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,9 +1,10 @@
 //! What is known of the actors that run: kept by the supervisor, read by the console.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::clock::UnixMs;
 
@@ -36,35 +37,46 @@ pub struct ActorPresence {
 
 /// The presence of all actors, shared between the supervisor that writes and whoever reads.
 #[derive(Debug, Clone, Default)]
-pub struct PresenceBoard(Arc<Mutex<BTreeMap<String, ActorPresence>>>);
+pub struct PresenceBoard(Arc<watch::Sender<BTreeMap<String, ActorPresence>>>);
 
 impl PresenceBoard {
     /// All actors, in the order of their names.
     pub fn snapshot(&self) -> Vec<ActorPresence> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0.borrow().values().cloned().collect()
+    }
+
+    /// Waits until no actor is being started again.
+    pub async fn settled(&self) {
+        let is_settled = |actors: &BTreeMap<String, ActorPresence>| {
+            actors.values().all(|actor| actor.state != ActorState::Restarting)
+        };
+        // It fails without a sender, of which this board is one.
+        drop(self.0.subscribe().wait_for(is_settled).await);
     }
 
     pub(super) fn started(&self, name: &str, now: UnixMs) {
-        let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let presence = actors.entry(name.to_owned()).or_insert_with(|| ActorPresence {
-            name: name.to_owned(),
-            state: ActorState::Running,
-            started_at_unix_ms: now,
-            restarts: 0,
-            last_exit: None,
+        self.0.send_modify(|actors| {
+            let presence = actors.entry(name.to_owned()).or_insert_with(|| ActorPresence {
+                name: name.to_owned(),
+                state: ActorState::Running,
+                started_at_unix_ms: now,
+                restarts: 0,
+                last_exit: None,
+            });
+            if presence.last_exit.is_some() {
+                presence.restarts += 1;
+            }
+            presence.state = ActorState::Running;
+            presence.started_at_unix_ms = now;
         });
-        if presence.last_exit.is_some() {
-            presence.restarts += 1;
-        }
-        presence.state = ActorState::Running;
-        presence.started_at_unix_ms = now;
     }
 
     pub(super) fn ended(&self, name: &str, how: String, state: ActorState) {
-        let mut actors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(presence) = actors.get_mut(name) {
-            presence.state = state;
-            presence.last_exit = Some(how);
-        }
+        self.0.send_modify(|actors| {
+            if let Some(presence) = actors.get_mut(name) {
+                presence.state = state;
+                presence.last_exit = Some(how);
+            }
+        });
     }
 }

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -15,8 +17,9 @@ use super::presence::{ActorState, PresenceBoard};
 use super::watch::{Exit, Exited, WatchGuard};
 use crate::clock::SharedClock;
 
-/// Builds and starts a fresh incarnation of an actor and opens its door to it. The error is for a person; a panic is an error.
-pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> Result<(), String>>;
+/// Builds and starts a fresh incarnation of an actor and opens its door to it; what blocks is done on another thread. The error
+/// is for a person; a panic is an error.
+pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> LocalBoxFuture<'static, Result<(), String>>>;
 
 /// Told of every restart: the actor's name and how its last incarnation ended.
 pub type RestartListener = Box<dyn Fn(&str, &str)>;
@@ -70,10 +73,10 @@ impl Supervisor {
     ///
     /// # Errors
     /// What the factory says: the first start is not tried again.
-    pub fn start(&mut self, name: &str, factory: ActorFactory) -> Result<(), String> {
+    pub async fn start(&mut self, name: &str, factory: ActorFactory) -> Result<(), String> {
         let child = Child { factory, policy: RestartPolicy::default(), incarnation: 0 };
         self.children.insert(name.to_owned(), child);
-        self.launch(name)?;
+        self.launch(name).await?;
         self.board.started(name, self.clock.now_unix_ms());
         Ok(())
     }
@@ -119,7 +122,7 @@ impl Supervisor {
                 return Err(Escalation::RestartsExhausted { actor: name, how });
             };
             sleep(pause).await;
-            match self.launch(&name) {
+            match self.launch(&name).await {
                 Ok(()) => break,
                 Err(reason) => how = format!("could not be started again: {reason}"),
             }
@@ -136,11 +139,11 @@ impl Supervisor {
         }
     }
 
-    fn launch(&mut self, name: &str) -> Result<(), String> {
+    async fn launch(&mut self, name: &str) -> Result<(), String> {
         let child = self.children.get_mut(name).ok_or("it was never started")?;
         child.incarnation += 1;
         let guard = WatchGuard::new(name, child.incarnation, self.report_to.clone());
-        let launched = catch_unwind(AssertUnwindSafe(|| (child.factory)(guard)));
+        let launched = AssertUnwindSafe(async { (child.factory)(guard).await }).catch_unwind().await;
         launched.unwrap_or_else(|_| Err("its factory panicked".to_owned()))
     }
 }

@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Message};
+use futures_util::FutureExt as _;
+use futures_util::future::ready;
 use tokio::time::Instant;
 
 use super::*;
@@ -42,7 +44,7 @@ impl Handler<Order> for Worker {
 
 type Restarts = Arc<Mutex<Vec<String>>>;
 
-fn supervise(door: Door<Worker>) -> (Supervisor, PresenceBoard, Restarts) {
+async fn supervise(door: Door<Worker>) -> (Supervisor, PresenceBoard, Restarts) {
     let board = PresenceBoard::default();
     let restarts = Restarts::default();
     let heard = Arc::clone(&restarts);
@@ -51,9 +53,9 @@ fn supervise(door: Door<Worker>) -> (Supervisor, PresenceBoard, Restarts) {
     let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), listener);
     let factory = Box::new(move |watch| {
         door.open(Worker { watch }.start());
-        Ok(())
+        ready(Ok(())).boxed_local()
     });
-    supervisor.start("worker", factory).unwrap();
+    supervisor.start("worker", factory).await.unwrap();
     (supervisor, board, restarts)
 }
 
@@ -71,7 +73,7 @@ async fn answers_again(door: &Door<Worker>) -> bool {
 async fn a_panicking_actor_is_rebuilt_behind_the_same_door() {
     tokio::time::pause();
     let door = Door::default();
-    let (supervisor, board, restarts) = supervise(door.clone());
+    let (supervisor, board, restarts) = supervise(door.clone()).await;
     actix::spawn(supervisor.run());
 
     assert_eq!(door.ask(Order::Panic).await, Err(DoorError::Lost));
@@ -87,7 +89,7 @@ async fn a_panicking_actor_is_rebuilt_behind_the_same_door() {
 async fn the_fourth_end_within_a_minute_escalates() {
     tokio::time::pause();
     let door = Door::default();
-    let (supervisor, ..) = supervise(door.clone());
+    let (supervisor, ..) = supervise(door.clone()).await;
     let run = actix::spawn(supervisor.run());
 
     for _ in 0..4 {
@@ -103,7 +105,7 @@ async fn the_fourth_end_within_a_minute_escalates() {
 async fn a_poisoned_actor_is_never_restarted() {
     tokio::time::pause();
     let door = Door::default();
-    let (supervisor, board, restarts) = supervise(door.clone());
+    let (supervisor, board, restarts) = supervise(door.clone()).await;
     let run = actix::spawn(supervisor.run());
 
     door.ask(Order::Poison).await.unwrap();
@@ -126,12 +128,13 @@ async fn a_factory_that_fails_or_panics_counts_as_another_end() {
     let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
         0 => {
             opened.open(Worker { watch }.start());
-            Ok(())
+            ready(Ok(())).boxed_local()
         }
         1 => panic!("a planted panic"),
-        _ => Err("no disk".to_owned()),
+        2 => async { panic!("a planted panic on the way") }.boxed_local(),
+        _ => ready(Err("no disk".to_owned())).boxed_local(),
     });
-    supervisor.start("worker", factory).unwrap();
+    supervisor.start("worker", factory).await.unwrap();
     let run = actix::spawn(supervisor.run());
 
     door.ask(Order::Panic).await.unwrap_err();
@@ -150,13 +153,13 @@ async fn a_start_that_failed_does_not_count_against_the_one_that_succeeded() {
     let board = PresenceBoard::default();
     let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), Box::new(|_: &str, _: &str| {}));
     let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
-        1 => Err("no disk, for once".to_owned()),
+        1 => ready(Err("no disk, for once".to_owned())).boxed_local(),
         _ => {
             opened.open(Worker { watch }.start());
-            Ok(())
+            ready(Ok(())).boxed_local()
         }
     });
-    supervisor.start("worker", factory).unwrap();
+    supervisor.start("worker", factory).await.unwrap();
     actix::spawn(supervisor.run());
 
     door.ask(Order::Panic).await.unwrap_err();

@@ -76,11 +76,6 @@ pub struct Delete(pub VaultRef);
 #[rtype(result = "Result<Vec<Listed>, VaultError>")]
 pub struct List;
 
-/// Wipes a secret from the cache.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Forget(pub VaultRef);
-
 /// What is shown of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecretEntry {

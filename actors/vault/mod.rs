@@ -115,14 +115,6 @@ impl Handler<List> for VaultActor {
     }
 }
 
-impl Handler<Forget> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, Forget(vault_ref): Forget, _: &mut Self::Context) {
-        self.resolver.forget(&vault_ref);
-    }
-}
-
 impl Handler<Observe> for VaultActor {
     type Result = MessageResult<Observe>;
 

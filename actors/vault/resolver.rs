@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -16,6 +16,7 @@ use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultConfig, VaultError, VaultRef};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
+use crate::flights::{Flight, Flights};
 use crate::journal::SystemEvent;
 use crate::limits::SECRET_PROBE_SECONDS;
 use crate::provider::Profile;
@@ -28,9 +29,6 @@ pub trait Audit: Send + Sync + 'static {
 }
 
 type Answer = Result<Arc<SecretVersions>, VaultError>;
-
-/// One read that is under way. All who ask for the same secret meanwhile wait for its answer.
-type Flight = Arc<OnceCell<Answer>>;
 
 /// One read by which probes are answered; nothing until it has ended.
 type Sounding = watch::Receiver<Option<Answer>>;
@@ -47,7 +45,8 @@ pub struct Resolver {
 
 #[derive(Default)]
 struct Memory {
-    flights: HashMap<VaultRef, Flight>,
+    /// Reads that are under way.
+    flights: Flights<VaultRef, Answer>,
     soundings: HashMap<VaultRef, Sounding>,
     reads_total: u64,
     failures_total: u64,
@@ -55,7 +54,7 @@ struct Memory {
 
 enum Known {
     Cached(Arc<SecretVersions>),
-    Flying(Flight),
+    Flying(Flight<Answer>),
 }
 
 impl Resolver {
@@ -164,9 +163,9 @@ impl Resolver {
     }
 
     /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
-    pub(super) fn forget(&self, vault_ref: &VaultRef) {
+    fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
-        memory.flights.remove(vault_ref);
+        memory.flights.forget(vault_ref);
         memory.soundings.remove(vault_ref);
         self.cache.lock().remove(vault_ref);
     }
@@ -174,7 +173,7 @@ impl Resolver {
     /// Wipes all secrets from memory.
     pub(super) fn forget_all(&self) {
         let mut memory = self.memory();
-        memory.flights.clear();
+        memory.flights.forget_all();
         self.cache.lock().clear();
     }
 
@@ -195,7 +194,7 @@ impl Resolver {
         if let Some(versions) = self.cache.get(vault_ref, now) {
             return Known::Cached(versions);
         }
-        Known::Flying(Arc::clone(memory.flights.entry(vault_ref.clone()).or_default()))
+        Known::Flying(memory.flights.join(vault_ref).0)
     }
 
     async fn read_and_journal(&self, vault_ref: &VaultRef) -> Answer {
@@ -231,14 +230,11 @@ impl Resolver {
     }
 
     /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
-    fn land(&self, vault_ref: VaultRef, flight: &Flight, answer: &Answer) {
+    fn land(&self, vault_ref: VaultRef, flight: &Flight<Answer>, answer: &Answer) {
         let now = self.clock.now_unix_ms();
         let mut memory = self.memory();
-        if !memory.flights.get(&vault_ref).is_some_and(|open| Arc::ptr_eq(open, flight)) {
-            return;
-        }
-        memory.flights.remove(&vault_ref);
-        if let Ok(versions) = answer {
+        let has_landed = memory.flights.land(&vault_ref, flight);
+        if let Some(versions) = answer.as_ref().ok().filter(|_| has_landed) {
             self.cache.lock().insert(vault_ref, Arc::clone(versions), now);
         }
     }

@@ -7,7 +7,6 @@ use std::io;
 
 use palyra_actors::journal::JournalFiles;
 use palyra_actors::registry::RegistryError;
-use zeroize::Zeroizing;
 
 use crate::cli::{Bare, CliError, Connection, ConsoleClient, Need, Remark};
 use crate::settings::{Flags, Settings};
@@ -85,7 +84,7 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
         let locked = format!("{daemon} cannot be asked anything: there is no `admin.token` in `{path}`");
         return Err(CliError::unreachable(locked).hint("restart the daemon: a start makes a new one"));
     };
-    Ok(Some(ConsoleClient::new(&runtime.console, Zeroizing::new(token))))
+    Ok(Some(ConsoleClient::new(&runtime.console, token)))
 }
 
 /// What a command does where no state root was begun.

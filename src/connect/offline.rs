@@ -7,7 +7,6 @@ use actix_rt::System;
 use anyhow::Context as _;
 use palyra_actors::clock::SystemClock;
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use crate::cli::{CliError, ConsoleClient, Kind};
 use crate::daemon::{Daemon, Serve};
@@ -49,7 +48,7 @@ pub(super) fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offlin
     let thread = Builder::new().spawn(serve).context("the system gives this command no thread")?;
     let guard = Offline { stop: Some(stop), thread: Some(thread) };
     match start.recv() {
-        Ok(Ok(console)) => Ok((ConsoleClient::new(&console, Zeroizing::new(token)), guard)),
+        Ok(Ok(console)) => Ok((ConsoleClient::new(&console, token), guard)),
         Ok(Err(error)) => Err(error),
         Err(_) => {
             Err(CliError::new(Kind::Internal, "the console of this command ended before it began").into())

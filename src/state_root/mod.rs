@@ -6,6 +6,7 @@ mod lock;
 mod tests;
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use palyra_actors::files;
 use palyra_actors::journal::JournalFiles;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use crate::random::random_u128;
 use crate::reserve::Reserve;
 use lock::Lock;
 pub use lock::{Holder, Role};
@@ -262,16 +265,16 @@ impl StateRoot {
     ///
     /// # Errors
     /// When it cannot be read: the file, the reason and what to do.
-    pub fn token(&self) -> io::Result<Option<String>> {
-        let bytes = read_if_there(&self.token_file(), TOKEN_FILE_BYTES_MAX)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    pub fn token(&self) -> io::Result<Option<Zeroizing<String>>> {
+        let bytes = read_if_there(&self.token_file(), TOKEN_FILE_BYTES_MAX)?.map(Zeroizing::new);
+        Ok(bytes.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())))
     }
 
     /// The same, if it is none that could be guessed, or that no header can hold.
-    fn usable_token(&self) -> Result<Option<String>, StateRootError> {
+    fn usable_token(&self) -> Result<Option<Zeroizing<String>>, StateRootError> {
         let path = self.token_file();
         let token = self.token().map_err(|source| StateRootError::Io { path: path.clone(), source })?;
-        match token.as_deref().and_then(token_problem) {
+        match token.as_ref().and_then(|token| token_problem(token)) {
             Some(problem) => Err(check::refused(&path, problem, "delete it: the next start makes a new one")),
             None => Ok(token),
         }
@@ -310,14 +313,16 @@ impl Possession {
     ///
     /// # Errors
     /// When it can be neither read nor written, or is so short that it could be guessed.
-    pub fn token(&self) -> Result<String, StateRootError> {
+    pub fn token(&self) -> Result<Zeroizing<String>, StateRootError> {
         if let Some(token) = self.root.usable_token()? {
             return Ok(token);
         }
         let path = self.root.token_file();
-        let token = format!("{:032x}{:032x}", crate::random::random_u128(), crate::random::random_u128());
-        files::atomic_replace(&path, format!("{token}\n").as_bytes())
+        let mut token = new_token();
+        token.push('\n');
+        files::atomic_replace(&path, token.as_bytes())
             .map_err(|source| StateRootError::Io { path, source })?;
+        token.pop();
         Ok(token)
     }
 
@@ -359,6 +364,16 @@ fn read_if_there(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
+}
+
+/// 256 random bits in hexadecimal, with room for the end of its line: one that grew would leave a part behind.
+fn new_token() -> Zeroizing<String> {
+    let mut token = Zeroizing::new(String::with_capacity(65));
+    for _ in 0..2 {
+        // A string takes whatever is written to it.
+        write!(token, "{:032x}", random_u128()).unwrap_or_default();
+    }
+    token
 }
 
 /// Why a token cannot be one; none where it can.

@@ -1,12 +1,13 @@
 //! A bounded number of one provider's keys, and the line of deliveries that wait for more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use palyra_actors::flights::{Flight, Flights};
 use palyra_actors::provider::Published;
 use palyra_actors::secret::SecretVersions;
-use tokio::sync::{OnceCell, OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use super::Keys;
@@ -16,7 +17,7 @@ use crate::http::throttle::Rates;
 const KEPT_MAX: usize = 32;
 /// Fetches that wait for their turn; one more does not wait.
 const WAITING_MAX: usize = 32;
-/// Documents fetched in a minute; over it deliveries that need another are answered 503.
+/// Documents of one sort of a provider's that are fetched in a minute; over it deliveries that need another are answered 503.
 pub const FETCHES_PER_MINUTE_MAX: u32 = 30;
 /// How long a failure is kept, so that a provider that is away is not asked by every delivery.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ pub struct Shelves {
 /// Some keys, and the line of those who wait for more.
 pub struct Shelf {
     kept: Mutex<HashMap<Published, Kept>>,
-    /// Fetches that deliveries wait for; those that all have left are let go of when the next begins.
-    flights: Mutex<HashMap<Published, Weak<OnceCell<Keys>>>>,
+    /// Fetches that deliveries wait for.
+    flights: Mutex<Flights<Published, Keys>>,
     /// One document is fetched at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
@@ -42,9 +43,6 @@ pub struct Shelf {
     /// How long its keys are used beyond their life.
     grace: Duration,
 }
-
-/// A fetch that is under way. All who ask for the same keys meanwhile wait for what comes of it.
-pub type Flight = Arc<OnceCell<Keys>>;
 
 #[derive(Clone)]
 struct Kept {
@@ -116,16 +114,8 @@ impl Shelf {
     }
 
     /// The fetch of `published` that is under way, or a new one, and whether it is new.
-    pub fn flight(&self, published: &Published) -> (Flight, bool) {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        flights.retain(|_, flight| flight.strong_count() > 0);
-        let open = flights.get(published).and_then(Weak::upgrade).filter(|flight| !flight.initialized());
-        if let Some(open) = open {
-            return (open, false);
-        }
-        let flight = Flight::default();
-        flights.insert(published.clone(), Arc::downgrade(&flight));
-        (flight, true)
+    pub fn flight(&self, published: &Published) -> (Flight<Keys>, bool) {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner).join(published)
     }
 
     /// The turn to fetch a document, at once or after a wait; `None` when it would have to wait and there is no place, or
@@ -270,22 +260,6 @@ mod tests {
         assert_eq!(found(&shelves, &at, last), "failed");
         add(Ok(self::keys()), last + FAILURE_LIFE);
         assert_eq!(found(&shelves, &at, last + FAILURE_LIFE), "fresh");
-    }
-
-    #[test]
-    fn who_asks_for_keys_that_are_being_fetched_joins_that_fetch_and_one_that_all_have_left_is_forgotten() {
-        let (shelf, catalogue) = (Shelf::default(), Catalogue::built_in().unwrap());
-        let at = |name: &str| address(catalogue.get("aws-sns").unwrap(), name);
-        let (first, is_new) = shelf.flight(&at("a"));
-        let (joined, joins) = shelf.flight(&at("a"));
-        assert!(is_new && !joins && Arc::ptr_eq(&first, &joined));
-        assert!(first.set(Err(FetchFailed("away".to_owned()))).is_ok());
-        assert!(shelf.flight(&at("a")).1, "one that has landed is joined by nobody");
-        drop((first, joined));
-        for number in 0..4 * KEPT_MAX {
-            assert!(shelf.flight(&at(&number.to_string())).1);
-        }
-        assert_eq!(shelf.flights.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]
