@@ -140,9 +140,11 @@ fn judged(case: &Case, catalogue: &Catalogue) -> Value {
     let expected = case.expected();
     let outcome = match catalogue.get(&case.provider) {
         Some(profile) => case.run(profile),
-        None => Outcome::untold(format!("no profile `{}`", case.provider)),
+        None => {
+            Outcome::untold(format!("no profile `{}` is built in or given with --profile", case.provider))
+        }
     };
-    json!({"provider": case.provider, "case": case.case, "agrees": outcome == expected,
+    json!({"provider": case.provider, "case": case.case, "agrees": outcome.agrees_with(&expected),
         "expected": expected, "outcome": outcome})
 }
 

@@ -123,7 +123,41 @@ fn check_tells_each_case_and_fails_on_a_difference() {
     let files = [("v.jsonl", renamed.as_str()), ("own.toml", own.as_str())];
     assert_eq!(over_files(&["providers", "check", "@0", "--profile", "@1"], &files).code, 0);
     let ran = over_files(&["providers", "check", "@0"], &files);
-    assert!(ran.code == 1 && ran.stdout.contains("no profile `mine`"), "{}", ran.stdout);
+    assert!(
+        ran.code == 1 && ran.stdout.contains("no profile `mine` is built in or given with --profile"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn what_a_case_leaves_open_may_be_anything() {
+    let first = VECTORS.lines().next().unwrap();
+    let case = |changes: &[(&str, Value)]| {
+        let mut case: Value = serde_json::from_str(first).unwrap();
+        for (name, value) in changes {
+            case[*name] = value.clone();
+        }
+        over_files(&["providers", "check", "@0"], &[("v.jsonl", &case.to_string())]).code
+    };
+    let reject = ("expect", json!("reject"));
+    let no_body = ("body_base64", json!(""));
+    assert_eq!(case(&[no_body.clone(), reject.clone()]), 0, "any reason");
+    assert_eq!(case(&[no_body.clone(), reject.clone(), ("reason", json!("bad_signature"))]), 0);
+    assert_eq!(case(&[no_body, reject, ("reason", json!("bad_claim"))]), 1);
+    let open = [("event_type", json!(null)), ("delivery_id", json!(null))];
+    assert_eq!(case(&open), 0);
+    assert_eq!(case(&[("event_type", json!("pong"))]), 1);
+    assert_eq!(case(&[("delivery_id", json!("1"))]), 1);
+}
+
+#[test]
+fn a_case_of_words_that_are_not_known_is_none() {
+    for (right, wrong) in [("\"accept\"", "\"acept\""), ("\"reason\": null", "\"reason\": \"nope\"")] {
+        let text = VECTORS.replacen(right, wrong, 1);
+        let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", &text)]);
+        assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:1: this is not a case"), "{}", ran.stderr);
+    }
 }
 
 #[test]
