@@ -71,6 +71,26 @@ impl Making {
         Ok(())
     }
 
+    /// Puts `text` where `source` looks for it, whatever stands there.
+    ///
+    /// # Errors
+    /// [`SignError::Unsupported`] for a place that none is made for, as one in the query is; as [`Making::place`].
+    pub fn must_place(&mut self, source: &Source, text: &str) -> Result<(), SignError> {
+        check_place(source)?;
+        self.place(source, text, true)
+    }
+
+    /// Puts an id where the first of `sources` looks for it, if it has a place there and nothing is in it. Of a join
+    /// the first part is the id.
+    pub fn place_id(&mut self, sources: &[Source], id: &str) {
+        match sources.first() {
+            Some(Source::Join { from, .. }) => self.place_id(from, id),
+            _ => {
+                self.place_first(sources, id, false).ok();
+            }
+        }
+    }
+
     fn set_header(&mut self, name: &str, text: &str, over: bool) -> Result<(), SignError> {
         if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err(SignError::NotInHeader(name.to_owned()));
@@ -118,6 +138,17 @@ impl Making {
     /// The request.
     pub fn done(self) -> Signed {
         Signed { headers: self.headers, body: self.body }
+    }
+}
+
+/// Refuses a place that nothing is put in.
+///
+/// # Errors
+/// [`SignError::Unsupported`].
+pub fn check_place(source: &Source) -> Result<(), SignError> {
+    match source {
+        Source::Header(_) | Source::NumberedHeader(_) | Source::Json(_) | Source::Form(_) => Ok(()),
+        _ => Err(SignError::Unsupported),
     }
 }
 

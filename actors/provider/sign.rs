@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::key::Key;
 use super::key_pair::{self, PairAlgorithm};
-use super::making::Making;
+use super::making::{Making, check_place};
 use super::mutation::tampered;
 use super::profile::{
     Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, PinnedUrl, SignedAuth, Source, TokenAuth,
@@ -93,7 +93,7 @@ impl Profile {
         let mut making = self.begin(draft)?;
         if let Some(When::JsonIs { json, values }) = &scheme.when {
             let text = values.first().ok_or(SignError::Unsupported)?;
-            making.place(&Source::Json(json.clone()), text, true)?;
+            making.must_place(&Source::Json(json.clone()), text)?;
         }
         let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
@@ -120,10 +120,9 @@ impl Profile {
         let id = EventId::new(draft.now, draft.random).to_string();
         let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
         making.place_first(&self.file.event.from, draft.event, true)?;
-        // An id may be missing: not every body has a place for it.
         let identity = &self.file.delivery_id;
-        making.place_first(&identity.from, &id, false).ok();
-        making.place_first(&identity.replay_key, &id, false).ok();
+        making.place_id(&identity.from, &id);
+        making.place_id(&identity.replay_key, &id);
         Ok(making)
     }
 
@@ -140,8 +139,8 @@ impl SignDraft<'_> {
     /// Puts what authenticates the request where it belongs, or leaves it out.
     fn authenticate(&self, making: &mut Making, from: &Source, text: &str) -> Result<(), SignError> {
         match self.mutation {
-            Some(Mutation::DropHeader) => Ok(()),
-            _ => making.place(from, text, true),
+            Some(Mutation::DropHeader) => check_place(from),
+            _ => making.must_place(from, text),
         }
     }
 
@@ -170,13 +169,13 @@ fn sign(
     if let Some((time, text)) = form.timestamp.as_ref().zip(time.as_deref())
         && let Some(from) = &time.from
     {
-        making.place(from, text, true)?;
+        making.must_place(from, text)?;
     }
     for name in scheme.content.headers() {
         making.place(&Source::Header(name.to_owned()), "palyra", false)?;
     }
     if let Some(pinned) = &form.certificate_url {
-        making.place(&pinned.from, &sample_url(pinned), true)?;
+        making.must_place(&pinned.from, &sample_url(pinned))?;
     }
     let algorithm = choose_algorithm(&mut making, form)?;
     let (headers, body) = making.parts();
@@ -202,7 +201,7 @@ fn choose_algorithm(making: &mut Making, form: &SignedAuth) -> Result<Algorithm,
         .iter()
         .find(|(_, algorithm)| **algorithm != Algorithm::RsaSha1)
         .ok_or(SignError::Unsupported)?;
-    making.place(&choice.from, text, true)?;
+    making.must_place(&choice.from, text)?;
     Ok(*algorithm)
 }
 
