@@ -37,7 +37,7 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
     PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
-        let hint = fault.hint();
+        let (fault, hint) = (fault.clone().quoting(&document), fault.hint());
         ProfileError { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
     let profile: ProfileFile =

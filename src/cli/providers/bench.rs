@@ -58,8 +58,9 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     let findings = match lint(&file, &profile) {
         Ok(findings) => findings,
         Err(ProfileError { line, column, field, message, hint, .. }) => {
-            let remedy =
-                hint.unwrap_or_else(|| "`palyra providers show github` prints one that is right".into());
+            let remedy = hint.unwrap_or_else(|| {
+                "mend it at that place; docs/profiles.md says what may stand there".into()
+            });
             return Ok(vec![view(Weight::Error, "unreadable", (line, column), field, message, remedy)]);
         }
     };

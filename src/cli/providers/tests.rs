@@ -108,6 +108,21 @@ fn lint_tells_the_line_and_the_remedy_and_fails_on_an_error() {
     assert!(finding["remedy"].as_str().unwrap().contains("did you mean `encoding`?"), "{finding}");
 }
 
+#[test]
+fn what_cannot_be_read_is_quoted_with_a_remedy_of_its_own() {
+    let told = |from: &str, to: &str| {
+        let ran =
+            over_files(&["--json", "providers", "lint", "@0"], &[("c.toml", &GITHUB.replace(from, to))]);
+        let finding = ran.json()["findings"][0].clone();
+        (finding["message"].as_str().unwrap().to_owned(), finding["remedy"].as_str().unwrap().to_owned())
+    };
+    let (message, remedy) = told("\"hmac-sha256\"", "\"hmac-sha265\"");
+    assert!(message.starts_with("`hmac-sha265` is none of \"hmac-sha1\""), "{message}");
+    assert_eq!(remedy, "did you mean `hmac-sha256`?");
+    let (message, remedy) = told("version = 1", "version = 0");
+    assert!(message.contains('0') && remedy.contains("docs/profiles.md"), "{message}: {remedy}");
+}
+
 const VECTORS: &str = include_str!("../../../tests/vectors/github.jsonl");
 
 #[test]
