@@ -29,14 +29,17 @@ impl Making {
                 .append_pair("nonce", id)
                 .finish(),
             ContentKind::Text => format!("{message} {id}"),
+            ContentKind::None => String::new(),
         };
         let typed = match kind {
-            ContentKind::Json => "application/json",
-            ContentKind::Form => "application/x-www-form-urlencoded",
-            ContentKind::Text => "text/plain; charset=utf-8",
+            ContentKind::Json => Some("application/json"),
+            ContentKind::Form => Some("application/x-www-form-urlencoded"),
+            ContentKind::Text => Some("text/plain; charset=utf-8"),
+            ContentKind::None => None,
         };
         let body = draft.payload.map_or_else(|| made_up().into_bytes(), <[u8]>::to_vec);
-        Self { headers: vec![("Content-Type".to_owned(), typed.to_owned())], body, kind }
+        let headers = typed.map(|typed| ("Content-Type".to_owned(), typed.to_owned()));
+        Self { headers: headers.into_iter().collect(), body, kind }
     }
 
     /// Puts `text` where the first of `sources` that this kind of body has a place for looks for it.

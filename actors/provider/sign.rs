@@ -130,6 +130,7 @@ impl Profile {
         match self.file.content.first() {
             Some(Content::Form) => ContentKind::Form,
             Some(Content::Text) => ContentKind::Text,
+            Some(Content::None) => ContentKind::None,
             _ => ContentKind::Json,
         }
     }
@@ -165,7 +166,7 @@ fn sign(
 ) -> Result<Signed, SignError> {
     let form = &scheme.form;
     let time = form.timestamp.as_ref().map(|time| timestamp::write(draft.now, time.format));
-    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_deref());
+    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_ref());
     if let Some((time, text)) = form.timestamp.as_ref().zip(time.as_deref())
         && let Some(from) = &time.from
     {
@@ -189,7 +190,8 @@ fn sign(
     let pieces = scheme.content.fill(&request, time.as_deref()).map_err(|_| SignError::Unsupported)?;
     let code = draft.spoilt(code(algorithm, key, &form.key, &pieces, draft)?);
     let text = signature::write(&code, &form.signature, item.zip(time.as_deref()));
-    draft.authenticate(&mut making, &form.signature.from, &text)?;
+    let place = form.signature.from.first().ok_or(SignError::Unsupported)?;
+    draft.authenticate(&mut making, place, &text)?;
     Ok(making.done())
 }
 
@@ -222,6 +224,8 @@ fn code(
     let pair = match algorithm {
         Algorithm::Ed25519 => PairAlgorithm::Ed25519,
         Algorithm::EcdsaP256Sha256 => PairAlgorithm::EcdsaDer,
+        Algorithm::EcdsaP256Sha256Raw => PairAlgorithm::EcdsaFixed,
+        Algorithm::RsaPssSha256 => PairAlgorithm::RsaPssSha256,
         Algorithm::RsaSha256 => PairAlgorithm::RsaSha256,
         Algorithm::RsaSha512 => PairAlgorithm::RsaSha512,
         Algorithm::RsaSha1 => return Err(SignError::Unsupported),
