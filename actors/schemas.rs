@@ -14,7 +14,9 @@ use crate::ids::nearest;
 use crate::limits::SCHEMA_ISSUES_MAX;
 
 /// Longest message of an issue, in characters; the rest is cut.
-const MESSAGE_CHARS_MAX: usize = 200;
+const MESSAGE_CHARS_MAX: usize = 320;
+/// Longest text of a file that is quoted, in characters; the rest is cut.
+const QUOTED_CHARS_MAX: usize = 40;
 /// The version of the files that people write, which each of them may name.
 const FILE_VERSION: u64 = 1;
 
@@ -34,7 +36,7 @@ pub struct SchemaFault {
     pub issue: SchemaIssue,
     /// The field that there is none of, if that is the fault.
     pub unknown: Option<String>,
-    /// The field of the schema whose name is most like that.
+    /// The field of the schema whose name is most like that, or the word that is most like what stands there.
     pub nearest: Option<String>,
     /// Whether the file says to be of a later version than is known.
     pub is_newer: bool,
@@ -106,7 +108,10 @@ impl Schema {
         let unknown = errors.iter().find_map(|error| Some((error, unknown_member(error)?)));
         match (unknown, errors.first()) {
             (Some((error, name)), _) => Err(self.no_such_field(error.instance_path().as_str(), name)),
-            (None, Some(error)) => Err(SchemaFault::of(issue_of_file(error))),
+            (None, Some(error)) => {
+                let nearest = nearest_word(error);
+                Err(SchemaFault { nearest, ..SchemaFault::of(issue_of_file(error)) })
+            }
             (None, None) => Ok(()),
         }
     }
@@ -140,15 +145,20 @@ fn refuse_newer(document: &Value) -> Result<(), SchemaFault> {
 
 /// What `schema` says of the value at the JSON pointer `pointer` of a document.
 fn schema_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let followed = |place: &'a Value| match place.get("$ref").and_then(Value::as_str) {
-        Some(reference) => schema.pointer(reference.strip_prefix('#')?),
-        None => Some(place),
-    };
     let inner = |place: &'a Value, segment: &str| {
         let named = place.get("properties").and_then(|fields| fields.get(segment));
-        followed(named.or_else(|| place.get("items")).or_else(|| place.get("additionalProperties"))?)
+        followed(schema, named.or_else(|| place.get("items")).or_else(|| place.get("additionalProperties"))?)
     };
-    pointer.split('/').skip(1).try_fold(followed(schema)?, inner)
+    pointer.split('/').skip(1).try_fold(schema, inner)
+}
+
+/// What a place of `schema` refers to; of one thing or a list of them, the one.
+fn followed<'a>(schema: &'a Value, place: &'a Value) -> Option<&'a Value> {
+    let place = match place.get("$ref").and_then(Value::as_str) {
+        Some(reference) => schema.pointer(reference.strip_prefix('#')?)?,
+        None => place,
+    };
+    place.get("else").map_or(Some(place), |one| followed(schema, one))
 }
 
 /// The member that should not be there, if that is the error.
@@ -157,6 +167,13 @@ fn unknown_member<'a>(error: &'a ValidationError<'_>) -> Option<&'a str> {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().map(String::as_str),
         _ => None,
     }
+}
+
+/// The word that was meant, where others than those there are cannot stand.
+fn nearest_word(error: &ValidationError<'_>) -> Option<String> {
+    let ValidationErrorKind::Enum { options } = error.kind() else { return None };
+    let words = options.as_array()?.iter().filter_map(Value::as_str);
+    nearest(error.instance().as_str()?, words).map(str::to_owned)
 }
 
 fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
@@ -177,6 +194,17 @@ fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
 impl SchemaFault {
     fn of(issue: SchemaIssue) -> Self {
         Self { issue, unknown: None, nearest: None, is_newer: false }
+    }
+
+    /// The same with the text that is wrong, if it is one: for files of which no text is a secret.
+    pub fn quoting(mut self, document: &Value) -> Self {
+        let text = document.pointer(&self.issue.pointer);
+        if let Some(value @ Value::String(text)) = text {
+            let quoted: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+            let message = self.issue.message.replacen(&told(value), &format!("`{quoted}`"), 1);
+            self.issue = SchemaIssue::new(&self.issue.pointer, &message);
+        }
+        self
     }
 
     /// What to do about it, where that is known.
@@ -269,6 +297,7 @@ mod tests {
             ("", "contnet", "content"),
             ("/auth/0/token", "schem", "scheme"),
             ("/auth/1/mac/key", "decod", "decode"),
+            ("/auth/1/mac/signature/from", "haeder", "header"),
             ("/auth/0/certificate/certificate_url", "host", "hosts"),
             ("/auth/0/when", "json_iss", "json_is"),
             ("/handshake/0", "chek", "check"),
@@ -293,9 +322,13 @@ mod tests {
             (
                 "/auth/0/mac/algorithm",
                 "a text of 8 characters is none of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\", \"sha256\", \
-                 \"ed25519\", \"ecdsa-p256-sha256\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha512\""
+                 \"ed25519\", \"ecdsa-p256-sha256\", \"ecdsa-p256-sha256-raw\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha512\", \
+                 \"rsa-pss-sha256\""
             )
         );
+        assert!(fault.hint().unwrap().starts_with("did you mean `hmac-"), "{:?}", fault.hint());
+        let quoting = fault.quoting(&document).issue.message;
+        assert!(quoting.starts_with("`hmac-md5` is none of \"hmac-sha1\""), "{quoting}");
     }
 
     #[test]

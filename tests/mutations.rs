@@ -1,5 +1,6 @@
 //! `webhooks send`, right and almost right: each mutation is answered as docs/answers.md says.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -56,6 +57,7 @@ fn each_mutation_is_answered_as_documented() {
         ("microsoft-graph", token),
         ("contentful", all),
         ("docusign", no_time),
+        ("adyen", [Some(401), None, Some(202), Some(200), Some(401)]),
     ];
     let root = state_root();
     let daemon = Daemon::start(root.path());
@@ -72,6 +74,35 @@ fn each_mutation_is_answered_as_documented() {
         "the row says what was sent"
     );
     drop(daemon);
+}
+
+/// A profile whose deliveries say in the query what authenticates them.
+fn in_the_query(name: &str, auth: &str) -> String {
+    format!(
+        "version = 1\nname = \"{name}\"\ntitle = \"Q\"\ndocs = \"https://q.example/\"\ncontent = [\"json\"]\n\n[[auth]]\n{auth}\n\n[event]\ndefault = \"e\"\n"
+    )
+}
+
+#[test]
+fn what_is_authenticated_in_the_query_is_not_sent_without() {
+    let root = state_root();
+    let own = root.path().join("providers");
+    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
+    let signature = "mac = { algorithm = \"hmac-sha256\", signature = { from = { query = \"s\" }, encoding = \"hex\" }, content = \"{body}\" }";
+    for (name, auth) in [("signed", signature), ("token", "token = { from = { query = \"t\" } }")] {
+        write_private(&own.join(format!("{name}.toml")), &in_the_query(name, auth));
+        add(root.path(), name, name, KEY.as_bytes(), &[]);
+    }
+    let _daemon = Daemon::start(root.path());
+    for name in ["signed", "token"] {
+        for more in [&[][..], &["--mutate", "signature"], &["--mutate", "drop-header"]] {
+            let args = [&["webhooks", "send", name, "--event", "push"], more].concat();
+            let output = run(root.path(), &args, b"");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("requests of this provider cannot be made up"), "{said}");
+        }
+    }
 }
 
 #[test]

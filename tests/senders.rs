@@ -11,7 +11,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, request, state_root, succeed, write_private,
+    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, request, run, state_root, succeed,
+    write_private,
 };
 
 fn now_unix_s() -> u64 {
@@ -306,6 +307,56 @@ fn what_nothing_vouches_for_is_taken_only_where_no_signature_is_required() {
     assert_eq!(post("open", &[]), 202);
     let kinds: Vec<_> = events(root.path()).into_iter().filter(|event| event["kind"] == "webhook").collect();
     assert_eq!(kinds.len(), 2);
+}
+
+/// As Google Calendar has them: headers say what changed, and there is no body.
+const WITHOUT_BODY: &str = r#"
+version = 1
+name = "calendar"
+title = "Calendar"
+docs = "https://example.com/"
+content = ["none"]
+
+[[auth]]
+token = { from = { header = "X-Goog-Channel-Token" } }
+
+[event]
+from = [{ header = "X-Goog-Resource-State" }]
+
+[delivery_id]
+from = [{ join = { from = [{ header = "X-Goog-Channel-Id" }, { header = "X-Goog-Message-Number" }], separator = ":" } }]
+"#;
+
+#[test]
+fn a_delivery_without_a_body_is_taken_where_the_profile_says_that_there_is_none() {
+    let root = state_root();
+    let own = root.path().join("providers");
+    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
+    write_private(&own.join("calendar.toml"), WITHOUT_BODY);
+    add_github(root.path());
+    let daemon = daemon(root.path(), "calendar", "tok");
+    let send = |token: &str, number: &str, body: &str| {
+        let headers = [
+            ("X-Goog-Channel-Token", token),
+            ("X-Goog-Resource-State", "exists"),
+            ("X-Goog-Channel-Id", "c"),
+            ("X-Goog-Message-Number", number),
+        ];
+        daemon.post("in", &headers, body.as_bytes())
+    };
+    assert_accepted(&send("tok", "1", ""));
+    assert_eq!(send("tok", "1", "").outcome(), "duplicate");
+    assert_eq!(send("other", "2", "").status, 401);
+    assert_eq!(send("tok", "2", "{}").status, 415);
+    assert_eq!(daemon.post("gh", &[("X-Hub-Signature-256", "sha256=00")], b"").status, 401);
+    assert_named(root.path(), "exists", "calendar", serde_json::json!("c:1"));
+    assert_eq!(only_webhook(root.path())["envelope"]["payload"], serde_json::json!({}));
+    assert_accepted(&send("tok", "2", ""));
+    succeed(root.path(), &["webhooks", "send", "in", "--event", "sync"], b"");
+    let refused = ["webhooks", "send", "in", "--event", "sync", "--mutate", "body"];
+    assert_eq!(run(root.path(), &refused, b"").status.code(), Some(1), "there is none to change");
+    assert_eq!(events(root.path()).into_iter().filter(|event| event["kind"] == "webhook").count(), 3);
+    succeed(root.path(), &["journal", "verify"], b"");
 }
 
 #[test]

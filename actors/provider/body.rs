@@ -15,6 +15,8 @@ pub enum ContentKind {
     Form,
     /// Text that is not read any further.
     Text,
+    /// There is none.
+    None,
 }
 
 /// The body of one delivery.
@@ -52,8 +54,8 @@ impl Body {
         self.kind
     }
 
-    /// The document: JSON as it is, a form as an object of its fields, a text as an object that holds it. Parsed at the
-    /// first call.
+    /// The document: JSON as it is, a form as an object of its fields, a text as an object that holds it, no body as an
+    /// object without members. Parsed at the first call.
     ///
     /// # Errors
     /// When the bytes cannot be read as what they claim to be.
@@ -62,6 +64,7 @@ impl Body {
             ContentKind::Json => json::parse(&self.raw),
             ContentKind::Form => form(&self.raw),
             ContentKind::Text => text(&self.raw),
+            ContentKind::None => nothing(&self.raw),
         });
         document.as_ref()
     }
@@ -96,6 +99,15 @@ fn form(raw: &[u8]) -> Result<Document, JsonError> {
 /// Whether a body begins as JSON documents do, and no form.
 pub fn is_written_as_json(raw: &[u8]) -> bool {
     matches!(raw.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+fn nothing(raw: &[u8]) -> Result<Document, JsonError> {
+    match raw.is_empty() {
+        true => Ok(Document::from(&form_document(raw))),
+        false => {
+            Err(JsonError::Refused { pointer: String::new(), reason: "a body where there is to be none" })
+        }
+    }
 }
 
 fn text(raw: &[u8]) -> Result<Document, JsonError> {

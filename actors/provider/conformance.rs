@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, ContentKind, Parameters, Profile, Request, VerifyError};
+use super::{Body, ContentKind, Parameters, Profile, Reason, Request, VerifyError};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 /// One request, and what is to become of it. One line of a vector file; members that are not named here are
@@ -28,10 +28,17 @@ pub struct Case {
     now_unix_s: u64,
     #[serde(default)]
     config: Parameters,
-    expect: String,
-    reason: Option<String>,
+    expect: Expected,
+    reason: Option<Reason>,
     event_type: Option<String>,
     delivery_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Expected {
+    Accept,
+    Reject,
 }
 
 /// What became, or is to become, of a case.
@@ -48,6 +55,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it is what `expected` says; what is not said there may be anything.
+    pub fn agrees_with(&self, expected: &Self) -> bool {
+        let fits = |own: &Option<String>, wanted: &Option<String>| wanted.is_none() || own == wanted;
+        self.verdict == expected.verdict
+            && fits(&self.reason, &expected.reason)
+            && fits(&self.event, &expected.event)
+            && fits(&self.delivery_id, &expected.delivery_id)
+    }
+
     /// A verdict about which nothing else is told.
     pub fn untold(verdict: impl Into<String>) -> Self {
         Self { verdict: verdict.into(), reason: None, event: None, delivery_id: None }
@@ -58,8 +74,11 @@ impl Case {
     /// What is to become of it.
     pub fn expected(&self) -> Outcome {
         Outcome {
-            verdict: self.expect.clone(),
-            reason: self.reason.clone(),
+            verdict: match self.expect {
+                Expected::Accept => "accept".to_owned(),
+                Expected::Reject => "reject".to_owned(),
+            },
+            reason: self.reason.map(|reason| reason.as_str().to_owned()),
             event: self.event_type.clone(),
             delivery_id: self.delivery_id.clone(),
         }

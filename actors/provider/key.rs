@@ -70,8 +70,10 @@ impl<'a> Key<'a> {
         let not = |what: &str| format!("the secret is not {what}, as this provider shows it");
         match algorithm {
             Algorithm::Ed25519 => ed25519(&bytes).ok_or_else(|| not("an Ed25519 public key")),
-            Algorithm::EcdsaP256Sha256 => p256(&bytes).ok_or_else(|| not("a public key of P-256")),
-            Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 => {
+            Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha256Raw => {
+                p256(&bytes).ok_or_else(|| not("a public key of P-256"))
+            }
+            Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 | Algorithm::RsaPssSha256 => {
                 rsa(&bytes).ok_or_else(|| {
                     not("a certificate of an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM")
                 })
@@ -103,6 +105,9 @@ impl<'a> Key<'a> {
                 let accepts = |signature: Signature| key.verify_strict(&message, &signature).is_ok();
                 candidates.iter().any(|candidate| Signature::from_slice(candidate).is_ok_and(accepts))
             }
+            (Self::EcdsaP256(point), Algorithm::EcdsaP256Sha256Raw) => {
+                accepts(&rsa::ECDSA_P256_SHA256_FIXED, point, &message(), candidates)
+            }
             (Self::EcdsaP256(point), _) => {
                 accepts(&rsa::ECDSA_P256_SHA256_ASN1, point, &message(), candidates)
             }
@@ -111,6 +116,9 @@ impl<'a> Key<'a> {
             }
             (Self::Rsa(key, _), Algorithm::RsaSha512) => {
                 accepts(&rsa::RSA_PKCS1_2048_8192_SHA512, key, &message(), candidates)
+            }
+            (Self::Rsa(key, _), Algorithm::RsaPssSha256) => {
+                accepts(&rsa::RSA_PSS_2048_8192_SHA256, key, &message(), candidates)
             }
             (Self::Rsa(key, _), _) => accepts(&rsa::RSA_PKCS1_2048_8192_SHA256, key, &message(), candidates),
         }
@@ -132,11 +140,11 @@ pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
     match algorithm {
         Algorithm::HmacSha1 => signature.len() == 20,
         Algorithm::HmacSha256 | Algorithm::Sha256 => signature.len() == 32,
-        Algorithm::HmacSha512 | Algorithm::Ed25519 => signature.len() == 64,
+        Algorithm::HmacSha512 | Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256Raw => signature.len() == 64,
         Algorithm::EcdsaP256Sha256 => {
             SequenceOf::<UintRef<'_>, 2>::from_der(signature).is_ok_and(|integers| integers.len() == 2)
         }
-        Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 => true,
+        Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 | Algorithm::RsaPssSha256 => true,
     }
 }
 

@@ -3,7 +3,7 @@
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding, RsaKeyPair,
+    Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use x509_cert::der::pem;
 use zeroize::Zeroizing;
@@ -21,6 +21,8 @@ pub enum PairAlgorithm {
     RsaSha256,
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     RsaSha512,
+    /// RSASSA-PSS with SHA-256.
+    RsaPssSha256,
 }
 
 /// The signature of `content` under `private_key`: PKCS #8 (RFC 5958) in PEM, as `openssl genpkey` writes it.
@@ -40,6 +42,7 @@ pub fn sign(private_key: &[u8], algorithm: PairAlgorithm, content: &[u8]) -> Res
         PairAlgorithm::EcdsaFixed => ecdsa(&der, &ECDSA_P256_SHA256_FIXED_SIGNING, content),
         PairAlgorithm::RsaSha256 => rsa(&der, &RSA_PKCS1_SHA256, content),
         PairAlgorithm::RsaSha512 => rsa(&der, &RSA_PKCS1_SHA512, content),
+        PairAlgorithm::RsaPssSha256 => rsa(&der, &RSA_PSS_SHA256, content),
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
+mod bodies;
+
 use super::handshake::HandshakeCheck;
 use super::identity::{self, covers_content, is_in_body};
 use super::load::{ProfileError, load};
-use super::profile::{Algorithm, JwtAlgorithm, JwtAuth, Source, When};
+use super::profile::{Algorithm, JwtAlgorithm, JwtAuth, Source};
 use super::signed::Scheme;
-use super::{Content, ContentKind, Method, Profile};
+use super::{Content, Method, Profile};
 use crate::places::{self, Place};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
@@ -86,6 +88,7 @@ pub fn mistakes(profile: &Profile) -> Vec<Finding> {
     for index in 0..profile.schemes.len() {
         check_scheme(profile, index, &mut findings);
     }
+    bodies::check_deliveries_without(profile, &mut findings);
     check_identity(profile, &mut findings);
     check_parameters(profile, &mut findings);
     check_handshakes(profile, &mut findings);
@@ -131,16 +134,9 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
             "give it a `when`, or put it last",
         );
     }
-    if scheme.when.as_ref().and_then(kind_asked_for).is_some_and(|kind| !profile.takes(kind)) {
-        findings.error(
-            "unreachable_scheme",
-            &format!("{pointer}/when"),
-            "it asks for a kind of body that is not taken, so it never applies",
-            "name that kind in `content`, or leave the scheme out",
-        );
-    }
+    bodies::check_scheme(profile, scheme, &pointer, findings);
     match &scheme.method {
-        Method::Signed(scheme) => check_signed(scheme, &pointer, findings),
+        Method::Signed(scheme) => check_signed(profile, scheme, &pointer, findings),
         Method::Jwt(form) => check_jwt(form, &pointer, findings),
         Method::None => findings.warning(
             "no_authentication",
@@ -149,14 +145,6 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
             "integrations have to allow unsigned deliveries by name",
         ),
         Method::Token(_) => {}
-    }
-}
-
-fn kind_asked_for(when: &When) -> Option<ContentKind> {
-    match when {
-        When::BodyIs(content) => Some(content.kind()),
-        When::JsonIs { .. } | When::JsonAbsent(_) => Some(ContentKind::Json),
-        _ => None,
     }
 }
 
@@ -179,7 +167,7 @@ fn check_jwt(form: &JwtAuth, pointer: &str, findings: &mut Findings<'_>) {
     );
 }
 
-fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
+fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
     let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind);
     if content.is_constant() {
@@ -189,7 +177,7 @@ fn check_signed(scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
             "the signed content has nothing of the delivery in it: this is a token",
             "use `[auth.token]`, which says that nothing is signed",
         );
-    } else if !content.covers_body() && form.body_sha256_query.is_none() {
+    } else if !content.covers_body() && form.body_sha256_query.is_none() && !profile.has_no_body() {
         findings.warning(
             "body_not_signed",
             &at("content"),

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::handshake::Handshake;
 use super::identity::FixedBodies;
-use super::profile::{Algorithm, Auth, KeyDecoding, ProfileFile, SignedAuth, TimestampForm};
+use super::profile::{
+    Algorithm, Auth, Content, KeyDecoding, ProfileFile, SignatureItem, SignedAuth, TimestampForm,
+};
 use super::signed::Scheme;
 use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile, identity};
@@ -37,11 +39,14 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
     PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
-        let hint = fault.hint();
+        let (fault, hint) = (fault.clone().quoting(&document), fault.hint());
         ProfileError { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
+    if profile.content.contains(&Content::None) && profile.content.len() > 1 {
+        return Err(at(file, text, "/content", "`none` stands alone: a delivery with a body is another's"));
+    }
     let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
     let compile = |(index, auth): (usize, &Auth)| {
         let pointer = format!("/auth/{index}");
@@ -104,8 +109,14 @@ fn constant_place(auth: &Auth) -> Option<&'static str> {
 
 const MAC_ALGORITHMS: &[Algorithm] =
     &[Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256];
-const PUBLIC_KEY_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::Ed25519, Algorithm::EcdsaP256Sha256, Algorithm::RsaSha256, Algorithm::RsaSha512];
+const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::Ed25519,
+    Algorithm::EcdsaP256Sha256,
+    Algorithm::EcdsaP256Sha256Raw,
+    Algorithm::RsaSha256,
+    Algorithm::RsaSha512,
+    Algorithm::RsaPssSha256,
+];
 const CERTIFICATE_ALGORITHMS: &[Algorithm] =
     &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
 
@@ -126,7 +137,7 @@ fn compile_signed(
     if kind == "mac" && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
         return Err(("/key/decode", "a shared secret is `raw`, `hex` or `base64`".to_owned()));
     }
-    if form.signature.pair.is_some() != form.signature.key.is_some() {
+    if form.signature.pair.is_some() == form.signature.key.is_empty() {
         return Err(("/signature", "`pair` and `key` go together".to_owned()));
     }
     if content.has_timestamp() && form.timestamp.is_none() {
@@ -138,14 +149,21 @@ fn compile_signed(
 }
 
 fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
-    let has_items = form.signature.pair.is_some();
+    let (has_pairs, has_items) = (form.signature.pair.is_some(), form.signature.split.is_some());
     match (&time.from, &time.signature_item) {
         (Some(from), _) if from.is_constant() => {
             Err(("/timestamp/from", "a time cannot be constant".to_owned()))
         }
         (Some(_), None) => Ok(()),
-        (None, Some(_)) if has_items => Ok(()),
-        (None, Some(_)) => Err(("/timestamp", "`signature_item` needs a signature with `pair`".to_owned())),
+        (None, Some(SignatureItem::Named(_))) if has_pairs => Ok(()),
+        (None, Some(SignatureItem::At(_))) if has_items && !has_pairs => Ok(()),
+        (None, Some(SignatureItem::Named(_))) => {
+            Err(("/timestamp", "the name of a `signature_item` needs a signature with `pair`".to_owned()))
+        }
+        (None, Some(SignatureItem::At(_))) => {
+            let why = "the number of a `signature_item` needs a signature with `split`, and without `pair`";
+            Err(("/timestamp", why.to_owned()))
+        }
         _ => Err(("/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
     }
 }

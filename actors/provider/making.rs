@@ -29,14 +29,17 @@ impl Making {
                 .append_pair("nonce", id)
                 .finish(),
             ContentKind::Text => format!("{message} {id}"),
+            ContentKind::None => String::new(),
         };
         let typed = match kind {
-            ContentKind::Json => "application/json",
-            ContentKind::Form => "application/x-www-form-urlencoded",
-            ContentKind::Text => "text/plain; charset=utf-8",
+            ContentKind::Json => Some("application/json"),
+            ContentKind::Form => Some("application/x-www-form-urlencoded"),
+            ContentKind::Text => Some("text/plain; charset=utf-8"),
+            ContentKind::None => None,
         };
         let body = draft.payload.map_or_else(|| made_up().into_bytes(), <[u8]>::to_vec);
-        Self { headers: vec![("Content-Type".to_owned(), typed.to_owned())], body, kind }
+        let headers = typed.map(|typed| ("Content-Type".to_owned(), typed.to_owned()));
+        Self { headers: headers.into_iter().collect(), body, kind }
     }
 
     /// Puts `text` where the first of `sources` that this kind of body has a place for looks for it.
@@ -69,6 +72,26 @@ impl Making {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts `text` where `source` looks for it, whatever stands there.
+    ///
+    /// # Errors
+    /// [`SignError::Unsupported`] for a place that none is made for, as one in the query is; as [`Making::place`].
+    pub fn must_place(&mut self, source: &Source, text: &str) -> Result<(), SignError> {
+        check_place(source)?;
+        self.place(source, text, true)
+    }
+
+    /// Puts an id where the first of `sources` looks for it, if it has a place there and nothing is in it. Of a join
+    /// the first part is the id.
+    pub fn place_id(&mut self, sources: &[Source], id: &str) {
+        match sources.first() {
+            Some(Source::Join { from, .. }) => self.place_id(from, id),
+            _ => {
+                self.place_first(sources, id, false).ok();
+            }
+        }
     }
 
     fn set_header(&mut self, name: &str, text: &str, over: bool) -> Result<(), SignError> {
@@ -118,6 +141,17 @@ impl Making {
     /// The request.
     pub fn done(self) -> Signed {
         Signed { headers: self.headers, body: self.body }
+    }
+}
+
+/// Refuses a place that nothing is put in.
+///
+/// # Errors
+/// [`SignError::Unsupported`].
+pub fn check_place(source: &Source) -> Result<(), SignError> {
+    match source {
+        Source::Header(_) | Source::NumberedHeader(_) | Source::Json(_) | Source::Form(_) => Ok(()),
+        _ => Err(SignError::Unsupported),
     }
 }
 

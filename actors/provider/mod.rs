@@ -209,6 +209,9 @@ impl Profile {
     /// # Errors
     /// When it has no type, or another, or a character set that is not UTF-8.
     pub fn content_kind(&self, headers: &dyn Headers) -> Result<ContentKind, UnsupportedContent> {
+        if self.has_no_body() {
+            return Ok(ContentKind::None);
+        }
         let typed = single_header(headers, "content-type", Reason::MalformedSignature).ok().flatten();
         let as_text = self.file.content.contains(&Content::JsonAsText);
         let kind = typed.and_then(|typed| content_kind(typed, as_text));
@@ -223,7 +226,13 @@ impl Profile {
             ContentKind::Form => !is_written_as_json(raw),
             ContentKind::Json => is_written_as_json(raw) || !self.takes(ContentKind::Form),
             ContentKind::Text => true,
+            ContentKind::None => raw.is_empty(),
         }
+    }
+
+    /// Whether its deliveries have no body.
+    pub(crate) fn has_no_body(&self) -> bool {
+        self.takes(ContentKind::None)
     }
 
     fn takes(&self, kind: ContentKind) -> bool {
@@ -231,12 +240,9 @@ impl Profile {
     }
 
     fn content_types(&self) -> String {
-        let types = self.file.content.iter().map(|content| match content {
-            Content::Json => "application/json",
-            Content::Form => "application/x-www-form-urlencoded",
-            Content::JsonAsText | Content::Text => "text/plain",
-        });
-        types.collect::<Vec<_>>().join(", ")
+        let mut types: Vec<_> = self.file.content.iter().copied().map(Content::media_type).collect();
+        types.dedup();
+        types.join(", ")
     }
 
     fn scheme(&self, request: &Request<'_>) -> Result<&AuthScheme, Reject> {

@@ -31,7 +31,9 @@ impl Profile {
             Mutation::Duplicate => Some(taken.again().status),
             Mutation::Signature if signed => Some(401),
             Mutation::DropHeader if signed => Some(if signature_required { 401 } else { taken.status }),
-            Mutation::Body if signed => Some(if self.notices_body() { 401 } else { taken.status }),
+            Mutation::Body if signed && !self.has_no_body() => {
+                Some(if self.notices_body() { 401 } else { taken.status })
+            }
             Mutation::Timestamp => self.age_refused_seconds().map(|_| 401),
             _ => None,
         }
@@ -68,6 +70,7 @@ pub fn tampered(body: Vec<u8>, kind: ContentKind) -> Vec<u8> {
         }
         (ContentKind::Json, _) => [body.as_slice(), b" "].concat(),
         (ContentKind::Text, _) => [body.as_slice(), b" tampered"].concat(),
+        (ContentKind::None, _) => body,
         (ContentKind::Form, _) => [body.as_slice(), b"&tampered=true"].concat(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::answer::DeliveryAnswer;
 use super::body::ContentKind;
@@ -150,6 +150,8 @@ pub enum Content {
     JsonAsText,
     /// `text/plain` that is nothing more.
     Text,
+    /// No body, and no type. It stands alone.
+    None,
 }
 
 impl Content {
@@ -159,6 +161,19 @@ impl Content {
             Self::Json | Self::JsonAsText => ContentKind::Json,
             Self::Form => ContentKind::Form,
             Self::Text => ContentKind::Text,
+            Self::None => ContentKind::None,
+        }
+    }
+}
+
+impl Content {
+    /// The type that it is sent with.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+            Self::JsonAsText | Self::Text => "text/plain",
+            Self::None => "none",
         }
     }
 }
@@ -270,12 +285,16 @@ pub enum Algorithm {
     Ed25519,
     /// ECDSA over P-256 with SHA-256, DER.
     EcdsaP256Sha256,
+    /// ECDSA over P-256 with SHA-256, two numbers of 32 bytes (RFC 7518 §3.4).
+    EcdsaP256Sha256Raw,
     /// RSASSA-PKCS1-v1_5 with SHA-1.
     RsaSha1,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaSha256,
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     RsaSha512,
+    /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 8017 §8.1).
+    RsaPssSha256,
 }
 
 /// A choice among algorithms.
@@ -395,22 +414,39 @@ pub enum KeyDecoding {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureForm {
-    /// Where. A header may come once only.
-    pub from: Source,
+    /// Where: what stands at any of these places is tried. A header may come once only. Never empty.
+    #[serde(deserialize_with = "one_or_more")]
+    pub from: Vec<Source>,
     /// How its bytes are written.
     pub encoding: Encoding,
     /// Prefixes of which one must stand before the signature; an empty one allows none.
     #[serde(default)]
     pub prefixes: Vec<String>,
+    /// Several lists, each with a time of its own, separated by this.
+    pub split_lists: Option<String>,
     /// Several items, separated by this.
     pub split: Option<String>,
     /// Each item is a name and a value, separated by this.
     pub pair: Option<String>,
-    /// The name of the items that are signatures of this scheme; others are passed over.
-    pub key: Option<String>,
+    /// The names of the items that are signatures of this scheme; others are passed over.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub key: Vec<String>,
     /// Whether white space around items is dropped.
     #[serde(default)]
     pub trim: bool,
+}
+
+fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(given: D) -> Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given<T> {
+        More(Vec<T>),
+        One(T),
+    }
+    Given::deserialize(given).map(|given| match given {
+        Given::More(all) => all,
+        Given::One(one) => vec![one],
+    })
 }
 
 /// How bytes are written as text.
@@ -433,13 +469,23 @@ pub struct TimestampForm {
     /// Where it stands, if it is not part of the signature header.
     pub from: Option<Source>,
     /// The item of the signature header that holds it.
-    pub signature_item: Option<String>,
+    pub signature_item: Option<SignatureItem>,
     /// How it is written.
     pub format: TimeFormat,
     /// How old it may be, in seconds.
     pub past_seconds: u64,
     /// How far ahead of our clock it may be, in seconds.
     pub future_seconds: u64,
+}
+
+/// An item beside signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum SignatureItem {
+    /// The first of this name.
+    Named(String),
+    /// The one at this place of its list, from 0.
+    At(usize),
 }
 
 /// How a time is written.

@@ -1,9 +1,9 @@
 //! Why a delivery is not authentic. For the operator alone: a sender is told nothing of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Reasons, in words that scripts may rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// There is no signature, or a part of what it signs is missing.

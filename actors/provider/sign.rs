@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::key::Key;
 use super::key_pair::{self, PairAlgorithm};
-use super::making::Making;
+use super::making::{Making, check_place};
 use super::mutation::tampered;
 use super::profile::{
     Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, PinnedUrl, SignedAuth, Source, TokenAuth,
@@ -93,7 +93,7 @@ impl Profile {
         let mut making = self.begin(draft)?;
         if let Some(When::JsonIs { json, values }) = &scheme.when {
             let text = values.first().ok_or(SignError::Unsupported)?;
-            making.place(&Source::Json(json.clone()), text, true)?;
+            making.must_place(&Source::Json(json.clone()), text)?;
         }
         let mut signed = match &scheme.method {
             Method::Signed(scheme) => sign(making, scheme, key, draft),
@@ -120,10 +120,9 @@ impl Profile {
         let id = EventId::new(draft.now, draft.random).to_string();
         let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
         making.place_first(&self.file.event.from, draft.event, true)?;
-        // An id may be missing: not every body has a place for it.
         let identity = &self.file.delivery_id;
-        making.place_first(&identity.from, &id, false).ok();
-        making.place_first(&identity.replay_key, &id, false).ok();
+        making.place_id(&identity.from, &id);
+        making.place_id(&identity.replay_key, &id);
         Ok(making)
     }
 
@@ -131,6 +130,7 @@ impl Profile {
         match self.file.content.first() {
             Some(Content::Form) => ContentKind::Form,
             Some(Content::Text) => ContentKind::Text,
+            Some(Content::None) => ContentKind::None,
             _ => ContentKind::Json,
         }
     }
@@ -140,8 +140,8 @@ impl SignDraft<'_> {
     /// Puts what authenticates the request where it belongs, or leaves it out.
     fn authenticate(&self, making: &mut Making, from: &Source, text: &str) -> Result<(), SignError> {
         match self.mutation {
-            Some(Mutation::DropHeader) => Ok(()),
-            _ => making.place(from, text, true),
+            Some(Mutation::DropHeader) => check_place(from),
+            _ => making.must_place(from, text),
         }
     }
 
@@ -166,17 +166,17 @@ fn sign(
 ) -> Result<Signed, SignError> {
     let form = &scheme.form;
     let time = form.timestamp.as_ref().map(|time| timestamp::write(draft.now, time.format));
-    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_deref());
+    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_ref());
     if let Some((time, text)) = form.timestamp.as_ref().zip(time.as_deref())
         && let Some(from) = &time.from
     {
-        making.place(from, text, true)?;
+        making.must_place(from, text)?;
     }
     for name in scheme.content.headers() {
         making.place(&Source::Header(name.to_owned()), "palyra", false)?;
     }
     if let Some(pinned) = &form.certificate_url {
-        making.place(&pinned.from, &sample_url(pinned), true)?;
+        making.must_place(&pinned.from, &sample_url(pinned))?;
     }
     let algorithm = choose_algorithm(&mut making, form)?;
     let (headers, body) = making.parts();
@@ -190,7 +190,8 @@ fn sign(
     let pieces = scheme.content.fill(&request, time.as_deref()).map_err(|_| SignError::Unsupported)?;
     let code = draft.spoilt(code(algorithm, key, &form.key, &pieces, draft)?);
     let text = signature::write(&code, &form.signature, item.zip(time.as_deref()));
-    draft.authenticate(&mut making, &form.signature.from, &text)?;
+    let place = form.signature.from.first().ok_or(SignError::Unsupported)?;
+    draft.authenticate(&mut making, place, &text)?;
     Ok(making.done())
 }
 
@@ -202,7 +203,7 @@ fn choose_algorithm(making: &mut Making, form: &SignedAuth) -> Result<Algorithm,
         .iter()
         .find(|(_, algorithm)| **algorithm != Algorithm::RsaSha1)
         .ok_or(SignError::Unsupported)?;
-    making.place(&choice.from, text, true)?;
+    making.must_place(&choice.from, text)?;
     Ok(*algorithm)
 }
 
@@ -223,6 +224,8 @@ fn code(
     let pair = match algorithm {
         Algorithm::Ed25519 => PairAlgorithm::Ed25519,
         Algorithm::EcdsaP256Sha256 => PairAlgorithm::EcdsaDer,
+        Algorithm::EcdsaP256Sha256Raw => PairAlgorithm::EcdsaFixed,
+        Algorithm::RsaPssSha256 => PairAlgorithm::RsaPssSha256,
         Algorithm::RsaSha256 => PairAlgorithm::RsaSha256,
         Algorithm::RsaSha512 => PairAlgorithm::RsaSha512,
         Algorithm::RsaSha1 => return Err(SignError::Unsupported),

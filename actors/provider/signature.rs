@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::profile::{Encoding, SignatureForm};
+use super::profile::{Encoding, SignatureForm, SignatureItem};
 use super::{Reason, Reject};
 use crate::limits::{SIGNATURE_CANDIDATES_MAX, SIGNATURE_HEADER_BYTES_MAX};
 
@@ -14,91 +14,121 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// The signatures of a header, and its other items.
-#[derive(Debug, PartialEq, Eq)]
+/// Signatures, and the time beside them.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signatures<'a> {
     /// Decoded signatures of the scheme, in their order; at least one.
     pub candidates: Vec<Vec<u8>>,
-    items: Vec<(&'a str, &'a str)>,
+    /// The first item that the profile says is the time.
+    pub time: Option<&'a str>,
 }
 
-impl<'a> Signatures<'a> {
-    /// The first item of that name that is no signature.
-    pub fn item(&self, name: &str) -> Option<&'a str> {
-        self.items.iter().find(|(own, _)| *own == name).map(|(_, value)| *value)
-    }
-}
-
-/// Reads `text`; bytes that do not have the form of a signature are none.
+/// Reads the lists in `texts`, in their order; bytes that do not have the form of a signature are none, and a list
+/// without any is left out.
 ///
 /// # Errors
-/// [`Reason::MalformedSignature`] when no signature of the scheme is among the items, or there are too many.
+/// [`Reason::MalformedSignature`] when no signature of the scheme is among the items, or there are too many in all.
 pub fn read<'a>(
-    text: &'a str,
+    texts: &[&'a str],
     form: &SignatureForm,
+    time: Option<&SignatureItem>,
     has_form: impl Fn(&[u8]) -> bool,
-) -> Result<Signatures<'a>, Reject> {
+) -> Result<Vec<Signatures<'a>>, Reject> {
     let malformed = |detail: &str| Reject::new(Reason::MalformedSignature, detail);
-    if text.len() > SIGNATURE_HEADER_BYTES_MAX {
+    if texts.iter().any(|text| text.len() > SIGNATURE_HEADER_BYTES_MAX) {
         return Err(malformed("the signature is longer than 16 KiB"));
     }
-    let mut signatures = Signatures { candidates: Vec::new(), items: Vec::new() };
-    let mut tried = 0;
-    for item in items(text, form) {
-        let Some(encoded) = signature_item(item, form, &mut signatures.items) else { continue };
-        tried += 1;
-        if tried > SIGNATURE_CANDIDATES_MAX {
-            return Err(malformed("there are more than 8 signatures"));
+    let (mut lists, mut tried) = (Vec::<Signatures<'a>>::new(), 0);
+    let outer = form.split_lists.as_deref();
+    for list in texts.iter().flat_map(|text| parts(text, outer, form.trim)) {
+        let mut signatures = Signatures::default();
+        for (index, item) in parts(list, form.split.as_deref(), form.trim).enumerate() {
+            let encoded = match read_item(item, index, form, time) {
+                Item::Signature(encoded) => encoded,
+                Item::Time(text) => {
+                    signatures.time.get_or_insert(text);
+                    continue;
+                }
+                Item::Other => continue,
+            };
+            tried += 1;
+            if tried > SIGNATURE_CANDIDATES_MAX {
+                return Err(malformed("there are more than 8 signatures"));
+            }
+            signatures.candidates.extend(decode(encoded, form.encoding).filter(|bytes| has_form(bytes)));
         }
-        let decoded = decode(encoded, form.encoding).filter(|bytes| has_form(bytes));
-        signatures.candidates.extend(decoded);
+        join(&mut lists, signatures);
     }
-    match (signatures.candidates.is_empty(), tried) {
+    match (lists.is_empty(), tried) {
         (true, 0) => Err(malformed("no item is a signature of this scheme")),
         (true, _) => Err(malformed("a signature cannot be decoded, or has another form")),
-        (false, _) => Ok(signatures),
+        (false, _) => Ok(lists),
     }
 }
 
-fn items<'a>(text: &'a str, form: &SignatureForm) -> impl Iterator<Item = &'a str> {
-    let split = form.split.as_deref();
-    let trim = form.trim;
+/// Adds a list to the others; signatures beside the same time are one.
+fn join<'a>(lists: &mut Vec<Signatures<'a>>, list: Signatures<'a>) {
+    match lists.iter_mut().find(|other| other.time == list.time) {
+        Some(other) => other.candidates.extend(list.candidates),
+        None if list.candidates.is_empty() => {}
+        None => lists.push(list),
+    }
+}
+
+/// The parts of a text between separators; all of it where there is no separator.
+fn parts<'a>(text: &'a str, separator: Option<&str>, trim: bool) -> impl Iterator<Item = &'a str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let whole = rest.take()?;
-        let item = match split.and_then(|separator| whole.split_once(separator)) {
-            Some((item, after)) => {
+        let part = match separator.and_then(|separator| whole.split_once(separator)) {
+            Some((part, after)) => {
                 rest = Some(after);
-                item
+                part
             }
             None => whole,
         };
-        Some(if trim { item.trim() } else { item })
+        Some(if trim { part.trim() } else { part })
     })
 }
 
-/// The encoded signature an item holds; other named items are kept aside.
-fn signature_item<'a>(
+/// What an item of a list is.
+enum Item<'a> {
+    /// A signature, encoded.
+    Signature(&'a str),
+    /// The time.
+    Time(&'a str),
+    /// Nothing that is looked for.
+    Other,
+}
+
+fn read_item<'a>(
     item: &'a str,
+    index: usize,
     form: &SignatureForm,
-    others: &mut Vec<(&'a str, &'a str)>,
-) -> Option<&'a str> {
-    if let (Some(pair), Some(key)) = (&form.pair, &form.key) {
-        let (name, value) = item.split_once(pair.as_str())?;
-        if name == key {
-            return Some(value);
-        }
-        if others.len() < SIGNATURE_CANDIDATES_MAX {
-            others.push((name, value));
-        }
-        return None;
+    time: Option<&SignatureItem>,
+) -> Item<'a> {
+    if matches!(time, Some(SignatureItem::At(at)) if *at == index) {
+        return Item::Time(item);
     }
-    if form.prefixes.is_empty() {
-        return Some(item);
+    let value = match form.pair.as_ref().map(|pair| item.split_once(pair.as_str())) {
+        None => item,
+        Some(Some((name, value))) if form.key.iter().any(|key| key == name) => value,
+        Some(Some((name, value))) if matches!(time, Some(SignatureItem::Named(own)) if own == name) => {
+            return Item::Time(value);
+        }
+        Some(_) => return Item::Other,
+    };
+    without_prefix(value, &form.prefixes).map_or(Item::Other, Item::Signature)
+}
+
+/// What follows the longest of `prefixes` that stands before `text`; `text` where there are none.
+fn without_prefix<'a>(text: &'a str, prefixes: &[String]) -> Option<&'a str> {
+    if prefixes.is_empty() {
+        return Some(text);
     }
-    let matching = form.prefixes.iter().filter(|prefix| item.starts_with(prefix.as_str()));
+    let matching = prefixes.iter().filter(|prefix| text.starts_with(prefix.as_str()));
     let longest = matching.max_by_key(|prefix| prefix.len())?;
-    item.get(longest.len()..)
+    text.get(longest.len()..)
 }
 
 /// Bytes from their written form; `None` when the text is not of that form.
@@ -125,15 +155,21 @@ pub fn encode(bytes: &[u8], encoding: Encoding) -> String {
 }
 
 /// The text of a header with one signature, and the signed time beside it where the form has a place for it.
-pub fn write(signature: &[u8], form: &SignatureForm, beside: Option<(&str, &str)>) -> String {
-    let encoded = encode(signature, form.encoding);
-    let Some((pair, key)) = form.pair.as_ref().zip(form.key.as_ref()) else {
-        let prefix = form.prefixes.first().map_or("", String::as_str);
-        return format!("{prefix}{encoded}");
-    };
-    let signed = format!("{key}{pair}{encoded}");
-    match (beside, &form.split) {
-        (Some((name, value)), Some(split)) => format!("{name}{pair}{value}{split}{signed}"),
+pub fn write(signature: &[u8], form: &SignatureForm, beside: Option<(&SignatureItem, &str)>) -> String {
+    let prefix = form.prefixes.first().map_or("", String::as_str);
+    let pair = form.pair.as_deref().unwrap_or_default();
+    let named = form.key.first().map(|key| format!("{key}{pair}")).unwrap_or_default();
+    let signed = format!("{named}{prefix}{}", encode(signature, form.encoding));
+    let split = form.split.as_deref().unwrap_or_default();
+    match beside {
+        Some((SignatureItem::Named(name), time)) if !split.is_empty() => {
+            format!("{name}{pair}{time}{split}{signed}")
+        }
+        Some((SignatureItem::At(at), time)) => {
+            let mut items = vec![signed.as_str(); (*at).max(1)];
+            items.insert(*at, time);
+            items.join(split)
+        }
         _ => signed,
     }
 }

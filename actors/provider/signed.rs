@@ -54,9 +54,8 @@ impl Scheme {
 /// What refuses the delivery whatever its body is.
 pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
     let form = &scheme.form;
-    let Source::Header(name) = &form.signature.from else { return Ok(()) };
-    let has_form = |bytes: &[u8]| form.algorithm.is_none_or(|algorithm| key::has_form(bytes, algorithm));
-    let signatures = signature::read(header(headers, name)?, &form.signature, has_form)?;
+    let Some(texts) = texts_in(&form.signature.from, headers)? else { return Ok(()) };
+    let lists = read(form, &texts, form.algorithm)?;
     if form.algorithm_from.is_some() {
         return Ok(());
     }
@@ -66,11 +65,68 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
                 let text = single_header(headers, name, Reason::MalformedTimestamp)?;
                 timestamp::read(present_time(text)?, time.format)?;
             }
-            (None, Some(item)) => drop(timestamp::read(signed_item(&signatures, item)?, time.format)?),
+            (None, Some(_)) => {
+                let read = |list| timestamp::read(signed_item(list)?, time.format);
+                first(lists.iter().map(read)).map_or(Ok(()), |read| read.map(drop))?;
+            }
             _ => return Ok(()),
         }
     }
     scheme.content.headers().try_for_each(|name| header(headers, name).map(drop))
+}
+
+/// What stands in headers as signatures; `None` where they may stand elsewhere too.
+fn texts_in<'a>(from: &[Source], headers: &'a dyn Headers) -> Result<Option<Vec<&'a str>>, Reject> {
+    let (mut texts, mut names) = (Vec::new(), Vec::new());
+    for source in from {
+        let Source::Header(name) = source else { return Ok(None) };
+        texts.extend(single_header(headers, name, Reason::MalformedSignature)?);
+        names.push(name.as_str());
+    }
+    texts.retain(|text| !text.is_empty());
+    match texts.is_empty() {
+        false => Ok(Some(texts)),
+        true => {
+            let detail = format!("header {} is missing", names.join(" or "));
+            Err(Reject::new(Reason::MissingSignature, detail))
+        }
+    }
+}
+
+/// What stands as signatures in `request`, in any place.
+fn texts<'a>(form: &SignedAuth, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Reject> {
+    let mut texts = Vec::new();
+    for source in &form.signature.from {
+        texts.extend(request.text(source, Reason::MalformedSignature)?);
+    }
+    match texts.is_empty() {
+        false => Ok(texts),
+        true => Err(Reject::new(Reason::MissingSignature, "there is no signature")),
+    }
+}
+
+fn read<'a>(
+    form: &SignedAuth,
+    texts: &[&'a str],
+    algorithm: Option<Algorithm>,
+) -> Result<Vec<Signatures<'a>>, Reject> {
+    let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_ref());
+    let has_form = |bytes: &[u8]| algorithm.is_none_or(|algorithm| key::has_form(bytes, algorithm));
+    signature::read(texts, &form.signature, item, has_form)
+}
+
+/// The first that is right, or else the first that is wrong; `None` where there is none at all.
+fn first<T, E>(results: impl Iterator<Item = Result<T, E>>) -> Option<Result<T, E>> {
+    let mut failure = None;
+    for result in results {
+        match result {
+            Ok(value) => return Some(Ok(value)),
+            Err(error) => {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    failure.map(Err)
 }
 
 /// Verifies `request` with any of `keys`.
@@ -84,19 +140,18 @@ pub fn verify(
     now: UnixMs,
 ) -> Result<Verified, VerifyError> {
     let form = &scheme.form;
-    let text = request.text(&form.signature.from, Reason::MalformedSignature)?;
-    let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "there is no signature"))?;
-    let read = |algorithm: Option<Algorithm>| {
-        let has_form = |bytes: &[u8]| algorithm.is_none_or(|algorithm| key::has_form(bytes, algorithm));
-        signature::read(&text, &form.signature, has_form)
-    };
-    let signatures = read(form.algorithm)?;
+    let texts = texts(form, request)?;
+    let lists = read(form, &texts.iter().map(Cow::as_ref).collect::<Vec<_>>(), form.algorithm)?;
     let algorithm = algorithm(form, request)?;
     check_certificate_url(form, request)?;
-    let time = form.timestamp.as_ref().map(|time| signed_time(time, request, &signatures)).transpose()?;
-    let time_text = time.as_ref().map(|time| time.text.as_ref());
-    let attempt = Attempt { form, algorithm, keys, now, candidates: &signatures.candidates };
-    let (key_version, signed_digest) = attempt.any_url(scheme, request, time_text)?;
+    let tried = lists.iter().map(|list| {
+        let time = form.timestamp.as_ref().map(|time| signed_time(time, request, list)).transpose()?;
+        let attempt = Attempt { form, algorithm, keys, now, candidates: &list.candidates };
+        let time_text = time.as_ref().map(|time| time.text.as_ref());
+        let (key_version, signed_digest) = attempt.any_url(scheme, request, time_text)?;
+        Ok::<_, VerifyError>((key_version, signed_digest, time))
+    });
+    let (key_version, signed_digest, time) = first(tried).unwrap_or_else(|| Err(none_of_ours().into()))?;
     check_body_digest(form, request)?;
     if let Some(time) = &time {
         timestamp::check(time.unix_ms, time.form, now)?;
@@ -227,7 +282,7 @@ fn signed_time<'a>(
             let text = request.text(source, Reason::MalformedTimestamp)?;
             text.ok_or_else(|| Reject::new(Reason::MissingTimestamp, "the signed time is missing"))?
         }
-        (None, item) => Cow::Borrowed(signed_item(signatures, item.as_deref().unwrap_or_default())?),
+        (None, _) => Cow::Borrowed(signed_item(signatures)?),
     };
     let unix_ms = timestamp::read(&text, form.format)?;
     Ok(SignedTime { text, unix_ms, form })
@@ -239,21 +294,23 @@ fn present_time(text: Option<&str>) -> Result<&str, Reject> {
 }
 
 /// A time that is an item of the signature header: without it the header is not of the scheme.
-fn signed_item<'a>(signatures: &Signatures<'a>, item: &str) -> Result<&'a str, Reject> {
-    let text = signatures.item(item);
+fn signed_item<'a>(signatures: &Signatures<'a>) -> Result<&'a str, Reject> {
+    let text = signatures.time;
     let text =
         text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time beside it"))?;
     present_time(Some(text))
 }
 
-/// The signed time of a delivery, unchecked: for the record.
+/// The signed time of a delivery, unchecked: for the record. None where its signatures stand beside several.
 pub fn time_of(scheme: &Scheme, request: &Request<'_>) -> Option<UnixMs> {
     let time = scheme.form.timestamp.as_ref()?;
-    let text = request.text(&scheme.form.signature.from, Reason::MalformedSignature).ok()??;
-    let signatures = signature::read(&text, &scheme.form.signature, |_| true).ok()?;
-    let text = match (&time.from, &time.signature_item) {
-        (Some(source), _) => request.text(source, Reason::MalformedTimestamp).ok()??.into_owned(),
-        (None, item) => signatures.item(item.as_deref()?)?.to_owned(),
+    let texts = texts(&scheme.form, request).ok()?;
+    let texts: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
+    let lists = read(&scheme.form, &texts, None).ok()?;
+    let [list] = lists.as_slice() else { return None };
+    let text = match &time.from {
+        Some(source) => request.text(source, Reason::MalformedTimestamp).ok()??,
+        None => Cow::Borrowed(list.time?),
     };
     timestamp::read(&text, time.format).ok()
 }

@@ -60,7 +60,7 @@ impl Profile {
             scheme: main.map_or("none", Method::word),
             keys: self.keys(),
             algorithm: distinct(self.methods().flat_map(Method::algorithms)).join(", "),
-            signature: distinct(self.methods().filter_map(Method::place).map(Source::place)),
+            signature: distinct(self.methods().flat_map(Method::places).map(Source::place)),
             signed_content: distinct(self.signed().map(|form| form.content.clone())),
             timestamp: self.signed().any(|form| form.timestamp.is_some()),
             tolerance_seconds: self.tolerance_seconds(),
@@ -130,12 +130,12 @@ impl Method {
         }
     }
 
-    fn place(&self) -> Option<&Source> {
+    fn places(&self) -> &[Source] {
         match self {
-            Self::Signed(scheme) => Some(&scheme.form.signature.from),
-            Self::Token(form) => Some(&form.from),
-            Self::Jwt(form) => Some(&form.from),
-            Self::None => None,
+            Self::Signed(scheme) => &scheme.form.signature.from,
+            Self::Token(form) => std::slice::from_ref(&form.from),
+            Self::Jwt(form) => std::slice::from_ref(&form.from),
+            Self::None => &[],
         }
     }
 
@@ -171,9 +171,11 @@ impl Algorithm {
             Self::Sha256 => "sha256",
             Self::Ed25519 => "ed25519",
             Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+            Self::EcdsaP256Sha256Raw => "ecdsa-p256-sha256-raw",
             Self::RsaSha1 => "rsa-sha1",
             Self::RsaSha256 => "rsa-sha256",
             Self::RsaSha512 => "rsa-sha512",
+            Self::RsaPssSha256 => "rsa-pss-sha256",
         }
     }
 }

@@ -134,6 +134,32 @@ impl Template {
         })
     }
 
+    /// The kinds of body that places in it are read from, each with what is read.
+    pub fn kinds_read(&self) -> impl Iterator<Item = (ContentKind, &'static str)> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::SortedForm => Some((ContentKind::Form, "{sorted_form}")),
+            Piece::Place(Source::Form(_)) => Some((ContentKind::Form, "{form:…}")),
+            Piece::Place(Source::Json(_)) => Some((ContentKind::Json, "{json:…}")),
+            Piece::Members(_) => Some((ContentKind::Json, "{members:…}")),
+            Piece::CanonicalJsonWithout(_) => Some((ContentKind::Json, "{canonical_json_without:…}")),
+            _ => None,
+        })
+    }
+
+    /// Whether it tells deliveries apart that have no body.
+    pub fn tells_apart_without_body(&self) -> bool {
+        self.0.iter().any(|piece| {
+            matches!(
+                piece,
+                Piece::Timestamp
+                    | Piece::Url
+                    | Piece::UriEncoded
+                    | Piece::Header(_)
+                    | Piece::ListedHeaders(_)
+            ) || matches!(piece, Piece::Place(Source::Query(_)))
+        })
+    }
+
     /// The names of parameters it asks for.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {

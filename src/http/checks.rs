@@ -51,7 +51,11 @@ pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Prob
     if profile.agrees_with_type(kind, raw) {
         return Ok(());
     }
-    let said = if kind == ContentKind::Form { "the body is no form" } else { "the body is no JSON" };
+    let said = match kind {
+        ContentKind::Form => "the body is no form",
+        ContentKind::None => "there is a body, and deliveries of this provider have none",
+        ContentKind::Json | ContentKind::Text => "the body is no JSON",
+    };
     Err(Problem::new(Kind::UnsupportedMediaType).detail(said))
 }
 

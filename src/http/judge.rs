@@ -93,7 +93,8 @@ pub fn judge(
 fn body_format(profile: &Profile, kind: ContentKind, document: Element<'_>) -> BodyFormat {
     match kind {
         _ if profile.is_envelope() => BodyFormat::Envelope,
-        ContentKind::Form => BodyFormat::Form,
+        // No body is a form without fields.
+        ContentKind::Form | ContentKind::None => BodyFormat::Form,
         ContentKind::Text => BodyFormat::Text,
         ContentKind::Json if document.is_array() => BodyFormat::JsonArray,
         ContentKind::Json => BodyFormat::Json,

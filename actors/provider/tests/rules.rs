@@ -125,6 +125,54 @@ fn a_scheme_that_asks_for_a_body_that_is_not_taken_is_an_error() {
 }
 
 #[test]
+fn what_is_read_from_a_body_of_another_kind_is_an_error_at_its_place() {
+    let other = [("other_body", 11)];
+    for content in ["{sorted_form}", "{body}{form:x}"] {
+        assert_eq!(broken(GITHUB, "\"{body}\"", &format!("\"{content}\"")), [], "{content}: forms are taken");
+    }
+    let json = GITHUB.replace("[\"json\", \"form\"]", "[\"json\"]");
+    for content in ["{sorted_form}", "{body}{form:x}"] {
+        assert_eq!(broken(&json, "\"{body}\"", &format!("\"{content}\"")), other, "{content}");
+    }
+    let form = GITHUB.replace("[\"json\", \"form\"]", "[\"form\"]");
+    for content in ["{body}{json:/a}", "{body}{members:a}", "{canonical_json_without:/a}"] {
+        assert_eq!(broken(&form, "\"{body}\"", &format!("\"{content}\"")), other, "{content}");
+    }
+    let signature = "from = { header = \"X-Hub-Signature-256\" }";
+    assert_eq!(broken(&json, signature, "from = { form = \"s\" }"), [("other_body", 10)]);
+    assert_eq!(
+        broken(&form, signature, "from = [{ header = \"s\" }, { json = \"/s\" }]"),
+        [("other_body", 10)]
+    );
+}
+
+#[test]
+fn deliveries_without_a_body_that_nothing_tells_apart_are_an_error() {
+    let none = "version = 1\nname = \"own\"\ntitle = \"O\"\ndocs = \"https://o.example/\"\ncontent = [\"none\"]\n\n[[auth]]\ntoken = { from = { header = \"T\" } }\n\n[event]\ndefault = \"e\"\n\n[delivery_id]\nfrom = [{ header = \"N\" }]\n";
+    let alike = [("deliveries_alike", 13)];
+    let id = "from = [{ header = \"N\" }]";
+    assert_eq!(broken(none, "title", "title"), []);
+    for (to, expected) in
+        [("", &alike[..]), ("from = [{ const = \"1\" }]", &alike), ("from = [{ json = \"/a\" }]", &alike)]
+    {
+        assert_eq!(broken(none, id, to), expected, "{to}");
+    }
+    let token = "token = { from = { header = \"T\" } }";
+    let mac = |content: &str| {
+        format!(
+            "mac = {{ algorithm = \"hmac-sha256\", signature = {{ from = {{ header = \"S\" }}, encoding = \"hex\" }}, content = \"{content}\" }}"
+        )
+    };
+    assert_eq!(broken(none, token, &mac("{h:N}{body}")), []);
+    assert_eq!(broken(none, token, &mac("{body}")), alike, "the id is not signed");
+    let jwt = "jwt = { from = { header = \"T\" }, algorithm = \"HS256\", body_sha256_claim = \"b\" }";
+    assert_eq!(broken(none, token, jwt), alike);
+    assert_eq!(broken(none, "[\"none\"]", "[\"json\"]"), []);
+    let both = none.replace("[\"none\"]", "[\"json\", \"none\"]");
+    assert!(load::load("own.toml", &both).unwrap_err().to_string().contains("`none` stands alone"));
+}
+
+#[test]
 fn a_profile_whose_file_has_another_name_is_told() {
     let rules = |file: &str| {
         let findings = lint(file, GITHUB).unwrap();

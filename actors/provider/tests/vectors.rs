@@ -10,6 +10,7 @@ use super::*;
 pub fn all_lines() -> Vec<Value> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path: &PathBuf| path.is_file());
     let read = |path| std::fs::read_to_string(path).unwrap();
     let texts: Vec<String> = files.map(read).collect();
     texts.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -37,6 +38,28 @@ fn every_vector_is_accepted_or_refused_for_the_reason_it_names() {
     }
     assert_eq!(differences, Vec::<String>::new());
     assert_eq!(cases.len(), 1_015);
+}
+
+/// Profiles of forms that no provider of ours has, with requests that Python and OpenSSL signed.
+#[test]
+fn every_form_of_a_signature_is_verified_as_it_was_signed_elsewhere() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/forms");
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let cases: Vec<Case> =
+        text("forms.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for case in &cases {
+        let file = format!("{}.toml", case.provider);
+        let profile = text(&file);
+        let errors = lint(&file, &profile).unwrap();
+        let errors: Vec<_> = errors.iter().filter(|one| one.weight == Weight::Error).collect();
+        assert!(errors.is_empty(), "{file}: {errors:?}");
+        let profile = load::load(&file, &profile).unwrap();
+        assert_eq!(case.run(&profile), case.expected(), "{}/{}", case.provider, case.case);
+        if let Err(reject) = profile.precheck(&case.headers()) {
+            assert_eq!(Some(reject.reason.as_str()), case.expected().reason.as_deref(), "{}", case.case);
+        }
+    }
+    assert!(cases.len() > 40, "{}", cases.len());
 }
 
 #[test]

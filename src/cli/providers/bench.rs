@@ -58,8 +58,9 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     let findings = match lint(&file, &profile) {
         Ok(findings) => findings,
         Err(ProfileError { line, column, field, message, hint, .. }) => {
-            let remedy =
-                hint.unwrap_or_else(|| "`palyra providers show github` prints one that is right".into());
+            let remedy = hint.unwrap_or_else(|| {
+                "mend it at that place; docs/profiles.md says what may stand there".into()
+            });
             return Ok(vec![view(Weight::Error, "unreadable", (line, column), field, message, remedy)]);
         }
     };
@@ -140,9 +141,11 @@ fn judged(case: &Case, catalogue: &Catalogue) -> Value {
     let expected = case.expected();
     let outcome = match catalogue.get(&case.provider) {
         Some(profile) => case.run(profile),
-        None => Outcome::untold(format!("no profile `{}`", case.provider)),
+        None => {
+            Outcome::untold(format!("no profile `{}` is built in or given with --profile", case.provider))
+        }
     };
-    json!({"provider": case.provider, "case": case.case, "agrees": outcome == expected,
+    json!({"provider": case.provider, "case": case.case, "agrees": outcome.agrees_with(&expected),
         "expected": expected, "outcome": outcome})
 }
 

@@ -108,6 +108,21 @@ fn lint_tells_the_line_and_the_remedy_and_fails_on_an_error() {
     assert!(finding["remedy"].as_str().unwrap().contains("did you mean `encoding`?"), "{finding}");
 }
 
+#[test]
+fn what_cannot_be_read_is_quoted_with_a_remedy_of_its_own() {
+    let told = |from: &str, to: &str| {
+        let ran =
+            over_files(&["--json", "providers", "lint", "@0"], &[("c.toml", &GITHUB.replace(from, to))]);
+        let finding = ran.json()["findings"][0].clone();
+        (finding["message"].as_str().unwrap().to_owned(), finding["remedy"].as_str().unwrap().to_owned())
+    };
+    let (message, remedy) = told("\"hmac-sha256\"", "\"hmac-sha265\"");
+    assert!(message.starts_with("`hmac-sha265` is none of \"hmac-sha1\""), "{message}");
+    assert_eq!(remedy, "did you mean `hmac-sha256`?");
+    let (message, remedy) = told("version = 1", "version = 0");
+    assert!(message == "1 was expected" && remedy.contains("docs/profiles.md"), "{message}: {remedy}");
+}
+
 const VECTORS: &str = include_str!("../../../tests/vectors/github.jsonl");
 
 #[test]
@@ -123,7 +138,44 @@ fn check_tells_each_case_and_fails_on_a_difference() {
     let files = [("v.jsonl", renamed.as_str()), ("own.toml", own.as_str())];
     assert_eq!(over_files(&["providers", "check", "@0", "--profile", "@1"], &files).code, 0);
     let ran = over_files(&["providers", "check", "@0"], &files);
-    assert!(ran.code == 1 && ran.stdout.contains("no profile `mine`"), "{}", ran.stdout);
+    assert!(
+        ran.code == 1 && ran.stdout.contains("no profile `mine` is built in or given with --profile"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn what_a_case_leaves_open_may_be_anything() {
+    let first = VECTORS.lines().next().unwrap();
+    let case = |changes: &[(&str, Value)]| {
+        let mut case: Value = serde_json::from_str(first).unwrap();
+        for (name, value) in changes {
+            case[*name] = value.clone();
+        }
+        over_files(&["providers", "check", "@0"], &[("v.jsonl", &case.to_string())]).code
+    };
+    let refused = |reason: Value| {
+        let nothing = json!(null);
+        let said = [("event_type", nothing.clone()), ("delivery_id", nothing), ("reason", reason)];
+        case(&[&said[..], &[("body_base64", json!("")), ("expect", json!("reject"))]].concat())
+    };
+    assert_eq!(refused(json!(null)), 0, "any reason");
+    assert_eq!(refused(json!("bad_signature")), 0);
+    assert_eq!(refused(json!("bad_claim")), 1);
+    let open = [("event_type", json!(null)), ("delivery_id", json!(null))];
+    assert_eq!(case(&open), 0);
+    assert_eq!(case(&[("event_type", json!("pong"))]), 1);
+    assert_eq!(case(&[("delivery_id", json!("1"))]), 1);
+}
+
+#[test]
+fn a_case_of_words_that_are_not_known_is_none() {
+    for (right, wrong) in [("\"accept\"", "\"acept\""), ("\"reason\": null", "\"reason\": \"nope\"")] {
+        let text = VECTORS.replacen(right, wrong, 1);
+        let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", &text)]);
+        assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:1: this is not a case"), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! Whether what a profile reads stands in the bodies that it takes.
+
+use super::Findings;
+use crate::provider::identity::covers_content;
+use crate::provider::profile::{Source, When};
+use crate::provider::{AuthScheme, ContentKind, Method, Profile};
+
+/// Finds what a scheme asks of a body that is of another kind.
+pub fn check_scheme(profile: &Profile, scheme: &AuthScheme, pointer: &str, findings: &mut Findings<'_>) {
+    let wanted = scheme.when.as_ref().and_then(kind_asked_for);
+    if wanted.is_some_and(|kind| !profile.takes(kind)) {
+        findings.error(
+            "unreachable_scheme",
+            &format!("{pointer}/when"),
+            "it asks for a kind of body that is not taken, so it never applies",
+            "name that kind in `content`, or leave the scheme out",
+        );
+        return;
+    }
+    let is_there = |kind| wanted.map_or_else(|| profile.takes(kind), |wanted| wanted == kind);
+    for (kind, what, member) in kinds_read(&scheme.method) {
+        if !is_there(kind) {
+            let kind = if kind == ContentKind::Form { "a form" } else { "JSON" };
+            let message = format!("`{what}` is read from {kind}, and no body that comes here is that");
+            let remedy = "name that kind in `content`, or read what the bodies hold";
+            findings.error("other_body", &format!("{pointer}/{member}"), &message, remedy);
+        }
+    }
+}
+
+/// Finds what leaves deliveries without a body alike.
+pub fn check_deliveries_without(profile: &Profile, findings: &mut Findings<'_>) {
+    if !profile.has_no_body() {
+        return;
+    }
+    let has_id =
+        profile.file.delivery_id.from.iter().any(|source| !source.is_constant() && !is_of_body(source));
+    let are_told_apart = |scheme: &AuthScheme| match &scheme.method {
+        Method::Signed(scheme) => scheme.content.tells_apart_without_body(),
+        method => has_id && !covers_content(method),
+    };
+    if !profile.schemes.iter().all(are_told_apart) {
+        findings.error(
+            "deliveries_alike",
+            "/delivery_id",
+            "nothing that authenticates them tells its deliveries apart, for they have no body",
+            "sign what differs, or name an id in `from` where nothing is signed",
+        );
+    }
+}
+
+fn kind_asked_for(when: &When) -> Option<ContentKind> {
+    match when {
+        When::BodyIs(content) => Some(content.kind()),
+        When::JsonIs { .. } | When::JsonAbsent(_) | When::JsonPresent(_) => Some(ContentKind::Json),
+        _ => None,
+    }
+}
+
+/// The kinds of body that a scheme reads, what it reads there, and the member that says so.
+fn kinds_read(method: &Method) -> Vec<(ContentKind, String, String)> {
+    let read = |source: &Source, member: &str| {
+        let (kind, what) = kind_of(source)?;
+        Some((kind, what.to_owned(), member.to_owned()))
+    };
+    match method {
+        Method::Token(form) => read(&form.from, "token/from").into_iter().collect(),
+        Method::Jwt(form) => read(&form.from, "jwt/from").into_iter().collect(),
+        Method::None => Vec::new(),
+        Method::Signed(scheme) => {
+            let at = |member: &str| format!("{}/{member}", scheme.kind);
+            let signed = scheme.content.kinds_read();
+            let signed = signed.map(|(kind, what)| (kind, what.to_owned(), at("content")));
+            let signatures = scheme.form.signature.from.iter();
+            let signatures = signatures.filter_map(|from| read(from, &at("signature/from")));
+            let time = scheme.form.timestamp.as_ref().and_then(|time| time.from.as_ref());
+            let time = time.and_then(|from| read(from, &at("timestamp/from")));
+            signed.chain(signatures).chain(time).collect()
+        }
+    }
+}
+
+fn kind_of(source: &Source) -> Option<(ContentKind, &str)> {
+    match source {
+        Source::Json(pointer) => Some((ContentKind::Json, pointer)),
+        Source::JsonFirstKeyExcept(_) => Some((ContentKind::Json, "json_first_key_except")),
+        Source::Form(field) | Source::FormJson { field, .. } => Some((ContentKind::Form, field)),
+        Source::Join { from, .. } => from.iter().find_map(kind_of),
+        _ => None,
+    }
+}
+
+fn is_of_body(source: &Source) -> bool {
+    kind_of(source).is_some()
+}
