@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
-//! | `config.rs`, `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
+//! | `config.rs`, `connection.rs`, `open.rs`, `absent.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
@@ -23,6 +23,7 @@
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
 //! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
+mod absent;
 mod anchor;
 mod anchoring;
 mod backup;
@@ -82,7 +83,8 @@ pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
 pub use verify::{
-    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
+    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy,
+    verify_with,
 };
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 
