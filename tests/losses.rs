@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{Daemon, json, palyra, run, state_root, write_private};
+use crate::support::{Daemon, json, palyra, run, state_root, succeed, write_private};
 
 /// A state root whose daemon was killed after some deliveries, all of which lie in the write-ahead log.
 fn killed() -> TempDir {
@@ -277,6 +277,53 @@ fn what_is_wrong_with_a_copy_is_told_of_its_file_and_of_no_state_root() {
         assert!(told.contains(said) && told.contains(file.to_str().unwrap()), "{told}");
         assert!(!told.contains("state root") && !told.contains("start the daemon"), "{told}");
     }
+}
+
+#[test]
+fn what_to_do_about_a_journal_that_does_not_verify_is_told_of_what_is_wrong() {
+    let whole = killed();
+    let (other, aside) = (state_root(), state_root());
+    drop(Daemon::start(other.path()));
+    let key = aside.path().join("key");
+    write_private(&key, &succeed(other.path(), &["journal", "public-key"], b""));
+    let missing = aside.path().join("none");
+    let verify = ["journal", "verify"];
+    let with_key = |key: &Path| [&verify[..], &["--public-key", key.to_str().unwrap()]].concat().join(" ");
+    let table: [(&str, String, i32, &str); 4] = [
+        ("anchor/journal", verify.join(" "), 65, "put the file back, or if it is gone"),
+        ("journal.db-wal", verify.join(" "), 65, "verify once more"),
+        ("", with_key(&key), 65, "is the key that of this journal?"),
+        ("", with_key(&missing), 78, "cannot read"),
+    ];
+    for (lost, command, code, said) in table {
+        let root = copied(whole.path());
+        fs::remove_file(root.path().join(lost))
+            .or_else(|error| if lost.is_empty() { Ok(()) } else { Err(error) })
+            .unwrap();
+        let output = run(root.path(), &command.split(' ').collect::<Vec<_>>(), b"");
+        let told = both(&output);
+        assert_eq!(output.status.code(), Some(code), "{lost} {command}: {told}");
+        assert!(told.contains(said), "{lost} {command}: {told}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_was_kept_tells_a_journal_that_was_put_back_as_a_whole() {
+    let (root, aside) = (state_root(), state_root());
+    drop(Daemon::with_github(root.path()));
+    let older = copied(root.path());
+    let daemon = Daemon::start(root.path());
+    for number in 0..20 {
+        assert_eq!(daemon.github("push", &number.to_string(), &format!("{{\"n\":{number}}}")).status, 202);
+    }
+    let kept = aside.path().join("kept");
+    write_private(&kept, &succeed(root.path(), &["journal", "checkpoint"], b""));
+    let compare = ["journal", "consistency", kept.to_str().unwrap(), "newest"];
+    succeed(root.path(), &compare, b"");
+    let output = run(older.path(), &compare, b"");
+    let said = both(&output);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("lost what it signed") && !said.contains("`old`"), "{said}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
 pub use verify::{
-    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy,
+    Concern, OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy,
     verify_with,
 };
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};

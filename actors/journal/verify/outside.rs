@@ -6,7 +6,7 @@ use super::super::absent::Absence;
 use super::super::anchor::Records;
 use super::super::resume::{read_checkpoint, read_note};
 use super::super::{JournalError, JournalFiles, open};
-use super::VerifyReport;
+use super::{Concern, VerifyReport};
 use crate::files;
 
 /// The text of the checkpoint file, none where there is no such file; or why it cannot be read.
@@ -81,7 +81,7 @@ impl<'a> Outside<'a> {
         let mut report = VerifyReport::new();
         report.add(0, format!("{} {}", database.display(), absence.told()));
         if self.records().is_some_and(Records::is_damaged) {
-            report.add(0, "its anchor was changed".to_owned());
+            report.add_of(Concern::Outside, "its anchor was changed".to_owned());
         }
         let anchored = self.records().and_then(Records::newest).map_or(0, |newest| newest.seq);
         report.add_missing(anchored.max(signed.map_or(0, |signed| signed.size)), 0);
