@@ -128,6 +128,9 @@ fn killed_after_copies(aside: &Path) -> TempDir {
 
 const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
+/// The doing of a loss that takes something along.
+type Lose = Box<dyn Fn(&Path)>;
+
 #[test]
 fn a_journal_that_is_refused_lies_as_it_lay() {
     let aside = state_root();
@@ -136,7 +139,7 @@ fn a_journal_that_is_refused_lies_as_it_lay() {
         let copy = aside.path().join(name);
         move |root: &Path| assert!(fs::copy(&copy, root.join("journal.db")).unwrap() > 0)
     };
-    let losses: [(&str, Box<dyn Fn(&Path)>); 9] = [
+    let losses: [(&str, Lose); 9] = [
         ("the database is gone", Box::new(|root| remove(root, &["journal.db"]))),
         ("the database is empty", Box::new(|root| drop(fs::write(root.join("journal.db"), "")))),
         ("a backup lies beside the log", Box::new(take("backup"))),
