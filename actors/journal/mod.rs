@@ -12,8 +12,7 @@
 //! | `sealer.rs`, `leaves.rs`, `seals.rs`, `storing.rs` | signed checkpoints, of what, when they are due, how they are stored |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
-//! | `reader.rs`, `page.rs` | reads, on connections of their own |
-//! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
+//! | `reader.rs`, `page.rs`, `prove.rs`, `entry.rs` | reads, on connections of their own; proofs, and what they are proofs of |
 //! | `chain.rs`, `verify/` | whether it is still what was written |
 //! | `disk.rs` | whether what looks like damage is a disk that cannot be read |
 //! | `backup.rs` | a copy, while the daemon writes |
@@ -83,8 +82,7 @@ pub use prove::SignedCheckpoint;
 pub use reader::JournalReader;
 pub use row::Head;
 pub use verify::{
-    Concern, OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy,
-    verify_with,
+    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
 };
 pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
 

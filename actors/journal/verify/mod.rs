@@ -34,9 +34,10 @@ use crate::tlog::VerifierKey;
 use events::Events;
 use notes::Notes;
 use outside::Outside;
+use report::Concern;
 
 pub use outside::Witness;
-pub use report::{Concern, Problem, VerifyReport};
+pub use report::{Problem, VerifyReport};
 
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
 const PAUSE: Duration = Duration::from_millis(100);
