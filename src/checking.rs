@@ -2,6 +2,7 @@
 //! listens nowhere, so that it works beside a running daemon.
 
 use palyra_actors::clock::{Clock as _, SystemClock};
+use palyra_actors::journal::JournalReader;
 use palyra_actors::limits::PAYLOAD_BYTES_CAP_MAX;
 use palyra_actors::registry::{InForce, Registry, RegistryConfig, RegistryError};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::{CliError, Output};
 use crate::connect;
 use crate::exit::Exit;
+use crate::registry_file;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{StateRoot, StateRootError};
 
@@ -67,7 +69,13 @@ fn open_registry(root: &StateRoot, settings: Option<&Settings>) -> Result<Regist
         published: InForce::default(),
     };
     let refused = |error: RegistryError| connect::not_started(&error.into());
-    Registry::open(config, SystemClock.now_unix_ms()).map_err(refused)
+    let registry = Registry::open(config, SystemClock.now_unix_ms()).map_err(refused)?;
+    let database = root.journal_files(None).database;
+    // A journal that cannot be read has faults of its own; they are not the configuration's.
+    if let Ok(journal) = JournalReader::open(&database) {
+        registry_file::refuse_if_lost(root, &journal).map_err(|error| connect::not_started(&error))?;
+    }
+    Ok(registry)
 }
 
 /// One fault as it is told at a start; of several, each in a line.

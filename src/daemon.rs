@@ -28,6 +28,7 @@ use crate::http::{Addresses, Gate, server};
 use crate::journaling::Journaling;
 use crate::logging;
 use crate::readiness;
+use crate::registry_file;
 use crate::reloading;
 use crate::reserve::Reserve;
 use crate::settings::{Flags, Settings};
@@ -138,6 +139,9 @@ impl Daemon {
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
         let (actors, supervisor, stopper) = actors::start(&plan).await?.into_parts();
+        if serve == Serve::Both {
+            registry_file::refuse_if_lost(possession.root(), &actors.reader)?;
+        }
         let gate = Gate::new(actors, settings, clock, bound.addresses()?);
         prove_ready(&gate).await?;
         let room = Room::make(gate.settings.workers);

@@ -14,6 +14,7 @@ mod journaling;
 mod logging;
 mod random;
 mod readiness;
+mod registry_file;
 mod reloading;
 mod reserve;
 mod settings;

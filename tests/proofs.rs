@@ -234,6 +234,7 @@ fn a_backup_is_made_beside_the_daemon_and_verifies_anywhere() {
     let elsewhere = state_root();
     crate::support::write_private(&elsewhere.path().join("journal.db"), "");
     fs::copy(&copy, elsewhere.path().join("journal.db")).unwrap();
+    crate::support::write_private(&elsewhere.path().join("webhooks.toml"), "version = 1\n");
     drop(Daemon::start_with(elsewhere.path(), &["--accept-rollback"], &[]));
     assert_eq!(events_named(elsewhere.path(), "journal.rollback.accepted").len(), 1);
     succeed(elsewhere.path(), &["journal", "verify"], b"");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use crate::support::{
-    Daemon, add_github, events_named, eventually, json, run, state_root, succeed, write_private,
+    Daemon, add_github, events, events_named, eventually, json, run, state_root, succeed, write_private,
 };
 
 #[test]
@@ -150,6 +150,35 @@ fn a_reload_without_webhooks_toml_is_refused_and_deliveries_go_on() {
     std::fs::rename(&aside, &registry).unwrap();
     daemon.signal("HUP");
     eventually("it is well again", is_well);
+}
+
+#[test]
+fn a_start_without_webhooks_toml_is_refused_where_the_journal_knows_of_integrations() {
+    let start = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let root = state_root();
+    add_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    std::fs::remove_file(&registry).unwrap();
+    for args in [&start[..], &["daemon", "--check"]] {
+        let output = run(root.path(), args, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{args:?}: {said}");
+        assert!(said.contains(registry.to_str().unwrap()) && said.contains("`version = 1`"), "{said}");
+    }
+    assert!(!events(root.path()).is_empty(), "what there is can be read");
+    write_private(&registry, "version = 1\n");
+    drop(Daemon::start(root.path()));
+}
+
+#[test]
+fn a_state_root_that_never_had_an_integration_needs_no_webhooks_toml() {
+    let root = state_root();
+    drop(Daemon::start(root.path()));
+    let refused = run(root.path(), &["webhooks", "add", "gh", "none", "--secret-ref", "global/x"], b"");
+    assert!(!refused.status.success());
+    succeed(root.path(), &["daemon", "--check"], b"");
+    drop(Daemon::start(root.path()));
+    assert_eq!(root.path().join("webhooks.toml").try_exists().ok(), Some(false));
 }
 
 #[test]

@@ -131,6 +131,27 @@ fn an_unreadable_file_of_pins_loses_no_secret_and_is_made_anew_once_that_is_acce
 }
 
 #[test]
+fn an_older_secret_is_not_taken_because_the_file_of_pins_is_missing() {
+    let root = state_root();
+    add_github(root.path());
+    let file = root.path().join("vault/global~github.age");
+    let older = fs::read(&file).unwrap();
+    succeed(root.path(), &["vault", "put", "global/github"], b"the next one");
+    fs::write(&file, older).unwrap();
+    fs::remove_file(root.path().join("anchor/vault")).unwrap();
+    for args in [&["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"][..], &["vault", "list"]]
+    {
+        let output = run(root.path(), args, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("anchor/vault") && said.contains("--accept-rollback"), "{said}");
+    }
+    drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+    assert_eq!(events_named(root.path(), "vault.rollback.accepted").len(), 1);
+    drop(Daemon::start(root.path()));
+}
+
+#[test]
 fn a_value_is_put_in_the_place_of_a_file_that_cannot_be_opened_and_its_version_goes_up() {
     let root = state_root();
     add_github(root.path());

@@ -29,6 +29,28 @@ fn a_second_daemon_on_the_same_state_root_ends_with_73_and_disturbs_nothing() {
 }
 
 #[test]
+fn a_daemon_whose_lock_was_removed_is_told_and_keeps_its_state_root() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let announced = std::fs::read(root.path().join("daemon.json")).unwrap();
+    std::fs::remove_file(root.path().join("lock")).unwrap();
+    // Whoever comes later finds a lock that another one made.
+    for _ in 0..2 {
+        let asked =
+            [&["system", "heartbeat"][..], &["system", "event", "list"], &["vault", "remove", "global/x"]];
+        let told = asked.map(|args| failed(root.path(), args, 73));
+        for said in told.into_iter().chain([refused(root.path(), 73)]) {
+            assert!(said.contains(&daemon.pid().to_string()), "{said}");
+            assert!(said.contains("whose `lock` was removed: restart it"), "{said}");
+        }
+        assert_eq!(std::fs::read(root.path().join("daemon.json")).unwrap(), announced);
+    }
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    drop(daemon);
+    drop(Daemon::start(root.path()));
+}
+
+#[test]
 fn it_is_made_for_its_owner_alone() {
     let parent = state_root();
     let root = parent.path().join("new");

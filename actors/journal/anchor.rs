@@ -43,7 +43,7 @@ pub struct Anchored {
 pub(super) struct Records {
     /// Those that can be read, oldest first.
     pub(super) all: Vec<Anchored>,
-    /// Whether anything else than records and, after them, zeros is there.
+    /// Whether anything else than records and, after them, zeros is there, or not all of the file.
     is_odd: bool,
 }
 
@@ -107,6 +107,7 @@ impl Records {
 
     fn parse(bytes: &[u8]) -> Self {
         let mut records = Self::default();
+        let has_its_size = u64::try_from(bytes.len()) == Ok(FILE_BYTES);
         let mut chunks = bytes.chunks(RECORD_BYTES);
         for record in &mut chunks {
             let follows = |read: &Anchored| records.all.last().is_none_or(|last| last.seq <= read.seq);
@@ -118,7 +119,7 @@ impl Records {
                 }
             }
         }
-        records.is_odd |= !chunks.all(is_blank);
+        records.is_odd |= !chunks.all(is_blank) || !has_its_size;
         records
     }
 
@@ -127,7 +128,8 @@ impl Records {
         self.all.last().copied()
     }
 
-    /// Whether no crash can have left the file so: a record lies within one sector of a disk, so it is there or it is not.
+    /// Whether no crash can have left the file so: a record lies within one sector of a disk, so it is there or it is not,
+    /// and the file has its whole size before it has its name.
     pub(super) fn is_damaged(&self) -> bool {
         self.all.is_empty() || self.is_odd
     }
@@ -172,7 +174,10 @@ impl Anchor {
         if head.seq <= self.seq {
             return Ok(());
         }
-        self.write(head).map_err(|error| self.broken.insert(error.to_string()).clone())
+        self.write(head).map_err(|error| {
+            let reason = format!("the anchor {} cannot be written: {error}", self.path.display());
+            self.broken.insert(reason).clone()
+        })
     }
 
     fn write(&mut self, head: Head) -> io::Result<()> {
@@ -197,11 +202,12 @@ impl Open {
 
     /// Fails when the file was deleted or replaced under us.
     fn check(&self, path: &Path) -> io::Result<()> {
-        let found = identity::look(path)?;
+        let found =
+            identity::look(path).map_err(|error| io::Error::other(format!("it is gone ({error})")))?;
         if found.file == self.id && found.bytes == FILE_BYTES {
             return Ok(());
         }
-        Err(io::Error::other(format!("{} was replaced or cut by somebody else", path.display())))
+        Err(io::Error::other("it was replaced or cut by somebody else"))
     }
 }
 
@@ -216,8 +222,18 @@ mod tests {
         Anchored { seq, hash: Digest::of(&seq.to_be_bytes()) }
     }
 
-    fn file(seqs: &[u64]) -> Vec<u8> {
+    fn records(seqs: &[u64]) -> Vec<u8> {
         seqs.iter().flat_map(|seq| anchored(*seq).record()).collect()
+    }
+
+    /// With what follows in a whole file.
+    fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.resize(usize::try_from(FILE_BYTES).unwrap(), 0);
+        bytes
+    }
+
+    fn file(seqs: &[u64]) -> Vec<u8> {
+        padded(records(seqs))
     }
 
     #[test]
@@ -229,21 +245,30 @@ mod tests {
 
     #[test]
     fn after_the_records_there_are_zeros_and_nothing_else() {
-        let zeros = [file(&[1, 2]), vec![0; 640]].concat();
-        let records = Records::parse(&zeros);
-        assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(2)), false));
-        assert!(Records::parse(&[]).is_damaged());
-        assert!(Records::parse(&vec![0; 640]).is_damaged());
-        assert!(Records::parse(&[vec![0; 64], file(&[1])].concat()).is_damaged());
-        assert!(Records::parse(&[file(&[1]), vec![0; 64], file(&[2])].concat()).is_damaged());
-        assert!(Records::parse(&file(&[3, 2, 4])).is_damaged(), "it never goes back");
-        assert!(Records::parse(&file(&[1, 2])[..100]).is_damaged(), "half a record");
+        let records_of = |bytes: &[u8]| Records::parse(&padded(bytes.to_vec()));
+        let zeros = records_of(&[records(&[1, 2]), vec![0; 640]].concat());
+        assert_eq!((zeros.newest(), zeros.is_damaged()), (Some(anchored(2)), false));
+        assert!(records_of(&[]).is_damaged());
+        assert!(records_of(&[vec![0; 64], records(&[1])].concat()).is_damaged());
+        assert!(records_of(&[records(&[1]), vec![0; 64], records(&[2])].concat()).is_damaged());
+        assert!(records_of(&records(&[3, 2, 4])).is_damaged(), "it never goes back");
+        assert!(records_of(&records(&[1, 2])[..100]).is_damaged(), "half a record");
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_or_longer_than_it_began_is_damaged() {
+        let whole = file(&[1, 2]);
+        for bytes in [0, 64, 128, 192, whole.len() - 64, whole.len() - 1] {
+            assert!(Records::parse(&whole[..bytes]).is_damaged(), "{bytes}");
+        }
+        let longer = Records::parse(&[&whole[..], &[0]].concat());
+        assert_eq!((longer.newest(), longer.is_damaged()), (Some(anchored(2)), true));
     }
 
     #[test]
     fn every_flipped_bit_is_found() {
-        let whole = [file(&[1, 2]), vec![0; 128]].concat();
-        for bit in 0..whole.len() * 8 {
+        let whole = file(&[1, 2]);
+        for bit in (0..256 * 8).chain(whole.len() * 8 - 64..whole.len() * 8) {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let records = Records::parse(&flipped);
@@ -253,16 +278,17 @@ mod tests {
 
     #[test]
     fn what_was_damaged_before_the_end_is_told_whatever_the_end_looks_like() {
-        let records = Records::parse(&[&file(&[1]), &[7; 64][..], &[0; 64][..]].concat());
+        let records = Records::parse(&padded([&records(&[1]), &[7; 64][..], &[0; 64][..]].concat()));
         assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(1)), true));
     }
 
     #[test]
     fn what_looks_odd_is_read_once_more() {
+        let half = || padded(records(&[1, 2])[..100].to_vec());
         let table = [
             ([file(&[1]), file(&[1, 2])], 1, false),
-            ([file(&[1, 2])[..100].to_vec(), file(&[1, 2])], 2, false),
-            ([file(&[1, 2])[..100].to_vec(), file(&[2, 1])], 2, true),
+            ([half(), file(&[1, 2])], 2, false),
+            ([half(), file(&[2, 1])], 2, true),
         ];
         for (states, newest, is_damaged) in table {
             let mut states = states.into_iter();

@@ -35,9 +35,11 @@ const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again
 /// `PRAGMA synchronous` reads this when it is FULL.
 const SYNCHRONOUS_FULL: u8 = 2;
 
-/// The writer's connection. Nothing of the file is changed yet.
+/// The writer's connection. Nothing of the file is changed yet, nor is its log when this is closed, before it is made
+/// durable.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, JOURNAL_WRITE_LOCK_WAIT_MS)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(cannot_open(path))?;
     db.pragma_update(None, "recursive_triggers", true).map_err(cannot_open(path))?;
     // Heeded by a file that is empty yet.
     db.pragma_update(None, "page_size", JOURNAL_PAGE_BYTES).map_err(cannot_open(path))?;
@@ -113,6 +115,7 @@ pub(super) fn make_durable(db: &Connection, path: &Path) -> Result<Durability, J
 }
 
 fn set_durability(db: &Connection) -> rusqlite::Result<Durability> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     db.pragma_update(None, "journal_mode", "wal")?;
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "wal_autocheckpoint", JOURNAL_CHECKPOINT_PAGES)?;

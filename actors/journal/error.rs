@@ -13,6 +13,9 @@ use crate::supervision::DoorError;
 /// An error of the system or of SQLite, shared by all whom it concerns.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
+/// What can be done where the anchor or the checkpoint file is lost.
+pub(super) const TAKE_AS_IT_IS: &str = "take the journal as it is";
+
 /// Why the journal did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
@@ -79,13 +82,13 @@ pub enum JournalError {
         /// What does not.
         problem: String,
     },
-    /// What shows that the journal is whole is not there any more.
+    /// What shows that the journal is whole is not there any more, or cannot be believed.
     #[error(
         "the journal cannot be vouched for: {what}; put it back, or if it is gone, {instead} with `palyra daemon --accept-rollback`, once"
     )]
     Lost {
-        /// What is missing.
-        what: &'static str,
+        /// What is missing, or was changed.
+        what: String,
         /// What else can be done.
         instead: &'static str,
     },
@@ -101,6 +104,20 @@ pub enum JournalError {
         missing: u64,
         /// What gives it away.
         why: &'static str,
+    },
+    /// The database is gone or empty, and its log holds events. Nothing was touched.
+    #[error(
+        "the journal's database {} {state}, and its write-ahead log {} holds events; nothing was touched: put the database \
+         back beside its log, or if it is gone for good, move the log away and start again",
+        database.display(), log.display()
+    )]
+    LogAlone {
+        /// The database.
+        database: PathBuf,
+        /// How it is, to follow its name.
+        state: &'static str,
+        /// Its log.
+        log: PathBuf,
     },
     /// The disk does not give back what is on it. What that is, nobody can say.
     #[error("the disk does not give {} back", path.display())]
@@ -199,13 +216,17 @@ impl JournalError {
     /// What is wrong, without what to do about it.
     pub fn reason(&self) -> String {
         match self {
-            Self::Lost { what, .. } => (*what).to_owned(),
+            Self::Lost { what, .. } => what.clone(),
             Self::Behind { first_missing, missing, why } => {
                 format!("{missing} acknowledged events are missing from seq {first_missing} on ({why})")
             }
             Self::Corrupt { seq, problem } => format!("the journal does not verify{}: {problem}", at(*seq)),
             other => other.to_string(),
         }
+    }
+
+    pub(super) fn lost(what: impl Into<String>, instead: &'static str) -> Self {
+        Self::Lost { what: what.into(), instead }
     }
 
     pub(super) fn read(error: rusqlite::Error) -> Self {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
 //! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
-//! | `config.rs`, `connection.rs`, `open.rs`, `identity.rs` | how the file is opened, and refused |
+//! | `config.rs`, `connection.rs`, `open.rs`, `absent.rs`, `identity.rs` | how the file is opened, and refused |
 //! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
 //! | `index/` | which event took a replay key, which events a filter lets through |
@@ -12,8 +12,7 @@
 //! | `sealer.rs`, `leaves.rs`, `seals.rs`, `storing.rs` | signed checkpoints, of what, when they are due, how they are stored |
 //! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
 //! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
-//! | `reader.rs`, `page.rs` | reads, on connections of their own |
-//! | `prove.rs`, `entry.rs` | proofs, and what they are proofs of |
+//! | `reader.rs`, `page.rs`, `prove.rs`, `entry.rs` | reads, on connections of their own; proofs, and what they are proofs of |
 //! | `chain.rs`, `verify/` | whether it is still what was written |
 //! | `disk.rs` | whether what looks like damage is a disk that cannot be read |
 //! | `backup.rs` | a copy, while the daemon writes |
@@ -23,6 +22,7 @@
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
 //! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
+mod absent;
 mod anchor;
 mod anchoring;
 mod backup;

@@ -11,14 +11,17 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::JournalFiles;
 use super::anchor::{Anchor, Anchored, Records, create_folder};
 use super::chain::ChainWalk;
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
-use super::error::JournalError;
+use super::error::{JournalError, TAKE_AS_IT_IS};
 use super::identity::{OpenFiles, wal_path};
-use super::resume;
+use super::index::Indexes;
 use super::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
+use super::sealer::Sealer;
+use super::writer::RandomBits;
+use super::{JournalFiles, absent};
+use crate::clock::UnixMs;
 use crate::files;
 use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
 
@@ -32,6 +35,7 @@ pub(super) struct Opened {
     pub(super) files: OpenFiles,
     pub(super) durability: Durability,
     pub(super) anchor: Anchor,
+    pub(super) indexes: Indexes,
     pub(super) rollback: Option<Rollback>,
 }
 
@@ -58,41 +62,43 @@ impl Rollback {
     }
 }
 
-/// Opens the journal for its one writer.
-pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result<Opened, JournalError> {
+/// Opens the journal for its one writer at `now`. Until everything was looked at, nothing that is there is changed: one that
+/// is refused lies as it lay.
+pub(super) fn for_writing(
+    files: &JournalFiles,
+    random: RandomBits,
+    accept_rollback: bool,
+    now: UnixMs,
+) -> Result<Opened, JournalError> {
     let path = files.database.as_path();
     let records = anchor_records(files)?;
+    absent::refuse_what_lost_its_database(files, records.as_ref(), accept_rollback)?;
     create_private(path).map_err(file_error(path))?;
     let mut db = connection::for_writing(path)?;
     let is_new = is_empty(&db).map_err(cannot_open(path))?;
-    if !is_new {
-        check_format(&db, path)?;
-    }
-    let durability = connection::make_durable(&db, path)?;
     if is_new {
+        absent::refuse_what_lost_all(files, records.as_ref(), accept_rollback)?;
+        connection::make_durable(&db, path)?;
         create_schema(&mut db).map_err(cannot_open(path))?;
+    } else {
+        check_format(&db, path)?;
     }
     if let Some(problem) = schema_problem(&db).map_err(cannot_open(path))? {
         return Err(JournalError::Corrupt { seq: 0, problem });
     }
     let head = check_tail(&db)?;
-    connection::confine(&mut db).map_err(cannot_open(path))?;
-    let rollback = match check_anchor(&db, head, records.as_ref(), is_new) {
-        Ok(()) => None,
-        Err(refused) if !accept_rollback => return Err(refused),
-        Err(refused) => {
-            let anchored = records.as_ref().and_then(Records::newest);
-            let mut rollback = Rollback { anchored, found: head, missing: 0, why: Vec::new() };
-            rollback.add(&refused);
-            Some(rollback)
-        }
-    };
+    let rollback =
+        rollback(check_anchor(&db, head, records.as_ref(), is_new), records.as_ref(), head, accept_rollback)?;
+    let indexes = open_indexes(&db, head, now)?;
+    create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
+    // It may refuse the journal, too. Its lock is held meanwhile: an anchor that another daemon writes is not begun anew,
+    // for that would poison its journal.
+    let _signer = Sealer::try_open(files, head, random, accept_rollback)?;
+    let durability = connection::make_durable(&db, path)?;
     if !is_new {
         write_again(&db, path)?;
     }
-    create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
-    // An anchor that another daemon writes is not begun anew: that would poison its journal.
-    let _lock = resume::lock(files, resume::SIGNER_WAIT)?;
+    connection::confine(&mut db).map_err(cannot_open(path))?;
     let anchor = match rollback {
         None => Anchor::begin(&files.anchor, head),
         // It is the evidence of what is missing until that is journaled.
@@ -100,7 +106,33 @@ pub(super) fn for_writing(files: &JournalFiles, accept_rollback: bool) -> Result
     };
     let anchor = anchor.map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
-    Ok(Opened { db, head, files, durability, anchor, rollback })
+    Ok(Opened { db, head, files, durability, anchor, indexes, rollback })
+}
+
+/// What is accepted, if anything has to be.
+fn rollback(
+    checked: Result<(), JournalError>,
+    records: Option<&Records>,
+    found: Head,
+    accept_rollback: bool,
+) -> Result<Option<Rollback>, JournalError> {
+    let Err(refused) = checked else { return Ok(None) };
+    if !accept_rollback {
+        return Err(refused);
+    }
+    let mut rollback =
+        Rollback { anchored: records.and_then(Records::newest), found, missing: 0, why: Vec::new() };
+    rollback.add(&refused);
+    Ok(Some(rollback))
+}
+
+fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, JournalError> {
+    let indexes = Indexes::open(db, head.seq, now).map_err(damaged)?;
+    if indexes.reach(head.seq) {
+        return Ok(indexes);
+    }
+    let problem = "its index of replay keys does not reach its newest run".to_owned();
+    Err(JournalError::Corrupt { seq: 0, problem })
 }
 
 /// After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
@@ -123,18 +155,24 @@ fn check_anchor(
     records: Option<&Records>,
     is_new: bool,
 ) -> Result<(), JournalError> {
-    let corrupt = |seq, problem: &str| JournalError::Corrupt { seq, problem: problem.to_owned() };
     let Some(records) = records else {
-        let lost = JournalError::Lost {
-            what: "its anchor is missing (was `anchor_dir` changed? then move the folder too)",
-            instead: "take the journal as it is",
-        };
+        let lost = JournalError::lost(
+            "its anchor is missing (was `anchor_dir` changed? then move the folder too)",
+            TAKE_AS_IT_IS,
+        );
         return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
     };
-    if records.is_damaged() {
-        return Err(corrupt(0, "its anchor was changed"));
+    if let Some(anchored) = records.newest() {
+        check_newest(db, head, anchored)?;
     }
-    let Some(anchored) = records.newest() else { return Ok(()) };
+    // What can be read of it agrees with the database.
+    if records.is_damaged() {
+        return Err(JournalError::lost("its anchor was changed, cut or emptied", TAKE_AS_IT_IS));
+    }
+    Ok(())
+}
+
+fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), JournalError> {
     if anchored.seq > head.seq {
         let (first_missing, missing) = (head.seq + 1, anchored.seq - head.seq);
         let why = "its tail or its write-ahead log was removed, or an older copy was put in its place";
@@ -143,7 +181,10 @@ fn check_anchor(
     match anchored.seq {
         0 => Ok(()),
         seq if hash_of(db, signed(seq)).map_err(damaged)? == anchored.hash => Ok(()),
-        seq => Err(corrupt(seq, "it is not the event that the anchor names")),
+        seq => {
+            let problem = "it is not the event that the anchor names".to_owned();
+            Err(JournalError::Corrupt { seq, problem })
+        }
     }
 }
 

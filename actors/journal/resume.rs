@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::chain::ChainWalk;
 use super::checkpoints::{self, StoredCheckpoint};
+use super::error::TAKE_AS_IT_IS;
 use super::row::{Head, signed};
 use super::sealer::{Log, SealError, Sealed, Sealer, not_what_was_signed};
 use super::signing_key::{KeyFiles, SigningKey};
@@ -36,7 +37,8 @@ impl Sealer {
     /// stored first.
     ///
     /// # Errors
-    /// [`JournalError::Behind`] or [`JournalError::Corrupt`] when database, checkpoint file and key do not fit.
+    /// [`JournalError::Behind`], [`JournalError::Lost`] or [`JournalError::Corrupt`] when database, checkpoint file and key do
+    /// not fit.
     pub(super) fn open(
         files: &JournalFiles,
         head: Head,
@@ -51,6 +53,23 @@ impl Sealer {
         sealer.log = Some(log);
         let adopted = unstored.map(|(checkpoint, note)| sealer.adopt(checkpoint, note)).transpose()?;
         Ok((sealer, adopted))
+    }
+
+    /// As it is opened once the journal is: with the log of the journal or, where that is refused and the loss accepted,
+    /// with another.
+    ///
+    /// # Errors
+    /// As [`Sealer::open`].
+    pub(super) fn try_open(
+        files: &JournalFiles,
+        head: Head,
+        random: RandomBits,
+        accept_rollback: bool,
+    ) -> Result<Self, JournalError> {
+        match Self::open(files, head, random) {
+            Err(_) if accept_rollback => Self::begin_anew(files, random),
+            opened => opened.map(|(sealer, _)| sealer),
+        }
     }
 
     /// Begins another log: what was signed for the one before is not all there any more. What is there has to be what
@@ -128,12 +147,9 @@ fn standing(
     let (lineage, note) = match (stored, note) {
         (None, None) => return Ok(None),
         (Some(_), None) => {
-            return Err(JournalError::Lost {
-                what: "its checkpoint file is missing",
-                instead: "take the journal as it is",
-            });
+            return Err(JournalError::lost("its checkpoint file is missing", TAKE_AS_IT_IS));
         }
-        (None, Some(note)) => (first_of(&note)?, Some(note)),
+        (None, Some(note)) => (first_of(&note, head)?, Some(note)),
         (Some(stored), Some(note)) => {
             (kept_lineage(db, &stored)?, Some(note).filter(|note| *note != stored.note))
         }
@@ -147,8 +163,12 @@ fn standing(
 }
 
 /// The log of a file whose first checkpoint was not stored any more.
-fn first_of(note: &str) -> Result<Lineage, JournalError> {
-    Lineage::begin(note).ok_or_else(|| corrupt("its checkpoint file names checkpoints that it does not have"))
+fn first_of(note: &str, head: Head) -> Result<Lineage, JournalError> {
+    let not_the_first = || {
+        let reason = "it is not the first of a log, and the database has none before it";
+        behind_or_changed(note, None, head, reason)
+    };
+    Lineage::begin(note).ok_or_else(not_the_first)
 }
 
 fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, JournalError> {
@@ -163,23 +183,34 @@ fn follow_file(
     note: String,
     head: Head,
 ) -> Result<(Lineage, Option<(Checkpoint, String)>), JournalError> {
+    let log = lineage.key().name().to_owned();
     let followed = lineage.follow(&note);
     let checkpoint =
-        followed.map_err(|error| corrupt(&format!("its checkpoint file was changed: {error}")))?;
-    if checkpoint.size > head.seq {
-        let (first_missing, missing) = (head.seq + 1, checkpoint.size - head.seq);
-        let why = "a checkpoint was signed for them";
-        return Err(JournalError::Behind { first_missing, missing, why });
+        followed.map_err(|error| behind_or_changed(&note, Some(&log), head, &error.to_string()))?;
+    match behind(&checkpoint, head) {
+        Some(behind) => Err(behind),
+        None => Ok((lineage, Some((checkpoint, note)))),
     }
-    Ok((lineage, Some((checkpoint, note))))
+}
+
+/// What to say of a checkpoint file that does not follow. One of a later epoch was signed with a key that an older database
+/// does not know: it is told as what it says of itself, for the journal is refused either way.
+fn behind_or_changed(note: &str, log: Option<&str>, head: Head, reason: &str) -> JournalError {
+    let said = read_checkpoint(note).filter(|said| log.is_none_or(|log| log == said.origin));
+    let changed = || JournalError::lost(format!("its checkpoint file was changed: {reason}"), TAKE_AS_IT_IS);
+    said.and_then(|said| behind(&said, head)).unwrap_or_else(changed)
+}
+
+fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
+    let missing = checkpoint.size.checked_sub(head.seq).filter(|missing| *missing > 0)?;
+    let why = "a checkpoint was signed for them";
+    Some(JournalError::Behind { first_missing: head.seq + 1, missing, why })
 }
 
 fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
-    found.ok_or(JournalError::Lost {
-        what: "its signing key `journal.key` is missing or is that of another journal",
-        instead: "begin a new log",
-    })
+    let what = "its signing key `journal.key` is missing or is that of another journal";
+    found.ok_or_else(|| JournalError::lost(what, "begin a new log"))
 }
 
 /// The checkpoint file; none when there is none. What is no text reads as no note.

@@ -73,22 +73,18 @@ impl From<rusqlite::Error> for Failure {
 
 impl Writer {
     /// Opens the journal at `now`, or makes it; checks its newest part, and that nothing its anchor names is missing, unless
-    /// that is accepted.
+    /// that is accepted. What is refused is left as it is.
     ///
     /// # Errors
-    /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::Corrupt`] or [`JournalError::Behind`].
+    /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::Corrupt`], [`JournalError::Behind`],
+    /// [`JournalError::Lost`] or [`JournalError::LogAlone`].
     pub fn open(
         files: &JournalFiles,
         random: RandomBits,
         accept_rollback: bool,
         now: UnixMs,
     ) -> Result<Self, JournalError> {
-        let opened = open::for_writing(files, accept_rollback)?;
-        let indexes = Indexes::open(&opened.db, opened.head.seq, now).map_err(open::damaged)?;
-        if !indexes.reach(opened.head.seq) {
-            let problem = "its index of replay keys does not reach its newest run".to_owned();
-            return Err(JournalError::Corrupt { seq: 0, problem });
-        }
+        let opened = open::for_writing(files, random, accept_rollback, now)?;
         Ok(Self {
             db: opened.db,
             files: opened.files,
@@ -98,7 +94,7 @@ impl Writer {
             random,
             head: opened.head,
             leaves: Leaves::forgotten(opened.head.seq),
-            indexes,
+            indexes: opened.indexes,
             poisoned: None,
             last_commit_at: 0,
             appended_total: 0,

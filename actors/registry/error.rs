@@ -91,6 +91,12 @@ pub enum RegistryError {
         /// The file.
         file: String,
     },
+    /// The file was removed while nothing had read it.
+    #[error("`{file}` is missing, and the journal tells of integrations that were in it")]
+    Lost {
+        /// The file.
+        file: String,
+    },
     /// The change is in the file and in force, and is not known to outlast a power cut.
     #[error("`{file}` holds the change, which is in force, but a power cut may undo it: {problem}")]
     Unsynced {
@@ -136,7 +142,7 @@ impl RegistryError {
             Self::EditedMeanwhile { .. } => {
                 Some("have it read with `palyra system reload`, then try again".to_owned())
             }
-            Self::Gone { .. } => Some(
+            Self::Gone { .. } | Self::Lost { .. } => Some(
                 "put it back; to have no integrations at all, make it with the line `version = 1` alone"
                     .to_owned(),
             ),

@@ -41,7 +41,7 @@ pub enum VaultError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file that says how far each secret has come is not what was written.
+    /// The file that says how far each secret has come is missing, or not what was written.
     #[error("`{file}`, which says how far each secret has come, cannot be read: {reason}", file = .file.display())]
     Pins {
         /// Which file.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,12 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    /// Reads them. Without a file nothing is pinned.
+    /// Writes that nothing is pinned, where nothing is written yet: before a vault is first used.
+    pub(super) fn begin(file: &Path) -> io::Result<()> {
+        if file.try_exists()? { Ok(()) } else { write(file, &BTreeMap::new()) }
+    }
+
+    /// Reads them. A file that is missing is one that was taken away.
     ///
     /// # Errors
     /// [`VaultError::Pins`], and when the file cannot be read.
@@ -49,7 +54,10 @@ impl Pins {
                 let reason = if is_json(&bytes) { OF_A_NEWER.to_owned() } else { error.to_string() };
                 VaultError::Pins { file: file.clone(), reason }
             })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let reason = "it is missing, and the vault was used before".to_owned();
+                return Err(VaultError::Pins { file, reason });
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(Self { file, known: Mutex::new(known) })
@@ -84,11 +92,11 @@ impl Pins {
             }
             known.insert(vault_ref.as_str().to_owned(), pin);
         }
-        self.write(&known)
+        write(&self.file, &known)
     }
+}
 
-    fn write(&self, known: &BTreeMap<String, Pin>) -> io::Result<()> {
-        files::create_private_dir(files::folder_of(&self.file))?;
-        files::atomic_replace(&self.file, serde_json::to_string(known)?.as_bytes())
-    }
+fn write(file: &Path, known: &BTreeMap<String, Pin>) -> io::Result<()> {
+    files::create_private_dir(files::folder_of(file))?;
+    files::atomic_replace(file, serde_json::to_string(known)?.as_bytes())
 }

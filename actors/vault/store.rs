@@ -50,19 +50,12 @@ impl Store {
     ///
     /// # Errors
     /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
+    /// [`VaultError::Pins`] when what says how far each secret has come is missing or cannot be read.
     pub fn open(config: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
         let VaultConfig { dir: folder, pins, accept_rollback } = config;
         files::create_private_dir(&folder)?;
         files::remove_unfinished(&folder)?;
-        let path = folder.join(IDENTITY_FILE);
-        let identity = match Identity::load(&path)? {
-            Some(identity) => identity,
-            None if secret_refs(&folder)?.is_empty() => Identity::create(&path)?,
-            None => {
-                let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
-                return Err(VaultError::Identity(reason));
-            }
-        };
+        let identity = open_identity(&folder, &pins)?;
         let mut accepted = Vec::new();
         let pins = match Pins::open(pins.clone()) {
             Err(VaultError::Pins { file, .. }) if accept_rollback => {
@@ -95,7 +88,7 @@ impl Store {
     }
 
     /// What was taken as it is when it was opened: secrets whose files are older copies, by name, and the file that says how
-    /// far they had come, when it is damaged.
+    /// far they had come, when it is damaged or missing.
     pub fn accepted(&self) -> &[String] {
         &self.accepted
     }
@@ -256,6 +249,20 @@ impl Store {
         }
         Ok(self.folder.join(file_of(vault_ref.as_str())))
     }
+}
+
+/// The identity of the vault in `folder`. Pins are begun before the first is made, so that one without pins has lost them.
+fn open_identity(folder: &Path, pins: &Path) -> Result<Identity, VaultError> {
+    let path = folder.join(IDENTITY_FILE);
+    if let Some(identity) = Identity::load(&path)? {
+        return Ok(identity);
+    }
+    if !secret_refs(folder)?.is_empty() {
+        let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
+        return Err(VaultError::Identity(reason));
+    }
+    Pins::begin(pins)?;
+    Ok(Identity::create(&path)?)
 }
 
 /// The name of the file of a secret. `~` stands for the `/` that a file name cannot hold; no part of a reference into the

@@ -106,9 +106,10 @@ impl CliError {
             }
             fault if fault.is_fault_of_the_disk() => return Self::failing_disk(message),
             damaged if damaged.is_for_damage() => Kind::DoesNotVerify,
-            JournalError::Corrupt { .. } | JournalError::Lost { .. } | JournalError::Behind { .. } => {
-                Kind::DoesNotVerify
-            }
+            JournalError::Corrupt { .. }
+            | JournalError::Lost { .. }
+            | JournalError::LogAlone { .. }
+            | JournalError::Behind { .. } => Kind::DoesNotVerify,
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
             JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,
             _ => Kind::Failed,

@@ -67,6 +67,9 @@ pub fn journal_files(root: &StateRoot) -> Result<JournalFiles, CliError> {
 /// The console of the daemon that holds the root; none when none does.
 fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
     let holder = root.holder().map_err(refused)?;
+    if let Some(unlocked) = holder.filter(|holder| holder.role == Role::Unlocked) {
+        return Err(refused(root.in_use(unlocked)));
+    }
     let Some(daemon) = holder.filter(|holder| holder.role == Role::Daemon) else { return Ok(None) };
     let unreadable =
         |error: io::Error| CliError::config(format!("{daemon} cannot be asked anything: {error}"));

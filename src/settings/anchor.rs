@@ -1,14 +1,14 @@
 //! What the folder of the anchor may be.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use palyra_actors::files;
 
-/// Why a folder cannot hold the anchor; none where it can, or where a start can make it.
-pub fn problem(dir: &Path) -> Option<String> {
+/// Why a folder cannot hold the anchor of the state root at `root`; none where it can, or where a start can make it.
+pub fn problem(dir: &Path, root: &Path) -> Option<String> {
     let we = rustix::process::geteuid().as_raw();
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -20,9 +20,15 @@ pub fn problem(dir: &Path) -> Option<String> {
         Ok(meta) if meta.uid() != we => {
             Some(format!("belongs to user {}, not to user {we} who runs this", meta.uid()))
         }
+        // Either is locked for itself.
+        Ok(meta) if is_same(&meta, root) => Some("is the state root itself".to_owned()),
         Ok(meta) if meta.mode() & 0o077 != 0 => {
             Some(format!("is open to others (mode {:03o})", meta.mode() & 0o777))
         }
         Ok(_) => files::check_writable(dir).err().map(|error| format!("cannot be used: {error}")),
     }
+}
+
+fn is_same(dir: &Metadata, other: &Path) -> bool {
+    fs::metadata(other).is_ok_and(|other| (other.dev(), other.ino()) == (dir.dev(), dir.ino()))
 }

@@ -216,8 +216,9 @@ impl Settings {
     /// # Errors
     /// What is wrong with it, with line and column where it stands in the file.
     pub fn check_anchor_dir(&self) -> Result<(), SettingsError> {
+        let root = self.file.parent().unwrap_or(Path::new("/"));
         let Some((folder, problem)) =
-            self.anchor_dir.as_deref().and_then(|dir| Some((dir, anchor::problem(dir)?)))
+            self.anchor_dir.as_deref().and_then(|dir| Some((dir, anchor::problem(dir, root)?)))
         else {
             return Ok(());
         };

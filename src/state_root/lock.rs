@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use palyra_actors::files::folder_of;
 use serde::{Deserialize, Serialize};
 
 const LOCK_FILE_BYTES_MAX: u64 = 256;
@@ -14,6 +15,8 @@ const LOCK_FILE_BYTES_MAX: u64 = 256;
 const DAEMON_PATIENCE: Duration = Duration::from_millis(250);
 /// A command that works on the files of a stopped daemon holds the lock for moments; others wait this long for it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
+
+const UNLOCKED: Holder = Holder { pid: 0, role: Role::Unlocked };
 
 /// Who holds a state root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +37,15 @@ pub enum Role {
     Command,
     /// The lock file says nothing yet.
     Unknown,
+    /// Holds the folder; the lock file is not the one it took.
+    Unlocked,
 }
 
 impl Holder {
     /// How long to wait for the lock before it is believed that this one holds it.
     pub fn patience(self) -> Duration {
         match self.role {
-            Role::Daemon => DAEMON_PATIENCE,
+            Role::Daemon | Role::Unlocked => DAEMON_PATIENCE,
             Role::Command | Role::Unknown => COMMAND_PATIENCE,
         }
     }
@@ -52,13 +57,22 @@ impl std::fmt::Display for Holder {
             Role::Daemon => write!(f, "the daemon with process id {}", self.pid),
             Role::Command => write!(f, "a command with process id {}", self.pid),
             Role::Unknown => f.write_str("another process"),
+            Role::Unlocked if self.pid == 0 => f.write_str("a process whose `lock` was removed: restart it"),
+            Role::Unlocked => {
+                write!(f, "the daemon with process id {}, whose `lock` was removed: restart it", self.pid)
+            }
         }
     }
 }
 
-/// The lock, ours until this is dropped. The file is empty when it is free.
+/// The lock, ours until this is dropped. The file is empty when it is free. The folder it lies in is locked too, where the
+/// file system has such locks: a file can be removed, and another one be taken in its place.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    /// Let go of first: who holds the file finds the folder free, or held by one whose file is gone.
+    folder: Option<File>,
+    file: File,
+}
 
 impl Lock {
     /// Takes the lock if it is free; `Err` inside names who holds it.
@@ -72,8 +86,17 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(&mut file))),
             Err(TryLockError::Error(source)) => return Err(source),
         }
+        let folder = File::open(folder_of(path))?;
+        let folder = match folder.try_lock() {
+            Ok(()) => Some(folder),
+            Err(TryLockError::WouldBlock) => return Ok(Err(UNLOCKED)),
+            Err(TryLockError::Error(error)) => {
+                tracing::debug!(%error, "the folder of the lock cannot be locked");
+                None
+            }
+        };
         file.set_len(0)?;
-        Ok(Ok(Self(file)))
+        Ok(Ok(Self { folder, file }))
     }
 
     /// Says who holds it.
@@ -81,34 +104,50 @@ impl Lock {
     /// # Errors
     /// What the file system says.
     pub fn sign(&mut self, holder: Holder) -> io::Result<()> {
-        self.0.rewind()?;
-        self.0.write_all(serde_json::to_string(&holder)?.as_bytes())
+        self.file.rewind()?;
+        self.file.write_all(serde_json::to_string(&holder)?.as_bytes())
     }
 }
 
 impl Drop for Lock {
     /// Empties the file while it is ours: what the next reader finds there was written by who holds the lock then.
     fn drop(&mut self) {
-        if let Err(error) = self.0.set_len(0) {
+        if let Err(error) = self.file.set_len(0) {
             tracing::debug!(%error, "the lock still names its last holder");
         }
+        drop(self.folder.take());
     }
 }
 
 /// Who holds the lock at `path` now.
 ///
 /// # Errors
-/// What the file system says; a lock that is not there is held by nobody.
+/// What the file system says.
 pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
     let mut file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let found = unlocked(path)?;
+            let was_made_meanwhile = found.is_some() && path.try_exists()?;
+            return if was_made_meanwhile { holder(path) } else { Ok(found) };
+        }
         opened => opened?,
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(None),
+        // Nobody takes the folder while this is held.
+        Ok(()) => unlocked(path),
         Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Who holds the folder of a lock that nobody holds.
+fn unlocked(path: &Path) -> io::Result<Option<Holder>> {
+    let folder = match File::open(folder_of(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let is_held = matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock));
+    Ok(is_held.then_some(UNLOCKED))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -176,9 +176,16 @@ impl StateRoot {
             match Lock::try_take(path).map_err(|source| self.lock_refused(path, source))? {
                 Ok(lock) => return Ok(lock),
                 Err(holder) if began.elapsed() < holder.patience() => std::thread::sleep(LOCK_PAUSE),
-                Err(holder) => return Err(StateRootError::InUse { path: self.0.clone(), holder }),
+                Err(holder) => return Err(self.in_use(holder)),
             }
         }
+    }
+
+    /// What is told of a root that is held.
+    pub fn in_use(&self, holder: Holder) -> StateRootError {
+        let announced = || self.runtime().ok().flatten().map_or(0, |runtime| runtime.pid);
+        let pid = if holder.role == Role::Unlocked { announced() } else { holder.pid };
+        StateRootError::InUse { path: self.0.clone(), holder: Holder { pid, ..holder } }
     }
 
     /// What keeps a lock from being opened is told as it is of any other file.

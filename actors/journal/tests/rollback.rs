@@ -101,11 +101,14 @@ fn an_anchor_that_is_gone_or_changed_is_noticed() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         bytes
     };
-    for bytes in [Vec::new(), whole[64..].to_vec(), flipped(3), flipped(whole.len() * 8 - 1)] {
+    let without_one = [&whole[64..], &[0; 64]].concat();
+    for bytes in
+        [Vec::new(), whole[..64].to_vec(), without_one.clone(), flipped(3), flipped(whole.len() * 8 - 1)]
+    {
         fs::write(place.files().anchor, &bytes).unwrap();
         let (told, behind) = (place.problems(), refusal_or_open(&place));
         // A whole record that was taken out says less, nothing wrong.
-        assert_eq!(told.is_empty(), bytes.len() == whole.len() - 64, "{told:?}");
+        assert_eq!(told.is_empty(), bytes == without_one, "{told:?}");
         assert_eq!(behind.is_none(), told.is_empty(), "{behind:?}");
         fs::write(place.files().anchor, &whole).unwrap();
     }
@@ -174,6 +177,11 @@ fn an_anchor_that_cannot_be_written_poisons_the_journal() {
     fs::remove_file(place.files().anchor).unwrap();
     let refused = writer.append(vec![system("second")], NOW).unwrap_err();
     assert!(matches!(refused, JournalError::Poisoned { .. }), "{refused}");
+    let file = place.files().anchor.display().to_string();
+    assert!(
+        refused.to_string().contains(&format!("the anchor {file} cannot be written: it is gone")),
+        "{refused}"
+    );
     assert!(matches!(writer.append(vec![system("third")], NOW), Err(JournalError::Poisoned { .. })));
 }
 

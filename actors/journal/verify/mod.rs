@@ -6,12 +6,14 @@
 //! | `indexes.rs` | the events with the indexes of replay keys and list filters |
 //! | `tree.rs` | the Merkle tree over the events with the stored subtrees and the signed roots |
 //! | `notes.rs` | the checkpoints with their keys, their order and the file outside the database |
+//! | `report.rs` | what was found |
 //! | `outside.rs` | what lies outside the database, and what it says where there is none |
 
 mod events;
 mod indexes;
 mod notes;
 mod outside;
+mod report;
 mod tree;
 
 use std::ops::ControlFlow;
@@ -23,20 +25,19 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OptionalExtension as _};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::error::JournalError;
-use super::leaf::GENESIS;
-use super::row::{digest, signed, unsigned};
+use super::row::{digest, signed};
 use super::{JournalFiles, checkpoints, disk, open};
-use crate::ids::Digest;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 use crate::tlog::VerifierKey;
 use events::Events;
 use notes::Notes;
 use outside::Outside;
+use report::Concern;
 
 pub use outside::Witness;
+pub use report::{Problem, VerifyReport};
 
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -63,99 +64,6 @@ pub struct Progress {
 
 /// Hears of the progress after every thousand events, and every 100 ms after the last; a `Break` ends the verification early.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
-
-/// What a verification found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerifyReport {
-    /// Events read.
-    pub events: u64,
-    /// `seq` of the newest event; 0 in an empty journal.
-    pub head_seq: u64,
-    /// Its leaf hash, as it is stored.
-    pub head_hash: Digest,
-    /// Checkpoints whose signatures were verified.
-    pub checkpoints: u64,
-    /// Events that the newest of them covers.
-    pub checkpoint_size: u64,
-    /// Acknowledged events that are not there any more, as far as the anchor and the checkpoints tell.
-    pub missing: u64,
-    /// Whether it was ended early.
-    pub is_partial: bool,
-    /// What does not verify, at most [`VERIFY_PROBLEMS_MAX`] problems, first those of the events in the order of `seq`.
-    pub problems: Vec<Problem>,
-    /// All problems there are, listed or not.
-    pub problems_total: u64,
-}
-
-/// One thing that does not verify.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// The event it was found at; 0 when it concerns the file.
-    pub seq: u64,
-    /// What does not verify.
-    pub problem: String,
-}
-
-impl VerifyReport {
-    fn new() -> Self {
-        Self {
-            events: 0,
-            head_seq: 0,
-            head_hash: GENESIS,
-            checkpoints: 0,
-            checkpoint_size: 0,
-            missing: 0,
-            is_partial: false,
-            problems: Vec::new(),
-            problems_total: 0,
-        }
-    }
-
-    /// Whether everything verifies.
-    pub fn is_ok(&self) -> bool {
-        self.problems_total == 0
-    }
-
-    /// It as the document that the console and the command give.
-    pub fn verdict(&self, took: Duration) -> Value {
-        json!({
-            "verified": self.is_ok(),
-            "events": self.events,
-            "head_seq": self.head_seq,
-            "head_hash": self.head_hash,
-            "checkpoints": self.checkpoints,
-            "checkpoint_size": self.checkpoint_size,
-            "first_bad_seq": self.first_bad_seq(),
-            "missing": self.missing,
-            "problems": self.problems,
-            "problems_total": self.problems_total,
-            "elapsed_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        })
-    }
-
-    /// The first event that does not verify.
-    pub fn first_bad_seq(&self) -> Option<u64> {
-        self.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > 0).min()
-    }
-
-    /// `newest` was the last event that was acknowledged, `last` is the last one there is.
-    fn add_missing(&mut self, newest: u64, last: u64) {
-        let missing = newest.saturating_sub(last);
-        if missing > self.missing {
-            self.missing = missing;
-            let problem =
-                format!("missing: {missing} acknowledged events from here on are not there any more");
-            self.add(signed(last + 1), problem);
-        }
-    }
-
-    fn add(&mut self, seq: i64, problem: String) {
-        self.problems_total += 1;
-        if self.problems.len() < VERIFY_PROBLEMS_MAX {
-            self.problems.push(Problem { seq: unsigned(seq), problem });
-        }
-    }
-}
 
 /// Verifies the journal: every leaf and link, the indexes of replay keys and list filters, the Merkle tree, every
 /// checkpoint, its key and its root, the anchor, the schema, and SQLite's own structure. A daemon may go on appending to
@@ -301,7 +209,7 @@ impl Structure {
         loop {
             match self.found.recv_timeout(PAUSE) {
                 Ok(found) => {
-                    for Problem { seq, problem } in found?.problems {
+                    for Problem { seq, problem, .. } in found?.problems {
                         report.add(signed(seq), problem);
                     }
                     return Ok(());
@@ -329,12 +237,12 @@ impl Structure {
 fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let Some(records) = outside.records() else {
         if report.head_seq > 0 {
-            report.add(0, "its anchor is missing".to_owned());
+            report.add_of(Concern::Outside, "its anchor is missing".to_owned());
         }
         return Ok(());
     };
     if records.is_damaged() {
-        report.add(0, "its anchor was changed".to_owned());
+        report.add_of(Concern::Outside, "its anchor was changed".to_owned());
     }
     let mut find = db.prepare("SELECT hash FROM journal_events WHERE seq = ?1")?;
     let head_seq = report.head_seq;

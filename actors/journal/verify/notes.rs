@@ -9,7 +9,7 @@ use super::super::event::ROLLBACK_ACCEPTED;
 use super::super::resume::read_checkpoint;
 use super::super::row::{signed, unsigned};
 use super::outside::{Note, Outside};
-use super::{Scope, VerifyReport};
+use super::{Concern, Scope, VerifyReport};
 use crate::ids::Digest;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
 
@@ -112,12 +112,12 @@ impl<'a> Notes<'a> {
             report.add(0, format!("{found} checkpoints are stored, the newest one is number {last}"));
         }
         if let Some(problem) = self.file_problem() {
-            report.add(0, problem);
+            report.add_of(Concern::Outside, problem);
         }
         if let Some(key) = &self.public_key
             && !self.is_vouched_for
         {
-            report.add(0, self.not_vouched_for(key));
+            report.add_of(Concern::PublicKey, self.not_vouched_for(key));
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! What lies outside the database and tells how far it had come: the anchor, and the checkpoint file.
 
-use std::io;
 use std::path::Path;
 
+use super::super::absent::Absence;
 use super::super::anchor::Records;
 use super::super::resume::{read_checkpoint, read_note};
 use super::super::{JournalError, JournalFiles, open};
-use super::VerifyReport;
+use super::{Concern, VerifyReport};
 use crate::files;
 
 /// The text of the checkpoint file, none where there is no such file; or why it cannot be read.
@@ -71,20 +71,17 @@ impl<'a> Outside<'a> {
     /// What there is to say of a database that is gone, or empty, which says nothing itself. None where it is there, and
     /// where nothing tells that it ever was.
     pub(super) fn of_nothing(&self, database: &Path) -> Result<Option<VerifyReport>, JournalError> {
-        let state = match database.metadata() {
-            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => "is empty",
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "is gone",
-            _ => return Ok(None),
-        };
+        // What cannot be looked at is told by who opens it.
+        let Ok(Some(absence)) = Absence::of(database) else { return Ok(None) };
         let note = self.note()?;
         let signed = note.as_ref().ok().and_then(Option::as_deref).and_then(read_checkpoint);
-        if state == "is gone" && self.records().is_none() && note == Ok(None) {
+        if absence == Absence::Gone && self.records().is_none() && note == Ok(None) {
             return Ok(None);
         }
         let mut report = VerifyReport::new();
-        report.add(0, format!("{} {state}", database.display()));
+        report.add(0, format!("{} {}", database.display(), absence.told()));
         if self.records().is_some_and(Records::is_damaged) {
-            report.add(0, "its anchor was changed".to_owned());
+            report.add_of(Concern::Outside, "its anchor was changed".to_owned());
         }
         let anchored = self.records().and_then(Records::newest).map_or(0, |newest| newest.seq);
         report.add_missing(anchored.max(signed.map_or(0, |signed| signed.size)), 0);

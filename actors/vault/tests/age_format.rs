@@ -24,6 +24,9 @@ fn a_vault_made_with_the_age_programs_is_opened() {
     let sealed = STANDARD.decode(SEALED_BASE64).unwrap();
     crate::files::atomic_replace(&folder.path().join("identity.txt"), IDENTITY.as_bytes()).unwrap();
     crate::files::atomic_replace(&folder.path().join("global~a.age"), &sealed).unwrap();
-    let read = open_store(folder.path()).read(&vault_ref("global/a")).unwrap();
+    // Of a vault that this program did not make nobody knows how far its secrets had come.
+    let taken = VaultConfig { accept_rollback: true, ..config(folder.path()) };
+    let store = Store::open(taken, ManualClock::at(1_000)).unwrap();
+    let read = store.read(&vault_ref("global/a")).unwrap();
     assert_eq!(values(&read), [(1, "v1".to_owned())]);
 }

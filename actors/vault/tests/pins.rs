@@ -68,6 +68,29 @@ fn an_older_copy_that_is_put_back_is_refused_until_the_value_is_stored_again() {
 }
 
 #[test]
+fn a_vault_that_was_used_before_does_not_open_without_its_pins() {
+    let place = Place::new();
+    let refused = |place: &Place| Store::open(place.config(false), ManualClock::at(1_000)).err();
+    drop(place.open());
+    // Nothing is stored yet: a secret that was removed would come back with its file.
+    fs::remove_file(place.pins()).unwrap();
+    assert!(matches!(refused(&place), Some(VaultError::Pins { .. })));
+    assert_eq!(place.accept().accepted(), [place.pins().display().to_string()]);
+    place.open().put(&vault_ref("global/a"), secret("one")).unwrap();
+    fs::remove_file(place.pins()).unwrap();
+    assert!(matches!(refused(&place), Some(VaultError::Pins { .. })));
+}
+
+#[test]
+fn a_vault_whose_making_was_cut_short_opens() {
+    let place = Place::new();
+    drop(place.open());
+    // Pins are written before the identity.
+    fs::remove_file(place.0.path().join("vault/identity.txt")).unwrap();
+    drop(place.open());
+}
+
+#[test]
 fn a_secret_that_was_removed_does_not_come_back_with_its_file() {
     let place = Place::new();
     let (store, name) = (place.open(), vault_ref("global/a"));

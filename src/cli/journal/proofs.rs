@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::CheckArgs;
 use crate::cli::client::{route, with_query};
 use crate::cli::context::{Connection, Context, Need};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Kind};
 use crate::cli::input;
 use crate::cli::table::{Fields, Tone};
 use crate::cli::view::shown;
@@ -51,7 +51,11 @@ pub fn check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
 /// `consistency`: the proof as it goes into a file.
 pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let (old, new) = (Named::read(old, &connection)?, Named::read(new, &connection)?);
+    let (old, new, is_newest) =
+        (Named::read(old, &connection)?, Named::read(new, &connection)?, new == NEWEST);
+    if is_newest && old.note.is_some() && old.size > new.size {
+        return Err(lost_what_it_signed(old.size, new.size));
+    }
     let query = [("old", Some(old.size.to_string())), ("new", Some(new.size.to_string()))];
     let found = connection.client.get(&with_query(route(&["journal", "consistency"]), &query));
     let found = found.map_err(|refused| old.or_lost(refused)).map_err(|refused| new.or_lost(refused))?;
@@ -91,12 +95,16 @@ pub fn public_key(context: &Context) -> Result<Exit, CliError> {
 
 /// The public key in a file.
 pub fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
-    let file = input::file(path, NOTE_BYTES_MAX as u64)?;
+    let unread = |fault: CliError| CliError { kind: Kind::Config, ..fault };
+    let file = input::file(path, NOTE_BYTES_MAX as u64).map_err(unread)?;
     String::from_utf8_lossy(&file).parse().map_err(|error| {
         CliError::config(format!("{} cannot be used: {error}", path.display()))
             .hint("`palyra journal public-key` prints the key of a journal")
     })
 }
+
+/// The word for the newest checkpoint of the journal.
+const NEWEST: &str = "newest";
 
 /// A checkpoint that the command line names.
 struct Named {
@@ -110,7 +118,7 @@ impl Named {
         if let Ok(size) = word.parse() {
             return Ok(Self { size, note: None });
         }
-        if word == "newest" {
+        if word == NEWEST {
             let newest = connection.client.get(&route(&["journal", "checkpoint"]))?;
             let size = newest.get("size").and_then(Value::as_u64).unwrap_or(0);
             return Ok(Self { size, note: None });
@@ -153,6 +161,14 @@ fn tell_of_earlier_log(context: &Context) {
         "this is not of the log the journal goes on with, but of one from before a new log began, or of another journal: its signatures are not checked here",
         "check it with the public key that was kept then: `palyra journal check-proof FILE --public-key KEPT.pub`",
     );
+}
+
+fn lost_what_it_signed(kept: u64, newest: u64) -> CliError {
+    CliError::does_not_verify(format!(
+        "the checkpoint that was kept covers {kept} events, and the newest of the journal {newest}: it lost what it signed, \
+         is an older copy, or another journal"
+    ))
+    .hint("keep it as it is and put the newest copy back; `palyra journal verify` tells what else is missing")
 }
 
 fn of_two_logs() -> CliError {

@@ -34,14 +34,26 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     if is_true(&verdict, "verified") {
         return Ok(Exit::Ok);
     }
-    Err(match scope.is_copy {
-        true => does_not_verify("copy", &verdict)
-            .hint("restore another copy, one that verifies, and keep this one out of the way"),
-        false => does_not_verify("journal", &verdict).hint(
-            "verify once more, for a disk that fails now and then looks like this; if it stays so, stop the daemon, keep a \
-             copy of the state root as it is, and compare with a backup or an export",
-        ),
-    })
+    let what = if scope.is_copy { "copy" } else { "journal" };
+    Err(does_not_verify(what, &verdict).hint(hint(&verdict, scope.is_copy)))
+}
+
+/// What to do about a journal that does not verify. Where its events do, no older copy is of use.
+fn hint(verdict: &Value, is_copy: bool) -> &'static str {
+    let are_all = |concern: &str| items(verdict, "problems").all(|one| shown(one, "concerns") == concern);
+    if are_all("public_key") {
+        "its events and checkpoints verify: is the key that of this journal? After a loss was accepted a new log goes on \
+         with a key of its own (`palyra system event list --name journal.rollback.accepted` tells): use that one. If none \
+         was accepted, somebody began another log in its place"
+    } else if are_all("outside") {
+        "its events and checkpoints verify: put the file back, or if it is gone, start once with `palyra daemon \
+         --accept-rollback`; restore no older copy for this"
+    } else if is_copy {
+        "restore another copy, one that verifies, and keep this one out of the way"
+    } else {
+        "verify once more, for a disk that fails now and then looks like this; if it stays so, stop the daemon, keep a \
+         copy of the state root as it is, and compare with a backup or an export"
+    }
 }
 
 /// What is wrong with a copy is told of its file, not of a state root.

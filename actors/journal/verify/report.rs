@@ -1,0 +1,127 @@
+//! What a verification found.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::leaf::GENESIS;
+use super::super::row::{signed, unsigned};
+use crate::ids::Digest;
+use crate::limits::VERIFY_PROBLEMS_MAX;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Events read.
+    pub events: u64,
+    /// `seq` of the newest event; 0 in an empty journal.
+    pub head_seq: u64,
+    /// Its leaf hash, as it is stored.
+    pub head_hash: Digest,
+    /// Checkpoints whose signatures were verified.
+    pub checkpoints: u64,
+    /// Events that the newest of them covers.
+    pub checkpoint_size: u64,
+    /// Acknowledged events that are not there any more, as far as the anchor and the checkpoints tell.
+    pub missing: u64,
+    /// Whether it was ended early.
+    pub is_partial: bool,
+    /// What does not verify, at most [`VERIFY_PROBLEMS_MAX`] problems, first those of the events in the order of `seq`.
+    pub problems: Vec<Problem>,
+    /// All problems there are, listed or not.
+    pub problems_total: u64,
+}
+
+/// One thing that does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The event it was found at; 0 when it concerns the file.
+    pub seq: u64,
+    /// What does not verify.
+    pub problem: String,
+    /// What it is a problem of.
+    pub concerns: Concern,
+}
+
+/// What a problem is one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// The journal itself.
+    Journal,
+    /// The anchor or the checkpoint file, which lie outside the database.
+    Outside,
+    /// The public key that has to vouch for it.
+    PublicKey,
+}
+
+impl VerifyReport {
+    pub(super) fn new() -> Self {
+        Self {
+            events: 0,
+            head_seq: 0,
+            head_hash: GENESIS,
+            checkpoints: 0,
+            checkpoint_size: 0,
+            missing: 0,
+            is_partial: false,
+            problems: Vec::new(),
+            problems_total: 0,
+        }
+    }
+
+    /// Whether everything verifies.
+    pub fn is_ok(&self) -> bool {
+        self.problems_total == 0
+    }
+
+    /// It as the document that the console and the command give.
+    pub fn verdict(&self, took: Duration) -> Value {
+        json!({
+            "verified": self.is_ok(),
+            "events": self.events,
+            "head_seq": self.head_seq,
+            "head_hash": self.head_hash,
+            "checkpoints": self.checkpoints,
+            "checkpoint_size": self.checkpoint_size,
+            "first_bad_seq": self.first_bad_seq(),
+            "missing": self.missing,
+            "problems": self.problems,
+            "problems_total": self.problems_total,
+            "elapsed_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The first event that does not verify.
+    pub fn first_bad_seq(&self) -> Option<u64> {
+        self.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > 0).min()
+    }
+
+    /// `newest` was the last event that was acknowledged, `last` is the last one there is.
+    pub(super) fn add_missing(&mut self, newest: u64, last: u64) {
+        let missing = newest.saturating_sub(last);
+        if missing > self.missing {
+            self.missing = missing;
+            let problem =
+                format!("missing: {missing} acknowledged events from here on are not there any more");
+            self.add(signed(last + 1), problem);
+        }
+    }
+
+    pub(super) fn add(&mut self, seq: i64, problem: String) {
+        self.push(Problem { seq: unsigned(seq), problem, concerns: Concern::Journal });
+    }
+
+    /// A problem of no event, nor of the database.
+    pub(super) fn add_of(&mut self, concerns: Concern, problem: String) {
+        self.push(Problem { seq: 0, problem, concerns });
+    }
+
+    fn push(&mut self, problem: Problem) {
+        self.problems_total += 1;
+        if self.problems.len() < VERIFY_PROBLEMS_MAX {
+            self.problems.push(problem);
+        }
+    }
+}
