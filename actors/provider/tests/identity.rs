@@ -235,3 +235,13 @@ fn json_that_is_sent_as_a_form_is_none() {
     assert!(body(ContentKind::Form).document().unwrap_err().to_string().contains("a form"));
     assert!(Body::new(b"a={".to_vec(), ContentKind::Form).document().is_ok());
 }
+
+#[test]
+fn retries_may_differ_where_a_key_vouches_for_them() {
+    let vouched = verify::uncovered(Some(1));
+    for name in ["google-pubsub", "adyen", "notion"] {
+        assert!(profile(name).retries_differ(&vouched), "{name}");
+        assert!(!profile(name).retries_differ(&profile(name).unsigned()), "{name}: nobody tells who sent it");
+    }
+    assert!(!profile("stripe").retries_differ(&vouched));
+}
