@@ -45,12 +45,12 @@ fn a_notification_that_says_only_that_something_changed_is_new_once_the_window_o
 #[test]
 fn a_batch_that_holds_more_than_one_before_it_is_another_delivery() {
     let root = state_root();
-    let daemon = daemon(root.path(), &[("auth0", "auth0"), ("graph", "microsoft-graph")]);
+    let daemon = daemon(root.path(), &[("auth0", "auth0"), ("graph", "microsoft-graph"), ("line", "line")]);
     let entries = |ids: &[&str]| {
         let entry = |id: &&str| json!({"id": id, "log_id": id, "webhookEventId": id, "clientState": "shhh"});
         json!(ids.iter().map(entry).collect::<Vec<_>>())
     };
-    for (id, member) in [("auth0", None), ("graph", Some("value"))] {
+    for (id, member) in [("auth0", None), ("graph", Some("value")), ("line", Some("events"))] {
         let post = |ids: &[&str]| {
             let body = member.map_or_else(|| entries(ids), |name| json!({name: entries(ids)})).to_string();
             let code = STANDARD.encode(hex::decode(hmac_hex(KEY, body.as_bytes())).unwrap());
@@ -59,6 +59,23 @@ fn a_batch_that_holds_more_than_one_before_it_is_another_delivery() {
         };
         assert_eq!([post(&["a"]), post(&["a", "b"])], ["accepted", "accepted"], "{id}");
     }
+}
+
+#[test]
+fn a_redelivery_of_line_is_a_duplicate() {
+    let root = state_root();
+    let daemon = daemon(root.path(), &[("line", "line")]);
+    let post = |again: bool| {
+        let event =
+            json!({"type": "message", "webhookEventId": "e1", "deliveryContext": {"isRedelivery": again}});
+        let body = json!({"destination": "U", "events": [event]}).to_string();
+        let code = STANDARD.encode(hex::decode(hmac_hex(KEY, body.as_bytes())).unwrap());
+        daemon.post("line", &[JSON, ("x-line-signature", &code)], body.as_bytes())
+    };
+    let first = post(false);
+    assert_eq!(told(&first), (200, "accepted".to_owned()));
+    let again = post(true);
+    assert_eq!((told(&again), again.seq()), ((200, "duplicate".to_owned()), first.seq()));
 }
 
 #[test]

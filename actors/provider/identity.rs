@@ -57,7 +57,7 @@ pub fn fixes(method: &Method, source: &Source, content: &[Content]) -> bool {
 /// Whether the text at `source` is part of the body.
 pub fn is_in_body(source: &Source) -> bool {
     match source {
-        Source::Json(_) | Source::Form(_) | Source::FormJson { .. } => true,
+        Source::Json(_) | Source::JsonEach { .. } | Source::Form(_) | Source::FormJson { .. } => true,
         Source::Join { from, .. } => from.iter().all(is_in_body),
         _ => false,
     }

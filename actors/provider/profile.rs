@@ -132,6 +132,13 @@ pub enum Source {
         /// What stands between them.
         separator: String,
     },
+    /// The texts at a JSON pointer into each item of an array, all present, as a JSON array; at least one.
+    JsonEach {
+        /// The pointer of the array.
+        array: String,
+        /// The pointer into an item.
+        json: String,
+    },
     /// The first member of a JSON object that is none of these.
     JsonFirstKeyExcept(Vec<String>),
     /// This text.

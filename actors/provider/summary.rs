@@ -188,6 +188,7 @@ impl Source {
             Self::Header(name) => format!("header {name}"),
             Self::NumberedHeader(name) => format!("headers {name}1 to {name}100"),
             Self::Json(pointer) => format!("json {pointer}"),
+            Self::JsonEach { array, json } => format!("json {json} in each of {array}"),
             Self::Form(field) => format!("form {field}"),
             Self::FormJson { field, json } => format!("json {json} in form {field}"),
             Self::Query(name) => format!("query {name}"),
