@@ -1,12 +1,15 @@
 //! A delivery that its provider sends again, written anew: under the id that its signature fixes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use palyra_actors::clock::{Clock as _, SystemClock};
 
-use crate::support::{Answer, Daemon, events_named, hmac_hex, state_root, succeed};
+use serde_json::Value;
+
+use crate::support::{Answer, Daemon, events_named, hmac_hex, state_root, succeed, write_private};
 
 const KEY: &[u8] = b"shhh";
 
@@ -93,4 +96,65 @@ fn another_body_under_a_signed_id_is_taken_where_the_first_was_left_out_and_a_co
     assert_eq!(stripe(&daemon, &body(2)).outcome(), "accepted");
     assert_eq!(stripe(&daemon, &body(1)).status, 409);
     assert_eq!(events_named(root.path(), "invoice.paid").len(), 1);
+}
+
+#[test]
+fn a_notification_of_adyen_that_comes_again_with_a_later_date_is_a_duplicate() {
+    let root = state_root();
+    let text = std::fs::read_to_string("tests/vectors/adyen.jsonl").unwrap();
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    succeed(root.path(), &["vault", "put", "global/key"], line["secret"].as_str().unwrap().as_bytes());
+    succeed(root.path(), &["webhooks", "add", "in", "adyen", "--secret-ref", "global/key"], b"");
+    let daemon = Daemon::start(root.path());
+    let body = STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap();
+    let mut document: Value = serde_json::from_slice(&body).unwrap();
+    let mut post = |date: &str| {
+        document["notificationItems"][0]["NotificationRequestItem"]["eventDate"] = date.into();
+        daemon.post("in", &[("Content-Type", "application/json")], document.to_string().as_bytes())
+    };
+    let first = post("2026-01-02T03:04:05+01:00");
+    assert_eq!((first.status, first.outcome().as_str()), (202, "accepted"));
+    let again = post("2026-01-02T03:04:08+01:00");
+    assert_eq!((again.status, again.outcome().as_str(), again.seq()), (200, "duplicate", first.seq()));
+    assert!(events_named(root.path(), "webhook.conflict").is_empty());
+}
+
+/// A provider that vouches for its deliveries by a token alone and counts their attempts in the body.
+const COUNTING: &str = r#"
+version = 1
+name = "counting"
+title = "Counting"
+docs = "https://example.test/"
+content = ["json"]
+
+[[auth]]
+[auth.token]
+from = { header = "Authorization" }
+scheme = "bearer"
+
+[event]
+default = "delivery"
+
+[delivery_id]
+from = [{ json = "/id" }]
+retries_differ = true
+"#;
+
+#[test]
+fn an_attempt_that_only_a_token_vouches_for_is_a_duplicate_and_one_that_nothing_vouches_for_a_conflict() {
+    let root = state_root();
+    std::fs::create_dir(root.path().join("providers")).unwrap();
+    let folder = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(root.path().join("providers"), folder).unwrap();
+    write_private(&root.path().join("providers/counting.toml"), COUNTING);
+    let daemon = daemon(root.path(), "counting", &[]);
+    let open = ["webhooks", "add", "open", "counting", "--allow-unsigned"];
+    succeed(root.path(), &open, b"");
+    let post = |to: &str, attempt: u32| {
+        let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer shhh")];
+        daemon.post(to, &headers, format!(r#"{{"id":"m1","attempt":{attempt}}}"#).as_bytes()).status
+    };
+    assert_eq!([post("in", 1), post("in", 2), post("in", 1)], [202, 200, 200]);
+    assert_eq!([post("open", 1), post("open", 2), post("open", 1)], [202, 409, 200]);
+    assert_eq!(events_named(root.path(), "delivery").len(), 2);
 }

@@ -27,6 +27,7 @@ mod losses;
 mod metrics;
 mod mutations;
 mod panics;
+mod peculiar;
 mod proofs;
 mod published;
 mod readiness;

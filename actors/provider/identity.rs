@@ -29,6 +29,17 @@ pub fn covers_content(method: &Method) -> bool {
     }
 }
 
+/// Whether retries that are written anew are told apart where no id is signed: by the part of them that is, or by the id
+/// that whoever has the token gives them.
+pub fn tells_retries(method: &Method) -> bool {
+    match method {
+        Method::Signed(scheme) => !scheme.content.covers_body() && scheme.form.body_sha256_query.is_none(),
+        Method::Jwt(form) => form.body_sha256_claim.is_none(),
+        Method::Token(_) => true,
+        Method::None => false,
+    }
+}
+
 /// Whether a signature of `method` fixes the text at `source`, where bodies are of the kinds in `content`.
 pub fn fixes(method: &Method, source: &Source, content: &[Content]) -> bool {
     let kinds = Kinds::of(content);
@@ -46,7 +57,7 @@ pub fn fixes(method: &Method, source: &Source, content: &[Content]) -> bool {
 /// Whether the text at `source` is part of the body.
 pub fn is_in_body(source: &Source) -> bool {
     match source {
-        Source::Json(_) | Source::Form(_) | Source::FormJson { .. } => true,
+        Source::Json(_) | Source::JsonEach { .. } | Source::Form(_) | Source::FormJson { .. } => true,
         Source::Join { from, .. } => from.iter().all(is_in_body),
         _ => false,
     }

@@ -252,11 +252,14 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             "name something that is signed, or leave `replay_key` out",
         );
     }
-    if identity.retries_differ && !identity.signed && identity.replay_key.is_empty() {
+    let is_told = identity.signed
+        || !identity.replay_key.is_empty()
+        || profile.schemes.iter().all(|scheme| identity::tells_retries(&scheme.method));
+    if identity.retries_differ && !is_told {
         findings.error(
             "unsigned_retries",
             "/delivery_id/retries_differ",
-            "nothing signed tells that a retry is one, so a captured delivery would pass for any other",
+            "nothing but its bytes tells what a retry is of, or nothing vouches for it",
             "leave it out, or set `signed = true` if the signature fixes the id",
         );
     }

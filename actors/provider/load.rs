@@ -54,7 +54,19 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
             .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
     };
     let schemes = profile.auth.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
-    Ok(Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn })
+    let profile = Profile { file: profile, schemes, source_toml: text.to_owned(), origin: Origin::BuiltIn };
+    check_window(&profile).map_err(|message| at(file, text, "/replay/window_seconds", &message))?;
+    Ok(profile)
+}
+
+fn check_window(profile: &Profile) -> Result<(), String> {
+    let least = profile.replay_window_seconds_min();
+    match profile.replay_window_seconds() {
+        Some(window) if window < least => {
+            Err(format!("{window} is less than {least}: within it a signed time is still fresh"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {

@@ -310,11 +310,20 @@ impl Profile {
     }
 
     /// Whether what comes under the same replay key is the same delivery, whatever its bytes are: its retries are written
-    /// anew, and what tells that they are retries is signed.
-    pub fn retries_differ(&self, verified: &Verified, request: &Request<'_>) -> bool {
-        self.file.delivery_id.retries_differ
-            && verified.covers_content
-            && self.identifier(verified, request).is_some()
+    /// anew. Never of a delivery for which no key vouches.
+    pub fn retries_differ(&self, verified: &Verified) -> bool {
+        self.file.delivery_id.retries_differ && verified.key_version.is_some()
+    }
+
+    /// How long its deliveries are remembered, in seconds, where an integration does not say; `None` where the daemon does.
+    pub fn replay_window_seconds(&self) -> Option<u64> {
+        self.file.replay.window_seconds
+    }
+
+    /// The shortest window, in seconds: within it no signed time is fresh any more. Times of whole seconds stay fresh for
+    /// one more, less a moment.
+    pub fn replay_window_seconds_min(&self) -> u64 {
+        2 * self.tolerance_seconds() + 1
     }
 
     fn identifier<'a>(&self, verified: &Verified, request: &Request<'a>) -> Option<Cow<'a, str>> {

@@ -31,6 +31,9 @@ pub struct ProfileFile {
     /// Where the delivery's id is found.
     #[serde(default)]
     pub delivery_id: Identity,
+    /// How long its deliveries are remembered.
+    #[serde(default)]
+    pub replay: Replay,
     /// Kinds of body taken.
     pub content: Vec<Content>,
     /// Whether the body is an envelope already.
@@ -87,10 +90,18 @@ pub struct Identity {
     /// What identifies the delivery instead of the id; must be covered by the signature.
     #[serde(default)]
     pub replay_key: Vec<Source>,
-    /// Whether the provider writes into the body which attempt it is: what it sends again under an id is the same delivery then,
-    /// whatever its bytes are. Only where what identifies it is signed.
+    /// Whether the provider writes its retries anew: what comes again under what identifies a delivery is the same one then,
+    /// whatever its bytes are.
     #[serde(default)]
     pub retries_differ: bool,
+}
+
+/// How long deliveries are remembered, so that none is taken twice.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// For so many seconds, unless an integration says otherwise; as long as the daemon says, if this is left out.
+    pub window_seconds: Option<u64>,
 }
 
 /// A place in a request that holds a text.
@@ -120,6 +131,13 @@ pub enum Source {
         from: Vec<Source>,
         /// What stands between them.
         separator: String,
+    },
+    /// The texts at a JSON pointer into each item of an array, all present, as a JSON array; at least one.
+    JsonEach {
+        /// The pointer of the array.
+        array: String,
+        /// The pointer into an item.
+        json: String,
     },
     /// The first member of a JSON object that is none of these.
     JsonFirstKeyExcept(Vec<String>),

@@ -123,6 +123,7 @@ impl<'a> Request<'a> {
                 let document = json::parse(self.body.form_field(field)?.as_bytes()).ok()?;
                 document.root().pointer(pointer)?.scalar().map(|text| Cow::Owned(text.into_owned()))
             }
+            Source::JsonEach { array, json } => self.of_each(array, json).map(Cow::Owned),
             Source::Query(name) => self.query(name).map(Cow::Owned),
             Source::JsonFirstKeyExcept(except) => {
                 let mut keys = self.body.json()?.members().map(|(key, _)| key);
@@ -131,6 +132,12 @@ impl<'a> Request<'a> {
             Source::Const(text) => Some(Cow::Owned(text.clone())),
             Source::Header(_) | Source::NumberedHeader(_) | Source::Join { .. } => None,
         }
+    }
+
+    fn of_each(&self, array: &str, json: &str) -> Option<String> {
+        let items = self.body.json()?.pointer(array)?.items();
+        let texts: Vec<_> = items.map(|item| item.pointer(json)?.scalar()).collect::<Option<_>>()?;
+        serde_json::to_string(&texts).ok().filter(|_| !texts.is_empty())
     }
 
     /// A parameter of the query.

@@ -31,6 +31,8 @@ pub struct ProfileSummary {
     pub id_signed: bool,
     /// What tells deliveries apart.
     pub replay_key: String,
+    /// How long its deliveries are remembered, in seconds, where an integration does not say; `None` where the daemon does.
+    pub replay_window_seconds: Option<u64>,
     /// What it asks before it delivers: the method, and what authenticates the question.
     pub handshakes: Vec<String>,
     /// What an integration has to be told beside its secret.
@@ -66,6 +68,7 @@ impl Profile {
             tolerance_seconds: self.tolerance_seconds(),
             id_signed: file.delivery_id.signed,
             replay_key: replay_key(&file.delivery_id, main),
+            replay_window_seconds: self.replay_window_seconds(),
             handshakes: self.handshakes(),
             parameters: file.parameters.clone(),
             secret_parameters: distinct(self.secret_parameters().map(str::to_owned)),
@@ -187,6 +190,7 @@ impl Source {
             Self::Header(name) => format!("header {name}"),
             Self::NumberedHeader(name) => format!("headers {name}1 to {name}100"),
             Self::Json(pointer) => format!("json {pointer}"),
+            Self::JsonEach { array, json } => format!("json {json} in each of {array}"),
             Self::Form(field) => format!("form {field}"),
             Self::FormJson { field, json } => format!("json {json} in form {field}"),
             Self::Query(name) => format!("query {name}"),
@@ -204,7 +208,7 @@ fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
     match (identity.replay_key.as_slice(), identity.from.as_slice()) {
         (key @ [_, ..], _) if signs => format!("{}{alone}, else digest", places(key)),
         (_, id @ [_, ..]) if identity.signed || !signs => format!("{}{alone}, else digest", places(id)),
-        _ if signs => "digest of what is signed".to_owned(),
+        _ if signs => format!("digest of what is signed{alone}"),
         _ => "digest of the body".to_owned(),
     }
 }

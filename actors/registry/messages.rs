@@ -31,6 +31,12 @@ impl Integration {
         let published = self.profile.as_ref().is_some_and(|profile| profile.publishes_keys());
         self.record.secret_vault_ref.is_none() && self.record.signature_required && published
     }
+
+    /// How long its deliveries are remembered, in seconds: as it says itself, or else its profile; `None` where the daemon does.
+    pub fn replay_window_seconds(&self) -> Option<u64> {
+        let of_profile = || self.profile.as_ref().and_then(|profile| profile.replay_window_seconds());
+        self.record.replay_window_seconds.or_else(of_profile)
+    }
 }
 
 /// Finds an integration, enabled or not.

@@ -180,9 +180,7 @@ fn publishes_keys(record: &IntegrationRecord, catalogue: &Catalogue) -> bool {
 /// A window shorter than the tolerance would let a delivery be sent again while its signature is still fresh.
 fn check_window(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     let Some(window) = record.replay_window_seconds else { return Ok(()) };
-    let tolerance = catalogue.get(&record.provider).map_or(0, |profile| profile.tolerance_seconds());
-    // Times of whole seconds stay fresh for one more, less a moment.
-    let least = 2 * tolerance + 1;
+    let least = catalogue.get(&record.provider).map_or(1, |profile| profile.replay_window_seconds_min());
     if (least..=REPLAY_WINDOW_SECONDS_MAX).contains(&window) {
         return Ok(());
     }

@@ -142,7 +142,7 @@ impl Delivery<'_> {
         let judgement = judge::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let permit = Arc::new(permit);
-        let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified, &request));
+        let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified));
         let (delivery, integration) = (self, integration.as_ref());
         let authentic =
             Authentic { delivery, integration, names, verified, key, retries_differ, permit, form };
@@ -277,7 +277,9 @@ impl Authentic<'_> {
                 Ok(self.taken(Outcome::Duplicate, holder.receipt))
             }
             Appended::Held(holder) if holder.verdict < verdict => {
-                self.conflict(digest, bytes, "event or source").await
+                let is_other_body = holder.body != digest && !self.verified.covers_bytes;
+                let other = if is_other_body { "body" } else { "event or source" };
+                self.conflict(digest, bytes, other).await
             }
             Appended::Held(holder) => Ok(self.answer(judgement, holder.receipt)),
         }
@@ -348,7 +350,7 @@ impl Authentic<'_> {
 
     fn expires_at(&self) -> u64 {
         let default = self.delivery.gate.settings.replay_window_seconds;
-        let window = self.integration.record.replay_window_seconds.unwrap_or(default);
+        let window = self.integration.replay_window_seconds().unwrap_or(default);
         self.delivery.gate.clock.now_unix_ms().saturating_add(window.saturating_mul(1_000))
     }
 

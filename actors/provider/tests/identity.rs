@@ -235,3 +235,38 @@ fn json_that_is_sent_as_a_form_is_none() {
     assert!(body(ContentKind::Form).document().unwrap_err().to_string().contains("a form"));
     assert!(Body::new(b"a={".to_vec(), ContentKind::Form).document().is_ok());
 }
+
+#[test]
+fn a_batch_is_told_by_the_ids_of_all_that_is_in_it() {
+    let line = profile("line");
+    let key = |body: &str| {
+        let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(body.as_bytes().into())]);
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            ("x-line-signature", signature::encode(&code.unwrap(), Encoding::Base64)),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        verified_key(&line, &Signed { headers, body: body.as_bytes().to_vec() }, URL)
+    };
+    let batch = |ids: &[&str], again: bool| {
+        let event = |id: &&str| json!({"webhookEventId": id, "deliveryContext": {"isRedelivery": again}});
+        key(&json!({"events": ids.iter().map(event).collect::<Vec<_>>()}).to_string())
+    };
+    let of = |ids: &[&str]| batch(ids, false);
+    assert_eq!(of(&["a", "b"]), batch(&["a", "b"], true), "a redelivery");
+    assert_ne!(of(&["a"]), of(&["a", "b"]));
+    assert_ne!(of(&["a", "b"]), of(&["a\",\"b"]), "none runs into the next");
+    assert_ne!(batch(&[], false), key(r#"{"events":[],"destination":"d"}"#), "nothing in it tells it");
+    let part = |text: &str| key(&format!(r#"{{"events":[{{"webhookEventId":"a"}},{{"text":"{text}"}}]}}"#));
+    assert_ne!(part("1"), part("2"), "one has no id");
+}
+
+#[test]
+fn retries_may_differ_where_a_key_vouches_for_them() {
+    let vouched = verify::uncovered(Some(1));
+    for name in ["google-pubsub", "adyen", "line", "notion"] {
+        assert!(profile(name).retries_differ(&vouched), "{name}");
+        assert!(!profile(name).retries_differ(&profile(name).unsigned()), "{name}: nobody tells who sent it");
+    }
+    assert!(!profile("stripe").retries_differ(&vouched));
+}

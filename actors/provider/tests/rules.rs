@@ -75,6 +75,16 @@ fn no_built_in_profile_has_an_error() {
 }
 
 #[test]
+fn a_provider_whose_documents_know_200_and_not_every_2xx_is_answered_so() {
+    for profile in Catalogue::built_in().unwrap().iter() {
+        let expected = profile.file.behaviour.answer.as_deref().unwrap_or_default();
+        let is_narrow = expected.contains("200") && !expected.contains("202") && !expected.contains("2xx");
+        assert!(!is_narrow || profile.answer().status != 202, "{}: {expected}", profile.name());
+    }
+    assert_eq!(profile("dropbox").answer().status, 200, "it delivers again what is answered otherwise");
+}
+
+#[test]
 fn a_profile_that_anybody_can_forge_for_is_an_error() {
     let found = |profile: &str, pairs: &[(&str, &str)]| {
         let text = pairs.iter().fold(profile.to_owned(), |text, (from, to)| {
@@ -98,7 +108,13 @@ fn a_profile_that_anybody_can_forge_for_is_an_error() {
     assert_eq!(found(PUBSUB, &[first, second, (claims, "")]), [("any_token", error)]);
     let issuer = "claims = { iss = [\"accounts.google.com\"] }\n";
     assert_eq!(found(PUBSUB, &[first, second, (claims, issuer)]), [("any_token", warning)]);
-    assert_eq!(found(PUBSUB, &[first, second, (claims, "body_sha256_claim = \"b\"\n")]), []);
+    let digest = (claims, "body_sha256_claim = \"b\"\n");
+    assert_eq!(found(PUBSUB, &[first, second, digest, ("retries_differ = true\n", "")]), []);
+    assert_eq!(
+        found(PUBSUB, &[first, second, digest]),
+        [("unsigned_retries", error)],
+        "all of a retry is signed anew"
+    );
     let shared = (
         "algorithm = \"RS256\"\njwks_url = \"https://www.googleapis.com/oauth2/v3/certs\"",
         "algorithm = \"HS256\"",
@@ -110,6 +126,17 @@ fn a_profile_that_anybody_can_forge_for_is_an_error() {
     );
     let constant = ("token = { query = \"hub.verify_token\" }", "token = { const = \"a\" }");
     assert_eq!(found(META, &[constant]), [("handshake_without_token", error)]);
+}
+
+#[test]
+fn a_window_within_which_a_signed_time_is_still_fresh_is_refused() {
+    let load =
+        |seconds: u32| load::load("own.toml", &format!("{ZOOM}\n[replay]\nwindow_seconds = {seconds}\n"));
+    let refused = load(600).unwrap_err();
+    assert_eq!(refused.field, "replay.window_seconds");
+    assert_eq!(refused.message, "600 is less than 601: within it a signed time is still fresh");
+    assert_eq!(load(601).unwrap().replay_window_seconds(), Some(601));
+    assert_eq!(profile("dropbox").replay_window_seconds(), Some(1), "it signs no time");
 }
 
 #[test]

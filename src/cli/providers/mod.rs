@@ -125,6 +125,7 @@ fn profile_text(profile: &Value, only_toml: bool) -> String {
         ("tolerance seconds", "tolerance_seconds"),
         ("signed id", "id_signed"),
         ("replays told by", "replay_key"),
+        ("window seconds", "replay_window_seconds"),
         ("handshakes", "handshakes"),
         ("parameters", "parameters"),
         ("secret ones", "secret_parameters"),

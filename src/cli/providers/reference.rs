@@ -15,7 +15,8 @@ Written from `schemas/providers/*.toml` by `UPDATE=1 cargo test reference`. `pal
 - **signed** is what the signature covers: `{body}` the bytes of the body, `{ts}` the signed time, `{h:NAME}` a header.
 - **time** is how far a signed time may be from ours, in seconds, before and after; `-` where none is signed.
 - **replays told by** is what makes two deliveries the same. An id the signature does not cover identifies nothing, for whoever
-  captured a delivery could send it again under a new one: the digest of what is signed takes its place.
+  captured a delivery could send it again under a new one: the digest of what is signed takes its place. Where that *alone* tells, what comes under
+  it again is a duplicate whatever its bytes are. How long they are remembered stands beside it where the profile says so.
 - **certificate** and **RS256** keys are those the provider publishes (`palyra webhooks add ID PROVIDER --published-keys`): fetched once from an
   address the profile pins, over TLS, and kept for a day or an hour; or put into the vault by you.
 - **asks first** is what the provider wants answered before it delivers, and what authenticates that question.
@@ -36,12 +37,24 @@ const LIMITS: &str = "\
   (`buildkite` over `buildkite-token`, `gitlab-signing` over `gitlab`).
 - **Twilio signs names and values of a form without what separates them.** Whoever keeps a genuine delivery back can send it with text moved from one
   to the next (`Body=hi&From=x` as `Body=hiFrom&x=`), and one of both is taken.
-- **Retries that say in their body which attempt they are** (Heroku, Intercom, Notion, Telnyx): the id alone tells these deliveries, and a retry is a
-  duplicate whatever its bytes are. Of any other provider's two bodies under one signed id the second is a conflict (409): it cannot be told from an attack.
+- **Retries that say in their body which attempt they are** (Google Pub/Sub with a dead-letter policy, Heroku, Intercom, LINE, Notion, Telnyx), or are
+  written anew (Adyen): what identifies these deliveries alone tells them, and a retry is a duplicate whatever its bytes are. The first that came is what the
+  journal has: at Adyen and Pub/Sub, which do not sign the rest, whoever keeps a genuine one back can have another taken for it, and there is no row of a
+  conflict to tell. Of any other provider's two bodies under one id the second is a conflict (409): it cannot be told from an attack. Stripe is among
+  those: it renders an event once, and its documents do not say that a retry of it changes.
+- **Notifications that say only that something changed** (Dropbox, Microsoft Graph for drives and lists, reminders of Alertmanager) have the same bytes
+  each time, without an id or a time. Their profiles remember them for a second or a minute (`[replay]`, [profiles.md](profiles.md)), and
+  `palyra webhooks set ID --replay-window-seconds N` says otherwise. What is over, whoever captured one can send again: take such an event as a
+  reason to look, and nothing in it for true. What comes again within the window is the same, so look once more after it.
+- **Two topics with one body** (Shopify, WooCommerce, GitHub and whoever else names the event in a header that is not signed): one body that is sent
+  under two topics to one integration is one delivery, and the second is answered 200 as a duplicate, for who captured a delivery could give it any
+  topic. Where two topics that you want may have the same body (`orders/create` and `orders/paid`), add one integration for each, under a secret of its
+  own if the provider has one for each webhook: under one for all, who captured a delivery to one can send it to the other too.
 - **X's handshake gives strangers codes under the secret,** over words of their choice. No delivery to X is such a word; one to another provider may be.
   So an integration of another profile may not name the same reference: it is not ready, and where both were enabled by hand neither is answered
   but by 503. The same value under another reference is not noticed.
-- **Batches without a signed id** (LINE, HubSpot, SendGrid): the whole batch is one delivery, told by its digest.
+- **Batches without a signed id** (Auth0, HubSpot, Microsoft Graph, SendGrid): the whole batch is one delivery, told by its digest. LINE's is told by
+  the ids of all its events, so that a redelivery of the same bundle is the same; in another bundle they are a delivery of their own.
 - **Signed times are bounded on both sides** though several providers' libraries refuse only old ones: a time ahead of ours is refused beyond the
   same tolerance. Keep the clock right (NTP).
 - **Asana** sends its secret once, in the answer to the call that creates the webhook: read it there and put it into the vault.
@@ -92,12 +105,17 @@ fn row(one: &ProfileSummary) -> String {
         code(&one.signed_content),
         time,
         if one.id_signed { "yes" } else { "no" }.to_owned(),
-        one.replay_key.clone(),
+        replays(one),
         or_nothing(&one.handshakes),
         words(&one.answer),
         words(&one.retries),
     ];
     format!("| {} |\n", cells.join(" | "))
+}
+
+fn replays(one: &ProfileSummary) -> String {
+    let window = one.replay_window_seconds.map(|seconds| format!(", for {seconds} s"));
+    format!("{}{}", one.replay_key, window.unwrap_or_default())
 }
 
 fn or_nothing(texts: &[String]) -> String {

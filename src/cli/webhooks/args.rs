@@ -177,7 +177,7 @@ struct SettingArgs {
     /// Largest body [default: 65536]
     #[arg(long, value_name = "N")]
     max_payload_bytes: Option<u64>,
-    /// How long a delivery is remembered, so that it is taken once; `default` is the daemon's [default: the daemon's, 7 days]
+    /// How long a delivery is remembered, so that it is taken once; `default` is the profile's, or else the daemon's [default: the profile's, or else the daemon's, 7 days]
     #[arg(long, value_name = "N", value_parser = parse_window)]
     replay_window_seconds: Option<Window>,
     /// Unsigned deliveries taken in a second, where no signature is required [default: 50]

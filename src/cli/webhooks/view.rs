@@ -76,8 +76,9 @@ pub fn details(integration: &Value) -> String {
 }
 
 fn replay_window(integration: &Value) -> String {
-    let seconds = integration.get("replay_window_seconds").and_then(Value::as_u64);
-    seconds.map_or_else(|| "the daemon's".to_owned(), crate::cli::since::span_text)
+    let span = |name: &str| integration.get(name).and_then(Value::as_u64).map(crate::cli::since::span_text);
+    let of_profile = || span("profile_replay_window_seconds").map(|span| format!("{span}, the profile's"));
+    span("replay_window_seconds").or_else(of_profile).unwrap_or_else(|| "the daemon's".to_owned())
 }
 
 fn add_last_test(fields: &mut Fields, integration: &Value) {

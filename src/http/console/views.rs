@@ -19,8 +19,10 @@ pub async fn integration(gate: &Gate, integration: &Integration) -> Value {
 
 fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessReport) -> Value {
     let record = &integration.record;
+    let of_profile = integration.profile.as_ref().and_then(|profile| profile.replay_window_seconds());
     let mut view = json!(record);
     let members = [
+        ("profile_replay_window_seconds", json!(of_profile)),
         ("url", json!(gate.hook_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
