@@ -70,7 +70,7 @@ fn registry_and_vault_are_old_or_new_after_a_kill_at_any_instant() {
         );
         let changed = found_hooks.len() + found_keys.len() - hooks.len() - keys.len();
         (done, undone) = (done + changed, undone + 1 - changed);
-        aim_us = if changed == 0 { aim_us * 5 / 4 } else { aim_us * 4 / 5 };
+        aim_us = if changed == 0 { aim_us * 3 / 2 } else { aim_us * 2 / 3 };
         (hooks, keys) = (found_hooks, found_keys);
     }
     println!("{done} edits were done before the kill, {undone} were not");

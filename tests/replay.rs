@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -179,11 +179,15 @@ fn a_daemon_killed_again_and_again_loses_nothing_and_takes_nothing_twice() {
         for n in retried {
             assert_eq!(send(&daemon, n), Some(200), "round {round}: {n} was acknowledged");
         }
-        let stop = AtomicBool::new(false);
+        let (stop, begun) = (AtomicBool::new(false), Instant::now());
+        let enough = acknowledged.lock().unwrap().len() + 15;
         std::thread::scope(|scope| {
             scope.spawn(|| post_until(&daemon, round, &stop, &acknowledged));
+            while acknowledged.lock().unwrap().len() < enough && begun.elapsed() < Duration::from_secs(10) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             // The instant of the kill differs from round to round, and hits every phase of a commit.
-            std::thread::sleep(Duration::from_millis(80 + round * 37 % 211));
+            std::thread::sleep(Duration::from_millis(round * 37 % 211));
             daemon.signal("KILL");
             stop.store(true, Ordering::Relaxed);
         });

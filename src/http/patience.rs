@@ -29,6 +29,8 @@ pub struct Patience {
     pub to_write: Duration,
     /// From an answer to the end of the next head; `None`: for ever.
     pub to_read_head: Option<Duration>,
+    /// Whether it is heard when the other end leaves while it is owed an answer.
+    pub hears_leaving: bool,
 }
 
 /// A connection that is waited for only so long. It fails with [`io::ErrorKind::TimedOut`] then, and with
@@ -134,28 +136,36 @@ impl Patient {
 
     /// Fills `buffer` with what belongs to the request that is there or comes.
     fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.stalled.is_some() || self.framing.is_whole() {
+        let is_owed = self.framing.is_whole() && !(self.patience.hears_leaving && self.kept.is_empty());
+        if self.stalled.is_some() || is_owed {
             self.hold_up(cx);
             return Poll::Pending;
         }
         self.expect_head(cx)?;
         if self.kept.is_empty() {
-            let from = buffer.filled().len();
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
-            let bytes = buffer.filled().get(from..).unwrap_or_default();
-            if read.is_err() || (bytes.is_empty() && buffer.remaining() > 0) {
-                self.asker.leave();
-            }
-            let taken = self.framing.take(bytes);
-            self.kept.extend_from_slice(bytes.get(taken..).unwrap_or_default());
-            buffer.set_filled(from + taken);
-            return Poll::Ready(read);
+            return self.read(cx, buffer);
         }
         let room = self.kept.len().min(buffer.remaining());
         let taken = self.framing.take(self.kept.get(..room).unwrap_or_default());
         buffer.put_slice(self.kept.get(..taken).unwrap_or_default());
         self.kept.drain(..taken);
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the connection. Nothing that can be handed over is not the end of what comes.
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let from = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        let bytes = buffer.filled().get(from..).unwrap_or_default();
+        let is_over = bytes.is_empty() && buffer.remaining() > 0;
+        if read.is_err() || is_over {
+            self.asker.leave();
+            return Poll::Ready(read);
+        }
+        let taken = self.framing.take(bytes);
+        self.kept.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        buffer.set_filled(from + taken);
+        if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 

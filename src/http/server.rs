@@ -55,6 +55,7 @@ pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std
         let patience = Patience {
             to_write: settings.idle_deadline,
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
+            hears_leaving: false,
         };
         let crowd = Crowd::new(room.before_idle_give_way());
         fn_service(move |io| patient(io, patience, connections.open(), Some(crowd.enter(Instant::now()))))
@@ -140,7 +141,7 @@ pub fn serve_console(
             .on_connect_ext(|io: &Patient, data| drop(data.insert(io.asker())))
             .finish(map_config(app, |_| AppConfig::default()));
         // Its streams and exports are answers that take as long as they take.
-        let patience = Patience { to_write: settings.idle_deadline, to_read_head: None };
+        let patience = Patience { to_write: settings.idle_deadline, to_read_head: None, hears_leaving: true };
         fn_service(move |io| patient(io, patience, connections.open(), None)).and_then(http)
     })?;
     Ok(builder.run())

@@ -109,7 +109,14 @@ fn every_version_of_a_secret_must_be_usable_and_the_one_that_is_not_is_named() {
 fn an_integration_that_needs_no_secret_of_its_own_is_not_held_to_one() {
     let mut open = integration(&profile("discord"));
     open.record.signature_required = false;
+    assert_eq!(
+        readiness(&open, &SecretStatus::NotFound).readiness,
+        Readiness::SecretNotFound,
+        "it names one"
+    );
+    open.record.secret_vault_ref = None;
     assert_eq!(readiness(&open, &SecretStatus::NotFound).readiness, Readiness::Ready);
+    open.record.secret_vault_ref = Some("global/a".to_owned());
     let unusable = SecretStatus::Unusable(profile("discord").check_keys(&keys(NO_FORM)).unwrap_err());
     assert!(!readiness(&open, &unusable).can_be_enabled(), "signed deliveries could not be verified");
     let mut published = integration(&profile("google-pubsub"));
