@@ -129,6 +129,33 @@ fn an_answer_has_the_form_that_its_own_request_asks_for() {
 }
 
 #[test]
+fn a_request_that_needs_no_100_continue_and_asks_for_it_holds_up_nothing_behind_it() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let mut stream = connect(&daemon.ingress);
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(&ask.repeat(3)).unwrap();
+    let answers = statuses(&read_available(&mut stream));
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 3, "{answers:?}");
+}
+
+#[test]
+fn a_body_that_is_refused_before_it_comes_keeps_its_connection_no_longer_than_a_head() {
+    let root = state_root();
+    let settings = "head_deadline_seconds = 1\nidle_deadline_seconds = 1\n";
+    write_private(&root.path().join("palyra.toml"), settings);
+    let daemon = Daemon::with_github(root.path());
+    let mut stream = connect(&daemon.ingress);
+    let ask =
+        "POST /hooks/no HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(ask.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    within(Duration::from_secs(10), "it is closed", || {
+        stream.read(&mut [0; 4_096]).is_ok_and(|count| count == 0)
+    });
+}
+
+#[test]
 fn a_body_of_blank_lines_is_read_to_its_end() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

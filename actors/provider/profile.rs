@@ -146,6 +146,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The name of the header, if it is one.
+    pub fn header(&self) -> Option<&str> {
+        match self {
+            Self::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether it holds the same in every delivery.
     pub fn is_constant(&self) -> bool {
         match self {

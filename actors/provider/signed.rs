@@ -77,16 +77,17 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
 
 /// What stands in headers as signatures; `None` where they may stand elsewhere too.
 fn texts_in<'a>(from: &[Source], headers: &'a dyn Headers) -> Result<Option<Vec<&'a str>>, Reject> {
-    let (mut texts, mut names) = (Vec::new(), Vec::new());
+    let mut texts = Vec::new();
     for source in from {
         let Source::Header(name) = source else { return Ok(None) };
-        texts.extend(single_header(headers, name, Reason::MalformedSignature)?);
-        names.push(name.as_str());
+        texts.extend(
+            single_header(headers, name, Reason::MalformedSignature)?.filter(|text| !text.is_empty()),
+        );
     }
-    texts.retain(|text| !text.is_empty());
     match texts.is_empty() {
         false => Ok(Some(texts)),
         true => {
+            let names: Vec<_> = from.iter().filter_map(Source::header).collect();
             let detail = format!("header {} is missing", names.join(" or "));
             Err(Reject::new(Reason::MissingSignature, detail))
         }

@@ -39,7 +39,7 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    /// Writes that nothing is pinned, where nothing is written yet: before a vault is first used.
+    /// Writes that nothing is pinned, where nothing is written yet: of a vault without secrets.
     pub(super) fn begin(file: &Path) -> io::Result<()> {
         if file.try_exists()? { Ok(()) } else { write(file, &BTreeMap::new()) }
     }
@@ -55,7 +55,7 @@ impl Pins {
                 VaultError::Pins { file: file.clone(), reason }
             })?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let reason = "it is missing, and the vault was used before".to_owned();
+                let reason = "it is missing, and the vault holds secrets".to_owned();
                 return Err(VaultError::Pins { file, reason });
             }
             Err(error) => return Err(error.into()),

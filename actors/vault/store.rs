@@ -251,18 +251,19 @@ impl Store {
     }
 }
 
-/// The identity of the vault in `folder`. Pins are begun before the first is made, so that one without pins has lost them.
+/// The identity of the vault in `folder`. Pins are begun where there are no secrets, so that a vault without pins that holds
+/// some has lost them.
 fn open_identity(folder: &Path, pins: &Path) -> Result<Identity, VaultError> {
     let path = folder.join(IDENTITY_FILE);
-    if let Some(identity) = Identity::load(&path)? {
-        return Ok(identity);
+    let identity = Identity::load(&path)?;
+    if secret_refs(folder)?.is_empty() {
+        Pins::begin(pins)?;
+        return Ok(identity.map_or_else(|| Identity::create(&path), Ok)?);
     }
-    if !secret_refs(folder)?.is_empty() {
+    identity.ok_or_else(|| {
         let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
-        return Err(VaultError::Identity(reason));
-    }
-    Pins::begin(pins)?;
-    Ok(Identity::create(&path)?)
+        VaultError::Identity(reason)
+    })
 }
 
 /// The name of the file of a secret. `~` stands for the `/` that a file name cannot hold; no part of a reference into the

@@ -19,8 +19,8 @@ use super::crowd::Member;
 use super::framing::Framing;
 use super::room::OpenConnection;
 
-/// How an answer begins that only asks for the body.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
+/// What only asks for the body. An answer may follow it at once.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,9 @@ impl AsyncRead for Patient {
 impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if written.is_ready() && !bytes.starts_with(CONTINUE) {
+        if let Poll::Ready(Ok(count)) = written
+            && (count > CONTINUE.len() || !bytes.starts_with(CONTINUE))
+        {
             self.answer(cx);
         }
         self.bounded(cx, written)
