@@ -4,6 +4,7 @@ mod keys;
 mod parts;
 mod public_keys;
 mod rules;
+mod signatures;
 mod tokens;
 mod vectors;
 
@@ -358,26 +359,6 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         assert!(error.to_string().contains(expected), "{error}");
         assert!(to != "contnet = \"{body}\"" || error.hint.as_deref() == Some("did you mean `content`?"));
     }
-}
-
-#[test]
-fn at_most_eight_signatures_are_tried() {
-    let form = SignatureForm {
-        from: vec![Source::Header("s".into())],
-        encoding: Encoding::Hex,
-        prefixes: Vec::new(),
-        split_lists: None,
-        split: Some(",".into()),
-        pair: Some("=".into()),
-        key: vec!["v1".into()],
-        trim: false,
-    };
-    let tried =
-        |text: &str| signature::read(&[text], &form, None, |_| true).map(|lists| lists[0].candidates.len());
-    let header = |count| vec![format!("v1={}", "ab".repeat(32)); count].join(",");
-    assert_eq!(tried(&header(8)), Ok(8));
-    assert!(tried(&header(9)).is_err());
-    assert!(tried(&header(5_000)).is_err());
 }
 
 #[test]
