@@ -1,7 +1,16 @@
 //! The daemon: takes the state root, starts the actors, serves, and stops in the reverse order.
 
+pub mod actors;
+pub mod checking;
 mod end;
+mod journaling;
 mod listening;
+pub mod readiness;
+mod registry_file;
+pub mod reloading;
+pub mod reserve;
+pub mod signals;
+pub mod verification;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -18,27 +27,24 @@ use palyra_actors::supervision::Supervisor;
 use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::actors::{self, Plan, Stopper};
 use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::http::connection::limits::Room;
+use crate::http::connection::server;
 use crate::http::console::Token;
 use crate::http::health::reasons_within;
-use crate::http::room::Room;
-use crate::http::{Addresses, Gate, server};
-use crate::journaling::Journaling;
+use crate::http::{Addresses, Gate};
 use crate::logging;
-use crate::readiness;
-use crate::registry_file;
-use crate::reloading;
-use crate::reserve::Reserve;
 use crate::settings::{Flags, Settings};
-use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
-use crate::verification;
 use crate::version;
+use actors::{Plan, Stopper};
 use end::End;
+use journaling::Journaling;
 use listening::{Bound, Listeners};
+use reserve::Reserve;
+use signals::{Asked, Signals};
 
 /// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
 const START_DEADLINE: Duration = Duration::from_secs(30);

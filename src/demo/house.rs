@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::SECRET;
 use crate::cli::CliError;
-use crate::signals::Signals;
+use crate::daemon::signals::Signals;
 
 /// How often it is looked whether the daemon has ended.
 const GLANCE: Duration = Duration::from_millis(200);

@@ -18,16 +18,16 @@ use palyra_actors::replay_guard::SubmitError;
 use palyra_actors::secret::SecretVersions;
 use tokio::time::Instant;
 
-use super::Gate;
-use super::admission::Permit;
-use super::answer::{Answer, Outcome};
-use super::body::{self, BodyLimits};
-use super::checks::{self, Condemned};
-use super::faults::{Fault, UNKNOWN};
-use super::headers::{HeaderView, is_authority};
-use super::judge::{self, Judgement, Names};
-use super::problem::{Kind, Problem};
-use super::throttle::{BAD_SIGNATURES_MAX, Peer};
+use crate::http::Gate;
+use crate::http::admission::Permit;
+use crate::http::body::{self, BodyLimits};
+use crate::http::delivery::answer::{Answer, Outcome};
+use crate::http::delivery::checks::{self, Condemned};
+use crate::http::delivery::faults::{Fault, UNKNOWN};
+use crate::http::delivery::headers::{HeaderView, is_authority};
+use crate::http::problem::{Kind, Problem};
+use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
+use palyra_actors::judging::{self, Judgement, Names};
 
 /// Slowest sender of a body.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
@@ -101,7 +101,7 @@ impl Delivery<'_> {
         // 2. Look up: unknown and disabled are told apart by nobody outside.
         let integration = self.look_up()?;
         let profile = profile_of(&integration)?;
-        if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty()).await? {
+        if let Some(reply) = self.unsigned_handshake(&integration, &Body::empty()).await? {
             return Ok(Answer::Handshake(reply));
         }
         // 3. Refuse early what the head alone condemns.
@@ -112,7 +112,7 @@ impl Delivery<'_> {
         let profile = profile_of(&integration)?;
         checks::body(profile, kind, &raw)?;
         let body = Body::new(raw, kind);
-        if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
+        if let Some(reply) = self.unsigned_handshake(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
         }
         let view = HeaderView(self.head.headers);
@@ -139,7 +139,7 @@ impl Delivery<'_> {
         // 7. Parse, and find what the profile says the delivery is.
         let names = Names::of(profile.describe(&request), profile, now);
         // 8. Judge: the envelope against its schema, then the allow lists.
-        let judgement = judge::judge(&integration.record, profile, &body, &names, key);
+        let judgement = judging::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let permit = Arc::new(permit);
         let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified));
@@ -152,7 +152,7 @@ impl Delivery<'_> {
     /// Whether its body is wanted.
     async fn go_on(&self) -> Result<(), Problem> {
         let integration = self.look_up()?;
-        if self.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
+        if self.unsigned_handshake(&integration, &Body::empty()).await?.is_some() {
             return Ok(());
         }
         self.refuse_early(&integration, profile_of(&integration)?).map(drop)
@@ -304,7 +304,7 @@ impl Authentic<'_> {
             Judgement::Accept(format) => {
                 let record = &self.integration.record;
                 let key_version = self.verified.key_version;
-                let event = judge::webhook_event(
+                let event = judging::webhook_event(
                     record,
                     self.names.clone(),
                     key_version,
@@ -317,13 +317,13 @@ impl Authentic<'_> {
                 let why = [format!("allowed_{what}s does not name this {what}")];
                 self.refusal(verdict, digest, body.raw().len(), &why)
             }
-            Judgement::Reject(_, why) => self.refusal(verdict, digest, body.raw().len(), why),
+            Judgement::Reject(flaw) => self.refusal(verdict, digest, body.raw().len(), &flaw.reasons()),
         }
     }
 
     fn refusal(&self, verdict: Verdict, body: Digest, bytes: usize, why: &[String]) -> NewEvent {
         let record = &self.integration.record;
-        NewEvent::System(judge::refusal_event(record, &self.names, verdict, body, bytes, why))
+        NewEvent::System(judging::refusal_event(record, &self.names, verdict, body, bytes, why))
     }
 
     /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, or not in time, the
@@ -361,12 +361,12 @@ impl Authentic<'_> {
     fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
         match judgement {
             Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
-            Judgement::Filter { .. } if judge::rejects_filtered(&self.integration.record) => {
+            Judgement::Filter { .. } if judging::rejects_filtered(&self.integration.record) => {
                 Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered").id(receipt.event_id))
             }
             Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),
-            Judgement::Reject(problem, _) => {
-                Answer::Refused(problem.outcome("rejected").id(receipt.event_id))
+            Judgement::Reject(flaw) => {
+                Answer::Refused(Problem::of_flaw(&flaw).outcome("rejected").id(receipt.event_id))
             }
         }
     }

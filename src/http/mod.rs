@@ -4,33 +4,17 @@
 //! Both listeners share one [`Gate`]; nothing here keeps state of its own beyond counters and permits.
 
 pub mod admission;
-pub mod answer;
-pub mod asker;
 pub mod body;
-pub mod checks;
+pub mod connection;
 pub mod console;
 pub mod counters;
-pub mod crowd;
-pub mod cut;
-pub mod exposition;
-pub mod faults;
-pub mod framing;
-pub mod greeting;
-pub mod headers;
+pub mod delivery;
 pub mod health;
 pub mod ingress;
-pub mod judge;
-pub mod keys;
-pub mod patience;
 pub mod problem;
-pub mod published;
 pub mod refusals;
-pub mod room;
-pub mod server;
 pub mod throttle;
 pub mod under_way;
-pub mod unfinished;
-pub mod unread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,17 +25,17 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::actors::Actors;
-use crate::readiness::LastLook;
+use crate::daemon::actors::Actors;
+use crate::daemon::readiness::LastLook;
+use crate::daemon::verification::VerificationStatus;
+use crate::published_keys::PublishedKeys;
 use crate::settings::Settings;
-use crate::verification::VerificationStatus;
 use admission::Admission;
+use connection::limits::Connections;
 use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
-use published::PublishedKeys;
 use refusals::Refusals;
-use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 use under_way::UnderWay;
 
@@ -200,7 +184,7 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
     let answered = match *request.method() {
         Method::POST => ingress::deliver(&delivery, payload).await,
-        _ => greeting::greet(&delivery).await,
+        _ => delivery::handshake::greet(&delivery).await,
     };
     answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))
 }

@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RE
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::causes::in_full;
 use palyra_actors::ids::EventId;
+use palyra_actors::judging::Flaw;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -230,6 +231,14 @@ impl Problem {
     pub fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
+    }
+
+    /// What is wrong with an authentic delivery's body, with the places.
+    pub fn of_flaw(flaw: &Flaw) -> Self {
+        match flaw {
+            Flaw::NotJson(_) => Self::new(Kind::NotJson),
+            Flaw::Schema(issues) => Self::new(Kind::SchemaViolation).schema_issues(issues),
+        }
     }
 
     /// With the places of a document that break a schema.

@@ -9,10 +9,10 @@ use palyra_actors::ids::EventId;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::cut::cut;
-use super::ingress::Delivery;
-use super::problem::{Kind, Problem};
+use crate::http::ingress::Delivery;
+use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
+use palyra_actors::cut::cut;
 
 /// Refusals kept. One more takes the place of the oldest of the integration that has the most, so that a flood at one hides
 /// nothing of the others.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::problem::{Became, Problem};
+use crate::http::problem::{Became, Problem};
 
 /// What is under way at a time; one more waits, and is given up with its client.
 const UNDER_WAY_MAX: u32 = 256;

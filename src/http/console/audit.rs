@@ -4,10 +4,10 @@ use actix_web::web::Data;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
+use crate::daemon::readiness;
 use crate::http::Gate;
-use crate::http::cut::cut;
 use crate::http::problem::{Became, Problem};
-use crate::readiness;
+use palyra_actors::cut::cut;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;

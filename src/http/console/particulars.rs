@@ -6,7 +6,7 @@ use palyra_actors::vault::VaultRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::http::cut::cut;
+use palyra_actors::cut::cut;
 
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 64;

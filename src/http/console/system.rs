@@ -14,10 +14,10 @@ use tokio::time::timeout;
 
 use super::snapshots::Snapshots;
 use super::webhooks::{diagnose, problem_of};
+use crate::daemon::reloading::{self, NotReloaded};
 use crate::http::Gate;
 use crate::http::health::{Unanswered, in_time, reasons_not_ready};
 use crate::http::problem::{Kind, Problem};
-use crate::reloading::{self, NotReloaded};
 use crate::version::VERSION;
 
 /// Time a look at every integration, its secret included, may take.

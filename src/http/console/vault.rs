@@ -19,9 +19,9 @@ use super::audit::Change;
 use super::input::decoded;
 use super::query::Query;
 use super::webhooks::{gone, unanswered};
+use crate::daemon::readiness::{cannot_verify, secret_status};
 use crate::http::Gate;
 use crate::http::problem::{Became, Kind, Problem};
-use crate::readiness::{cannot_verify, secret_status};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::daemon::readiness::secret_status;
 use crate::http::Gate;
-use crate::readiness::secret_status;
 
 /// An integration with its readiness.
 pub async fn integration(gate: &Gate, integration: &Integration) -> Value {

@@ -19,9 +19,9 @@ use super::audit::Change;
 use super::particulars::settings;
 use super::query::Query;
 use super::views;
+use crate::daemon::readiness::secret_status;
 use crate::http::Gate;
 use crate::http::problem::{Became, Kind, Problem};
-use crate::readiness::secret_status;
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {

@@ -24,11 +24,11 @@ use super::views;
 use super::webhooks::{find, problem_of, unanswered};
 use crate::http::Gate;
 use crate::http::body;
-use crate::http::checks::{self, Condemned};
-use crate::http::headers::HeaderView;
+use crate::http::delivery::checks::{self, Condemned};
+use crate::http::delivery::headers::HeaderView;
 use crate::http::ingress::{Delivery, Head};
-use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
+use palyra_actors::judging::{self, Judgement, Names};
 
 /// `/webhooks/{id}/test`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -313,7 +313,7 @@ impl Trial<'_> {
         let names = Names::of(self.profile.describe(request), self.profile, now);
         let named = format!("event `{}` from `{}`", names.event, names.source);
         let taken = self.profile.answer().status;
-        match judge::judge(record, self.profile, request.body, &names, request.body.digest()) {
+        match judging::judge(record, self.profile, request.body, &names, request.body.digest()) {
             Judgement::Accept(_) => {
                 checks.pass("envelope", named);
                 checks.pass("allow lists", "event and source are allowed");
@@ -322,12 +322,12 @@ impl Trial<'_> {
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judge::rejects_filtered(record) { 403 } else { taken };
+                let status = if judging::rejects_filtered(record) { 403 } else { taken };
                 json!({"status": status, "outcome": "filtered"})
             }
-            Judgement::Reject(problem, why) => {
-                checks.fail("envelope", why.join("; "));
-                would(&problem.outcome("rejected"))
+            Judgement::Reject(flaw) => {
+                checks.fail("envelope", flaw.reasons().join("; "));
+                would(&Problem::of_flaw(&flaw).outcome("rejected"))
             }
         }
     }

@@ -18,10 +18,10 @@ use self::words::Explanation;
 use super::journal::blocking;
 use super::webhooks::gone;
 use super::{events, views};
+use crate::daemon::readiness::secret_status;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
-use crate::readiness::secret_status;
 
 /// Refusals, and rows, that the explanation of an integration names at most.
 const LATEST_MAX: usize = 10;

@@ -4,7 +4,7 @@ use palyra_actors::journal::{EventKind, StoredEvent};
 use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
 use serde_json::{Map, Value};
 
-use crate::http::faults::UNKNOWN;
+use crate::http::delivery::faults::UNKNOWN;
 use crate::http::refusals::Refusal;
 
 /// Names of an allow list that a command repeats at most.

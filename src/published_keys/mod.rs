@@ -1,6 +1,6 @@
 //! Keys that providers publish, fetched from pinned addresses and kept: bounded in number, size, time and rate.
 
-mod shelf;
+mod cache;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use shelf::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
+use cache::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
 
 /// Largest document that is read.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;

@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::daemon::journaling::append_together;
 use crate::http::Gate;
-use crate::journaling::append_together;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);

@@ -20,12 +20,12 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::time::Instant;
 
-use super::crowd::{Crowd, Member};
-use super::ingress::{self, Head};
-use super::patience::{Patience, Patient};
-use super::room::{OpenConnection, Room};
-use super::unread::close_after_answer;
-use super::{Gate, console, hook_id, ingress_routes};
+use crate::http::connection::deadlines::{Patience, Patient};
+use crate::http::connection::idle::{Crowd, Member};
+use crate::http::connection::limits::{OpenConnection, Room};
+use crate::http::connection::unread::close_after_answer;
+use crate::http::ingress::{self, Head};
+use crate::http::{Gate, console, hook_id, ingress_routes};
 use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.

@@ -7,11 +7,11 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
-use super::Gate;
-use super::admission::Permit;
-use super::faults::Fault;
-use super::ingress::Delivery;
-use super::problem::Problem;
+use crate::http::Gate;
+use crate::http::admission::Permit;
+use crate::http::delivery::faults::Fault;
+use crate::http::ingress::Delivery;
+use crate::http::problem::Problem;
 
 impl Gate {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
@@ -19,7 +19,7 @@ impl Gate {
     ///
     /// # Errors
     /// Why there are none now, or not in time.
-    pub(super) async fn resolve(
+    pub(in crate::http) async fn resolve(
         &self,
         integration: &Integration,
     ) -> Result<Option<Arc<SecretVersions>>, Fault> {
@@ -53,7 +53,7 @@ impl Gate {
     ///
     /// # Errors
     /// Why it cannot be had.
-    pub(super) async fn token(
+    pub(in crate::http) async fn token(
         &self,
         integration: &Integration,
         handshake: &Handshake,
@@ -71,9 +71,9 @@ impl Delivery<'_> {
     /// The keys that `request` is verified with; `None` only where the integration neither names nor needs any.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](super::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
+    /// [`Kind::Unavailable`](crate::http::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
     /// theirs; what [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
-    pub(super) async fn keys(
+    pub(in crate::http) async fn keys(
         &self,
         integration: &Integration,
         profile: &Profile,

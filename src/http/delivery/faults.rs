@@ -5,10 +5,10 @@ use std::error::Error;
 use palyra_actors::causes::in_full;
 use tokio::time::{Instant, timeout};
 
-use super::Gate;
-use super::ingress::Delivery;
-use super::problem::{Kind, Problem};
-use super::throttle::COMPLAINTS_PER_SPAN_MAX;
+use crate::http::Gate;
+use crate::http::ingress::Delivery;
+use crate::http::problem::{Kind, Problem};
+use crate::http::throttle::COMPLAINTS_PER_SPAN_MAX;
 
 /// What is at fault where nobody knows whether the delivery was stored.
 pub const UNKNOWN: &str = "unknown";
@@ -38,7 +38,7 @@ impl Gate {
     ///
     /// # Errors
     /// That `what` is at fault, when it takes longer.
-    pub(super) async fn in_time<T>(
+    pub(in crate::http) async fn in_time<T>(
         &self,
         what: &'static str,
         work: impl Future<Output = T>,
@@ -52,7 +52,7 @@ impl Gate {
 impl Delivery<'_> {
     /// The answer to a delivery that met with `fault`: never a 4xx. The log is told too, but not at the pace of strangers,
     /// who can bring it about that nothing can be verified.
-    pub(super) fn unavailable(&self, fault: Fault) -> Problem {
+    pub(in crate::http) fn unavailable(&self, fault: Fault) -> Problem {
         let Fault { what, why: error } = fault;
         let complaint = (self.id.clone(), what);
         if !self.gate.complaints.exceeds(complaint, COMPLAINTS_PER_SPAN_MAX, Instant::now()) {

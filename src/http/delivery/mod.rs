@@ -1,0 +1,9 @@
+//! The steps of a delivery that [`ingress`](super::ingress) takes one after another, and the forms of its answers.
+
+pub mod answer;
+pub mod checks;
+pub mod faults;
+pub mod handshake;
+pub mod headers;
+pub mod keys;
+pub mod unfinished;
