@@ -1,9 +1,10 @@
 //! Proofs, and how little of the journal they are made of.
 
-use super::row::Columns;
 use super::sealing::{open, root_key};
 use super::*;
 use crate::ids::EventId;
+use crate::journal::format::leaf;
+use crate::journal::format::row::Columns;
 
 #[test]
 fn a_proof_is_made_of_the_leaves_beside_it_and_of_stored_subtrees() {

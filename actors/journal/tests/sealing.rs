@@ -7,8 +7,11 @@ use rusqlite::params;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::journal::leaves::Leaves;
-use crate::journal::storing::store_and_tell;
+use crate::journal::format::leaf;
+use crate::journal::format::row;
+use crate::journal::signing::store::store_and_tell;
+use crate::journal::signing::unsigned_leaves::Leaves;
+use crate::journal::writing::anchor;
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::VerifierKey;
 

@@ -1,6 +1,8 @@
 //! What edits are stopped, and that those that cannot be stopped are found.
 
 use super::*;
+use crate::journal::format::leaf;
+use crate::journal::format::row;
 
 /// Three deliveries, a system event between them.
 fn filled() -> Place {
