@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::leaf::{GENESIS, leaf_hash};
+use super::entry::{GENESIS, leaf_hash};
 use super::row::Columns;
 use crate::ids::Digest;
 

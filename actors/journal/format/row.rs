@@ -6,7 +6,7 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
-use super::leaf::{GENESIS, leaf_hash};
+use super::entry::{GENESIS, leaf_hash};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
 use crate::journal::messages::{

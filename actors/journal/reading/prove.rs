@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::page::first_since;
 use crate::ids::EventId;
 use crate::journal::error::JournalError;
-use crate::journal::format::leaf;
+use crate::journal::format::entry::entry_of;
 use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
 use crate::journal::signing::checkpoints::{self, StoredCheckpoint};
 use crate::journal::signing::resume::read_checkpoint;
@@ -56,7 +56,7 @@ fn unreadable(stored: &StoredCheckpoint) -> JournalError {
 /// Proves the event `seq` with the first checkpoint that covers it: the key that signed it is the first to be destroyed.
 pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
-    let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), leaf::entry(&row)));
+    let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), entry_of(&row)));
     let event = db.query_row(&select, [signed(seq)], read).optional().map_err(JournalError::read)?;
     let (event_id, entry) = event.ok_or_else(|| JournalError::NotThere(format!("no event has seq {seq}")))?;
     let stored = checkpoints::first_to_cover(db, seq).map_err(JournalError::read)?;

@@ -3,7 +3,6 @@
 use super::sealing::{open, root_key};
 use super::*;
 use crate::ids::EventId;
-use crate::journal::format::leaf;
 use crate::journal::format::row::Columns;
 
 #[test]
@@ -20,7 +19,7 @@ fn a_proof_is_made_of_the_leaves_beside_it_and_of_stored_subtrees() {
 fn entry_of(event: NewEvent, claim: Option<&ReplayClaim>) -> Vec<u8> {
     let mut columns = Columns::new(event, claim, EventId::new(NOW, 7), NOW);
     columns.link(&Head::EMPTY);
-    leaf::entry(&columns)
+    format::entry::entry_of(&columns)
 }
 
 fn delivery_entry() -> Vec<u8> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::ids::Digest;
-use crate::journal::format::leaf::GENESIS;
+use crate::journal::format::entry::GENESIS;
 use crate::journal::format::row::{signed, unsigned};
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
