@@ -11,13 +11,14 @@
 //! | `verify/` | whether it is still what was written |
 //!
 //! Beside them: `messages.rs`, the doors; `handle.rs`, how the rest of the daemon appends; `event.rs`, what an event has to be;
-//! `config.rs`, `error.rs`.
+//! `claim.rs`, who holds a replay key; `config.rs`, `error.rs`.
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
 //! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
+mod claim;
 mod config;
 mod error;
 mod event;
@@ -42,6 +43,7 @@ use actix::{
 use actix_rt::task::{JoinError, spawn_blocking};
 use tokio::sync::oneshot;
 
+pub use claim::{HeldBecause, KeyHolder, ReplayClaim, Verdict};
 pub use config::{JournalConfig, JournalFiles};
 pub use error::{Cause, JournalError};
 pub use event::{OPERATOR_PREFIX, operator_event};

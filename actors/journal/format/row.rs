@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::entry::{GENESIS, leaf_hash};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::journal::claim::{ReplayClaim, Verdict};
 use crate::journal::messages::{
-    BodyFormat, EventKind, NewEvent, ReplayClaim, Severity, StoredEvent, SystemEvent, Verdict, WebhookEvent,
+    BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent,
 };
 use crate::limits::SUMMARY_BYTES_MAX;
 
@@ -337,6 +338,7 @@ impl ClaimColumns<'_> {
             verdict: Verdict::parse(&self.verdict).ok_or("replay_verdict")?,
             expires_at: unsigned(self.expires_at),
             is_whole: false,
+            retries_differ: false,
         })
     }
 }

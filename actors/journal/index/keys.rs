@@ -12,8 +12,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::filter::KeyFilter;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::journal::claim::{KeyHolder, Verdict};
 use crate::journal::format::row::{Columns, digest, signed, unsigned};
-use crate::journal::messages::{KeyHolder, Verdict};
 use crate::limits::KEY_FILTERS_MAX;
 
 /// Events of a run. Few in the tests of this crate, so that they meet many runs.

@@ -15,8 +15,8 @@ use rusqlite::Connection;
 
 use crate::clock::UnixMs;
 use crate::ids::Digest;
+use crate::journal::claim::KeyHolder;
 use crate::journal::format::row::{Columns, unsigned};
-use crate::journal::messages::KeyHolder;
 use facets::{BLOCK_EVENTS, Block};
 use keys::{KeyIndex, RUN_EVENTS};
 

@@ -1,25 +1,22 @@
-//! What a delivery is called. A header that names it need not be signed: whoever captured a delivery that was left out must not
-//! bring it in under another name.
+//! What a delivery is called: its event and its source. They may come from unsigned headers. Whoever captured a delivery that
+//! was filtered could send it again under names that are let through, so it can only be accepted under those it first had.
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use crate::journal::claim::KeyHolder;
 use crate::journal::format::row::signed;
-use crate::journal::messages::{KeyHolder, NewEvent, Verdict};
+use crate::journal::messages::NewEvent;
 
 /// The particular by which the system event of a delivery that was not accepted names the delivery's event.
 pub const EVENT_DETAIL: &str = "event";
 
-/// Whether `event` is called as the delivery that holds its key was. Where that one was rejected, any name will do: its own
-/// may be what was wrong.
+/// Whether `event` is called as the delivery that holds its key was.
 pub(in crate::journal) fn agree(
     db: &Connection,
     holder: &KeyHolder,
     event: &NewEvent,
 ) -> rusqlite::Result<bool> {
-    if holder.verdict == Verdict::Rejected {
-        return Ok(true);
-    }
     let (name, source) = names_of(event);
     let find = "SELECT source, body FROM journal_events WHERE seq = ?1";
     db.prepare_cached(find)?.query_row([signed(holder.receipt.seq)], |row| {

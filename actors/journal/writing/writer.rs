@@ -9,11 +9,12 @@ use super::delivery_names;
 use super::wal::{CHECKPOINT_BYTES, PROBE_BYTES};
 use crate::clock::UnixMs;
 use crate::ids::EventId;
+use crate::journal::claim::{Decision, ReplayClaim};
 use crate::journal::error::JournalError;
 use crate::journal::event::ROLLBACK_ACCEPTED;
 use crate::journal::format::row::{Columns, Head};
 use crate::journal::index::Indexes;
-use crate::journal::messages::{Appended, JournalSnapshot, NewEvent, ReplayClaim, Severity, SystemEvent};
+use crate::journal::messages::{Appended, JournalSnapshot, NewEvent, Severity, SystemEvent};
 use crate::journal::opening::connection::{
     CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT, refuses_the_row,
 };
@@ -324,7 +325,7 @@ impl Writer {
                     self.leaves.push(receipt.leaf_hash);
                     self.appended_total += 1;
                 }
-                Ok(Appended::Held(_)) => self.held_total += 1,
+                Ok(Appended::Held { .. }) => self.held_total += 1,
                 Err(_) => {}
             }
         }
@@ -367,9 +368,10 @@ impl Appending<'_> {
         let claim = claim.map(|claim| self.begun_at_head(claim));
         if let Some(claim) = &claim
             && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
-            && !(claim.takes_over(&holder) && delivery_names::agree(self.db, &holder, &event)?)
+            && let Decision::Held(because) =
+                claim.decide(&holder, || delivery_names::agree(self.db, &holder, &event))?
         {
-            return Ok(Ok(Appended::Held(holder)));
+            return Ok(Ok(Appended::Held { holder, because }));
         }
         let event_id = EventId::new(self.now, (self.random)());
         let mut columns = Columns::new(event, claim.as_ref(), event_id, self.now);
