@@ -140,6 +140,7 @@ mod tests {
             verdict: Verdict::Accepted,
             expires_at: 0,
             is_whole: false,
+            retries_differ: false,
         };
         StoredEvent {
             seq: 7,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
-use super::writer::RandomBits;
+use super::writing::writer::RandomBits;
 use crate::clock::SharedClock;
 
 /// Where a journal is.

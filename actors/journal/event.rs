@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::claim::{ReplayClaim, Verdict};
 use super::error::JournalError;
-use super::messages::{BodyFormat, NewEvent, ReplayClaim, Severity, SystemEvent, Verdict, WebhookEvent};
+use super::messages::{BodyFormat, NewEvent, Severity, SystemEvent, WebhookEvent};
 use crate::ids::is_canonical_id;
 use crate::json::{self, JsonError};
 use crate::limits::{

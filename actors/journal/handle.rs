@@ -1,8 +1,9 @@
 //! How the rest of the daemon appends.
 
 use super::JournalActor;
+use super::claim::{KeyHolder, ReplayClaim};
 use super::error::JournalError;
-use super::messages::{Append, AppendReply, Appended, KeyHolder, NewEvent, ReplayClaim, SystemEvent};
+use super::messages::{Append, AppendReply, Appended, NewEvent, SystemEvent};
 use crate::causes::in_full;
 use crate::ids::Receipt;
 use crate::replies::Reply;
@@ -38,7 +39,9 @@ impl JournalHandle {
     /// As [`JournalHandle::append`].
     pub async fn append_system(&self, event: SystemEvent) -> Result<Receipt, JournalError> {
         match self.append(NewEvent::System(event), None).await? {
-            Appended::Stored(receipt) | Appended::Held(KeyHolder { receipt, .. }) => Ok(receipt),
+            Appended::Stored(receipt) | Appended::Held { holder: KeyHolder { receipt, .. }, .. } => {
+                Ok(receipt)
+            }
         }
     }
 

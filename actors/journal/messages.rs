@@ -5,24 +5,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::JournalError;
+use super::claim::{HeldBecause, KeyHolder, ReplayClaim};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed, Receipt};
 use crate::limits::EVENT_NAMES_MAX;
 use crate::replies::Wakes;
-
-/// What became of an authentic delivery. The order is the rank: one that is judged higher than before takes the key over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Authentic, but its envelope breaks the schema or its body is not JSON.
-    Rejected,
-    /// Authentic and well formed, but an allow list leaves it out.
-    Filtered,
-    /// The same id as an earlier delivery with other bytes, or the same bytes under other names.
-    Conflict,
-    /// In the journal with its body.
-    Accepted,
-}
 
 /// How serious a system event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
@@ -164,60 +151,18 @@ pub enum NewEvent {
     System(SystemEvent),
 }
 
-/// The replay key an authentic delivery takes, in the same transaction as its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplayClaim {
-    /// What identifies the delivery.
-    pub key: Digest,
-    /// SHA-256 of its body.
-    pub body: Digest,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// End of the window in which the key is remembered.
-    pub expires_at: UnixMs,
-    /// Whether a signature covers all of the body, so that no other can be put in its place; unknown, and false, where it is
-    /// read.
-    pub is_whole: bool,
-}
-
-impl ReplayClaim {
-    /// Whether it may get the key although `holder` has it unexpired: it is judged higher, and has the same bytes or others
-    /// that are signed. What was rejected keeps nothing out: it may be a delivery that somebody else put into a form in
-    /// which it cannot be taken. The journal sees to it that what was filtered is called the same, too.
-    pub(crate) fn takes_over(&self, holder: &KeyHolder) -> bool {
-        let may_differ = self.is_whole || holder.verdict == Verdict::Rejected;
-        self.verdict > holder.verdict && (may_differ || self.body == holder.body)
-    }
-}
-
 /// How an append ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
     /// Committed with `synchronous=FULL`.
     Stored(Receipt),
-    /// Another delivery holds the key, unexpired; nothing was written. It has a verdict at least as high, another body that is
-    /// not all signed, or other names.
-    Held(KeyHolder),
-}
-
-/// The row a replay key points to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyHolder {
-    /// Its verdict.
-    pub verdict: Verdict,
-    /// SHA-256 of its body.
-    pub body: Digest,
-    /// Its receipt.
-    pub receipt: Receipt,
-    /// End of its window.
-    pub expires_at: UnixMs,
-}
-
-impl KeyHolder {
-    /// The holder that an event of `claim` is, once it is stored.
-    pub(crate) fn of(claim: &ReplayClaim, receipt: Receipt) -> Self {
-        Self { verdict: claim.verdict, body: claim.body, receipt, expires_at: claim.expires_at }
-    }
+    /// Another delivery holds the key, unexpired; nothing was written.
+    Held {
+        /// The row that holds it.
+        holder: KeyHolder,
+        /// Why it stays there.
+        because: HeldBecause,
+    },
 }
 
 /// What is done with the answer to an append. When it is dropped uncalled, the outcome is not known.

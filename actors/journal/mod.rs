@@ -1,64 +1,38 @@
 //! The journal writer: the append-only, tamper-evident record.
 //!
-//! | file | idea |
+//! | folder | what lives there |
 //! |---|---|
-//! | `schema.sql` | the tables, the indices, the triggers that keep them append-only |
-//! | `leaf.rs`, `row.rs` | what an event is as bytes in the file and as a hash (`docs/journal-format.md`) |
-//! | `config.rs`, `connection.rs`, `open.rs`, `absent.rs`, `identity.rs` | how the file is opened, and refused |
-//! | `anchor.rs`, `anchoring.rs` | outside the database: how far it had come when somebody was last answered |
-//! | `writer.rs`, `group.rs` | groups of events, committed together with their replay keys |
+//! | `format/` | what an event is as a row and as a hash; touches no file |
+//! | `opening/` | how the files are opened, and refused |
+//! | `writing/` | groups of events, committed and anchored; the only way in |
 //! | `index/` | which event took a replay key, which events a filter lets through |
-//! | `wal.rs` | moves the write-ahead log into the database, beside the writer |
-//! | `sealer.rs`, `leaves.rs`, `seals.rs`, `storing.rs` | signed checkpoints, of what, when they are due, how they are stored |
-//! | `resume.rs`, `signing_key.rs` | with which log and key an opened journal goes on |
-//! | `checkpoints.rs`, `subtrees.rs` | their tables: the notes, and the Merkle tree over the leaf hashes |
-//! | `reader.rs`, `page.rs`, `prove.rs`, `entry.rs` | reads, on connections of their own; proofs, and what they are proofs of |
-//! | `chain.rs`, `verify/` | whether it is still what was written |
-//! | `disk.rs` | whether what looks like damage is a disk that cannot be read |
-//! | `backup.rs` | a copy, while the daemon writes |
+//! | `signing/` | signed checkpoints, and the key that signs them |
+//! | `reading/` | pages, proofs, a copy; on connections of their own |
+//! | `verify/` | whether it is still what was written |
+//!
+//! Beside them: `messages.rs`, the doors; `handle.rs`, how the rest of the daemon appends; `event.rs`, what an event has to be;
+//! `claim.rs`, who holds a replay key; `config.rs`, `error.rs`.
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
 //! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
-mod absent;
-mod anchor;
-mod anchoring;
-mod backup;
-mod chain;
-mod checkpoints;
+mod claim;
 mod config;
-mod connection;
-mod disk;
-mod entry;
 mod error;
 mod event;
-mod group;
+mod format;
 mod handle;
-mod identity;
 mod index;
-mod leaf;
-mod leaves;
 mod messages;
-mod names;
-mod open;
-mod page;
-mod prove;
-mod reader;
-mod resume;
-mod row;
-mod sealer;
-mod seals;
-mod signing_key;
-mod storing;
-mod subtrees;
+mod opening;
+mod reading;
+mod signing;
 #[cfg(test)]
 mod tests;
 mod verify;
-mod wal;
-mod words;
-mod writer;
+mod writing;
 
 use std::time::Duration;
 
@@ -69,32 +43,34 @@ use actix::{
 use actix_rt::task::{JoinError, spawn_blocking};
 use tokio::sync::oneshot;
 
-pub use anchor::Anchored;
-pub use backup::backup;
+pub use claim::{HeldBecause, KeyHolder, ReplayClaim, Verdict};
 pub use config::{JournalConfig, JournalFiles};
-pub use entry::ProvenEvent;
 pub use error::{Cause, JournalError};
 pub use event::{OPERATOR_PREFIX, operator_event};
+pub use format::entry::ProvenEvent;
+pub use format::row::Head;
 pub use handle::JournalHandle;
 pub use messages::*;
-pub use names::EVENT_DETAIL;
-pub use prove::SignedCheckpoint;
-pub use reader::JournalReader;
-pub use row::Head;
+pub use reading::backup::backup;
+pub use reading::prove::SignedCheckpoint;
+pub use reading::reader::JournalReader;
 pub use verify::{
     OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
 };
-pub use writer::{NewRow, RandomBits, RowOutcome, Writer};
+pub use writing::anchor::Anchored;
+pub use writing::delivery_names::EVENT_DETAIL;
+pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard};
-use anchoring::{Anchoring, anchor};
 use config::{HeadSender, tell_of};
-use group::Group;
-use sealer::{SealError, Sealed, Sealer};
-use seals::Seals;
-use storing::open_sealer;
-use wal::{WalGrowth, WalMover};
+use opening::failing_disk;
+use signing::schedule::Seals;
+use signing::sealer::{SealError, Sealed, Sealer};
+use signing::store::open_sealer;
+use writing::anchoring::{Anchoring, anchor};
+use writing::group::Group;
+use writing::wal::{WalGrowth, WalMover};
 
 /// The actor around the [`Writer`].
 pub struct JournalActor {
@@ -129,7 +105,7 @@ impl OpenJournal {
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
-        Self::open_at_its_word(config).map_err(|error| disk::doubt(&database, error))
+        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt(&database, error))
     }
 
     fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {

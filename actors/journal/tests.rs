@@ -96,6 +96,7 @@ fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
         verdict,
         expires_at: LATER,
         is_whole: false,
+        retries_differ: false,
     }
 }
 
@@ -121,7 +122,7 @@ fn append_one(writer: &mut Writer, row: NewRow, now: UnixMs) -> RowOutcome {
 fn stored(outcome: RowOutcome) -> Receipt {
     match outcome.unwrap() {
         Appended::Stored(receipt) => receipt,
-        Appended::Held(holder) => panic!("held by {holder:?}"),
+        Appended::Held { holder, .. } => panic!("held by {holder:?}"),
     }
 }
 

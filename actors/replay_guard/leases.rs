@@ -45,8 +45,8 @@ impl Leases {
             wait(flight, submit, wakes);
             return None;
         }
-        if let Some(holder) = self.holder(claim, now) {
-            answer(submit, Ok(Appended::Held(holder)), wakes);
+        if let Some(held) = self.held(claim, now) {
+            answer(submit, Ok(held), wakes);
             return None;
         }
         match self.lease(claim.key) {
@@ -88,11 +88,13 @@ impl Leases {
     }
 
     /// The row that keeps `claim` out, if it was seen lately.
-    fn holder(&self, claim: &ReplayClaim, now: UnixMs) -> Option<KeyHolder> {
+    fn held(&self, claim: &ReplayClaim, now: UnixMs) -> Option<Appended> {
         let mut recent = self.seen.lock();
-        let holder = recent.find(&claim.key, now).filter(|holder| !claim.takes_over(holder))?.clone();
+        let holder = recent.find(&claim.key, now)?;
+        let because = claim.is_kept_out_by(holder)?;
+        let holder = holder.clone();
         recent.hits_total += 1;
-        Some(holder)
+        Some(Appended::Held { holder, because })
     }
 
     fn lease(&mut self, key: Digest) -> Result<Lease, ReplayError> {
@@ -125,7 +127,7 @@ fn hand_on(submit: Submit, lease: Lease) -> Append {
     let answered = AppendReply::new(move |outcome, wakes| {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
-            Ok(Appended::Held(holder)) => lease.settle(holder.clone()),
+            Ok(Appended::Held { holder, .. }) => lease.settle(holder.clone()),
             // Whether it was stored is not known: the journal's own index keeps a second row out.
             Err(_) => drop(lease),
         }

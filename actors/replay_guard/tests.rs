@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
 use crate::journal::{
-    Append, Appended, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict,
+    Append, Appended, HeldBecause, JournalError, KeyHolder, NewEvent, ReplayClaim, SystemEvent, Verdict,
 };
 use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
 use crate::replies::{Fetched, Wakes};
@@ -26,7 +26,14 @@ fn digest(text: &str) -> Digest {
 }
 
 fn claim(key: &str, body: &str, verdict: Verdict) -> ReplayClaim {
-    ReplayClaim { key: digest(key), body: digest(body), verdict, expires_at: LATER, is_whole: false }
+    ReplayClaim {
+        key: digest(key),
+        body: digest(body),
+        verdict,
+        expires_at: LATER,
+        is_whole: false,
+        retries_differ: false,
+    }
 }
 
 fn receipt(seq: u64) -> Receipt {
@@ -47,7 +54,7 @@ fn word(answer: &mut Answer) -> &'static str {
         Err(oneshot::error::TryRecvError::Empty) => "waits",
         Err(oneshot::error::TryRecvError::Closed) => "not known",
         Ok(Ok(Appended::Stored(_))) => "stored",
-        Ok(Ok(Appended::Held(_))) => "held",
+        Ok(Ok(Appended::Held { .. })) => "held",
         Ok(Err(SubmitError::Replay(_))) => "refused",
         Ok(Err(SubmitError::Journal(_))) => "failed",
     }
@@ -122,9 +129,11 @@ fn what_the_guard_does_not_know_the_journal_decides() {
     let mut table = Table::new();
     let mut first = table.accept("k", "x");
     let holder = KeyHolder::of(&claim("k", "x", Verdict::Accepted), receipt(7));
-    table.journal_answers(Ok(Appended::Held(holder.clone())));
-    assert!(matches!(first.try_recv(), Ok(Ok(Appended::Held(held))) if held == holder));
-    assert!(matches!(table.accept("k", "x").try_recv(), Ok(Ok(Appended::Held(held))) if held == holder));
+    let because = HeldBecause::AlreadyAccepted;
+    let told = Appended::Held { holder, because };
+    table.journal_answers(Ok(told.clone()));
+    assert!(matches!(first.try_recv(), Ok(Ok(held)) if held == told));
+    assert!(matches!(table.accept("k", "x").try_recv(), Ok(Ok(held)) if held == told));
     let shown = table.leases.observe();
     assert_eq!((shown.recent_keys, shown.seen_total), (1, 1));
 }

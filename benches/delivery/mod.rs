@@ -114,6 +114,7 @@ impl Delivery {
             verdict: Verdict::Accepted,
             expires_at: NOW + 1_000_000,
             is_whole: true,
+            retries_differ: false,
         };
         let event = judging::webhook_event(&self.record, names.clone(), Some(1), body, BodyFormat::Json);
         NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }

@@ -8,7 +8,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::{Digest, Receipt};
-use palyra_actors::journal::{Appended, JournalError, NewEvent, ReplayClaim, Verdict};
+use palyra_actors::journal::{Appended, HeldBecause, JournalError, NewEvent, ReplayClaim, Verdict};
 use palyra_actors::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 use palyra_actors::provider::{
     Body, ContentKind, DeliveryAnswer, Profile, Reject, Request, Verified, VerifyError,
@@ -270,18 +270,12 @@ impl Authentic<'_> {
         let event = self.event(&judgement, body, digest);
         match self.submit(event, self.key, digest, verdict).await? {
             Appended::Stored(receipt) => Ok(self.answer(judgement, receipt)),
-            Appended::Held(holder) if holder.body != digest && !self.retries_differ => {
-                self.conflict(digest, bytes, "body").await
-            }
-            Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
-                Ok(self.taken(Outcome::Duplicate, holder.receipt))
-            }
-            Appended::Held(holder) if holder.verdict < verdict => {
-                let is_other_body = holder.body != digest && !self.verified.covers_bytes;
-                let other = if is_other_body { "body" } else { "event or source" };
-                self.conflict(digest, bytes, other).await
-            }
-            Appended::Held(holder) => Ok(self.answer(judgement, holder.receipt)),
+            Appended::Held { holder, because } => match because {
+                HeldBecause::AlreadyAccepted => Ok(self.taken(Outcome::Duplicate, holder.receipt)),
+                HeldBecause::AlreadyJudged => Ok(self.answer(judgement, holder.receipt)),
+                HeldBecause::OtherBody => self.conflict(digest, bytes, "body").await,
+                HeldBecause::OtherNames => self.conflict(digest, bytes, "event or source").await,
+            },
         }
     }
 
@@ -293,7 +287,7 @@ impl Authentic<'_> {
         let key = self.verified.conflict_key(self.key, body);
         let receipt = match self.submit(event, key, body, Verdict::Conflict).await? {
             Appended::Stored(receipt) => receipt,
-            Appended::Held(holder) => holder.receipt,
+            Appended::Held { holder, .. } => holder.receipt,
         };
         Ok(Answer::Refused(Problem::new(Kind::Conflict).outcome("conflict").id(receipt.event_id)))
     }
@@ -335,8 +329,14 @@ impl Authentic<'_> {
         body: Digest,
         verdict: Verdict,
     ) -> Result<Appended, Problem> {
-        let (expires_at, is_whole) = (self.expires_at(), self.verified.covers_bytes);
-        let claim = ReplayClaim { key, body, verdict, expires_at, is_whole };
+        let claim = ReplayClaim {
+            key,
+            body,
+            verdict,
+            expires_at: self.expires_at(),
+            is_whole: self.verified.covers_bytes,
+            retries_differ: self.retries_differ,
+        };
         let permit = Arc::<Permit>::clone(&self.permit);
         let gate = self.delivery.gate;
         let submitted = gate.actors.replay_guard.submit(event, claim, permit);

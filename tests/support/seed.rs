@@ -61,6 +61,7 @@ fn row(n: u64) -> NewRow {
         verdict: Verdict::Accepted,
         expires_at: SystemClock.now_unix_ms() + 7 * 24 * 3_600_000,
         is_whole: true,
+        retries_differ: false,
     };
     let event = WebhookEvent {
         name: turn(&NAMES, n / 7).to_owned(),

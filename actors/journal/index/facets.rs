@@ -7,15 +7,15 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::messages::EventFilter;
-use super::super::row::{Columns, signed, unsigned};
+use crate::journal::format::row::{Columns, signed, unsigned};
+use crate::journal::messages::EventFilter;
 
 /// Events of a block.
-pub(in super::super) const BLOCK_EVENTS: u64 = 256;
+pub(in crate::journal) const BLOCK_EVENTS: u64 = 256;
 
 /// What a list can be narrowed to. In the order in which an index is chosen: what tells most comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in super::super) enum Facet {
+pub(in crate::journal) enum Facet {
     Integration,
     Name,
     Severity,
@@ -26,7 +26,7 @@ impl Facet {
     const ALL: [Self; 4] = [Self::Integration, Self::Name, Self::Severity, Self::Kind];
 
     /// The column it stands in.
-    pub(in super::super) fn column(self) -> &'static str {
+    pub(in crate::journal) fn column(self) -> &'static str {
         match self {
             Self::Integration => "integration_id",
             Self::Name => "name",
@@ -46,18 +46,18 @@ impl Facet {
     }
 
     /// The values that `filter` asks for, the most telling first.
-    pub(in super::super) fn all_asked(filter: &EventFilter) -> Vec<(Self, &str)> {
+    pub(in crate::journal) fn all_asked(filter: &EventFilter) -> Vec<(Self, &str)> {
         Self::ALL.into_iter().filter_map(|facet| Some((facet, facet.asked(filter)?))).collect()
     }
 }
 
 /// Which of the events of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) struct Bits([u64; 4]);
+pub(in crate::journal) struct Bits([u64; 4]);
 
 impl Bits {
     /// None of them.
-    pub(in super::super) const NONE: Self = Self([0; 4]);
+    pub(in crate::journal) const NONE: Self = Self([0; 4]);
 
     fn set(&mut self, place: u64) {
         let word = (place / 64) as usize;
@@ -65,14 +65,14 @@ impl Bits {
     }
 
     /// Those that both have.
-    pub(in super::super) fn and(self, other: Self) -> Self {
+    pub(in crate::journal) fn and(self, other: Self) -> Self {
         let [a, b, c, d] = self.0;
         let [e, f, g, h] = other.0;
         Self([a & e, b & f, c & g, d & h])
     }
 
     /// The places that are set, from 0, in order.
-    pub(in super::super) fn places(self) -> impl DoubleEndedIterator<Item = u64> {
+    pub(in crate::journal) fn places(self) -> impl DoubleEndedIterator<Item = u64> {
         (0..BLOCK_EVENTS).filter(move |place| {
             let word = self.0.get((place / 64) as usize).copied().unwrap_or(0);
             word >> (place % 64) & 1 == 1
@@ -99,7 +99,7 @@ impl Bits {
 
 /// The block that is being filled.
 #[derive(Debug, Default)]
-pub(in super::super) struct Block {
+pub(in crate::journal) struct Block {
     integrations: HashMap<String, Bits>,
     names: HashMap<String, Bits>,
     severities: HashMap<String, Bits>,
@@ -122,7 +122,7 @@ impl Block {
     }
 
     /// Adds an event.
-    pub(in super::super) fn add(&mut self, columns: &Columns<'_>) {
+    pub(in crate::journal) fn add(&mut self, columns: &Columns<'_>) {
         let Columns { name, severity, kind, .. } = columns;
         self.set(columns.seq, columns.integration_id.as_deref(), [name, severity, kind]);
     }
@@ -159,7 +159,7 @@ impl Block {
     }
 
     /// Holds it against what is stored as block number `number`. Gives how many values it has, and what is wrong.
-    pub(in super::super) fn compare(
+    pub(in crate::journal) fn compare(
         &self,
         db: &Connection,
         number: u64,
@@ -176,7 +176,7 @@ impl Block {
 }
 
 /// Which events of block `number` have `value`; `None` when none has.
-pub(in super::super) fn find(
+pub(in crate::journal) fn find(
     db: &Connection,
     facet: Facet,
     value: &str,
@@ -189,7 +189,7 @@ pub(in super::super) fn find(
 }
 
 /// Calls `visit` with each block from `blocks` that has `value`, in order or backward, until it says stop.
-pub(in super::super) fn walk<E: From<rusqlite::Error>>(
+pub(in crate::journal) fn walk<E: From<rusqlite::Error>>(
     db: &Connection,
     (facet, value): (Facet, &str),
     (low, high, backward): (u64, u64, bool),
@@ -211,7 +211,7 @@ pub(in super::super) fn walk<E: From<rusqlite::Error>>(
 }
 
 /// Rows of the index up to block number `end`, which is left out, and those that are of no block at all.
-pub(in super::super) fn count(db: &Connection, end: u64) -> rusqlite::Result<u64> {
+pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<u64> {
     let count = "SELECT count(*) FROM journal_facets \
          WHERE block < ?1 OR block >= (SELECT coalesce(max(seq), 0) / ?2 FROM journal_events)";
     db.query_row(count, [signed(end), signed(BLOCK_EVENTS)], |row| row.get(0)).map(unsigned)

@@ -9,15 +9,15 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::super::messages::{KeyHolder, Verdict};
-use super::super::row::{Columns, digest, signed, unsigned};
 use super::filter::KeyFilter;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::journal::claim::{KeyHolder, Verdict};
+use crate::journal::format::row::{Columns, digest, signed, unsigned};
 use crate::limits::KEY_FILTERS_MAX;
 
 /// Events of a run. Few in the tests of this crate, so that they meet many runs.
-pub(in super::super) const RUN_EVENTS: u64 = if cfg!(test) { 64 } else { 65_536 };
+pub(in crate::journal) const RUN_EVENTS: u64 = if cfg!(test) { 64 } else { 65_536 };
 /// Parts of a run, by the first byte of the key.
 const PARTS: u64 = 256;
 /// Runs that share a filter, 1,048,576 events.
@@ -32,7 +32,7 @@ type Entry = (u64, u16);
 
 /// The keys of a run that is not complete.
 #[derive(Debug, Default)]
-pub(in super::super) struct OpenRun {
+pub(in crate::journal) struct OpenRun {
     entries: BTreeSet<Entry>,
     /// When the last of its windows ends.
     expires_at: UnixMs,
@@ -40,7 +40,7 @@ pub(in super::super) struct OpenRun {
 
 impl OpenRun {
     /// Adds the key of an event, if it took one.
-    pub(in super::super) fn add(&mut self, columns: &Columns<'_>) {
+    pub(in crate::journal) fn add(&mut self, columns: &Columns<'_>) {
         if let Some(claim) = &columns.claim {
             self.insert(columns.seq, claim.key, claim.expires_at);
         }
@@ -69,7 +69,7 @@ impl OpenRun {
     }
 
     /// Holds it against what is stored as run number `run`. Gives how many parts it has, and what is wrong.
-    pub(in super::super) fn compare(
+    pub(in crate::journal) fn compare(
         &self,
         db: &Connection,
         run: u64,
@@ -92,7 +92,7 @@ impl OpenRun {
 
 /// The index, as its one writer has it.
 #[derive(Debug, Default)]
-pub(in super::super) struct KeyIndex {
+pub(in crate::journal) struct KeyIndex {
     open: OpenRun,
     /// Of every complete run, when the last of its windows ends.
     runs: Vec<UnixMs>,
@@ -140,7 +140,7 @@ impl KeyIndex {
 
     /// The newest row that took `key`, if its window is open at `now`. A run whose windows have all ended is not asked: then an
     /// earlier row whose window is still open counts.
-    pub(in super::super) fn find(
+    pub(in crate::journal) fn find(
         &self,
         db: &Connection,
         key: &Digest,
@@ -210,7 +210,7 @@ impl KeyIndex {
 }
 
 /// Rows of the index up to run number `end`, which is left out, and those of no run at all: parts, and runs.
-pub(in super::super) fn count(db: &Connection, end: u64) -> rusqlite::Result<(u64, u64)> {
+pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<(u64, u64)> {
     let counts = "SELECT (SELECT count(*) FROM replay_keys WHERE place < ?1 * ?2 OR place >= complete * ?2), \
          (SELECT count(*) FROM replay_runs WHERE run < ?1 OR run >= complete) \
          FROM (SELECT coalesce(max(seq), 0) / ?3 AS complete FROM journal_events)";
@@ -351,7 +351,7 @@ mod tests {
 
     fn empty_journal() -> Connection {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(include_str!("../schema.sql")).unwrap();
+        db.execute_batch(include_str!("../format/schema.sql")).unwrap();
         db
     }
 

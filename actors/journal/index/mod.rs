@@ -13,10 +13,10 @@ pub(super) mod keys;
 
 use rusqlite::Connection;
 
-use super::messages::KeyHolder;
-use super::row::{Columns, unsigned};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
+use crate::journal::claim::KeyHolder;
+use crate::journal::format::row::{Columns, unsigned};
 use facets::{BLOCK_EVENTS, Block};
 use keys::{KeyIndex, RUN_EVENTS};
 

@@ -7,7 +7,7 @@ use super::*;
 fn held_seq(writer: &mut Writer, claim: ReplayClaim, now: UnixMs) -> Option<u64> {
     let row = NewRow { claim: Some(claim), ..delivery("", "", Rejected) };
     match append_one(writer, row, now).unwrap() {
-        Appended::Held(holder) => Some(holder.receipt.seq),
+        Appended::Held { holder, .. } => Some(holder.receipt.seq),
         Appended::Stored(_) => None,
     }
 }
@@ -44,7 +44,7 @@ fn a_key_is_held_unless_it_is_judged_higher_and_no_other_body_can_have_been_put_
         let case = format!("{first:?}, then {second:?} with {body}, {is_whole}");
         match outcome {
             Appended::Stored(receipt) => assert!(stores && receipt.seq == 2, "{case}"),
-            Appended::Held(holder) => {
+            Appended::Held { holder, .. } => {
                 assert!(!stores, "{case}");
                 let expected =
                     KeyHolder { verdict: first, body: Digest::of(b"x"), receipt: held, expires_at: LATER };
@@ -77,7 +77,12 @@ fn a_key_of_what_was_left_out_is_held_against_the_same_bytes_under_another_event
         for higher in [Filtered, Accepted].into_iter().filter(|higher| *higher > first) {
             let outcome = append_one(&mut writer, delivery("k", "x", higher), NOW).unwrap();
             let case = format!("{first:?} as {event} from {source}, then {higher:?}: {outcome:?}");
-            assert_eq!(matches!(outcome, Appended::Stored(_)), stores, "{case}");
+            match outcome {
+                Appended::Stored(_) => assert!(stores, "{case}"),
+                Appended::Held { because, .. } => {
+                    assert_eq!((because, stores), (HeldBecause::OtherNames, false), "{case}");
+                }
+            }
         }
         assert_eq!(place.problems(), []);
     }
@@ -92,7 +97,7 @@ fn a_key_is_free_again_when_its_window_ends() {
         claim: Some(ReplayClaim { expires_at: at + 10, ..claim("k", "y", Accepted) }),
         event: NewEvent::Webhook(webhook("y")),
     };
-    assert!(matches!(append_one(&mut writer, again(LATER - 1), LATER - 1), Ok(Appended::Held(_))));
+    assert!(matches!(append_one(&mut writer, again(LATER - 1), LATER - 1), Ok(Appended::Held { .. })));
     assert_eq!(stored(append_one(&mut writer, again(LATER), LATER)).seq, 2);
     assert_eq!(held_seq(&mut writer, claim("k", "z", Rejected), LATER + 9), Some(2));
     assert_eq!(held_seq(&mut writer, claim("k", "z", Rejected), LATER + 10), None);
@@ -107,7 +112,7 @@ fn two_copies_in_one_group_make_one_row() {
     let outcomes = writer.append(copies, NOW).unwrap();
     let held = outcomes
         .iter()
-        .filter(|outcome| matches!(outcome, Ok(Appended::Held(holder)) if holder.receipt.seq == 1));
+        .filter(|outcome| matches!(outcome, Ok(Appended::Held { holder, .. }) if holder.receipt.seq == 1));
     assert_eq!((held.count(), writer.head().seq), (99, 1));
     assert_eq!(writer.observe().held_total, 99);
 }
@@ -118,7 +123,7 @@ fn a_key_survives_a_restart() {
     stored(append_one(&mut place.writer(), delivery("k", "x", Accepted), NOW));
     assert!(matches!(
         append_one(&mut place.writer(), delivery("k", "x", Accepted), NOW),
-        Ok(Appended::Held(_))
+        Ok(Appended::Held { .. })
     ));
 }
 
@@ -136,7 +141,10 @@ fn every_key_of_many_runs_is_held_before_and_after_a_restart() {
     for mut writer in [writer, place.writer()] {
         let outcomes = writer.append((0..keys).map(row).collect(), NOW).unwrap();
         for (n, outcome) in (0..keys).zip(outcomes) {
-            assert!(matches!(outcome, Ok(Appended::Held(holder)) if holder.receipt.seq == n + 1), "{n}");
+            assert!(
+                matches!(outcome, Ok(Appended::Held { holder, .. }) if holder.receipt.seq == n + 1),
+                "{n}"
+            );
         }
     }
     assert_eq!(place.problems(), []);
@@ -149,7 +157,7 @@ fn a_clock_that_was_ahead_when_the_journal_was_opened_opens_no_window() {
     place.writer().append(rows(500), NOW).unwrap();
     let mut writer = Writer::open(&place.files(), || 7, false, LATER + 1).unwrap();
     let outcomes = writer.append(rows(500), NOW).unwrap();
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Appended::Held(_)))));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Appended::Held { .. }))));
 }
 
 #[test]
@@ -166,7 +174,9 @@ fn keys_that_begin_alike_are_told_apart() {
     for mut writer in [writer, place.writer()] {
         for n in 0..200 {
             let outcome = append_one(&mut writer, alike(n), NOW).unwrap();
-            assert!(matches!(outcome, Appended::Held(holder) if holder.receipt == first[usize::from(n)]));
+            assert!(
+                matches!(outcome, Appended::Held { holder, .. } if holder.receipt == first[usize::from(n)])
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::ffi;
 use rusqlite::limits::Limit;
 
 use super::*;
-use crate::journal::connection::{cannot_open, for_reading, for_writing, is_too_old, make_durable};
+use crate::journal::opening::connection::{cannot_open, for_reading, for_writing, is_too_old, make_durable};
 use crate::limits::{
     JOURNAL_CACHE_KIB, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX, JOURNAL_WRITE_LOCK_WAIT_MS,
 };

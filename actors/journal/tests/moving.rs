@@ -7,6 +7,7 @@ use super::acting::{Running, run};
 use super::sealing::open;
 use super::*;
 use crate::clock::ManualClock;
+use crate::journal::writing::wal;
 use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, PROBE_FRESH_MS};
 
 /// For the least part.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::*;
-use crate::journal::open::{self, tail_start};
+use crate::journal::opening::failing_disk;
+use crate::journal::opening::open::{self, tail_start};
 use crate::limits::OPEN_CHECK_LINKS_MAX;
 
 fn refusal(place: &Place) -> JournalError {
@@ -125,9 +126,9 @@ fn a_disk_that_cannot_be_read_is_not_told_as_damage() {
     assert_eq!((damaged().is_fault_of_the_disk(), damaged().is_for_damage()), (false, true));
     // To read it from its beginning is an error of the system, as on a disk that fails.
     let unreadable = Path::new("/proc/self/mem");
-    let doubted = disk::doubt(unreadable, damaged());
+    let doubted = failing_disk::doubt(unreadable, damaged());
     assert!(matches!(&doubted, JournalError::Disk { path, .. } if path == unreadable), "{doubted}");
     let place = Place::new();
     drop(place.writer());
-    assert!(disk::doubt(&place.path(), damaged()).is_for_damage(), "all of it can be read");
+    assert!(failing_disk::doubt(&place.path(), damaged()).is_for_damage(), "all of it can be read");
 }

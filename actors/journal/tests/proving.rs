@@ -1,9 +1,9 @@
 //! Proofs, and how little of the journal they are made of.
 
-use super::row::Columns;
 use super::sealing::{open, root_key};
 use super::*;
 use crate::ids::EventId;
+use crate::journal::format::row::Columns;
 
 #[test]
 fn a_proof_is_made_of_the_leaves_beside_it_and_of_stored_subtrees() {
@@ -19,7 +19,7 @@ fn a_proof_is_made_of_the_leaves_beside_it_and_of_stored_subtrees() {
 fn entry_of(event: NewEvent, claim: Option<&ReplayClaim>) -> Vec<u8> {
     let mut columns = Columns::new(event, claim, EventId::new(NOW, 7), NOW);
     columns.link(&Head::EMPTY);
-    leaf::entry(&columns)
+    format::entry::entry_of(&columns)
 }
 
 fn delivery_entry() -> Vec<u8> {

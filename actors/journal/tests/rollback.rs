@@ -76,8 +76,10 @@ fn a_cut_tail_is_noticed() {
     let db = place.intruder();
     db.execute_batch("DROP TRIGGER journal_events_no_delete; DELETE FROM journal_events WHERE seq > 3;")
         .unwrap();
-    let trigger =
-        include_str!("../schema.sql").split("\n\n").find(|part| part.contains("events_no_delete")).unwrap();
+    let trigger = include_str!("../format/schema.sql")
+        .split("\n\n")
+        .find(|part| part.contains("events_no_delete"))
+        .unwrap();
     db.execute_batch(trigger).unwrap();
     drop(db);
     assert_behind(&place, 4, 2);

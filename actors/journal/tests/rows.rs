@@ -1,9 +1,9 @@
 //! One row: what is stored of an event, and what no writer would have stored.
 
-use super::chain::ChainWalk;
-use super::row::Columns;
 use super::*;
 use crate::ids::EventId;
+use crate::journal::format::chain::ChainWalk;
+use crate::journal::format::row::Columns;
 use crate::limits::SUMMARY_BYTES_MAX;
 
 #[test]

@@ -7,8 +7,11 @@ use rusqlite::params;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::journal::leaves::Leaves;
-use crate::journal::storing::store_and_tell;
+use crate::journal::format::entry::GENESIS;
+use crate::journal::format::row;
+use crate::journal::signing::store::store_and_tell;
+use crate::journal::signing::unsigned_leaves::Leaves;
+use crate::journal::writing::anchor;
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::VerifierKey;
 
@@ -80,7 +83,7 @@ pub(super) fn first_problem(place: &Place) -> String {
 
 /// Changes the rows from `seq` on and hashes them all again, the anchor included: everything but the signatures.
 pub(super) fn rewrite(place: &Place, seq: u64, change: impl Fn(&mut row::Columns<'_>)) {
-    let mut head = row::Head { seq: 0, hash: leaf::GENESIS, recorded_at: 0 };
+    let mut head = row::Head { seq: 0, hash: GENESIS, recorded_at: 0 };
     tamper_with(place, |db| {
         let select = format!("SELECT {} FROM journal_events ORDER BY seq", row::COLUMNS);
         let mut statement = db.prepare(&select).unwrap();

@@ -7,9 +7,9 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::sealing::{Open, first_problem, open, rewrite, try_open};
 use super::*;
-use crate::journal::leaves::Leaves;
-use crate::journal::resume::lock;
-use crate::journal::storing::store;
+use crate::journal::signing::resume::lock;
+use crate::journal::signing::store::store;
+use crate::journal::signing::unsigned_leaves::Leaves;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
 
 /// A journal in its second epoch, whose newest checkpoint covers three events, and the one of the handover after it.

@@ -143,8 +143,14 @@ impl World {
             _ => sent.key(),
         };
         let expires_at = self.now + WINDOW_MS;
-        let claim =
-            ReplayClaim { key, body: sent.digest(), verdict, expires_at, is_whole: SIGNED.covers_bytes };
+        let claim = ReplayClaim {
+            key,
+            body: sent.digest(),
+            verdict,
+            expires_at,
+            is_whole: SIGNED.covers_bytes,
+            retries_differ: false,
+        };
         let (reply, answer) = Fetched::by_hand();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(
@@ -171,14 +177,14 @@ impl World {
     fn answer(&mut self, sent: Sent, verdict: Verdict, appended: Appended) {
         match appended {
             Appended::Stored(receipt) => self.model.answered_again(&receipt),
-            Appended::Held(holder) if verdict == Verdict::Conflict => {
+            Appended::Held { holder, .. } if verdict == Verdict::Conflict => {
                 self.model.answered_again(&holder.receipt)
             }
-            Appended::Held(holder) if holder.body != sent.digest() => self.submit(sent, Verdict::Conflict),
-            Appended::Held(holder) if holder.verdict == Verdict::Accepted => {
-                self.model.duplicate(sent, &holder.receipt)
-            }
-            Appended::Held(holder) => self.model.answered_again(&holder.receipt),
+            Appended::Held { holder, because } => match because {
+                HeldBecause::AlreadyAccepted => self.model.duplicate(sent, &holder.receipt),
+                HeldBecause::AlreadyJudged => self.model.answered_again(&holder.receipt),
+                HeldBecause::OtherBody | HeldBecause::OtherNames => self.submit(sent, Verdict::Conflict),
+            },
         }
     }
 

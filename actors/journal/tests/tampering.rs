@@ -1,6 +1,8 @@
 //! What edits are stopped, and that those that cannot be stopped are found.
 
 use super::*;
+use crate::journal::format::entry::leaf_hash;
+use crate::journal::format::row;
 
 /// Three deliveries, a system event between them.
 fn filled() -> Place {
@@ -281,5 +283,5 @@ fn the_leaf_hash_is_the_one_of_the_documented_layout() {
         body_digest: Digest::of(b"{}"),
     };
     let expected = "805bb5d5b0000deb9d4c047f271e9e90ada17f85abe1bb473ced172b5b2c4871";
-    assert_eq!(leaf::leaf_hash(&columns).to_string(), expected);
+    assert_eq!(leaf_hash(&columns).to_string(), expected);
 }

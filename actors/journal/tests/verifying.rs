@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use super::sealing::{Open, open, random};
 use super::*;
-use crate::journal::leaves::Leaves;
-use crate::journal::storing::store;
+use crate::journal::signing::store::store;
+use crate::journal::signing::unsigned_leaves::Leaves;
 
 fn verified_from(place: &Place, from: u64) -> VerifyReport {
     let scope = Scope { from, ..Scope::default() };

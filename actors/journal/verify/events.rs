@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use rusqlite::Connection;
 
-use super::super::chain::ChainWalk;
-use super::super::open;
-use super::super::row::{COLUMNS, Columns, signed, unsigned};
 use super::indexes::IndexCheck;
 use super::notes::Notes;
 use super::tree::Tree;
 use super::{OnProgress, Progress, Scope, VerifyReport};
+use crate::journal::format::chain::ChainWalk;
+use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
+use crate::journal::opening::open;
 
 /// Rows read in one go; between two goes the write-ahead log may be moved into the database.
 const BATCH_ROWS: i64 = 1_000;

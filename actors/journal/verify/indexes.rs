@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::super::index::facets::{self, BLOCK_EVENTS, Block};
-use super::super::index::keys::{self, OpenRun, RUN_EVENTS};
-use super::super::row::{Columns, unsigned};
 use super::VerifyReport;
+use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::index::facets::{self, BLOCK_EVENTS, Block};
+use crate::journal::index::keys::{self, OpenRun, RUN_EVENTS};
 
 /// The indexes of the events read so far.
 pub(super) struct IndexCheck<'a> {
@@ -79,7 +79,7 @@ mod tests {
     /// A journal of 512 events, of which the block and the runs of the first 256 stand in the indexes, and the block after.
     fn grown() -> Connection {
         let db = Connection::open_in_memory().unwrap();
-        db.execute_batch(include_str!("../schema.sql")).unwrap();
+        db.execute_batch(include_str!("../format/schema.sql")).unwrap();
         db.execute_batch(
             "DROP TRIGGER journal_events_follow; \
              INSERT INTO journal_events VALUES (512, printf('%026d', 0), 'system', 'a', 'info', 'p', 's', NULL, NULL, \

@@ -7,14 +7,14 @@
 //! | `tree.rs` | the Merkle tree over the events with the stored subtrees and the signed roots |
 //! | `notes.rs` | the checkpoints with their keys, their order and the file outside the database |
 //! | `report.rs` | what was found |
-//! | `outside.rs` | what lies outside the database, and what it says where there is none |
+//! | `witness.rs` | what lies outside the database, and what it says where there is none |
 
 mod events;
 mod indexes;
 mod notes;
-mod outside;
 mod report;
 mod tree;
+mod witness;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -26,18 +26,21 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OptionalExtension as _};
 use serde::Serialize;
 
-use super::error::JournalError;
-use super::row::{digest, signed};
-use super::{JournalFiles, checkpoints, disk, open};
+use crate::journal::JournalFiles;
+use crate::journal::error::JournalError;
+use crate::journal::format::row::{digest, signed};
+use crate::journal::opening::failing_disk;
+use crate::journal::opening::open;
+use crate::journal::signing::checkpoints;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 use crate::tlog::VerifierKey;
 use events::Events;
 use notes::Notes;
-use outside::Outside;
 use report::Concern;
+use witness::Outside;
 
-pub use outside::Witness;
 pub use report::{Problem, VerifyReport};
+pub use witness::Witness;
 
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -121,9 +124,9 @@ fn verify_against(
         return Ok(report);
     }
     let report =
-        check(database, outside, scope, on_progress).map_err(|error| disk::doubt(database, error))?;
+        check(database, outside, scope, on_progress).map_err(|error| failing_disk::doubt(database, error))?;
     if !report.is_ok() {
-        disk::read_through(database)?;
+        failing_disk::read_through(database)?;
     }
     Ok(report)
 }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
-use super::super::checkpoints::{self, StoredCheckpoint, kind_of};
-use super::super::event::ROLLBACK_ACCEPTED;
-use super::super::resume::read_checkpoint;
-use super::super::row::{signed, unsigned};
-use super::outside::{Note, Outside};
+use super::witness::{Note, Outside};
 use super::{Concern, Scope, VerifyReport};
 use crate::ids::Digest;
+use crate::journal::event::ROLLBACK_ACCEPTED;
+use crate::journal::format::row::{signed, unsigned};
+use crate::journal::signing::checkpoints::{self, StoredCheckpoint, kind_of};
+use crate::journal::signing::resume::read_checkpoint;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
 
 /// Checkpoints read in one go.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::leaf::GENESIS;
-use super::super::row::{signed, unsigned};
 use crate::ids::Digest;
+use crate::journal::format::entry::GENESIS;
+use crate::journal::format::row::{signed, unsigned};
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
 /// What a verification found.

@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::super::row::{Columns, unsigned};
-use super::super::subtrees::{self, StoredSubtrees, is_stored, stored_count};
 use super::VerifyReport;
 use crate::ids::Digest;
+use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::signing::subtrees::{self, StoredSubtrees, is_stored, stored_count};
 use crate::tlog::{Frontier, Subtree};
 
 /// The tree over the events read so far.

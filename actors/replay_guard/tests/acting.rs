@@ -106,7 +106,7 @@ fn of_a_hundred_copies_at_once_one_is_stored() {
         let copies = (0..100).map(|_| running.submit("k"));
         let outcomes = futures_util::future::join_all(copies).await;
         let stored = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Stored(_))));
-        let held = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Held(_))));
+        let held = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Appended::Held { .. })));
         assert_eq!((stored.count(), held.count(), running.rows()), (1, 99, 1));
     });
 }
@@ -123,7 +123,7 @@ fn what_was_submitted_is_stored_though_nobody_waits() {
         while running.rows() < 2 {
             running.snapshot().await;
         }
-        assert!(matches!(running.submit("a").await, Ok(Appended::Held(_))));
+        assert!(matches!(running.submit("a").await, Ok(Appended::Held { .. })));
     });
 }
 
@@ -161,7 +161,7 @@ fn a_panic_costs_those_who_wait_an_answer_and_nobody_a_second_row() {
         assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Panicked);
         assert!(running.submit("k").await.is_err());
         running.restart().await;
-        assert!(matches!(running.submit("k").await, Ok(Appended::Held(_))), "the journal knows");
+        assert!(matches!(running.submit("k").await, Ok(Appended::Held { .. })), "the journal knows");
         assert_eq!(running.rows(), 1);
     });
 }

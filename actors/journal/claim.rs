@@ -1,0 +1,239 @@
+//! Which delivery holds a replay key: the rule by which a later delivery takes the key over or is kept out.
+//!
+//! It is asked in three places: by the replay guard of what it saw lately, by the writer within the transaction that appends
+//! the delivery, and, through [`HeldBecause`], by who answers the sender.
+
+use std::convert::Infallible;
+
+use serde::Serialize;
+
+use crate::clock::UnixMs;
+use crate::ids::{Digest, Receipt};
+
+/// What became of an authentic delivery. The order is the rank: one that is judged higher than before takes the key over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Authentic, but its envelope breaks the schema or its body is not JSON.
+    Rejected,
+    /// Authentic and well formed, but an allow list leaves it out.
+    Filtered,
+    /// The same id as an earlier delivery with other bytes, or the same bytes under other names.
+    Conflict,
+    /// In the journal with its body.
+    Accepted,
+}
+
+/// The replay key an authentic delivery takes, in the same transaction as its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayClaim {
+    /// What identifies the delivery.
+    pub key: Digest,
+    /// SHA-256 of its body.
+    pub body: Digest,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// End of the window in which the key is remembered.
+    pub expires_at: UnixMs,
+    /// Whether the signature covers every byte of the body, so that nobody can have put another in its place. Not stored: a
+    /// claim read from the file says `false`.
+    pub is_whole: bool,
+    /// Whether the provider writes its retries anew, so that another body under the key is another attempt at the same
+    /// delivery. Not stored either.
+    pub retries_differ: bool,
+}
+
+/// The row a replay key points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// SHA-256 of its body.
+    pub body: Digest,
+    /// Its receipt.
+    pub receipt: Receipt,
+    /// End of its window.
+    pub expires_at: UnixMs,
+}
+
+/// Whether a claim gets a key that another delivery holds, unexpired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// It takes the key over.
+    TakesOver,
+    /// It does not.
+    Held(HeldBecause),
+}
+
+/// Why a key stays with its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeldBecause {
+    /// The same delivery was accepted before.
+    AlreadyAccepted,
+    /// The same delivery was left out before, and is judged no higher now.
+    AlreadyJudged,
+    /// The holder has another body. Somebody may have put this one in its place.
+    OtherBody,
+    /// The holder came under another event or source. These may be in unsigned headers: whoever captured a delivery that was
+    /// filtered could send it again under names that are let through.
+    OtherNames,
+}
+
+impl ReplayClaim {
+    /// Decides whether it takes the key over from `holder`: a higher verdict takes it from a lower one if it is the same
+    /// delivery for certain. The body has to be the same, or signed as a whole, and the names have to be the same. What was
+    /// rejected keeps nothing out: somebody may have sent a spoilt copy first. `names_agree`, asked only where it matters,
+    /// says whether the delivery comes under the holder's event and source.
+    ///
+    /// # Errors
+    /// That of `names_agree`.
+    pub(super) fn decide<E>(
+        &self,
+        holder: &KeyHolder,
+        names_agree: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<Decision, E> {
+        let is_other_body = self.body != holder.body;
+        let is_other_delivery = is_other_body && !self.retries_differ;
+        let held = if self.verdict <= holder.verdict {
+            match holder.verdict {
+                _ if is_other_delivery => HeldBecause::OtherBody,
+                Verdict::Accepted => HeldBecause::AlreadyAccepted,
+                _ => HeldBecause::AlreadyJudged,
+            }
+        } else if holder.verdict == Verdict::Rejected {
+            return Ok(Decision::TakesOver);
+        } else if is_other_body && !self.is_whole {
+            HeldBecause::OtherBody
+        } else if names_agree()? {
+            return Ok(Decision::TakesOver);
+        } else if is_other_delivery {
+            HeldBecause::OtherBody
+        } else {
+            HeldBecause::OtherNames
+        };
+        Ok(Decision::Held(held))
+    }
+
+    /// Why `holder` keeps the key for certain, whatever the two deliveries are called; `None` where it may be taken over,
+    /// which only the journal can tell.
+    pub(crate) fn is_kept_out_by(&self, holder: &KeyHolder) -> Option<HeldBecause> {
+        match self.decide(holder, || Ok::<_, Infallible>(true)) {
+            Ok(Decision::TakesOver) => None,
+            Ok(Decision::Held(because)) => Some(because),
+        }
+    }
+}
+
+impl KeyHolder {
+    /// The holder that an event of `claim` is, once it is stored.
+    pub(crate) fn of(claim: &ReplayClaim, receipt: Receipt) -> Self {
+        Self { verdict: claim.verdict, body: claim.body, receipt, expires_at: claim.expires_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Decision::{Held, TakesOver};
+    use super::HeldBecause::{AlreadyAccepted, AlreadyJudged, OtherBody, OtherNames};
+    use super::Verdict::{Accepted, Conflict, Filtered, Rejected};
+    use super::*;
+    use crate::ids::EventId;
+
+    const VERDICTS: [Verdict; 4] = [Rejected, Filtered, Conflict, Accepted];
+
+    /// What is told of a claim beside its verdict and that of the holder.
+    #[derive(Debug, Clone, Copy)]
+    struct Case {
+        same_body: bool,
+        is_whole: bool,
+        retries_differ: bool,
+        same_names: bool,
+    }
+
+    impl Case {
+        fn all() -> impl Iterator<Item = Self> {
+            (0..16).map(|bits| {
+                let [same_body, is_whole, retries_differ, same_names] =
+                    [1, 2, 4, 8].map(|bit| bits & bit != 0);
+                Self { same_body, is_whole, retries_differ, same_names }
+            })
+        }
+
+        fn decide(self, claimed: Verdict, held: Verdict) -> Decision {
+            self.asking(claimed, held, || Ok(self.same_names)).unwrap()
+        }
+
+        fn asking(
+            self,
+            verdict: Verdict,
+            held: Verdict,
+            names_agree: impl FnOnce() -> Result<bool, ()>,
+        ) -> Result<Decision, ()> {
+            let Self { is_whole, retries_differ, .. } = self;
+            let (key, body, other) = (Digest([1; 32]), Digest([2; 32]), Digest([3; 32]));
+            let claim = ReplayClaim { key, body, verdict, expires_at: 2, is_whole, retries_differ };
+            let receipt = Receipt { event_id: EventId::new(1, 1), seq: 1, leaf_hash: key };
+            let held_body = if self.same_body { body } else { other };
+            claim.decide(&KeyHolder { verdict: held, body: held_body, receipt, expires_at: 2 }, names_agree)
+        }
+    }
+
+    /// What is decided in each case, for all verdicts of which `claimed` says so.
+    fn table(
+        compare: impl Fn(Verdict, Verdict) -> bool,
+        expected: impl Fn(Case, Verdict) -> Decision,
+    ) -> usize {
+        let pairs = VERDICTS.into_iter().flat_map(|claimed| VERDICTS.map(|held| (claimed, held)));
+        let pairs: Vec<_> = pairs.filter(|(claimed, held)| compare(*claimed, *held)).collect();
+        for (claimed, held) in &pairs {
+            for case in Case::all() {
+                let decided = case.decide(*claimed, *held);
+                assert_eq!(decided, expected(case, *held), "{claimed:?} over {held:?}: {case:?}");
+            }
+        }
+        pairs.len()
+    }
+
+    #[test]
+    fn what_is_judged_no_higher_is_held_by_the_same_delivery_or_by_one_with_another_body() {
+        let pairs = table(
+            |claimed, held| claimed <= held,
+            |case, held| match (case.same_body || case.retries_differ, held) {
+                (false, _) => Held(OtherBody),
+                (true, Accepted) => Held(AlreadyAccepted),
+                (true, _) => Held(AlreadyJudged),
+            },
+        );
+        assert_eq!(pairs, 10);
+    }
+
+    #[test]
+    fn what_was_rejected_keeps_out_nothing_that_is_judged_higher() {
+        let pairs = table(|claimed, held| claimed > held && held == Rejected, |_, _| TakesOver);
+        assert_eq!(pairs, 3);
+    }
+
+    #[test]
+    fn what_is_judged_higher_takes_over_if_it_is_the_same_delivery_for_certain() {
+        let pairs = table(
+            |claimed, held| claimed > held && held != Rejected,
+            |case, _| match (case.same_body, case.is_whole, case.same_names, case.retries_differ) {
+                (true, _, true, _) | (false, true, true, _) => TakesOver,
+                (true, _, false, _) | (false, true, false, true) => Held(OtherNames),
+                (false, false, _, _) | (false, true, false, false) => Held(OtherBody),
+            },
+        );
+        assert_eq!(pairs, 3);
+    }
+
+    #[test]
+    fn names_are_asked_for_only_where_they_decide() {
+        let asks = |case: Case, claimed, held| case.asking(claimed, held, || Err(())).is_err();
+        for (claimed, held) in VERDICTS.into_iter().flat_map(|claimed| VERDICTS.map(|held| (claimed, held))) {
+            for case in Case::all() {
+                let expected = claimed > held && held != Rejected && (case.same_body || case.is_whole);
+                assert_eq!(asks(case, claimed, held), expected, "{claimed:?} over {held:?}: {case:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Connections to the journal's file: every setting of SQLite the journal relies on stands here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+
+use crate::files::folder_of;
+use crate::journal::error::JournalError;
+use crate::limits::{
+    JOURNAL_CACHE_KIB, JOURNAL_CHECKPOINT_PAGES, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS,
+    JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX, JOURNAL_WRITE_LOCK_WAIT_MS,
+};
+
+/// `application_id` of a journal: "Paly".
+pub(super) const APPLICATION_ID: i64 = 0x5061_6c79;
+/// `user_version` of a journal: the format of docs/journal-format.md.
+pub(super) const FORMAT: i64 = 2;
+/// The statement of [`crate::journal::writing::writer::Writer::probe`]: it writes a page, but no change.
+pub(in crate::journal) const REWRITE_FORMAT: &str = "PRAGMA user_version = 2";
+/// The statement of [`crate::journal::writing::writer::Writer::checkpoint`].
+pub(in crate::journal) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+/// Moves of the write-ahead log into the database what no reader needs, and waits for nobody.
+pub(in crate::journal) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// First version without the WAL-reset bug, which loses commits (<https://sqlite.org/wal.html>, section 11).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// What to do about a file that seems to be damaged.
+const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again; restore the newest backup that verifies only \
+     if it finds the same";
+/// `PRAGMA synchronous` reads this when it is FULL.
+const SYNCHRONOUS_FULL: u8 = 2;
+
+/// The writer's connection. Nothing of the file is changed yet, nor is its log when this is closed, before it is made
+/// durable.
+pub(in crate::journal) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
+    let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, JOURNAL_WRITE_LOCK_WAIT_MS)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(cannot_open(path))?;
+    db.pragma_update(None, "recursive_triggers", true).map_err(cannot_open(path))?;
+    // Heeded by a file that is empty yet.
+    db.pragma_update(None, "page_size", JOURNAL_PAGE_BYTES).map_err(cannot_open(path))?;
+    db.pragma_update(None, "cache_size", -JOURNAL_CACHE_KIB).map_err(cannot_open(path))?;
+    Ok(db)
+}
+
+/// A connection that can only read.
+pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
+    let db = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, JOURNAL_READ_LOCK_WAIT_MS)?;
+    db.pragma_update(None, "query_only", true).map_err(cannot_open(path))?;
+    Ok(db)
+}
+
+fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection, JournalError> {
+    if is_too_old(rusqlite::version_number()) {
+        return Err(refused(path, "SQLite is older than 3.51.3", "build with the SQLite that comes with it"));
+    }
+    let place = without_links(path)?;
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let db = Connection::open_with_flags(place, flags).map_err(cannot_open(path))?;
+    harden(&db, lock_wait_ms).map_err(cannot_open(path))?;
+    Ok(db)
+}
+
+/// Whether a version of SQLite may lose commits.
+pub(in crate::journal) fn is_too_old(version: i32) -> bool {
+    version < SQLITE_VERSION_MIN
+}
+
+/// The folder may lie behind a symbolic link, the file itself may not be one.
+fn without_links(path: &Path) -> Result<PathBuf, JournalError> {
+    let name =
+        path.file_name().ok_or_else(|| refused(path, "it names no file", "name the file of the journal"))?;
+    let folder = folder_of(path).canonicalize().map_err(|error| JournalError::Open {
+        path: path.to_owned(),
+        problem: "its folder cannot be found",
+        hint: "name an existing state root with --state-root",
+        source: Some(Arc::new(error)),
+    })?;
+    Ok(folder.join(name))
+}
+
+/// What every connection gets (<https://sqlite.org/security.html>).
+fn harden(db: &Connection, lock_wait_ms: u64) -> rusqlite::Result<()> {
+    db.busy_timeout(Duration::from_millis(lock_wait_ms))?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    db.pragma_update(None, "cell_size_check", true)?;
+    db.pragma_update(None, "mmap_size", 0)?;
+    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, JOURNAL_VALUE_BYTES_MAX)?;
+    db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    Ok(())
+}
+
+/// The two settings durability rests on, as SQLite has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::journal) struct Durability {
+    pub(in crate::journal) journal_mode: String,
+    pub(in crate::journal) synchronous: u8,
+}
+
+/// Makes commits durable, and makes sure that SQLite took the settings.
+pub(in crate::journal) fn make_durable(db: &Connection, path: &Path) -> Result<Durability, JournalError> {
+    let durability = set_durability(db).map_err(cannot_open(path))?;
+    if durability.journal_mode != "wal" || durability.synchronous != SYNCHRONOUS_FULL {
+        let hint = "put the state root on a local disk; network file systems do not do";
+        return Err(refused(path, "its file system does not allow WAL with synchronous=FULL", hint));
+    }
+    Ok(durability)
+}
+
+fn set_durability(db: &Connection) -> rusqlite::Result<Durability> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    db.pragma_update(None, "journal_mode", "wal")?;
+    db.pragma_update(None, "synchronous", "full")?;
+    db.pragma_update(None, "wal_autocheckpoint", JOURNAL_CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "journal_size_limit", JOURNAL_WAL_BYTES_MAX)?;
+    let journal_mode = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    Ok(Durability { journal_mode, synchronous })
+}
+
+/// Takes from the writer's connection every right that appending does not need.
+pub(super) fn confine(db: &mut Connection) -> rusqlite::Result<()> {
+    db.authorizer(Some(|context: AuthContext<'_>| match writer_may(&context.action) {
+        true => Authorization::Allow,
+        false => Authorization::Deny,
+    }))
+}
+
+fn writer_may(action: &AuthAction<'_>) -> bool {
+    let is_ours = |table: &str| {
+        matches!(
+            table,
+            "journal_events"
+                | "journal_facets"
+                | "journal_checkpoints"
+                | "journal_subtrees"
+                | "replay_keys"
+                | "replay_runs"
+        )
+    };
+    match *action {
+        AuthAction::Select | AuthAction::Transaction { .. } => true,
+        AuthAction::Read { table_name, .. } | AuthAction::Insert { table_name } => is_ours(table_name),
+        AuthAction::Function { function_name } => matches!(function_name, "coalesce" | "max" | "length"),
+        AuthAction::Pragma { pragma_name, pragma_value } => {
+            matches!(
+                (pragma_name, pragma_value),
+                ("wal_checkpoint", Some("TRUNCATE" | "PASSIVE")) | ("user_version", Some("2"))
+            )
+        }
+        _ => false,
+    }
+}
+
+/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
+/// not as this writer left it.
+pub(in crate::journal) fn refuses_the_row(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.extended_code,
+            ffi::SQLITE_CONSTRAINT_CHECK
+                | ffi::SQLITE_CONSTRAINT_NOTNULL
+                | ffi::SQLITE_CONSTRAINT_DATATYPE
+                | ffi::SQLITE_TOOBIG
+        )
+    })
+}
+
+/// The error of a file that was looked at and is refused.
+pub(in crate::journal) fn refused(path: &Path, problem: &'static str, hint: &'static str) -> JournalError {
+    JournalError::Open { path: path.to_owned(), problem, hint, source: None }
+}
+
+/// Says in the words of the person at the keyboard what SQLite says in its own.
+pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError {
+    let path = path.to_owned();
+    move |error| {
+        let (problem, hint) = match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) => {
+                ("the file is missing, is a symbolic link or may not be read", "check the file and its owner")
+            }
+            Some(ErrorCode::NotADatabase) => ("it is no SQLite database", VERIFY_FIRST),
+            Some(ErrorCode::DatabaseCorrupt) => ("the database is damaged", VERIFY_FIRST),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                ("another process locks it", "stop the other process")
+            }
+            Some(ErrorCode::ReadOnly) => {
+                ("it may not be written", "check the owner and mode of the file and its folder")
+            }
+            Some(ErrorCode::DiskFull) => ("the disk is full", "free space on its disk"),
+            Some(ErrorCode::SystemIoFailure) => ("its disk fails", "check the disk and its cable"),
+            _ => ("SQLite refused it", "check the file, its disk and its owner"),
+        };
+        JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
+    }
+}

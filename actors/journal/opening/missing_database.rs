@@ -1,0 +1,84 @@
+//! A database that is gone or empty where something beside it tells of events: no new one is made in its place.
+
+use std::io;
+use std::path::Path;
+
+use super::open::file_error;
+use super::same_file::wal_path;
+use crate::journal::JournalFiles;
+use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
+use crate::journal::signing::resume::{read_checkpoint, read_note};
+use crate::journal::signing::sealer::SealError;
+use crate::journal::writing::anchor::Records;
+
+/// How a database is that says nothing itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journal) enum Absence {
+    Gone,
+    Empty,
+}
+
+impl Absence {
+    /// Of the database at `path`; none where something is there.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub(in crate::journal) fn of(path: &Path) -> io::Result<Option<Self>> {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_file() && found.len() == 0 => Ok(Some(Self::Empty)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(Self::Gone)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// To follow its name.
+    pub(in crate::journal) fn told(self) -> &'static str {
+        match self {
+            Self::Gone => "is gone",
+            Self::Empty => "is empty",
+        }
+    }
+}
+
+/// Looks, before a database is made or opened, whether there was one. SQLite takes the log beside an empty database for a
+/// left-over and removes it, so no loss that is accepted covers the log.
+pub(super) fn refuse_what_lost_its_database(
+    files: &JournalFiles,
+    records: Option<&Records>,
+    accept_rollback: bool,
+) -> Result<(), JournalError> {
+    let path = files.database.as_path();
+    let Some(absence) = Absence::of(path).map_err(file_error(path))? else { return Ok(()) };
+    let log = wal_path(path);
+    if log.symlink_metadata().is_ok_and(|log| log.len() > 0) {
+        return Err(JournalError::LogAlone { database: path.to_owned(), state: absence.told(), log });
+    }
+    refuse_what_lost_all(files, records, accept_rollback)
+}
+
+/// Refuses a database without events where the anchor or the checkpoint file tells of some, unless that is accepted.
+pub(super) fn refuse_what_lost_all(
+    files: &JournalFiles,
+    records: Option<&Records>,
+    accept_rollback: bool,
+) -> Result<(), JournalError> {
+    if accept_rollback {
+        return Ok(());
+    }
+    let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
+    let signed = note.as_deref().and_then(read_checkpoint).map_or(0, |checkpoint| checkpoint.size);
+    let anchored = records.and_then(Records::newest).map_or(0, |newest| newest.seq);
+    let (first_missing, missing) = (1, anchored.max(signed));
+    if missing > 0 {
+        let why = "its database is gone, empty or a new one";
+        return Err(JournalError::Behind { first_missing, missing, why });
+    }
+    if note.is_some() || records.is_some_and(Records::is_damaged) {
+        return Err(JournalError::lost(
+            "its database is gone or empty, and so is what tells of its events",
+            TAKE_AS_IT_IS,
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Opens the journal: makes it when it is not there, refuses what is not one, checks its newest part.
+//!
+//! A start and a restart after a panic take this same way. What is checked does not grow with the journal; the whole
+//! of it is checked by [`crate::journal::verify()`]. What is read of the indexes grows with the replay keys within their windows.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
+use super::missing_database;
+use super::same_file::{OpenFiles, wal_path};
+use crate::clock::UnixMs;
+use crate::files;
+use crate::journal::JournalFiles;
+use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
+use crate::journal::format::chain::ChainWalk;
+use crate::journal::format::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
+use crate::journal::index::Indexes;
+use crate::journal::signing::sealer::Sealer;
+use crate::journal::writing::anchor::{Anchor, Anchored, Records, create_folder};
+use crate::journal::writing::writer::RandomBits;
+use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
+
+const SCHEMA: &str = include_str!("../format/schema.sql");
+
+/// An open journal, ready for its writer.
+#[derive(Debug)]
+pub(in crate::journal) struct Opened {
+    pub(in crate::journal) db: Connection,
+    pub(in crate::journal) head: Head,
+    pub(in crate::journal) files: OpenFiles,
+    pub(in crate::journal) durability: Durability,
+    pub(in crate::journal) anchor: Anchor,
+    pub(in crate::journal) indexes: Indexes,
+    pub(in crate::journal) rollback: Option<Rollback>,
+}
+
+/// A loss that the operator accepted.
+#[derive(Debug, Clone)]
+pub(in crate::journal) struct Rollback {
+    /// What the anchor named; none when there was no anchor that could be read.
+    pub(in crate::journal) anchored: Option<Anchored>,
+    /// What was there.
+    pub(in crate::journal) found: Head,
+    /// Events that are known to be missing.
+    pub(in crate::journal) missing: u64,
+    /// What gave it away.
+    pub(in crate::journal) why: Vec<String>,
+}
+
+impl Rollback {
+    /// Takes in what gave it away, too.
+    pub(in crate::journal) fn add(&mut self, refusal: &JournalError) {
+        if let JournalError::Behind { missing, .. } = refusal {
+            self.missing = self.missing.max(*missing);
+        }
+        self.why.push(refusal.reason());
+    }
+}
+
+/// Opens the journal for its one writer at `now`. Until everything was looked at, nothing that is there is changed: one that
+/// is refused lies as it lay.
+pub(in crate::journal) fn for_writing(
+    files: &JournalFiles,
+    random: RandomBits,
+    accept_rollback: bool,
+    now: UnixMs,
+) -> Result<Opened, JournalError> {
+    let path = files.database.as_path();
+    let records = anchor_records(files)?;
+    missing_database::refuse_what_lost_its_database(files, records.as_ref(), accept_rollback)?;
+    create_private(path).map_err(file_error(path))?;
+    let mut db = connection::for_writing(path)?;
+    let is_new = is_empty(&db).map_err(cannot_open(path))?;
+    if is_new {
+        missing_database::refuse_what_lost_all(files, records.as_ref(), accept_rollback)?;
+        connection::make_durable(&db, path)?;
+        create_schema(&mut db).map_err(cannot_open(path))?;
+    } else {
+        check_format(&db, path)?;
+    }
+    if let Some(problem) = schema_problem(&db).map_err(cannot_open(path))? {
+        return Err(JournalError::Corrupt { seq: 0, problem });
+    }
+    let head = check_tail(&db)?;
+    let rollback =
+        rollback(check_anchor(&db, head, records.as_ref(), is_new), records.as_ref(), head, accept_rollback)?;
+    let indexes = open_indexes(&db, head, now)?;
+    create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
+    // It may refuse the journal, too. Its lock is held meanwhile: an anchor that another daemon writes is not begun anew,
+    // for that would poison its journal.
+    let _signer = Sealer::try_open(files, head, random, accept_rollback)?;
+    let durability = connection::make_durable(&db, path)?;
+    if !is_new {
+        write_again(&db, path)?;
+    }
+    connection::confine(&mut db).map_err(cannot_open(path))?;
+    let anchor = match rollback {
+        None => Anchor::begin(&files.anchor, head),
+        // It is the evidence of what is missing until that is journaled.
+        Some(_) => Anchor::begin_later(&files.anchor),
+    };
+    let anchor = anchor.map_err(file_error(&files.anchor))?;
+    let files = OpenFiles::of(path).map_err(file_error(path))?;
+    Ok(Opened { db, head, files, durability, anchor, indexes, rollback })
+}
+
+/// What is accepted, if anything has to be.
+fn rollback(
+    checked: Result<(), JournalError>,
+    records: Option<&Records>,
+    found: Head,
+    accept_rollback: bool,
+) -> Result<Option<Rollback>, JournalError> {
+    let Err(refused) = checked else { return Ok(None) };
+    if !accept_rollback {
+        return Err(refused);
+    }
+    let mut rollback =
+        Rollback { anchored: records.and_then(Records::newest), found, missing: 0, why: Vec::new() };
+    rollback.add(&refused);
+    Ok(Some(rollback))
+}
+
+fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, JournalError> {
+    let indexes = Indexes::open(db, head.seq, now).map_err(damaged)?;
+    if indexes.reach(head.seq) {
+        return Ok(indexes);
+    }
+    let problem = "its index of replay keys does not reach its newest run".to_owned();
+    Err(JournalError::Corrupt { seq: 0, problem })
+}
+
+/// After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
+/// written again, before the anchor says that it is there. What a reader keeps from being moved into the database is
+/// written again where it is.
+fn write_again(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let (logged, moved) = db.query_row(MOVE_WAL, [], frames).map_err(cannot_open(path))?;
+    // Both are -1 where somebody else moves it.
+    if logged < 0 || moved < logged {
+        files::rewrite(&wal_path(path)).map_err(file_error(path))?;
+    }
+    Ok(())
+}
+
+/// Whether everything that the anchor names is there.
+fn check_anchor(
+    db: &Connection,
+    head: Head,
+    records: Option<&Records>,
+    is_new: bool,
+) -> Result<(), JournalError> {
+    let Some(records) = records else {
+        let lost = JournalError::lost(
+            "its anchor is missing (was `anchor_dir` changed? then move the folder too)",
+            TAKE_AS_IT_IS,
+        );
+        return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
+    };
+    if let Some(anchored) = records.newest() {
+        check_newest(db, head, anchored)?;
+    }
+    // What can be read of it agrees with the database.
+    if records.is_damaged() {
+        return Err(JournalError::lost("its anchor was changed, cut or emptied", TAKE_AS_IT_IS));
+    }
+    Ok(())
+}
+
+fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), JournalError> {
+    if anchored.seq > head.seq {
+        let (first_missing, missing) = (head.seq + 1, anchored.seq - head.seq);
+        let why = "its tail or its write-ahead log was removed, or an older copy was put in its place";
+        return Err(JournalError::Behind { first_missing, missing, why });
+    }
+    match anchored.seq {
+        0 => Ok(()),
+        seq if hash_of(db, signed(seq)).map_err(damaged)? == anchored.hash => Ok(()),
+        seq => {
+            let problem = "it is not the event that the anchor names".to_owned();
+            Err(JournalError::Corrupt { seq, problem })
+        }
+    }
+}
+
+/// What the anchor of a journal holds; `None` when it has none.
+pub(in crate::journal) fn anchor_records(files: &JournalFiles) -> Result<Option<Records>, JournalError> {
+    Records::read(&files.anchor).map_err(file_error(&files.anchor))
+}
+
+/// Opens the journal at `path` for reading. It has to be there.
+pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
+    if !path.try_exists().map_err(file_error(path))? {
+        return Err(refused(path, "there is no journal", "start the daemon once, or name its --state-root"));
+    }
+    // SQLite would take the log beside it for a leftover, and remove it.
+    if path.metadata().map_err(file_error(path))?.len() == 0 {
+        return Err(JournalError::Corrupt { seq: 0, problem: format!("{} is empty", path.display()) });
+    }
+    let db = connection::for_reading(path)?;
+    check_format(&db, path)?;
+    Ok(db)
+}
+
+/// SQLite gives `-wal` and `-shm` the mode of the database.
+fn create_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.sync_all()?;
+            files::sync_folder(files::folder_of(path))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |error| {
+        let (problem, hint) = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                ("it cannot be written, for want of room", "free some space on its disk, or raise the quota")
+            }
+            _ if files::is_fault_of_the_disk(&error) => ("its disk fails", "check the disk and its cable"),
+            _ => (
+                "its file cannot be reached",
+                "check that the state root exists and belongs to the user of the daemon",
+            ),
+        };
+        JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
+    }
+}
+
+/// A file of no tables and no format: new, or its making was cut short.
+fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+    let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(objects == 0 && format_of(db)? == (0, 0))
+}
+
+fn format_of(db: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let application_id = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let format = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok((application_id, format))
+}
+
+fn check_format(db: &Connection, path: &Path) -> Result<(), JournalError> {
+    match format_of(db).map_err(cannot_open(path))? {
+        (APPLICATION_ID, FORMAT) => Ok(()),
+        (APPLICATION_ID, found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
+        (APPLICATION_ID, _) => {
+            let hint = "export it with the palyra that wrote it, then begin a new state root";
+            Err(refused(path, "its format is older than any this program reads", hint))
+        }
+        _ => {
+            Err(refused(path, "it is a database, but no journal", "move it away or name another state root"))
+        }
+    }
+}
+
+/// All or nothing: a cut leaves an empty file.
+fn create_schema(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Compares the tables, indices and triggers with those of `schema.sql`: a trigger that was dropped is seen.
+pub(in crate::journal) fn schema_problem(db: &Connection) -> rusqlite::Result<Option<String>> {
+    let reference = Connection::open_in_memory()?;
+    reference.execute_batch(SCHEMA)?;
+    let (expected, found) = (schema_of(&reference)?, schema_of(db)?);
+    let changed = found.iter().find(|object| !expected.contains(object));
+    let missing = expected.iter().find(|object| !found.contains(object));
+    Ok(changed.or(missing).map(|object| format!("its schema was changed at `{}`", object.name)))
+}
+
+/// A row of the schema, but for the page where the object begins.
+#[derive(PartialEq, Eq)]
+struct SchemaObject {
+    name: String,
+    kind: String,
+    table: String,
+    sql: Option<String>,
+}
+
+fn schema_of(db: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
+    let mut statement = db.prepare("SELECT name, type, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+    let objects = statement.query_map([], |row| {
+        Ok(SchemaObject { name: row.get(0)?, kind: row.get(1)?, table: row.get(2)?, sql: row.get(3)? })
+    })?;
+    objects.collect()
+}
+
+/// Checks the newest links of the chain and gives the head.
+fn check_tail(db: &Connection) -> Result<Head, JournalError> {
+    let start = tail_start(db, OPEN_CHECK_LINKS_MAX, OPEN_CHECK_BYTES_MAX).map_err(damaged)?;
+    let mut walk = match start {
+        ..=1 => ChainWalk::from_start(),
+        _ => ChainWalk::after(start - 1, hash_of(db, start - 1).map_err(damaged)?),
+    };
+    let rows = format!("SELECT {COLUMNS} FROM journal_events WHERE seq >= ?1 ORDER BY seq");
+    let mut statement = db.prepare(&rows).map_err(damaged)?;
+    let mut rows = statement.query([start]).map_err(damaged)?;
+    while let Some(row) = rows.next().map_err(damaged)? {
+        let columns = Columns::read(row).map_err(damaged)?;
+        if let Some((seq, problem)) = walk.step(&columns) {
+            return Err(JournalError::Corrupt { seq: unsigned(seq), problem });
+        }
+    }
+    Head::read(db).map_err(damaged)
+}
+
+/// The oldest event of those that are checked at the start: the newest `links_max`, or fewer once their bodies have more
+/// than `bytes_max` bytes.
+pub(in crate::journal) fn tail_start(
+    db: &Connection,
+    links_max: usize,
+    bytes_max: u64,
+) -> rusqlite::Result<i64> {
+    let mut sizes = db.prepare("SELECT seq, length(body) FROM journal_events ORDER BY seq DESC LIMIT ?1")?;
+    let mut rows = sizes.query([links_max as i64])?;
+    let (mut start, mut bytes) = (1, 0);
+    while let Some(row) = rows.next()? {
+        if bytes > bytes_max {
+            break;
+        }
+        start = row.get(0)?;
+        bytes += unsigned(row.get(1)?);
+    }
+    Ok(start)
+}
+
+/// The leaf hash of one event.
+pub(in crate::journal) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids::Digest> {
+    db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
+}
+
+/// What is read when the journal is opened cannot be read: it is damaged, unless it is the disk that fails.
+pub(in crate::journal) fn damaged(error: rusqlite::Error) -> JournalError {
+    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+        return JournalError::read(error);
+    }
+    JournalError::Corrupt { seq: 0, problem: format!("its newest part cannot be read ({error})") }
+}

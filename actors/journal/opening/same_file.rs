@@ -1,0 +1,133 @@
+//! Whether the files that SQLite writes are still the files that a restart will find.
+//!
+//! SQLite goes on writing to files that were deleted or replaced under it, without an error.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(in crate::journal) use platform::{look, look_open};
+
+/// The database and its write-ahead log, as they were when the journal was opened.
+#[derive(Debug)]
+pub(in crate::journal) struct OpenFiles {
+    database: Identity,
+    wal: Identity,
+}
+
+#[derive(Debug)]
+struct Identity {
+    path: PathBuf,
+    file: FileId,
+}
+
+/// A file, whatever its name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journal) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// What a path leads to, links not followed.
+#[derive(Debug)]
+pub(in crate::journal) struct Found {
+    pub(in crate::journal) file: FileId,
+    pub(in crate::journal) bytes: u64,
+}
+
+impl OpenFiles {
+    pub(in crate::journal) fn of(database: &Path) -> io::Result<Self> {
+        Ok(Self { database: Identity::of(database.to_owned())?, wal: Identity::of(wal_path(database))? })
+    }
+
+    /// Fails when one of them was deleted or replaced.
+    pub(in crate::journal) fn check(&self) -> Result<(), String> {
+        self.database.check()?;
+        self.wal.check()
+    }
+
+    /// Size of the database; 0 when it is gone.
+    pub(in crate::journal) fn database_bytes(&self) -> u64 {
+        self.database.bytes()
+    }
+
+    /// Size of the write-ahead log; 0 when it is gone.
+    pub(in crate::journal) fn wal_bytes(&self) -> u64 {
+        self.wal.bytes()
+    }
+}
+
+impl Identity {
+    fn of(path: PathBuf) -> io::Result<Self> {
+        let file = look(&path)?.file;
+        Ok(Self { path, file })
+    }
+
+    fn bytes(&self) -> u64 {
+        look(&self.path).map_or(0, |found| found.bytes)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let path = self.path.display();
+        let found = look(&self.path).map_err(|error| format!("{path} is gone: {error}"))?;
+        if found.file == self.file { Ok(()) } else { Err(format!("{path} was replaced by another file")) }
+    }
+}
+
+/// Does not ask for times: since Linux 6.13 whoever asks makes the next write set a new one, and the sync after it write
+/// the inode as well, one more wait for the disk.
+#[cfg(target_os = "linux")]
+mod platform {
+    use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
+
+    use super::{File, FileId, Found, Path, io};
+
+    /// Looks at what lies at `path`.
+    pub(in crate::journal) fn look(path: &Path) -> io::Result<Found> {
+        Ok(found(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
+    }
+
+    /// Looks at a file that is open.
+    pub(in crate::journal) fn look_open(file: &File) -> io::Result<Found> {
+        Ok(found(&statx(file, c"", AtFlags::EMPTY_PATH, wanted())?))
+    }
+
+    fn wanted() -> StatxFlags {
+        StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE
+    }
+
+    fn found(stat: &Statx) -> Found {
+        let device = makedev(stat.stx_dev_major, stat.stx_dev_minor);
+        let file = FileId { device, inode: stat.stx_ino };
+        Found { file, bytes: stat.stx_size }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod platform {
+    use std::fs::Metadata;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::{File, FileId, Found, Path, io};
+
+    /// Looks at what lies at `path`.
+    pub(in crate::journal) fn look(path: &Path) -> io::Result<Found> {
+        Ok(found(&std::fs::symlink_metadata(path)?))
+    }
+
+    /// Looks at a file that is open.
+    pub(in crate::journal) fn look_open(file: &File) -> io::Result<Found> {
+        Ok(found(&file.metadata()?))
+    }
+
+    fn found(stat: &Metadata) -> Found {
+        Found { file: FileId { device: stat.dev(), inode: stat.ino() }, bytes: stat.len() }
+    }
+}
+
+pub(super) fn wal_path(database: &Path) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push("-wal");
+    name.into()
+}

@@ -1,0 +1,127 @@
+//! A copy of the journal, made while the daemon goes on writing.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::limits::Limit;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::files::{folder_of, open_no_follow, sync_folder};
+use crate::journal::JournalFiles;
+use crate::journal::error::JournalError;
+use crate::journal::opening::failing_disk;
+use crate::journal::opening::open;
+use crate::journal::verify::Witness;
+
+/// Begins the name of the folder a copy is made in. Who makes it holds a lock on it; one that nobody holds is left over.
+const UNFINISHED_PREFIX: &str = ".backup-unfinished-";
+/// The copy in there, and what SQLite keeps beside it meanwhile. A folder that holds anything else is not ours.
+const COPY: &str = "copy";
+const COPY_JOURNAL: &str = "copy-journal";
+/// Folders that are made in a row because another backup took each for a left-over between its making and its locking.
+const TRIES_MAX: usize = 8;
+
+/// Copies the journal into a new file at `to`, mode 0600: all that was committed at one moment, and on the disk when
+/// this returns. It takes as much room as the journal. What backups that were interrupted have left in the folder goes
+/// first. Gives what lay outside the database before, which [`crate::journal::verify_copy`] holds the copy against.
+///
+/// # Errors
+/// [`JournalError::Backup`] when the file is there already or cannot be written; else as when a journal is read.
+pub fn backup(files: &JournalFiles, to: &Path) -> Result<Witness, JournalError> {
+    let folder = folder_of(to);
+    let failed = |error: io::Error| JournalError::Backup { path: to.to_owned(), source: Arc::new(error) };
+    if to.try_exists().map_err(failed)? {
+        return Err(failed(io::ErrorKind::AlreadyExists.into()));
+    }
+    let witness = Witness::read(files)?;
+    let db =
+        open::for_reading(&files.database).map_err(|error| failing_disk::doubt(&files.database, error))?;
+    remove_left_over(folder);
+    let unfinished = Unfinished::make(folder).map_err(failed)?;
+    copy_into(&db, unfinished.copy.path()).map_err(|error| {
+        let failed = JournalError::Backup { path: to.to_owned(), source: Arc::new(error) };
+        failing_disk::doubt(&files.database, failed)
+    })?;
+    unfinished.finish(to).map_err(failed)?;
+    Ok(witness)
+}
+
+/// A copy that is being made. What is left of it goes when this is dropped.
+struct Unfinished {
+    copy: NamedTempFile,
+    folder: TempDir,
+    /// The lock that says that it is being made, where the file system has such locks.
+    _lock: fs::File,
+}
+
+impl Unfinished {
+    /// In a folder of its own, for SQLite keeps a file beside the copy.
+    fn make(folder: &Path) -> io::Result<Self> {
+        for _ in 0..TRIES_MAX {
+            let folder = tempfile::Builder::new().prefix(UNFINISHED_PREFIX).tempdir_in(folder)?;
+            let lock = match open_no_follow(folder.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+            if locked == Err(Errno::WOULDBLOCK) || !folder.path().try_exists()? {
+                continue;
+            }
+            let copy = tempfile::Builder::new().prefix(COPY).rand_bytes(0).tempfile_in(folder.path())?;
+            return Ok(Self { copy, folder, _lock: lock });
+        }
+        Err(io::Error::other("other backups into the same folder take its files away"))
+    }
+
+    /// Gives the copy its name, once it is on the disk.
+    fn finish(self, to: &Path) -> io::Result<()> {
+        self.copy.as_file().sync_all()?;
+        self.copy.persist_noclobber(to).map_err(|error| error.error)?;
+        // A backup is made whether or not its folder goes.
+        drop(self.folder);
+        sync_folder(folder_of(to))
+    }
+}
+
+/// Removes what nobody holds. A backup is made whether or not that succeeds.
+fn remove_left_over(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if !entry.file_name().as_bytes().starts_with(UNFINISHED_PREFIX.as_bytes()) {
+            continue;
+        }
+        if let Err(error) = remove_unless_held(&entry.path()) {
+            tracing::debug!(folder = %entry.path().display(), %error, "what a backup left is not removed");
+        }
+    }
+}
+
+/// Fails on a file, and on a folder that holds what no backup makes; of that nothing is removed.
+fn remove_unless_held(path: &Path) -> io::Result<()> {
+    let folder = open_no_follow(path)?;
+    flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    let held: Vec<_> = fs::read_dir(path)?.collect::<io::Result<_>>()?;
+    if let Some(foreign) =
+        held.iter().find(|entry| ![COPY, COPY_JOURNAL].iter().any(|own| entry.file_name() == *own))
+    {
+        return Err(io::Error::other(format!("it holds `{}`", foreign.path().display())));
+    }
+    held.iter().try_for_each(|entry| fs::remove_file(entry.path()))?;
+    fs::remove_dir(path)
+}
+
+/// `VACUUM INTO` reads in one transaction, so that the copy is of one moment; the writer is not held up.
+fn copy_into(db: &Connection, to: &Path) -> rusqlite::Result<()> {
+    db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+    db.pragma_update(None, "query_only", false)?;
+    // SQLite takes the bytes of a name as they are, be they UTF-8 or not.
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_bytes()));
+    db.execute("VACUUM INTO ?1", [name]).map(drop)
+}

@@ -1,0 +1,110 @@
+//! Makes proofs from what is stored.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::page::first_since;
+use crate::ids::EventId;
+use crate::journal::error::JournalError;
+use crate::journal::format::entry::entry_of;
+use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
+use crate::journal::signing::checkpoints::{self, StoredCheckpoint};
+use crate::journal::signing::resume::read_checkpoint;
+use crate::journal::signing::subtrees::StoredSubtrees;
+use crate::limits::ID_SEARCHED_EVENTS_MAX;
+use crate::tlog::{
+    Checkpoint, ConsistencyProof, InclusionProof, KeyLine, VerifierKey, consistency_path, inclusion_path,
+};
+
+/// A signed checkpoint of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// It with its signature.
+    pub note: String,
+    /// The public key its log began with: what to keep elsewhere.
+    pub root_key: VerifierKey,
+}
+
+/// The newest checkpoint; none before the first start.
+pub(in crate::journal) fn newest(db: &Connection) -> Result<Option<SignedCheckpoint>, JournalError> {
+    let Some(newest) = checkpoints::newest(db).map_err(JournalError::read)? else { return Ok(None) };
+    let root = checkpoints::introductions(db, newest.number).map_err(JournalError::read)?.into_iter().next();
+    let root_key = root_key(&root.unwrap_or_else(|| newest.clone()))?;
+    let (checkpoint, note) = (parsed(&newest)?, newest.note);
+    Ok(Some(SignedCheckpoint { checkpoint, note, root_key }))
+}
+
+fn root_key(root: &StoredCheckpoint) -> Result<VerifierKey, JournalError> {
+    let checkpoint = parsed(root)?;
+    let key = match checkpoint.key {
+        Some(KeyLine::Root(key)) => VerifierKey::new(&checkpoint.origin, key),
+        _ => None,
+    };
+    key.ok_or_else(|| unreadable(root))
+}
+
+fn parsed(stored: &StoredCheckpoint) -> Result<Checkpoint, JournalError> {
+    read_checkpoint(&stored.note).ok_or_else(|| unreadable(stored))
+}
+
+fn unreadable(stored: &StoredCheckpoint) -> JournalError {
+    let problem = format!("its checkpoint {} cannot be read", stored.number);
+    JournalError::Corrupt { seq: 0, problem }
+}
+
+/// Proves the event `seq` with the first checkpoint that covers it: the key that signed it is the first to be destroyed.
+pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, JournalError> {
+    let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
+    let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), entry_of(&row)));
+    let event = db.query_row(&select, [signed(seq)], read).optional().map_err(JournalError::read)?;
+    let (event_id, entry) = event.ok_or_else(|| JournalError::NotThere(format!("no event has seq {seq}")))?;
+    let stored = checkpoints::first_to_cover(db, seq).map_err(JournalError::read)?;
+    let uncovered =
+        || JournalError::NotThere(format!("no checkpoint covers seq {seq} yet; ask again in a moment"));
+    let stored = stored.ok_or_else(uncovered)?;
+    let path = inclusion_path(&StoredSubtrees(db), seq - 1, stored.size).map_err(JournalError::read)?;
+    let handovers = handovers(db, &stored)?;
+    Ok(InclusionProof::new(seq, event_id, &entry, path, (stored.note, handovers)))
+}
+
+/// Proves that the newest checkpoint of `new` events contains the newest one of `old`.
+pub(super) fn consistency(db: &Connection, old: u64, new: u64) -> Result<ConsistencyProof, JournalError> {
+    let (old, new) = (of_size(db, old)?, of_size(db, new)?);
+    let path = consistency_path(&StoredSubtrees(db), old.size, new.size).map_err(JournalError::read)?;
+    let handovers = handovers(db, &new)?;
+    Ok(ConsistencyProof::new(old.note, new.note, path, handovers))
+}
+
+fn of_size(db: &Connection, size: u64) -> Result<StoredCheckpoint, JournalError> {
+    let found = checkpoints::of_size(db, size).map_err(JournalError::read)?;
+    found.ok_or_else(|| JournalError::NotThere(format!("no checkpoint has size {size}")))
+}
+
+/// The checkpoints that introduced the keys up to that of `last`.
+fn handovers(db: &Connection, last: &StoredCheckpoint) -> Result<Vec<String>, JournalError> {
+    let introductions = checkpoints::introductions(db, last.number).map_err(JournalError::read)?;
+    Ok(introductions
+        .into_iter()
+        .filter(|stored| stored.kind == "handover")
+        .map(|stored| stored.note)
+        .collect())
+}
+
+/// The place of the event with this id. It is looked for from the moment in the id on, among [`ID_SEARCHED_EVENTS_MAX`]
+/// events: a clock that was set back puts an event later than its id says, never earlier.
+pub(in crate::journal) fn place_of(db: &Connection, id: EventId) -> Result<u64, JournalError> {
+    let find = || {
+        let first = first_since(db, id.unix_ms(), Head::read(db)?.seq)?;
+        let find = "SELECT seq FROM journal_events WHERE seq >= ?1 AND seq < ?2 AND event_id = ?3 LIMIT 1";
+        let values = params![signed(first), signed(first + ID_SEARCHED_EVENTS_MAX), id.to_string()];
+        db.prepare_cached(find)?.query_row(values, |row| row.get(0).map(unsigned)).optional()
+    };
+    let found = find().map_err(JournalError::read)?;
+    let not_there = || {
+        format!(
+            "no event has the id {id} among the {ID_SEARCHED_EVENTS_MAX} from its moment on; ask by its seq"
+        )
+    };
+    found.ok_or_else(|| JournalError::NotThere(not_there()))
+}

@@ -1,0 +1,148 @@
+//! The table of signed checkpoints.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::sealer::Sealed;
+use super::subtrees;
+use crate::journal::format::row::{signed, unsigned};
+use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
+
+/// One row of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::journal) struct StoredCheckpoint {
+    pub(in crate::journal) number: u64,
+    pub(in crate::journal) size: u64,
+    pub(in crate::journal) kind: String,
+    pub(in crate::journal) note: String,
+}
+
+const COLUMNS: &str = "SELECT number, size, kind, note FROM journal_checkpoints";
+
+impl StoredCheckpoint {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (number, size) = (unsigned(row.get(0)?), unsigned(row.get(1)?));
+        Ok(Self { number, size, kind: row.get(2)?, note: row.get(3)? })
+    }
+}
+
+/// The word of `kind` for a checkpoint.
+pub(in crate::journal) fn kind_of(checkpoint: &Checkpoint) -> &'static str {
+    match checkpoint.key {
+        None => "plain",
+        Some(KeyLine::Root(_)) => "root",
+        Some(KeyLine::Next(_)) => "handover",
+    }
+}
+
+/// Stores a checkpoint and the subtrees it completes.
+pub(in crate::journal) fn insert(db: &Connection, sealed: &Sealed) -> rusqlite::Result<()> {
+    for subtree in &sealed.subtrees {
+        subtrees::insert(db, subtree)?;
+    }
+    let insert = "INSERT INTO journal_checkpoints (number, size, kind, note) \
+         VALUES ((SELECT coalesce(max(number), 0) + 1 FROM journal_checkpoints), ?1, ?2, ?3)";
+    let checkpoint = &sealed.checkpoint;
+    let values = params![signed(checkpoint.size), kind_of(checkpoint), sealed.note];
+    db.prepare_cached(insert)?.execute(values).map(drop)
+}
+
+/// The newest one.
+pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let newest = format!("{COLUMNS} ORDER BY number DESC LIMIT 1");
+    db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
+}
+
+/// The note of the newest one if it ends an epoch and no event called `name` was appended after it was signed.
+pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };
+    let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
+    let found: i64 = db.query_row(find, params![signed(newest.size), name], |row| row.get(0))?;
+    Ok((found == 0).then_some(newest.note))
+}
+
+/// The first one that covers the event `seq`.
+pub(in crate::journal) fn first_to_cover(
+    db: &Connection,
+    seq: u64,
+) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let first = format!("{COLUMNS} WHERE size >= ?1 ORDER BY size, number LIMIT 1");
+    db.prepare_cached(&first)?.query_row([signed(seq)], StoredCheckpoint::read).optional()
+}
+
+/// The newest one of `size` events.
+pub(in crate::journal) fn of_size(db: &Connection, size: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
+    let newest = format!("{COLUMNS} WHERE size = ?1 ORDER BY number DESC LIMIT 1");
+    db.prepare_cached(&newest)?.query_row([signed(size)], StoredCheckpoint::read).optional()
+}
+
+/// Whether this very one of `size` events is stored.
+pub(in crate::journal) fn is_stored(db: &Connection, size: u64, note: &str) -> rusqlite::Result<bool> {
+    let find = "SELECT EXISTS (SELECT 1 FROM journal_checkpoints WHERE size = ?1 AND note = ?2)";
+    db.query_row(find, params![signed(size), note], |row| row.get(0))
+}
+
+/// Those after `number` up to `last`, at most `count` of them.
+pub(in crate::journal) fn between(
+    db: &Connection,
+    number: u64,
+    last: u64,
+    count: u64,
+) -> rusqlite::Result<Vec<StoredCheckpoint>> {
+    let next = format!("{COLUMNS} WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3");
+    let mut statement = db.prepare_cached(&next)?;
+    let rows = statement.query_map([signed(number), signed(last), signed(count)], StoredCheckpoint::read)?;
+    rows.collect()
+}
+
+/// The condition of [`introductions`]. The index over the few that are not plain is used only where that is asked for in
+/// its own words.
+const SINCE_ROOT: &str = "WHERE kind IN ('root', 'handover') AND kind <> 'plain' AND number < ?1 \
+     AND number >= coalesce((SELECT max(number) FROM journal_checkpoints \
+     WHERE kind = 'root' AND kind <> 'plain' AND number <= ?1), 0) ORDER BY number";
+
+/// The root checkpoint of the log to which `number` belongs, and the handovers from there up to before `number`.
+pub(in crate::journal) fn introductions(
+    db: &Connection,
+    number: u64,
+) -> rusqlite::Result<Vec<StoredCheckpoint>> {
+    let mut statement = db.prepare_cached(&format!("{COLUMNS} {SINCE_ROOT}"))?;
+    statement.query_map([signed(number)], StoredCheckpoint::read)?.collect()
+}
+
+/// The keys up to and including the one that `newest` introduces.
+pub(in crate::journal) fn lineage(
+    db: &Connection,
+    newest: &StoredCheckpoint,
+) -> rusqlite::Result<Result<Lineage, LineageError>> {
+    let chain = introductions(db, newest.number)?;
+    Ok(follow(chain.iter().chain([newest])))
+}
+
+fn follow<'a>(mut chain: impl Iterator<Item = &'a StoredCheckpoint>) -> Result<Lineage, LineageError> {
+    let root = chain.next().and_then(|root| Lineage::begin(&root.note));
+    let mut lineage = root.ok_or(LineageError::NotACheckpoint)?;
+    for stored in chain {
+        lineage.follow(&stored.note)?;
+    }
+    Ok(lineage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_log_are_found_without_a_look_at_its_plain_checkpoints() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("../format/schema.sql")).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {COLUMNS} {SINCE_ROOT}");
+        let mut statement = db.prepare(&plan).unwrap();
+        let steps = statement.query_map([1], |row| row.get(3)).unwrap();
+        let looks: Vec<String> =
+            steps.map(Result::unwrap).filter(|step: &String| step.contains("journal_checkpoints")).collect();
+        let is_by_kind = |step: &String| {
+            step.starts_with("SEARCH") && step.contains("journal_checkpoints_by_kind (kind=? AND number")
+        };
+        assert!(looks.len() == 2 && looks.iter().all(is_by_kind), "{looks:?}");
+    }
+}

@@ -1,0 +1,158 @@
+//! When a checkpoint is due, what becomes of one that was signed, and who waits for it.
+
+use tokio::sync::oneshot;
+
+use super::sealer::{SealError, Sealed, Sealer};
+use super::store::store;
+use crate::clock::UnixMs;
+use crate::journal::JournalError;
+use crate::journal::config::{HeadSender, tell_of};
+use crate::journal::writing::writer::{NewRow, Writer};
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
+use crate::supervision::Exit;
+
+/// Told once a checkpoint covers what was asked for.
+type Waiting = oneshot::Sender<Result<(), JournalError>>;
+
+/// What is under way with checkpoints.
+pub(in crate::journal) struct Seals {
+    /// Away while it signs.
+    pub(in crate::journal) sealer: Option<Sealer>,
+    /// Signed, and not stored because another process locked the database.
+    pub(in crate::journal) unstored: Option<Sealed>,
+    /// The event of an epoch that ended, still to be appended.
+    pub(in crate::journal) untold: Option<NewRow>,
+    /// Bytes of bodies appended since the newest checkpoint was begun.
+    pub(in crate::journal) bytes: u64,
+    /// Who waits for a checkpoint of so many events.
+    pub(in crate::journal) waiting: Vec<(u64, Waiting)>,
+    /// Who waits for the end.
+    pub(in crate::journal) closing: Option<oneshot::Sender<Exit>>,
+    /// Size and epoch of the newest checkpoint.
+    newest: (u64, u64),
+}
+
+impl Seals {
+    pub(in crate::journal) fn new(sealer: Sealer) -> Self {
+        let newest = (sealer.size(), sealer.epoch());
+        let (unstored, untold, waiting, closing) = (None, None, Vec::new(), None);
+        Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, closing, newest }
+    }
+
+    /// Events the newest checkpoint covers, and the epoch of the key in force.
+    pub(in crate::journal) fn newest(&self) -> (u64, u64) {
+        self.sealer.as_ref().map_or(self.newest, |sealer| (sealer.size(), sealer.epoch()))
+    }
+
+    /// Whether so much is not covered that the next checkpoint is due at once.
+    pub(in crate::journal) fn is_due(&self, events: u64) -> bool {
+        self.uncovered(events) >= CHECKPOINT_EVENTS || self.bytes >= CHECKPOINT_BYTES
+    }
+
+    /// Whether there is something a checkpoint would say that the newest one does not.
+    pub(in crate::journal) fn has_anything_to_sign(&self, events: u64, now: UnixMs) -> bool {
+        let is_epoch_over = self.sealer.as_ref().is_some_and(|sealer| sealer.is_epoch_over(events, now));
+        self.uncovered(events) > 0 || is_epoch_over
+    }
+
+    /// The sealer, for the next checkpoint; none while one is being signed or waits to be stored.
+    pub(in crate::journal) fn take_sealer(&mut self) -> Option<Sealer> {
+        if self.unstored.is_some() {
+            return None;
+        }
+        self.newest = self.newest();
+        let sealer = self.sealer.take()?;
+        self.bytes = 0;
+        Some(sealer)
+    }
+
+    /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.
+    pub(in crate::journal) fn take_in(
+        &mut self,
+        sealed: Result<Option<Sealed>, SealError>,
+        writer: &mut Writer,
+        head: &HeadSender,
+        now: UnixMs,
+    ) {
+        match sealed {
+            Ok(sealed) => {
+                self.unstored = sealed;
+                self.store(writer, head, now);
+            }
+            Err(SealError::Busy) => {
+                tracing::warn!("no checkpoint was signed: another process locks the journal");
+                self.refuse(&JournalError::Busy);
+            }
+            Err(error) => drop(writer.poison(JournalError::from(error).to_string())),
+        }
+    }
+
+    /// Stores what was signed and is not stored yet, and journals the end of an epoch.
+    pub(in crate::journal) fn store(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
+        match self.store_checkpoint(writer).and_then(|()| self.tell_of_epoch(writer, head, now)) {
+            Ok(()) | Err(JournalError::Poisoned { .. }) => {}
+            Err(busy @ JournalError::Busy) => self.refuse(&busy),
+            Err(error) => drop(writer.poison(error.to_string())),
+        }
+    }
+
+    pub(in crate::journal) fn store_checkpoint(&mut self, writer: &mut Writer) -> Result<(), JournalError> {
+        let (Some(sealed), Some(sealer)) = (&self.unstored, &mut self.sealer) else { return Ok(()) };
+        let told = store(writer, sealer, sealed)?;
+        self.unstored = None;
+        self.untold = self.untold.take().or(told);
+        Ok(())
+    }
+
+    fn tell_of_epoch(
+        &mut self,
+        writer: &mut Writer,
+        head: &HeadSender,
+        now: UnixMs,
+    ) -> Result<(), JournalError> {
+        let Some(told) = &self.untold else { return Ok(()) };
+        writer.append(vec![told.clone()], now)?;
+        self.untold = None;
+        // It is anchored, and with it all before.
+        tell_of(head, writer.head().seq);
+        Ok(())
+    }
+
+    /// Signs and stores the last checkpoint, on this thread.
+    pub(in crate::journal) fn seal_at_last(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
+        self.store(writer, head, now);
+        let Some(sealer) = &mut self.sealer else { return };
+        if writer.poisoned().is_none() && self.unstored.is_none() {
+            let sealed = sealer.seal(&writer.take_leaves(), now);
+            self.take_in(sealed, writer, head, now);
+        }
+    }
+
+    /// Tells all who wait that their checkpoint was not signed or not stored this time.
+    pub(in crate::journal) fn refuse(&mut self, why: &JournalError) {
+        // Who asked may have gone meanwhile.
+        self.waiting.drain(..).for_each(|(_, reply)| drop(reply.send(Err(why.clone()))));
+    }
+
+    /// Answers all who wait for no more than is covered, or everybody once nothing is signed any more. Says whether
+    /// somebody waits on.
+    pub(in crate::journal) fn answer(&mut self, usable: &Result<(), JournalError>) -> bool {
+        let covered = match (&self.sealer, &self.unstored) {
+            (Some(sealer), None) => sealer.size(),
+            _ => 0,
+        };
+        for (events, reply) in std::mem::take(&mut self.waiting) {
+            match usable {
+                Ok(()) if events > covered || self.sealer.is_none() => self.waiting.push((events, reply)),
+                // Who asked may have gone meanwhile.
+                answer => drop(reply.send(answer.clone())),
+            }
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Events that no checkpoint covers; 0 while one is being signed.
+    fn uncovered(&self, events: u64) -> u64 {
+        self.sealer.as_ref().map_or(0, |sealer| events.saturating_sub(sealer.size()))
+    }
+}

@@ -1,0 +1,265 @@
+//! Signs checkpoints, of the leaf hashes that were committed. Those it is not given it reads, on a connection of its own,
+//! from events that it hashes anew. An event that is changed after it was committed is not what was signed, whenever that was.
+//!
+//! Signing is remembered before it counts: the checkpoint is written to a file outside the database first and stored
+//! in the database after that. So a database that was put back cannot make it sign a second history: the file is ahead
+//! of it then, and the log does not go on.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::signing_key::{KeyFiles, SigningKey};
+use super::subtrees::is_stored;
+use super::unsigned_leaves::Leaves;
+use crate::clock::UnixMs;
+use crate::files;
+use crate::ids::{Digest, EventId};
+use crate::journal::JournalError;
+use crate::journal::format::chain::ChainWalk;
+use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
+use crate::journal::writing::writer::RandomBits;
+use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
+use crate::tlog::{Checkpoint, Frontier, KeyLine, Lineage, Subtree};
+
+/// Rows read in one go; between two goes the write-ahead log may be moved into the database.
+const BATCH_ROWS: i64 = 256;
+
+/// A checkpoint that was signed and written to its file, and is to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::journal) struct Sealed {
+    pub(in crate::journal) checkpoint: Checkpoint,
+    pub(in crate::journal) note: String,
+    /// The subtrees it completes, of the levels that are stored.
+    pub(in crate::journal) subtrees: Vec<Subtree>,
+}
+
+/// Why nothing was signed.
+#[derive(Debug)]
+pub(in crate::journal) enum SealError {
+    /// Another process locks the database; nothing happened.
+    Busy,
+    /// What is stored is not what was appended, or not what was signed before.
+    Corrupt { seq: u64, problem: String },
+    /// A file could not be read or written.
+    Io(String),
+}
+
+impl From<rusqlite::Error> for SealError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { seq: 0, problem: format!("it cannot be read ({error})") }
+            }
+            _ => Self::Io(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for SealError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.to_string())
+    }
+}
+
+impl From<SealError> for JournalError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Busy => Self::Busy,
+            SealError::Corrupt { seq, problem } => Self::Corrupt { seq, problem },
+            SealError::Io(reason) => Self::Seal { reason },
+        }
+    }
+}
+
+/// Signs for one log.
+pub(in crate::journal) struct Sealer {
+    pub(super) db: Connection,
+    pub(super) checkpoint_file: PathBuf,
+    pub(super) keys: KeyFiles,
+    pub(super) random: RandomBits,
+    /// The tree of the newest checkpoint, and the chain up to there.
+    pub(super) tree: Frontier,
+    pub(super) walk: ChainWalk,
+    /// None until the first checkpoint of the log is signed.
+    pub(super) log: Option<Log>,
+    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
+    pub(super) _lock: File,
+    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
+    pub(super) introduced: Option<SigningKey>,
+}
+
+/// The log that is signed for.
+pub(super) struct Log {
+    pub(in crate::journal) lineage: Lineage,
+    pub(in crate::journal) key: SigningKey,
+}
+
+/// The tree after some more events.
+struct Grown {
+    tree: Frontier,
+    walk: ChainWalk,
+    subtrees: Vec<Subtree>,
+}
+
+impl Sealer {
+    /// Events the newest checkpoint covers.
+    pub(in crate::journal) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// The epoch of the key in force.
+    pub(in crate::journal) fn epoch(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.lineage.epoch())
+    }
+
+    /// Whether the key in force has signed for long enough, or is of a day that the clock is far from.
+    pub(in crate::journal) fn is_epoch_over(&self, events: u64, now: UnixMs) -> bool {
+        self.log.as_ref().is_some_and(|Log { key, .. }| {
+            events.saturating_sub(key.from_size) >= EPOCH_EVENTS || now.abs_diff(key.began_at) >= EPOCH_MS
+        })
+    }
+
+    /// Signs a checkpoint of all events up to the last of `leaves`; none when the newest one says as much already.
+    pub(in crate::journal) fn seal(
+        &mut self,
+        leaves: &Leaves,
+        now: UnixMs,
+    ) -> Result<Option<Sealed>, SealError> {
+        let events = leaves.end();
+        let rotates = self.is_epoch_over(events, now);
+        if events == self.size() && self.log.is_some() && !rotates {
+            return Ok(None);
+        }
+        let grown = self.grow(leaves)?;
+        let (checkpoint, note) = match self.log.take() {
+            None => self.begin(&grown.tree, now)?,
+            Some(log) => self.go_on(log, &grown.tree, rotates, now)?,
+        };
+        fail::fail_point!("journal::sign");
+        files::atomic_replace(&self.checkpoint_file, note.as_bytes())?;
+        Ok(Some(self.grown_to(grown, checkpoint, note)))
+    }
+
+    /// Begins a log with a key and a name of its own.
+    fn begin(&mut self, tree: &Frontier, now: UnixMs) -> Result<(Checkpoint, String), SealError> {
+        let origin = format!("palyra.journal/{}", EventId::new(now, (self.random)()));
+        let key = SigningKey::generate(&origin, self.random, now, tree.size());
+        self.keys.prepare(&key)?;
+        self.keys.promote()?;
+        let root_key = KeyLine::Root(key.signer.verifier().public());
+        let checkpoint =
+            Checkpoint { origin, size: tree.size(), root: tree.root(), epoch: 0, key: Some(root_key) };
+        let note = key.signer.sign(&checkpoint.to_string());
+        let lineage =
+            Lineage::begin(&note).ok_or_else(|| SealError::Io("the new key is no key".to_owned()))?;
+        self.log = Some(Log { lineage, key });
+        Ok((checkpoint, note))
+    }
+
+    /// Signs the next checkpoint of a log, and with it the key of the next epoch when this one is over. What it signs
+    /// has to follow from what it signed before by the rules of those who check it.
+    fn go_on(
+        &mut self,
+        mut log: Log,
+        tree: &Frontier,
+        rotates: bool,
+        now: UnixMs,
+    ) -> Result<(Checkpoint, String), SealError> {
+        let origin = log.lineage.key().name().to_owned();
+        let next = rotates.then(|| SigningKey::generate(&origin, self.random, now, tree.size()));
+        if let Some(next) = &next {
+            self.keys.prepare(next)?;
+        }
+        let key = next.as_ref().map(|next| KeyLine::Next(next.signer.verifier().public()));
+        let (size, root, epoch) = (tree.size(), tree.root(), log.lineage.epoch());
+        let checkpoint = Checkpoint { origin, size, root, epoch, key };
+        let note = log.key.signer.sign(&checkpoint.to_string());
+        log.lineage.follow(&note).map_err(|error| SealError::Corrupt {
+            seq: 0,
+            problem: format!("the next checkpoint would not follow from the newest one: {error}"),
+        })?;
+        (self.log, self.introduced) = (Some(log), next);
+        Ok((checkpoint, note))
+    }
+
+    /// Takes a checkpoint that was signed before a crash and not stored any more.
+    pub(super) fn adopt(&mut self, checkpoint: Checkpoint, note: String) -> Result<Sealed, SealError> {
+        let grown = self.grow(&Leaves::forgotten(checkpoint.size))?;
+        if grown.tree.root() != checkpoint.root {
+            return Err(not_what_was_signed(checkpoint.size));
+        }
+        Ok(self.grown_to(grown, checkpoint, note))
+    }
+
+    /// Puts the key in force that the newest checkpoint introduced, now that the checkpoint is stored.
+    pub(super) fn settle(&mut self) -> Result<(), SealError> {
+        let Some(key) = self.introduced.take() else { return Ok(()) };
+        self.keys.promote()?;
+        if let Some(log) = &mut self.log {
+            log.key = key;
+        }
+        Ok(())
+    }
+
+    fn grown_to(&mut self, grown: Grown, checkpoint: Checkpoint, note: String) -> Sealed {
+        (self.tree, self.walk) = (grown.tree, grown.walk);
+        Sealed { checkpoint, note, subtrees: grown.subtrees }
+    }
+
+    /// Lets the tree grow by the events after the newest checkpoint.
+    fn grow(&self, leaves: &Leaves) -> Result<Grown, SealError> {
+        let mut grown = Grown { tree: self.tree.clone(), walk: self.walk.clone(), subtrees: Vec::new() };
+        while grown.tree.size() < leaves.end() {
+            let before = grown.tree.size();
+            match leaves.after(before) {
+                Some(hashes) => grown.take_in(hashes),
+                None => self.read_batch(&mut grown, leaves.forgotten_up_to())?,
+            }
+            if grown.tree.size() == before {
+                return Err(SealError::Corrupt { seq: before + 1, problem: "missing".to_owned() });
+            }
+        }
+        Ok(grown)
+    }
+
+    fn read_batch(&self, grown: &mut Grown, events: u64) -> Result<(), SealError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
+        );
+        let mut statement = self.db.prepare_cached(&select)?;
+        let mut rows = statement.query([signed(grown.tree.size()), signed(events), BATCH_ROWS])?;
+        while let Some(row) = rows.next()? {
+            let columns = Columns::read(row)?;
+            if let Some((seq, problem)) = grown.walk.step(&columns) {
+                return Err(SealError::Corrupt { seq: unsigned(seq), problem });
+            }
+            grown.push(columns.hash);
+        }
+        Ok(())
+    }
+}
+
+impl Grown {
+    fn push(&mut self, leaf: Digest) {
+        let subtrees = &mut self.subtrees;
+        self.tree.push(leaf, |full| subtrees.extend(Some(full).filter(is_stored)));
+    }
+
+    fn take_in(&mut self, leaves: &[Digest]) {
+        leaves.iter().for_each(|leaf| self.push(*leaf));
+        if let Some(last) = leaves.last() {
+            self.walk = ChainWalk::after(signed(self.tree.size()), *last);
+        }
+    }
+}
+
+/// The stored events are not those that were signed.
+pub(super) fn not_what_was_signed(size: u64) -> SealError {
+    let problem =
+        format!("its first {size} events are not those that the checkpoint of this size was signed for");
+    SealError::Corrupt { seq: 0, problem }
+}

@@ -1,0 +1,79 @@
+//! Stores what was signed, at the start and after.
+
+use super::checkpoints;
+use super::resume::read_checkpoint;
+use super::sealer::{SealError, Sealed, Sealer};
+use crate::clock::UnixMs;
+use crate::journal::config::JournalConfig;
+use crate::journal::error::JournalError;
+use crate::journal::messages::{NewEvent, SystemEvent};
+use crate::journal::writing::writer::{NewRow, Writer};
+use crate::tlog::{Checkpoint, KeyLine};
+
+/// What journals the checkpoint that ends an epoch.
+const EPOCH_ENDED: &str = "journal.epoch.ended";
+
+/// Finds the log to go on with, and signs and stores a checkpoint of all there is.
+pub(in crate::journal) fn open_sealer(
+    config: &JournalConfig,
+    writer: &mut Writer,
+) -> Result<Sealer, JournalError> {
+    let now = config.clock.now_unix_ms();
+    let (mut sealer, adopted) = match Sealer::open(&config.files, writer.head(), config.random) {
+        Err(refusal) if config.accept_rollback => {
+            writer.accept(&refusal);
+            (Sealer::begin_anew(&config.files, config.random)?, None)
+        }
+        opened => opened?,
+    };
+    match adopted {
+        Some(adopted) => store_and_tell(writer, &mut sealer, &adopted, now)?,
+        None => tell_of_last_epoch(writer, &sealer, now)?,
+    }
+    writer.record_rollback(now)?;
+    if let Some(sealed) = sealer.seal(&writer.take_leaves(), now)? {
+        store_and_tell(writer, &mut sealer, &sealed, now)?;
+    }
+    Ok(sealer)
+}
+
+pub(in crate::journal) fn store_and_tell(
+    writer: &mut Writer,
+    sealer: &mut Sealer,
+    sealed: &Sealed,
+    now: UnixMs,
+) -> Result<(), JournalError> {
+    match store(writer, sealer, sealed)? {
+        Some(told) => writer.append(vec![told], now).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Stores a checkpoint; after [`JournalError::Busy`] it is not stored. Gives the event of the one that ends an epoch, to
+/// be appended: whoever takes events out of the journal is to have it too, for a copy that left this machine is what
+/// convicts who has all its keys.
+pub(in crate::journal) fn store(
+    writer: &mut Writer,
+    sealer: &mut Sealer,
+    sealed: &Sealed,
+) -> Result<Option<NewRow>, JournalError> {
+    writer.store(sealed)?;
+    sealer.settle()?;
+    Ok(handed_over(&sealed.checkpoint, &sealed.note))
+}
+
+/// A crash may have come between the checkpoint that ended an epoch and its event.
+fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
+    let note = checkpoints::newest_handover_without(&sealer.db, EPOCH_ENDED).map_err(SealError::from)?;
+    let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
+    told.map_or(Ok(()), |told| writer.append(vec![told], now).map(drop))
+}
+
+/// The event of a checkpoint that ends an epoch; none of any other.
+fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<NewRow> {
+    let Checkpoint { epoch, size, key, .. } = checkpoint;
+    let Some(KeyLine::Next(_)) = key else { return None };
+    let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
+    let event = SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note);
+    Some(NewRow { event: NewEvent::System(event), claim: None })
+}

@@ -1,0 +1,81 @@
+//! The Merkle tree over the stored leaf hashes: one stored root for every 256, 65,536, … leaves, the rest is hashed
+//! from them when it is asked for, at most 255 hashes for each.
+
+use rusqlite::{Connection, params};
+
+use crate::ids::Digest;
+use crate::journal::format::row::{digest, signed};
+use crate::tlog::{Frontier, Subtree, Subtrees};
+
+/// Every so many levels the root of a full subtree is stored.
+const STORED_LEVELS: u32 = 8;
+
+/// The tree in a database.
+pub(in crate::journal) struct StoredSubtrees<'a>(pub(in crate::journal) &'a Connection);
+
+/// Whether the root of this subtree is stored.
+pub(in crate::journal) fn is_stored(subtree: &Subtree) -> bool {
+    subtree.level > 0 && subtree.level.is_multiple_of(STORED_LEVELS)
+}
+
+/// How many subtrees are stored for a tree of `size` leaves.
+pub(in crate::journal) fn stored_count(size: u64) -> u64 {
+    (1..u64::BITS / STORED_LEVELS).map(|step| size >> (step * STORED_LEVELS)).sum()
+}
+
+impl Subtrees for StoredSubtrees<'_> {
+    type Error = rusqlite::Error;
+
+    fn subtree(&self, level: u32, place: u64) -> Result<Digest, rusqlite::Error> {
+        let base = level / STORED_LEVELS * STORED_LEVELS;
+        let height = level - base;
+        let (first, count) = (place << height, 1_u64 << height);
+        let mut part = Frontier::default();
+        self.hashes(base, first, count, |hash| part.push(hash, |_| {}))?;
+        if part.size() == count { Ok(part.root()) } else { Err(rusqlite::Error::QueryReturnedNoRows) }
+    }
+}
+
+impl StoredSubtrees<'_> {
+    /// The roots of `count` subtrees of a stored level, or leaf hashes, in order.
+    pub(in crate::journal) fn hashes(
+        &self,
+        level: u32,
+        first: u64,
+        count: u64,
+        mut take: impl FnMut(Digest),
+    ) -> rusqlite::Result<()> {
+        let db = self.0;
+        let (first, end) = (signed(first), signed(first + count));
+        let mut statement = if level == 0 {
+            db.prepare_cached("SELECT hash FROM journal_events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")?
+        } else {
+            db.prepare_cached(
+                "SELECT hash FROM journal_subtrees WHERE level = ?3 AND place >= ?1 AND place < ?2 ORDER BY place",
+            )?
+        };
+        let mut rows = match level {
+            0 => statement.query([first, end])?,
+            _ => statement.query([first, end, i64::from(level)])?,
+        };
+        while let Some(row) = rows.next()? {
+            take(digest(row, 0)?);
+        }
+        Ok(())
+    }
+}
+
+/// Stores a subtree.
+pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO journal_subtrees (level, place, hash) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(insert)?
+        .execute(params![subtree.level, signed(subtree.place), subtree.hash.0])
+        .map(drop)
+}
+
+/// The stored root of a subtree; none when it is not stored.
+pub(in crate::journal) fn find(db: &Connection, level: u32, place: u64) -> rusqlite::Result<Option<Digest>> {
+    use rusqlite::OptionalExtension as _;
+    let find = "SELECT hash FROM journal_subtrees WHERE level = ?1 AND place = ?2";
+    db.prepare_cached(find)?.query_row(params![level, signed(place)], |row| digest(row, 0)).optional()
+}

@@ -1,0 +1,349 @@
+//! The anchor: outside the database, how far the journal had come when somebody was last answered.
+//!
+//! A chain cannot tell that its newest part was cut off, nor that it is an old copy as a whole. The anchor can: it is
+//! written and synced after each COMMIT and before the answers, so a database behind it has lost something that was
+//! acknowledged. The layout is that of docs/journal-format.md.
+//!
+//! The file has its whole size from the beginning, filled with zeros: to sync a record that takes the place of zeros is
+//! one write to the disk, where a file that grows needs its length written too.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::files;
+use crate::ids::Digest;
+use crate::journal::format::row::Head;
+use crate::journal::opening::same_file::{self, FileId};
+use crate::limits::ANCHOR_FILE_BYTES_MAX;
+
+/// Begins every record.
+const MAGIC: [u8; 8] = *b"palyra\x00\x01";
+/// Bytes of the part that the check covers: magic, seq, hash.
+const CONTENT_BYTES: usize = 48;
+/// Bytes of a record.
+const RECORD_BYTES: usize = 64;
+/// Bytes of the file. Once all records are written it is begun anew with the last.
+const FILE_BYTES: u64 = 64 * 1024;
+
+/// An event that was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Anchored {
+    /// Its place.
+    pub seq: u64,
+    /// Its leaf hash.
+    pub hash: Digest,
+}
+
+/// What an anchor file holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::journal) struct Records {
+    /// Those that can be read, oldest first.
+    pub(in crate::journal) all: Vec<Anchored>,
+    /// Whether anything else than records and, after them, zeros is there, or not all of the file.
+    is_odd: bool,
+}
+
+/// The anchor file, for writing.
+#[derive(Debug)]
+pub(in crate::journal) struct Anchor {
+    path: PathBuf,
+    /// None until it is begun.
+    open: Option<Open>,
+    /// The event of the newest record.
+    seq: u64,
+    /// Why nothing is written any more: what a failed write left behind is not known.
+    broken: Option<String>,
+}
+
+/// The file as it was begun.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// Bytes of the records in it.
+    written: u64,
+    id: FileId,
+}
+
+impl Anchored {
+    fn record(&self) -> [u8; RECORD_BYTES] {
+        let mut record = [0; RECORD_BYTES];
+        let (content, check) = record.split_at_mut(CONTENT_BYTES);
+        let parts =
+            MAGIC.iter().chain(&self.seq.to_be_bytes()).copied().chain(self.hash.0).collect::<Vec<_>>();
+        content.copy_from_slice(&parts);
+        let digest = Digest::of(content);
+        check.iter_mut().zip(digest.0).for_each(|(place, byte)| *place = byte);
+        record
+    }
+
+    fn read(record: &[u8]) -> Option<Self> {
+        let (content, _) = record.split_at_checked(CONTENT_BYTES)?;
+        let seq = u64::from_be_bytes(content.get(8..16)?.try_into().ok()?);
+        let hash = Digest(content.get(16..48)?.try_into().ok()?);
+        let read = Self { seq, hash };
+        (read.record() == *record).then_some(read)
+    }
+}
+
+impl Records {
+    /// Reads the anchor at `path`; `None` when there is none.
+    pub(in crate::journal) fn read(path: &Path) -> io::Result<Option<Self>> {
+        Self::read_from(|| files::read_private(path, ANCHOR_FILE_BYTES_MAX))
+    }
+
+    /// What looks odd may be a record that is being written at this moment: it is read once more.
+    fn read_from(mut read: impl FnMut() -> io::Result<Vec<u8>>) -> io::Result<Option<Self>> {
+        let records = match read() {
+            Ok(bytes) => Self::parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if records.is_odd { Ok(Some(Self::parse(&read()?))) } else { Ok(Some(records)) }
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let mut records = Self::default();
+        let has_its_size = u64::try_from(bytes.len()) == Ok(FILE_BYTES);
+        let mut chunks = bytes.chunks(RECORD_BYTES);
+        for record in &mut chunks {
+            let follows = |read: &Anchored| records.all.last().is_none_or(|last| last.seq <= read.seq);
+            match Anchored::read(record).filter(follows) {
+                Some(read) => records.all.push(read),
+                None => {
+                    records.is_odd = !is_blank(record);
+                    break;
+                }
+            }
+        }
+        records.is_odd |= !chunks.all(is_blank) || !has_its_size;
+        records
+    }
+
+    /// The newest event that was acknowledged.
+    pub(in crate::journal) fn newest(&self) -> Option<Anchored> {
+        self.all.last().copied()
+    }
+
+    /// Whether no crash can have left the file so: a record lies within one sector of a disk, so it is there or it is not,
+    /// and the file has its whole size before it has its name.
+    pub(in crate::journal) fn is_damaged(&self) -> bool {
+        self.all.is_empty() || self.is_odd
+    }
+}
+
+fn is_blank(record: &[u8]) -> bool {
+    record.iter().all(|byte| *byte == 0)
+}
+
+pub(in crate::journal) fn create_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), files::create_private_dir)
+}
+
+impl Anchor {
+    /// Begins the file at `path` with `head` alone, and opens it.
+    pub(in crate::journal) fn begin(path: &Path, head: Head) -> io::Result<Self> {
+        create_folder(path)?;
+        let mut content = Anchored { seq: head.seq, hash: head.hash }.record().to_vec();
+        content.resize(usize::try_from(FILE_BYTES).unwrap_or(RECORD_BYTES), 0);
+        files::atomic_replace(path, &content)?;
+        let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let file = files::patiently(|| OpenOptions::new().write(true).custom_flags(flags).open(path))?;
+        let id = same_file::look_open(&file)?.file;
+        let open = Some(Open { file, written: RECORD_BYTES as u64, id });
+        Ok(Self { path: path.to_owned(), open, seq: head.seq, broken: None })
+    }
+
+    /// Leaves what is at `path` as it is until there is a head to take its place.
+    pub(in crate::journal) fn begin_later(path: &Path) -> io::Result<Self> {
+        create_folder(path)?;
+        Ok(Self { path: path.to_owned(), open: None, seq: 0, broken: None })
+    }
+
+    /// Writes `head` down, unless a later one is; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// Why it could not be written; the same for every later head.
+    pub(in crate::journal) fn append(&mut self, head: Head) -> Result<(), String> {
+        if let Some(reason) = &self.broken {
+            return Err(reason.clone());
+        }
+        if head.seq <= self.seq {
+            return Ok(());
+        }
+        self.write(head).map_err(|error| {
+            let reason = format!("the anchor {} cannot be written: {error}", self.path.display());
+            self.broken.insert(reason).clone()
+        })
+    }
+
+    fn write(&mut self, head: Head) -> io::Result<()> {
+        let Some(open) = self.open.as_mut().filter(|open| open.written < FILE_BYTES) else {
+            *self = Self::begin(&self.path, head)?;
+            return Ok(());
+        };
+        open.write(head)?;
+        self.seq = head.seq;
+        open.check(&self.path)
+    }
+}
+
+impl Open {
+    fn write(&mut self, head: Head) -> io::Result<()> {
+        let record = Anchored { seq: head.seq, hash: head.hash }.record();
+        self.file.write_all_at(&record, self.written)?;
+        self.file.sync_data()?;
+        self.written += RECORD_BYTES as u64;
+        Ok(())
+    }
+
+    /// Fails when the file was deleted or replaced under us.
+    fn check(&self, path: &Path) -> io::Result<()> {
+        let found =
+            same_file::look(path).map_err(|error| io::Error::other(format!("it is gone ({error})")))?;
+        if found.file == self.id && found.bytes == FILE_BYTES {
+            return Ok(());
+        }
+        Err(io::Error::other("it was replaced or cut by somebody else"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn anchored(seq: u64) -> Anchored {
+        Anchored { seq, hash: Digest::of(&seq.to_be_bytes()) }
+    }
+
+    fn records(seqs: &[u64]) -> Vec<u8> {
+        seqs.iter().flat_map(|seq| anchored(*seq).record()).collect()
+    }
+
+    /// With what follows in a whole file.
+    fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes.resize(usize::try_from(FILE_BYTES).unwrap(), 0);
+        bytes
+    }
+
+    fn file(seqs: &[u64]) -> Vec<u8> {
+        padded(records(seqs))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let records = Records::parse(&file(&[1, 2, 2, 9]));
+        assert_eq!(records.newest(), Some(anchored(9)));
+        assert!(!records.is_damaged());
+    }
+
+    #[test]
+    fn after_the_records_there_are_zeros_and_nothing_else() {
+        let records_of = |bytes: &[u8]| Records::parse(&padded(bytes.to_vec()));
+        let zeros = records_of(&[records(&[1, 2]), vec![0; 640]].concat());
+        assert_eq!((zeros.newest(), zeros.is_damaged()), (Some(anchored(2)), false));
+        assert!(records_of(&[]).is_damaged());
+        assert!(records_of(&[vec![0; 64], records(&[1])].concat()).is_damaged());
+        assert!(records_of(&[records(&[1]), vec![0; 64], records(&[2])].concat()).is_damaged());
+        assert!(records_of(&records(&[3, 2, 4])).is_damaged(), "it never goes back");
+        assert!(records_of(&records(&[1, 2])[..100]).is_damaged(), "half a record");
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_or_longer_than_it_began_is_damaged() {
+        let whole = file(&[1, 2]);
+        for bytes in [0, 64, 128, 192, whole.len() - 64, whole.len() - 1] {
+            assert!(Records::parse(&whole[..bytes]).is_damaged(), "{bytes}");
+        }
+        let longer = Records::parse(&[&whole[..], &[0]].concat());
+        assert_eq!((longer.newest(), longer.is_damaged()), (Some(anchored(2)), true));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let whole = file(&[1, 2]);
+        for bit in (0..256 * 8).chain(whole.len() * 8 - 64..whole.len() * 8) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let records = Records::parse(&flipped);
+            assert!(records.is_damaged(), "{bit}");
+        }
+    }
+
+    #[test]
+    fn what_was_damaged_before_the_end_is_told_whatever_the_end_looks_like() {
+        let records = Records::parse(&padded([&records(&[1]), &[7; 64][..], &[0; 64][..]].concat()));
+        assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(1)), true));
+    }
+
+    #[test]
+    fn what_looks_odd_is_read_once_more() {
+        let half = || padded(records(&[1, 2])[..100].to_vec());
+        let table = [
+            ([file(&[1]), file(&[1, 2])], 1, false),
+            ([half(), file(&[1, 2])], 2, false),
+            ([half(), file(&[2, 1])], 2, true),
+        ];
+        for (states, newest, is_damaged) in table {
+            let mut states = states.into_iter();
+            let records = Records::read_from(|| Ok(states.next().unwrap())).unwrap().unwrap();
+            assert_eq!((records.newest(), records.is_damaged()), (Some(anchored(newest)), is_damaged));
+        }
+    }
+
+    #[test]
+    fn an_anchor_that_may_not_be_read_is_not_taken_for_a_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("anchor");
+        assert_eq!(Records::read(&path).unwrap(), None);
+        fs::create_dir(&path).unwrap();
+        assert!(Records::read(&path).is_err());
+    }
+
+    #[test]
+    fn an_anchor_that_was_replaced_or_written_to_is_noticed_at_the_next_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest([1; 32]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        anchor.append(head(2)).unwrap();
+        let kept = fs::read(&path).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"x").unwrap();
+        assert!(anchor.append(head(3)).is_err(), "a byte of somebody else's");
+        assert!(anchor.append(head(4)).is_err(), "and nothing is written after a failure");
+        let mut anchor = Anchor::begin(&path, head(2)).unwrap();
+        files::atomic_replace(&path, &kept).unwrap();
+        assert!(anchor.append(head(3)).is_err(), "a copy of the same length in its place");
+    }
+
+    #[test]
+    fn a_file_that_is_full_is_begun_anew_with_the_last_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        (2..=1_024).for_each(|seq| anchor.append(head(seq)).unwrap());
+        assert_eq!(Records::read(&path).unwrap().unwrap().all.len(), 1_024);
+        anchor.append(head(1_025)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 65_536);
+        let records = Records::read(&path).unwrap().unwrap();
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [1_025]);
+    }
+
+    #[test]
+    fn a_head_that_a_later_record_covers_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own/anchor");
+        let head = |seq| Head { seq, hash: Digest::of(&[1]), recorded_at: 0 };
+        let mut anchor = Anchor::begin(&path, head(1)).unwrap();
+        [5, 3, 5].into_iter().for_each(|seq| anchor.append(head(seq)).unwrap());
+        let records = Records::read(&path).unwrap().unwrap();
+        assert_eq!(records.all.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 5]);
+    }
+}

@@ -1,0 +1,39 @@
+//! What a delivery is called: its event and its source. They may come from unsigned headers. Whoever captured a delivery that
+//! was filtered could send it again under names that are let through, so it can only be accepted under those it first had.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::journal::claim::KeyHolder;
+use crate::journal::format::row::signed;
+use crate::journal::messages::NewEvent;
+
+/// The particular by which the system event of a delivery that was not accepted names the delivery's event.
+pub const EVENT_DETAIL: &str = "event";
+
+/// Whether `event` is called as the delivery that holds its key was.
+pub(in crate::journal) fn agree(
+    db: &Connection,
+    holder: &KeyHolder,
+    event: &NewEvent,
+) -> rusqlite::Result<bool> {
+    let (name, source) = names_of(event);
+    let find = "SELECT source, body FROM journal_events WHERE seq = ?1";
+    db.prepare_cached(find)?.query_row([signed(holder.receipt.seq)], |row| {
+        let details: Map<String, Value> =
+            serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
+        Ok(named_in(&details) == name && row.get_ref(0)?.as_str()? == source)
+    })
+}
+
+/// Event and source.
+fn names_of(event: &NewEvent) -> (&str, &str) {
+    match event {
+        NewEvent::Webhook(event) => (&event.name, &event.source),
+        NewEvent::System(event) => (named_in(&event.details), &event.source),
+    }
+}
+
+fn named_in(details: &Map<String, Value>) -> &str {
+    details.get(EVENT_DETAIL).and_then(Value::as_str).unwrap_or_default()
+}
