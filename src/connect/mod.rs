@@ -45,14 +45,14 @@ pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, C
 fn no_daemon(root: &StateRoot) -> CliError {
     let path = root.path().display();
     if root.is_bare().unwrap_or(false) {
-        return CliError::unreachable(format!(
+        return CliError::no_daemon(format!(
             "no daemon runs on `{path}`: there is no state root there"
         ))
         .hint(format!(
             "name the one you mean with --state-root or PALYRA_STATE_ROOT; `palyra --state-root {path} daemon` begins one"
         ));
     }
-    CliError::unreachable(format!("no daemon runs on `{path}`"))
+    CliError::no_daemon(format!("no daemon runs on `{path}`"))
         .hint(format!("start it: palyra --state-root {path} daemon"))
 }
 

@@ -69,7 +69,7 @@ struct Progress {
 }
 
 fn may_come_back(error: &CliError) -> bool {
-    matches!(error.kind, Kind::Unreachable | Kind::Problem { status: 503, .. })
+    matches!(error.kind, Kind::Unreachable | Kind::NoDaemon | Kind::Problem { status: 503, .. })
 }
 
 /// 1, 2, 4, 8, then 15 seconds.

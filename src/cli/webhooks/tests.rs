@@ -106,7 +106,7 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
             "allowed_events": ["push", "ping"], "enabled": true, "signature_required": true
         })
     );
-    assert!(ran.stdout.contains("http://127.0.0.1:7142/hooks/github"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("https://your.host/hooks/github"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the value of global/github"), "{}", ran.stdout);
     assert_eq!(ran.stderr, "");
 }
