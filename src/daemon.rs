@@ -101,6 +101,8 @@ pub enum Serve {
     Both,
     /// The console alone, on a free port of loopback: for a command while no daemon runs.
     ConsoleOnly,
+    /// The same, for a command that asks for no integration: a `webhooks.toml` that was lost is not in its way.
+    ConsoleWithoutIntegrations,
 }
 
 /// A daemon that serves.
@@ -145,7 +147,7 @@ impl Daemon {
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
         let (actors, supervisor, stopper) = actors::start(&plan).await?.into_parts();
-        if serve == Serve::Both {
+        if serve != Serve::ConsoleWithoutIntegrations {
             registry_file::refuse_if_lost(possession.root(), &actors.reader)?;
         }
         let gate = Gate::new(actors, settings, clock, bound.addresses()?);

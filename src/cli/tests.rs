@@ -160,12 +160,18 @@ fn every_command_says_which_console_it_can_do_with() {
         "webhooks disable x",
         "webhooks remove x",
         "webhooks add x github --secret-ref a/b",
+        "webhooks explain x",
+    ];
+    let no_integrations = [
         "providers list",
         "providers show x",
         "journal checkpoint",
         "journal public-key",
         "journal export",
+        "journal prove 1",
+        "journal consistency 1 2",
         "system event list",
+        "system event show 1",
         "system event tail",
     ];
     let daemon = [
@@ -180,6 +186,7 @@ fn every_command_says_which_console_it_can_do_with() {
     let lines = either
         .iter()
         .map(|line| (line, Need::DaemonOrOffline))
+        .chain(no_integrations.iter().map(|line| (line, Need::NoIntegrations)))
         .chain(daemon.iter().map(|line| (line, Need::Daemon)));
     for (line, need) in lines {
         let ran = palyra(line, &Stub::answering([answer(200, &json!({}))]));

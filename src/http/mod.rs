@@ -16,6 +16,7 @@ pub mod refusals;
 pub mod throttle;
 pub mod under_way;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -103,6 +104,19 @@ pub struct Addresses {
     pub console: String,
 }
 
+impl Addresses {
+    /// The base URL under which programs on this machine reach the ingress: where it listens on all addresses, on loopback.
+    fn local_ingress(&self) -> Option<String> {
+        let bound: SocketAddr = self.ingress.strip_prefix("http://")?.parse().ok()?;
+        let ip = match bound.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Some(format!("http://{}", SocketAddr::new(ip, bound.port())))
+    }
+}
+
 impl Gate {
     /// The gate of a daemon that serves at `addresses`, on the thread of its system.
     pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
@@ -138,18 +152,23 @@ impl Gate {
         })
     }
 
-    /// The URL that a sender of an integration posts to: behind `public_url`, else at the ingress itself, and a bare path
-    /// where there is neither.
+    /// What a sender of an integration posts to: a URL behind `public_url`, else a bare path, for under which address the
+    /// ingress is reached from elsewhere is not known.
     pub fn hook_url(&self, id: &str) -> String {
-        let front = self.settings.public_url.as_deref().unwrap_or(&self.addresses.ingress);
+        let front = self.settings.public_url.as_deref().unwrap_or_default();
         format!("{front}/hooks/{id}")
     }
 
-    /// The same as the ingress takes it to be signed: with TLS in front of it.
+    /// Where programs on this machine post to it; `None` where there is no ingress.
+    pub fn local_url(&self, id: &str) -> Option<String> {
+        self.addresses.local_ingress().map(|ingress| format!("{ingress}/hooks/{id}"))
+    }
+
+    /// The URL as the ingress takes it to be signed: with TLS in front of it.
     pub fn signed_url(&self, id: &str) -> String {
         match self.settings.public_url {
             Some(_) => self.hook_url(id),
-            None => self.hook_url(id).replacen("http://", "https://", 1),
+            None => self.addresses.ingress.replacen("http://", "https://", 1) + &self.hook_url(id),
         }
     }
 
@@ -200,4 +219,24 @@ fn hook_id(uri: &Uri) -> Option<&str> {
 
 async fn nothing_here() -> HttpResponse {
     Problem::new(Kind::NotFound).error_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ingress_on_all_addresses_is_reached_on_loopback_from_this_machine() {
+        let table = [
+            ("http://0.0.0.0:7142", Some("http://127.0.0.1:7142")),
+            ("http://[::]:7142", Some("http://[::1]:7142")),
+            ("http://127.0.0.1:80", Some("http://127.0.0.1:80")),
+            ("http://10.0.0.7:7142", Some("http://10.0.0.7:7142")),
+            ("", None),
+        ];
+        for (ingress, expected) in table {
+            let addresses = Addresses { ingress: ingress.to_owned(), console: String::new() };
+            assert_eq!(addresses.local_ingress().as_deref(), expected, "{ingress}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ const PAUSE_SECONDS_MAX: u64 = 15;
 pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit, CliError> {
     let latest = {
         // What happened can be read without a daemon; what is to come needs one.
-        let need = if args.follow { Need::Daemon } else { Need::DaemonOrOffline };
+        let need = if args.follow { Need::Daemon } else { Need::NoIntegrations };
         let connection = context.connect(need)?;
         find(&ListArgs { limit: LATEST_EVENTS, ..ListArgs::default() }, context, &connection.client)?
     };
@@ -69,7 +69,7 @@ struct Progress {
 }
 
 fn may_come_back(error: &CliError) -> bool {
-    matches!(error.kind, Kind::Unreachable | Kind::Problem { status: 503, .. })
+    matches!(error.kind, Kind::Unreachable | Kind::NoDaemon | Kind::Problem { status: 503, .. })
 }
 
 /// 1, 2, 4, 8, then 15 seconds.

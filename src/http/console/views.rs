@@ -24,6 +24,7 @@ fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessRe
     let members = [
         ("profile_replay_window_seconds", json!(of_profile)),
         ("url", json!(gate.hook_url(&record.integration_id))),
+        ("local_url", json!(gate.local_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
     ];
