@@ -8,6 +8,7 @@ mod cli;
 mod connect;
 mod daemon;
 mod demo;
+mod event_names;
 mod exit;
 mod http;
 mod journaling;

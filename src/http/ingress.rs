@@ -22,8 +22,9 @@ use super::Gate;
 use super::admission::Permit;
 use super::answer::{Answer, Outcome};
 use super::body::{self, BodyLimits};
+use super::cause::Cause;
 use super::checks::{self, Condemned};
-use super::faults::{Fault, UNKNOWN};
+use super::faults::Fault;
 use super::headers::{HeaderView, is_authority};
 use super::judge::{self, Judgement, Names};
 use super::problem::{Kind, Problem};
@@ -218,7 +219,7 @@ impl Delivery<'_> {
             Ok(Some(verified)) => Ok(verified),
             Ok(None) => self.admit_unsigned(integration).map(|()| profile.unsigned()),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
-            Err(error) => Err(self.unavailable(Fault::told_by("secret", &error))),
+            Err(error) => Err(self.unavailable(Fault::told_by(Cause::Secret, &error))),
         }
     }
 
@@ -228,7 +229,7 @@ impl Delivery<'_> {
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
         let many = || format!("more than {most} unsigned deliveries came within a second");
         if exceeded {
-            Err(Problem::new(Kind::TooManyRequests).because("unsigned_rate", many()))
+            Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))
         } else {
             Ok(())
         }
@@ -236,18 +237,18 @@ impl Delivery<'_> {
 
     /// One body for every reason: the sender learns nothing, the operator everything.
     pub(super) fn unauthenticated(&self, reject: &Reject) -> Problem {
-        let reason = reject.reason.as_str();
+        let reason = reject.reason;
         self.gate.counters.refuse(&self.id, reason);
         tracing::debug!(
             integration = self.id,
-            reason,
+            reason = reason.as_str(),
             detail = reject.detail,
             "a delivery was not authentic"
         );
         let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
-        Problem::new(kind).because(reason, reject.detail.as_str())
+        Problem::new(kind).because(Cause::Unauthentic(reason), reject.detail.as_str())
     }
 }
 
@@ -340,9 +341,10 @@ impl Authentic<'_> {
         let permit = Arc::<Permit>::clone(&self.permit);
         let gate = self.delivery.gate;
         let submitted = gate.actors.replay_guard.submit(event, claim, permit);
-        let fault = match gate.in_time(UNKNOWN, submitted).await {
+        let fault = match gate.in_time(Cause::Unknown, submitted).await {
             Ok(Ok(appended)) => return Ok(appended),
-            Ok(Err(error)) => Fault::told_by(if may_be_stored(&error) { UNKNOWN } else { "event" }, &error),
+            Ok(Err(error)) if may_be_stored(&error) => Fault::told_by(Cause::Unknown, &error),
+            Ok(Err(error)) => Fault::told_by(Cause::Event, &error),
             Err(late) => late,
         };
         Err(self.delivery.unavailable(fault))

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::cut::cut;
 use super::problem::{Kind, Problem};
+use crate::event_names;
 
 /// What a delivery is called, with the defaults of its profile filled in.
 #[derive(Debug, Clone)]
@@ -158,9 +159,9 @@ pub fn refusal_event(
     why: &[String],
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
-        Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "not as it came before"),
-        _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
+        Verdict::Filtered => (event_names::FILTERED, Severity::Info, "left out by an allow list"),
+        Verdict::Conflict => (event_names::CONFLICT, Severity::Warn, "not as it came before"),
+        _ => (event_names::REJECTED, Severity::Warn, "authentic, but not a valid envelope"),
     };
     let reason = why.first().map(|reason| format!(": {reason}")).unwrap_or_default();
     let summary = cut(&format!("{}: {said}{reason}", record.integration_id), SUMMARY_BYTES_MAX);

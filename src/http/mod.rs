@@ -7,6 +7,7 @@ pub mod admission;
 pub mod answer;
 pub mod asker;
 pub mod body;
+pub mod cause;
 pub mod checks;
 pub mod console;
 pub mod counters;
@@ -46,6 +47,7 @@ use crate::readiness::LastLook;
 use crate::settings::Settings;
 use crate::verification::VerificationStatus;
 use admission::Admission;
+use cause::Cause;
 use counters::Counters;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
@@ -79,7 +81,7 @@ pub struct Gate {
     /// Wrong tokens of the console by peer.
     pub bad_tokens: Rates<Peer>,
     /// What the log was told of deliveries that could not be taken in, by integration and by what was missing.
-    pub complaints: Rates<(String, &'static str)>,
+    pub complaints: Rates<(String, Cause)>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
