@@ -36,11 +36,7 @@ impl Gate {
     ///
     /// # Errors
     /// A fault of that cause, when it takes longer.
-    pub(super) async fn in_time<T>(
-        &self,
-        cause: Cause,
-        work: impl Future<Output = T>,
-    ) -> Result<T, Fault> {
+    pub(super) async fn in_time<T>(&self, cause: Cause, work: impl Future<Output = T>) -> Result<T, Fault> {
         let deadline = self.settings.answer_deadline;
         let late = |_| Fault::of(cause, format!("it was not dealt with within {deadline:?}"));
         timeout(deadline, work).await.map_err(late)
