@@ -41,7 +41,7 @@ pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result
     Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
 }
 
-/// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
+/// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body, which is to be let in again with it.
 ///
 /// # Errors
 /// What refuses the delivery before its body is read.
@@ -152,6 +152,7 @@ impl Delivery<'_> {
 
     /// Whether its body is wanted.
     async fn go_on(&self) -> Result<(), Problem> {
+        let _permit = self.gate.admission.enter()?;
         let integration = self.look_up()?;
         if self.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
             return Ok(());
