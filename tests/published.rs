@@ -236,6 +236,27 @@ fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
 }
 
 #[test]
+fn the_console_goes_on_however_many_captured_deliveries_wait_for_published_keys() {
+    let (root, authority) = (state_root(), Authority::new());
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", silent.local_addr().unwrap().port());
+    let daemon = daemon(root.path(), &certificate_profile(&address), &authority);
+    let body = sns(&format!("https://{address}/a")).to_string();
+    let sample = json!({"headers": [["Content-Type", "application/json"]],
+        "payload_base64": STANDARD.encode(body)})
+    .to_string();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            let test =
+                || daemon.console(root.path(), "POST", "/console/v1/webhooks/in/test", sample.as_bytes());
+            scope.spawn(move || assert_eq!(test().json()["would_answer"]["status"], 503));
+        }
+    });
+    assert!(!events(root.path()).is_empty());
+}
+
+#[test]
 fn a_delivery_that_waits_too_long_for_published_keys_is_explained_by_them() {
     let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
     let server = Server::slow(&authority, "HTTP/1.1 200 OK", signer.set(), Duration::from_millis(3_000));
