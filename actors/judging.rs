@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::clock::UnixMs;
 use crate::cut::cut;
 use crate::envelope;
+use crate::event_names;
 use crate::ids::{Digest, Hashed};
 use crate::journal::{BodyFormat, EVENT_DETAIL, Severity, SystemEvent, Verdict, WebhookEvent};
 use crate::json::{Element, JsonError};
@@ -170,9 +171,9 @@ pub fn refusal_event(
     why: &[String],
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
-        Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "not as it came before"),
-        _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
+        Verdict::Filtered => (event_names::FILTERED, Severity::Info, "left out by an allow list"),
+        Verdict::Conflict => (event_names::CONFLICT, Severity::Warn, "not as it came before"),
+        _ => (event_names::REJECTED, Severity::Warn, "authentic, but not a valid envelope"),
     };
     let reason = why.first().map(|reason| format!(": {reason}")).unwrap_or_default();
     let summary = cut(&format!("{}: {said}{reason}", record.integration_id), SUMMARY_BYTES_MAX);

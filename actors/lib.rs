@@ -19,6 +19,7 @@ pub mod clock;
 pub mod connectors;
 pub mod cut;
 pub mod envelope;
+pub mod event_names;
 pub mod files;
 pub mod flights;
 pub mod ids;

@@ -22,8 +22,9 @@ use crate::http::Gate;
 use crate::http::admission::Permit;
 use crate::http::body::{self, BodyLimits};
 use crate::http::delivery::answer::{Answer, Outcome};
+use crate::http::delivery::cause::Cause;
 use crate::http::delivery::checks::{self, Condemned};
-use crate::http::delivery::faults::{Fault, UNKNOWN};
+use crate::http::delivery::faults::Fault;
 use crate::http::delivery::headers::{HeaderView, is_authority};
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
@@ -40,7 +41,7 @@ pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result
     Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
 }
 
-/// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
+/// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body, which is to be let in again with it.
 ///
 /// # Errors
 /// What refuses the delivery before its body is read.
@@ -151,6 +152,7 @@ impl Delivery<'_> {
 
     /// Whether its body is wanted.
     async fn go_on(&self) -> Result<(), Problem> {
+        let _permit = self.gate.admission.enter()?;
         let integration = self.look_up()?;
         if self.unsigned_handshake(&integration, &Body::empty()).await?.is_some() {
             return Ok(());
@@ -218,7 +220,7 @@ impl Delivery<'_> {
             Ok(Some(verified)) => Ok(verified),
             Ok(None) => self.admit_unsigned(integration).map(|()| profile.unsigned()),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
-            Err(error) => Err(self.unavailable(Fault::told_by("secret", &error))),
+            Err(error) => Err(self.unavailable(Fault::told_by(Cause::Secret, &error))),
         }
     }
 
@@ -228,7 +230,7 @@ impl Delivery<'_> {
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
         let many = || format!("more than {most} unsigned deliveries came within a second");
         if exceeded {
-            Err(Problem::new(Kind::TooManyRequests).because("unsigned_rate", many()))
+            Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))
         } else {
             Ok(())
         }
@@ -236,18 +238,18 @@ impl Delivery<'_> {
 
     /// One body for every reason: the sender learns nothing, the operator everything.
     pub(super) fn unauthenticated(&self, reject: &Reject) -> Problem {
-        let reason = reject.reason.as_str();
+        let reason = reject.reason;
         self.gate.counters.refuse(&self.id, reason);
         tracing::debug!(
             integration = self.id,
-            reason,
+            reason = reason.as_str(),
             detail = reject.detail,
             "a delivery was not authentic"
         );
         let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
-        Problem::new(kind).because(reason, reject.detail.as_str())
+        Problem::new(kind).because(Cause::Unauthentic(reason), reject.detail.as_str())
     }
 }
 
@@ -340,9 +342,10 @@ impl Authentic<'_> {
         let permit = Arc::<Permit>::clone(&self.permit);
         let gate = self.delivery.gate;
         let submitted = gate.actors.replay_guard.submit(event, claim, permit);
-        let fault = match gate.in_time(UNKNOWN, submitted).await {
+        let fault = match gate.in_time(Cause::Unknown, submitted).await {
             Ok(Ok(appended)) => return Ok(appended),
-            Ok(Err(error)) => Fault::told_by(if may_be_stored(&error) { UNKNOWN } else { "event" }, &error),
+            Ok(Err(error)) if may_be_stored(&error) => Fault::told_by(Cause::Unknown, &error),
+            Ok(Err(error)) => Fault::told_by(Cause::Event, &error),
             Err(late) => late,
         };
         Err(self.delivery.unavailable(fault))

@@ -34,6 +34,7 @@ use crate::settings::Settings;
 use admission::Admission;
 use connection::limits::Connections;
 use counters::Counters;
+use delivery::cause::Cause;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 use refusals::Refusals;
@@ -42,6 +43,8 @@ use under_way::UnderWay;
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
+/// Captured deliveries that are tried out at a time, each on a thread of its own; one more waits for its turn.
+const TRIALS_MAX: usize = 4;
 
 /// What every request handler is given.
 pub struct Gate {
@@ -64,7 +67,7 @@ pub struct Gate {
     /// Wrong tokens of the console by peer.
     pub bad_tokens: Rates<Peer>,
     /// What the log was told of deliveries that could not be taken in, by integration and by what was missing.
-    pub complaints: Rates<(String, &'static str)>,
+    pub complaints: Rates<(String, Cause)>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
@@ -87,6 +90,8 @@ pub struct Gate {
     pub changing: Mutex<()>,
     /// The place for a verification that the console is asked for.
     pub verifying: Arc<Semaphore>,
+    /// The places for captured deliveries that are tried out.
+    pub trials: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -144,6 +149,7 @@ impl Gate {
             under_way: UnderWay::on_this_thread(),
             changing: Mutex::default(),
             verifying: Arc::new(Semaphore::new(1)),
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,

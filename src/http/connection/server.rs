@@ -34,6 +34,9 @@ const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
 const CLOCK_TICK: Duration = Duration::from_millis(500);
 /// Threads of the console.
 const CONSOLE_WORKERS: usize = 1;
+/// Threads of each worker for what blocks: journal reads, and keys that are fetched. More of it waits; none of it waits for
+/// other such work.
+const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
 
 /// Serves deliveries on `listener`.
 ///
@@ -69,6 +72,7 @@ fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -
     Server::build()
         .workers(workers)
         .max_concurrent_connections(connections_per_worker)
+        .worker_max_blocking_threads(BLOCKING_THREADS_PER_WORKER_MAX)
         .shutdown_timeout(settings.drain_deadline.as_secs())
         .disable_signals()
 }

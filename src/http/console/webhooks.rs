@@ -22,6 +22,7 @@ use super::views;
 use crate::daemon::readiness::secret_status;
 use crate::http::Gate;
 use crate::http::problem::{Became, Kind, Problem};
+use palyra_actors::event_names;
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -62,7 +63,8 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let (asked, draft) = (gate.clone(), draft.into_inner());
-    let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
+    let change =
+        Change::new(event_names::WEBHOOK_CREATE, &draft.integration_id).particulars(settings(&draft));
     let create = async move {
         let proposed = IntegrationRecord::of(draft.clone(), asked.clock.now_unix_ms());
         let secret = secret_of(&asked, proposed).await?;

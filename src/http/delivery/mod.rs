@@ -1,6 +1,7 @@
-//! The steps of a delivery that [`ingress`](super::ingress) takes one after another, and the forms of its answers.
+//! The steps of a delivery that [`ingress`](crate::http::ingress) takes one after another, and the forms of its answers.
 
 pub mod answer;
+pub mod cause;
 pub mod checks;
 pub mod faults;
 pub mod handshake;
