@@ -38,9 +38,8 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, MessageResult,
-    ResponseFuture, WrapFuture as _, fut,
+    ResponseFuture, fut,
 };
-use actix_rt::task::{JoinError, spawn_blocking};
 use tokio::sync::oneshot;
 
 pub use claim::{HeldBecause, KeyHolder, ReplayClaim, Verdict};
@@ -62,11 +61,11 @@ pub use writing::delivery_names::EVENT_DETAIL;
 pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
-use crate::supervision::{Close, Exit, WatchGuard};
+use crate::supervision::{Close, Exit, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
 use opening::failing_disk;
 use signing::schedule::Seals;
-use signing::sealer::{SealError, Sealed, Sealer};
+use signing::sealer::{SealOutcome, Sealer};
 use signing::store::open_sealer;
 use writing::anchoring::{Anchoring, anchor};
 use writing::group::Group;
@@ -85,9 +84,6 @@ pub struct JournalActor {
     seals: Seals,
     watch: WatchGuard,
 }
-
-/// What comes back from the thread that signs.
-type Signed = Result<(Sealer, Result<Option<Sealed>, SealError>), JoinError>;
 
 /// A journal that is open, for an actor that has yet to be started.
 pub struct OpenJournal {
@@ -173,52 +169,38 @@ impl JournalActor {
         }
         let bytes = bytes + self.writer.take_written_beside();
         if let Some(mover) = self.wal.grow(bytes) {
-            self.move_wal(mover, ctx);
+            send_away(ctx, mover, |mover| mover.run(), Self::take_back_mover);
         }
     }
 
-    fn move_wal(&mut self, mover: WalMover, ctx: &mut Context<Self>) {
-        let moved = spawn_blocking(move || mover.run().map(|took| (mover, took)));
-        ctx.spawn(moved.into_actor(self).map(|moved, actor, ctx| {
-            match moved {
-                Ok(Ok((mover, took))) => actor.take_back_mover(mover, took),
-                Ok(Err(error)) => drop(actor.writer.poison(error.to_string())),
-                Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
-            }
-            actor.stop_if_poisoned(ctx);
-        }));
-    }
-
-    fn take_back_mover(&mut self, mover: WalMover, took: Duration) {
-        if self.wal.moved(mover, took) {
-            // Should it fail, the journal is poisoned now; the caller sees to that.
-            drop(self.writer.move_rest_of_wal());
+    fn take_back_mover(
+        &mut self,
+        mover: WalMover,
+        moved: rusqlite::Result<Duration>,
+        ctx: &mut Context<Self>,
+    ) {
+        match moved.map(|took| self.wal.moved(mover, took)) {
+            // Should it fail, the journal is poisoned now.
+            Ok(true) => drop(self.writer.move_rest_of_wal()),
+            Ok(false) => {}
+            Err(error) => drop(self.writer.poison(error.to_string())),
         }
+        self.stop_if_poisoned(ctx);
     }
 
     /// Signs a checkpoint elsewhere, unless one is being signed.
     fn seal(&mut self, ctx: &mut Context<Self>) {
-        let Some(mut sealer) = self.seals.take_sealer().filter(|_| self.writer.poisoned().is_none()) else {
+        let Some(sealer) = self.seals.take_sealer().filter(|_| self.writer.poisoned().is_none()) else {
             return;
         };
         let (leaves, now) = (self.writer.take_leaves(), self.config.clock.now_unix_ms());
-        let signed = spawn_blocking(move || {
-            let sealed = sealer.seal(&leaves, now);
-            (sealer, sealed)
-        });
-        ctx.spawn(signed.into_actor(self).map(|signed, actor, ctx| actor.take_back(signed, ctx)));
+        send_away(ctx, sealer, move |sealer| sealer.seal(&leaves, now), Self::take_back_sealer);
     }
 
-    fn take_back(&mut self, signed: Signed, ctx: &mut Context<Self>) {
-        match signed {
-            Ok((sealer, sealed)) => {
-                self.seals.sealer = Some(sealer);
-                let now = self.config.clock.now_unix_ms();
-                self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
-            }
-            // The supervisor opens the journal again, as after any panic of its actor.
-            Err(panicked) => std::panic::resume_unwind(Box::new(panicked.to_string())),
-        }
+    fn take_back_sealer(&mut self, sealer: Sealer, sealed: SealOutcome, ctx: &mut Context<Self>) {
+        self.seals.sealer = Some(sealer);
+        let now = self.config.clock.now_unix_ms();
+        self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
         self.stop_if_poisoned(ctx);
         self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);

@@ -1,5 +1,6 @@
 //! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence.
 
+mod away;
 mod door;
 mod policy;
 mod presence;
@@ -11,6 +12,7 @@ mod tests;
 
 use actix::Message;
 
+pub(crate) use away::send_away;
 pub use door::{Door, DoorError};
 pub use policy::{BackOff, Decision, RestartPolicy};
 pub use presence::{ActorPresence, ActorState, PresenceBoard};

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::sealer::{SealError, Sealed, Sealer};
+use super::sealer::{SealError, SealOutcome, Sealed, Sealer};
 use super::store::store;
 use crate::clock::UnixMs;
 use crate::journal::JournalError;
@@ -69,7 +69,7 @@ impl Seals {
     /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.
     pub(in crate::journal) fn take_in(
         &mut self,
-        sealed: Result<Option<Sealed>, SealError>,
+        sealed: SealOutcome,
         writer: &mut Writer,
         head: &HeadSender,
         now: UnixMs,

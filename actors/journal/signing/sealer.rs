@@ -36,6 +36,9 @@ pub(in crate::journal) struct Sealed {
     pub(in crate::journal) subtrees: Vec<Subtree>,
 }
 
+/// What came of signing: the checkpoint, or none when the newest one says as much already.
+pub(in crate::journal) type SealOutcome = Result<Option<Sealed>, SealError>;
+
 /// Why nothing was signed.
 #[derive(Debug)]
 pub(in crate::journal) enum SealError {
@@ -123,12 +126,8 @@ impl Sealer {
         })
     }
 
-    /// Signs a checkpoint of all events up to the last of `leaves`; none when the newest one says as much already.
-    pub(in crate::journal) fn seal(
-        &mut self,
-        leaves: &Leaves,
-        now: UnixMs,
-    ) -> Result<Option<Sealed>, SealError> {
+    /// Signs a checkpoint of all events up to the last of `leaves`.
+    pub(in crate::journal) fn seal(&mut self, leaves: &Leaves, now: UnixMs) -> SealOutcome {
         let events = leaves.end();
         let rotates = self.is_epoch_over(events, now);
         if events == self.size() && self.log.is_some() && !rotates {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use super::sealing::{Open, first_problem, open, rewrite, try_open};
 use super::*;
 use crate::journal::signing::resume::lock;
+use crate::journal::signing::sealer::SealError;
 use crate::journal::signing::store::store;
 use crate::journal::signing::unsigned_leaves::Leaves;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
