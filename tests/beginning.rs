@@ -29,7 +29,7 @@ fn who_begins_a_state_root_by_the_way_is_told_where() {
         assert!(output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let made = format!("made a new state root at {}", root.display());
+    let made = format!("created a new state root at {}", root.display());
     assert!(said(&["vault", "put", "global/github"]).contains(&made));
     assert!(!said(&["vault", "put", "global/other"]).contains("state root"));
 }

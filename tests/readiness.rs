@@ -84,12 +84,12 @@ fn a_rotation_says_which_versions_verify_and_which_ended() {
     let root = state_root();
     succeed(root.path(), &["vault", "put", "global/x"], b"one");
     let said = succeed(root.path(), &["vault", "rotate", "global/x"], b"two");
-    assert!(said.contains("version 2 is current, version 1 still verifies"), "{said}");
+    assert!(said.contains("version 2 is current, version 1 is still valid"), "{said}");
     let rotated = run(root.path(), &["--json", "vault", "rotate", "global/x"], b"three");
     let rotated: serde_json::Value = serde_json::from_slice(&rotated.stdout).unwrap();
     assert_eq!((&rotated["previous_version"], &rotated["ended_versions"]), (&json!(2), &json!([1])));
     let said = succeed(root.path(), &["vault", "retire", "global/x"], b"");
-    assert!(said.contains("version 2 no longer verifies"), "{said}");
+    assert!(said.contains("version 2 is no longer valid"), "{said}");
     let listed = json(root.path(), &["vault", "list"]);
     assert!(listed["secrets"][0].get("ended_versions").is_none(), "{listed}");
 }

@@ -36,7 +36,7 @@ fn an_event_that_cannot_be_read_is_told_to_who_asks_and_in_the_log() {
     };
     failed(&["system", "event", "list"]);
     let (said, lines) = failed(&["journal", "export"]);
-    assert!(said.contains("the export broke off after 0 events"), "{said}");
+    assert!(said.contains("the export ended early, after 0 events"), "{said}");
     assert_eq!(lines, "");
     let logged = || std::fs::read_to_string(&log).unwrap();
     eventually("the log says why", || logged().contains("an export broke off"));

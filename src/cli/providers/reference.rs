@@ -71,7 +71,7 @@ fn the_reference_of_providers_fits_the_profiles() {
     }
     assert!(
         std::fs::read_to_string(&file).unwrap() == page,
-        "docs/providers.md is old: run `UPDATE=1 cargo test reference`"
+        "docs/providers.md is out of date: run `UPDATE=1 cargo test reference`"
     );
 }
 

@@ -21,7 +21,7 @@ fn the_list_is_a_table_of_profiles() {
         "\
 name    title   scheme  algorithm    signature                   timestamp  signed id  origin
 github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         built-in
-github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         shadows the built-in one: /srv/p/github.toml
+github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         replaces the built-in one: /srv/p/github.toml
 "
     );
 }

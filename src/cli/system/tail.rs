@@ -46,7 +46,7 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     let mut progress = Progress { after, attempts: 0 };
     loop {
         let lost = match stream(&mut progress, context) {
-            Ok(()) => CliError::unreachable("the daemon ended the stream of events"),
+            Ok(()) => CliError::unreachable("the daemon closed the event stream"),
             Err(error) if may_come_back(&error) => error,
             Err(error) => return Err(error),
         };
@@ -88,8 +88,9 @@ fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
     while let Some(line) = lines.next_line()? {
         progress.attempts = 0;
         let Some(frame) = parser.push(&line) else { continue };
-        let event: Value = serde_json::from_str(&frame.data)
-            .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;
+        let event: Value = serde_json::from_str(&frame.data).map_err(|error| {
+            CliError::failed(format!("the event stream has an event that is not JSON: {error}"))
+        })?;
         if seq(&event) > progress.after {
             progress.after = seq(&event);
             print(&event, context)?;

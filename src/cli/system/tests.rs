@@ -41,7 +41,7 @@ up       1h (since 2026-07-01T11:00:00Z)
 ingress  http://127.0.0.1:7142
 console  http://127.0.0.1:7143
 events   12 (head ab)
-journal  writes no more: disk I/O error
+journal  no longer writes: disk I/O error
 "
     );
 }
@@ -115,7 +115,7 @@ seq  recorded at           kind     name  source     integration  summary
  10  2026-07-01T12:00:00Z  webhook  push  octo/repo  github       push 10
 "
     );
-    assert_eq!(ran.stderr, "older ones: --before 9\n");
+    assert_eq!(ran.stderr, "for older events: --before 9\n");
 }
 
 #[test]

@@ -19,7 +19,8 @@ pub fn text(explained: &Value, out: &Output) -> String {
     for next in items(explained, "next") {
         fields.add("next", show(next));
     }
-    let latest = [("Refused of late, without a row", refusals(explained)), ("Rows of late", rows(explained))];
+    let latest =
+        [("Recent refusals that left no row", refusals(explained)), ("Recent rows", rows(explained))];
     let latest = latest.iter().filter(|(_, table)| !table.is_empty());
     latest
         .fold(fields.render(0), |text, (title, table)| text + "\n" + &heading(title) + &out.table_text(table))
@@ -91,10 +92,10 @@ next  then\\u{1b}[2J that
         });
         let ran = palyra("webhooks explain gh", &Stub::answering([answer(200, &explained)]));
         for part in [
-            "Refused of late, without a row",
+            "Recent refusals that left no row",
             "bad_signature",
             "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "Rows of late",
+            "Recent rows",
             "push",
         ] {
             assert!(ran.stdout.contains(part), "{}", ran.stdout);
