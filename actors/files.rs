@@ -250,12 +250,12 @@ fn open_to_wipe(path: &Path) -> io::Result<File> {
 fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<()> {
     let (owner, we) = (metadata.uid(), geteuid().as_raw());
     if owner != we {
-        let reason = format!("belongs to user {owner}, not to user {we} who reads it");
+        let reason = format!("belongs to user {owner}, but is read by user {we}");
         return Err(refused(path, &reason, &format!("run `chown {we} {}`", path.display())));
     }
     let bits = metadata.mode() & 0o777;
     if bits & NOT_OWNER_BITS != 0 {
-        let reason = format!("is open to others (mode {bits:03o})");
+        let reason = format!("is open to other users (mode {bits:03o})");
         return Err(refused(path, &reason, &format!("run `chmod {mode} {}`", path.display())));
     }
     Ok(())

@@ -17,7 +17,7 @@ fn one_address_for_ingress_and_console_is_78() {
     let root = state_root();
     let args = ["daemon", "--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
     let said = failed(root.path(), &args, 78);
-    assert!(said.contains("both name the same address"), "{said}");
+    assert!(said.contains("both set to the same address"), "{said}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending(
     let heartbeat = run(root.path(), &["system", "heartbeat"], b"");
     let said = String::from_utf8(heartbeat.stdout).unwrap();
     assert_eq!(heartbeat.status.code(), Some(1));
-    assert!(said.contains("enabled, and cannot verify deliveries: gh (1 in all)"), "{said}");
+    assert!(said.contains("enabled integrations that cannot verify deliveries: gh (1 in all)"), "{said}");
     std::fs::rename(&away, &secret).unwrap();
     // It is looked at every 15 seconds.
     within(Duration::from_secs(30), "its mending is journaled", || changes().len() == 2);
@@ -204,7 +204,7 @@ fn what_a_change_takes_down_is_told_by_the_change_and_by_the_heartbeat_at_once()
     write_private(&registry, &text.replace("global/github", "global/nowhere"));
     let said = warned(root, &["system", "reload"]);
     assert!(
-        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("nowhere"),
+        said.contains("`gh` is enabled but cannot verify deliveries") && said.contains("nowhere"),
         "{said}"
     );
     assert!(!is_well() && is_counted("palyra_integrations{readiness=\"secret_not_found\"} 1"));
@@ -212,7 +212,7 @@ fn what_a_change_takes_down_is_told_by_the_change_and_by_the_heartbeat_at_once()
     assert_eq!(warned(root, &["system", "reload"]), "");
     assert!(is_well());
     let said = warned(root, &["vault", "remove", "global/github", "--force"]);
-    assert!(said.contains("`gh` is enabled and cannot verify deliveries"), "{said}");
+    assert!(said.contains("`gh` is enabled but cannot verify deliveries"), "{said}");
     assert!(!is_well());
     assert_eq!(warned_of_put(root), "");
     assert!(is_well());
@@ -232,7 +232,7 @@ fn a_removal_by_force_without_a_daemon_tells_whom_it_takes_down() {
     add_github(root.path());
     let said = warned(root.path(), &["vault", "remove", "global/github", "--force"]);
     assert!(
-        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("vault put"),
+        said.contains("`gh` is enabled but cannot verify deliveries") && said.contains("vault put"),
         "{said}"
     );
 }

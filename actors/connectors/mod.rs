@@ -177,7 +177,10 @@ impl ConnectorSupervisor {
     /// The end, whoever has not closed by now.
     fn end(&mut self, ctx: &mut Context<Self>) {
         for name in std::mem::take(&mut self.running).into_keys() {
-            tracing::warn!(connector = name, "a connector does not close; the daemon ends without it");
+            tracing::warn!(
+                connector = name,
+                "a connector did not close in time; the daemon stops without waiting for it"
+            );
             self.roster.closed(&name);
         }
         ctx.stop();

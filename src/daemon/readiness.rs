@@ -110,7 +110,7 @@ impl LastLook {
         let named = unready.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
         let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
         let said = format!(
-            "enabled, and cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
+            "enabled integrations that cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
             unready.len()
         );
         (!unready.is_empty()).then_some(said)
@@ -137,7 +137,7 @@ fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessRepo
 
 /// What is told of an enabled integration that is not ready.
 pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
-    format!("`{id}` is enabled and cannot verify deliveries: {}", report.issues.join("; "))
+    format!("`{id}` is enabled but cannot verify deliveries: {}", report.issues.join("; "))
 }
 
 /// What each enabled integration lacks, by its id.
@@ -207,10 +207,10 @@ fn changes(before: &Reports, now: &Reports) -> Vec<SystemEvent> {
 fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
     let (severity, said) = match report.readiness {
         Readiness::Ready => (Severity::Info, format!("`{id}` can verify deliveries again")),
-        _ => (Severity::Warn, format!("`{id}` is enabled and cannot verify deliveries")),
+        _ => (Severity::Warn, format!("`{id}` is enabled but cannot verify deliveries")),
     };
     if severity == Severity::Warn {
-        tracing::warn!(integration = id, issues = ?report.issues, "it is enabled and cannot verify deliveries");
+        tracing::warn!(integration = id, issues = ?report.issues, "an enabled integration cannot verify deliveries");
     }
     SystemEvent::new("webhook.readiness.changed", said)
         .severity(severity)
