@@ -284,8 +284,8 @@ fn a_change_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
     let daemon = daemon(root, "registry::changed", "1*panic->off");
     let answer = daemon.console(root, "POST", "/console/v1/webhooks/gh/enabled", br#"{"enabled":false}"#);
     assert_eq!((answer.status, answer.header("retry-after")), (503, None), "{answer:?}");
-    assert!(answer.body.contains("not known whether it was done"), "{answer:?}");
-    assert!(answer.body.contains("look before you repeat it"), "{answer:?}");
+    assert!(answer.body.contains("not known whether the change was made"), "{answer:?}");
+    assert!(answer.body.contains("check before you repeat it"), "{answer:?}");
     eventually("who looks sees that it was done", || {
         daemon.console(root, "GET", "/console/v1/webhooks/gh", b"").json()["enabled"] == false
     });

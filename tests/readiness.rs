@@ -116,7 +116,7 @@ fn strangers_do_not_fill_the_log_while_a_secret_is_missing() {
         assert_eq!(daemon.post("gh", &headers, format!("{{\"n\":{n}}}").as_bytes()).status, 503);
     }
     let log = std::fs::read_to_string(log.path()).unwrap();
-    let lines = log.lines().filter(|line| line.contains("a delivery could not be taken in")).count();
+    let lines = log.lines().filter(|line| line.contains("a delivery could not be accepted")).count();
     assert!((1..=10).contains(&lines), "{lines} lines");
 }
 
@@ -137,7 +137,7 @@ fn a_test_of_a_captured_delivery_is_none_to_the_log_and_takes_no_line_from_those
     }
     let lines = || {
         let log = std::fs::read_to_string(log.path()).unwrap();
-        log.lines().filter(|line| line.contains("a delivery could not be taken in")).count()
+        log.lines().filter(|line| line.contains("a delivery could not be accepted")).count()
     };
     assert_eq!(lines(), 0);
     assert_eq!(daemon.post("gh", &headers, b"{}").status, 503);

@@ -22,7 +22,7 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
 #[test]
 fn a_console_beyond_loopback_needs_to_be_asked_for() {
     let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
-    assert!(parse("", flags).unwrap_err().to_string().contains("not loopback"));
+    assert!(parse("", flags).unwrap_err().to_string().contains("is not a loopback address"));
     assert!(parse("console_allow_remote = true", flags).is_ok());
 }
 

@@ -162,7 +162,7 @@ fn an_event_is_emitted_with_what_was_typed() {
         stub.asked()[0].json(),
         json!({"name": "deploy", "message": "it is live", "severity": "info", "tags": ["a"], "details": {"v": 4}})
     );
-    assert_eq!(ran.stdout, "recorded as seq 4, event 01J\n");
+    assert_eq!(ran.stdout, "recorded as seq 4, event id 01J\n");
 }
 
 #[test]

@@ -87,7 +87,7 @@ next  then\\u{1b}[2J that
         });
         let row = json!({"recorded_at_unix_ms": 1_782_907_200_000_u64, "outcome": "accepted", "seq": 7, "summary": "push"});
         let explained = json!({
-            "about": "integration", "happened": "`gh` takes deliveries that are signed", "why": [], "next": [],
+            "about": "integration", "happened": "`gh` accepts signed deliveries", "why": [], "next": [],
             "refusals": [refusal], "rows": [row],
         });
         let ran = palyra("webhooks explain gh", &Stub::answering([answer(200, &explained)]));

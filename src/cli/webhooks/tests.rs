@@ -82,7 +82,7 @@ fn show_lists_everything_and_each_issue() {
         "signature      required",
         "sources        all",
         "largest body   65536 bytes",
-        "replay window  the daemon's",
+        "replay window  the daemon's default",
         "created        2026-07-01T12:00:00Z",
         "last test      never",
     ] {

@@ -33,7 +33,9 @@ pub fn head(
     }
     let not_taken = |why: String| Problem::new(Kind::UnsupportedMediaType).detail(why);
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(Condemned::Otherwise(not_taken("Content-Encoding is not taken".to_owned())));
+        return Err(Condemned::Otherwise(not_taken(
+            "Content-Encoding is not accepted: send the body uncompressed".to_owned(),
+        )));
     }
     let kind =
         profile.content_kind(&view).map_err(|error| Condemned::Otherwise(not_taken(error.to_string())))?;
@@ -52,9 +54,9 @@ pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Prob
         return Ok(());
     }
     let said = match kind {
-        ContentKind::Form => "the body is no form",
-        ContentKind::None => "there is a body, and deliveries of this provider have none",
-        ContentKind::Json | ContentKind::Text => "the body is no JSON",
+        ContentKind::Form => "the body is not a form",
+        ContentKind::None => "the request has a body, but deliveries of this provider have none",
+        ContentKind::Json | ContentKind::Text => "the body is not JSON",
     };
     Err(Problem::new(Kind::UnsupportedMediaType).detail(said))
 }
