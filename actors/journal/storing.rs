@@ -17,7 +17,7 @@ const EPOCH_ENDED: &str = "journal.epoch.ended";
 pub(super) fn open_sealer(config: &JournalConfig, writer: &mut Writer) -> Result<Sealer, JournalError> {
     let now = config.clock.now_unix_ms();
     let (mut sealer, adopted) = match Sealer::open(&config.files, writer.head(), config.random) {
-        Err(refusal) if config.accept_rollback => {
+        Err(refusal) if config.accept_rollback && refusal.is_a_loss() => {
             writer.accept(&refusal);
             (Sealer::begin_anew(&config.files, config.random)?, None)
         }
