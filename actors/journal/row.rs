@@ -6,13 +6,13 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
+use super::event::shortened;
 use super::leaf::{GENESIS, leaf_hash};
 use super::messages::{
     BodyFormat, EventKind, NewEvent, ReplayClaim, Severity, StoredEvent, SystemEvent, Verdict, WebhookEvent,
 };
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
-use crate::limits::SUMMARY_BYTES_MAX;
 
 /// The columns, in the order of [`Columns::read`].
 pub(super) const COLUMNS: &str = "seq, event_id, kind, name, severity, principal, source, integration_id, provider, \
@@ -366,10 +366,4 @@ pub(super) fn signed(value: u64) -> i64 {
 /// The way back. A negative number, which no writer stores and no CHECK lets in, reads as 0.
 pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
-}
-
-/// At most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(SUMMARY_BYTES_MAX));
-    text
 }
