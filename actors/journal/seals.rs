@@ -4,9 +4,10 @@ use tokio::sync::oneshot;
 
 use super::JournalError;
 use super::config::{HeadSender, tell_of};
+use super::messages::SystemEvent;
 use super::sealer::{SealError, Sealed, Sealer};
 use super::storing::store;
-use super::writer::{NewRow, Writer};
+use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
 use crate::supervision::Exit;
@@ -21,7 +22,7 @@ pub(super) struct Seals {
     /// Signed, and not stored because another process locked the database.
     pub(super) unstored: Option<Sealed>,
     /// The event of an epoch that ended, still to be appended.
-    pub(super) untold: Option<NewRow>,
+    pub(super) untold: Option<SystemEvent>,
     /// Bytes of bodies appended since the newest checkpoint was begun.
     pub(super) bytes: u64,
     /// Who waits for a checkpoint of so many events.
@@ -111,7 +112,7 @@ impl Seals {
         now: UnixMs,
     ) -> Result<(), JournalError> {
         let Some(told) = &self.untold else { return Ok(()) };
-        writer.append(vec![told.clone()], now)?;
+        writer.append_own(told.clone(), now)?;
         self.untold = None;
         // It is anchored, and with it all before.
         tell_of(head, writer.head().seq);

@@ -3,10 +3,10 @@
 use super::checkpoints;
 use super::config::JournalConfig;
 use super::error::JournalError;
-use super::messages::{NewEvent, SystemEvent};
+use super::messages::SystemEvent;
 use super::resume::read_checkpoint;
 use super::sealer::{SealError, Sealed, Sealer};
-use super::writer::{NewRow, Writer};
+use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::tlog::{Checkpoint, KeyLine};
 
@@ -41,7 +41,7 @@ pub(super) fn store_and_tell(
     now: UnixMs,
 ) -> Result<(), JournalError> {
     match store(writer, sealer, sealed)? {
-        Some(told) => writer.append(vec![told], now).map(drop),
+        Some(told) => writer.append_own(told, now),
         None => Ok(()),
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn store(
     writer: &mut Writer,
     sealer: &mut Sealer,
     sealed: &Sealed,
-) -> Result<Option<NewRow>, JournalError> {
+) -> Result<Option<SystemEvent>, JournalError> {
     writer.store(sealed)?;
     sealer.settle()?;
     Ok(handed_over(&sealed.checkpoint, &sealed.note))
@@ -63,14 +63,13 @@ pub(super) fn store(
 fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
     let note = checkpoints::newest_handover_without(&sealer.db, EPOCH_ENDED).map_err(SealError::from)?;
     let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
-    told.map_or(Ok(()), |told| writer.append(vec![told], now).map(drop))
+    told.map_or(Ok(()), |told| writer.append_own(told, now))
 }
 
 /// The event of a checkpoint that ends an epoch; none of any other.
-fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<NewRow> {
+fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<SystemEvent> {
     let Checkpoint { epoch, size, key, .. } = checkpoint;
     let Some(KeyLine::Next(_)) = key else { return None };
     let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
-    let event = SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note);
-    Some(NewRow { event: NewEvent::System(event), claim: None })
+    Some(SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note))
 }
