@@ -1,7 +1,9 @@
 //! A journal that lost something acknowledged does not start, and says from which event on.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::{Daemon, SECRET, add_github, events_named, github_signature, run, state_root, succeed};
 
@@ -70,6 +72,53 @@ fn an_older_copy_of_the_database_is_refused() {
     fs::write(root.path().join("journal.db"), old).unwrap();
     remove_wal(root.path());
     assert!(refused(root.path()).contains("behind its anchor"));
+}
+
+/// Runs the daemon with a loss accepted, which has to refuse all the same: with this exit code and these words.
+fn refused_although_accepted(root: &Path, code: i32, words: &str) {
+    let args = ["daemon", "--accept-rollback", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let output = run(root, &args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn another_journal_is_no_loss_and_is_not_accepted() {
+    let (root, other) = (state_root(), state_root());
+    for (root, first, deliveries) in [(&root, 0, 3), (&other, 100, 30)] {
+        add_github(root.path());
+        let daemon = Daemon::start(root.path());
+        assert!((first..first + deliveries).all(|number| deliver(&daemon, number) == 202));
+        daemon.signal("TERM");
+        assert!(daemon.wait(Duration::from_secs(20)).success());
+    }
+    let database = root.path().join("journal.db");
+    let (own, key) = (fs::read(&database).unwrap(), fs::read(root.path().join("journal.key")).unwrap());
+    fs::copy(other.path().join("journal.db"), &database).unwrap();
+    remove_wal(root.path());
+    refused_although_accepted(root.path(), 65, "it is not the event that the anchor names");
+    assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key);
+    fs::write(&database, own).unwrap();
+    remove_wal(root.path());
+    drop(Daemon::start(root.path()));
+    assert!(events_named(root.path(), "journal.rollback.accepted").is_empty());
+}
+
+#[test]
+fn a_checkpoint_file_or_a_key_that_cannot_be_read_is_no_loss_and_ends_no_log() {
+    for name in ["anchor/checkpoint", "journal.key"] {
+        let root = state_root();
+        add_github(root.path());
+        drop(Daemon::start(root.path()));
+        let (file, key) = (root.path().join(name), fs::read(root.path().join("journal.key")).unwrap());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        refused_although_accepted(root.path(), 70, "run `chmod 600");
+        assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key, "it signs on");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        drop(Daemon::start(root.path()));
+        succeed(root.path(), &["journal", "verify"], b"");
+    }
 }
 
 #[test]
