@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use palyra_actors::ids::canonical;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -54,7 +55,7 @@ fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
     if args.says_what_verifies() && !args.published_keys {
         return Ok(());
     }
-    let (id, provider) = (&args.id, args.provider.trim().to_lowercase());
+    let (id, provider) = (&args.id, canonical(&args.provider));
     let profile = client.get(&route(&["providers", &provider]))?;
     let add = format!("palyra webhooks add {id} {provider}");
     let with_secret = format!("palyra vault put global/{id} < SECRET_FILE && {add} --secret-ref global/{id}");
