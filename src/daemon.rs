@@ -18,7 +18,7 @@ use palyra_actors::supervision::Supervisor;
 use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::actors::{self, Plan, Stopper};
+use crate::actors::{self, CLOSE_DEADLINE, Plan, Stopper};
 use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::http::console::Token;
@@ -201,10 +201,13 @@ impl Daemon {
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
-    /// Stops a daemon that served one command.
+    /// Stops a daemon that served one command. What it still does then is given [`CLOSE_DEADLINE`] to end.
     pub async fn close(self) {
-        self.listeners.stop().await;
-        self.gate.under_way.ended().await;
+        let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
+        is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
+        if !is_finished {
+            tracing::warn!("what this command asked for was not finished in time; look before you try again");
+        }
         self.stopper.close(None).await;
     }
 }
