@@ -43,11 +43,12 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     check_keys(args, &connection.client)?;
     let added = connection.client.post(&route(&["webhooks"]), &args.draft())?;
     context.out.answer(&added, view::added)?;
-    if !args.disabled && !is_true(&added, "enabled") {
+    let is_as_asked = args.disabled || is_true(&added, "enabled");
+    if !is_as_asked {
         warn_not_ready(&added, context);
     }
     warn_if_open(&added, context);
-    Ok(Exit::Ok)
+    Ok(if is_as_asked { Exit::Ok } else { Exit::Failed })
 }
 
 /// Refuses to add what nothing was said of that its deliveries could be verified with, and keys that nobody publishes.
