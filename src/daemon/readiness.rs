@@ -43,11 +43,14 @@ pub async fn watch(gate: Arc<Gate>) {
         let now = look.reports.clone();
         gate.last_look.set(look);
         gate.last_look.answered.send_replace(number);
-        let appended = append_together(&gate.actors, changes(&before, &now)).await;
-        for error in appended.into_iter().filter_map(Result::err) {
-            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled");
+        let (ids, events): (Vec<String>, Vec<SystemEvent>) = changes(&before, &now).into_iter().unzip();
+        let appended = append_together(&gate.actors, events).await;
+        let mut untold = Vec::new();
+        for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
+            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled yet");
+            untold.push(id);
         }
-        before = now;
+        before = as_told(before, now, &untold);
     }
 }
 
@@ -197,11 +200,22 @@ async fn probe(
     probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
 }
 
-/// One that was not looked at before is taken for ready: that it is, nobody need be told.
-fn changes(before: &Reports, now: &Reports) -> Vec<SystemEvent> {
+/// What the next look is compared with: those whose change was not journaled are as they were, so that it is told then.
+fn as_told(mut before: Reports, mut now: Reports, untold: &[String]) -> Reports {
+    for id in untold {
+        match before.remove(id) {
+            Some(report) => now.insert(id.clone(), report),
+            None => now.remove(id),
+        };
+    }
+    now
+}
+
+/// What became otherwise, by the ids. One that was not looked at before is taken for ready: that it is, nobody need be told.
+fn changes(before: &Reports, now: &Reports) -> Vec<(String, SystemEvent)> {
     let was = |id: &String| before.get(id).map_or(Readiness::Ready, |report| report.readiness);
     let changed = now.iter().filter(|(id, report)| was(id) != report.readiness);
-    changed.map(|(id, report)| event(id, was(id), report)).collect()
+    changed.map(|(id, report)| (id.clone(), event(id, was(id), report))).collect()
 }
 
 fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
@@ -255,10 +269,22 @@ mod tests {
         let mut before = Reports::new();
         for (now, told) in looks {
             let now = reports(now);
-            let events = changes(&before, &now);
-            let ids: Vec<_> = events.iter().filter_map(|event| event.integration_id.as_deref()).collect();
-            assert_eq!(ids, told);
+            assert_eq!(ids_of(&changes(&before, &now)), told);
             before = now;
         }
+    }
+
+    #[test]
+    fn a_change_that_was_not_journaled_is_told_at_the_next_look() {
+        use Readiness::{Ready, SecretNotFound};
+        let before = reports(&[("a", SecretNotFound), ("c", SecretNotFound)]);
+        let now = reports(&[("a", Ready), ("b", SecretNotFound), ("c", Ready)]);
+        let told = as_told(before.clone(), now.clone(), &["a".to_owned(), "b".to_owned()]);
+        assert_eq!(ids_of(&changes(&told, &now)), ["a", "b"]);
+        assert!(changes(&as_told(before, now.clone(), &[]), &now).is_empty());
+    }
+
+    fn ids_of(changes: &[(String, SystemEvent)]) -> Vec<&str> {
+        changes.iter().map(|(id, _)| id.as_str()).collect()
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use palyra_actors::ids::canonical;
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -42,11 +43,12 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     check_keys(args, &connection.client)?;
     let added = connection.client.post(&route(&["webhooks"]), &args.draft())?;
     context.out.answer(&added, view::added)?;
-    if !args.disabled && !is_true(&added, "enabled") {
+    let is_as_asked = args.disabled || is_true(&added, "enabled");
+    if !is_as_asked {
         warn_not_ready(&added, context);
     }
     warn_if_open(&added, context);
-    Ok(Exit::Ok)
+    Ok(if is_as_asked { Exit::Ok } else { Exit::Failed })
 }
 
 /// Refuses to add what nothing was said of that its deliveries could be verified with, and keys that nobody publishes.
@@ -54,7 +56,7 @@ fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
     if args.says_what_verifies() && !args.published_keys {
         return Ok(());
     }
-    let (id, provider) = (&args.id, args.provider.trim().to_lowercase());
+    let (id, provider) = (&args.id, canonical(&args.provider));
     let profile = client.get(&route(&["providers", &provider]))?;
     let add = format!("palyra webhooks add {id} {provider}");
     let with_secret = format!("palyra vault put global/{id} < SECRET_FILE && {add} --secret-ref global/{id}");

@@ -108,7 +108,7 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
     );
     assert!(ran.stdout.contains("https://your.host/hooks/github"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the value of global/github"), "{}", ran.stdout);
-    assert_eq!(ran.stderr, "");
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
         "webhooks add github github --secret-ref global/github",
         &Stub::answering([answer(201, &not_ready())]),
     );
-    assert_eq!(ran.code, 0);
+    assert_eq!(ran.code, 1, "it takes no deliveries");
     assert_eq!(
         ran.stderr,
         "palyra: warning: github is stored disabled, because it is not ready: the vault holds no global/github\n  \
@@ -204,7 +204,8 @@ fn a_secret_that_lives_elsewhere_is_not_asked_to_be_put_into_the_vault() {
 fn add_does_not_warn_of_what_was_asked_for() {
     let disabled = with(integration(), &json!({"enabled": false, "readiness": "disabled"}));
     let stub = Stub::answering([answer(201, &disabled)]);
-    assert_eq!(palyra("webhooks add github github --secret-ref a/b --disabled", &stub).stderr, "");
+    let ran = palyra("webhooks add github github --secret-ref a/b --disabled", &stub);
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
+use palyra_actors::ids::canonical;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
     SetEnabled, readiness,
@@ -45,9 +46,10 @@ struct ListQuery {
 
 async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
     let mut webhooks = Vec::new();
+    let provider = query.provider.as_deref().map(canonical);
     for integration in all(&gate).await? {
         let record = &integration.record;
-        let wanted = query.provider.as_ref().is_none_or(|provider| *provider == record.provider)
+        let wanted = provider.as_ref().is_none_or(|provider| *provider == record.provider)
             && query.enabled.is_none_or(|enabled| enabled == record.enabled);
         if wanted {
             webhooks.push(views::integration(&gate, &integration).await);
@@ -95,7 +97,7 @@ async fn amend(
 /// What the vault says of the secret of an integration that is not stored yet.
 async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
     let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
-    let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
+    let profile = profiles.get(&canonical(&record.provider)).map(Arc::clone);
     Ok(secret_status(gate, &Integration { record, profile, lent_with: None }).await)
 }
 
