@@ -8,7 +8,7 @@ use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
-    SetEnabled, readiness,
+    SetEnabled,
 };
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::SecretStatus;
@@ -20,8 +20,9 @@ use super::particulars::settings;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
+use crate::http::health::in_time;
 use crate::http::problem::{Became, Kind, Problem};
-use crate::readiness::secret_status;
+use crate::readiness::{reports, secret_status};
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -43,15 +44,13 @@ struct ListQuery {
 }
 
 async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
-    let mut webhooks = Vec::new();
-    for integration in all(&gate).await? {
+    let mut wanted = all(&gate).await?;
+    wanted.retain(|integration| {
         let record = &integration.record;
-        let wanted = query.provider.as_ref().is_none_or(|provider| *provider == record.provider)
-            && query.enabled.is_none_or(|enabled| enabled == record.enabled);
-        if wanted {
-            webhooks.push(views::integration(&gate, &integration).await);
-        }
-    }
+        query.provider.as_ref().is_none_or(|provider| *provider == record.provider)
+            && query.enabled.is_none_or(|enabled| enabled == record.enabled)
+    });
+    let webhooks = views::integrations(&gate, &wanted).await;
     Ok(HttpResponse::Ok().json(json!({"webhooks": webhooks})))
 }
 
@@ -140,14 +139,15 @@ async fn diagnostics(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
 /// Totals by readiness and provider, and what is wrong with whom.
 ///
 /// # Errors
-/// When the registry does not answer.
+/// When the registry does not answer in time.
 pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
-    let integrations = all(gate).await?;
+    let integrations = in_time(gate.actors.registry.ask(List)).await;
+    let integrations = integrations.map_err(|error| Problem::unavailable(&error))?;
+    let reports = reports(gate, integrations.iter().map(AsRef::as_ref)).await;
     let mut by_readiness = BTreeMap::<&str, usize>::new();
     let mut by_provider = BTreeMap::<&str, usize>::new();
     let mut problems = Vec::new();
-    for integration in &integrations {
-        let report = readiness(integration, &secret_status(gate, integration).await);
+    for (integration, report) in integrations.iter().zip(&reports) {
         let readiness = report.readiness.as_str();
         *by_readiness.entry(readiness).or_default() += 1;
         *by_provider.entry(&integration.record.provider).or_default() += 1;
@@ -166,7 +166,11 @@ pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
     }))
 }
 
-async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
+/// All integrations, in the order of the file.
+///
+/// # Errors
+/// When the registry does not answer.
+pub async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
     gate.actors.registry.ask(List).await.map_err(gone)
 }
 

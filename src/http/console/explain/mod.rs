@@ -11,7 +11,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use palyra_actors::ids::{EventId, nearest};
 use palyra_actors::journal::{Cursor, EventFilter, EventKind, Page, StoredEvent};
-use palyra_actors::registry::{Get, Integration, List, readiness};
+use palyra_actors::registry::{Get, Integration, List};
 use serde_json::{Value, json};
 
 use self::words::Explanation;
@@ -21,7 +21,7 @@ use super::{events, views};
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
-use crate::readiness::secret_status;
+use crate::readiness::report;
 
 /// Refusals, and rows, that the explanation of an integration names at most.
 const LATEST_MAX: usize = 10;
@@ -134,7 +134,7 @@ async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
 
 async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value, Problem> {
     let id = &integration.record.integration_id;
-    let report = readiness(integration, &secret_status(gate, integration).await);
+    let report = report(gate, integration).await;
     let told = words::of_integration(integration, &report, !gate.addresses.ingress.is_empty());
     let rows: Vec<Value> = latest_rows(gate, id).await?.iter().map(row).collect();
     let latest = json!({
