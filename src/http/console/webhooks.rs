@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
+use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
     SetEnabled,
@@ -16,9 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::audit::Change;
-use super::particulars::settings;
 use super::query::Query;
-use super::views;
+use super::{particulars, views};
 use crate::http::Gate;
 use crate::http::health::in_time;
 use crate::http::problem::{Became, Kind, Problem};
@@ -61,7 +61,9 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let (asked, draft) = (gate.clone(), draft.into_inner());
-    let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
+    let profiles = profiles(&gate).await?;
+    let change = Change::new("registry.webhook.create", particulars::subject(&draft))
+        .particulars(particulars::of_draft(&draft, &profiles));
     let create = async move {
         let proposed = IntegrationRecord::of(draft.clone(), asked.clock.now_unix_ms());
         let secret = secret_of(&asked, proposed).await?;
@@ -78,7 +80,9 @@ async fn amend(
 ) -> Result<HttpResponse, Problem> {
     let (asked, amendment) = (gate.clone(), amendment.into_inner());
     let integration_id = find(&gate, &id).await?.record.integration_id.clone();
-    let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
+    let profiles = profiles(&gate).await?;
+    let change = Change::new("registry.webhook.amend", &id)
+        .particulars(particulars::of_amendment(&amendment, &profiles));
     let amend = async move {
         let mut proposed = find(&asked, &integration_id).await?.record.clone();
         amendment.clone().apply(&mut proposed);
@@ -91,9 +95,13 @@ async fn amend(
 
 /// What the vault says of the secret of an integration that is not stored yet.
 async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
-    let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
+    let profiles = profiles(gate).await?;
     let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
     Ok(secret_status(gate, &Integration { record, profile, lent_with: None }).await)
+}
+
+async fn profiles(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
+    gate.actors.registry.ask(Profiles).await.map_err(gone)
 }
 
 #[derive(Deserialize)]
