@@ -1,11 +1,15 @@
 //! A journal that lost something acknowledged does not start, and says from which event on.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Daemon, SECRET, add_github, events_named, github_signature, run, state_root, succeed};
+use crate::support::{
+    Daemon, SECRET, add_github, events_named, github_signature, palyra, run, state_root, succeed,
+};
 
 fn deliver(daemon: &Daemon, number: u32) -> u16 {
     let body = format!("{{\"n\":{number}}}");
@@ -154,6 +158,34 @@ fn an_older_secret_is_accepted_once_and_journaled_only_then() {
     assert_eq!(accepted()[0]["details"]["accepted"]["names"], serde_json::json!(["global/github"]));
     let daemon = Daemon::start(root.path());
     assert_eq!(deliver(&daemon, 1), 202, "it verifies as it did");
+}
+
+#[test]
+fn older_secrets_are_not_accepted_when_that_cannot_be_journaled() {
+    let root = state_root();
+    add_github(root.path());
+    let (file, pins) = (root.path().join("vault/global~github.age"), root.path().join("anchor/vault"));
+    let older = fs::read(&file).unwrap();
+    succeed(root.path(), &["vault", "rotate", "global/github"], b"the next one");
+    fs::write(&file, older).unwrap();
+    let pinned = fs::read(&pins).unwrap();
+    let mut refused = palyra(root.path());
+    refused.env("FAILPOINTS", "journal::append=1*panic->off").args(["daemon", "--accept-rollback"]);
+    refused.args(["--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
+    let mut child = refused.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && line.is_empty(), "it serves: {line}, {said}");
+    assert!(said.contains("older copies of secrets were not accepted"), "{said}");
+    assert_eq!(fs::read(&pins).unwrap(), pinned);
+    assert!(events_named(root.path(), "vault.rollback.accepted").is_empty());
+    let listed = run(root.path(), &["vault", "list"], b"");
+    assert!(String::from_utf8(listed.stderr).unwrap().contains("is an older copy"));
 }
 
 #[test]

@@ -1,20 +1,22 @@
 //! Journals it when an enabled integration cannot verify deliveries, and when it can again. The heartbeat tells of those
 //! that cannot, the metrics how many there are.
 
+mod reports;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::causes::in_full;
 use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::provider::Profile;
-use palyra_actors::registry::{Integration, List, Readiness, ReadinessReport, readiness};
-use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
+use palyra_actors::registry::{List, Readiness, ReadinessReport};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::daemon::journaling::append_together;
+pub use reports::{report, reports, secret_status, secret_statuses};
+
 use crate::http::Gate;
 
 /// Pause between two looks.
@@ -148,56 +150,11 @@ type Reports = BTreeMap<String, ReadinessReport>;
 
 async fn look(gate: &Gate) -> Option<Look> {
     let integrations = gate.actors.registry.ask(List).await.ok()?;
-    let mut reports = Reports::new();
-    for integration in integrations.iter().filter(|integration| integration.record.enabled) {
-        let report = readiness(integration, &secret_status(gate, integration).await);
-        reports.insert(integration.record.integration_id.clone(), report);
-    }
-    let disabled = integrations.len().saturating_sub(reports.len());
-    Some(Look { reports, disabled })
-}
-
-/// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
-/// counts as found.
-pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
-    let (record, profile) = (&integration.record, &integration.profile);
-    let own = probe(gate, record.vault_ref(), profile.clone()).await;
-    if own != SecretStatus::Found {
-        return own;
-    }
-    for name in profile.iter().flat_map(|profile| profile.secret_parameters()) {
-        let vault_ref = record.parameters.get(name).map(|text| VaultRef::parse(text));
-        let remedy = vault_ref.as_ref().and_then(|named| Some(named.as_ref().ok()?.how_to_provide()));
-        match probe(gate, vault_ref, None).await {
-            SecretStatus::Found => {}
-            SecretStatus::Unavailable(why) => {
-                return SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"));
-            }
-            SecretStatus::NotFound => {
-                let remedy = remedy.unwrap_or_default();
-                return SecretStatus::Unavailable(format!(
-                    "there is no secret for `parameters.{name}`: {remedy}"
-                ));
-            }
-            other => return other,
-        }
-    }
-    SecretStatus::Found
-}
-
-/// What the vault says of a secret that `profile` is to use.
-async fn probe(
-    gate: &Gate,
-    vault_ref: Option<Result<VaultRef, InvalidRef>>,
-    profile: Option<Arc<Profile>>,
-) -> SecretStatus {
-    let vault_ref = match vault_ref {
-        None => return SecretStatus::Found,
-        Some(Err(error)) => return SecretStatus::InvalidRef(error.to_string()),
-        Some(Ok(vault_ref)) => vault_ref,
-    };
-    let probed = gate.actors.vault.ask(Probe { vault_ref, profile }).await;
-    probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
+    let enabled: Vec<_> = integrations.iter().filter(|integration| integration.record.enabled).collect();
+    let reports = reports(gate, enabled.iter().map(|integration| integration.as_ref())).await;
+    let ids = enabled.iter().map(|integration| integration.record.integration_id.clone());
+    let disabled = integrations.len().saturating_sub(enabled.len());
+    Some(Look { reports: ids.zip(reports).collect(), disabled })
 }
 
 /// What the next look is compared with: those whose change was not journaled are as they were, so that it is told then.

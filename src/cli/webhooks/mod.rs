@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use palyra_actors::ids::canonical;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 pub use args::WebhooksCommand;
@@ -197,17 +197,21 @@ fn send(args: &SendArgs, context: &Context) -> Result<Exit, CliError> {
         None => None,
     };
     let private_key = match &args.private_key_file {
-        Some(file) => Some(BASE64_STANDARD.encode(&*input::secret(Some(file), &mut std::io::empty())?)),
+        Some(file) => Some(input::secret(Some(file), &mut std::io::empty())?),
         None => None,
     };
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({
-        "event": args.event,
-        "payload_base64": payload,
-        "private_key_base64": private_key,
-        "mutate": args.mutate,
-    });
-    let sent = connection.client.post(&route(&["webhooks", &args.id, "dispatch"]), &body)?;
+    let members =
+        [("event", json!(args.event)), ("payload_base64", json!(payload)), ("mutate", json!(args.mutate))];
+    let members: Map<_, _> = members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    let route = route(&["webhooks", &args.id, "dispatch"]);
+    let sent = match &private_key {
+        Some(key) => {
+            let secret = ("private_key_base64", key.as_slice());
+            connection.client.send_with_secret(Method::POST, &route, &members, secret)?
+        }
+        None => connection.client.post(&route, &Value::Object(members))?,
+    };
     context.out.answer(&sent, view::sent)?;
     Ok(if view::as_expected(&sent) { Exit::Ok } else { Exit::Failed })
 }

@@ -317,12 +317,29 @@ fn send_posts_the_file_as_it_is_and_shows_the_receipt() {
     );
     assert_eq!(
         stub.asked()[0].json(),
-        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "private_key_base64": null, "mutate": null})
+        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "mutate": null})
     );
     assert_eq!(
         ran.stdout,
         "posted to  http://127.0.0.1:7142/hooks/github\nanswered   202 accepted\nevent id   01J\nleaf hash  ab\nseq        7\n"
     );
+}
+
+#[test]
+fn a_private_key_goes_with_the_order_to_send_and_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    fs::write(&file, "k\u{ff}y\n").unwrap();
+    let sent = json!({"url": "u", "headers": [], "status": 202, "answer": {"outcome": "accepted"}});
+    let stub = Stub::answering([answer(200, &sent)]);
+    let key = file.to_str().unwrap();
+    let ran =
+        palyra_with(&["webhooks", "send", "d", "--event", "a\"b", "--private-key-file", key], b"", &stub);
+    assert_eq!(
+        stub.asked()[0].json(),
+        json!({"event": "a\"b", "payload_base64": null, "mutate": null, "private_key_base64": "a8O/eQ=="})
+    );
+    assert_eq!((ran.code, ran.stdout.contains("a8O"), ran.stderr.as_str()), (0, false, ""));
 }
 
 #[test]
