@@ -39,7 +39,7 @@ use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::version;
-use actors::{Plan, Stopper};
+use actors::{CLOSE_DEADLINE, Plan, Stopper};
 use end::End;
 use journaling::Journaling;
 use listening::{Bound, Listeners};
@@ -207,10 +207,13 @@ impl Daemon {
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
-    /// Stops a daemon that served one command.
+    /// Stops a daemon that served one command. What it still does then is given [`CLOSE_DEADLINE`] to end.
     pub async fn close(self) {
-        self.listeners.stop().await;
-        self.gate.under_way.ended().await;
+        let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
+        is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
+        if !is_finished {
+            tracing::warn!("what this command asked for was not finished in time; look before you try again");
+        }
         self.stopper.close(None).await;
     }
 }

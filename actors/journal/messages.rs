@@ -90,7 +90,7 @@ pub struct SystemEvent {
 }
 
 impl SystemEvent {
-    /// An `info` event of the daemon itself, without particulars.
+    /// An `info` event of the daemon itself, without particulars. A summary that is too long is cut.
     pub fn new(name: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -100,7 +100,7 @@ impl SystemEvent {
             integration_id: None,
             provider: None,
             delivery_id: None,
-            summary: summary.into(),
+            summary: super::event::shortened(summary.into()),
             tags: Vec::new(),
             details: Map::new(),
         }

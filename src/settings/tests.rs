@@ -143,7 +143,7 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
         ),
         (
             "console_allow_remote = \"yes\"",
-            "console_allow_remote is `\"yes\"`, not true or false",
+            "console_allow_remote is `\"yes\"`, but must be true or false",
             "write `true` or `false`, without quotes",
         ),
         (
@@ -167,13 +167,13 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
 fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
     let carriage_return = "carriage return must be followed by newline";
     for (text, place, message) in [
-        ("workers = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
+        ("workers = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
         (
             "log_format = \"json\"\nlog_format = \"json\"\n",
             "2:1",
-            "log_format stands here for the second time",
+            "log_format is set a second time here",
         ),
-        ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
+        ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
         ("workers = 1\rin_flight_max = 5\r", "1:", carriage_return),
         ("log_format = \"json\"\rworkers = 2\n", "1:", carriage_return),
         ("log_format = \"json\n", "1:", "log_format: "),
@@ -182,7 +182,7 @@ fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
         let error = parse(text, Flags::default()).unwrap_err();
         let said = error.to_string();
         assert!(said.starts_with(&format!("/root/palyra.toml:{place}")) && said.contains(message), "{said}");
-        assert!(!said.contains(", not ") && error.hint.is_some(), "{said}");
+        assert!(!said.contains(", but must be ") && error.hint.is_some(), "{said}");
     }
 }
 

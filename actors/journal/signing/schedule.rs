@@ -7,7 +7,8 @@ use super::store::store;
 use crate::clock::UnixMs;
 use crate::journal::JournalError;
 use crate::journal::config::{HeadSender, tell_of};
-use crate::journal::writing::writer::{NewRow, Writer};
+use crate::journal::messages::SystemEvent;
+use crate::journal::writing::writer::Writer;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
 use crate::supervision::Exit;
 
@@ -21,7 +22,7 @@ pub(in crate::journal) struct Seals {
     /// Signed, and not stored because another process locked the database.
     pub(in crate::journal) unstored: Option<Sealed>,
     /// The event of an epoch that ended, still to be appended.
-    pub(in crate::journal) untold: Option<NewRow>,
+    pub(in crate::journal) untold: Option<SystemEvent>,
     /// Bytes of bodies appended since the newest checkpoint was begun.
     pub(in crate::journal) bytes: u64,
     /// Who waits for a checkpoint of so many events.
@@ -111,7 +112,7 @@ impl Seals {
         now: UnixMs,
     ) -> Result<(), JournalError> {
         let Some(told) = &self.untold else { return Ok(()) };
-        writer.append(vec![told.clone()], now)?;
+        writer.append_own(told.clone(), now)?;
         self.untold = None;
         // It is anchored, and with it all before.
         tell_of(head, writer.head().seq);

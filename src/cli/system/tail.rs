@@ -46,7 +46,9 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     let mut progress = Progress { after, attempts: 0 };
     loop {
         let lost = match stream(&mut progress, context) {
-            Ok(()) => CliError::unreachable("the daemon closed the event stream"),
+            // The daemon ends each stream after a while; the next one goes on where it ended.
+            Ok(Brought::Lines) => continue,
+            Ok(Brought::Nothing) => CliError::unreachable("the daemon closed the event stream"),
             Err(error) if may_come_back(&error) => error,
             Err(error) => return Err(error),
         };
@@ -58,6 +60,14 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
         context.out.note(&format!("{lost}; trying again in {} s", pause.as_secs()));
         (context.pause)(pause);
     }
+}
+
+/// What a stream brought before its end.
+enum Brought {
+    /// Events, or signs of life.
+    Lines,
+    /// Nothing at all.
+    Nothing,
 }
 
 /// How far the following came.
@@ -79,14 +89,15 @@ fn pause_after(attempts: u32) -> Duration {
 }
 
 /// Follows one stream to its end. The daemon is looked up anew: it may have come back at another address.
-fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
+fn stream(progress: &mut Progress, context: &Context) -> Result<Brought, CliError> {
     let connection = context.connect(Need::Daemon)?;
     let after = progress.after.to_string();
     let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after))]);
     let mut lines = connection.client.lines(&from)?;
-    let mut parser = FrameParser::default();
+    let (mut parser, mut brought) = (FrameParser::default(), Brought::Nothing);
     while let Some(line) = lines.next_line()? {
         progress.attempts = 0;
+        brought = Brought::Lines;
         let Some(frame) = parser.push(&line) else { continue };
         let event: Value = serde_json::from_str(&frame.data).map_err(|error| {
             CliError::failed(format!("the event stream has an event that is not JSON: {error}"))
@@ -97,7 +108,7 @@ fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
             context.out.flush()?;
         }
     }
-    Ok(())
+    Ok(brought)
 }
 
 #[cfg(test)]

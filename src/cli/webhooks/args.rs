@@ -14,7 +14,8 @@ use crate::cli::since::Moment;
 pub enum WebhooksCommand {
     /// Add an integration: an address that receives one provider's deliveries
     #[command(after_long_help = "\
-It is enabled at once if it is ready. Otherwise it is stored disabled, and the command says why.
+It is enabled at once if it is ready. Otherwise it is stored disabled, the command says why, and the exit code is 1, unless
+--disabled was given.
 
 Examples:
   palyra webhooks add github github --secret-ref global/github

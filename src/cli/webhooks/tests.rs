@@ -108,7 +108,7 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
     );
     assert!(ran.stdout.contains("https://your.host/hooks/github"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the value of global/github"), "{}", ran.stdout);
-    assert_eq!(ran.stderr, "");
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
         "webhooks add github github --secret-ref global/github",
         &Stub::answering([answer(201, &not_ready())]),
     );
-    assert_eq!(ran.code, 0);
+    assert_eq!(ran.code, 1, "it takes no deliveries");
     assert_eq!(
         ran.stderr,
         "palyra: warning: github is stored disabled because it is not ready: the vault holds no global/github\n  \
@@ -204,7 +204,8 @@ fn a_secret_that_lives_elsewhere_is_not_asked_to_be_put_into_the_vault() {
 fn add_does_not_warn_of_what_was_asked_for() {
     let disabled = with(integration(), &json!({"enabled": false, "readiness": "disabled"}));
     let stub = Stub::answering([answer(201, &disabled)]);
-    assert_eq!(palyra("webhooks add github github --secret-ref a/b --disabled", &stub).stderr, "");
+    let ran = palyra("webhooks add github github --secret-ref a/b --disabled", &stub);
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]
@@ -317,12 +318,29 @@ fn send_posts_the_file_as_it_is_and_shows_the_receipt() {
     );
     assert_eq!(
         stub.asked()[0].json(),
-        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "private_key_base64": null, "mutate": null})
+        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "mutate": null})
     );
     assert_eq!(
         ran.stdout,
         "posted to  http://127.0.0.1:7142/hooks/github\nanswered   202 accepted\nevent id   01J\nleaf hash  ab\nseq        7\n"
     );
+}
+
+#[test]
+fn a_private_key_goes_with_the_order_to_send_and_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    fs::write(&file, "k\u{ff}y\n").unwrap();
+    let sent = json!({"url": "u", "headers": [], "status": 202, "answer": {"outcome": "accepted"}});
+    let stub = Stub::answering([answer(200, &sent)]);
+    let key = file.to_str().unwrap();
+    let ran =
+        palyra_with(&["webhooks", "send", "d", "--event", "a\"b", "--private-key-file", key], b"", &stub);
+    assert_eq!(
+        stub.asked()[0].json(),
+        json!({"event": "a\"b", "payload_base64": null, "mutate": null, "private_key_base64": "a8O/eQ=="})
+    );
+    assert_eq!((ran.code, ran.stdout.contains("a8O"), ran.stderr.as_str()), (0, false, ""));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use palyra_actors::ids::{EventId, nearest};
 use palyra_actors::journal::{Cursor, EventFilter, EventKind, StoredEvent};
-use palyra_actors::registry::{Get, Integration, List, readiness};
+use palyra_actors::registry::{Get, Integration, List};
 use serde_json::{Value, json};
 
 use self::search::Searched;
@@ -20,7 +20,7 @@ use self::words::Explanation;
 use super::journal::blocking;
 use super::webhooks::gone;
 use super::{events, views};
-use crate::daemon::readiness::secret_status;
+use crate::daemon::readiness::report;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
@@ -125,7 +125,7 @@ async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
 
 async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value, Problem> {
     let id = &integration.record.integration_id;
-    let report = readiness(integration, &secret_status(gate, integration).await);
+    let report = report(gate, integration).await;
     let told = words::of_integration(integration, &report, !gate.addresses.ingress.is_empty());
     let rows: Vec<Value> = latest_rows(gate, id).await?.iter().map(row).collect();
     let latest = json!({
