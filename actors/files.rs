@@ -142,7 +142,7 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
         }
         file.sync_data()
     };
-    rewrite().map_err(|error| about(path, "cannot be written again", &error))
+    rewrite().map_err(|error| about(path, "cannot be rewritten", &error))
 }
 
 /// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
@@ -150,14 +150,14 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
+    if !path.try_exists().map_err(|error| about(path, "cannot be accessed", &error))? {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.and_then(|()| sync_folder(folder_of(path)))
-            .map_err(|error| about(path, "cannot be made", &error))?;
+            .map_err(|error| about(path, "cannot be created", &error))?;
     }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
     if metadata.is_symlink() {
-        return Err(refused(path, "is not a folder but a link", "name the folder itself"));
+        return Err(refused(path, "is a link, not a folder", "name the folder itself"));
     }
     if !metadata.is_dir() {
         return Err(refused(path, "is not a folder", "move it away"));
@@ -188,7 +188,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// What is in the way, with its path.
 pub fn check_makeable(folder: &Path) -> io::Result<()> {
     let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(folder);
-    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be reached", &error))?;
+    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be accessed", &error))?;
     if !metadata.is_dir() {
         return Err(io::Error::new(
             ErrorKind::NotADirectory,
@@ -196,7 +196,7 @@ pub fn check_makeable(folder: &Path) -> io::Result<()> {
         ));
     }
     if is_of_the_kernel(there) {
-        let told = format!("`{}` is of the kernel, which keeps no files", there.display());
+        let told = format!("`{}` is on a file system of the kernel, which stores no files", there.display());
         return Err(io::Error::new(ErrorKind::Unsupported, told));
     }
     check_writable(there)
@@ -227,7 +227,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     };
     match sweep() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        swept => swept.map_err(|error| about(folder, "cannot be tidied", &error)),
+        swept => swept.map_err(|error| about(folder, "cannot be cleaned up", &error)),
     }
 }
 

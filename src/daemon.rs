@@ -212,7 +212,9 @@ impl Daemon {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
         if !is_finished {
-            tracing::warn!("what this command asked for was not finished in time; look before you try again");
+            tracing::warn!(
+                "what this command asked for was not finished in time; check before you try again"
+            );
         }
         self.stopper.close(None).await;
     }

@@ -91,7 +91,7 @@ fn an_anchor_dir_that_is_no_folder_of_its_own_is_refused_with_its_place_by_a_che
         (&file, "is not a folder"),
         (&below, "cannot be reached"),
         (&link, "is a symbolic link"),
-        (Path::new("/proc/anchor"), "is of the kernel"),
+        (Path::new("/proc/anchor"), "is on a file system of the kernel"),
     ] {
         write_private(
             &root.path().join("palyra.toml"),
@@ -184,7 +184,7 @@ fn a_file_that_a_newer_version_wrote_is_told_as_that() {
     write_private(&registry, &(text.replace("version = 1", "version = 2") + "\n[newer]\nx = 1\n"));
     let said = faults(root.path(), &[]);
     assert!(
-        said.contains("version: 2 is later than 1") && said.contains("a newer palyra wrote it"),
+        said.contains("version: 2 is later than 1") && said.contains("a newer palyra wrote this file"),
         "{said}"
     );
     write_private(&registry, &text);
@@ -205,6 +205,6 @@ fn a_field_of_webhooks_toml_that_stands_twice_is_named() {
     let twice = "provider = \"github\"\nprovider = \"gitlab\"";
     write_private(&registry, &text.replace("provider = \"github\"", twice));
     let said = faults(root.path(), &[]);
-    assert!(said.contains(": provider: stands here for the second time"), "{said}");
+    assert!(said.contains(": provider: is set a second time here"), "{said}");
     assert!(said.contains("remove one of the two"), "{said}");
 }

@@ -50,11 +50,7 @@ const DATABASE: [&str; 3] = ["journal.db", "journal.db-wal", "journal.db-shm"];
 type Loss = (&'static str, fn(&Path), &'static str);
 
 const LOSSES: [Loss; 7] = [
-    (
-        "the log is gone",
-        |root| remove(root, &DATABASE[1..]),
-        "acknowledged events from here on are not there any more",
-    ),
+    ("the log is gone", |root| remove(root, &DATABASE[1..]), "acknowledged events from here on are gone"),
     ("the anchor is gone", |root| remove(root, &["anchor/journal"]), "its anchor is missing"),
     (
         "the anchor is cut",
@@ -336,5 +332,5 @@ fn a_problem_is_printed_to_its_end() {
     let output = run(root.path(), &["journal", "verify"], b"");
     let text = String::from_utf8(output.stdout).unwrap();
     let problem = text.lines().find(|line| line.contains("missing: ")).unwrap();
-    assert!(problem.ends_with("acknowledged events from here on are not there any more"), "{text}");
+    assert!(problem.ends_with("acknowledged events from here on are gone"), "{text}");
 }

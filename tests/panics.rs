@@ -167,7 +167,7 @@ fn an_actor_whose_opening_panics_once_is_opened_again() {
     let acknowledged = post_until_503(&daemon);
     eventually("it is taken again", || daemon.github("push", "1", "{\"after\":1}").status == 202);
     let how = actor(&daemon, root.path(), "journal")["last_exit"].clone();
-    assert_eq!(how, "could not be started again: a thread of the daemon panicked");
+    assert_eq!(how, "could not be restarted: a thread of the daemon panicked");
     assert_nothing_lost(root.path(), &acknowledged);
 }
 

@@ -328,7 +328,7 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
         Authority::new().issue("signer.test"),
     );
     for (certificate, why) in [
-        (right, "not a certificate of an RSA key"),
+        (right, "not a certificate with an RSA key"),
         (another, "not one of `signer.test`"),
         (strangers, "not one of `signer.test`"),
     ] {

@@ -178,7 +178,7 @@ fn an_integration_whose_secret_hangs_is_told_and_can_be_disabled() {
     assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
     let disabled: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     let issues = disabled["issues"].to_string();
-    assert!(disabled["enabled"] == false && issues.contains("it was not read within 5 s"), "{disabled}");
+    assert!(disabled["enabled"] == false && issues.contains("it could not be read within 5 s"), "{disabled}");
     eventually("it is journaled", || !events_named(root.path(), "webhook.readiness.changed").is_empty());
     succeed(root.path(), &["webhooks", "remove", "gh"], b"");
 }
@@ -315,7 +315,7 @@ fn secrets_that_hang_are_asked_for_together_and_who_is_late_is_told_as_that() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let listed = listed["webhooks"].as_array().unwrap();
     for (integration, why) in
-        [(&listed[0], "not read within 5 s"), (&listed[79], "not found out within 10 s")]
+        [(&listed[0], "could not be read within 5 s"), (&listed[79], "could not be checked within 10 s")]
     {
         assert_eq!(integration["readiness"], "secret_unavailable");
         assert!(integration["issues"][0].as_str().unwrap().contains(why), "{integration}");

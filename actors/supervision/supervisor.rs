@@ -35,7 +35,7 @@ pub enum Escalation {
         how: String,
     },
     /// An actor said that it must not be restarted in this process.
-    #[error("actor `{actor}` cannot go on: {reason}")]
+    #[error("actor `{actor}` cannot continue: {reason}")]
     Poisoned {
         /// Which.
         actor: String,
@@ -124,7 +124,7 @@ impl Supervisor {
             sleep(pause).await;
             match self.launch(&name).await {
                 Ok(()) => break,
-                Err(reason) => how = format!("could not be started again: {reason}"),
+                Err(reason) => how = format!("could not be restarted: {reason}"),
             }
             decision = self.decide(&name, RestartPolicy::start_failed);
         }
@@ -155,7 +155,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asked => f.write_str("closed"),
-            Self::Stopped => f.write_str("stopped unasked"),
+            Self::Stopped => f.write_str("stopped without being asked"),
             Self::Panicked => f.write_str("panicked"),
             Self::Poisoned(reason) => write!(f, "poisoned: {reason}"),
         }

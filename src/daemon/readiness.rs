@@ -49,7 +49,7 @@ pub async fn watch(gate: Arc<Gate>) {
         let appended = append_together(&gate.actors, events).await;
         let mut untold = Vec::new();
         for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
-            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled yet");
+            tracing::warn!(error = %in_full(&error), "a change of readiness could not be journaled");
             untold.push(id);
         }
         before = as_told(before, now, &untold);

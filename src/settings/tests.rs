@@ -168,11 +168,7 @@ fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
     let carriage_return = "carriage return must be followed by newline";
     for (text, place, message) in [
         ("workers = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
-        (
-            "log_format = \"json\"\nlog_format = \"json\"\n",
-            "2:1",
-            "log_format is set a second time here",
-        ),
+        ("log_format = \"json\"\nlog_format = \"json\"\n", "2:1", "log_format is set a second time here"),
         ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
         ("workers = 1\rin_flight_max = 5\r", "1:", carriage_return),
         ("log_format = \"json\"\rworkers = 2\n", "1:", carriage_return),

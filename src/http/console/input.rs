@@ -103,7 +103,7 @@ mod tests {
             refused::<Draft>(&format!(r#"{{"integration_id":"a","provider":"b","parameters":{twice}}}"#));
         let amendment = refused::<Amendment>(&format!(r#"{{"parameters":{twice}}}"#));
         for told in [draft, amendment] {
-            let says = "the body does not have the expected form: expected a map that names each parameter once at line 1";
+            let says = "the body does not have the expected form: expected an object that names each parameter once at line 1";
             assert!(told.starts_with(says) && !told.contains("SECRET"), "{told}");
         }
     }
