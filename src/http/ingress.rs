@@ -228,7 +228,7 @@ impl Delivery<'_> {
         let record = &integration.record;
         let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
-        let many = || format!("more than {most} unsigned deliveries arrived within a second");
+        let many = || format!("more than {most} unsigned deliveries came within a second");
         if exceeded {
             Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))
         } else {
@@ -284,7 +284,7 @@ impl Authentic<'_> {
     /// Whatever conflicts is journaled once, under a key of its own: each distinct body, or, where the signature does not
     /// cover all of it, each distinct thing that was signed. Without the secret nobody can make more rows of one delivery.
     async fn conflict(self, body: Digest, bytes: usize, other: &str) -> Result<Answer, Problem> {
-        let why = [format!("an earlier delivery with the same replay key has another {other}")];
+        let why = [format!("the key is held by an earlier delivery with another {other}")];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
         let key = self.verified.conflict_key(self.key, body);
         let receipt = match self.submit(event, key, body, Verdict::Conflict).await? {
