@@ -197,13 +197,13 @@ fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
             "the daemon's console at {base_url} did not answer in time"
         ))
         .hint(
-            "the request may have been carried out all the same: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
+            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
         ),
         ureq::Error::Io(cause) => CliError::unreachable(format!(
             "the connection to the daemon's console at {base_url} was lost: {cause}"
         ))
         .hint(
-            "the request may have been carried out all the same: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
+            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
         ),
         _ => CliError::failed(format!("the answer from {base_url} cannot be read: {error}")),
     }

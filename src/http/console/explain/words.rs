@@ -45,7 +45,7 @@ impl Explanation {
 pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
     let Refusal { integration_id: id, kind, cause, detail, .. } = refusal;
     let kept = match cause {
-        Some(Cause::Unknown) => "it may have been stored all the same; a retry is then answered `duplicate`",
+        Some(Cause::Unknown) => "it may have been stored nevertheless; a retry is then answered `duplicate`",
         _ => "it was not stored",
     };
     let (status, code, _) = kind.entry();
