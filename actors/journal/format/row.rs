@@ -10,7 +10,7 @@ use super::entry::{GENESIS, leaf_hash};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
 use crate::journal::claim::{ReplayClaim, Verdict};
-use crate::journal::messages::{
+use crate::journal::event::{
     BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent,
 };
 use crate::limits::SUMMARY_BYTES_MAX;

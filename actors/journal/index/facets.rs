@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::journal::format::row::{Columns, signed, unsigned};
-use crate::journal::messages::EventFilter;
+use crate::journal::reading::query::EventFilter;
 
 /// Events of a block.
 pub(in crate::journal) const BLOCK_EVENTS: u64 = 256;

@@ -28,13 +28,19 @@ use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
 
 const SCHEMA: &str = include_str!("../format/schema.sql");
 
+/// The database, open for writing.
+#[derive(Debug)]
+pub(in crate::journal) struct OpenDatabase {
+    pub(in crate::journal) db: Connection,
+    pub(in crate::journal) files: OpenFiles,
+    pub(in crate::journal) durability: Durability,
+}
+
 /// An open journal, ready for its writer.
 #[derive(Debug)]
 pub(in crate::journal) struct Opened {
-    pub(in crate::journal) db: Connection,
+    pub(in crate::journal) database: OpenDatabase,
     pub(in crate::journal) head: Head,
-    pub(in crate::journal) files: OpenFiles,
-    pub(in crate::journal) durability: Durability,
     pub(in crate::journal) anchor: Anchor,
     pub(in crate::journal) indexes: Indexes,
     pub(in crate::journal) rollback: Option<Rollback>,
@@ -107,7 +113,8 @@ pub(in crate::journal) fn for_writing(
     };
     let anchor = anchor.map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
-    Ok(Opened { db, head, files, durability, anchor, indexes, rollback })
+    let database = OpenDatabase { db, files, durability };
+    Ok(Opened { database, head, anchor, indexes, rollback })
 }
 
 /// What is accepted, if anything has to be.

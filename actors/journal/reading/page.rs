@@ -3,12 +3,12 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, ToSql};
 
+use super::query::{Cursor, EventFilter, Page};
 use super::reader::event_at;
 use crate::clock::UnixMs;
 use crate::journal::error::JournalError;
 use crate::journal::format::row::{Head, signed, unsigned};
 use crate::journal::index::facets::{self, BLOCK_EVENTS, Bits, Facet};
-use crate::journal::messages::{Cursor, EventFilter, Page};
 use crate::limits::{PAGE_BODY_BYTES_MAX, PAGE_EXAMINED_MAX};
 
 /// Whether a text stands in an event, ASCII case ignored (SQLite's `lower` knows no other).

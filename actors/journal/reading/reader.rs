@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::page;
 use super::prove::{self, SignedCheckpoint};
+use super::query::{Cursor, EventFilter, Page};
 use crate::ids::EventId;
 use crate::journal::error::JournalError;
+use crate::journal::event::StoredEvent;
 use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
-use crate::journal::messages::{Cursor, EventFilter, Page, StoredEvent};
 use crate::journal::opening::open;
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
 use crate::tlog::{ConsistencyProof, InclusionProof};

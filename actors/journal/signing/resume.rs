@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::checkpoints::{self, StoredCheckpoint};
-use super::sealer::{Log, SealError, Sealed, Sealer, not_what_was_signed};
+use super::sealer::{Log, Resumed, SealError, Sealed, Sealer, not_what_was_signed};
 use super::signing_key::{KeyFiles, SigningKey};
 use super::subtrees::StoredSubtrees;
 use crate::files;
@@ -49,9 +49,11 @@ impl Sealer {
         let db = open::for_reading(&files.database)?;
         let keys = KeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
-        let mut sealer = Self::at(lock, db, files, random)?;
-        let Some(Standing { log, unstored }) = standing else { return Ok((sealer, None)) };
-        sealer.log = Some(log);
+        let (log, unstored) = match standing {
+            Some(Standing { log, unstored }) => (Some(log), unstored),
+            None => (None, None),
+        };
+        let mut sealer = Self::at(lock, db, files, random, log)?;
         let adopted = unstored.map(|(checkpoint, note)| sealer.adopt(checkpoint, note)).transpose()?;
         Ok((sealer, adopted))
     }
@@ -83,7 +85,7 @@ impl Sealer {
         random: RandomBits,
     ) -> Result<Self, JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
-        Self::at(lock, open::for_reading(&files.database)?, files, random)
+        Self::at(lock, open::for_reading(&files.database)?, files, random, None)
     }
 
     /// At the newest stored checkpoint.
@@ -92,8 +94,8 @@ impl Sealer {
         db: Connection,
         files: &JournalFiles,
         random: RandomBits,
+        log: Option<Log>,
     ) -> Result<Self, JournalError> {
-        let keys = KeyFiles::beside(&files.database);
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let tree =
@@ -109,8 +111,7 @@ impl Sealer {
             0 => ChainWalk::from_start(),
             _ => ChainWalk::after(signed(size), open::hash_of(&db, signed(size)).map_err(SealError::from)?),
         };
-        let checkpoint_file = files.checkpoint();
-        Ok(Self { db, checkpoint_file, keys, random, tree, walk, log: None, _lock: lock, introduced: None })
+        Ok(Self::resumed(files, random, Resumed { db, lock, tree, walk, log }))
     }
 }
 

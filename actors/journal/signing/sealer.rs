@@ -17,10 +17,10 @@ use super::unsigned_leaves::Leaves;
 use crate::clock::UnixMs;
 use crate::files;
 use crate::ids::{Digest, EventId};
-use crate::journal::JournalError;
 use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
 use crate::journal::writing::writer::RandomBits;
+use crate::journal::{JournalError, JournalFiles};
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::{Checkpoint, Frontier, KeyLine, Lineage, Subtree};
 
@@ -80,19 +80,31 @@ impl From<SealError> for JournalError {
 
 /// Signs for one log.
 pub(in crate::journal) struct Sealer {
-    pub(super) db: Connection,
-    pub(super) checkpoint_file: PathBuf,
-    pub(super) keys: KeyFiles,
-    pub(super) random: RandomBits,
+    db: Connection,
+    checkpoint_file: PathBuf,
+    keys: KeyFiles,
+    random: RandomBits,
     /// The tree of the newest checkpoint, and the chain up to there.
+    tree: Frontier,
+    walk: ChainWalk,
+    /// None until the first checkpoint of the log is signed.
+    log: Option<Log>,
+    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
+    _lock: File,
+    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
+    introduced: Option<SigningKey>,
+}
+
+/// What is resumed: the newest stored checkpoint, and the log to go on with.
+pub(super) struct Resumed {
+    pub(super) db: Connection,
+    /// Held as long as the sealer lives.
+    pub(super) lock: File,
+    /// The tree of the checkpoint, and the chain up to there.
     pub(super) tree: Frontier,
     pub(super) walk: ChainWalk,
-    /// None until the first checkpoint of the log is signed.
+    /// None where another log is begun.
     pub(super) log: Option<Log>,
-    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
-    pub(super) _lock: File,
-    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
-    pub(super) introduced: Option<SigningKey>,
 }
 
 /// The log that is signed for.
@@ -109,6 +121,18 @@ struct Grown {
 }
 
 impl Sealer {
+    /// Goes on from there.
+    pub(super) fn resumed(files: &JournalFiles, random: RandomBits, resumed: Resumed) -> Self {
+        let Resumed { db, lock, tree, walk, log } = resumed;
+        let (checkpoint_file, keys) = (files.checkpoint(), KeyFiles::beside(&files.database));
+        Self { db, checkpoint_file, keys, random, tree, walk, log, _lock: lock, introduced: None }
+    }
+
+    /// Its connection, for reading what is stored of checkpoints.
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
     /// Events the newest checkpoint covers.
     pub(in crate::journal) fn size(&self) -> u64 {
         self.tree.size()

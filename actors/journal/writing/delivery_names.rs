@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::journal::claim::KeyHolder;
+use crate::journal::event::NewEvent;
 use crate::journal::format::row::signed;
-use crate::journal::messages::NewEvent;
 
 /// The particular by which the system event of a delivery that was not accepted names the delivery's event.
 pub const EVENT_DETAIL: &str = "event";
