@@ -248,7 +248,7 @@ impl JournalActor {
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
         let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
         self.watch.ends_with(exit.clone());
-        if let Err(error) = self.writer.checkpoint() {
+        if let Err(error) = self.writer.empty_wal() {
             tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
         }
         ctx.stop();

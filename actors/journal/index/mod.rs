@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::journal::claim::KeyHolder;
-use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::format::row::{Columns, from_sql};
 use facets::{BLOCK_EVENTS, Block};
 use keys::{KeyIndex, RUN_EVENTS};
 
@@ -52,7 +52,7 @@ impl Indexes {
     pub(super) fn add(&mut self, db: &Connection, columns: &Columns<'_>) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.keys.add(columns);
-        let events = unsigned(columns.seq);
+        let events = from_sql(columns.seq);
         if events.is_multiple_of(BLOCK_EVENTS) {
             self.block.store(db, events / BLOCK_EVENTS - 1)?;
         }

@@ -19,7 +19,7 @@ use crate::files;
 use crate::journal::JournalFiles;
 use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
 use crate::journal::signing::sealer::Sealer;
 use crate::journal::writing::anchor::{Anchor, Anchored, Records, create_folder};
@@ -188,7 +188,7 @@ fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), J
     }
     match anchored.seq {
         0 => Ok(()),
-        seq if hash_of(db, signed(seq)).map_err(damaged)? == anchored.hash => Ok(()),
+        seq if hash_of(db, to_sql(seq)).map_err(damaged)? == anchored.hash => Ok(()),
         seq => {
             let problem = "it is not the event that the anchor names".to_owned();
             Err(JournalError::Corrupt { seq, problem })
@@ -320,7 +320,7 @@ fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     while let Some(row) = rows.next().map_err(damaged)? {
         let columns = Columns::read(row).map_err(damaged)?;
         if let Some((seq, problem)) = walk.step(&columns) {
-            return Err(JournalError::Corrupt { seq: unsigned(seq), problem });
+            return Err(JournalError::Corrupt { seq: from_sql(seq), problem });
         }
     }
     Head::read(db).map_err(damaged)
@@ -341,7 +341,7 @@ pub(in crate::journal) fn tail_start(
             break;
         }
         start = row.get(0)?;
-        bytes += unsigned(row.get(1)?);
+        bytes += from_sql(row.get(1)?);
     }
     Ok(start)
 }

@@ -13,7 +13,7 @@ use super::query::{Cursor, EventFilter, Page};
 use crate::ids::EventId;
 use crate::journal::error::JournalError;
 use crate::journal::event::StoredEvent;
-use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, Head, from_sql, to_sql};
 use crate::journal::opening::open;
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
 use crate::tlog::{ConsistencyProof, InclusionProof};
@@ -63,7 +63,7 @@ impl JournalReader {
     /// # Errors
     /// [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
     pub fn event(&self, seq: u64) -> Result<Option<StoredEvent>, JournalError> {
-        self.with(|db| event_at(db, signed(seq)))
+        self.with(|db| event_at(db, to_sql(seq)))
     }
 
     /// The newest signed checkpoint; none before the first start of a daemon.
@@ -152,7 +152,7 @@ pub(super) fn event_at(db: &Connection, seq: i64) -> Result<Option<StoredEvent>,
     let read = |row: &Row<'_>| Columns::read(row).map(Columns::into_event);
     let event = statement.query_row([seq], read).optional().map_err(JournalError::read)?;
     event.transpose().map_err(|column| JournalError::Corrupt {
-        seq: unsigned(seq),
+        seq: from_sql(seq),
         problem: format!("its {column} holds what it may not"),
     })
 }

@@ -15,7 +15,7 @@ use super::subtrees::StoredSubtrees;
 use crate::files;
 use crate::journal::error::TAKE_AS_IT_IS;
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{Head, signed};
+use crate::journal::format::row::{Head, to_sql};
 use crate::journal::opening::open;
 use crate::journal::writing::writer::RandomBits;
 use crate::journal::{JournalError, JournalFiles};
@@ -109,7 +109,7 @@ impl Sealer {
         }
         let walk = match size {
             0 => ChainWalk::from_start(),
-            _ => ChainWalk::after(signed(size), open::hash_of(&db, signed(size)).map_err(SealError::from)?),
+            _ => ChainWalk::after(to_sql(size), open::hash_of(&db, to_sql(size)).map_err(SealError::from)?),
         };
         Ok(Self::resumed(files, random, Resumed { db, lock, tree, walk, log }))
     }

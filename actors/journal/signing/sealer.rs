@@ -18,7 +18,7 @@ use crate::clock::UnixMs;
 use crate::files;
 use crate::ids::{Digest, EventId};
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, from_sql, to_sql};
 use crate::journal::writing::writer::RandomBits;
 use crate::journal::{JournalError, JournalFiles};
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
@@ -254,11 +254,11 @@ impl Sealer {
             "SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
         );
         let mut statement = self.db.prepare_cached(&select)?;
-        let mut rows = statement.query([signed(grown.tree.size()), signed(events), BATCH_ROWS])?;
+        let mut rows = statement.query([to_sql(grown.tree.size()), to_sql(events), BATCH_ROWS])?;
         while let Some(row) = rows.next()? {
             let columns = Columns::read(row)?;
             if let Some((seq, problem)) = grown.walk.step(&columns) {
-                return Err(SealError::Corrupt { seq: unsigned(seq), problem });
+                return Err(SealError::Corrupt { seq: from_sql(seq), problem });
             }
             grown.push(columns.hash);
         }
@@ -275,7 +275,7 @@ impl Grown {
     fn take_in(&mut self, leaves: &[Digest]) {
         leaves.iter().for_each(|leaf| self.push(*leaf));
         if let Some(last) = leaves.last() {
-            self.walk = ChainWalk::after(signed(self.tree.size()), *last);
+            self.walk = ChainWalk::after(to_sql(self.tree.size()), *last);
         }
     }
 }

@@ -150,7 +150,7 @@ fn the_subtree_that_the_newest_checkpoint_completes_is_compared() {
 #[test]
 fn a_verification_that_is_ended_early_leaves_no_connection_behind() {
     let place = Place::new();
-    open(&place).grow(20_000).seal().writer.checkpoint().unwrap();
+    open(&place).grow(20_000).seal().writer.empty_wal().unwrap();
     // A few events are read sooner than SQLite has looked at all of the file.
     let scope = Scope { from: 20_000, ..Scope::default() };
     let report = verify_with(&place.files(), &scope, &mut |_| ControlFlow::Break(())).unwrap();
@@ -185,7 +185,7 @@ fn what_ends_one_check_does_not_end_the_verification() {
 #[test]
 fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
     let place = Place::new();
-    open(&place).grow(600).writer.checkpoint().unwrap();
+    open(&place).grow(600).writer.empty_wal().unwrap();
     let whole = fs::read(place.path()).unwrap();
     let page_bytes = crate::limits::JOURNAL_PAGE_BYTES as usize;
     let mut unread = 0;

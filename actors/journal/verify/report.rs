@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ids::Digest;
 use crate::journal::format::entry::GENESIS;
-use crate::journal::format::row::{signed, unsigned};
+use crate::journal::format::row::{from_sql, to_sql};
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
 /// What a verification found.
@@ -105,12 +105,12 @@ impl VerifyReport {
             self.missing = missing;
             let problem =
                 format!("missing: {missing} acknowledged events from here on are not there any more");
-            self.add(signed(last + 1), problem);
+            self.add(to_sql(last + 1), problem);
         }
     }
 
     pub(super) fn add(&mut self, seq: i64, problem: String) {
-        self.push(Problem { seq: unsigned(seq), problem, concerns: Concern::Journal });
+        self.push(Problem { seq: from_sql(seq), problem, concerns: Concern::Journal });
     }
 
     /// A problem of no event, nor of the database.

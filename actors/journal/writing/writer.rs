@@ -6,7 +6,7 @@ use rusqlite::ffi;
 
 use super::anchoring::{Committed, SharedAnchor, anchor};
 use super::appending::{Appending, Failure, begin};
-use super::wal::{CHECKPOINT_BYTES, PROBE_BYTES};
+use super::wal::{PROBE_BYTES, STORED_CHECKPOINT_BYTES};
 use crate::clock::UnixMs;
 use crate::journal::JournalFiles;
 use crate::journal::claim::ReplayClaim;
@@ -15,7 +15,7 @@ use crate::journal::event::{NewEvent, ROLLBACK_ACCEPTED, Severity, SystemEvent};
 use crate::journal::format::row::Head;
 use crate::journal::index::Indexes;
 use crate::journal::messages::{Appended, JournalSnapshot};
-use crate::journal::opening::connection::{CHECKPOINT, MOVE_WAL, REWRITE_FORMAT};
+use crate::journal::opening::connection::{EMPTY_WAL, MOVE_WAL, REWRITE_FORMAT};
 use crate::journal::opening::open::{self, OpenDatabase, Rollback};
 use crate::journal::signing::checkpoints;
 use crate::journal::signing::sealer::Sealed;
@@ -204,12 +204,12 @@ impl Writer {
     ///
     /// # Errors
     /// [`JournalError::Read`] when the log could not be moved; nothing is lost by it, the next start reads the log.
-    pub fn checkpoint(&self) -> Result<(), JournalError> {
+    pub fn empty_wal(&self) -> Result<(), JournalError> {
         if self.poisoned.is_some() {
             return Ok(());
         }
         let is_busy: bool =
-            self.database.db.query_row(CHECKPOINT, [], |row| row.get(0)).map_err(JournalError::read)?;
+            self.database.db.query_row(EMPTY_WAL, [], |row| row.get(0)).map_err(JournalError::read)?;
         if is_busy {
             let busy = ffi::Error::new(ffi::SQLITE_BUSY);
             return Err(JournalError::read(rusqlite::Error::SqliteFailure(busy, None)));
@@ -288,7 +288,7 @@ impl Writer {
         let transaction = begin(&mut self.database.db)?;
         checkpoints::insert(&transaction, sealed)?;
         transaction.commit()?;
-        self.written_beside += CHECKPOINT_BYTES;
+        self.written_beside += STORED_CHECKPOINT_BYTES;
         self.database.files.check().map_err(Failure::Fatal)
     }
 
