@@ -57,7 +57,7 @@ pub use reading::prove::SignedCheckpoint;
 pub use reading::query::{Cursor, EventFilter, Page};
 pub use reading::reader::JournalReader;
 pub use verify::{
-    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
+    Discrepancy, OnProgress, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
 };
 pub use writing::anchor::Anchored;
 pub use writing::delivery_names::EVENT_DETAIL;

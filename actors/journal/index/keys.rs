@@ -92,7 +92,7 @@ impl OpenRun {
 
 /// The index, as its one writer has it.
 #[derive(Debug, Default)]
-pub(in crate::journal) struct KeyIndex {
+pub(in crate::journal) struct ReplayKeyIndex {
     open: OpenRun,
     /// Of every complete run, when the last of its windows ends.
     runs: Vec<UnixMs>,
@@ -100,7 +100,7 @@ pub(in crate::journal) struct KeyIndex {
     filters: Vec<Option<KeyFilter>>,
 }
 
-impl KeyIndex {
+impl ReplayKeyIndex {
     /// Reads the index of a journal of `events` events. Runs whose windows have ended at `now` get no filter.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
         let mut index = Self::default();
@@ -320,7 +320,7 @@ mod tests {
     fn the_newest_runs_whose_windows_are_open_are_worth_a_filter() {
         let groups = KEY_FILTERS_MAX + 1;
         let worth = |runs: Vec<UnixMs>| {
-            let index = KeyIndex { runs, ..KeyIndex::default() };
+            let index = ReplayKeyIndex { runs, ..ReplayKeyIndex::default() };
             (0..groups).filter(|group| index.is_worth_a_filter(*group, groups, NOW)).collect::<Vec<_>>()
         };
         let runs = groups * RUNS_PER_FILTER;
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_oldest_filter_makes_room_for_the_newest() {
-        let mut index = KeyIndex::default();
+        let mut index = ReplayKeyIndex::default();
         (0..KEY_FILTERS_MAX + 3).for_each(|_| index.begin_filter());
         let kept: Vec<bool> = index.filters.iter().map(Option::is_some).collect();
         assert_eq!(kept, [vec![false; 3], vec![true; KEY_FILTERS_MAX]].concat());
@@ -344,7 +344,7 @@ mod tests {
     fn a_filter_speaks_for_its_own_runs_and_the_others_are_asked() {
         let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
         filter.insert(1 << 63);
-        let index = KeyIndex { filters: vec![None, Some(filter)], ..KeyIndex::default() };
+        let index = ReplayKeyIndex { filters: vec![None, Some(filter)], ..ReplayKeyIndex::default() };
         let told = |prefix| [0, 1, 2].map(|group| may_hold(index.filters.get(group), prefix));
         assert_eq!((told(1 << 63), told(7)), ([true; 3], [true, false, true]));
     }
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn the_last_run_of_a_filter_begins_the_next() {
         let db = empty_journal();
-        let mut index = KeyIndex::open(&db, 0, NOW).unwrap();
+        let mut index = ReplayKeyIndex::open(&db, 0, NOW).unwrap();
         let mut store = || index.store(&db).map(|()| index.filters.len()).unwrap();
         let filters: Vec<_> = (0..=RUNS_PER_FILTER).map(|_| store()).collect();
         assert_eq!(filters, [vec![1; RUNS_PER_FILTER - 1], vec![2; 2]].concat());
@@ -372,7 +372,7 @@ mod tests {
                 let values = [run as u64, NOW + 1].map(to_sql);
                 db.execute("INSERT OR IGNORE INTO replay_runs VALUES (?1, ?2)", values).unwrap();
             }
-            let mut index = KeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
+            let mut index = ReplayKeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
             assert_eq!(index.filters.iter().flatten().count(), filters, "{complete} runs");
             index.insert(1, Digest([9; 32]), 0);
             let newest = index.filters.pop();

@@ -18,19 +18,19 @@ use crate::ids::Digest;
 use crate::journal::claim::KeyHolder;
 use crate::journal::format::row::{Columns, from_sql};
 use facets::{BLOCK_EVENTS, Block};
-use keys::{KeyIndex, RUN_EVENTS};
+use keys::{RUN_EVENTS, ReplayKeyIndex};
 
 /// The indexes, as their one writer has them.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     block: Block,
-    keys: KeyIndex,
+    keys: ReplayKeyIndex,
 }
 
 impl Indexes {
     /// Reads what is needed of those of a journal of `events` events.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
-        Ok(Self { block: Block::open(db, events)?, keys: KeyIndex::open(db, events, now)? })
+        Ok(Self { block: Block::open(db, events)?, keys: ReplayKeyIndex::open(db, events, now)? })
     }
 
     /// Whether the index of replay keys reaches as far as `events` events do.

@@ -107,7 +107,7 @@ impl JournalReader {
     }
 
     fn with<R>(&self, read: impl FnOnce(&Connection) -> Result<R, JournalError>) -> Result<R, JournalError> {
-        let _place = self.0.enter()?;
+        let _in_use = self.0.enter()?;
         let idle = self.0.lock().idle.pop();
         let db = idle.map_or_else(|| open::for_reading(&self.0.path), Ok)?;
         let result = read(&db);
@@ -122,7 +122,7 @@ impl Pool {
     }
 
     /// Waits until fewer connections than allowed are in use.
-    fn enter(&self) -> Result<Place<'_>, JournalError> {
+    fn enter(&self) -> Result<InUse<'_>, JournalError> {
         let wait = Duration::from_millis(JOURNAL_READER_WAIT_MS);
         let is_full = |state: &mut PoolState| state.in_use >= JOURNAL_READERS_MAX;
         let waited = self.came_back.wait_timeout_while(self.lock(), wait, is_full);
@@ -131,14 +131,14 @@ impl Pool {
             return Err(JournalError::ReadersBusy);
         }
         state.in_use += 1;
-        Ok(Place(self))
+        Ok(InUse(self))
     }
 }
 
 /// The right to use one connection; given back also when the read panics.
-struct Place<'a>(&'a Pool);
+struct InUse<'a>(&'a Pool);
 
-impl Drop for Place<'_> {
+impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.lock().in_use -= 1;
         self.0.came_back.notify_one();

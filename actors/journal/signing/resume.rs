@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::checkpoints::{self, StoredCheckpoint};
 use super::sealer::{Log, Resumed, SealError, Sealed, Sealer, not_what_was_signed};
-use super::signing_key::{KeyFiles, SigningKey};
+use super::signing_key::{SigningKey, SigningKeyFiles};
 use super::subtrees::StoredSubtrees;
 use crate::files;
 use crate::journal::error::TAKE_AS_IT_IS;
@@ -47,7 +47,7 @@ impl Sealer {
     ) -> Result<(Self, Option<Sealed>), JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
         let db = open::for_reading(&files.database)?;
-        let keys = KeyFiles::beside(&files.database);
+        let keys = SigningKeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
         let (log, unstored) = match standing {
             Some(Standing { log, unstored }) => (Some(log), unstored),
@@ -144,7 +144,7 @@ fn locked(path: &Path) -> JournalError {
 fn standing(
     db: &Connection,
     files: &JournalFiles,
-    keys: &KeyFiles,
+    keys: &SigningKeyFiles,
     head: Head,
 ) -> Result<Option<Standing>, JournalError> {
     let stored = checkpoints::newest(db).map_err(SealError::from)?;
@@ -212,7 +212,7 @@ fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
     Some(JournalError::Behind { first_missing: head.seq + 1, missing, why })
 }
 
-fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
+fn held_key(keys: &SigningKeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
     let what = "its signing key `journal.key` is missing or is that of another journal";
     found.ok_or_else(|| JournalError::lost(what, "begin a new log"))

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::signing_key::{KeyFiles, SigningKey};
+use super::signing_key::{SigningKey, SigningKeyFiles};
 use super::subtrees::is_stored;
 use super::unsigned_leaves::Leaves;
 use crate::clock::UnixMs;
@@ -82,7 +82,7 @@ impl From<SealError> for JournalError {
 pub(in crate::journal) struct Sealer {
     db: Connection,
     checkpoint_file: PathBuf,
-    keys: KeyFiles,
+    keys: SigningKeyFiles,
     random: RandomBits,
     /// The tree of the newest checkpoint, and the chain up to there.
     tree: Frontier,
@@ -124,7 +124,7 @@ impl Sealer {
     /// Goes on from there.
     pub(super) fn resumed(files: &JournalFiles, random: RandomBits, resumed: Resumed) -> Self {
         let Resumed { db, lock, tree, walk, log } = resumed;
-        let (checkpoint_file, keys) = (files.checkpoint(), KeyFiles::beside(&files.database));
+        let (checkpoint_file, keys) = (files.checkpoint(), SigningKeyFiles::beside(&files.database));
         Self { db, checkpoint_file, keys, random, tree, walk, log, _lock: lock, introduced: None }
     }
 

@@ -39,7 +39,7 @@ use notes::Notes;
 use report::Concern;
 use witness::Outside;
 
-pub use report::{Problem, VerifyReport};
+pub use report::{Discrepancy, VerifyReport};
 pub use witness::Witness;
 
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
@@ -212,7 +212,7 @@ impl Structure {
         loop {
             match self.found.recv_timeout(PAUSE) {
                 Ok(found) => {
-                    for Problem { seq, problem, .. } in found?.problems {
+                    for Discrepancy { seq, problem, .. } in found?.problems {
                         report.add(to_sql(seq), problem);
                     }
                     return Ok(());
