@@ -149,8 +149,8 @@ pub const JOURNAL_MOVE_MS: u64 = 5;
 /// and moves the rest itself.
 pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
-pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
-/// Size to which the write-ahead log is cut back after a checkpoint.
+pub const JOURNAL_WAL_PAGES: u32 = 4_000;
+/// Size to which the write-ahead log is cut back once it was moved.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.
 pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 1024;

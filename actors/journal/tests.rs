@@ -66,7 +66,7 @@ impl Place {
         Connection::open(self.path()).unwrap()
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Discrepancy> {
         verify(&self.files()).unwrap().problems
     }
 }
