@@ -246,7 +246,7 @@ impl JournalActor {
         self.stop_if_poisoned(ctx);
         self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);
-        if self.seals.closing.is_some() {
+        if !self.seals.closing.is_empty() {
             self.close(ctx);
         }
     }
@@ -288,10 +288,7 @@ impl JournalActor {
             tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
         }
         ctx.stop();
-        if let Some(closing) = self.seals.closing.take() {
-            // Who waited may have given up.
-            drop(closing.send(exit));
-        }
+        self.seals.tell_of_end(&exit);
     }
 
     /// Does nothing when the head is anchored; waits for the record that is being written.
@@ -303,7 +300,9 @@ impl JournalActor {
 
     fn stop_if_poisoned(&mut self, ctx: &mut Context<Self>) {
         if let Some(reason) = self.writer.poisoned() {
-            self.watch.ends_with(Exit::Poisoned(reason.to_owned()));
+            let exit = Exit::Poisoned(reason.to_owned());
+            self.seals.tell_of_end(&exit);
+            self.watch.ends_with(exit);
             ctx.stop();
         }
     }
@@ -377,7 +376,7 @@ impl Handler<Seal> for JournalActor {
     fn handle(&mut self, Seal: Seal, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
         let (reply, answer) = oneshot::channel();
-        self.seals.waiting.push((self.writer.head().seq, reply));
+        self.seals.wait_for(self.writer.head().seq, reply);
         self.answer_those_who_wait(ctx);
         Box::pin(async { answer.await.unwrap_or(Err(JournalError::Unknown)) })
     }
@@ -389,11 +388,11 @@ impl Handler<Close> for JournalActor {
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
         let (reply, answer) = oneshot::channel();
-        self.seals.closing = Some(reply);
-        if self.seals.sealer.is_some() {
+        self.seals.closing.push(reply);
+        if self.seals.sealer.is_some() || self.writer.poisoned().is_some() {
             self.close(ctx);
         }
-        // It goes unanswered with an actor that panics, or is poisoned on the way.
+        // It goes unanswered with an actor that panics.
         Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
     }
 }

@@ -9,8 +9,8 @@ use super::sealer::{SealError, Sealed, Sealer};
 use super::storing::store;
 use super::writer::Writer;
 use crate::clock::UnixMs;
-use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
-use crate::supervision::Exit;
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, SEAL_WAITERS_MAX};
+use crate::supervision::{DoorError, Exit};
 
 /// Told once a checkpoint covers what was asked for.
 type Waiting = oneshot::Sender<Result<(), JournalError>>;
@@ -26,9 +26,9 @@ pub(super) struct Seals {
     /// Bytes of bodies appended since the newest checkpoint was begun.
     pub(super) bytes: u64,
     /// Who waits for a checkpoint of so many events.
-    pub(super) waiting: Vec<(u64, Waiting)>,
+    waiting: Vec<(u64, Waiting)>,
     /// Who waits for the end.
-    pub(super) closing: Option<oneshot::Sender<Exit>>,
+    pub(super) closing: Vec<oneshot::Sender<Exit>>,
     /// Size and epoch of the newest checkpoint.
     newest: (u64, u64),
 }
@@ -36,7 +36,7 @@ pub(super) struct Seals {
 impl Seals {
     pub(super) fn new(sealer: Sealer) -> Self {
         let newest = (sealer.size(), sealer.epoch());
-        let (unstored, untold, waiting, closing) = (None, None, Vec::new(), None);
+        let (unstored, untold, waiting, closing) = (None, None, Vec::new(), Vec::new());
         Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, closing, newest }
     }
 
@@ -127,6 +127,23 @@ impl Seals {
             let sealed = sealer.seal(&writer.take_leaves(), now);
             self.take_in(sealed, writer, head, now);
         }
+    }
+
+    /// Keeps who waits for a checkpoint of `events` events, unless [`SEAL_WAITERS_MAX`] do already.
+    pub(super) fn wait_for(&mut self, events: u64, reply: Waiting) {
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        if self.waiting.len() < SEAL_WAITERS_MAX {
+            self.waiting.push((events, reply));
+        } else {
+            // Who asked may have gone meanwhile.
+            drop(reply.send(Err(DoorError::Full.into())));
+        }
+    }
+
+    /// Tells all who wait for the end how it ends.
+    pub(super) fn tell_of_end(&mut self, exit: &Exit) {
+        // Who waited may have given up.
+        self.closing.drain(..).for_each(|reply| drop(reply.send(exit.clone())));
     }
 
     /// Tells all who wait that their checkpoint was not signed or not stored this time.

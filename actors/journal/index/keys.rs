@@ -47,7 +47,7 @@ impl OpenRun {
     }
 
     fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
-        let place = unsigned(seq - 1) % RUN_EVENTS;
+        let place = unsigned(seq.saturating_sub(1)) % RUN_EVENTS;
         self.entries.insert((prefix(&key), place as u16));
         self.expires_at = self.expires_at.max(unsigned(expires_at));
     }

@@ -61,7 +61,7 @@ fn who_waits_is_answered_once_so_much_is_covered_and_stored() {
     let mut seals = in_its_second_epoch(&place);
     let ask = |events, seals: &mut Seals| {
         let (reply, answer) = oneshot::channel();
-        seals.waiting.push((events, reply));
+        seals.wait_for(events, reply);
         answer
     };
     let mut answers = [2, 3, 4].map(|events| ask(events, &mut seals));
@@ -175,7 +175,7 @@ fn who_waits_for_a_checkpoint_is_told_when_another_process_keeps_it_from_being_s
     let leaves = actor.writer.take_leaves();
     actor.seals.unstored = actor.seals.sealer.as_mut().unwrap().seal(&leaves, NOW).unwrap();
     let (reply, mut answer) = oneshot::channel();
-    actor.seals.waiting.push((1, reply));
+    actor.seals.wait_for(1, reply);
     actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
     let intruder = place.intruder();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
