@@ -86,7 +86,7 @@ pub struct JournalActor {
     wal: WalGrowth,
     seals: SealSchedule,
     /// Who waits for the end.
-    closing: Option<oneshot::Sender<Exit>>,
+    closing: Vec<oneshot::Sender<Exit>>,
     watch: WatchGuard,
 }
 
@@ -122,7 +122,7 @@ impl OpenJournal {
     /// The actor that writes it. Start it with `start_in_arbiter` on an arbiter of its own.
     pub fn into_actor(self, watch: WatchGuard) -> JournalActor {
         let Self { writer, config, wal, seals } = self;
-        let (group, armed, anchoring, closing) = (Group::default(), false, None, None);
+        let (group, armed, anchoring, closing) = (Group::default(), false, None, Vec::new());
         JournalActor { writer, config, group, armed, anchoring, wal, seals, closing, watch }
     }
 }
@@ -210,7 +210,7 @@ impl JournalActor {
         self.stop_if_poisoned(ctx);
         self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);
-        if self.closing.is_some() {
+        if !self.closing.is_empty() {
             self.close(ctx);
         }
     }
@@ -252,10 +252,13 @@ impl JournalActor {
             tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
         }
         ctx.stop();
-        if let Some(closing) = self.closing.take() {
-            // Who waited may have given up.
-            drop(closing.send(exit));
-        }
+        self.tell_of_end(&exit);
+    }
+
+    /// Tells all who wait for the end how it ends.
+    fn tell_of_end(&mut self, exit: &Exit) {
+        // Who waited may have given up.
+        self.closing.drain(..).for_each(|reply| drop(reply.send(exit.clone())));
     }
 
     /// Does nothing when the head is anchored; waits for the record that is being written.
@@ -267,7 +270,9 @@ impl JournalActor {
 
     fn stop_if_poisoned(&mut self, ctx: &mut Context<Self>) {
         if let Some(reason) = self.writer.poisoned() {
-            self.watch.ends_with(Exit::Poisoned(reason.to_owned()));
+            let exit = Exit::Poisoned(reason.to_owned());
+            self.tell_of_end(&exit);
+            self.watch.ends_with(exit);
             ctx.stop();
         }
     }
@@ -353,11 +358,11 @@ impl Handler<Close> for JournalActor {
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
         let (reply, answer) = oneshot::channel();
-        self.closing = Some(reply);
-        if !self.seals.is_signing() {
+        self.closing.push(reply);
+        if !self.seals.is_signing() || self.writer.poisoned().is_some() {
             self.close(ctx);
         }
-        // It goes unanswered with an actor that panics, or is poisoned on the way.
+        // It goes unanswered with an actor that panics.
         Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
     }
 }

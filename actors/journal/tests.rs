@@ -1,5 +1,6 @@
 //! What the journal promises, accident by accident.
 
+mod accepting;
 mod acting;
 mod claims;
 mod connecting;

@@ -128,7 +128,7 @@ impl Block {
     }
 
     fn set(&mut self, seq: i64, integration: Option<&str>, [name, severity, kind]: [&str; 3]) {
-        let place = from_sql(seq - 1) % BLOCK_EVENTS;
+        let place = from_sql(seq.saturating_sub(1)) % BLOCK_EVENTS;
         let values = [integration, Some(name), Some(severity), Some(kind)];
         let maps = [&mut self.integrations, &mut self.names, &mut self.severities, &mut self.kinds];
         for (map, value) in maps.into_iter().zip(values) {

@@ -47,7 +47,7 @@ impl OpenRun {
     }
 
     fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
-        let place = from_sql(seq - 1) % RUN_EVENTS;
+        let place = from_sql(seq.saturating_sub(1)) % RUN_EVENTS;
         self.entries.insert((prefix(&key), place as u16));
         self.expires_at = self.expires_at.max(from_sql(expires_at));
     }

@@ -9,7 +9,8 @@ use crate::journal::JournalError;
 use crate::journal::config::{HeadSender, tell_of};
 use crate::journal::event::SystemEvent;
 use crate::journal::writing::writer::Writer;
-use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, SEAL_WAITERS_MAX};
+use crate::supervision::DoorError;
 
 /// Told once a checkpoint covers what was asked for.
 pub(in crate::journal) type Waiting = oneshot::Sender<Result<(), JournalError>>;
@@ -79,9 +80,15 @@ impl SealSchedule {
         self.sealer = Some(sealer);
     }
 
-    /// Answers `reply` once a checkpoint of `events` events is stored, or cannot be.
+    /// Answers `reply` once a checkpoint of `events` events is stored, or cannot be; at once if [`SEAL_WAITERS_MAX`] wait already.
     pub(in crate::journal) fn wait_for(&mut self, events: u64, reply: Waiting) {
-        self.waiting.push((events, reply));
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        if self.waiting.len() < SEAL_WAITERS_MAX {
+            self.waiting.push((events, reply));
+        } else {
+            // Who asked may have gone meanwhile.
+            drop(reply.send(Err(DoorError::Full.into())));
+        }
     }
 
     /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.

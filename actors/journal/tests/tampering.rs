@@ -24,6 +24,16 @@ fn an_untouched_journal_verifies() {
 }
 
 #[test]
+fn a_seq_at_either_end_of_the_integers_is_found_like_any_other() {
+    for seq in [i64::MIN, i64::MAX] {
+        let place = filled();
+        tamper(&place, &format!("UPDATE journal_events SET seq = {seq} WHERE seq = 3"));
+        assert_ne!(place.problems(), [], "{seq}");
+        assert!(Writer::open(&place.files(), || 7, false, NOW).is_err(), "{seq}");
+    }
+}
+
+#[test]
 fn sql_cannot_change_the_past() {
     let place = filled();
     let values = "event_id, kind, name, severity, principal, source, integration_id, provider, delivery_id, \
