@@ -110,7 +110,7 @@ fn read_checked(
     max_bytes: u64,
     check: impl FnOnce(&Metadata) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
-    let file = open_no_follow(path)?;
+    let file = patiently(|| open_no_follow(path))?;
     let metadata = file.metadata().map_err(|error| about(path, "cannot be read", &error))?;
     if !metadata.is_file() {
         return Err(refused(path, "is not a regular file", "put a regular file there"));
@@ -150,10 +150,8 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if !path.try_exists().map_err(|error| about(path, "cannot be accessed", &error))? {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.and_then(|()| sync_folder(folder_of(path)))
-            .map_err(|error| about(path, "cannot be created", &error))?;
+    if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
+        make_private_dirs(path).map_err(|error| about(path, "cannot be made", &error))?;
     }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
     if metadata.is_symlink() {
@@ -163,6 +161,25 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         return Err(refused(path, "is not a folder", "move it away"));
     }
     refuse_if_shared(path, &metadata, "700")
+}
+
+/// Makes the folder at `path` and those above it that are missing, mode 0700, each to outlast a power cut.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_private_dirs(path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| fs::symlink_metadata(folder).is_err();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    let make = |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        make(folder)?;
+        match sync_folder(folder_of(folder)) {
+            // One that may be written in and not read cannot be opened for it.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    make(path)
 }
 
 /// Refuses what we could not write to, or in, at `path`; nothing is written to find that out.

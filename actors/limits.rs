@@ -15,7 +15,7 @@ pub const ALLOW_LIST_ENTRIES_MAX: usize = 64;
 pub const ALLOW_LIST_ENTRY_BYTES_MAX: usize = 128;
 /// Largest `webhooks.toml` that is read or written: 1,024 integrations of 4 KiB. Larger: refused.
 pub const REGISTRY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Largest anchor file that is read: it has 64 KiB. Larger: refused.
+/// Largest anchor file that is read. A sound one has 64 KiB, one of another size up to here is told as damaged. Larger: refused.
 pub const ANCHOR_FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Largest provider profile that is read. Larger: refused.
 pub const PROFILE_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -32,12 +32,12 @@ pub const PAYLOAD_BYTES_CAP_DEFAULT: u64 = 1_048_576;
 pub const PAYLOAD_BYTES_CAP_MAX: u64 = 26_214_400;
 /// Window in which a replay key is remembered, unless the settings or the integration say otherwise.
 pub const REPLAY_WINDOW_SECONDS_DEFAULT: u64 = 7 * 24 * 3_600;
-/// Shortest window of the settings: twice the widest timestamp tolerance a profile may name (both sides of now). That of
-/// an integration may be as short as twice the tolerance of its own profile and 1 s.
+/// Shortest window of the settings: twice the widest timestamp tolerance a profile may name (both sides of now), which no
+/// token's age exceeds. That of an integration may be as short as the times and tokens of its own profile stay fresh, and 1 s.
 pub const REPLAY_WINDOW_SECONDS_MIN: u64 = 2 * TIMESTAMP_TOLERANCE_SECONDS_MAX + 1;
 /// Longest window: ten years.
 pub const REPLAY_WINDOW_SECONDS_MAX: u64 = 10 * 366 * 24 * 3_600;
-/// Widest timestamp tolerance a profile may name.
+/// Widest timestamp tolerance a profile may name, and the greatest age of a token.
 pub const TIMESTAMP_TOLERANCE_SECONDS_MAX: u64 = 3_600;
 /// Accepted deliveries a second of an integration that does not require a signature. Over it: 429.
 pub const UNSIGNED_RATE_PER_SECOND_DEFAULT: u32 = 50;
@@ -123,7 +123,8 @@ pub const PAGE_EVENTS_MAX: usize = 1_000;
 pub const PAGE_EVENTS_DEFAULT: usize = 50;
 /// Rows and blocks one page may examine; then the page ends with a cursor.
 pub const PAGE_EXAMINED_MAX: u64 = 2_048;
-/// Events among which one is looked for by its id: all that a clock set back can have put between.
+/// Events among which one is looked for by its id. A clock that was set back may have put more between: then it is found by its
+/// seq alone.
 pub const ID_SEARCHED_EVENTS_MAX: u64 = 50_000;
 /// Bytes of bodies in one page; the event that goes over it is the last of its page.
 pub const PAGE_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -149,8 +150,8 @@ pub const JOURNAL_MOVE_MS: u64 = 5;
 /// and moves the rest itself.
 pub const JOURNAL_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// Pages in the log, 64 MiB of them, before a commit itself moves them, should that not keep up.
-pub const JOURNAL_CHECKPOINT_PAGES: u32 = 4_000;
-/// Size to which the write-ahead log is cut back after a checkpoint.
+pub const JOURNAL_WAL_PAGES: u32 = 4_000;
+/// Size to which the write-ahead log is cut back once it was moved.
 pub const JOURNAL_WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Largest value SQLite takes: the largest body and slack for the other columns. Larger: that row is refused.
 pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 1024;
@@ -164,6 +165,8 @@ pub const CHECKPOINT_EVENTS: u64 = 1_000;
 pub const UNSEALED_LEAVES_MAX: usize = 65_536;
 /// Bytes of bodies after which a checkpoint is signed: what a start may have to hash again.
 pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
+/// Requests for a checkpoint that wait for one. One more: refused.
+pub const SEAL_WAITERS_MAX: usize = 64;
 /// Time after which a checkpoint is signed if there is any event it would cover.
 pub const CHECKPOINT_SECONDS: u64 = 10;
 /// Events signed with one key; then it introduces the next and is destroyed.

@@ -110,19 +110,20 @@ fn another_journal_is_no_loss_and_is_not_accepted() {
 }
 
 #[test]
-fn a_checkpoint_file_or_a_key_that_cannot_be_read_is_no_loss_and_ends_no_log() {
-    for name in ["anchor/checkpoint", "journal.key"] {
-        let root = state_root();
-        add_github(root.path());
-        drop(Daemon::start(root.path()));
-        let (file, key) = (root.path().join(name), fs::read(root.path().join("journal.key")).unwrap());
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        refused_although_accepted(root.path(), 70, "run `chmod 600");
-        assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key, "it signs on");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        drop(Daemon::start(root.path()));
-        succeed(root.path(), &["journal", "verify"], b"");
-    }
+fn a_checkpoint_file_that_cannot_be_read_is_no_loss_and_ends_no_log() {
+    let (root, elsewhere) = (state_root(), tempfile::tempdir().unwrap());
+    let folder = elsewhere.path().join("anchor");
+    let settings = format!("anchor_dir = {:?}\n", folder.to_str().unwrap());
+    crate::support::write_private(&root.path().join("palyra.toml"), &settings);
+    add_github(root.path());
+    drop(Daemon::start(root.path()));
+    let (file, key) = (folder.join("checkpoint"), fs::read(root.path().join("journal.key")).unwrap());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    refused_although_accepted(root.path(), 70, "run `chmod 600");
+    assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key, "it signs on");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    drop(Daemon::start(root.path()));
+    succeed(root.path(), &["journal", "verify"], b"");
 }
 
 #[test]

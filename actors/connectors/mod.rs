@@ -46,7 +46,7 @@ pub struct ConnectorSupervisor {
     report_to: mpsc::UnboundedSender<Exited>,
     exits: Option<mpsc::UnboundedReceiver<Exited>>,
     /// Who is told once the connectors have closed. Nothing is started from then on.
-    closing: Option<oneshot::Sender<Exit>>,
+    closing: Vec<oneshot::Sender<Exit>>,
     watch: WatchGuard,
 }
 
@@ -102,7 +102,7 @@ impl ConnectorSupervisor {
             door,
             report_to,
             exits: Some(exits),
-            closing: None,
+            closing: Vec::new(),
             watch,
         }
     }
@@ -151,11 +151,8 @@ impl ConnectorSupervisor {
         }
         let incarnation = running.incarnation;
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), move |supervisor, ctx| {
-            if supervisor.closing.is_none() && supervisor.take(&name, incarnation).is_some() {
-                tracing::warn!(
-                    connector = name,
-                    "a connector did not close in time; a new one is started beside it"
-                );
+            if !supervisor.is_closing() && supervisor.take(&name, incarnation).is_some() {
+                tracing::warn!(connector = name, "a connector does not close; another is started beside it");
                 supervisor.start_connector(&name, ctx);
             }
         });
@@ -167,8 +164,12 @@ impl ConnectorSupervisor {
         self.running.remove(name)
     }
 
+    fn is_closing(&self) -> bool {
+        !self.closing.is_empty()
+    }
+
     fn refuse_while_closing(&self) -> Result<(), ConnectorError> {
-        if self.closing.is_some() { Err(ConnectorError::Closing) } else { Ok(()) }
+        if self.is_closing() { Err(ConnectorError::Closing) } else { Ok(()) }
     }
 
     fn end_if_all_have_closed(&mut self, ctx: &mut Context<Self>) {
@@ -188,10 +189,8 @@ impl ConnectorSupervisor {
         }
         ctx.stop();
         let exit = self.watch.ends_as_asked();
-        if let Some(closing) = self.closing.take() {
-            // Who waited may have given up.
-            drop(closing.send(exit));
-        }
+        // Who waited may have given up.
+        self.closing.drain(..).for_each(|closing| drop(closing.send(exit.clone())));
     }
 
     fn journal_restart(&self, name: &str, how: &str) {
@@ -222,7 +221,7 @@ impl StreamHandler<Exited> for ConnectorSupervisor {
         // Another may have been started in its place, or none by a factory that panicked.
         let Some(ended) = self.take(&name, incarnation) else { return };
         match exit {
-            _ if self.closing.is_some() => {
+            _ if self.is_closing() => {
                 self.roster.closed(&name);
                 self.end_if_all_have_closed(ctx);
             }
@@ -298,7 +297,7 @@ impl Handler<Close> for ConnectorSupervisor {
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
         let (reply, answer) = oneshot::channel();
-        self.closing = Some(reply);
+        self.closing.push(reply);
         for (name, pause) in self.paused.drain() {
             ctx.cancel_future(pause);
             self.roster.closed(&name);

@@ -32,6 +32,21 @@ fn a_write_that_fails_leaves_nothing_behind_and_names_the_file() {
 }
 
 #[test]
+fn folders_that_are_missing_are_made_private_one_in_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a"), folder.path().join("a/b"));
+    make_private_dirs(&second.join("c")).unwrap();
+    for made in [&first, &second, &second.join("c")] {
+        assert_eq!(fs::metadata(made).unwrap().mode() & 0o777, 0o700, "{made:?}");
+    }
+    make_private_dirs(&second).unwrap();
+    fs::write(first.join("file"), "").unwrap();
+    for in_the_way in [first.join("file"), first.join("file/d")] {
+        assert!(make_private_dirs(&in_the_way).is_err(), "{in_the_way:?}");
+    }
+}
+
+#[test]
 fn only_a_regular_file_of_ours_alone_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");

@@ -1,142 +1,213 @@
-//! What an event has to be to be stored, and the way in for events from outside.
+//! An event: on its way into the journal, and as it is read.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::claim::{ReplayClaim, Verdict};
-use super::error::JournalError;
-use super::messages::{BodyFormat, NewEvent, Severity, SystemEvent, WebhookEvent};
-use crate::ids::is_canonical_id;
-use crate::json::{self, JsonError};
-use crate::limits::{
-    DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_NAME_BYTES_MAX, EVENT_TAG_BYTES_MAX,
-    EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX,
-};
-use crate::schemas::{SYSTEM_EVENT, SchemaIssue};
-
-/// What the names of operators' events begin with in the journal.
-pub const OPERATOR_PREFIX: &str = "system.operator.";
+use super::claim::ReplayClaim;
+use crate::clock::UnixMs;
+use crate::ids::{Digest, EventId, Hashed};
+use crate::limits::{EVENT_NAMES_MAX, SUMMARY_BYTES_MAX};
 
 /// What journals an accepted loss. Verification takes another log for sound only after one.
 pub(super) const ROLLBACK_ACCEPTED: &str = "journal.rollback.accepted";
-/// Longest name a system event is stored with.
-const STORED_NAME_BYTES_MAX: usize = OPERATOR_PREFIX.len() + EVENT_NAME_BYTES_MAX;
 
-#[derive(Deserialize)]
-struct OperatorEvent {
-    name: String,
-    message: Option<String>,
-    severity: Option<Severity>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    details: Map<String, Value>,
+/// How serious a system event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Expected in good order.
+    Info,
+    /// Somebody should look, not at once.
+    Warn,
+    /// Somebody should look now.
+    Error,
 }
 
-/// Reads an operator's event (`schemas/system-event.v1.json`) as the system event `system.operator.<name>`.
-///
-/// # Errors
-/// What cannot be kept as it is written, breaks the schema or a bound, at most
-/// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) things.
-pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
-    let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
-    SYSTEM_EVENT.check(&json)?;
-    let given: OperatorEvent =
-        serde_json::from_value(json).map_err(|error| vec![SchemaIssue::new("", &error.to_string())])?;
-    let event = SystemEvent {
-        severity: given.severity.unwrap_or(Severity::Info),
-        source: "operator".to_owned(),
-        tags: given.tags,
-        details: given.details,
-        ..SystemEvent::new(format!("{OPERATOR_PREFIX}{}", given.name), "")
-    };
-    let event = SystemEvent { summary: given.message.unwrap_or(given.name), ..event };
-    check_system(&event).map_err(|error| vec![from_outside(error)])?;
-    Ok(event)
+/// How the stored body becomes the envelope's payload when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFormat {
+    /// No body is stored.
+    None,
+    /// A JSON object: the payload itself.
+    Json,
+    /// A JSON array: the payload is `{"items": […]}`.
+    JsonArray,
+    /// `application/x-www-form-urlencoded`: the payload is an object of its fields.
+    Form,
+    /// Text that is not read any further.
+    Text,
+    /// The sender posted a whole envelope.
+    Envelope,
 }
 
-fn unkept(error: JsonError) -> SchemaIssue {
-    match error {
-        JsonError::Refused { pointer, reason } => SchemaIssue::new(&pointer, reason),
-        error @ JsonError::NotJson { .. } => SchemaIssue::new("", &error.to_string()),
-    }
+/// A webhook event to append: an accepted delivery.
+#[derive(Debug, Clone)]
+pub struct WebhookEvent {
+    /// Name of the event, by the provider profile.
+    pub name: String,
+    /// Where it came from, by the provider profile.
+    pub source: String,
+    /// The integration that took it in.
+    pub integration_id: String,
+    /// Name of the provider profile.
+    pub provider: String,
+    /// The provider's id of the delivery, recorded as it was claimed.
+    pub delivery_id: Option<String>,
+    /// Which version of the secret verified it; `None` when nothing did (signature not required).
+    pub key_version: Option<u32>,
+    /// When the sender says it happened; when we received it, if the sender says nothing.
+    pub occurred_at: UnixMs,
+    /// The bytes from the wire.
+    pub body: Hashed,
+    /// How they are read.
+    pub body_format: BodyFormat,
 }
 
-/// A bound of the journal, told in the names of the outside.
-fn from_outside(error: JournalError) -> SchemaIssue {
-    match error {
-        JournalError::Invalid { field: "summary", problem } => SchemaIssue::new("/message", &problem),
-        JournalError::Invalid { field, problem } => SchemaIssue::new(&format!("/{field}"), &problem),
-        other => SchemaIssue::new("", &other.to_string()),
-    }
+/// A system event to append. `schemas/system-event.v1.json` is its form outside.
+#[derive(Debug, Clone)]
+pub struct SystemEvent {
+    /// `[a-z0-9._:-]`, at most 64 bytes (with the prefix of operators' events: at most 80).
+    pub name: String,
+    /// How serious it is.
+    pub severity: Severity,
+    /// Who caused it: `palyra`, `console`, `connector:<name>`.
+    pub principal: String,
+    /// What part of the daemon tells it, or the source of the delivery it speaks of.
+    pub source: String,
+    /// The integration it speaks of.
+    pub integration_id: Option<String>,
+    /// The provider profile of that integration.
+    pub provider: Option<String>,
+    /// The delivery it speaks of.
+    pub delivery_id: Option<String>,
+    /// One sentence, at most 240 bytes.
+    pub summary: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// The particulars, at most 8 KiB as JSON.
+    pub details: Map<String, Value>,
 }
 
-/// Checks every bound of an event and that its claim speaks of it.
-///
-/// # Errors
-/// [`JournalError::Invalid`] with the first field that is out of bounds.
-pub(super) fn check(event: &NewEvent, claim: Option<&ReplayClaim>) -> Result<(), JournalError> {
-    match event {
-        NewEvent::Webhook(event) => check_webhook(event, claim),
-        NewEvent::System(event) => {
-            let accepts = claim.is_some_and(|claim| claim.verdict == Verdict::Accepted);
-            must(!accepts, "claim", "accepts a delivery, but the event is not a webhook event")?;
-            check_system(event)
+impl SystemEvent {
+    /// An `info` event of the daemon itself, without particulars. A summary that is too long is cut.
+    pub fn new(name: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            severity: Severity::Info,
+            principal: "palyra".to_owned(),
+            source: "palyra".to_owned(),
+            integration_id: None,
+            provider: None,
+            delivery_id: None,
+            summary: shortened(summary.into()),
+            tags: Vec::new(),
+            details: Map::new(),
         }
     }
+
+    /// With another severity.
+    #[must_use]
+    pub fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Caused by `principal`.
+    #[must_use]
+    pub fn by(mut self, principal: impl Into<String>) -> Self {
+        self.principal = principal.into();
+        self
+    }
+
+    /// About the integration `id`.
+    #[must_use]
+    pub fn about(mut self, id: impl Into<String>) -> Self {
+        self.integration_id = Some(id.into());
+        self
+    }
+
+    /// With one more particular.
+    #[must_use]
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// With how many `names` there are, and the first [`EVENT_NAMES_MAX`] of them.
+    #[must_use]
+    pub fn names(self, key: &str, names: &[String]) -> Self {
+        let first: Vec<&String> = names.iter().take(EVENT_NAMES_MAX).collect();
+        self.detail(key, json!({"count": names.len(), "names": first}))
+    }
 }
 
-fn check_webhook(event: &WebhookEvent, claim: Option<&ReplayClaim>) -> Result<(), JournalError> {
-    let is_name = |text: &str| (1..=WEBHOOK_NAME_CHARS_MAX).contains(&text.chars().count());
-    must(is_name(&event.name), "name", "must have 1 to 128 characters")?;
-    must(is_name(&event.source), "source", "must have 1 to 128 characters")?;
-    must(is_canonical_id(&event.integration_id), "integration_id", "is not a canonical id")?;
-    must(is_canonical_id(&event.provider), "provider", "is not a canonical id")?;
-    check_delivery_id(event.delivery_id.as_deref())?;
-    must(
-        event.body.bytes().len() as u64 <= PAYLOAD_BYTES_CAP_MAX,
-        "body",
-        "is larger than the largest allowed body",
-    )?;
-    must(event.body_format != BodyFormat::None || event.body.bytes().is_empty(), "body", "has no format")?;
-    let Some(claim) = claim else { return Ok(()) };
-    must(claim.verdict == Verdict::Accepted, "claim", "does not accept the delivery")
+/// An event on its way into the journal.
+#[derive(Debug, Clone)]
+pub enum NewEvent {
+    /// An accepted delivery.
+    Webhook(WebhookEvent),
+    /// Anything else.
+    System(SystemEvent),
 }
 
-fn check_system(event: &SystemEvent) -> Result<(), JournalError> {
-    must(is_event_name(&event.name), "name", "must be 1 to 80 of the characters a-z 0-9 . _ : -")?;
-    let fits = |text: &str| (1..=PRINCIPAL_BYTES_MAX).contains(&text.len());
-    must(fits(&event.principal), "principal", "must have 1 to 128 bytes")?;
-    let is_source = (1..=WEBHOOK_NAME_CHARS_MAX).contains(&event.source.chars().count());
-    must(is_source, "source", "must have 1 to 128 characters")?;
-    let is_id = |id: &Option<String>| id.as_deref().is_none_or(is_canonical_id);
-    must(is_id(&event.integration_id), "integration_id", "is not a canonical id")?;
-    must(is_id(&event.provider), "provider", "is not a canonical id")?;
-    check_delivery_id(event.delivery_id.as_deref())?;
-    must(event.summary.len() <= SUMMARY_BYTES_MAX, "summary", "must have at most 240 bytes")?;
-    let is_tag = |tag: &String| (1..=EVENT_TAG_BYTES_MAX).contains(&tag.len());
-    let tags_fit = event.tags.len() <= EVENT_TAGS_MAX && event.tags.iter().all(is_tag);
-    must(tags_fit, "tags", "must be at most 16 tags of 1 to 64 bytes")?;
-    let details = serde_json::to_vec(&event.details).map_or(usize::MAX, |text| text.len());
-    must(details <= EVENT_DETAILS_BYTES_MAX, "details", "must be at most 8 KiB of JSON")
+/// One row as it is read.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Place in the journal, from 1.
+    pub seq: u64,
+    /// Id.
+    pub event_id: EventId,
+    /// `webhook` or `system`.
+    pub kind: EventKind,
+    /// Name.
+    pub name: String,
+    /// Severity; `info` for webhook events.
+    pub severity: Severity,
+    /// Who caused it.
+    pub principal: String,
+    /// Source.
+    pub source: String,
+    /// Integration.
+    pub integration_id: Option<String>,
+    /// Provider profile.
+    pub provider: Option<String>,
+    /// The provider's id of the delivery.
+    pub delivery_id: Option<String>,
+    /// Version of the secret that verified it.
+    pub key_version: Option<u32>,
+    /// When it happened, by its sender.
+    pub occurred_at: UnixMs,
+    /// When it was appended.
+    pub recorded_at: UnixMs,
+    /// One sentence.
+    pub summary: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// The replay key it took, for deliveries.
+    pub claim: Option<ReplayClaim>,
+    /// Bytes of the body: from the wire for a webhook event, the details as JSON for a system event.
+    pub body: Vec<u8>,
+    /// How they are read.
+    pub body_format: BodyFormat,
+    /// Leaf hash of the event before.
+    pub prev_hash: Digest,
+    /// Leaf hash.
+    pub hash: Digest,
 }
 
-fn check_delivery_id(id: Option<&str>) -> Result<(), JournalError> {
-    let fits = id.is_none_or(|id| (1..=DELIVERY_ID_BYTES_MAX).contains(&id.len()));
-    must(fits, "delivery_id", "must have 1 to 256 bytes")
+/// The two kinds of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// An accepted delivery.
+    Webhook,
+    /// Anything else.
+    System,
 }
 
 /// A summary of at most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
 pub(super) fn shortened(mut summary: String) -> String {
     summary.truncate(summary.floor_char_boundary(SUMMARY_BYTES_MAX));
     summary
-}
-
-fn is_event_name(name: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'-');
-    (1..=STORED_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits)
-}
-
-fn must(holds: bool, field: &'static str, problem: &str) -> Result<(), JournalError> {
-    if holds { Ok(()) } else { Err(JournalError::invalid(field, problem)) }
 }

@@ -3,7 +3,8 @@
 use super::JournalActor;
 use super::claim::{KeyHolder, ReplayClaim};
 use super::error::JournalError;
-use super::messages::{Append, AppendReply, Appended, NewEvent, SystemEvent};
+use super::event::{NewEvent, SystemEvent};
+use super::messages::{Append, AppendReply, Appended};
 use crate::causes::in_full;
 use crate::ids::Receipt;
 use crate::replies::Reply;

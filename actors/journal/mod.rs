@@ -10,14 +10,15 @@
 //! | `reading/` | pages, proofs, a copy; on connections of their own |
 //! | `verify/` | whether it is still what was written |
 //!
-//! Beside them: `messages.rs`, the doors; `handle.rs`, how the rest of the daemon appends; `event.rs`, what an event has to be;
-//! `claim.rs`, who holds a replay key; `config.rs`, `error.rs`.
+//! Beside them: `messages.rs`, the doors; `handle.rs`, how the rest of the daemon appends; `event.rs`, what an event is, and
+//! `bounds.rs`, what it has to be; `claim.rs`, who holds a replay key; `config.rs`, `error.rs`.
 //!
 //! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
 //! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
 //! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
 //! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
 
+mod bounds;
 mod claim;
 mod config;
 mod error;
@@ -42,19 +43,21 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+pub use bounds::{OPERATOR_PREFIX, operator_event};
 pub use claim::{HeldBecause, KeyHolder, ReplayClaim, Verdict};
 pub use config::{JournalConfig, JournalFiles};
 pub use error::{Cause, JournalError};
-pub use event::{OPERATOR_PREFIX, operator_event};
+pub use event::{BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent};
 pub use format::entry::ProvenEvent;
 pub use format::row::Head;
 pub use handle::JournalHandle;
 pub use messages::*;
 pub use reading::backup::backup;
 pub use reading::prove::SignedCheckpoint;
+pub use reading::query::{Cursor, EventFilter, Page};
 pub use reading::reader::JournalReader;
 pub use verify::{
-    OnProgress, Problem, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
+    Discrepancy, OnProgress, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
 };
 pub use writing::anchor::Anchored;
 pub use writing::delivery_names::EVENT_DETAIL;
@@ -64,7 +67,7 @@ use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
 use crate::supervision::{Close, Exit, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
 use opening::failing_disk;
-use signing::schedule::Seals;
+use signing::schedule::SealSchedule;
 use signing::sealer::{SealOutcome, Sealer};
 use signing::store::open_sealer;
 use writing::anchoring::{Anchoring, anchor};
@@ -81,7 +84,9 @@ pub struct JournalActor {
     /// None before the actor has started and once it closes.
     anchoring: Option<Anchoring>,
     wal: WalGrowth,
-    seals: Seals,
+    seals: SealSchedule,
+    /// Who waits for the end.
+    closing: Vec<oneshot::Sender<Exit>>,
     watch: WatchGuard,
 }
 
@@ -90,7 +95,7 @@ pub struct OpenJournal {
     writer: Writer,
     config: JournalConfig,
     wal: WalGrowth,
-    seals: Seals,
+    seals: SealSchedule,
 }
 
 impl OpenJournal {
@@ -109,15 +114,16 @@ impl OpenJournal {
         let mut writer = Writer::open(&config.files, config.random, config.accept_rollback, now)?;
         let sealer = open_sealer(&config, &mut writer)?;
         config.head.send_replace(writer.head().seq);
-        let (wal, seals) = (WalGrowth::new(WalMover::open(&config.files.database)?), Seals::new(sealer));
+        let (wal, seals) =
+            (WalGrowth::new(WalMover::open(&config.files.database)?), SealSchedule::new(sealer));
         Ok(Self { writer, config, wal, seals })
     }
 
     /// The actor that writes it. Start it with `start_in_arbiter` on an arbiter of its own.
     pub fn into_actor(self, watch: WatchGuard) -> JournalActor {
         let Self { writer, config, wal, seals } = self;
-        let (group, armed, anchoring) = (Group::default(), false, None);
-        JournalActor { writer, config, group, armed, anchoring, wal, seals, watch }
+        let (group, armed, anchoring, closing) = (Group::default(), false, None, Vec::new());
+        JournalActor { writer, config, group, armed, anchoring, wal, seals, closing, watch }
     }
 }
 
@@ -144,7 +150,7 @@ impl JournalActor {
         if self.group.is_empty() {
             return;
         }
-        self.seals.bytes += self.group.body_bytes() as u64;
+        self.seals.count(self.group.body_bytes() as u64);
         let stored_bytes = self.group.stored_bytes();
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
@@ -183,7 +189,7 @@ impl JournalActor {
             // Should it fail, the journal is poisoned now.
             Ok(true) => drop(self.writer.move_rest_of_wal()),
             Ok(false) => {}
-            Err(error) => drop(self.writer.poison(error.to_string())),
+            Err(error) => self.writer.poison(error.to_string()),
         }
         self.stop_if_poisoned(ctx);
     }
@@ -198,13 +204,13 @@ impl JournalActor {
     }
 
     fn take_back_sealer(&mut self, sealer: Sealer, sealed: SealOutcome, ctx: &mut Context<Self>) {
-        self.seals.sealer = Some(sealer);
+        self.seals.returned(sealer);
         let now = self.config.clock.now_unix_ms();
         self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
         self.stop_if_poisoned(ctx);
         self.grow_wal(0, ctx);
         self.answer_those_who_wait(ctx);
-        if self.seals.closing.is_some() {
+        if !self.closing.is_empty() {
             self.close(ctx);
         }
     }
@@ -242,26 +248,31 @@ impl JournalActor {
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
         let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
         self.watch.ends_with(exit.clone());
-        if let Err(error) = self.writer.checkpoint() {
-            tracing::warn!(%error, "the write-ahead log could not be removed; the next start reads it");
+        if let Err(error) = self.writer.empty_wal() {
+            tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
         }
         ctx.stop();
-        if let Some(closing) = self.seals.closing.take() {
-            // Who waited may have given up.
-            drop(closing.send(exit));
-        }
+        self.tell_of_end(&exit);
+    }
+
+    /// Tells all who wait for the end how it ends.
+    fn tell_of_end(&mut self, exit: &Exit) {
+        // Who waited may have given up.
+        self.closing.drain(..).for_each(|reply| drop(reply.send(exit.clone())));
     }
 
     /// Does nothing when the head is anchored; waits for the record that is being written.
     fn anchor_head(&mut self) {
         if let Err(reason) = anchor(&self.writer.anchor(), self.writer.head()) {
-            drop(self.writer.poison(reason));
+            self.writer.poison(reason);
         }
     }
 
     fn stop_if_poisoned(&mut self, ctx: &mut Context<Self>) {
         if let Some(reason) = self.writer.poisoned() {
-            self.watch.ends_with(Exit::Poisoned(reason.to_owned()));
+            let exit = Exit::Poisoned(reason.to_owned());
+            self.tell_of_end(&exit);
+            self.watch.ends_with(exit);
             ctx.stop();
         }
     }
@@ -275,10 +286,7 @@ impl Actor for JournalActor {
         let (anchor, published) = (self.writer.anchor(), self.config.head.clone());
         match Anchoring::start(anchor, published, ctx.address().recipient()) {
             Ok(anchoring) => self.anchoring = Some(anchoring),
-            Err(error) => drop(
-                self.writer
-                    .poison(format!("the thread that writes the anchor could not be started: {error}")),
-            ),
+            Err(error) => self.writer.poison(format!("there is no thread to anchor with: {error}")),
         }
         self.stop_if_poisoned(ctx);
         ctx.run_interval(Duration::from_secs(CHECKPOINT_SECONDS), Self::tick);
@@ -315,7 +323,7 @@ impl Handler<AnchoringEnded> for JournalActor {
 
     fn handle(&mut self, AnchoringEnded(reason): AnchoringEnded, ctx: &mut Self::Context) {
         match reason {
-            Some(reason) => drop(self.writer.poison(reason)),
+            Some(reason) => self.writer.poison(reason),
             // The supervisor opens the journal again, as after any panic of its actor.
             None => std::panic::resume_unwind(Box::new("the thread that writes the anchor panicked")),
         }
@@ -338,7 +346,7 @@ impl Handler<Seal> for JournalActor {
     fn handle(&mut self, Seal: Seal, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
         let (reply, answer) = oneshot::channel();
-        self.seals.waiting.push((self.writer.head().seq, reply));
+        self.seals.wait_for(self.writer.head().seq, reply);
         self.answer_those_who_wait(ctx);
         Box::pin(async { answer.await.unwrap_or(Err(JournalError::Unknown)) })
     }
@@ -350,11 +358,11 @@ impl Handler<Close> for JournalActor {
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
         let (reply, answer) = oneshot::channel();
-        self.seals.closing = Some(reply);
-        if self.seals.sealer.is_some() {
+        self.closing.push(reply);
+        if !self.seals.is_signing() || self.writer.poisoned().is_some() {
             self.close(ctx);
         }
-        // It goes unanswered with an actor that panics, or is poisoned on the way.
+        // It goes unanswered with an actor that panics.
         Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
     }
 }

@@ -1,5 +1,6 @@
 //! What the journal promises, accident by accident.
 
+mod accepting;
 mod acting;
 mod claims;
 mod connecting;
@@ -66,7 +67,7 @@ impl Place {
         Connection::open(self.path()).unwrap()
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Discrepancy> {
         verify(&self.files()).unwrap().problems
     }
 }

@@ -117,7 +117,10 @@ impl FixedBodies {
 /// The parts of what is signed of which beginning and end are known.
 fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Piece> {
     let pieces = content.0.as_slice();
-    let known = |at: &usize| pieces.get(*at).is_some_and(|piece| ends_by_itself(piece, kinds));
+    let known = |at: &usize| match pieces.get(*at) {
+        Some(Piece::Body) => kinds.are_json && !is_beside_place(pieces, *at),
+        piece => piece.is_some_and(ends_by_itself),
+    };
     let known_backwards = |at: &usize| {
         let before = at.checked_sub(1).and_then(|before| pieces.get(before));
         match pieces.get(*at) {
@@ -133,15 +136,28 @@ fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Pie
     pieces.iter().enumerate().filter(|(at, _)| !is_open(*at)).map(|(_, piece)| piece).collect()
 }
 
-/// Whether a part tells itself where it ends: it is the same in every delivery, of one length, or a document, for none
-/// is the beginning or the end of another. A time in digits has one length that is fresh.
-fn ends_by_itself(piece: &Piece, kinds: Kinds) -> bool {
-    match piece {
-        Piece::Literal(_) | Piece::Secret | Piece::Parameter(_) | Piece::Method | Piece::Timestamp => true,
-        Piece::BodySha256 | Piece::CanonicalJsonWithout(_) => true,
-        Piece::Body => kinds.are_json,
-        _ => false,
-    }
+/// Whether a part tells itself where it ends: it is the same in every delivery, of one length, or an object or array in
+/// canonical form, for none is the beginning or the end of another. A time in digits has one length that is fresh.
+fn ends_by_itself(piece: &Piece) -> bool {
+    matches!(
+        piece,
+        Piece::Literal(_)
+            | Piece::Secret
+            | Piece::Parameter(_)
+            | Piece::Method
+            | Piece::Timestamp
+            | Piece::BodySha256
+            | Piece::CanonicalJsonWithout(_)
+    )
+}
+
+/// Whether a text of the request, which may hold anything, stands beside the part `at`, with nothing but white space
+/// between. A document may have white space around it, which could be moved to that text; no URL or header ends with any.
+fn is_beside_place(pieces: &[Piece], at: usize) -> bool {
+    let is_blank = |piece: &&Piece| matches!(piece, Piece::Literal(text) if text.trim().is_empty());
+    let (before, after) = (pieces.iter().take(at).rev(), pieces.iter().skip(at + 1));
+    let is_place = |piece: Option<&Piece>| matches!(piece, Some(Piece::Place(_)));
+    is_place(before.skip_while(is_blank).next()) || is_place(after.skip_while(is_blank).next())
 }
 
 /// Whether digits after `piece` begin there: a zero before them would change nothing of a time.

@@ -88,6 +88,14 @@ pub fn check_key(form: &JwtAuth, secret: &[u8]) -> Result<(), String> {
     }
 }
 
+impl JwtAuth {
+    /// How long one token is taken, in whole seconds, from before it was issued until it is too old; none where its age is not
+    /// bounded.
+    pub(super) fn fresh_seconds(&self) -> Option<u64> {
+        self.issued_past_seconds.map(|past| past + LEEWAY_SECONDS)
+    }
+}
+
 impl JwtAlgorithm {
     /// Its name in a token (RFC 7518 §3.1).
     pub fn as_str(self) -> &'static str {

@@ -1,5 +1,5 @@
 //! Provider profiles, and the one engine that verifies deliveries by them: pure functions of profile, keys,
-//! request and time. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
+//! request and time. Only `catalogue.rs` reads files. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
 //!
 //! | file | idea |
 //! |---|---|
@@ -326,9 +326,13 @@ impl Profile {
     }
 
     /// The shortest window, in seconds: within it no signed time is fresh any more. Times of whole seconds stay fresh for
-    /// one more, less a moment.
+    /// one more, less a moment. A token of which only `exp` says how long it holds is not counted: nobody knows it before.
     pub fn replay_window_seconds_min(&self) -> u64 {
-        2 * self.tolerance_seconds() + 1
+        let tokens = self.schemes.iter().filter_map(|scheme| match &scheme.method {
+            Method::Jwt(form) => form.fresh_seconds(),
+            _ => None,
+        });
+        tokens.max().unwrap_or(0).max(2 * self.tolerance_seconds()) + 1
     }
 
     fn identifier<'a>(&self, verified: &Verified, request: &Request<'a>) -> Option<Cow<'a, str>> {

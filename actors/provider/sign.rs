@@ -1,6 +1,7 @@
 //! The reverse of verification: a request as the provider would send it, for `webhooks send`.
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::key::Key;
 use super::key_pair::{self, PairAlgorithm};
@@ -253,17 +254,19 @@ fn present(
     key: &SecretVersion,
     draft: &SignDraft<'_>,
 ) -> Result<Signed, SignError> {
-    let not_text = |_| SignError::UnusableKey("a token must be UTF-8 text".to_owned());
-    let mut token = String::from_utf8(key.secret.expose().to_vec()).map_err(not_text)?;
+    let not_text = |_| SignError::UnusableKey("a token is text".to_owned());
+    let token = std::str::from_utf8(key.secret.expose()).map_err(not_text)?;
+    let mut token = Zeroizing::new(token.to_owned());
     if draft.mutation == Some(Mutation::Signature) {
         let last = token.pop();
         token.push(if last == Some('x') { 'y' } else { 'x' });
     }
     let text = match form.scheme {
         None => token,
-        Some(TokenScheme::Bearer) => format!("Bearer {token}"),
+        Some(TokenScheme::Bearer) => Zeroizing::new(format!("Bearer {}", *token)),
         Some(TokenScheme::Basic) => {
-            format!("Basic {}", signature::encode(token.as_bytes(), Encoding::Base64))
+            let token = Zeroizing::new(signature::encode(token.as_bytes(), Encoding::Base64));
+            Zeroizing::new(format!("Basic {}", *token))
         }
     };
     let each = match (&form.each, &form.from) {

@@ -1,5 +1,8 @@
 //! Shared tokens, sent as they are.
 
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
 use super::profile::{Encoding, Source, TokenAuth, TokenScheme};
 use super::request::{Headers, Request, single_header};
 use super::signature::decode;
@@ -7,7 +10,7 @@ use super::verify::{Verified, uncovered};
 use super::{Reason, Reject};
 use crate::ids::Digest;
 use crate::json::Element;
-use crate::secret::{Secret, SecretVersion, SecretVersions};
+use crate::secret::{SecretVersion, SecretVersions};
 
 /// Refuses a head without the token, where the head is its only place.
 ///
@@ -91,8 +94,8 @@ fn verify_each(
 pub fn find<'a>(presented: &[u8], keys: &'a SecretVersions) -> Option<&'a SecretVersion> {
     let presented = Digest::of(presented);
     keys.iter().find(|version| {
-        let own = Secret::new(Digest::of(version.secret.expose()).0.to_vec());
-        own.matches(&presented.0)
+        let own = Zeroizing::new(Digest::of(version.secret.expose()).0);
+        own.ct_eq(&presented.0).into()
     })
 }
 

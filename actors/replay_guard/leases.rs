@@ -128,7 +128,7 @@ fn hand_on(submit: Submit, lease: Lease) -> Append {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
             Ok(Appended::Held { holder, .. }) => lease.settle(holder.clone()),
-            // Whether it was stored is not known: the journal's own index keeps a second row out.
+            // It was not stored, or nobody knows: the journal's own index keeps a second row out.
             Err(_) => drop(lease),
         }
         drop(permit);

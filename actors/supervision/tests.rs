@@ -216,6 +216,91 @@ async fn a_start_that_failed_does_not_count_against_the_one_that_succeeded() {
     assert_eq!((board.snapshot()[0].restarts, board.snapshot()[0].state), (1, ActorState::Running));
 }
 
+/// Starts workers behind `door`; all but the first take for ever.
+fn slow_to_come_back(door: Door<Worker>) -> ActorFactory {
+    let mut is_first = true;
+    Box::new(move |watch| {
+        if !std::mem::take(&mut is_first) {
+            return std::future::pending().boxed_local();
+        }
+        door.open(Worker { watch }.start());
+        ready(Ok(())).boxed_local()
+    })
+}
+
+#[actix::test]
+async fn an_end_is_heard_while_another_actor_is_being_started_again() {
+    tokio::time::pause();
+    let (door, slow) = (Door::default(), Door::default());
+    let (mut supervisor, board, restarts) = supervise(door.clone()).await;
+    supervisor.start("slow", slow_to_come_back(slow.clone())).await.unwrap();
+    let run = actix::spawn(supervisor.run());
+
+    slow.ask(Order::Panic).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let state = |of: usize| board.snapshot()[of].state;
+    assert_eq!((state(0), state(1)), (ActorState::Restarting, ActorState::Running));
+    door.ask(Order::Panic).await.unwrap_err();
+    assert!(answers_again(&door).await);
+    assert_eq!(*restarts.lock().unwrap(), ["worker: panicked"]);
+
+    door.ask(Order::Poison).await.unwrap();
+    let escalated = tokio::time::timeout(Duration::from_secs(60), run).await.expect("it is heard").unwrap();
+    assert_eq!(escalated, Escalation::Poisoned { actor: "worker".into(), reason: "disk on fire".into() });
+    let settled = tokio::time::timeout(Duration::from_secs(60), board.settled()).await;
+    assert!(settled.is_ok(), "nobody waits for what is not started any more");
+}
+
+#[actix::test]
+async fn an_actor_that_ends_before_its_start_is_over_is_started_again() {
+    tokio::time::pause();
+    let door = Door::<Worker>::default();
+    let opened = door.clone();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let board = PresenceBoard::default();
+    let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), Box::new(|_: &str, _: &str| {}));
+    let factory = Box::new(move |watch| {
+        let addr = Worker { watch }.start();
+        opened.open(addr.clone());
+        let is_second = counted.fetch_add(1, Ordering::SeqCst) == 1;
+        async move {
+            if is_second {
+                addr.send(Order::Panic).await.unwrap_err();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok(())
+        }
+        .boxed_local()
+    });
+    supervisor.start("worker", factory).await.unwrap();
+    actix::spawn(supervisor.run());
+
+    door.ask(Order::Panic).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+
+    assert_eq!(door.ask(Order::Answer).await, Ok(7));
+    assert_eq!(attempts.load(Ordering::SeqCst), 3);
+    assert_eq!((board.snapshot()[0].restarts, board.snapshot()[0].state), (2, ActorState::Running));
+}
+
+#[actix::test]
+async fn a_first_start_that_failed_leaves_nothing_to_be_started_again() {
+    tokio::time::pause();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let mut supervisor =
+        Supervisor::new(ManualClock::at(5), PresenceBoard::default(), Box::new(|_: &str, _: &str| {}));
+    let factory = Box::new(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        ready(Err("no disk".to_owned())).boxed_local()
+    });
+    assert_eq!(supervisor.start("worker", factory).await, Err("no disk".to_owned()));
+    let ended = tokio::time::timeout(Duration::from_secs(60), supervisor.run()).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert_eq!(attempts.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn a_door_that_leads_nowhere_says_so() {
     let door = Door::<Worker>::default();

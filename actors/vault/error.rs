@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::reference::VaultRef;
 use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
 
-/// Why the vault resolver did not do what it was asked. Nothing was changed, but after [`VaultError::Unsynced`].
+/// Why the vault resolver did not do what it was asked. Nothing was changed, but after [`VaultError::Unsynced`], and perhaps
+/// after [`VaultError::Unknown`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VaultError {
     /// There is no secret of that name.
@@ -67,6 +68,9 @@ pub enum VaultError {
         /// What the system says.
         problem: String,
     },
+    /// The work on the change ended before it was done. The change may be in force.
+    #[error("whether the change of `{0}` is in force is not known: the work on it broke off")]
+    Unknown(VaultRef),
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
     Identity(String),
@@ -103,6 +107,7 @@ impl VaultError {
                 "check the disk of the state root, and do not repeat the change; the next successful change of any secret also makes this one durable"
                     .to_owned()
             }
+            Self::Unknown(_) => "look with `palyra vault list` before you repeat it".to_owned(),
             Self::Identity(_) => {
                 "restore `vault/identity.txt` from a backup; nothing else can decrypt the secrets, so if there is no backup, move the folder \
                  `vault` away and store each secret again"

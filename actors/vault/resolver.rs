@@ -52,6 +52,15 @@ struct Memory {
     failures_total: u64,
 }
 
+impl Memory {
+    /// Lets go of a sounding that has ended, unless another has begun since the secret was changed.
+    fn sounded(&mut self, vault_ref: &VaultRef, ended: &Sounding) {
+        if self.soundings.get(vault_ref).is_some_and(|sounding| sounding.same_channel(ended)) {
+            self.soundings.remove(vault_ref);
+        }
+    }
+}
+
 enum Known {
     Cached(Arc<SecretVersions>),
     Flying(Flight<Answer>),
@@ -116,11 +125,11 @@ impl Resolver {
         }
         let (answer, sounding) = watch::channel(None);
         memory.soundings.insert(vault_ref.clone(), sounding.clone());
-        let (resolver, vault_ref) = (Arc::clone(self), vault_ref.clone());
+        let (resolver, vault_ref, own) = (Arc::clone(self), vault_ref.clone(), sounding.clone());
         spawn_blocking(move || {
             fail::fail_point!("vault::probe");
             let read = resolver.store.read(&vault_ref).map(Arc::new);
-            resolver.memory().soundings.remove(&vault_ref);
+            resolver.memory().sounded(&vault_ref, &own);
             answer.send_replace(Some(read));
         });
         sounding
@@ -133,14 +142,17 @@ impl Resolver {
         vault_ref: VaultRef,
         change: impl FnOnce(&Store, &VaultRef) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, VaultError> {
+        let unknown = VaultError::Unknown(vault_ref.clone());
         let changing = tokio::spawn(async move {
-            let changed_ref = vault_ref.clone();
-            let changed = self.blocking(move |store| change(store, &changed_ref)).await;
-            // Even a change that failed may have reached the disk.
-            self.forget(&vault_ref);
+            let (store, changed_ref) = (Arc::clone(&self.store), vault_ref.clone());
+            let changed = spawn_blocking(move || change(&store, &changed_ref)).await;
+            // Even a change that failed may have reached the disk, but for one outside the vault.
+            if !matches!(changed, Ok(Err(VaultError::Outside(_)))) {
+                self.forget(&vault_ref);
+            }
             changed
         });
-        changing.await.unwrap_or_else(|_| Err(broken_off()))
+        changing.await.flatten().unwrap_or(Err(unknown))
     }
 
     /// All secrets of the vault, without their values.
@@ -240,4 +252,46 @@ fn read_event(vault_ref: &VaultRef, versions: &SecretVersions) -> SystemEvent {
     SystemEvent::new("vault.secret.read", "a secret was read from storage")
         .detail("vault_ref", vault_ref.as_str())
         .detail("version", version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::secret::Secret;
+
+    struct Silent;
+
+    impl Audit for Silent {
+        fn record(&self, _: SystemEvent) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[test]
+    fn a_sounding_that_ended_lets_go_of_itself_alone() {
+        let (vault_ref, mut memory) = (VaultRef::parse("global/a").unwrap(), Memory::default());
+        let [(_one, first), (_two, second)] = [watch::channel(None), watch::channel(None)];
+        memory.soundings.insert(vault_ref.clone(), second.clone());
+        memory.sounded(&vault_ref, &first);
+        assert_eq!(memory.soundings.len(), 1, "the one that took its place");
+        memory.sounded(&vault_ref, &second);
+        assert_eq!(memory.soundings.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_the_vault_cannot_make_leaves_the_sounding_that_is_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
+        let clock = ManualClock::at(1_000);
+        let store = Store::open(crate::vault::VaultConfig { dir, pins }, clock.clone()).unwrap();
+        let opened = Resolver::new(store, clock, Arc::new(Silent), KeyCache::default());
+        let (resolver, vault_ref) = (Arc::new(opened), VaultRef::parse("file:/share/hung").unwrap());
+        let (_answer, sounding) = watch::channel(None);
+        resolver.memory().soundings.insert(vault_ref.clone(), sounding);
+        let put = |store: &Store, vault_ref: &VaultRef| store.put(vault_ref, Secret::new(b"v".to_vec()));
+        let refused = Arc::clone(&resolver).change(vault_ref, put).await.unwrap_err();
+        assert!(matches!(refused, VaultError::Outside(_)), "{refused}");
+        assert_eq!(resolver.memory().soundings.len(), 1);
+    }
 }

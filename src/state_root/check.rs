@@ -1,9 +1,9 @@
 //! What a state root may be, and what may lie in it.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use palyra_actors::files::{self, UNFINISHED_PREFIX};
@@ -34,7 +34,7 @@ enum Content {
 /// When it is not ours, or was open to changes by others.
 pub fn make(root: &Path) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(io)?;
+    files::make_private_dirs(root).map_err(io)?;
     folder_itself(root)?;
     fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
 }

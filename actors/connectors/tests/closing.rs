@@ -80,6 +80,15 @@ async fn a_supervisor_has_closed_when_its_connectors_have() {
 }
 
 #[actix::test]
+async fn all_who_ask_a_supervisor_to_close_are_told_when_it_has() {
+    tokio::time::pause();
+    let house = house();
+    found_by_each(&house, true).await;
+    let (first, second) = futures_util::future::join(house.door.ask(Close), house.door.ask(Close)).await;
+    assert_eq!((first.unwrap(), second.unwrap()), (Exit::Asked, Exit::Asked));
+}
+
+#[actix::test]
 async fn a_supervisor_does_not_wait_for_ever_for_a_connector_that_does_not_close() {
     tokio::time::pause();
     let house = house();

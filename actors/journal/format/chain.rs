@@ -23,7 +23,7 @@ impl ChainWalk {
 
     /// From the event after one that is not looked at itself.
     pub(in crate::journal) fn after(seq: i64, hash: Digest) -> Self {
-        Self { next_seq: seq + 1, prev_hash: Some(hash), recorded_at: 0 }
+        Self { next_seq: seq.saturating_add(1), prev_hash: Some(hash), recorded_at: 0 }
     }
 
     /// Arrives at a row and inspects it: the first thing that is wrong, and where.

@@ -122,12 +122,12 @@ impl ProvenEvent {
         if rest.array()? != [LAYOUT] {
             return None;
         }
-        let seq = rest.unsigned()?;
+        let seq = rest.integer()?;
         rest.array::<32>()?;
         let [event_id, kind, name, _severity, principal, source] = [(); 6].map(|()| rest.text());
         let [integration_id, _provider, delivery_id] = [(); 3].map(|()| rest.optional(Rest::text));
-        rest.optional(Rest::unsigned)?;
-        let (_occurred_at, recorded_at_unix_ms) = (rest.unsigned()?, rest.unsigned()?);
+        rest.optional(Rest::integer)?;
+        let (_occurred_at, recorded_at_unix_ms) = (rest.integer()?, rest.integer()?);
         let (summary, _tags) = (rest.text()?, rest.text()?);
         rest.optional(Rest::claim)?;
         rest.text()?;
@@ -159,12 +159,12 @@ impl Rest<'_> {
         Some(*found)
     }
 
-    fn unsigned(&mut self) -> Option<u64> {
+    fn integer(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
     fn text(&mut self) -> Option<String> {
-        let length = usize::try_from(self.unsigned()?).ok()?;
+        let length = usize::try_from(self.integer()?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         String::from_utf8(text.to_vec()).ok()
@@ -181,6 +181,6 @@ impl Rest<'_> {
     fn claim(&mut self) -> Option<()> {
         self.array::<64>()?;
         self.text()?;
-        self.unsigned().map(drop)
+        self.integer().map(drop)
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
 use crate::journal::claim::{ReplayClaim, Verdict};
 use crate::journal::event::shortened;
-use crate::journal::messages::{
+use crate::journal::event::{
     BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent,
 };
 
@@ -49,7 +49,7 @@ impl Head {
         let mut statement = db.prepare_cached(newest)?;
         let mut rows = statement.query([])?;
         let Some(row) = rows.next()? else { return Ok(Self::EMPTY) };
-        Ok(Self { seq: unsigned(row.get(0)?), hash: digest(row, 1)?, recorded_at: unsigned(row.get(2)?) })
+        Ok(Self { seq: from_sql(row.get(0)?), hash: digest(row, 1)?, recorded_at: from_sql(row.get(2)?) })
     }
 }
 
@@ -96,7 +96,7 @@ impl From<&ReplayClaim> for ClaimColumns<'_> {
             key: claim.key,
             body: claim.body,
             verdict: claim.verdict.as_str().into(),
-            expires_at: signed(claim.expires_at),
+            expires_at: to_sql(claim.expires_at),
         }
     }
 }
@@ -114,7 +114,7 @@ impl<'a> Columns<'a> {
             NewEvent::System(event) => Self::system(event, now),
         };
         columns.event_id = event_id.to_string().into();
-        columns.recorded_at = signed(now);
+        columns.recorded_at = to_sql(now);
         columns.claim = claim.map(ClaimColumns::from);
         columns
     }
@@ -131,7 +131,7 @@ impl<'a> Columns<'a> {
             provider: Some(event.provider.into()),
             delivery_id: event.delivery_id.map(Cow::Owned),
             key_version: event.key_version.map(i64::from),
-            occurred_at: signed(event.occurred_at),
+            occurred_at: to_sql(event.occurred_at),
             tags: NO_TAGS.into(),
             body_format: event.body_format.as_str().into(),
             body_digest: event.body.digest(),
@@ -153,7 +153,7 @@ impl<'a> Columns<'a> {
             integration_id: event.integration_id.map(Cow::Owned),
             provider: event.provider.map(Cow::Owned),
             delivery_id: event.delivery_id.map(Cow::Owned),
-            occurred_at: signed(now),
+            occurred_at: to_sql(now),
             summary: event.summary.into(),
             tags: Value::from(event.tags).to_string().into(),
             body_format: format.as_str().into(),
@@ -198,19 +198,19 @@ impl<'a> Columns<'a> {
     /// Makes it the event after `head`. `recorded_at` never goes back, even when the clock does: it is what
     /// lets a moment be found as a place in the order of `seq`.
     pub(in crate::journal) fn link(&mut self, head: &Head) {
-        self.seq = signed(head.seq) + 1;
-        self.recorded_at = self.recorded_at.max(signed(head.recorded_at));
+        self.seq = to_sql(head.seq) + 1;
+        self.recorded_at = self.recorded_at.max(to_sql(head.recorded_at));
         self.prev_hash = head.hash;
         self.hash = leaf_hash(self);
     }
 
     /// The head once this row is the newest.
     pub(in crate::journal) fn as_head(&self) -> Head {
-        Head { seq: unsigned(self.seq), hash: self.hash, recorded_at: unsigned(self.recorded_at) }
+        Head { seq: from_sql(self.seq), hash: self.hash, recorded_at: from_sql(self.recorded_at) }
     }
 
     pub(in crate::journal) fn receipt(&self, event_id: EventId) -> Receipt {
-        Receipt { event_id, seq: unsigned(self.seq), leaf_hash: self.hash }
+        Receipt { event_id, seq: from_sql(self.seq), leaf_hash: self.hash }
     }
 
     pub(in crate::journal) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
@@ -306,7 +306,7 @@ impl<'a> Columns<'a> {
     /// The event it holds, or which column holds what it may not.
     pub(in crate::journal) fn into_event(self) -> Result<StoredEvent, &'static str> {
         Ok(StoredEvent {
-            seq: unsigned(self.seq),
+            seq: from_sql(self.seq),
             event_id: EventId::parse(&self.event_id).ok_or("event_id")?,
             kind: EventKind::parse(&self.kind).ok_or("kind")?,
             name: self.name.into_owned(),
@@ -317,8 +317,8 @@ impl<'a> Columns<'a> {
             provider: self.provider.map(Cow::into_owned),
             delivery_id: self.delivery_id.map(Cow::into_owned),
             key_version: self.key_version.map(u32::try_from).transpose().map_err(|_| "key_version")?,
-            occurred_at: unsigned(self.occurred_at),
-            recorded_at: unsigned(self.recorded_at),
+            occurred_at: from_sql(self.occurred_at),
+            recorded_at: from_sql(self.recorded_at),
             summary: self.summary.into_owned(),
             tags: tags_of(&self.tags).ok_or("tags")?,
             claim: self.claim.map(ClaimColumns::into_claim).transpose()?,
@@ -336,7 +336,7 @@ impl ClaimColumns<'_> {
             key: self.key,
             body: self.body,
             verdict: Verdict::parse(&self.verdict).ok_or("replay_verdict")?,
-            expires_at: unsigned(self.expires_at),
+            expires_at: from_sql(self.expires_at),
             is_whole: false,
             retries_differ: false,
         })
@@ -365,12 +365,12 @@ pub(in crate::journal) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Resu
     row.get(column).map(Digest)
 }
 
-/// SQLite's integers are signed. A number beyond them (292 million years in ms) is stored as the greatest.
-pub(in crate::journal) fn signed(value: u64) -> i64 {
+/// A number for SQLite, whose integers are signed. One beyond them (292 million years in ms) is stored as the greatest.
+pub(in crate::journal) fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// The way back. A negative number, which no writer stores and no CHECK lets in, reads as 0.
-pub(in crate::journal) fn unsigned(value: i64) -> u64 {
+pub(in crate::journal) fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

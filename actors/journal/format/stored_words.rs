@@ -1,7 +1,7 @@
 //! The words that stand for the closed sets of values in the journal's columns and on the outside.
 
 use crate::journal::claim::Verdict;
-use crate::journal::messages::{BodyFormat, EventKind, Severity};
+use crate::journal::event::{BodyFormat, EventKind, Severity};
 
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::journal::format::row::{Columns, signed, unsigned};
-use crate::journal::messages::EventFilter;
+use crate::journal::format::row::{Columns, from_sql, to_sql};
+use crate::journal::reading::query::EventFilter;
 
 /// Events of a block.
 pub(in crate::journal) const BLOCK_EVENTS: u64 = 256;
@@ -112,7 +112,7 @@ impl Block {
         let mut block = Self::default();
         let select = "SELECT seq, integration_id, name, severity, kind FROM journal_events WHERE seq > ?1";
         let mut statement = db.prepare(select)?;
-        let mut rows = statement.query([signed(events / BLOCK_EVENTS * BLOCK_EVENTS)])?;
+        let mut rows = statement.query([to_sql(events / BLOCK_EVENTS * BLOCK_EVENTS)])?;
         while let Some(row) = rows.next()? {
             let (seq, integration): (i64, Option<String>) = (row.get(0)?, row.get(1)?);
             let (name, severity, kind): (String, String, String) = (row.get(2)?, row.get(3)?, row.get(4)?);
@@ -128,7 +128,7 @@ impl Block {
     }
 
     fn set(&mut self, seq: i64, integration: Option<&str>, [name, severity, kind]: [&str; 3]) {
-        let place = unsigned(seq - 1) % BLOCK_EVENTS;
+        let place = from_sql(seq.saturating_sub(1)) % BLOCK_EVENTS;
         let values = [integration, Some(name), Some(severity), Some(kind)];
         let maps = [&mut self.integrations, &mut self.names, &mut self.severities, &mut self.kinds];
         for (map, value) in maps.into_iter().zip(values) {
@@ -152,7 +152,7 @@ impl Block {
         let insert = "INSERT INTO journal_facets (facet, value, block, bits) VALUES (?1, ?2, ?3, ?4)";
         let mut statement = db.prepare_cached(insert)?;
         for (facet, value, bits) in self.entries() {
-            statement.execute(params![facet.column(), value, signed(number), bits.to_bytes()])?;
+            statement.execute(params![facet.column(), value, to_sql(number), bits.to_bytes()])?;
         }
         *self = Self::default();
         Ok(())
@@ -185,7 +185,7 @@ pub(in crate::journal) fn find(
 ) -> rusqlite::Result<Option<Bits>> {
     let find = "SELECT bits FROM journal_facets WHERE facet = ?1 AND value = ?2 AND block = ?3";
     let mut statement = db.prepare_cached(find)?;
-    let values = params![facet.column(), value, signed(number)];
+    let values = params![facet.column(), value, to_sql(number)];
     statement.query_row(values, |row| row.get(0).map(Bits::from_bytes)).optional()
 }
 
@@ -202,9 +202,9 @@ pub(in crate::journal) fn walk<E: From<rusqlite::Error>>(
          ORDER BY block {order}"
     );
     let mut statement = db.prepare_cached(&select)?;
-    let mut rows = statement.query(params![facet.column(), value, signed(low), signed(high)])?;
+    let mut rows = statement.query(params![facet.column(), value, to_sql(low), to_sql(high)])?;
     while let Some(row) = rows.next()? {
-        if !visit(unsigned(row.get(0)?), Bits::from_bytes(row.get(1)?))? {
+        if !visit(from_sql(row.get(0)?), Bits::from_bytes(row.get(1)?))? {
             break;
         }
     }
@@ -215,7 +215,7 @@ pub(in crate::journal) fn walk<E: From<rusqlite::Error>>(
 pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<u64> {
     let count = "SELECT count(*) FROM journal_facets \
          WHERE block < ?1 OR block >= (SELECT coalesce(max(seq), 0) / ?2 FROM journal_events)";
-    db.query_row(count, [signed(end), signed(BLOCK_EVENTS)], |row| row.get(0)).map(unsigned)
+    db.query_row(count, [to_sql(end), to_sql(BLOCK_EVENTS)], |row| row.get(0)).map(from_sql)
 }
 
 #[cfg(test)]

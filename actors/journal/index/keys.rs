@@ -13,7 +13,7 @@ use super::filter::KeyFilter;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
 use crate::journal::claim::{KeyHolder, Verdict};
-use crate::journal::format::row::{Columns, digest, signed, unsigned};
+use crate::journal::format::row::{Columns, digest, from_sql, to_sql};
 use crate::limits::KEY_FILTERS_MAX;
 
 /// Events of a run. Few in the tests of this crate, so that they meet many runs.
@@ -47,9 +47,9 @@ impl OpenRun {
     }
 
     fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
-        let place = unsigned(seq - 1) % RUN_EVENTS;
+        let place = from_sql(seq.saturating_sub(1)) % RUN_EVENTS;
         self.entries.insert((prefix(&key), place as u16));
-        self.expires_at = self.expires_at.max(unsigned(expires_at));
+        self.expires_at = self.expires_at.max(from_sql(expires_at));
     }
 
     /// Its parts as they are stored: number of the part, and its entries.
@@ -82,9 +82,9 @@ impl OpenRun {
             }
         }
         let find = "SELECT expires_at FROM replay_runs WHERE run = ?1";
-        let stored: Option<i64> = db.query_row(find, [signed(run)], |row| row.get(0)).optional()?;
-        if stored != Some(signed(self.expires_at)) {
-            problem = Some("the index of replay keys records a wrong end of its run");
+        let stored: Option<i64> = db.query_row(find, [to_sql(run)], |row| row.get(0)).optional()?;
+        if stored != Some(to_sql(self.expires_at)) {
+            problem = Some("the index of the replay keys has another end of its run");
         }
         Ok((parts.len() as u64, problem))
     }
@@ -92,7 +92,7 @@ impl OpenRun {
 
 /// The index, as its one writer has it.
 #[derive(Debug, Default)]
-pub(in crate::journal) struct KeyIndex {
+pub(in crate::journal) struct ReplayKeyIndex {
     open: OpenRun,
     /// Of every complete run, when the last of its windows ends.
     runs: Vec<UnixMs>,
@@ -100,12 +100,12 @@ pub(in crate::journal) struct KeyIndex {
     filters: Vec<Option<KeyFilter>>,
 }
 
-impl KeyIndex {
+impl ReplayKeyIndex {
     /// Reads the index of a journal of `events` events. Runs whose windows have ended at `now` get no filter.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
         let mut index = Self::default();
         let mut statement = db.prepare("SELECT expires_at FROM replay_runs ORDER BY run")?;
-        let ends = statement.query_map([], |row| row.get(0).map(unsigned))?;
+        let ends = statement.query_map([], |row| row.get(0).map(from_sql))?;
         index.runs = ends.collect::<Result<_, _>>()?;
         let groups = index.runs.len() / RUNS_PER_FILTER + 1;
         for group in 0..groups {
@@ -131,7 +131,7 @@ impl KeyIndex {
         let select = "SELECT seq, replay_key, replay_expires_at FROM journal_events WHERE seq > ?1 \
              AND replay_key IS NOT NULL";
         let mut statement = db.prepare(select)?;
-        let mut rows = statement.query([signed(events / RUN_EVENTS * RUN_EVENTS)])?;
+        let mut rows = statement.query([to_sql(events / RUN_EVENTS * RUN_EVENTS)])?;
         while let Some(row) = rows.next()? {
             self.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
         }
@@ -191,7 +191,7 @@ impl KeyIndex {
             statement.execute(params![place_of(run as u64, part), entries])?;
         }
         let insert = "INSERT INTO replay_runs (run, expires_at) VALUES (?1, ?2)";
-        db.prepare_cached(insert)?.execute(params![signed(run as u64), signed(open.expires_at)])?;
+        db.prepare_cached(insert)?.execute(params![to_sql(run as u64), to_sql(open.expires_at)])?;
         self.runs.push(open.expires_at);
         if self.runs.len().is_multiple_of(RUNS_PER_FILTER) {
             self.begin_filter();
@@ -214,8 +214,8 @@ pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<(
     let counts = "SELECT (SELECT count(*) FROM replay_keys WHERE place < ?1 * ?2 OR place >= complete * ?2), \
          (SELECT count(*) FROM replay_runs WHERE run < ?1 OR run >= complete) \
          FROM (SELECT coalesce(max(seq), 0) / ?3 AS complete FROM journal_events)";
-    let values = [signed(end), signed(PARTS), signed(RUN_EVENTS)];
-    db.query_row(counts, values, |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))))
+    let values = [to_sql(end), to_sql(PARTS), to_sql(RUN_EVENTS)];
+    db.query_row(counts, values, |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))
 }
 
 /// Without a filter, any key may be there.
@@ -232,7 +232,7 @@ fn part_of(prefix: u64) -> u64 {
 }
 
 fn place_of(run: u64, part: u64) -> i64 {
-    signed(run * PARTS + part)
+    to_sql(run * PARTS + part)
 }
 
 fn read_filter(db: &Connection, group: usize) -> rusqlite::Result<KeyFilter> {
@@ -275,7 +275,7 @@ fn first_holder(
     places: impl Iterator<Item = u16>,
 ) -> rusqlite::Result<Option<KeyHolder>> {
     for place in places {
-        if let Some(holder) = holder_at(db, signed(run * RUN_EVENTS) + i64::from(place) + 1, key)? {
+        if let Some(holder) = holder_at(db, to_sql(run * RUN_EVENTS) + i64::from(place) + 1, key)? {
             return Ok(Some(holder));
         }
     }
@@ -291,8 +291,8 @@ fn holder_at(db: &Connection, seq: i64, key: &Digest) -> rusqlite::Result<Option
 fn read_holder(row: &rusqlite::Row<'_>) -> rusqlite::Result<KeyHolder> {
     let verdict = parsed(row, 0, Verdict::parse)?;
     let event_id = parsed(row, 3, EventId::parse)?;
-    let receipt = Receipt { event_id, seq: unsigned(row.get(4)?), leaf_hash: digest(row, 5)? };
-    Ok(KeyHolder { verdict, body: digest(row, 1)?, receipt, expires_at: unsigned(row.get(2)?) })
+    let receipt = Receipt { event_id, seq: from_sql(row.get(4)?), leaf_hash: digest(row, 5)? };
+    Ok(KeyHolder { verdict, body: digest(row, 1)?, receipt, expires_at: from_sql(row.get(2)?) })
 }
 
 fn parsed<T>(row: &rusqlite::Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn an_entry_is_the_first_eight_bytes_of_the_key_and_its_place_in_the_run() {
         let mut run = OpenRun::default();
-        run.insert(signed(RUN_EVENTS) + 3, Digest(std::array::from_fn(|at| 200 + at as u8)), 5);
+        run.insert(to_sql(RUN_EVENTS) + 3, Digest(std::array::from_fn(|at| 200 + at as u8)), 5);
         let entry = vec![200, 201, 202, 203, 204, 205, 206, 207, 0, 2];
         assert_eq!((run.parts(), run.expires_at), (vec![(200, entry)], 5));
     }
@@ -320,7 +320,7 @@ mod tests {
     fn the_newest_runs_whose_windows_are_open_are_worth_a_filter() {
         let groups = KEY_FILTERS_MAX + 1;
         let worth = |runs: Vec<UnixMs>| {
-            let index = KeyIndex { runs, ..KeyIndex::default() };
+            let index = ReplayKeyIndex { runs, ..ReplayKeyIndex::default() };
             (0..groups).filter(|group| index.is_worth_a_filter(*group, groups, NOW)).collect::<Vec<_>>()
         };
         let runs = groups * RUNS_PER_FILTER;
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_oldest_filter_makes_room_for_the_newest() {
-        let mut index = KeyIndex::default();
+        let mut index = ReplayKeyIndex::default();
         (0..KEY_FILTERS_MAX + 3).for_each(|_| index.begin_filter());
         let kept: Vec<bool> = index.filters.iter().map(Option::is_some).collect();
         assert_eq!(kept, [vec![false; 3], vec![true; KEY_FILTERS_MAX]].concat());
@@ -344,7 +344,7 @@ mod tests {
     fn a_filter_speaks_for_its_own_runs_and_the_others_are_asked() {
         let mut filter = KeyFilter::of_bytes(FILTER_BYTES);
         filter.insert(1 << 63);
-        let index = KeyIndex { filters: vec![None, Some(filter)], ..KeyIndex::default() };
+        let index = ReplayKeyIndex { filters: vec![None, Some(filter)], ..ReplayKeyIndex::default() };
         let told = |prefix| [0, 1, 2].map(|group| may_hold(index.filters.get(group), prefix));
         assert_eq!((told(1 << 63), told(7)), ([true; 3], [true, false, true]));
     }
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn the_last_run_of_a_filter_begins_the_next() {
         let db = empty_journal();
-        let mut index = KeyIndex::open(&db, 0, NOW).unwrap();
+        let mut index = ReplayKeyIndex::open(&db, 0, NOW).unwrap();
         let mut store = || index.store(&db).map(|()| index.filters.len()).unwrap();
         let filters: Vec<_> = (0..=RUNS_PER_FILTER).map(|_| store()).collect();
         assert_eq!(filters, [vec![1; RUNS_PER_FILTER - 1], vec![2; 2]].concat());
@@ -369,10 +369,10 @@ mod tests {
         let db = empty_journal();
         for (complete, filters) in [(0, 1), (RUNS_PER_FILTER - 1, 1), (RUNS_PER_FILTER, 2)] {
             for run in 0..complete {
-                let values = [run as u64, NOW + 1].map(signed);
+                let values = [run as u64, NOW + 1].map(to_sql);
                 db.execute("INSERT OR IGNORE INTO replay_runs VALUES (?1, ?2)", values).unwrap();
             }
-            let mut index = KeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
+            let mut index = ReplayKeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
             assert_eq!(index.filters.iter().flatten().count(), filters, "{complete} runs");
             index.insert(1, Digest([9; 32]), 0);
             let newest = index.filters.pop();

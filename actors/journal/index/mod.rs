@@ -16,21 +16,21 @@ use rusqlite::Connection;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::journal::claim::KeyHolder;
-use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::format::row::{Columns, from_sql};
 use facets::{BLOCK_EVENTS, Block};
-use keys::{KeyIndex, RUN_EVENTS};
+use keys::{RUN_EVENTS, ReplayKeyIndex};
 
 /// The indexes, as their one writer has them.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     block: Block,
-    keys: KeyIndex,
+    keys: ReplayKeyIndex,
 }
 
 impl Indexes {
     /// Reads what is needed of those of a journal of `events` events.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
-        Ok(Self { block: Block::open(db, events)?, keys: KeyIndex::open(db, events, now)? })
+        Ok(Self { block: Block::open(db, events)?, keys: ReplayKeyIndex::open(db, events, now)? })
     }
 
     /// Whether the index of replay keys reaches as far as `events` events do.
@@ -52,7 +52,7 @@ impl Indexes {
     pub(super) fn add(&mut self, db: &Connection, columns: &Columns<'_>) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.keys.add(columns);
-        let events = unsigned(columns.seq);
+        let events = from_sql(columns.seq);
         if events.is_multiple_of(BLOCK_EVENTS) {
             self.block.store(db, events / BLOCK_EVENTS - 1)?;
         }

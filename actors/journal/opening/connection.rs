@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use crate::files::folder_of;
 use crate::journal::error::JournalError;
 use crate::limits::{
-    JOURNAL_CACHE_KIB, JOURNAL_CHECKPOINT_PAGES, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS,
-    JOURNAL_VALUE_BYTES_MAX, JOURNAL_WAL_BYTES_MAX, JOURNAL_WRITE_LOCK_WAIT_MS,
+    JOURNAL_CACHE_KIB, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX,
+    JOURNAL_WAL_BYTES_MAX, JOURNAL_WAL_PAGES, JOURNAL_WRITE_LOCK_WAIT_MS,
 };
 
 /// `application_id` of a journal: "Paly".
@@ -22,8 +22,8 @@ pub(super) const APPLICATION_ID: i64 = 0x5061_6c79;
 pub(super) const FORMAT: i64 = 2;
 /// The statement of [`crate::journal::writing::writer::Writer::probe`]: it writes a page, but no change.
 pub(in crate::journal) const REWRITE_FORMAT: &str = "PRAGMA user_version = 2";
-/// The statement of [`crate::journal::writing::writer::Writer::checkpoint`].
-pub(in crate::journal) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+/// Moves all of the write-ahead log into the database, and cuts it to nothing.
+pub(in crate::journal) const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// Moves of the write-ahead log into the database what no reader needs, and waits for nobody.
 pub(in crate::journal) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -117,7 +117,7 @@ fn set_durability(db: &Connection) -> rusqlite::Result<Durability> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     db.pragma_update(None, "journal_mode", "wal")?;
     db.pragma_update(None, "synchronous", "full")?;
-    db.pragma_update(None, "wal_autocheckpoint", JOURNAL_CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "wal_autocheckpoint", JOURNAL_WAL_PAGES)?;
     db.pragma_update(None, "journal_size_limit", JOURNAL_WAL_BYTES_MAX)?;
     let journal_mode = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;

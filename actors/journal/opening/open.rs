@@ -19,7 +19,7 @@ use crate::files;
 use crate::journal::JournalFiles;
 use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{COLUMNS, Columns, Head, digest, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
 use crate::journal::signing::sealer::Sealer;
 use crate::journal::writing::anchor::{Anchor, Anchored, Records, create_folder};
@@ -28,13 +28,19 @@ use crate::limits::{OPEN_CHECK_BYTES_MAX, OPEN_CHECK_LINKS_MAX};
 
 const SCHEMA: &str = include_str!("../format/schema.sql");
 
+/// The database, open for writing.
+#[derive(Debug)]
+pub(in crate::journal) struct OpenDatabase {
+    pub(in crate::journal) db: Connection,
+    pub(in crate::journal) files: OpenFiles,
+    pub(in crate::journal) durability: Durability,
+}
+
 /// An open journal, ready for its writer.
 #[derive(Debug)]
 pub(in crate::journal) struct Opened {
-    pub(in crate::journal) db: Connection,
+    pub(in crate::journal) database: OpenDatabase,
     pub(in crate::journal) head: Head,
-    pub(in crate::journal) files: OpenFiles,
-    pub(in crate::journal) durability: Durability,
     pub(in crate::journal) anchor: Anchor,
     pub(in crate::journal) indexes: Indexes,
     pub(in crate::journal) rollback: Option<Rollback>,
@@ -107,7 +113,8 @@ pub(in crate::journal) fn for_writing(
     };
     let anchor = anchor.map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
-    Ok(Opened { db, head, files, durability, anchor, indexes, rollback })
+    let database = OpenDatabase { db, files, durability };
+    Ok(Opened { database, head, anchor, indexes, rollback })
 }
 
 /// What is accepted, if anything has to be.
@@ -181,7 +188,7 @@ fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), J
     }
     match anchored.seq {
         0 => Ok(()),
-        seq if hash_of(db, signed(seq)).map_err(damaged)? == anchored.hash => Ok(()),
+        seq if hash_of(db, to_sql(seq)).map_err(damaged)? == anchored.hash => Ok(()),
         seq => {
             let problem = "it is not the event that the anchor records".to_owned();
             Err(JournalError::Corrupt { seq, problem })
@@ -322,7 +329,7 @@ fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     while let Some(row) = rows.next().map_err(damaged)? {
         let columns = Columns::read(row).map_err(damaged)?;
         if let Some((seq, problem)) = walk.step(&columns) {
-            return Err(JournalError::Corrupt { seq: unsigned(seq), problem });
+            return Err(JournalError::Corrupt { seq: from_sql(seq), problem });
         }
     }
     Head::read(db).map_err(damaged)
@@ -343,7 +350,7 @@ pub(in crate::journal) fn tail_start(
             break;
         }
         start = row.get(0)?;
-        bytes += unsigned(row.get(1)?);
+        bytes += from_sql(row.get(1)?);
     }
     Ok(start)
 }

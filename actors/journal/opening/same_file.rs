@@ -12,12 +12,12 @@ pub(in crate::journal) use platform::{look, look_open};
 /// The database and its write-ahead log, as they were when the journal was opened.
 #[derive(Debug)]
 pub(in crate::journal) struct OpenFiles {
-    database: Identity,
-    wal: Identity,
+    database: KnownFile,
+    wal: KnownFile,
 }
 
 #[derive(Debug)]
-struct Identity {
+struct KnownFile {
     path: PathBuf,
     file: FileId,
 }
@@ -38,7 +38,7 @@ pub(in crate::journal) struct Found {
 
 impl OpenFiles {
     pub(in crate::journal) fn of(database: &Path) -> io::Result<Self> {
-        Ok(Self { database: Identity::of(database.to_owned())?, wal: Identity::of(wal_path(database))? })
+        Ok(Self { database: KnownFile::of(database.to_owned())?, wal: KnownFile::of(wal_path(database))? })
     }
 
     /// Fails when one of them was deleted or replaced.
@@ -58,7 +58,7 @@ impl OpenFiles {
     }
 }
 
-impl Identity {
+impl KnownFile {
     fn of(path: PathBuf) -> io::Result<Self> {
         let file = look(&path)?.file;
         Ok(Self { path, file })

@@ -5,11 +5,12 @@
 //! | file | idea |
 //! |---|---|
 //! | `reader.rs` | the connections, and every question that can be asked |
-//! | `page.rs` | one page of a list of events |
+//! | `query.rs`, `page.rs` | what a list of events is asked for; one page of it |
 //! | `prove.rs` | proofs that an event, or an older checkpoint, is in the journal |
 //! | `backup.rs` | a copy, while the daemon writes |
 
 pub(super) mod backup;
 mod page;
 pub(super) mod prove;
+pub(super) mod query;
 pub(super) mod reader;

@@ -3,12 +3,12 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, ToSql};
 
+use super::query::{Cursor, EventFilter, Page};
 use super::reader::event_at;
 use crate::clock::UnixMs;
 use crate::journal::error::JournalError;
-use crate::journal::format::row::{Head, signed, unsigned};
+use crate::journal::format::row::{Head, from_sql, to_sql};
 use crate::journal::index::facets::{self, BLOCK_EVENTS, Bits, Facet};
-use crate::journal::messages::{Cursor, EventFilter, Page};
 use crate::limits::{PAGE_BODY_BYTES_MAX, PAGE_EXAMINED_MAX};
 
 /// Whether a text stands in an event, ASCII case ignored (SQLite's `lower` knows no other).
@@ -43,9 +43,9 @@ pub(super) fn first_since(db: &Connection, since: UnixMs, head: u64) -> rusqlite
     let (mut low, mut high) = (1, head + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        let recorded: Option<i64> = recorded_at.query_row([signed(middle)], |row| row.get(0)).optional()?;
+        let recorded: Option<i64> = recorded_at.query_row([to_sql(middle)], |row| row.get(0)).optional()?;
         match recorded {
-            Some(recorded) if unsigned(recorded) >= since => high = middle,
+            Some(recorded) if from_sql(recorded) >= since => high = middle,
             _ => low = middle + 1,
         }
     }
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
             self.matches
         );
         let mut statement = db.prepare_cached(&sql).map_err(JournalError::read)?;
-        let ends = [(":low", signed(low).into()), (":high", signed(high).into())];
+        let ends = [(":low", to_sql(low).into()), (":high", to_sql(high).into())];
         let values = self.values.clone();
         let values: Vec<(&str, &dyn ToSql)> =
             values.iter().chain(&ends).map(|(name, value)| (*name, value as &dyn ToSql)).collect();
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
         }
         for seq in places {
             let matches = self.matches_at(seq).map_err(JournalError::read)?;
-            self.examine(signed(seq), matches)?;
+            self.examine(to_sql(seq), matches)?;
             if self.is_done() {
                 return Ok(());
             }
@@ -212,7 +212,7 @@ impl<'a> Walk<'a> {
     /// The row has the last word: an index that was tampered with puts nothing into a page that does not belong there.
     fn matches_at(&self, seq: u64) -> rusqlite::Result<bool> {
         let sql = format!("SELECT {} FROM journal_events WHERE seq = :seq", self.matches);
-        let (seq, mut statement) = (signed(seq), self.db.prepare_cached(&sql)?);
+        let (seq, mut statement) = (to_sql(seq), self.db.prepare_cached(&sql)?);
         let mut values: Vec<(&str, &dyn ToSql)> = vec![(":seq", &seq)];
         values.extend(self.values.iter().map(|(name, value)| (*name, value as &dyn ToSql)));
         statement
@@ -228,9 +228,9 @@ impl<'a> Walk<'a> {
             self.page.events.push(event);
         }
         if self.page.events.len() >= self.limit || self.body_bytes >= PAGE_BODY_BYTES_MAX {
-            self.stopped_at = Some(unsigned(seq));
+            self.stopped_at = Some(from_sql(seq));
         }
-        self.count(unsigned(seq));
+        self.count(from_sql(seq));
         Ok(())
     }
 

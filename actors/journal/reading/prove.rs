@@ -6,7 +6,7 @@ use super::page::first_since;
 use crate::ids::EventId;
 use crate::journal::error::JournalError;
 use crate::journal::format::entry::entry_of;
-use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, Head, from_sql, to_sql};
 use crate::journal::signing::checkpoints::{self, StoredCheckpoint};
 use crate::journal::signing::resume::read_checkpoint;
 use crate::journal::signing::subtrees::StoredSubtrees;
@@ -57,7 +57,7 @@ fn unreadable(stored: &StoredCheckpoint) -> JournalError {
 pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
     let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), entry_of(&row)));
-    let event = db.query_row(&select, [signed(seq)], read).optional().map_err(JournalError::read)?;
+    let event = db.query_row(&select, [to_sql(seq)], read).optional().map_err(JournalError::read)?;
     let (event_id, entry) = event.ok_or_else(|| JournalError::NotThere(format!("no event has seq {seq}")))?;
     let stored = checkpoints::first_to_cover(db, seq).map_err(JournalError::read)?;
     let uncovered =
@@ -97,8 +97,8 @@ pub(in crate::journal) fn place_of(db: &Connection, id: EventId) -> Result<u64, 
     let find = || {
         let first = first_since(db, id.unix_ms(), Head::read(db)?.seq)?;
         let find = "SELECT seq FROM journal_events WHERE seq >= ?1 AND seq < ?2 AND event_id = ?3 LIMIT 1";
-        let values = params![signed(first), signed(first + ID_SEARCHED_EVENTS_MAX), id.to_string()];
-        db.prepare_cached(find)?.query_row(values, |row| row.get(0).map(unsigned)).optional()
+        let values = params![to_sql(first), to_sql(first + ID_SEARCHED_EVENTS_MAX), id.to_string()];
+        db.prepare_cached(find)?.query_row(values, |row| row.get(0).map(from_sql)).optional()
     };
     let found = find().map_err(JournalError::read)?;
     let not_there = || {

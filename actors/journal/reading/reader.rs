@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::page;
 use super::prove::{self, SignedCheckpoint};
+use super::query::{Cursor, EventFilter, Page};
 use crate::ids::EventId;
 use crate::journal::error::JournalError;
-use crate::journal::format::row::{COLUMNS, Columns, Head, signed, unsigned};
-use crate::journal::messages::{Cursor, EventFilter, Page, StoredEvent};
+use crate::journal::event::StoredEvent;
+use crate::journal::format::row::{COLUMNS, Columns, Head, from_sql, to_sql};
 use crate::journal::opening::open;
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
 use crate::tlog::{ConsistencyProof, InclusionProof};
@@ -62,7 +63,7 @@ impl JournalReader {
     /// # Errors
     /// [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
     pub fn event(&self, seq: u64) -> Result<Option<StoredEvent>, JournalError> {
-        self.with(|db| event_at(db, signed(seq)))
+        self.with(|db| event_at(db, to_sql(seq)))
     }
 
     /// The newest signed checkpoint; none before the first start of a daemon.
@@ -106,7 +107,7 @@ impl JournalReader {
     }
 
     fn with<R>(&self, read: impl FnOnce(&Connection) -> Result<R, JournalError>) -> Result<R, JournalError> {
-        let _place = self.0.enter()?;
+        let _in_use = self.0.enter()?;
         let idle = self.0.lock().idle.pop();
         let db = idle.map_or_else(|| open::for_reading(&self.0.path), Ok)?;
         let result = read(&db);
@@ -121,7 +122,7 @@ impl Pool {
     }
 
     /// Waits until fewer connections than allowed are in use.
-    fn enter(&self) -> Result<Place<'_>, JournalError> {
+    fn enter(&self) -> Result<InUse<'_>, JournalError> {
         let wait = Duration::from_millis(JOURNAL_READER_WAIT_MS);
         let is_full = |state: &mut PoolState| state.in_use >= JOURNAL_READERS_MAX;
         let waited = self.came_back.wait_timeout_while(self.lock(), wait, is_full);
@@ -130,14 +131,14 @@ impl Pool {
             return Err(JournalError::ReadersBusy);
         }
         state.in_use += 1;
-        Ok(Place(self))
+        Ok(InUse(self))
     }
 }
 
 /// The right to use one connection; given back also when the read panics.
-struct Place<'a>(&'a Pool);
+struct InUse<'a>(&'a Pool);
 
-impl Drop for Place<'_> {
+impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.lock().in_use -= 1;
         self.0.came_back.notify_one();
@@ -151,7 +152,7 @@ pub(super) fn event_at(db: &Connection, seq: i64) -> Result<Option<StoredEvent>,
     let read = |row: &Row<'_>| Columns::read(row).map(Columns::into_event);
     let event = statement.query_row([seq], read).optional().map_err(JournalError::read)?;
     event.transpose().map_err(|column| JournalError::Corrupt {
-        seq: unsigned(seq),
-        problem: format!("its {column} has a value that is not allowed"),
+        seq: from_sql(seq),
+        problem: format!("its {column} holds what it may not"),
     })
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sealer::Sealed;
 use super::subtrees;
-use crate::journal::format::row::{signed, unsigned};
+use crate::journal::format::row::{from_sql, to_sql};
 use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
 
 /// One row of it.
@@ -20,7 +20,7 @@ const COLUMNS: &str = "SELECT number, size, kind, note FROM journal_checkpoints"
 
 impl StoredCheckpoint {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (number, size) = (unsigned(row.get(0)?), unsigned(row.get(1)?));
+        let (number, size) = (from_sql(row.get(0)?), from_sql(row.get(1)?));
         Ok(Self { number, size, kind: row.get(2)?, note: row.get(3)? })
     }
 }
@@ -42,7 +42,7 @@ pub(in crate::journal) fn insert(db: &Connection, sealed: &Sealed) -> rusqlite::
     let insert = "INSERT INTO journal_checkpoints (number, size, kind, note) \
          VALUES ((SELECT coalesce(max(number), 0) + 1 FROM journal_checkpoints), ?1, ?2, ?3)";
     let checkpoint = &sealed.checkpoint;
-    let values = params![signed(checkpoint.size), kind_of(checkpoint), sealed.note];
+    let values = params![to_sql(checkpoint.size), kind_of(checkpoint), sealed.note];
     db.prepare_cached(insert)?.execute(values).map(drop)
 }
 
@@ -56,7 +56,7 @@ pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<Sto
 pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };
     let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
-    let found: i64 = db.query_row(find, params![signed(newest.size), name], |row| row.get(0))?;
+    let found: i64 = db.query_row(find, params![to_sql(newest.size), name], |row| row.get(0))?;
     Ok((found == 0).then_some(newest.note))
 }
 
@@ -66,19 +66,19 @@ pub(in crate::journal) fn first_to_cover(
     seq: u64,
 ) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let first = format!("{COLUMNS} WHERE size >= ?1 ORDER BY size, number LIMIT 1");
-    db.prepare_cached(&first)?.query_row([signed(seq)], StoredCheckpoint::read).optional()
+    db.prepare_cached(&first)?.query_row([to_sql(seq)], StoredCheckpoint::read).optional()
 }
 
 /// The newest one of `size` events.
 pub(in crate::journal) fn of_size(db: &Connection, size: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let newest = format!("{COLUMNS} WHERE size = ?1 ORDER BY number DESC LIMIT 1");
-    db.prepare_cached(&newest)?.query_row([signed(size)], StoredCheckpoint::read).optional()
+    db.prepare_cached(&newest)?.query_row([to_sql(size)], StoredCheckpoint::read).optional()
 }
 
 /// Whether this very one of `size` events is stored.
 pub(in crate::journal) fn is_stored(db: &Connection, size: u64, note: &str) -> rusqlite::Result<bool> {
     let find = "SELECT EXISTS (SELECT 1 FROM journal_checkpoints WHERE size = ?1 AND note = ?2)";
-    db.query_row(find, params![signed(size), note], |row| row.get(0))
+    db.query_row(find, params![to_sql(size), note], |row| row.get(0))
 }
 
 /// Those after `number` up to `last`, at most `count` of them.
@@ -90,7 +90,7 @@ pub(in crate::journal) fn between(
 ) -> rusqlite::Result<Vec<StoredCheckpoint>> {
     let next = format!("{COLUMNS} WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3");
     let mut statement = db.prepare_cached(&next)?;
-    let rows = statement.query_map([signed(number), signed(last), signed(count)], StoredCheckpoint::read)?;
+    let rows = statement.query_map([to_sql(number), to_sql(last), to_sql(count)], StoredCheckpoint::read)?;
     rows.collect()
 }
 
@@ -106,7 +106,7 @@ pub(in crate::journal) fn introductions(
     number: u64,
 ) -> rusqlite::Result<Vec<StoredCheckpoint>> {
     let mut statement = db.prepare_cached(&format!("{COLUMNS} {SINCE_ROOT}"))?;
-    statement.query_map([signed(number)], StoredCheckpoint::read)?.collect()
+    statement.query_map([to_sql(number)], StoredCheckpoint::read)?.collect()
 }
 
 /// The keys up to and including the one that `newest` introduces.

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::checkpoints::{self, StoredCheckpoint};
-use super::sealer::{Log, SealError, Sealed, Sealer, not_what_was_signed};
-use super::signing_key::{KeyFiles, SigningKey};
+use super::sealer::{Log, Resumed, SealError, Sealed, Sealer, not_what_was_signed};
+use super::signing_key::{SigningKey, SigningKeyFiles};
 use super::subtrees::StoredSubtrees;
 use crate::files;
 use crate::journal::error::TAKE_AS_IT_IS;
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{Head, signed};
+use crate::journal::format::row::{Head, to_sql};
 use crate::journal::opening::open;
 use crate::journal::writing::writer::RandomBits;
 use crate::journal::{JournalError, JournalFiles};
@@ -47,11 +47,13 @@ impl Sealer {
     ) -> Result<(Self, Option<Sealed>), JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
         let db = open::for_reading(&files.database)?;
-        let keys = KeyFiles::beside(&files.database);
+        let keys = SigningKeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
-        let mut sealer = Self::at(lock, db, files, random)?;
-        let Some(Standing { log, unstored }) = standing else { return Ok((sealer, None)) };
-        sealer.log = Some(log);
+        let (log, unstored) = match standing {
+            Some(Standing { log, unstored }) => (Some(log), unstored),
+            None => (None, None),
+        };
+        let mut sealer = Self::at(lock, db, files, random, log)?;
         let adopted = unstored.map(|(checkpoint, note)| sealer.adopt(checkpoint, note)).transpose()?;
         Ok((sealer, adopted))
     }
@@ -83,7 +85,7 @@ impl Sealer {
         random: RandomBits,
     ) -> Result<Self, JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
-        Self::at(lock, open::for_reading(&files.database)?, files, random)
+        Self::at(lock, open::for_reading(&files.database)?, files, random, None)
     }
 
     /// At the newest stored checkpoint.
@@ -92,8 +94,8 @@ impl Sealer {
         db: Connection,
         files: &JournalFiles,
         random: RandomBits,
+        log: Option<Log>,
     ) -> Result<Self, JournalError> {
-        let keys = KeyFiles::beside(&files.database);
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
         let tree =
@@ -107,10 +109,9 @@ impl Sealer {
         }
         let walk = match size {
             0 => ChainWalk::from_start(),
-            _ => ChainWalk::after(signed(size), open::hash_of(&db, signed(size)).map_err(SealError::from)?),
+            _ => ChainWalk::after(to_sql(size), open::hash_of(&db, to_sql(size)).map_err(SealError::from)?),
         };
-        let checkpoint_file = files.checkpoint();
-        Ok(Self { db, checkpoint_file, keys, random, tree, walk, log: None, _lock: lock, introduced: None })
+        Ok(Self::resumed(files, random, Resumed { db, lock, tree, walk, log }))
     }
 }
 
@@ -143,7 +144,7 @@ fn locked(path: &Path) -> JournalError {
 fn standing(
     db: &Connection,
     files: &JournalFiles,
-    keys: &KeyFiles,
+    keys: &SigningKeyFiles,
     head: Head,
 ) -> Result<Option<Standing>, JournalError> {
     let stored = checkpoints::newest(db).map_err(SealError::from)?;
@@ -210,7 +211,7 @@ fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
     Some(JournalError::Behind { first_missing: head.seq + 1, missing, why })
 }
 
-fn held_key(keys: &KeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
+fn held_key(keys: &SigningKeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
     let what = "its signing key `journal.key` is missing or belongs to another journal";
     found.ok_or_else(|| JournalError::lost(what, "begin a new log"))

@@ -7,37 +7,35 @@ use super::store::store;
 use crate::clock::UnixMs;
 use crate::journal::JournalError;
 use crate::journal::config::{HeadSender, tell_of};
-use crate::journal::messages::SystemEvent;
+use crate::journal::event::SystemEvent;
 use crate::journal::writing::writer::Writer;
-use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
-use crate::supervision::Exit;
+use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, SEAL_WAITERS_MAX};
+use crate::supervision::DoorError;
 
 /// Told once a checkpoint covers what was asked for.
-type Waiting = oneshot::Sender<Result<(), JournalError>>;
+pub(in crate::journal) type Waiting = oneshot::Sender<Result<(), JournalError>>;
 
 /// What is under way with checkpoints.
-pub(in crate::journal) struct Seals {
+pub(in crate::journal) struct SealSchedule {
     /// Away while it signs.
-    pub(in crate::journal) sealer: Option<Sealer>,
+    sealer: Option<Sealer>,
     /// Signed, and not stored because another process locked the database.
-    pub(in crate::journal) unstored: Option<Sealed>,
+    unstored: Option<Sealed>,
     /// The event of an epoch that ended, still to be appended.
-    pub(in crate::journal) untold: Option<SystemEvent>,
+    untold: Option<SystemEvent>,
     /// Bytes of bodies appended since the newest checkpoint was begun.
-    pub(in crate::journal) bytes: u64,
+    bytes: u64,
     /// Who waits for a checkpoint of so many events.
-    pub(in crate::journal) waiting: Vec<(u64, Waiting)>,
-    /// Who waits for the end.
-    pub(in crate::journal) closing: Option<oneshot::Sender<Exit>>,
+    waiting: Vec<(u64, Waiting)>,
     /// Size and epoch of the newest checkpoint.
     newest: (u64, u64),
 }
 
-impl Seals {
+impl SealSchedule {
     pub(in crate::journal) fn new(sealer: Sealer) -> Self {
         let newest = (sealer.size(), sealer.epoch());
-        let (unstored, untold, waiting, closing) = (None, None, Vec::new(), None);
-        Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, closing, newest }
+        let (unstored, untold, waiting) = (None, None, Vec::new());
+        Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, newest }
     }
 
     /// Events the newest checkpoint covers, and the epoch of the key in force.
@@ -56,6 +54,16 @@ impl Seals {
         self.uncovered(events) > 0 || is_epoch_over
     }
 
+    /// Takes note of `bytes` of bodies that were appended.
+    pub(in crate::journal) fn count(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// Whether the sealer is away.
+    pub(in crate::journal) fn is_signing(&self) -> bool {
+        self.sealer.is_none()
+    }
+
     /// The sealer, for the next checkpoint; none while one is being signed or waits to be stored.
     pub(in crate::journal) fn take_sealer(&mut self) -> Option<Sealer> {
         if self.unstored.is_some() {
@@ -65,6 +73,22 @@ impl Seals {
         let sealer = self.sealer.take()?;
         self.bytes = 0;
         Some(sealer)
+    }
+
+    /// The sealer is back.
+    pub(in crate::journal) fn returned(&mut self, sealer: Sealer) {
+        self.sealer = Some(sealer);
+    }
+
+    /// Answers `reply` once a checkpoint of `events` events is stored, or cannot be; at once if [`SEAL_WAITERS_MAX`] wait already.
+    pub(in crate::journal) fn wait_for(&mut self, events: u64, reply: Waiting) {
+        self.waiting.retain(|(_, reply)| !reply.is_closed());
+        if self.waiting.len() < SEAL_WAITERS_MAX {
+            self.waiting.push((events, reply));
+        } else {
+            // Who asked may have gone meanwhile.
+            drop(reply.send(Err(DoorError::Full.into())));
+        }
     }
 
     /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.
@@ -84,7 +108,7 @@ impl Seals {
                 tracing::warn!("no checkpoint was signed, because another process has locked the journal");
                 self.refuse(&JournalError::Busy);
             }
-            Err(error) => drop(writer.poison(JournalError::from(error).to_string())),
+            Err(error) => writer.poison(JournalError::from(error).to_string()),
         }
     }
 
@@ -93,7 +117,7 @@ impl Seals {
         match self.store_checkpoint(writer).and_then(|()| self.tell_of_epoch(writer, head, now)) {
             Ok(()) | Err(JournalError::Poisoned { .. }) => {}
             Err(busy @ JournalError::Busy) => self.refuse(&busy),
-            Err(error) => drop(writer.poison(error.to_string())),
+            Err(error) => writer.poison(error.to_string()),
         }
     }
 
@@ -130,7 +154,7 @@ impl Seals {
     }
 
     /// Tells all who wait that their checkpoint was not signed or not stored this time.
-    pub(in crate::journal) fn refuse(&mut self, why: &JournalError) {
+    fn refuse(&mut self, why: &JournalError) {
         // Who asked may have gone meanwhile.
         self.waiting.drain(..).for_each(|(_, reply)| drop(reply.send(Err(why.clone()))));
     }

@@ -11,16 +11,16 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::signing_key::{KeyFiles, SigningKey};
+use super::signing_key::{SigningKey, SigningKeyFiles};
 use super::subtrees::is_stored;
 use super::unsigned_leaves::Leaves;
 use crate::clock::UnixMs;
 use crate::files;
 use crate::ids::{Digest, EventId};
-use crate::journal::JournalError;
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, from_sql, to_sql};
 use crate::journal::writing::writer::RandomBits;
+use crate::journal::{JournalError, JournalFiles};
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::{Checkpoint, Frontier, KeyLine, Lineage, Subtree};
 
@@ -80,19 +80,31 @@ impl From<SealError> for JournalError {
 
 /// Signs for one log.
 pub(in crate::journal) struct Sealer {
-    pub(super) db: Connection,
-    pub(super) checkpoint_file: PathBuf,
-    pub(super) keys: KeyFiles,
-    pub(super) random: RandomBits,
+    db: Connection,
+    checkpoint_file: PathBuf,
+    keys: SigningKeyFiles,
+    random: RandomBits,
     /// The tree of the newest checkpoint, and the chain up to there.
+    tree: Frontier,
+    walk: ChainWalk,
+    /// None until the first checkpoint of the log is signed.
+    log: Option<Log>,
+    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
+    _lock: File,
+    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
+    introduced: Option<SigningKey>,
+}
+
+/// What is resumed: the newest stored checkpoint, and the log to go on with.
+pub(super) struct Resumed {
+    pub(super) db: Connection,
+    /// Held as long as the sealer lives.
+    pub(super) lock: File,
+    /// The tree of the checkpoint, and the chain up to there.
     pub(super) tree: Frontier,
     pub(super) walk: ChainWalk,
-    /// None until the first checkpoint of the log is signed.
+    /// None where another log is begun.
     pub(super) log: Option<Log>,
-    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
-    pub(super) _lock: File,
-    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
-    pub(super) introduced: Option<SigningKey>,
 }
 
 /// The log that is signed for.
@@ -109,6 +121,18 @@ struct Grown {
 }
 
 impl Sealer {
+    /// Goes on from there.
+    pub(super) fn resumed(files: &JournalFiles, random: RandomBits, resumed: Resumed) -> Self {
+        let Resumed { db, lock, tree, walk, log } = resumed;
+        let (checkpoint_file, keys) = (files.checkpoint(), SigningKeyFiles::beside(&files.database));
+        Self { db, checkpoint_file, keys, random, tree, walk, log, _lock: lock, introduced: None }
+    }
+
+    /// Its connection, for reading what is stored of checkpoints.
+    pub(super) fn db(&self) -> &Connection {
+        &self.db
+    }
+
     /// Events the newest checkpoint covers.
     pub(in crate::journal) fn size(&self) -> u64 {
         self.tree.size()
@@ -230,11 +254,11 @@ impl Sealer {
             "SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
         );
         let mut statement = self.db.prepare_cached(&select)?;
-        let mut rows = statement.query([signed(grown.tree.size()), signed(events), BATCH_ROWS])?;
+        let mut rows = statement.query([to_sql(grown.tree.size()), to_sql(events), BATCH_ROWS])?;
         while let Some(row) = rows.next()? {
             let columns = Columns::read(row)?;
             if let Some((seq, problem)) = grown.walk.step(&columns) {
-                return Err(SealError::Corrupt { seq: unsigned(seq), problem });
+                return Err(SealError::Corrupt { seq: from_sql(seq), problem });
             }
             grown.push(columns.hash);
         }
@@ -251,7 +275,7 @@ impl Grown {
     fn take_in(&mut self, leaves: &[Digest]) {
         leaves.iter().for_each(|leaf| self.push(*leaf));
         if let Some(last) = leaves.last() {
-            self.walk = ChainWalk::after(signed(self.tree.size()), *last);
+            self.walk = ChainWalk::after(to_sql(self.tree.size()), *last);
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct SigningKey {
 
 /// Where the key lies, and the next one while it is not in force yet.
 #[derive(Debug, Clone)]
-pub(super) struct KeyFiles {
+pub(super) struct SigningKeyFiles {
     current: PathBuf,
     next: PathBuf,
 }
@@ -80,7 +80,7 @@ impl SigningKey {
     }
 }
 
-impl KeyFiles {
+impl SigningKeyFiles {
     /// The files beside `database`.
     pub(in crate::journal) fn beside(database: &Path) -> Self {
         let named = |name| database.with_file_name(name);

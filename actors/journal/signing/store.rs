@@ -6,7 +6,7 @@ use super::sealer::{SealError, Sealed, Sealer};
 use crate::clock::UnixMs;
 use crate::journal::config::JournalConfig;
 use crate::journal::error::JournalError;
-use crate::journal::messages::SystemEvent;
+use crate::journal::event::SystemEvent;
 use crate::journal::writing::writer::Writer;
 use crate::tlog::{Checkpoint, KeyLine};
 
@@ -64,7 +64,7 @@ pub(in crate::journal) fn store(
 
 /// A crash may have come between the checkpoint that ended an epoch and its event.
 fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
-    let note = checkpoints::newest_handover_without(&sealer.db, EPOCH_ENDED).map_err(SealError::from)?;
+    let note = checkpoints::newest_handover_without(sealer.db(), EPOCH_ENDED).map_err(SealError::from)?;
     let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
     told.map_or(Ok(()), |told| writer.append_own(told, now))
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use crate::ids::Digest;
-use crate::journal::format::row::{digest, signed};
+use crate::journal::format::row::{digest, to_sql};
 use crate::tlog::{Frontier, Subtree, Subtrees};
 
 /// Every so many levels the root of a full subtree is stored.
@@ -46,7 +46,7 @@ impl StoredSubtrees<'_> {
         mut take: impl FnMut(Digest),
     ) -> rusqlite::Result<()> {
         let db = self.0;
-        let (first, end) = (signed(first), signed(first + count));
+        let (first, end) = (to_sql(first), to_sql(first + count));
         let mut statement = if level == 0 {
             db.prepare_cached("SELECT hash FROM journal_events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq")?
         } else {
@@ -69,7 +69,7 @@ impl StoredSubtrees<'_> {
 pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite::Result<()> {
     let insert = "INSERT INTO journal_subtrees (level, place, hash) VALUES (?1, ?2, ?3)";
     db.prepare_cached(insert)?
-        .execute(params![subtree.level, signed(subtree.place), subtree.hash.0])
+        .execute(params![subtree.level, to_sql(subtree.place), subtree.hash.0])
         .map(drop)
 }
 
@@ -77,5 +77,5 @@ pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite
 pub(in crate::journal) fn find(db: &Connection, level: u32, place: u64) -> rusqlite::Result<Option<Digest>> {
     use rusqlite::OptionalExtension as _;
     let find = "SELECT hash FROM journal_subtrees WHERE level = ?1 AND place = ?2";
-    db.prepare_cached(find)?.query_row(params![level, signed(place)], |row| digest(row, 0)).optional()
+    db.prepare_cached(find)?.query_row(params![level, to_sql(place)], |row| digest(row, 0)).optional()
 }

@@ -8,7 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::clock::{ManualClock, SharedClock};
-use crate::supervision::{Close, Door, Exit, Exited};
+use crate::limits::SEAL_WAITERS_MAX;
+use crate::supervision::{Close, Door, DoorError, Exit, Exited};
 
 /// A running journal actor and what its supervisor hears.
 pub(super) struct Running {
@@ -246,6 +247,49 @@ fn appends_are_answered_while_a_checkpoint_is_signed() {
         asked.await.unwrap().unwrap().unwrap();
         assert_eq!(*checkpoints(&place).last().unwrap(), 50, "the end waits for it and signs the rest");
         assert_eq!(place.problems(), []);
+    });
+}
+
+#[test]
+fn a_journal_that_is_poisoned_while_it_closes_says_so_to_all_who_wait_for_its_end() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        running.journal.append(push(0), None).await.unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
+        let journal = running.journal.clone();
+        let asked = actix_rt::spawn(async move { journal.door.ask(Seal).await });
+        running.journal.append(push(1), None).await.unwrap();
+        std::fs::remove_file(place.files().anchor).unwrap();
+        let closed =
+            futures_util::future::join(running.journal.door.ask(Close), running.journal.door.ask(Close));
+        let last = running.journal.append(push(2), None);
+        let ((first, second), _) = futures_util::future::join(closed, last).await;
+        fail::remove("journal::sign");
+        for exit in [first.unwrap(), second.unwrap(), running.exit().await] {
+            assert!(matches!(exit, Exit::Poisoned(_)), "{exit}");
+        }
+        drop(asked.await);
+    });
+}
+
+#[test]
+fn a_bounded_number_of_requests_wait_for_a_checkpoint() {
+    run(async {
+        let place = Place::new();
+        let running = Running::start(&place).await;
+        running.journal.append(push(0), None).await.unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
+        let journal = &running.journal;
+        let seals = futures_util::future::join_all((0..SEAL_WAITERS_MAX + 3).map(|_| journal.door.ask(Seal)));
+        let unpaused = async {
+            journal.door.ask(Observe).await.unwrap();
+            fail::remove("journal::sign");
+        };
+        let (seals, ()) = futures_util::future::join(seals, unpaused).await;
+        let full = |seal: &Result<_, _>| matches!(seal, Ok(Err(JournalError::Door(DoorError::Full))));
+        assert_eq!(seals.iter().filter(|seal| full(seal)).count(), 3, "{seals:?}");
+        assert_eq!(seals.iter().filter(|seal| matches!(seal, Ok(Ok(())))).count(), SEAL_WAITERS_MAX);
     });
 }
 

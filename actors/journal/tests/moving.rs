@@ -113,9 +113,9 @@ fn a_log_that_cannot_be_moved_at_the_end_is_told() {
     reader.execute_batch("BEGIN; SELECT count(*) FROM journal_events").unwrap();
     stored(append_one(&mut writer, system("b"), NOW));
     writer.db().busy_timeout(Duration::ZERO).unwrap();
-    assert!(matches!(writer.checkpoint(), Err(JournalError::Read { .. })));
+    assert!(matches!(writer.empty_wal(), Err(JournalError::Read { .. })));
     drop(reader);
-    writer.checkpoint().unwrap();
+    writer.empty_wal().unwrap();
     assert_eq!(writer.observe().wal_bytes, 0);
 }
 
@@ -153,5 +153,5 @@ fn what_probes_and_checkpoints_write_counts_so_that_an_idle_log_begins_anew_too(
     let mut journal = open(&place);
     journal.writer.take_written_beside();
     journal.grow(1).seal();
-    assert_eq!(journal.writer.take_written_beside(), wal::CHECKPOINT_BYTES);
+    assert_eq!(journal.writer.take_written_beside(), wal::STORED_CHECKPOINT_BYTES);
 }

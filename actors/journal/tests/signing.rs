@@ -14,24 +14,26 @@ use crate::journal::signing::unsigned_leaves::Leaves;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, EPOCH_MS};
 
 /// A journal in its second epoch, whose newest checkpoint covers three events, and the one of the handover after it.
-fn in_its_second_epoch(place: &Place) -> Seals {
+fn in_its_second_epoch(place: &Place) -> SealSchedule {
     let mut journal = open(place);
     journal.grow(3).seal_at(NOW + EPOCH_MS);
     let Open { writer, sealer } = journal;
     drop(writer);
-    Seals::new(sealer)
+    SealSchedule::new(sealer)
 }
 
 #[test]
 fn while_a_checkpoint_is_signed_the_one_before_is_the_newest_and_nothing_is_due() {
     let place = Place::new();
     let mut seals = in_its_second_epoch(&place);
-    seals.bytes = 7;
+    seals.count(CHECKPOINT_BYTES);
+    assert_eq!((seals.newest(), seals.is_signing()), ((3, 1), false));
+    let sealer = seals.take_sealer().unwrap();
+    assert!(seals.is_signing() && seals.take_sealer().is_none());
     assert_eq!(seals.newest(), (3, 1));
-    let sealer = seals.take_sealer();
-    assert!(sealer.is_some() && seals.take_sealer().is_none());
-    assert_eq!((seals.newest(), seals.bytes), ((3, 1), 0));
     assert!(!seals.is_due(u64::MAX) && !seals.has_anything_to_sign(u64::MAX, u64::MAX));
+    seals.returned(sealer);
+    assert!(!seals.is_signing() && !seals.is_due(3), "its bytes are those of that checkpoint");
 }
 
 #[test]
@@ -40,9 +42,9 @@ fn a_checkpoint_is_due_after_so_many_events_or_bytes() {
     let mut seals = in_its_second_epoch(&place);
     assert!(!seals.is_due(3 + CHECKPOINT_EVENTS - 1));
     assert!(seals.is_due(3 + CHECKPOINT_EVENTS));
-    seals.bytes = CHECKPOINT_BYTES - 1;
+    seals.count(CHECKPOINT_BYTES - 1);
     assert!(!seals.is_due(3));
-    seals.bytes = CHECKPOINT_BYTES;
+    seals.count(1);
     assert!(seals.is_due(3));
 }
 
@@ -60,9 +62,9 @@ fn one_more_event_or_the_end_of_an_epoch_is_something_to_sign() {
 fn who_waits_is_answered_once_so_much_is_covered_and_stored() {
     let place = Place::new();
     let mut seals = in_its_second_epoch(&place);
-    let ask = |events, seals: &mut Seals| {
+    let ask = |events, seals: &mut SealSchedule| {
         let (reply, answer) = oneshot::channel();
-        seals.waiting.push((events, reply));
+        seals.wait_for(events, reply);
         answer
     };
     let mut answers = [2, 3, 4].map(|events| ask(events, &mut seals));
@@ -168,19 +170,25 @@ fn actor(place: &Place) -> JournalActor {
     JournalActor::open(config, WatchGuard::unwatched()).unwrap()
 }
 
+/// Signs a checkpoint at `now`, and stores it if that can be.
+fn sign(actor: &mut JournalActor, now: UnixMs) {
+    let mut sealer = actor.seals.take_sealer().unwrap();
+    let sealed = sealer.seal(&actor.writer.take_leaves(), now);
+    actor.seals.returned(sealer);
+    actor.seals.take_in(sealed, &mut actor.writer, &actor.config.head, now);
+}
+
 #[test]
 fn who_waits_for_a_checkpoint_is_told_when_another_process_keeps_it_from_being_stored() {
     let place = Place::new();
     let mut actor = actor(&place);
     stored(append_one(&mut actor.writer, system("a"), NOW));
-    let leaves = actor.writer.take_leaves();
-    actor.seals.unstored = actor.seals.sealer.as_mut().unwrap().seal(&leaves, NOW).unwrap();
     let (reply, mut answer) = oneshot::channel();
-    actor.seals.waiting.push((1, reply));
+    actor.seals.wait_for(1, reply);
     actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
     let intruder = place.intruder();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    actor.store();
+    sign(&mut actor, NOW);
     assert!(matches!(answer.try_recv(), Ok(Err(JournalError::Busy))));
     intruder.execute_batch("ROLLBACK").unwrap();
     actor.store();
@@ -221,11 +229,11 @@ fn a_folder_that_another_process_keeps_locked_is_not_waited_for_without_end() {
 fn bytes_that_come_while_a_checkpoint_is_signed_count_for_the_next_one() {
     let place = Place::new();
     let mut actor = actor(&place);
-    let away = actor.seals.take_sealer();
-    assert!(away.is_some());
-    actor.seals.bytes = 7;
+    let away = actor.seals.take_sealer().unwrap();
+    actor.seals.count(CHECKPOINT_BYTES);
     assert!(actor.seals.take_sealer().is_none());
-    assert_eq!(actor.seals.bytes, 7);
+    actor.seals.returned(away);
+    assert!(actor.seals.is_due(0));
 }
 
 #[test]
@@ -233,12 +241,12 @@ fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later(
     let place = Place::new();
     let mut actor = actor(&place);
     stored(append_one(&mut actor.writer, system("a"), NOW));
-    let leaves = actor.writer.take_leaves();
-    let sealer = actor.seals.sealer.as_mut().unwrap();
-    actor.seals.unstored = sealer.seal(&leaves, NOW + EPOCH_MS + 1).unwrap();
-    actor.seals.store_checkpoint(&mut actor.writer).unwrap();
     actor.writer.db().busy_timeout(std::time::Duration::ZERO).unwrap();
     let intruder = place.intruder();
+    intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sign(&mut actor, NOW + EPOCH_MS + 1);
+    intruder.execute_batch("ROLLBACK").unwrap();
+    actor.seals.store_checkpoint(&mut actor.writer).unwrap();
     intruder.execute_batch("BEGIN IMMEDIATE").unwrap();
     actor.store();
     intruder.execute_batch("ROLLBACK").unwrap();

@@ -12,7 +12,7 @@ fn filled() -> Place {
     stored(append_one(&mut writer, system("in-between"), NOW));
     stored(append_one(&mut writer, delivery("k2", "x", Verdict::Filtered), NOW));
     stored(append_one(&mut writer, delivery("k3", "{\"a\":2}", Verdict::Accepted), NOW));
-    writer.checkpoint().unwrap();
+    writer.empty_wal().unwrap();
     place
 }
 
@@ -21,6 +21,16 @@ fn an_untouched_journal_verifies() {
     let report = verify(&filled().files()).unwrap();
     assert!(report.is_ok(), "{report:?}");
     assert_eq!((report.events, report.head_seq), (4, 4));
+}
+
+#[test]
+fn a_seq_at_either_end_of_the_integers_is_found_like_any_other() {
+    for seq in [i64::MIN, i64::MAX] {
+        let place = filled();
+        tamper(&place, &format!("UPDATE journal_events SET seq = {seq} WHERE seq = 3"));
+        assert_ne!(place.problems(), [], "{seq}");
+        assert!(Writer::open(&place.files(), || 7, false, NOW).is_err(), "{seq}");
+    }
 }
 
 #[test]
@@ -137,7 +147,7 @@ fn indexed() -> Place {
     let rows = (0..600).map(|n| delivery(&n.to_string(), "{}", Verdict::Accepted)).collect();
     let mut writer = place.writer();
     writer.append(rows, NOW).unwrap();
-    writer.checkpoint().unwrap();
+    writer.empty_wal().unwrap();
     place
 }
 

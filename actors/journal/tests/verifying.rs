@@ -22,7 +22,7 @@ fn the_verdict_says_all_that_was_found() {
     let place = Place::new();
     open(&place).grow(3).seal().grow(1);
     let report = verify(&place.files()).unwrap();
-    let verdict = report.verdict(Duration::from_millis(7));
+    let verdict = report.to_json(Duration::from_millis(7));
     let expected = serde_json::json!({
         "verified": true, "events": 4, "head_seq": 4, "head_hash": place.reader().head().unwrap().hash,
         "checkpoints": 2, "checkpoint_size": 3, "first_bad_seq": null, "missing": 0, "problems": [],
@@ -30,7 +30,7 @@ fn the_verdict_says_all_that_was_found() {
     });
     assert_eq!(verdict, expected);
     tamper(&place, "UPDATE journal_events SET summary = 'x' WHERE seq = 2");
-    let verdict = verify(&place.files()).unwrap().verdict(Duration::ZERO);
+    let verdict = verify(&place.files()).unwrap().to_json(Duration::ZERO);
     assert_eq!((&verdict["verified"], &verdict["first_bad_seq"]), (&false.into(), &2.into()));
     assert_eq!(verdict["problems"][0]["seq"], 2);
 }
@@ -147,7 +147,7 @@ fn the_subtree_that_the_newest_checkpoint_completes_is_compared() {
 #[test]
 fn a_verification_that_is_ended_early_leaves_no_connection_behind() {
     let place = Place::new();
-    open(&place).grow(20_000).seal().writer.checkpoint().unwrap();
+    open(&place).grow(20_000).seal().writer.empty_wal().unwrap();
     // A few events are read sooner than SQLite has looked at all of the file.
     let scope = Scope { from: 20_000, ..Scope::default() };
     let report = verify_with(&place.files(), &scope, &mut |_| ControlFlow::Break(())).unwrap();
@@ -182,7 +182,7 @@ fn what_ends_one_check_does_not_end_the_verification() {
 #[test]
 fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
     let place = Place::new();
-    open(&place).grow(600).writer.checkpoint().unwrap();
+    open(&place).grow(600).writer.empty_wal().unwrap();
     let whole = fs::read(place.path()).unwrap();
     let page_bytes = crate::limits::JOURNAL_PAGE_BYTES as usize;
     let mut unread = 0;
@@ -193,7 +193,7 @@ fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
         // Without the checkpoints nothing can be verified at all.
         let Ok(report) = verify(&place.files()) else { continue };
         assert!(!report.is_ok(), "page {page}");
-        let is_unread = |one: &Problem| one.problem.starts_with("SQLite cannot read further after seq");
+        let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read on after seq");
         if report.problems.iter().any(is_unread) && is_newest(&place, 600) {
             unread += 1;
             assert_eq!(report.missing, 0, "page {page}: what cannot be read is not missing: {report:?}");

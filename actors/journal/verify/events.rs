@@ -9,7 +9,7 @@ use super::notes::Notes;
 use super::tree::Tree;
 use super::{OnProgress, Progress, Scope, VerifyReport};
 use crate::journal::format::chain::ChainWalk;
-use crate::journal::format::row::{COLUMNS, Columns, signed, unsigned};
+use crate::journal::format::row::{COLUMNS, Columns, from_sql, to_sql};
 use crate::journal::opening::open;
 
 /// Rows read in one go; between two goes the write-ahead log may be moved into the database.
@@ -31,10 +31,10 @@ impl<'a> Events<'a> {
         let before = scope.from.saturating_sub(1).min(newest_seq(db)?);
         let walk = match before {
             0 => ChainWalk::from_start(),
-            _ => ChainWalk::after(signed(before), open::hash_of(db, signed(before))?),
+            _ => ChainWalk::after(to_sql(before), open::hash_of(db, to_sql(before))?),
         };
         // A first seq of 0 or less is no event: it is to be met, and reported.
-        let after = if before == 0 { i64::MIN } else { signed(before) };
+        let after = if before == 0 { i64::MIN } else { to_sql(before) };
         let (tree, indexes) = (Tree::at(db, before, notes.covered())?, IndexCheck::after(db, before));
         Ok(Self { db, after, walk, tree, indexes, notes })
     }
@@ -46,7 +46,7 @@ impl<'a> Events<'a> {
         on_progress: OnProgress<'_>,
     ) -> rusqlite::Result<()> {
         let head_seq = newest_seq(self.db)?;
-        report.head_seq = unsigned(self.after);
+        report.head_seq = from_sql(self.after);
         if report.head_seq > 0 {
             report.head_hash = open::hash_of(self.db, self.after)?;
         }
@@ -75,7 +75,7 @@ impl<'a> Events<'a> {
             let seq: i64 = row.get(0)?;
             self.after = seq;
             report.events += 1;
-            report.head_seq = unsigned(seq);
+            report.head_seq = from_sql(seq);
             if let Some((seq, problem)) = self.walk.arrive(seq) {
                 report.add(seq, problem);
             }
@@ -106,5 +106,5 @@ impl<'a> Events<'a> {
 /// `seq` of the newest event, whatever else its row holds.
 pub(super) fn newest_seq(db: &Connection) -> rusqlite::Result<u64> {
     let newest = "SELECT coalesce(max(seq), 0) FROM journal_events";
-    db.query_row(newest, [], |row| row.get(0).map(unsigned))
+    db.query_row(newest, [], |row| row.get(0).map(from_sql))
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::VerifyReport;
-use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::format::row::{Columns, from_sql};
 use crate::journal::index::facets::{self, BLOCK_EVENTS, Block};
 use crate::journal::index::keys::{self, OpenRun, RUN_EVENTS};
 
@@ -31,7 +31,7 @@ impl<'a> IndexCheck<'a> {
     pub(super) fn push(&mut self, columns: &Columns<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.run.add(columns);
-        self.events = unsigned(columns.seq);
+        self.events = from_sql(columns.seq);
         if self.events.is_multiple_of(BLOCK_EVENTS) {
             let block = std::mem::take(&mut self.block);
             if self.is_whole(BLOCK_EVENTS) {

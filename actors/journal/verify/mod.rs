@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::journal::JournalFiles;
 use crate::journal::error::JournalError;
-use crate::journal::format::row::{digest, signed};
+use crate::journal::format::row::{digest, to_sql};
 use crate::journal::opening::failing_disk;
 use crate::journal::opening::open;
 use crate::journal::signing::checkpoints;
@@ -39,7 +39,7 @@ use notes::Notes;
 use report::Concern;
 use witness::Outside;
 
-pub use report::{Problem, VerifyReport};
+pub use report::{Discrepancy, VerifyReport};
 pub use witness::Witness;
 
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
@@ -212,8 +212,8 @@ impl Structure {
         loop {
             match self.found.recv_timeout(PAUSE) {
                 Ok(found) => {
-                    for Problem { seq, problem, .. } in found?.problems {
-                        report.add(signed(seq), problem);
+                    for Discrepancy { seq, problem, .. } in found?.problems {
+                        report.add(to_sql(seq), problem);
                     }
                     return Ok(());
                 }
@@ -250,9 +250,9 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
     let mut find = db.prepare("SELECT hash FROM journal_events WHERE seq = ?1")?;
     let head_seq = report.head_seq;
     for anchored in records.all.iter().filter(|anchored| (1..=head_seq).contains(&anchored.seq)) {
-        let found = find.query_row([signed(anchored.seq)], |row| digest(row, 0)).optional()?;
+        let found = find.query_row([to_sql(anchored.seq)], |row| digest(row, 0)).optional()?;
         if found.is_some_and(|hash| hash != anchored.hash) {
-            report.add(signed(anchored.seq), "it is not the event that the anchor records".to_owned());
+            report.add(to_sql(anchored.seq), "it is not the event that the anchor names".to_owned());
         }
     }
     if let Some(newest) = records.newest() {

@@ -8,7 +8,7 @@ use super::witness::{Note, Outside};
 use super::{Concern, Scope, VerifyReport};
 use crate::ids::Digest;
 use crate::journal::event::ROLLBACK_ACCEPTED;
-use crate::journal::format::row::{signed, unsigned};
+use crate::journal::format::row::{from_sql, to_sql};
 use crate::journal::signing::checkpoints::{self, StoredCheckpoint, kind_of};
 use crate::journal::signing::resume::read_checkpoint;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
@@ -148,7 +148,7 @@ impl<'a> Notes<'a> {
         root: Option<Digest>,
         report: &mut VerifyReport,
     ) -> rusqlite::Result<()> {
-        let (number, seq) = (stored.number, signed(stored.size));
+        let (number, seq) = (stored.number, to_sql(stored.size));
         let checkpoint = match self.follow(stored)? {
             Ok(checkpoint) => checkpoint,
             Err(problem) => {
@@ -189,8 +189,8 @@ impl<'a> Notes<'a> {
 
     fn follows_a_rollback(&self, size: u64) -> rusqlite::Result<bool> {
         let find = "SELECT count(*) FROM journal_events WHERE seq = ?1 AND name = ?2";
-        let found: i64 = self.db.query_row(find, (signed(size), ROLLBACK_ACCEPTED), |row| row.get(0))?;
-        Ok(unsigned(found) == 1)
+        let found: i64 = self.db.query_row(find, (to_sql(size), ROLLBACK_ACCEPTED), |row| row.get(0))?;
+        Ok(from_sql(found) == 1)
     }
 
     /// The file is there once there is a checkpoint, and holds one.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ids::Digest;
 use crate::journal::format::entry::GENESIS;
-use crate::journal::format::row::{signed, unsigned};
+use crate::journal::format::row::{from_sql, to_sql};
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
 /// What a verification found.
@@ -28,14 +28,14 @@ pub struct VerifyReport {
     /// Whether it was ended early.
     pub is_partial: bool,
     /// What does not verify, at most [`VERIFY_PROBLEMS_MAX`] problems, first those of the events in the order of `seq`.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Discrepancy>,
     /// All problems there are, listed or not.
     pub problems_total: u64,
 }
 
 /// One thing that does not verify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct Discrepancy {
     /// The event it was found at; 0 when it concerns the file.
     pub seq: u64,
     /// What does not verify.
@@ -77,7 +77,7 @@ impl VerifyReport {
     }
 
     /// It as the document that the console and the command give.
-    pub fn verdict(&self, took: Duration) -> Value {
+    pub fn to_json(&self, took: Duration) -> Value {
         json!({
             "verified": self.is_ok(),
             "events": self.events,
@@ -103,21 +103,22 @@ impl VerifyReport {
         let missing = newest.saturating_sub(last);
         if missing > self.missing {
             self.missing = missing;
-            let problem = format!("missing: {missing} acknowledged events from here on are gone");
-            self.add(signed(last + 1), problem);
+            let problem =
+                format!("missing: {missing} acknowledged events from here on are not there any more");
+            self.add(to_sql(last + 1), problem);
         }
     }
 
     pub(super) fn add(&mut self, seq: i64, problem: String) {
-        self.push(Problem { seq: unsigned(seq), problem, concerns: Concern::Journal });
+        self.push(Discrepancy { seq: from_sql(seq), problem, concerns: Concern::Journal });
     }
 
     /// A problem of no event, nor of the database.
     pub(super) fn add_of(&mut self, concerns: Concern, problem: String) {
-        self.push(Problem { seq: 0, problem, concerns });
+        self.push(Discrepancy { seq: 0, problem, concerns });
     }
 
-    fn push(&mut self, problem: Problem) {
+    fn push(&mut self, problem: Discrepancy) {
         self.problems_total += 1;
         if self.problems.len() < VERIFY_PROBLEMS_MAX {
             self.problems.push(problem);

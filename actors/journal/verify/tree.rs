@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::VerifyReport;
 use crate::ids::Digest;
-use crate::journal::format::row::{Columns, unsigned};
+use crate::journal::format::row::{Columns, from_sql};
 use crate::journal::signing::subtrees::{self, StoredSubtrees, is_stored, stored_count};
 use crate::tlog::{Frontier, Subtree};
 
@@ -58,7 +58,7 @@ impl<'a> Tree<'a> {
              (SELECT coalesce(max(size), 0) FROM journal_checkpoints)";
         let (found, size): (i64, i64) =
             self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (found, expected) = (unsigned(found), stored_count(unsigned(size)));
+        let (found, expected) = (from_sql(found), stored_count(from_sql(size)));
         if found != expected {
             report.add(0, format!("{found} subtrees are stored, but its checkpoints cover {expected}"));
         }

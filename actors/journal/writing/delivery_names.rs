@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::journal::claim::KeyHolder;
-use crate::journal::format::row::signed;
-use crate::journal::messages::NewEvent;
+use crate::journal::event::NewEvent;
+use crate::journal::format::row::to_sql;
 
 /// The particular by which the system event of a delivery that was not accepted names the delivery's event.
 pub const EVENT_DETAIL: &str = "event";
@@ -19,7 +19,7 @@ pub(in crate::journal) fn agree(
 ) -> rusqlite::Result<bool> {
     let (name, source) = names_of(event);
     let find = "SELECT source, body FROM journal_events WHERE seq = ?1";
-    db.prepare_cached(find)?.query_row([signed(holder.receipt.seq)], |row| {
+    db.prepare_cached(find)?.query_row([to_sql(holder.receipt.seq)], |row| {
         let details: Map<String, Value> =
             serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
         Ok(named_in(&details) == name && row.get_ref(0)?.as_str()? == source)

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::writer::{NewRow, RowOutcome};
 use crate::journal::JournalError;
-use crate::journal::messages::{Append, AppendReply, NewEvent};
+use crate::journal::event::NewEvent;
+use crate::journal::messages::{Append, AppendReply};
 use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX, JOURNAL_PAGE_BYTES};
 use crate::replies::Wakes;
 

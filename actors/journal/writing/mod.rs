@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `group.rs` | the appends that wait for their common COMMIT, and the answers they are owed |
 //! | `writer.rs` | commits groups together with their replay keys, one transaction each |
+//! | `appending.rs` | one row on its way into the transaction |
 //! | `delivery_names.rs` | whether a delivery comes under the names that it was filtered under |
 //! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
 //! | `anchoring.rs` | the thread that anchors a group and answers it, while the next is committed |
@@ -13,6 +14,7 @@
 
 pub(super) mod anchor;
 pub(super) mod anchoring;
+mod appending;
 pub(super) mod delivery_names;
 pub(super) mod group;
 pub(super) mod wal;

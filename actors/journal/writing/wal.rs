@@ -16,7 +16,7 @@ use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, 
 /// Bytes a probe writes to the log: a page.
 pub(in crate::journal) const PROBE_BYTES: u64 = JOURNAL_PAGE_BYTES.unsigned_abs();
 /// Bytes a stored checkpoint writes to it, about: a page of its table, one of an index, one of the subtrees.
-pub(in crate::journal) const CHECKPOINT_BYTES: u64 = 3 * PROBE_BYTES;
+pub(in crate::journal) const STORED_CHECKPOINT_BYTES: u64 = 3 * PROBE_BYTES;
 
 /// A connection that moves the log, on a thread for blocking work.
 #[derive(Debug)]

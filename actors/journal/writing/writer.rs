@@ -2,29 +2,24 @@
 
 use std::sync::{Arc, Mutex};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
+use rusqlite::ffi;
 
 use super::anchoring::{Committed, SharedAnchor, anchor};
-use super::delivery_names;
-use super::wal::{CHECKPOINT_BYTES, PROBE_BYTES};
+use super::appending::{Appending, Failure, begin};
+use super::wal::{PROBE_BYTES, STORED_CHECKPOINT_BYTES};
 use crate::clock::UnixMs;
-use crate::ids::EventId;
-use crate::journal::claim::{Decision, ReplayClaim};
+use crate::journal::JournalFiles;
+use crate::journal::claim::ReplayClaim;
 use crate::journal::error::JournalError;
-use crate::journal::event::ROLLBACK_ACCEPTED;
-use crate::journal::format::row::{Columns, Head};
+use crate::journal::event::{NewEvent, ROLLBACK_ACCEPTED, Severity, SystemEvent};
+use crate::journal::format::row::Head;
 use crate::journal::index::Indexes;
-use crate::journal::messages::{Appended, JournalSnapshot, NewEvent, Severity, SystemEvent};
-use crate::journal::opening::connection::{
-    CHECKPOINT, Durability, MOVE_WAL, REWRITE_FORMAT, refuses_the_row,
-};
-use crate::journal::opening::open;
-use crate::journal::opening::open::Rollback;
-use crate::journal::opening::same_file::OpenFiles;
+use crate::journal::messages::{Appended, JournalSnapshot};
+use crate::journal::opening::connection::{EMPTY_WAL, MOVE_WAL, REWRITE_FORMAT};
+use crate::journal::opening::open::{self, OpenDatabase, Rollback};
 use crate::journal::signing::checkpoints;
 use crate::journal::signing::sealer::Sealed;
 use crate::journal::signing::unsigned_leaves::Leaves;
-use crate::journal::{JournalFiles, event};
 use crate::limits::PROBE_FRESH_MS;
 
 /// A source of random bits for event ids.
@@ -45,36 +40,29 @@ pub type RowOutcome = Result<Appended, JournalError>;
 /// The journal, open for writing. At most one exists for a file: the lock on the state root sees to it.
 #[derive(Debug)]
 pub struct Writer {
-    db: Connection,
-    files: OpenFiles,
+    database: OpenDatabase,
     anchor: SharedAnchor,
     rollback: Option<Rollback>,
-    durability: Durability,
     random: RandomBits,
     head: Head,
     leaves: Leaves,
     indexes: Indexes,
     poisoned: Option<String>,
     last_commit_at: UnixMs,
-    appended_total: u64,
-    groups_total: u64,
-    held_total: u64,
+    totals: Totals,
     /// Bytes written to the log beside the groups, about, since they were taken last.
     written_beside: u64,
 }
 
-/// Why a group was not committed.
-enum Failure {
-    /// The write lock was not to be had: nothing happened.
-    Busy,
-    /// What is in the file now is not known.
-    Fatal(String),
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Fatal(error.to_string())
-    }
+/// What it has done since it was opened.
+#[derive(Debug, Default)]
+struct Totals {
+    /// Events appended.
+    appended: u64,
+    /// Groups that appended any.
+    groups: u64,
+    /// Rows whose key another delivery held.
+    held: u64,
 }
 
 impl Writer {
@@ -92,20 +80,16 @@ impl Writer {
     ) -> Result<Self, JournalError> {
         let opened = open::for_writing(files, random, accept_rollback, now)?;
         Ok(Self {
-            db: opened.db,
-            files: opened.files,
+            database: opened.database,
             anchor: Arc::new(Mutex::new(opened.anchor)),
             rollback: opened.rollback,
-            durability: opened.durability,
             random,
             head: opened.head,
             leaves: Leaves::forgotten(opened.head.seq),
             indexes: opened.indexes,
             poisoned: None,
             last_commit_at: 0,
-            appended_total: 0,
-            groups_total: 0,
-            held_total: 0,
+            totals: Totals::default(),
             written_beside: 0,
         })
     }
@@ -138,7 +122,7 @@ impl Writer {
     /// only after a restart; every later call answers the same.
     pub fn append(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, JournalError> {
         let committed = self.commit(rows, now)?;
-        anchor(&self.anchor, committed.head).map_err(|reason| self.poison(reason))?;
+        anchor(&self.anchor, committed.head).map_err(|reason| self.give_up(Failure::Fatal(reason)))?;
         Ok(committed.outcomes)
     }
 
@@ -192,7 +176,7 @@ impl Writer {
         let row = NewRow { event: NewEvent::System(event), claim: None };
         let outcomes = self.append(vec![row], now)?;
         let refused = outcomes.into_iter().find_map(Result::err);
-        refused.map_or(Ok(()), |refused| Err(self.poison(refused.to_string())))
+        refused.map_or(Ok(()), |refused| Err(self.give_up(Failure::Fatal(refused.to_string()))))
     }
 
     /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.
@@ -212,8 +196,8 @@ impl Writer {
     }
 
     /// Writes nothing from here on.
-    pub(in crate::journal) fn poison(&mut self, reason: String) -> JournalError {
-        self.give_up(Failure::Fatal(reason))
+    pub(in crate::journal) fn poison(&mut self, reason: String) {
+        drop(self.give_up(Failure::Fatal(reason)));
     }
 
     /// Checks that the journal can commit: a commit of the last second proves it, or else one that writes a page of
@@ -235,12 +219,12 @@ impl Writer {
     ///
     /// # Errors
     /// [`JournalError::Read`] when the log could not be moved; nothing is lost by it, the next start reads the log.
-    pub fn checkpoint(&self) -> Result<(), JournalError> {
+    pub fn empty_wal(&self) -> Result<(), JournalError> {
         if self.poisoned.is_some() {
             return Ok(());
         }
         let is_busy: bool =
-            self.db.query_row(CHECKPOINT, [], |row| row.get(0)).map_err(JournalError::read)?;
+            self.database.db.query_row(EMPTY_WAL, [], |row| row.get(0)).map_err(JournalError::read)?;
         if is_busy {
             let busy = ffi::Error::new(ffi::SQLITE_BUSY);
             return Err(JournalError::read(rusqlite::Error::SqliteFailure(busy, None)));
@@ -254,7 +238,7 @@ impl Writer {
     /// As [`Writer::append`].
     pub(in crate::journal) fn move_rest_of_wal(&mut self) -> Result<(), JournalError> {
         self.refuse_if_poisoned()?;
-        let moved = self.db.query_row(MOVE_WAL, [], |_| Ok(()));
+        let moved = self.database.db.query_row(MOVE_WAL, [], |_| Ok(()));
         moved.map_err(|error| self.give_up(error.into()))
     }
 
@@ -264,14 +248,14 @@ impl Writer {
             head_seq: self.head.seq,
             head_hash: self.head.hash,
             head_recorded_at_unix_ms: self.head.recorded_at,
-            appended_total: self.appended_total,
-            groups_total: self.groups_total,
-            held_total: self.held_total,
+            appended_total: self.totals.appended,
+            groups_total: self.totals.groups,
+            held_total: self.totals.held,
             sqlite_version: rusqlite::version().to_owned(),
-            journal_mode: self.durability.journal_mode.clone(),
-            synchronous: self.durability.synchronous,
-            database_bytes: self.files.database_bytes(),
-            wal_bytes: self.files.wal_bytes(),
+            journal_mode: self.database.durability.journal_mode.clone(),
+            synchronous: self.database.durability.synchronous,
+            database_bytes: self.database.files.database_bytes(),
+            wal_bytes: self.database.files.wal_bytes(),
             poisoned: self.poisoned.clone(),
             checkpoint_size: 0,
             epoch: 0,
@@ -297,7 +281,7 @@ impl Writer {
 
     fn commit_group(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, Failure> {
         let mut head = self.head;
-        let transaction = begin(&mut self.db)?;
+        let transaction = begin(&mut self.database.db)?;
         let mut appending = Appending {
             db: &transaction,
             head: &mut head,
@@ -309,106 +293,49 @@ impl Writer {
             rows.into_iter().map(|row| appending.append(row)).collect::<Result<Vec<_>, Failure>>()?;
         fail::fail_point!("journal::before_commit");
         transaction.commit()?;
-        self.files.check().map_err(Failure::Fatal)?;
+        self.database.files.check().map_err(Failure::Fatal)?;
         self.head = head;
         Ok(outcomes)
     }
 
     fn commit_checkpoint(&mut self, sealed: &Sealed) -> Result<(), Failure> {
         fail::fail_point!("journal::before_checkpoint");
-        let transaction = begin(&mut self.db)?;
+        let transaction = begin(&mut self.database.db)?;
         checkpoints::insert(&transaction, sealed)?;
         transaction.commit()?;
-        self.written_beside += CHECKPOINT_BYTES;
-        self.files.check().map_err(Failure::Fatal)
+        self.written_beside += STORED_CHECKPOINT_BYTES;
+        self.database.files.check().map_err(Failure::Fatal)
     }
 
     fn commit_nothing(&mut self) -> Result<(), Failure> {
         fail::fail_point!("journal::before_probe");
-        let transaction = begin(&mut self.db)?;
+        let transaction = begin(&mut self.database.db)?;
         transaction.execute_batch(REWRITE_FORMAT)?;
         transaction.commit()?;
         self.written_beside += PROBE_BYTES;
-        self.files.check().map_err(Failure::Fatal)
+        self.database.files.check().map_err(Failure::Fatal)
     }
 
     fn count(&mut self, outcomes: &[RowOutcome], now: UnixMs) {
-        let appended_before = self.appended_total;
+        let appended_before = self.totals.appended;
         for outcome in outcomes {
             match outcome {
                 Ok(Appended::Stored(receipt)) => {
                     self.leaves.push(receipt.leaf_hash);
-                    self.appended_total += 1;
+                    self.totals.appended += 1;
                 }
-                Ok(Appended::Held { .. }) => self.held_total += 1,
+                Ok(Appended::Held { .. }) => self.totals.held += 1,
                 Err(_) => {}
             }
         }
-        if self.appended_total > appended_before {
-            self.groups_total += 1;
+        if self.totals.appended > appended_before {
+            self.totals.groups += 1;
             self.last_commit_at = now;
         }
     }
 
     #[cfg(test)]
-    pub(in crate::journal) fn db(&mut self) -> &mut Connection {
-        &mut self.db
-    }
-}
-
-fn begin(db: &mut Connection) -> Result<Transaction<'_>, Failure> {
-    db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Failure::Busy,
-            _ => error.into(),
-        }
-    })
-}
-
-/// A group on its way into its transaction.
-struct Appending<'a> {
-    db: &'a Connection,
-    head: &'a mut Head,
-    indexes: &'a mut Indexes,
-    now: UnixMs,
-    random: RandomBits,
-}
-
-impl Appending<'_> {
-    /// Appends one row after the head. The inner error is the row's own; the outer one ends the group.
-    fn append(&mut self, NewRow { event, claim }: NewRow) -> Result<RowOutcome, Failure> {
-        if let Err(invalid) = event::check(&event, claim.as_ref()) {
-            return Ok(Err(invalid));
-        }
-        let claim = claim.map(|claim| self.begun_at_head(claim));
-        if let Some(claim) = &claim
-            && let Some(holder) = self.indexes.find(self.db, &claim.key, self.now)?
-            && let Decision::Held(because) =
-                claim.decide(&holder, || delivery_names::agree(self.db, &holder, &event))?
-        {
-            return Ok(Ok(Appended::Held { holder, because }));
-        }
-        let event_id = EventId::new(self.now, (self.random)());
-        let mut columns = Columns::new(event, claim.as_ref(), event_id, self.now);
-        if !columns.claims_its_body() {
-            return Ok(Err(JournalError::invalid("claim", "is for another body")));
-        }
-        columns.link(self.head);
-        match columns.insert(self.db) {
-            Ok(()) => {}
-            Err(error) if refuses_the_row(&error) => {
-                return Ok(Err(JournalError::invalid("row", error.to_string())));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.indexes.add(self.db, &columns)?;
-        *self.head = columns.as_head();
-        Ok(Ok(Appended::Stored(columns.receipt(event_id))))
-    }
-
-    /// While the clock is behind what was recorded last, a window begins there: once the clock is right, it is not over yet.
-    fn begun_at_head(&self, claim: ReplayClaim) -> ReplayClaim {
-        let behind = self.head.recorded_at.saturating_sub(self.now);
-        ReplayClaim { expires_at: claim.expires_at.saturating_add(behind), ..claim }
+    pub(in crate::journal) fn db(&mut self) -> &mut rusqlite::Connection {
+        &mut self.database.db
     }
 }

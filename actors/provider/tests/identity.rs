@@ -165,6 +165,8 @@ fn an_id_is_signed_only_where_what_is_signed_can_be_read_in_one_way() {
         ("{ts}.{body}", "\"form\"", "{ form = \"id\" }", true),
         ("{sorted_form}", "\"form\"", "{ form = \"id\" }", false),
         ("{h:x-id}.{ts}.{body}", "\"text\"", HEADER, false),
+        ("{query:id}.{body}", "\"json\"", "{ query = \"id\" }", true),
+        ("{query:id}{body}", "\"json\"", "{ query = \"id\" }", false),
     ] {
         assert_eq!(is_fixed(content, kinds, id), fixed, "{content} {kinds} {id}");
     }
@@ -181,6 +183,11 @@ fn a_body_is_fixed_where_nothing_beside_it_can_have_been_part_of_it() {
         ("{body}{url}", FixedBodies::Json),
         ("{method}{url}{body}{ts}", FixedBodies::Json),
         ("{url}{body}{h:x-id}", FixedBodies::None),
+        ("{query:id}.{body}", FixedBodies::Json),
+        ("{query:id}{ts}\n{body}", FixedBodies::Json),
+        ("{query:id}{body}", FixedBodies::None),
+        ("{body}{query:id}", FixedBodies::None),
+        ("{query:id}\n{body}", FixedBodies::None),
         ("{json:/id}", FixedBodies::None),
         ("{body_crc32}", FixedBodies::None),
     ] {

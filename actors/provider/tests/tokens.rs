@@ -5,7 +5,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
+use crate::limits::{REPLAY_WINDOW_SECONDS_MIN, SIGNATURE_HEADER_BYTES_MAX, TIMESTAMP_TOLERANCE_SECONDS_MAX};
 
 const OWN: &str = r#"
 version = 1
@@ -289,6 +289,21 @@ fn a_token_is_taken_for_a_while_after_it_was_issued_where_the_profile_says_so() 
         assert_eq!(verdict(bounded, claims.clone()), expected, "{claims}");
     }
     assert_eq!(verdict("", json!({"iat": 1})), Ok(()), "it is not asked for");
+}
+
+#[test]
+fn a_window_is_no_shorter_than_a_token_stays_fresh() {
+    let profile = |past: u64, window: u64| {
+        let bounded = OWN.replace("[event]", &format!("issued_past_seconds = {past}\n\n[event]"));
+        load::load("own.toml", &format!("{bounded}\n[replay]\nwindow_seconds = {window}\n"))
+    };
+    let refused = profile(300, 360).unwrap_err();
+    assert_eq!(refused.field, "replay.window_seconds", "{refused}");
+    assert_eq!(profile(300, 361).unwrap().replay_window_seconds_min(), 361, "60 s ahead, 300 s after");
+    let longest = TIMESTAMP_TOLERANCE_SECONDS_MAX;
+    let least = profile(longest, REPLAY_WINDOW_SECONDS_MIN).unwrap().replay_window_seconds_min();
+    assert!(least <= REPLAY_WINDOW_SECONDS_MIN, "the settings ask for as much of any profile");
+    assert_eq!(profile(longest + 1, 100_000).unwrap_err().field, "auth[0].jwt.issued_past_seconds");
 }
 
 #[test]

@@ -303,6 +303,19 @@ async fn probing_tells_without_keeping_or_journaling() {
 }
 
 #[actix::test]
+async fn of_a_change_that_broke_off_nobody_says_that_nothing_was_changed() {
+    let running = start();
+    running.put("global/a", "one").await;
+    let changing = Arc::clone(&running.resolver).change(vault_ref("global/a"), |store, name| {
+        store.put(name, secret("two")).map(|entry| assert!(entry.vault_ref.is_empty(), "a planted panic"))
+    });
+    let broken_off = changing.await.unwrap_err();
+    assert!(matches!(&broken_off, VaultError::Unknown(name) if name.as_str() == "global/a"), "{broken_off}");
+    assert!(broken_off.hint().contains("palyra vault list"), "{}", broken_off.hint());
+    assert_eq!(current(&running.resolve("global/a").await.unwrap()), "two");
+}
+
+#[actix::test]
 async fn a_secret_that_was_changed_is_read_again() {
     let running = start();
     running.put("global/a", "one").await;

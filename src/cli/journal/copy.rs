@@ -19,7 +19,7 @@ const PROBLEMS_TOLD_MAX: usize = 10;
 
 fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
     if let Some(lost) = journal::lost(files).map_err(|error| not_read(&error))? {
-        let told = behind(&lost.verdict(Duration::ZERO), "nothing was copied");
+        let told = behind(&lost.to_json(Duration::ZERO), "nothing was copied");
         return Err(told);
     }
     let shown = files.database.display();

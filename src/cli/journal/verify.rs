@@ -104,7 +104,7 @@ pub fn verdict_of(
         ControlFlow::Continue(())
     });
     context.out.progress_is_over();
-    Ok(report.map_err(|error| not_read(&error))?.verdict(started.elapsed()))
+    Ok(report.map_err(|error| not_read(&error))?.to_json(started.elapsed()))
 }
 
 /// A journal that cannot be read, with what was said below.

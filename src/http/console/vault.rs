@@ -208,6 +208,7 @@ fn problem_of(error: &VaultError) -> Problem {
         VaultError::NotFound(_) => Kind::NotFound,
         VaultError::Unavailable { .. }
         | VaultError::Unsynced { .. }
+        | VaultError::Unknown(_)
         | VaultError::Storage(_)
         | VaultError::Damaged { .. }
         | VaultError::Pins { .. }
@@ -216,6 +217,9 @@ fn problem_of(error: &VaultError) -> Problem {
         _ => Kind::Invalid,
     };
     let problem = Problem::new(kind).detail(in_full(error)).hint(Some(error.hint()));
-    let is_unsynced = matches!(error, VaultError::Unsynced { .. });
-    if is_unsynced { problem.of_a_change(Became::Unsynced) } else { problem }
+    match error {
+        VaultError::Unsynced { .. } => problem.of_a_change(Became::Unsynced),
+        VaultError::Unknown(_) => problem.of_a_change(Became::Unknown),
+        _ => problem,
+    }
 }
