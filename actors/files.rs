@@ -150,8 +150,8 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
-        make_private_dirs(path).map_err(|error| about(path, "cannot be made", &error))?;
+    if !path.try_exists().map_err(|error| about(path, "cannot be accessed", &error))? {
+        make_private_dirs(path).map_err(|error| about(path, "cannot be created", &error))?;
     }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
     if metadata.is_symlink() {

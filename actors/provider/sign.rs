@@ -254,7 +254,7 @@ fn present(
     key: &SecretVersion,
     draft: &SignDraft<'_>,
 ) -> Result<Signed, SignError> {
-    let not_text = |_| SignError::UnusableKey("a token is text".to_owned());
+    let not_text = |_| SignError::UnusableKey("a token must be UTF-8 text".to_owned());
     let token = std::str::from_utf8(key.secret.expose()).map_err(not_text)?;
     let mut token = Zeroizing::new(token.to_owned());
     if draft.mutation == Some(Mutation::Signature) {

@@ -181,7 +181,7 @@ impl Supervisor {
         child.factory = Some(factory);
         let early_end = child.early_end.take();
         if let Err(reason) = result {
-            let how = format!("could not be started again: {reason}");
+            let how = format!("could not be restarted: {reason}");
             return self.revive(name, how, RestartPolicy::start_failed);
         }
         child.policy.started();

@@ -84,7 +84,7 @@ impl OpenRun {
         let find = "SELECT expires_at FROM replay_runs WHERE run = ?1";
         let stored: Option<i64> = db.query_row(find, [to_sql(run)], |row| row.get(0)).optional()?;
         if stored != Some(to_sql(self.expires_at)) {
-            problem = Some("the index of the replay keys has another end of its run");
+            problem = Some("the index of replay keys records a wrong end of its run");
         }
         Ok((parts.len() as u64, problem))
     }

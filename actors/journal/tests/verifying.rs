@@ -193,7 +193,7 @@ fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
         // Without the checkpoints nothing can be verified at all.
         let Ok(report) = verify(&place.files()) else { continue };
         assert!(!report.is_ok(), "page {page}");
-        let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read on after seq");
+        let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read further after seq");
         if report.problems.iter().any(is_unread) && is_newest(&place, 600) {
             unread += 1;
             assert_eq!(report.missing, 0, "page {page}: what cannot be read is not missing: {report:?}");

@@ -252,7 +252,7 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
     for anchored in records.all.iter().filter(|anchored| (1..=head_seq).contains(&anchored.seq)) {
         let found = find.query_row([to_sql(anchored.seq)], |row| digest(row, 0)).optional()?;
         if found.is_some_and(|hash| hash != anchored.hash) {
-            report.add(to_sql(anchored.seq), "it is not the event that the anchor names".to_owned());
+            report.add(to_sql(anchored.seq), "it is not the event that the anchor records".to_owned());
         }
     }
     if let Some(newest) = records.newest() {
