@@ -172,7 +172,7 @@ impl Supervisor {
     /// Nobody is to wait for what is still being started.
     fn leave_what_starts(&self) {
         for (name, _) in self.children.iter().filter(|(_, child)| child.factory.is_none()) {
-            self.board.ended(name, "its start was broken off".to_owned(), ActorState::Stopped);
+            self.board.ended(name, "its start was interrupted".to_owned(), ActorState::Stopped);
         }
     }
 

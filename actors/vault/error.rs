@@ -69,7 +69,7 @@ pub enum VaultError {
         problem: String,
     },
     /// The work on the change ended before it was done. The change may be in force.
-    #[error("whether the change of `{0}` is in force is not known: the work on it broke off")]
+    #[error("it is not known whether the change of `{0}` is in force, because the work on it was interrupted")]
     Unknown(VaultRef),
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
@@ -107,7 +107,7 @@ impl VaultError {
                 "check the disk of the state root, and do not repeat the change; the next successful change of any secret also makes this one durable"
                     .to_owned()
             }
-            Self::Unknown(_) => "look with `palyra vault list` before you repeat it".to_owned(),
+            Self::Unknown(_) => "check with `palyra vault list` before you repeat it".to_owned(),
             Self::Identity(_) => {
                 "restore `vault/identity.txt` from a backup; nothing else can decrypt the secrets, so if there is no backup, move the folder \
                  `vault` away and store each secret again"
