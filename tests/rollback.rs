@@ -266,7 +266,7 @@ fn a_removal_that_was_cut_off_is_told_as_one_and_finished_by_another() {
     fs::write(&file, &bytes).unwrap();
     let listed = run(root.path(), &["vault", "list"], b"");
     let warned = String::from_utf8(listed.stderr).unwrap();
-    assert!(warned.contains("`palyra vault remove global/github` finishes it"), "{warned}");
+    assert!(warned.contains("`palyra vault remove global/github` completes it"), "{warned}");
     succeed(root.path(), &["vault", "remove", "global/github", "--force"], b"");
     let listed = run(root.path(), &["vault", "list"], b"");
     assert!(String::from_utf8(listed.stderr).unwrap().contains("the vault is empty"));

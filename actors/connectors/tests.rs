@@ -223,7 +223,7 @@ async fn a_connector_that_panics_or_stops_is_started_again_and_the_end_is_journa
 
     let presence = house.presence().await;
     assert_eq!((presence.restarts, presence.state), (2, ConnectorState::Running));
-    assert_eq!(presence.last_exit.as_deref(), Some("stopped unasked"));
+    assert_eq!(presence.last_exit.as_deref(), Some("stopped without being asked"));
     assert_eq!(house.names(), ["supervision.connector.ended by palyra"; 2]);
 }
 

@@ -130,7 +130,7 @@ impl Record {
         let document: Document<'_> =
             serde_json::from_slice(bytes).map_err(|_| match pins::is_json(bytes) {
                 true => pins::OF_A_NEWER,
-                false => "it does not contain a secret",
+                false => "it does not contain a secret's document",
             })?;
         if document.vault_ref != vault_ref.as_str() {
             return Err("it contains another secret than its name says");

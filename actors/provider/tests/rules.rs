@@ -196,7 +196,7 @@ fn deliveries_without_a_body_that_nothing_tells_apart_are_an_error() {
     assert_eq!(broken(none, token, jwt), alike);
     assert_eq!(broken(none, "[\"none\"]", "[\"json\"]"), []);
     let both = none.replace("[\"none\"]", "[\"json\", \"none\"]");
-    assert!(load::load("own.toml", &both).unwrap_err().to_string().contains("`none` stands alone"));
+    assert!(load::load("own.toml", &both).unwrap_err().to_string().contains("`none` cannot be combined"));
 }
 
 #[test]

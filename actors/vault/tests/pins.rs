@@ -265,6 +265,6 @@ fn only_what_a_removal_leaves_when_it_is_cut_off_is_told_as_that() {
     store.delete(&name).unwrap();
     for (file, is_told) in [(first, false), (second, true)] {
         crate::files::atomic_replace(&place.file(), &file).unwrap();
-        assert_eq!(hint(&place.open()).contains("`palyra vault remove global/a` finishes it"), is_told);
+        assert_eq!(hint(&place.open()).contains("`palyra vault remove global/a` completes it"), is_told);
     }
 }
