@@ -38,6 +38,12 @@ impl fmt::Display for EventId {
     }
 }
 
+/// An id or the name of a provider in its one form, as somebody may have typed it otherwise: trimmed and lower-cased. Whether it
+/// [is one](is_canonical_id) it does not say.
+pub fn canonical(typed: &str) -> String {
+    typed.trim().to_lowercase()
+}
+
 /// A SHA-256 digest. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);

@@ -8,7 +8,7 @@
 //! | [`journal`] | journal writer | `journal.db`, append-only |
 //! | [`connectors`] | connector supervisor | the connectors that run |
 //!
-//! Around them: [`provider`] verifies deliveries from data, [`envelope`] is what a delivery becomes, [`tlog`] proves what
+//! Around them: [`provider`] verifies deliveries from data, [`judging`] holds it against schema and allow lists, [`envelope`] is what it becomes, [`tlog`] proves what
 //! the journal holds, [`supervision`] restarts what panics. actix stays in the `mod.rs` and `messages.rs` of an actor, in
 //! [`supervision`], in [`replies`], and where the journal's anchoring thread tells its actor; the rest is plain Rust.
 
@@ -17,12 +17,15 @@
 pub mod causes;
 pub mod clock;
 pub mod connectors;
+pub mod cut;
 pub mod envelope;
+pub mod event_names;
 pub mod files;
 pub mod flights;
 pub mod ids;
 pub mod journal;
 pub mod json;
+pub mod judging;
 pub mod limits;
 pub mod places;
 pub mod provider;

@@ -183,6 +183,8 @@ pub const PROBE_FRESH_MS: u64 = 1_000;
 
 /// Connectors one supervisor runs. One more: refused.
 pub const CONNECTORS_MAX: usize = 256;
+/// Events of one connector on their way into the journal. One more: refused.
+pub const EMITS_IN_FLIGHT_MAX: usize = 64;
 /// Pause before a connector that ended is started again. It doubles with each end.
 pub const CONNECTOR_PAUSE_MS_MIN: u64 = 100;
 /// Longest such pause.
@@ -195,7 +197,7 @@ pub const CONNECTOR_CLOSE_SECONDS: u64 = 5;
 pub const RESTARTS_MAX: usize = 3;
 /// The span in which [`RESTARTS_MAX`] is counted.
 pub const RESTART_WINDOW_SECONDS: u64 = 60;
-/// Messages an actor's mailbox holds; `tell` answers `Full` over it.
+/// Messages an actor's mailbox holds; `tell` answers `Full` over it. It does not bound `ask`.
 pub const MAILBOX_MESSAGES_MAX: usize = 8_192;
 
 /// Longest text of a question that the answer to a handshake gives back.

@@ -1,7 +1,16 @@
 //! The daemon: takes the state root, starts the actors, serves, and stops in the reverse order.
 
+pub mod actors;
+pub mod checking;
 mod end;
+mod journaling;
 mod listening;
+pub mod readiness;
+mod registry_file;
+pub mod reloading;
+pub mod reserve;
+pub mod signals;
+pub mod verification;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -18,27 +27,24 @@ use palyra_actors::supervision::Supervisor;
 use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::actors::{self, Plan, Stopper};
 use crate::cli::CliError;
 use crate::exit::Exit;
+use crate::http::connection::limits::Room;
+use crate::http::connection::server;
 use crate::http::console::Token;
 use crate::http::health::reasons_within;
-use crate::http::room::Room;
-use crate::http::{Addresses, Gate, server};
-use crate::journaling::Journaling;
+use crate::http::{Addresses, Gate};
 use crate::logging;
-use crate::readiness;
-use crate::registry_file;
-use crate::reloading;
-use crate::reserve::Reserve;
 use crate::settings::{Flags, Settings};
-use crate::signals::{Asked, Signals};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
-use crate::verification;
 use crate::version;
+use actors::{CLOSE_DEADLINE, Plan, Stopper};
 use end::End;
+use journaling::Journaling;
 use listening::{Bound, Listeners};
+use reserve::Reserve;
+use signals::{Asked, Signals};
 
 /// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -95,6 +101,8 @@ pub enum Serve {
     Both,
     /// The console alone, on a free port of loopback: for a command while no daemon runs.
     ConsoleOnly,
+    /// The same, for a command that asks for no integration: a `webhooks.toml` that was lost is not in its way.
+    ConsoleWithoutIntegrations,
 }
 
 /// A daemon that serves.
@@ -139,7 +147,7 @@ impl Daemon {
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
         let (actors, supervisor, stopper) = actors::start(&plan).await?.into_parts();
-        if serve == Serve::Both {
+        if serve != Serve::ConsoleWithoutIntegrations {
             registry_file::refuse_if_lost(possession.root(), &actors.reader)?;
         }
         let gate = Gate::new(actors, settings, clock, bound.addresses()?);
@@ -199,10 +207,13 @@ impl Daemon {
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
-    /// Stops a daemon that served one command.
+    /// Stops a daemon that served one command. What it still does then is given [`CLOSE_DEADLINE`] to end.
     pub async fn close(self) {
-        self.listeners.stop().await;
-        self.gate.under_way.ended().await;
+        let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
+        is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
+        if !is_finished {
+            tracing::warn!("what this command asked for was not finished in time; look before you try again");
+        }
         self.stopper.close(None).await;
     }
 }

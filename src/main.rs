@@ -2,26 +2,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
-mod actors;
-mod checking;
 mod cli;
 mod connect;
 mod daemon;
 mod demo;
 mod exit;
 mod http;
-mod journaling;
 mod logging;
+mod published_keys;
 mod random;
-mod readiness;
-mod registry_file;
-mod reloading;
-mod reserve;
 mod settings;
-mod signals;
 mod state_root;
 mod threads;
-mod verification;
 mod version;
 
 use std::process::ExitCode;
@@ -96,7 +88,7 @@ fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result
 }
 
 fn check_root(named: Option<std::path::PathBuf>, flags: Flags, output: &Output) -> Result<Exit, CliError> {
-    checking::check(&locate(named)?, flags, output)
+    daemon::checking::check(&locate(named)?, flags, output)
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {

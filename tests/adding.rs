@@ -41,6 +41,8 @@ fn a_token_that_is_missing_is_told_with_the_command_that_gives_it() {
     let command = "palyra vault put global/NAME < FILE && \
                    palyra webhooks set fb --parameter verify_token=global/NAME";
     assert!(said(&added).contains(command), "{}", said(&added));
+    assert_eq!(added.status.code(), Some(1), "it is stored, and takes nothing");
+    succeed(root.path(), &["webhooks", "show", "fb"], b"");
 }
 
 #[test]

@@ -267,6 +267,10 @@ fn one_delivery_more_than_fit_in_flight_is_503() {
     eventually("the open delivery takes its permit", || in_flight() == 1);
     let refused = daemon.github("push", "2", r#"{"ref":"another"}"#);
     assert_problem(&refused, 503, "overloaded");
+    let asks = begin.replace("Host: x", "Host: x\r\nExpect: 100-continue");
+    let mut waits = connect(&daemon.ingress);
+    waits.write_all(asks.as_bytes()).unwrap();
+    assert_eq!(statuses(&read_available(&mut waits)), [503], "no body is asked for");
     open.write_all(BODY.as_bytes()).unwrap();
     assert_eq!(statuses(&read_available(&mut open)), [202], "the open one is finished all the same");
 }

@@ -38,6 +38,11 @@ fn manage(root: &Path) {
     succeed(root, &["webhooks", "add", "lab", "gitlab", "--secret-ref", "global/github", "--disabled"], b"");
     assert_eq!(ids(&json(root, &["webhooks", "list"])), ["gh", "lab"]);
     assert_eq!(ids(&json(root, &["webhooks", "list", "--provider", "gitlab"])), ["lab"]);
+    assert_eq!(
+        ids(&json(root, &["webhooks", "list", "--provider", " GitLab"])),
+        ["lab"],
+        "as `add` takes it"
+    );
     assert_eq!(ids(&json(root, &["webhooks", "list", "--enabled", "true"])), ["gh"]);
     succeed(root, &["webhooks", "enable", "lab"], b"");
     assert_eq!(json(root, &["webhooks", "show", "lab"])["readiness"], "ready");

@@ -375,7 +375,7 @@ fn the_command_line_refuses_what_the_next_start_would_refuse() {
         let args = ["webhooks", "add", id, "github", "--secret-ref", "global/github"];
         run(root.path(), &[&args, more].concat(), b"")
     };
-    let many = [["--allow-event", "push"]; 65].concat();
+    let many = [&["--disabled"][..], &[["--allow-event", "push"]; 65].concat()].concat();
     let distinct: Vec<String> = (0..65).map(|n| format!("--allow-source=s{n}")).collect();
     let distinct: Vec<&str> = distinct.iter().map(String::as_str).collect();
     assert!(add("kept", &many).status.success(), "one event 65 times is one event");

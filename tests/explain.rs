@@ -131,6 +131,20 @@ fn a_delivery_that_an_allow_list_leaves_out_is_explained_with_the_command_that_t
 }
 
 #[test]
+fn a_delivery_is_found_by_its_providers_id_however_many_newer_events_tell_of_that_text() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let first = daemon.github("push", "d-1", "{}").seq();
+    for n in 0..200 {
+        assert_eq!(daemon.github("push", &format!("d-1{n}"), &format!("[{n}]")).status, 202);
+    }
+    assert_eq!(explain(root.path(), "d-1")["event"]["seq"], first);
+    let unknown = run(root.path(), &["webhooks", "explain", "d-2"], b"");
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(said.contains("refusal, event or delivery"), "{said}");
+}
+
+#[test]
 fn what_is_refused_after_it_was_verified_is_explained_by_its_row() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

@@ -77,7 +77,8 @@ fn a_token_is_named_by_its_reference_and_never_written_out() {
 fn an_integration_without_its_parameter_is_not_ready() {
     let root = state_root();
     succeed(root.path(), &["vault", "put", "global/key"], KEY.as_bytes());
-    succeed(root.path(), &["webhooks", "add", "in", "meta", "--secret-ref", "global/key"], b"");
+    let added = run(root.path(), &["webhooks", "add", "in", "meta", "--secret-ref", "global/key"], b"");
+    assert_eq!(added.status.code(), Some(1), "it is stored, and disabled");
     let shown = succeed(root.path(), &["webhooks", "show", "in"], b"");
     assert!(shown.contains("parameters.verify_token"), "{shown}");
 }

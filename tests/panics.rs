@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::{
-    Daemon, add_github, events, events_named, eventually, state_root, succeed, write_private,
+    Daemon, add_github, events, events_named, eventually, run, state_root, succeed, write_private,
 };
 
 /// A daemon in which the handler at `point` does as `actions` say.
@@ -225,6 +225,18 @@ fn a_delivery_waits_no_longer_than_it_may_and_keeps_its_place_until_it_is_stored
     assert_eq!(refused, [(503, "unavailable".to_owned()), (503, "overloaded".to_owned())]);
     eventually("what was handed over is stored", || daemon.github("push", "1", body).status == 200);
     assert_eq!(events_named(root.path(), "push").len(), 1);
+}
+
+#[test]
+fn a_delivery_that_is_to_be_sent_waits_for_its_secret_no_longer_than_one_that_comes() {
+    let root = state_root();
+    add_github(root.path());
+    write_private(&root.path().join("palyra.toml"), "answer_deadline_seconds = 1\n");
+    let stalls = [("FAILPOINTS", "vault::resolve=1*sleep(4000)->off")];
+    let _daemon = Daemon::start_with(root.path(), &[], &stalls);
+    let sent = run(root.path(), &["webhooks", "send", "gh", "--event", "push"], b"");
+    let said = String::from_utf8_lossy(&sent.stderr);
+    assert!(!sent.status.success() && said.contains("the secret was not read"), "{said}");
 }
 
 #[test]

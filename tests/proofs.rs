@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::dice::Dice;
 use crate::support::seed::scaled;
 use crate::support::{
-    Answer, Daemon, add_github, events_named, json, run, state_root, succeed, write_private,
+    Answer, Daemon, add_github, events_named, eventually, json, run, state_root, succeed, write_private,
 };
 
 /// A daemon with some events, and its public key in a file.
@@ -201,6 +201,31 @@ fn a_checkpoint_that_was_kept_shows_that_the_journal_is_still_the_same() {
     assert_eq!(output.status.code(), Some(65), "a checkpoint of another journal");
     let (code, _) = other.check(proof.as_bytes());
     assert_eq!(code, Some(65), "and its proof means nothing to another key");
+}
+
+#[test]
+fn a_daemon_that_signs_no_checkpoint_keeps_no_backup_from_being_made() {
+    let (root, copies) = (state_root(), state_root());
+    add_github(root.path());
+    let back_up = |name: &str| {
+        let copy = copies.path().join(name);
+        let output = run(root.path(), &["journal", "backup", copy.to_str().unwrap()], b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{name}: {said}");
+        json(root.path(), &["journal", "verify", "--database", copy.to_str().unwrap()]);
+        said
+    };
+    assert_eq!(back_up("no-daemon"), "");
+    let faults = [("FAILPOINTS", "journal::sign=1*panic->off")];
+    let daemon = Daemon::start_with(root.path(), &[], &faults);
+    let said = back_up("not-signed");
+    assert!(said.contains("without a checkpoint over them"), "{said}");
+    eventually("it signs again", || run(root.path(), &["journal", "checkpoint"], b"").status.success());
+    assert_eq!(back_up("signed"), "");
+    fs::remove_file(root.path().join("admin.token")).unwrap();
+    let said = back_up("not-asked");
+    assert!(said.contains("without a checkpoint over them") && said.contains("`admin.token`"), "{said}");
+    drop(daemon);
 }
 
 #[test]

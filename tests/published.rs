@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,8 +22,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::support::{
-    Answer, Daemon, connect, events, eventually, read_available, run, state_root, succeed, within,
-    write_private,
+    Answer, Daemon, connect, events, eventually, json as json_of, read_available, run, state_root, succeed,
+    within, write_private,
 };
 
 /// An authority that the daemon trusts, or not.
@@ -52,6 +52,7 @@ struct Server {
     address: String,
     requests: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
+    pause_ms: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -72,7 +73,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("localhost:{}", listener.local_addr().unwrap().port());
         let is_away = Arc::new(AtomicBool::new(false));
-        let (counted, away) = (Arc::clone(&requests), Arc::clone(&is_away));
+        let pause_ms = Arc::new(AtomicU64::new(u64::try_from(pause.as_millis()).unwrap()));
+        let (counted, away, pause) = (Arc::clone(&requests), Arc::clone(&is_away), Arc::clone(&pause_ms));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -81,7 +83,7 @@ impl Server {
                 // A client that does not trust us goes away here.
                 if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
                     counted.fetch_add(1, Ordering::SeqCst);
-                    std::thread::sleep(pause);
+                    std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
                     let head = if away.load(Ordering::SeqCst) { "HTTP/1.1 500 No" } else { head };
                     let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                     stream.write_all(answer.as_bytes()).unwrap_or_default();
@@ -89,7 +91,7 @@ impl Server {
                 }
             }
         });
-        Self { address, requests, is_away }
+        Self { address, requests, is_away, pause_ms }
     }
 
     fn requests(&self) -> usize {
@@ -211,6 +213,61 @@ fn keys_that_have_verified_are_used_while_their_provider_is_away() {
     assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
     drop(daemon);
     assert_eq!(post(&started(), &signer.token(), "[\"anew\"]").status, 503, "none are there");
+}
+
+#[test]
+fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    let settings = "answer_deadline_seconds = 1\n";
+    prepare(root.path(), &key_set_profile(&server.address), &authority, settings);
+    let soon = [("FAILPOINTS", "published::life_ends_soon=return")];
+    let daemon = Daemon::start_with(root.path(), &[], &soon);
+    assert_eq!(post(&daemon, &signer.token(), "{}").status, 202);
+    server.pause_ms.store(4_000, Ordering::SeqCst);
+    let mut numbers = 0..;
+    let mut next = || post(&daemon, &signer.token(), &format!("[{}]", numbers.next().unwrap())).status;
+    eventually("their life ends", || {
+        assert_eq!(next(), 202);
+        server.requests() == 2
+    });
+    assert_eq!([(); 8].map(|()| next()), [202; 8], "others that come meanwhile");
+    assert_eq!(server.requests(), 2, "one at a time fetches them");
+}
+
+#[test]
+fn the_console_goes_on_however_many_captured_deliveries_wait_for_published_keys() {
+    let (root, authority) = (state_root(), Authority::new());
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", silent.local_addr().unwrap().port());
+    let daemon = daemon(root.path(), &certificate_profile(&address), &authority);
+    let body = sns(&format!("https://{address}/a")).to_string();
+    let sample = json!({"headers": [["Content-Type", "application/json"]],
+        "payload_base64": STANDARD.encode(body)})
+    .to_string();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            let test =
+                || daemon.console(root.path(), "POST", "/console/v1/webhooks/in/test", sample.as_bytes());
+            scope.spawn(move || assert_eq!(test().json()["would_answer"]["status"], 503));
+        }
+    });
+    assert!(!events(root.path()).is_empty());
+}
+
+#[test]
+fn a_delivery_that_waits_too_long_for_published_keys_is_explained_by_them() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let server = Server::slow(&authority, "HTTP/1.1 200 OK", signer.set(), Duration::from_millis(3_000));
+    let settings = "answer_deadline_seconds = 1\n";
+    prepare(root.path(), &key_set_profile(&server.address), &authority, settings);
+    let daemon = Daemon::start(root.path());
+    let late = post(&daemon, &signer.token(), "{}");
+    assert_eq!(late.status, 503);
+    let explained = json_of(root.path(), &["webhooks", "explain", late.header("palyra-refusal").unwrap()]);
+    assert!(explained["why"][0].as_str().unwrap().starts_with("published keys: "), "{explained}");
+    assert!(explained["next"][0].as_str().unwrap().contains("reaches the provider"), "{explained}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an integration lacks, as the operator is told it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -290,4 +290,36 @@ fn two_changes_at_once_enable_nothing_that_cannot_verify() {
     assert!(matches!(changed, [200, 409] | [409, 200]), "{changed:?}");
     let shown = daemon.console(root.path(), "GET", path, b"").json();
     assert!(shown["enabled"] == false || shown["readiness"] == "ready", "{shown}");
+}
+
+#[test]
+fn secrets_that_hang_are_asked_for_together_and_who_is_late_is_told_as_that() {
+    let root = state_root();
+    let root = root.path();
+    let one = |n: usize| {
+        format!(
+            "[[webhooks]]\nintegration_id = \"in{n}\"\nprovider = \"github\"\nsecret_vault_ref = \"env:NONE_{n}\"\n\
+             enabled = true\n"
+        )
+    };
+    let all: String = (0..80).map(one).collect();
+    write_private(&root.join("webhooks.toml"), &format!("version = 1\n{all}"));
+    let log = tempfile::tempfile().unwrap();
+    let daemon = Daemon::logging_to(root, log, &[], &[("FAILPOINTS", "vault::probe=sleep(60000)")]);
+    let begun = Instant::now();
+    let (listed, insights) = std::thread::scope(|scope| {
+        let listed = scope.spawn(|| json(root, &["webhooks", "list"]));
+        let insights = json(root, &["system", "insights"]);
+        (listed.join().unwrap(), insights)
+    });
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let listed = listed["webhooks"].as_array().unwrap();
+    for (integration, why) in
+        [(&listed[0], "not read within 5 s"), (&listed[79], "not found out within 10 s")]
+    {
+        assert_eq!(integration["readiness"], "secret_unavailable");
+        assert!(integration["issues"][0].as_str().unwrap().contains(why), "{integration}");
+    }
+    assert_eq!(insights["diagnostics"]["by_readiness"]["secret_unavailable"], 80, "{insights}");
+    drop(daemon);
 }

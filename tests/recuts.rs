@@ -99,7 +99,7 @@ fn a_secret_under_which_strangers_are_given_codes_verifies_nothing_for_another_p
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, added) = said(&["webhooks", "add", "mg", "mailgun", "--secret-ref", "global/key"]);
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(1));
     assert!(added.contains("stored disabled") && added.contains("palyra vault put global/NAME"), "{added}");
     let (code, refused) = said(&["webhooks", "enable", "mg"]);
     assert_eq!(code, Some(1));

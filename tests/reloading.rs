@@ -171,6 +171,31 @@ fn a_start_without_webhooks_toml_is_refused_where_the_journal_knows_of_integrati
 }
 
 #[test]
+fn no_command_takes_a_webhooks_toml_that_was_lost_for_an_empty_one() {
+    let root = state_root();
+    add_github(root.path());
+    let registry = root.path().join("webhooks.toml");
+    std::fs::remove_file(&registry).unwrap();
+    let needing = [
+        &["webhooks", "list"][..],
+        &["webhooks", "add", "new", "github", "--secret-ref", "global/github"],
+        &["webhooks", "explain", "gh"],
+        &["vault", "remove", "global/github"],
+    ];
+    for args in needing {
+        let refused = run(root.path(), args, b"");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(78), "{args:?}: {said}");
+        assert!(said.contains(registry.to_str().unwrap()) && said.contains("may have been in it"), "{said}");
+    }
+    assert_eq!(registry.try_exists().ok(), Some(false), "none was made");
+    for args in [&["providers", "list"][..], &["journal", "export"], &["system", "event", "tail"]] {
+        let output = run(root.path(), args, b"");
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
 fn a_state_root_that_never_had_an_integration_needs_no_webhooks_toml() {
     let root = state_root();
     drop(Daemon::start(root.path()));

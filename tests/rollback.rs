@@ -1,9 +1,15 @@
 //! A journal that lost something acknowledged does not start, and says from which event on.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::support::{Daemon, SECRET, add_github, events_named, github_signature, run, state_root, succeed};
+use crate::support::{
+    Daemon, SECRET, add_github, events_named, github_signature, palyra, run, state_root, succeed,
+};
 
 fn deliver(daemon: &Daemon, number: u32) -> u16 {
     let body = format!("{{\"n\":{number}}}");
@@ -72,6 +78,53 @@ fn an_older_copy_of_the_database_is_refused() {
     assert!(refused(root.path()).contains("behind its anchor"));
 }
 
+/// Runs the daemon with a loss accepted, which has to refuse all the same: with this exit code and these words.
+fn refused_although_accepted(root: &Path, code: i32, words: &str) {
+    let args = ["daemon", "--accept-rollback", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let output = run(root, &args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn another_journal_is_no_loss_and_is_not_accepted() {
+    let (root, other) = (state_root(), state_root());
+    for (root, first, deliveries) in [(&root, 0, 3), (&other, 100, 30)] {
+        add_github(root.path());
+        let daemon = Daemon::start(root.path());
+        assert!((first..first + deliveries).all(|number| deliver(&daemon, number) == 202));
+        daemon.signal("TERM");
+        assert!(daemon.wait(Duration::from_secs(20)).success());
+    }
+    let database = root.path().join("journal.db");
+    let (own, key) = (fs::read(&database).unwrap(), fs::read(root.path().join("journal.key")).unwrap());
+    fs::copy(other.path().join("journal.db"), &database).unwrap();
+    remove_wal(root.path());
+    refused_although_accepted(root.path(), 65, "it is not the event that the anchor names");
+    assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key);
+    fs::write(&database, own).unwrap();
+    remove_wal(root.path());
+    drop(Daemon::start(root.path()));
+    assert!(events_named(root.path(), "journal.rollback.accepted").is_empty());
+}
+
+#[test]
+fn a_checkpoint_file_or_a_key_that_cannot_be_read_is_no_loss_and_ends_no_log() {
+    for name in ["anchor/checkpoint", "journal.key"] {
+        let root = state_root();
+        add_github(root.path());
+        drop(Daemon::start(root.path()));
+        let (file, key) = (root.path().join(name), fs::read(root.path().join("journal.key")).unwrap());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        refused_although_accepted(root.path(), 70, "run `chmod 600");
+        assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key, "it signs on");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        drop(Daemon::start(root.path()));
+        succeed(root.path(), &["journal", "verify"], b"");
+    }
+}
+
 #[test]
 fn the_anchor_may_lie_in_another_folder() {
     let (root, elsewhere) = (state_root(), tempfile::tempdir().unwrap());
@@ -105,6 +158,34 @@ fn an_older_secret_is_accepted_once_and_journaled_only_then() {
     assert_eq!(accepted()[0]["details"]["accepted"]["names"], serde_json::json!(["global/github"]));
     let daemon = Daemon::start(root.path());
     assert_eq!(deliver(&daemon, 1), 202, "it verifies as it did");
+}
+
+#[test]
+fn older_secrets_are_not_accepted_when_that_cannot_be_journaled() {
+    let root = state_root();
+    add_github(root.path());
+    let (file, pins) = (root.path().join("vault/global~github.age"), root.path().join("anchor/vault"));
+    let older = fs::read(&file).unwrap();
+    succeed(root.path(), &["vault", "rotate", "global/github"], b"the next one");
+    fs::write(&file, older).unwrap();
+    let pinned = fs::read(&pins).unwrap();
+    let mut refused = palyra(root.path());
+    refused.env("FAILPOINTS", "journal::append=1*panic->off").args(["daemon", "--accept-rollback"]);
+    refused.args(["--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
+    let mut child = refused.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && line.is_empty(), "it serves: {line}, {said}");
+    assert!(said.contains("older copies of secrets were not accepted"), "{said}");
+    assert_eq!(fs::read(&pins).unwrap(), pinned);
+    assert!(events_named(root.path(), "vault.rollback.accepted").is_empty());
+    let listed = run(root.path(), &["vault", "list"], b"");
+    assert!(String::from_utf8(listed.stderr).unwrap().contains("is an older copy"));
 }
 
 #[test]

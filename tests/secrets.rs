@@ -239,6 +239,36 @@ fn a_secret_in_place_of_a_reference_or_a_body_is_in_no_answer_no_log_and_no_row(
 }
 
 #[test]
+fn a_secret_in_place_of_a_name_is_in_no_row() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let daemon = Daemon::start(root);
+    let secret = "5e7d0c1b2a394857".repeat(4);
+    let draft = |id: &str, provider: &str, parameter: &str| {
+        serde_json::json!({
+            "integration_id": id, "provider": provider, "secret_vault_ref": "global/github",
+            "parameters": {parameter: "x"}
+        })
+    };
+    for (method, path, body) in [
+        ("POST", "webhooks", draft("m", &secret, "verify_token")),
+        ("POST", "webhooks", draft("m", "meta", &secret)),
+        ("POST", "webhooks", draft(&format!("{secret}+/="), "meta", "verify_token")),
+        ("PATCH", "webhooks/gh", serde_json::json!({"provider": secret})),
+        ("PATCH", "webhooks/gh", serde_json::json!({"parameters": {&secret: "x"}})),
+    ] {
+        let path = format!("/console/v1/{path}");
+        let answer = daemon.console(root, method, &path, body.to_string().as_bytes());
+        assert_eq!(answer.status, 422, "{body} {answer:?}");
+    }
+    let rows = |name: &str| events_named(root, name).len();
+    assert_eq!((rows("registry.webhook.create.refused"), rows("registry.webhook.amend.refused")), (3, 2));
+    let told: Vec<_> = events(root).into_iter().filter(|row| row.to_string().contains(&secret)).collect();
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
 fn a_change_that_took_effect_is_not_journaled_as_refused() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

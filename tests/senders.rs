@@ -290,8 +290,9 @@ fn what_nothing_vouches_for_is_taken_only_where_no_signature_is_required() {
     std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
     write_private(&own.join("half.toml"), HALF_SIGNED);
     succeed(root.path(), &["vault", "put", "global/key"], SECRET.as_bytes());
-    for (id, provider) in [("hub", "docker-hub"), ("half", "half")] {
-        succeed(root.path(), &["webhooks", "add", id, provider, "--secret-ref", "global/key"], b"");
+    for (id, provider, code) in [("hub", "docker-hub", 1), ("half", "half", 0)] {
+        let added = run(root.path(), &["webhooks", "add", id, provider, "--secret-ref", "global/key"], b"");
+        assert_eq!(added.status.code(), Some(code), "{id}");
     }
     succeed(root.path(), &["webhooks", "add", "open", "docker-hub", "--allow-unsigned"], b"");
     let daemon = Daemon::start(root.path());

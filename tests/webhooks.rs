@@ -119,6 +119,19 @@ fn the_url_to_enter_at_the_provider_is_the_public_one() {
     assert!(listed.contains("https://your.host/hooks/gh"), "{listed}");
 }
 
+#[test]
+fn an_address_that_only_says_where_the_ingress_listens_is_not_to_be_entered_at_the_provider() {
+    let root = state_root();
+    add_github(root.path());
+    let daemon = Daemon::with_ingress_on(root.path(), "0.0.0.0");
+    let port = daemon.ingress.rsplit(':').next().unwrap();
+    let shown = json(root.path(), &["webhooks", "show", "gh"]);
+    let local = format!("http://127.0.0.1:{port}/hooks/gh");
+    assert_eq!((&shown["url"], &shown["local_url"]), (&json!("/hooks/gh"), &json!(local)));
+    let told = succeed(root.path(), &["webhooks", "show", "gh"], b"");
+    assert!(!told.contains("0.0.0.0") && told.contains("public_url"), "{told}");
+}
+
 /// A delivery to `id`, as it is posted and as it is tested.
 struct Sample<'a> {
     id: &'a str,

@@ -21,7 +21,8 @@ pub enum ConnectorError {
         /// The bound.
         max: usize,
     },
-    /// The supervisor is being restarted, or has more work than it may hold. The event was not written.
+    /// The supervisor is being restarted, or as many events of the connector are under way as may be. The event was not
+    /// written.
     #[error("the connector supervisor did not take the event; emit it again")]
     NotTaken(#[source] DoorError),
     /// The supervisor ended before it answered.

@@ -1,8 +1,13 @@
 //! What a connector holds of its supervisor.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
+use crate::limits::EMITS_IN_FLIGHT_MAX;
 use crate::supervision::{Door, DoorError, Exit, WatchGuard};
 
 /// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
@@ -34,23 +39,27 @@ impl ConnectorLink {
 pub struct Emitter {
     name: String,
     supervisor: Door<ConnectorSupervisor>,
+    places: Arc<Semaphore>,
 }
 
 impl Emitter {
     pub(super) fn new(name: String, supervisor: Door<ConnectorSupervisor>) -> Self {
-        Self { name, supervisor }
+        Self { name, supervisor, places: Arc::new(Semaphore::new(EMITS_IN_FLIGHT_MAX)) }
     }
 
     /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
     ///
     /// # Errors
-    /// [`ConnectorError::Lost`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
+    /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`] events are under way already, those included that nobody waits
+    /// for any more. [`ConnectorError::Lost`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
     /// [`JournalError::Poisoned`], when it is not known whether the event was written; otherwise it was not.
     ///
     /// [`JournalError::Unknown`]: crate::journal::JournalError::Unknown
     /// [`JournalError::Poisoned`]: crate::journal::JournalError::Poisoned
     pub async fn emit(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
-        let emit = Emit { connector: self.name.clone(), event };
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| ConnectorError::NotTaken(DoorError::Full))?;
+        let emit = Emit { connector: self.name.clone(), event, place };
         self.supervisor.ask(emit).await.map_err(not_taken)?
     }
 }

@@ -2,6 +2,7 @@
 
 use actix::{Message, Recipient};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{ConnectorError, ConnectorLink};
 use crate::clock::UnixMs;
@@ -9,14 +10,16 @@ use crate::ids::Receipt;
 use crate::journal::SystemEvent;
 use crate::supervision::Close;
 
-/// An event a connector wants in the journal. Answered when it is committed.
-#[derive(Debug, Clone, Message)]
+/// An event a connector wants in the journal, sent by its [`Emitter`](super::Emitter). Answered when it is committed.
+#[derive(Debug, Message)]
 #[rtype(result = "Result<Receipt, ConnectorError>")]
 pub struct Emit {
     /// Which connector; it becomes the event's principal and source.
     pub connector: String,
     /// The event. Its name is checked; `connector.` names are the connectors' own.
     pub event: SystemEvent,
+    /// One of the [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) places of its connector, until it is answered.
+    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// Puts a connector under supervision and starts it.

@@ -230,7 +230,7 @@ impl StreamHandler<Exited> for ConnectorSupervisor {
 impl Handler<Emit> for ConnectorSupervisor {
     type Result = ResponseFuture<Result<Receipt, ConnectorError>>;
 
-    fn handle(&mut self, Emit { connector, event }: Emit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Emit { connector, event, place }: Emit, _: &mut Self::Context) -> Self::Result {
         fail::fail_point!("connectors::emit");
         let (roster, journal, clock) = (self.roster.clone(), self.journal.clone(), self.clock.clone());
         Box::pin(async move {
@@ -240,6 +240,7 @@ impl Handler<Emit> for ConnectorSupervisor {
             let event = roster::signed_by(&connector, event).map_err(ConnectorError::Journal)?;
             let receipt = journal.append_system(event).await.map_err(ConnectorError::Journal)?;
             roster.emitted(&connector, clock.now_unix_ms());
+            drop(place);
             Ok(receipt)
         })
     }

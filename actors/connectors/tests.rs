@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::clock::ManualClock;
 use crate::journal::{Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalReader};
-use crate::limits::CONNECTOR_PAUSE_MS_MIN;
+use crate::limits::{CONNECTOR_PAUSE_MS_MIN, EMITS_IN_FLIGHT_MAX};
+use crate::supervision::DoorError;
 
 /// A connector that emits, stops and panics on demand.
 struct Puppet {
@@ -177,6 +178,37 @@ async fn an_event_the_journal_refuses_is_told_to_its_connector() {
         assert!(matches!(refused, Err(ConnectorError::Journal(_))), "{refused:?}");
     }
     assert!(house.emitter().emit(SystemEvent::new("n".repeat(64), "sent")).await.is_ok());
+}
+
+#[actix::test]
+async fn a_connector_has_a_bounded_number_of_events_under_way_and_others_have_their_own() {
+    let house = house();
+    house.register("billing").await.unwrap();
+    house.register("calm").await.unwrap();
+    let emit = |of: usize| {
+        let emitter = house.emitters.lock().unwrap()[of].clone();
+        async move { emitter.emit(SystemEvent::new("tick", "ticked")).await }
+    };
+    let at_once = futures_util::future::join_all((0..EMITS_IN_FLIGHT_MAX + 9).map(|_| emit(0)));
+    let (answers, others) = futures_util::future::join(at_once, emit(1)).await;
+    let full = |answer: &Result<_, _>| matches!(answer, Err(ConnectorError::NotTaken(DoorError::Full)));
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), EMITS_IN_FLIGHT_MAX, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| full(answer)).count(), 9);
+    assert!(others.is_ok(), "{others:?}");
+    assert!(emit(0).await.is_ok(), "there is room again");
+}
+
+#[actix::test]
+async fn an_event_that_nobody_waits_for_any_more_counts_until_it_is_answered() {
+    let house = house();
+    house.register("billing").await.unwrap();
+    for _ in 0..EMITS_IN_FLIGHT_MAX {
+        let emitter = house.emitter();
+        let mut emit = Box::pin(emitter.emit(SystemEvent::new("tick", "ticked")));
+        assert!(futures_util::poll!(&mut emit).is_pending());
+    }
+    let one_more = house.emitter().emit(SystemEvent::new("tick", "ticked")).await;
+    assert!(matches!(one_more, Err(ConnectorError::NotTaken(DoorError::Full))), "{one_more:?}");
 }
 
 #[actix::test]

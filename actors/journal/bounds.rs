@@ -46,8 +46,9 @@ pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
         source: "operator".to_owned(),
         tags: given.tags,
         details: given.details,
-        ..SystemEvent::new(format!("{OPERATOR_PREFIX}{}", given.name), given.message.unwrap_or(given.name))
+        ..SystemEvent::new(format!("{OPERATOR_PREFIX}{}", given.name), "")
     };
+    let event = SystemEvent { summary: given.message.unwrap_or(given.name), ..event };
     check_system(&event).map_err(|error| vec![from_outside(error)])?;
     Ok(event)
 }
@@ -117,6 +118,12 @@ fn check_system(event: &SystemEvent) -> Result<(), JournalError> {
 fn check_delivery_id(id: Option<&str>) -> Result<(), JournalError> {
     let fits = id.is_none_or(|id| (1..=DELIVERY_ID_BYTES_MAX).contains(&id.len()));
     must(fits, "delivery_id", "must have 1 to 256 bytes")
+}
+
+/// A summary of at most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
+pub(super) fn shortened(mut summary: String) -> String {
+    summary.truncate(summary.floor_char_boundary(SUMMARY_BYTES_MAX));
+    summary
 }
 
 fn is_event_name(name: &str) -> bool {

@@ -28,12 +28,13 @@ impl JournalFiles {
     }
 }
 
-/// What a journal writer is made of. A writer that is reopened gets the same.
+/// What a journal writer is made of. A writer that is reopened gets the same, but for an accepted loss, which holds once.
 #[derive(Clone)]
 pub struct JournalConfig {
     /// Where it is.
     pub files: JournalFiles,
-    /// Whether a database that is behind its anchor is taken as it is; the loss is journaled.
+    /// Whether a journal that lost something ([`is_a_loss`](super::JournalError::is_a_loss)) is taken as it is; the loss is
+    /// journaled.
     pub accept_rollback: bool,
     /// Gives `recorded_at`.
     pub clock: SharedClock,

@@ -183,6 +183,12 @@ impl JournalError {
         by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
+    /// Whether something is missing, and what is there is what was written: an operator may go on without it. What was changed
+    /// and what cannot be read is no loss, and nobody's to accept.
+    pub fn is_a_loss(&self) -> bool {
+        matches!(self, Self::Behind { .. } | Self::Lost { .. })
+    }
+
     /// Whether the file is not what was written: cut, or changed.
     pub fn is_for_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. }) || self.code_of_sqlite() == Some(ErrorCode::DatabaseCorrupt)

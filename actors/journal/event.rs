@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::bounds::shortened;
 use super::claim::ReplayClaim;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed};
@@ -90,7 +91,7 @@ pub struct SystemEvent {
 }
 
 impl SystemEvent {
-    /// An `info` event of the daemon itself, without particulars.
+    /// An `info` event of the daemon itself, without particulars. A summary that is too long is cut.
     pub fn new(name: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -100,7 +101,7 @@ impl SystemEvent {
             integration_id: None,
             provider: None,
             delivery_id: None,
-            summary: summary.into(),
+            summary: shortened(summary.into()),
             tags: Vec::new(),
             details: Map::new(),
         }

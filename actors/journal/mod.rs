@@ -106,7 +106,7 @@ impl OpenJournal {
     /// As [`Writer::open`], and when the journal is not what its checkpoints say.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
-        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt(&database, error))
+        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_newest(&database, error))
     }
 
     fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::messages::OnFiltered;
 use super::once::each_once;
 use super::record::IntegrationRecord;
+use crate::ids::canonical;
 use crate::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 
 /// New settings of an integration, those of a [`super::Draft`]. What is left out stays as it is.
@@ -67,7 +68,7 @@ impl Amendment {
     }
 
     fn set_all(self, record: &mut IntegrationRecord) {
-        if let Some(provider) = self.provider.map(|name| name.trim().to_lowercase())
+        if let Some(provider) = self.provider.map(|name| canonical(&name))
             && provider != record.provider
         {
             record.provider = provider;

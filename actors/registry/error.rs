@@ -92,7 +92,7 @@ pub enum RegistryError {
         file: String,
     },
     /// The file was removed while nothing had read it.
-    #[error("`{file}` is missing, and the journal tells of integrations that were in it")]
+    #[error("`{file}` is missing, and the journal tells of integrations that may have been in it")]
     Lost {
         /// The file.
         file: String,

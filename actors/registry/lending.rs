@@ -12,14 +12,11 @@ pub(super) fn lent_with<'a>(
 ) -> Option<&'a str> {
     let lends = |name: &str| catalogue.get(name).is_some_and(|profile| profile.lends_codes());
     let own = record.vault_ref()?.ok()?;
-    let names_it = |other: &IntegrationRecord| {
-        other.vault_ref().is_some_and(|theirs| theirs.is_ok_and(|theirs| theirs == own))
-    };
     let is_lent = lends(&record.provider);
     let mut others =
         all.iter().filter(|other| other.enabled && other.integration_id != record.integration_id);
     let is_other = |other: &IntegrationRecord| other.provider != record.provider;
-    let found =
-        others.find(|other| is_other(other) && (is_lent || lends(&other.provider)) && names_it(other))?;
+    let found = others
+        .find(|other| is_other(other) && (is_lent || lends(&other.provider)) && other.verifies_with(&own))?;
     Some(&found.integration_id)
 }

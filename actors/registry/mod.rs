@@ -7,6 +7,7 @@
 //! | `store.rs` | the registry as a plain value |
 //! | `shared.rs` | changes of it, one at a time, beside those who read it |
 //! | `published.rs` | the integrations in force, for the threads that take deliveries in |
+//! | `secrets.rs` | which secrets an integration uses, and what for |
 //! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
 
 mod amendment;
@@ -19,6 +20,7 @@ mod published;
 mod readiness;
 mod record;
 mod rules;
+mod secrets;
 mod shared;
 mod store;
 #[cfg(test)]
@@ -34,6 +36,7 @@ pub use messages::*;
 pub use published::InForce;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
+pub use secrets::{MadeUseless, SecretUse, made_useless, users_of, verified_with};
 pub use shared::SharedRegistry;
 pub use store::{Registry, RegistryConfig};
 

@@ -105,6 +105,11 @@ impl IntegrationRecord {
         self.secret_vault_ref.as_deref().map(VaultRef::parse)
     }
 
+    /// Whether the secret of its deliveries is `vault_ref`.
+    pub fn verifies_with(&self, vault_ref: &VaultRef) -> bool {
+        self.vault_ref().is_some_and(|own| own.is_ok_and(|own| own == *vault_ref))
+    }
+
     /// Whether the event is taken in.
     pub fn allows_event(&self, event: &str) -> bool {
         self.allowed_events.is_empty() || self.allowed_events.iter().any(|allowed| allowed == event)

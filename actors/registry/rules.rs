@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 
 use super::record::IntegrationRecord;
-use crate::ids::is_canonical_id;
-use crate::ids::nearest;
+use crate::ids::{canonical, is_canonical_id, nearest};
 use crate::limits::{DISPLAY_NAME_BYTES_MAX, REPLAY_WINDOW_SECONDS_MAX};
 use crate::provider::Catalogue;
 use crate::vault::VaultRef;
@@ -57,8 +56,8 @@ pub fn remedy(pointer: &str) -> Option<String> {
 
 /// Brings a record into its one form: trimmed, lower-cased, without duplicates, with its defaults.
 pub fn normalise(record: &mut IntegrationRecord) {
-    record.integration_id = record.integration_id.trim().to_lowercase();
-    record.provider = record.provider.trim().to_lowercase();
+    record.integration_id = canonical(&record.integration_id);
+    record.provider = canonical(&record.provider);
     if record.display_name.is_empty() {
         record.display_name = record.integration_id.clone();
     }

@@ -1,3 +1,4 @@
+mod secrets;
 mod settings;
 mod shared;
 mod written;

@@ -41,7 +41,8 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(addr);
     }
 
-    /// Sends `message` and waits for the answer.
+    /// Sends `message` and waits for the answer. A full mailbox still takes it, one from everybody who asks: who may ask any
+    /// number of times at once has to be bounded.
     ///
     /// # Errors
     /// [`DoorError::NotRunning`], and [`DoorError::Lost`] when it ended over the message.

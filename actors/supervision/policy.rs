@@ -23,10 +23,12 @@ pub enum Decision {
 }
 
 /// For the five actors: back within 10, 20 and 40 ms; one end more than [`RESTARTS_MAX`] within
-/// [`RESTART_WINDOW_SECONDS`] escalates.
+/// [`RESTART_WINDOW_SECONDS`] escalates, and so do [`RESTARTS_MAX`] starts in a row that failed, however long each took.
 #[derive(Debug, Default)]
 pub struct RestartPolicy {
     ends: VecDeque<Instant>,
+    /// Starts that failed since the last that did not.
+    failed_starts: usize,
 }
 
 impl RestartPolicy {
@@ -42,6 +44,17 @@ impl RestartPolicy {
         let pause = FIRST_PAUSE * (1 << self.ends.len());
         self.ends.push_back(now);
         Decision::RestartAfter(pause)
+    }
+
+    /// Decides about a start that failed at `now`. It counts as an end, too.
+    pub fn start_failed(&mut self, now: Instant) -> Decision {
+        self.failed_starts += 1;
+        if self.failed_starts >= RESTARTS_MAX { Decision::Escalate } else { self.ended(now) }
+    }
+
+    /// Notes a start that did not fail.
+    pub fn started(&mut self) {
+        self.failed_starts = 0;
     }
 }
 

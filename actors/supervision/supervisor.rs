@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -114,10 +113,11 @@ impl Supervisor {
     }
 
     async fn revive(&mut self, name: String, mut how: String) -> Result<(), Escalation> {
+        let mut decision = self.decide(&name, RestartPolicy::ended);
         loop {
             tracing::error!(actor = name, how, "an actor ended");
             self.board.ended(&name, how.clone(), ActorState::Restarting);
-            let Some(pause) = self.pause(&name) else {
+            let Decision::RestartAfter(pause) = decision else {
                 self.board.ended(&name, how.clone(), ActorState::Stopped);
                 return Err(Escalation::RestartsExhausted { actor: name, how });
             };
@@ -126,17 +126,20 @@ impl Supervisor {
                 Ok(()) => break,
                 Err(reason) => how = format!("could not be started again: {reason}"),
             }
+            decision = self.decide(&name, RestartPolicy::start_failed);
+        }
+        if let Some(child) = self.children.get_mut(&name) {
+            child.policy.started();
         }
         self.board.started(&name, self.clock.now_unix_ms());
         (self.on_restart)(&name, &how);
         Ok(())
     }
 
-    fn pause(&mut self, name: &str) -> Option<Duration> {
-        match self.children.get_mut(name)?.policy.ended(Instant::now()) {
-            Decision::RestartAfter(pause) => Some(pause),
-            Decision::Escalate => None,
-        }
+    fn decide(&mut self, name: &str, about: fn(&mut RestartPolicy, Instant) -> Decision) -> Decision {
+        self.children
+            .get_mut(name)
+            .map_or(Decision::Escalate, |child| about(&mut child.policy, Instant::now()))
     }
 
     async fn launch(&mut self, name: &str) -> Result<(), String> {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::limits::{RESTART_WINDOW_SECONDS, RESTARTS_MAX};
 
 #[derive(Message)]
 #[rtype(result = "u32")]
@@ -141,6 +142,50 @@ async fn a_factory_that_fails_or_panics_counts_as_another_end() {
 
     assert!(run.await.unwrap().to_string().contains("no disk"));
     assert_eq!(attempts.load(Ordering::SeqCst), 4);
+}
+
+#[actix::test]
+async fn starts_that_fail_in_a_row_escalate_however_long_each_takes() {
+    tokio::time::pause();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&attempts);
+    let door = Door::<Worker>::default();
+    let opened = door.clone();
+    let mut supervisor =
+        Supervisor::new(ManualClock::at(5), PresenceBoard::default(), Box::new(|_: &str, _: &str| {}));
+    let slow = Duration::from_secs(10 * RESTART_WINDOW_SECONDS);
+    let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => {
+            opened.open(Worker { watch }.start());
+            ready(Ok(())).boxed_local()
+        }
+        _ => async move {
+            tokio::time::sleep(slow).await;
+            Err("it hangs".to_owned())
+        }
+        .boxed_local(),
+    });
+    supervisor.start("worker", factory).await.unwrap();
+    let run = actix::spawn(supervisor.run());
+
+    door.ask(Order::Panic).await.unwrap_err();
+
+    let escalated = tokio::time::timeout(10 * slow, run).await.expect("it gives up").unwrap();
+    assert!(escalated.to_string().contains("it hangs"), "{escalated}");
+    assert_eq!(attempts.load(Ordering::SeqCst), 1 + RESTARTS_MAX);
+}
+
+#[test]
+fn starts_that_fail_count_in_a_row_only() {
+    let (mut now, mut policy) = (Instant::now(), RestartPolicy::default());
+    let later = Duration::from_secs(RESTART_WINDOW_SECONDS + 1);
+    for _ in 0..10 {
+        for _ in 1..RESTARTS_MAX {
+            now += later;
+            assert!(matches!(policy.start_failed(now), Decision::RestartAfter(_)));
+        }
+        policy.started();
+    }
 }
 
 #[actix::test]

@@ -3,6 +3,7 @@
 mod cache;
 mod error;
 mod identity;
+mod looked;
 mod messages;
 mod outside;
 mod pins;
@@ -20,6 +21,7 @@ use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseF
 
 pub use cache::KeyCache;
 pub use error::VaultError;
+pub use looked::Looked;
 pub use messages::*;
 pub use reference::{InvalidRef, Source, VaultRef};
 pub use resolver::{Audit, Resolver};

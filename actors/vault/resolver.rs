@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::cache::KeyCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
-use super::{Store, VaultConfig, VaultError, VaultRef};
+use super::{Store, VaultError, VaultRef};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
 use crate::flights::{Flight, Flights};
@@ -58,23 +58,9 @@ enum Known {
 }
 
 impl Resolver {
-    /// Opens the vault; see [`Store::open`]. What it resolves stands in `cache`.
-    ///
-    /// # Errors
-    /// The folder or the identity in it cannot be used.
-    pub fn open(
-        config: VaultConfig,
-        clock: SharedClock,
-        audit: Arc<dyn Audit>,
-        cache: KeyCache,
-    ) -> Result<Self, VaultError> {
-        let store = Arc::new(Store::open(config, Arc::clone(&clock))?);
-        Ok(Self { store, clock, audit, cache, memory: Mutex::default() })
-    }
-
-    /// See [`Store::accepted`].
-    pub fn accepted(&self) -> &[String] {
-        self.store.accepted()
+    /// The resolver of the secrets in `store`. What it resolves stands in `cache`.
+    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: KeyCache) -> Self {
+        Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
     }
 
     /// The versions of a secret.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::identity::Identity;
+use super::looked::Looked;
 use super::messages::{Listed, SecretEntry};
 use super::pins::{Pin, Pins};
 use super::record::Record;
@@ -18,7 +19,6 @@ use crate::files;
 use crate::limits::{SECRET_BYTES_MAX, SECRET_FILE_BYTES_MAX, SECRET_VERSIONS_MAX, SECRETS_MAX};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
-const IDENTITY_FILE: &str = "identity.txt";
 const SECRET_FILE_END: &str = ".age";
 
 /// Where a vault lies.
@@ -28,8 +28,6 @@ pub struct VaultConfig {
     pub dir: PathBuf,
     /// The file outside it that says how far each secret has come.
     pub pins: PathBuf,
-    /// Whether older copies of secrets are taken as they are.
-    pub accept_rollback: bool,
 }
 
 /// Secrets at rest. All of its methods block: they read and write files.
@@ -42,55 +40,38 @@ pub struct Store {
     clock: SharedClock,
     /// Held from reading a secret to replacing it, so that two changes follow each other.
     changing: Mutex<()>,
-    accepted: Vec<String>,
 }
 
 impl Store {
-    /// Opens the vault. On first use the folder and the identity are made.
+    pub(super) fn new(folder: PathBuf, identity: Identity, pins: Pins, clock: SharedClock) -> Self {
+        Self { folder, identity, pins, clock, changing: Mutex::new(()) }
+    }
+
+    /// Looks at the vault without changing what counts as the newest copy of a secret. On first use the folder and the
+    /// identity are made.
     ///
     /// # Errors
     /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
-    /// [`VaultError::Pins`] when what says how far each secret has come is missing or cannot be read.
+    pub fn look(config: VaultConfig, clock: SharedClock) -> Result<Looked, VaultError> {
+        Looked::at(config, clock)
+    }
+
+    /// Opens the vault; older copies of secrets stay refused.
+    ///
+    /// # Errors
+    /// Those of [`Store::look`] and [`Looked::open`].
     pub fn open(config: VaultConfig, clock: SharedClock) -> Result<Self, VaultError> {
-        let VaultConfig { dir: folder, pins, accept_rollback } = config;
-        files::create_private_dir(&folder)?;
-        files::remove_unfinished(&folder)?;
-        let identity = open_identity(&folder, &pins)?;
-        let mut accepted = Vec::new();
-        let pins = match Pins::open(pins.clone()) {
-            Err(VaultError::Pins { file, .. }) if accept_rollback => {
-                accepted.push(file.display().to_string());
-                Pins::none(pins)
-            }
-            read => read?,
-        };
-        let mut store = Self { folder, identity, pins, clock, changing: Mutex::new(()), accepted };
-        store.pin_what_is_there(accept_rollback)?;
-        Ok(store)
+        Self::look(config, clock)?.open()
     }
 
-    /// Pins what a crash left unpinned and, where that is accepted, what is older than its pin.
-    fn pin_what_is_there(&mut self, accept_rollback: bool) -> Result<(), VaultError> {
-        let mut pins = Vec::new();
-        for vault_ref in secret_refs(&self.folder)? {
-            // One that cannot be read is told of when it is asked for; what it is pinned to stays.
-            let Ok(record) = self.open_file(&vault_ref) else { continue };
-            let (found, pinned) = (record.pin(), self.pins.of(&vault_ref));
-            let is_accepted = found.change < pinned.change && accept_rollback;
-            if is_accepted {
-                self.accepted.push(vault_ref.to_string());
-            }
-            if found.change > pinned.change || is_accepted {
-                pins.push((vault_ref, found));
-            }
-        }
-        if pins.is_empty() && self.accepted.is_empty() { Ok(()) } else { Ok(self.pin(pins)?) }
-    }
-
-    /// What was taken as it is when it was opened: secrets whose files are older copies, by name, and the file that says how
-    /// far they had come, when it is damaged or missing.
-    pub fn accepted(&self) -> &[String] {
-        &self.accepted
+    /// The pin of each secret that can be opened, as its file has it and as it is pinned. One that cannot is told of when
+    /// it is asked for; what it is pinned to stays.
+    pub(super) fn found_and_pinned(&self) -> io::Result<Vec<(VaultRef, Pin, Pin)>> {
+        let opened = secret_refs(&self.folder)?.into_iter().filter_map(|vault_ref| {
+            let (found, pinned) = (self.open_file(&vault_ref).ok()?.pin(), self.pins.of(&vault_ref));
+            Some((vault_ref, found, pinned))
+        });
+        Ok(opened.collect())
     }
 
     /// Reads the versions of a secret, in the vault or outside it.
@@ -239,7 +220,7 @@ impl Store {
         Ok(record.entry(vault_ref))
     }
 
-    fn pin(&self, pins: impl IntoIterator<Item = (VaultRef, Pin)>) -> io::Result<()> {
+    pub(super) fn pin(&self, pins: impl IntoIterator<Item = (VaultRef, Pin)>) -> io::Result<()> {
         self.pins.set(pins, |name| self.folder.join(file_of(name)).try_exists().unwrap_or(true))
     }
 
@@ -251,21 +232,6 @@ impl Store {
     }
 }
 
-/// The identity of the vault in `folder`. Pins are begun where there are no secrets, so that a vault without pins that holds
-/// some has lost them.
-fn open_identity(folder: &Path, pins: &Path) -> Result<Identity, VaultError> {
-    let path = folder.join(IDENTITY_FILE);
-    let identity = Identity::load(&path)?;
-    if secret_refs(folder)?.is_empty() {
-        Pins::begin(pins)?;
-        return Ok(identity.map_or_else(|| Identity::create(&path), Ok)?);
-    }
-    identity.ok_or_else(|| {
-        let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
-        VaultError::Identity(reason)
-    })
-}
-
 /// The name of the file of a secret. `~` stands for the `/` that a file name cannot hold; no part of a reference into the
 /// vault may contain it.
 fn file_of(name: &str) -> String {
@@ -273,7 +239,7 @@ fn file_of(name: &str) -> String {
 }
 
 /// The secrets that have a file in `folder`.
-fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
+pub(super) fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
     let mut refs = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();

@@ -37,7 +37,7 @@ fn private_folder() -> TempDir {
 }
 
 fn config(folder: &Path) -> VaultConfig {
-    VaultConfig { dir: folder.to_owned(), pins: folder.join("pins"), accept_rollback: false }
+    VaultConfig { dir: folder.to_owned(), pins: folder.join("pins") }
 }
 
 fn open_store(folder: &Path) -> Store {

@@ -1,26 +1,16 @@
 //! One signed delivery and the pure steps of its way in: the daemon's own code, in the order of the ingress.
 
-#[path = "../../src/http/cut.rs"]
-pub mod cut;
-#[path = "../../src/http/judge.rs"]
-pub mod judge;
-// Its own tests come along, without a harness that runs them.
-#[allow(unused_imports)]
-#[path = "../../src/http/problem.rs"]
-pub mod problem;
-
 use std::sync::Arc;
 
 use palyra_actors::ids::{Digest, Hashed};
 use palyra_actors::journal::{BodyFormat, NewEvent, NewRow, ReplayClaim, Verdict};
+use palyra_actors::judging::{self, Judgement, Names};
 use palyra_actors::provider::{
     Body, Catalogue, ContentKind, Headers, Parameters, Profile, Request, SignDraft, Verified,
 };
 use palyra_actors::registry::IntegrationRecord;
 use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use serde_json::json;
-
-use judge::{Judgement, Names};
 
 /// When everything happens, Unix ms.
 pub const NOW: u64 = 1_760_000_000_000;
@@ -109,7 +99,7 @@ impl Delivery {
 
     /// Judges it; it is accepted.
     pub fn judge(&self, body: &Body, names: &Names, key: Digest) -> BodyFormat {
-        match judge::judge(&self.record, &self.profile, body, names, key) {
+        match judging::judge(&self.record, &self.profile, body, names, key) {
             Judgement::Accept(format) => format,
             other => panic!("{other:?}"),
         }
@@ -126,7 +116,7 @@ impl Delivery {
             is_whole: true,
             retries_differ: false,
         };
-        let event = judge::webhook_event(&self.record, names.clone(), Some(1), body, BodyFormat::Json);
+        let event = judging::webhook_event(&self.record, names.clone(), Some(1), body, BodyFormat::Json);
         NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
     }
 }

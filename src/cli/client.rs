@@ -4,8 +4,10 @@ mod lines;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use palyra_actors::limits::PAYLOAD_BYTES_CAP_MAX;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody, Timeout};
 use zeroize::Zeroizing;
@@ -83,7 +85,19 @@ impl ConsoleClient {
         self.exchange(&Ask { method: Method::DELETE, route, json: None, patience: Patience::Ordinary })
     }
 
-    /// Sends `json` as it stands, so that a secret in it is in the caller's hands alone.
+    /// Sends the document of `members`, and with them the member `name`: `secret` in Base64. Of the secret no copy is
+    /// left that is not wiped.
+    pub fn send_with_secret(
+        &self,
+        method: Method,
+        route: &str,
+        members: &Map<String, Value>,
+        (name, secret): (&'static str, &[u8]),
+    ) -> Result<Value, CliError> {
+        self.send(method, route, &with_secret(members, name, secret))
+    }
+
+    /// Sends `json` as it stands.
     pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
         self.exchange(&Ask { method, route, json: Some(json), patience: Patience::Ordinary })
     }
@@ -144,6 +158,17 @@ impl ConsoleClient {
         };
         self.agent.run(request.build())
     }
+}
+
+/// The document of `members` and of `name`, which is none of them and needs no escaping; as Base64 does not. It is written
+/// into a buffer that never grows, for one that does leaves a copy behind.
+fn with_secret(members: &Map<String, Value>, name: &'static str, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    let others: String = members.iter().map(|(name, value)| format!("{}:{value},", json!(name))).collect();
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(secret));
+    let parts = ["{", &others, "\"", name, "\":\"", &encoded, "\"}"];
+    let mut document = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| document.extend_from_slice(part.as_bytes()));
+    document
 }
 
 fn refusal(mut response: Response<Body>) -> CliError {

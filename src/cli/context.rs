@@ -20,6 +20,8 @@ pub enum Need {
     Daemon,
     /// That of the running daemon; while it is stopped, one in this process, over the same state root.
     DaemonOrOffline,
+    /// The same, for what has no use for integrations: it works beside a `webhooks.toml` that was lost.
+    NoIntegrations,
 }
 
 /// What a command does without a daemon where no state root was begun.

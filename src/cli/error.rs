@@ -16,6 +16,8 @@ pub enum Kind {
     Failed,
     /// The daemon cannot be reached, or stopped answering.
     Unreachable,
+    /// No daemon runs.
+    NoDaemon,
     /// Another process holds the state root.
     InUse,
     /// A setting, a file or the state root cannot be used as it is.
@@ -68,6 +70,11 @@ impl CliError {
     /// The daemon cannot be reached.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unreachable, message)
+    }
+
+    /// No daemon runs.
+    pub fn no_daemon(message: impl Into<String>) -> Self {
+        Self::new(Kind::NoDaemon, message)
     }
 
     /// Another process holds the state root.
@@ -148,7 +155,7 @@ impl CliError {
         match self.kind {
             Kind::Usage => Exit::Usage,
             Kind::Failed | Kind::Problem { .. } => Exit::Failed,
-            Kind::Unreachable => Exit::Unreachable,
+            Kind::Unreachable | Kind::NoDaemon => Exit::Unreachable,
             Kind::InUse => Exit::InUse,
             Kind::Config => Exit::Config,
             Kind::DoesNotVerify => Exit::DoesNotVerify,
@@ -162,7 +169,7 @@ impl CliError {
         match &self.kind {
             Kind::Usage => "usage",
             Kind::Failed => "failed",
-            Kind::Unreachable => "daemon_not_reachable",
+            Kind::Unreachable | Kind::NoDaemon => "daemon_not_reachable",
             Kind::InUse => "state_root_in_use",
             Kind::Config => "configuration",
             Kind::DoesNotVerify => "does_not_verify",

@@ -3,13 +3,10 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use ureq::http::Method;
-use zeroize::Zeroizing;
 
 use super::client::{route, with_query};
 use super::context::{Context, Need};
@@ -101,11 +98,9 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
             .note("type the value, then end it with Ctrl-D (it will be seen; a file or a pipe is better)");
     }
     let value = input::secret(args.value_file.as_deref(), &mut **context.stdin.borrow_mut())?;
-    let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*value));
-    // Base64 needs no escaping, and a document built by hand leaves no copy that is not wiped.
-    let body = Zeroizing::new([r#"{"value_base64":""#, encoded.as_str(), r#""}"#].concat());
     let connection = context.connect(Need::DaemonOrOffline)?;
-    let entry = connection.client.send(method, &forced(route(segments), args.force), body.as_bytes())?;
+    let (route, secret) = (forced(route(segments), args.force), ("value_base64", value.as_slice()));
+    let entry = connection.client.send_with_secret(method, &route, &Map::new(), secret)?;
     let name = text(&entry, "vault_ref");
     context.out.done(&entry, &format!("stored {name}: {}", versions(&entry)))?;
     warn_of_the_ended(&entry, context);

@@ -9,6 +9,7 @@ use palyra_actors::journal::JournalFiles;
 use palyra_actors::registry::RegistryError;
 
 use crate::cli::{Bare, CliError, Connection, ConsoleClient, Need, Remark};
+use crate::daemon::Serve;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
 use offline::{Offline, offline};
@@ -25,29 +26,33 @@ pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, C
     if let Some(client) = running(root)? {
         return Ok(Connection::to_daemon(client));
     }
-    match need {
-        Need::Daemon => Err(no_daemon(root)),
-        Need::DaemonOrOffline if root.is_bare().map_err(refused)? => on_bare_ground(root, bare),
-        Need::DaemonOrOffline => match offline(root) {
-            Err(error) if bare == Bare::BuiltIn && error.downcast_ref::<RegistryError>().is_some() => {
-                beside_a_fault(&error)
-            }
-            started => guarded(started),
-        },
+    let serve = match need {
+        Need::Daemon => return Err(no_daemon(root)),
+        Need::DaemonOrOffline => Serve::ConsoleOnly,
+        Need::NoIntegrations => Serve::ConsoleWithoutIntegrations,
+    };
+    if root.is_bare().map_err(refused)? {
+        return on_bare_ground(root, bare);
+    }
+    match offline(root, serve) {
+        Err(error) if bare == Bare::BuiltIn && error.downcast_ref::<RegistryError>().is_some() => {
+            beside_a_fault(&error)
+        }
+        started => guarded(started),
     }
 }
 
 fn no_daemon(root: &StateRoot) -> CliError {
     let path = root.path().display();
     if root.is_bare().unwrap_or(false) {
-        return CliError::unreachable(format!(
+        return CliError::no_daemon(format!(
             "no daemon runs on `{path}`: there is no state root there"
         ))
         .hint(format!(
             "name the one you mean with --state-root or PALYRA_STATE_ROOT; `palyra --state-root {path} daemon` begins one"
         ));
     }
-    CliError::unreachable(format!("no daemon runs on `{path}`"))
+    CliError::no_daemon(format!("no daemon runs on `{path}`"))
         .hint(format!("start it: palyra --state-root {path} daemon"))
 }
 
@@ -95,7 +100,8 @@ fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> 
     match bare {
         Bare::Begin => {
             let begun = format!("made a new state root at {}", root.path().display());
-            guarded(offline(root)).map(|connection| connection.remarking(Remark::Note(begun)))
+            guarded(offline(root, Serve::ConsoleOnly))
+                .map(|connection| connection.remarking(Remark::Note(begun)))
         }
         Bare::BuiltIn => built_in(),
         Bare::Refuse => Err(nothing_begun(root)),
@@ -106,7 +112,8 @@ fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> 
 fn built_in() -> Result<Connection, CliError> {
     let folder =
         tempfile::tempdir().map_err(|error| CliError::failed(format!("no temporary folder: {error}")))?;
-    let (client, guard) = offline(&StateRoot::at(folder.path())).map_err(|error| not_started(&error))?;
+    let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations);
+    let (client, guard) = started.map_err(|error| not_started(&error))?;
     // The console stops before its folder goes.
     Ok(Connection::guarded(client, (guard, folder)))
 }

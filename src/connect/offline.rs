@@ -25,16 +25,16 @@ pub fn check_clock() -> Result<(), CliError> {
 }
 
 /// Starts a console in this process, over the files of the stopped daemon.
-pub(super) fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offline)> {
+pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(ConsoleClient, Offline)> {
     check_clock()?;
     let possession = root.take(Role::Command)?;
     let settings = Settings::load(&root.settings_file(), Flags::default())?;
     let token = possession.token()?;
     let (started, start) = mpsc::channel();
     let (stop, stopped) = oneshot::channel();
-    let serve = move || {
+    let run = move || {
         System::new().block_on(async move {
-            match Daemon::start(possession, settings, Serve::ConsoleOnly).await {
+            match Daemon::start(possession, settings, serve).await {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(daemon) => {
                     drop(started.send(Ok(daemon.gate.addresses.console.clone())));
@@ -45,7 +45,7 @@ pub(super) fn offline(root: &StateRoot) -> anyhow::Result<(ConsoleClient, Offlin
             }
         });
     };
-    let thread = Builder::new().spawn(serve).context("the system gives this command no thread")?;
+    let thread = Builder::new().spawn(run).context("the system gives this command no thread")?;
     let guard = Offline { stop: Some(stop), thread: Some(thread) };
     match start.recv() {
         Ok(Ok(console)) => Ok((ConsoleClient::new(&console, token), guard)),

@@ -1,8 +1,10 @@
 //! The state root of the demo, its daemon, and how it is talked to.
 
-use std::io::{BufRead, BufReader, Write};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use palyra_actors::provider::{Catalogue, Parameters, SignDraft, Signed};
@@ -13,10 +15,13 @@ use tokio::time::timeout;
 
 use super::SECRET;
 use crate::cli::CliError;
-use crate::signals::Signals;
+use crate::daemon::signals::Signals;
 
 /// How often it is looked whether the daemon has ended.
 const GLANCE: Duration = Duration::from_millis(200);
+
+/// Lines of a daemon that does not start that are told.
+const LAST_LINES: usize = 10;
 
 /// A state root that goes when this goes, and the daemon on it.
 pub struct House {
@@ -35,6 +40,22 @@ pub struct Answer {
 
 fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
     CliError::failed(format!("{what}: {error}"))
+}
+
+/// The last that a daemon says on stderr, which is read to its end: a pipe that is full would hold it up.
+fn last_lines(stderr: ChildStderr) -> VecDeque<String> {
+    let mut last = VecDeque::with_capacity(LAST_LINES + 1);
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        last.push_back(line);
+        last.drain(..last.len().saturating_sub(LAST_LINES));
+    }
+    last
+}
+
+/// A daemon that said nothing of where it serves, with what it said instead.
+fn not_started(last_words: Option<JoinHandle<VecDeque<String>>>) -> CliError {
+    let lines = last_words.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    CliError { issues: lines.into(), ..CliError::failed("the daemon did not start; it said last:") }
 }
 
 impl House {
@@ -74,7 +95,11 @@ impl House {
             .spawn()
             .map_err(|error| failed(&what, error))?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input).map_err(|error| failed(&what, error))?;
+            match stdin.write_all(input) {
+                // It ended before it read everything: it says why itself.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+                written => written.map_err(|error| failed(&what, error))?,
+            }
         }
         let output = child.wait_with_output().map_err(|error| failed(&what, error))?;
         if !output.status.success() {
@@ -89,16 +114,21 @@ impl House {
             .palyra()?
             .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed("the daemon", error))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        self.daemon = Some(child);
+        let last_words = stderr.map(|stderr| thread::spawn(|| last_lines(stderr)));
         let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = stdout {
             BufReader::new(stdout).read_line(&mut line).map_err(|error| failed("the daemon", error))?;
         }
-        self.daemon = Some(child);
         let ingress = line.split_whitespace().find_map(|word| word.strip_prefix("ingress="));
-        self.ingress = ingress.ok_or_else(|| CliError::failed("the daemon did not start"))?.to_owned();
+        self.ingress = match ingress {
+            Some(ingress) => ingress.to_owned(),
+            None => return Err(not_started(last_words)),
+        };
         Ok(())
     }
 
@@ -167,5 +197,21 @@ impl Drop for House {
             daemon.kill().unwrap_or_default();
             drop(daemon.wait());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The program these tests are in knows no `--state-root`: it says so, reads nothing, and ends.
+    #[test]
+    fn what_a_process_that_fails_said_is_told() {
+        let mut house = House::build().unwrap();
+        let error = house.start().unwrap_err();
+        assert!(error.issues.iter().any(|line| line.contains("state-root")), "{error:?}");
+        let more_than_a_pipe_holds = vec![b' '; 1 << 20];
+        let error = house.command(&["vault", "put", "global/github"], &more_than_a_pipe_holds).unwrap_err();
+        assert!(error.message.contains("state-root"), "{error:?}");
     }
 }

@@ -8,8 +8,8 @@ use palyra_actors::provider::Signed;
 use serde_json::Value;
 
 use crate::cli::{CliError, DemoArgs, Output};
+use crate::daemon::signals::Signals;
 use crate::exit::Exit;
-use crate::signals::Signals;
 use house::{Answer, House};
 use story::Story;
 

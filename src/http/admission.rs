@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::problem::{Kind, Problem};
-use super::unfinished::{Place, Unfinished};
+use crate::http::delivery::unfinished::{Place, Unfinished};
+use crate::http::problem::{Kind, Problem};
 
 /// Body bytes are counted in units of this many, begun ones as whole.
 const UNIT_BYTES: usize = 1_024;

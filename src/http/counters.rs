@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::limits::INTEGRATIONS_MAX;
+use palyra_actors::provider::Reason;
 use serde_json::{Value, json};
+
+use palyra_actors::event_names;
 
 /// Integrations counted apart, those that were removed since the start among them. What comes for any more is counted
 /// under [`NONE`].
@@ -110,7 +113,8 @@ impl Counters {
     }
 
     /// Counts a delivery that did not authenticate. Bounded by the integrations that exist and the reasons there are.
-    pub fn refuse(&self, integration_id: &str, reason: &'static str) {
+    pub fn refuse(&self, integration_id: &str, reason: Reason) {
+        let reason = reason.as_str();
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.tally(integration_id, |tally| *tally.unauthenticated.entry(reason).or_default() += 1);
         *counts.unsummed.entry((integration_id.to_owned(), reason)).or_default() += 1;
@@ -186,7 +190,7 @@ impl Counters {
 
 fn unauthenticated(integration_id: String, reason: &'static str, count: u64) -> SystemEvent {
     let refused = if count == 1 { "1 delivery was".to_owned() } else { format!("{count} deliveries were") };
-    SystemEvent::new("webhook.unauthenticated", format!("{refused} refused: {reason}"))
+    SystemEvent::new(event_names::UNAUTHENTICATED, format!("{refused} refused: {reason}"))
         .severity(Severity::Warn)
         .about(integration_id)
         .detail("reason", reason)
@@ -217,7 +221,7 @@ mod tests {
     fn what_is_put_back_is_summed_up_with_what_came_meanwhile() {
         let counters = Counters::default();
         let refuse = || {
-            counters.refuse("gh", "bad_signature");
+            counters.refuse("gh", Reason::BadSignature);
             counters.refuse_at_console("wrong_token");
         };
         refuse();
@@ -236,7 +240,7 @@ mod tests {
         let counters = Counters::default();
         for n in 0..COUNTED_MAX + 3 {
             counters.count(&n.to_string(), "accepted");
-            counters.refuse(&n.to_string(), "bad_signature");
+            counters.refuse(&n.to_string(), Reason::BadSignature);
         }
         counters.count("0", "accepted");
         let deliveries = counters.deliveries();

@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::Gate;
-use super::problem::RETRY_AFTER_SECONDS;
+use crate::http::Gate;
+use crate::http::problem::RETRY_AFTER_SECONDS;
 
 /// Time the actors are given to answer whoever asks how they are.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);

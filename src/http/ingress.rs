@@ -18,16 +18,17 @@ use palyra_actors::replay_guard::SubmitError;
 use palyra_actors::secret::SecretVersions;
 use tokio::time::Instant;
 
-use super::Gate;
-use super::admission::Permit;
-use super::answer::{Answer, Outcome};
-use super::body::{self, BodyLimits};
-use super::checks::{self, Condemned};
-use super::faults::{Fault, UNKNOWN};
-use super::headers::{HeaderView, is_authority};
-use super::judge::{self, Judgement, Names};
-use super::problem::{Kind, Problem};
-use super::throttle::{BAD_SIGNATURES_MAX, Peer};
+use crate::http::Gate;
+use crate::http::admission::Permit;
+use crate::http::body::{self, BodyLimits};
+use crate::http::delivery::answer::{Answer, Outcome};
+use crate::http::delivery::cause::Cause;
+use crate::http::delivery::checks::{self, Condemned};
+use crate::http::delivery::faults::Fault;
+use crate::http::delivery::headers::{HeaderView, is_authority};
+use crate::http::problem::{Kind, Problem};
+use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
+use palyra_actors::judging::{self, Judgement, Names};
 
 /// Slowest sender of a body.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
@@ -40,7 +41,7 @@ pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result
     Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
 }
 
-/// Steps 2 and 3 for a sender that waits for `100 Continue` before it sends the body.
+/// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body, which is to be let in again with it.
 ///
 /// # Errors
 /// What refuses the delivery before its body is read.
@@ -101,7 +102,7 @@ impl Delivery<'_> {
         // 2. Look up: unknown and disabled are told apart by nobody outside.
         let integration = self.look_up()?;
         let profile = profile_of(&integration)?;
-        if let Some(reply) = self.unsigned_greeting(&integration, &Body::empty()).await? {
+        if let Some(reply) = self.unsigned_handshake(&integration, &Body::empty()).await? {
             return Ok(Answer::Handshake(reply));
         }
         // 3. Refuse early what the head alone condemns.
@@ -112,7 +113,7 @@ impl Delivery<'_> {
         let profile = profile_of(&integration)?;
         checks::body(profile, kind, &raw)?;
         let body = Body::new(raw, kind);
-        if let Some(reply) = self.unsigned_greeting(&integration, &body).await? {
+        if let Some(reply) = self.unsigned_handshake(&integration, &body).await? {
             return Ok(Answer::Handshake(reply));
         }
         let view = HeaderView(self.head.headers);
@@ -139,7 +140,7 @@ impl Delivery<'_> {
         // 7. Parse, and find what the profile says the delivery is.
         let names = Names::of(profile.describe(&request), profile, now);
         // 8. Judge: the envelope against its schema, then the allow lists.
-        let judgement = judge::judge(&integration.record, profile, &body, &names, key);
+        let judgement = judging::judge(&integration.record, profile, &body, &names, key);
         // 9.–11. Reserve the key and append in one go, answer once it is durable.
         let permit = Arc::new(permit);
         let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified));
@@ -151,8 +152,9 @@ impl Delivery<'_> {
 
     /// Whether its body is wanted.
     async fn go_on(&self) -> Result<(), Problem> {
+        let _permit = self.gate.admission.enter()?;
         let integration = self.look_up()?;
-        if self.unsigned_greeting(&integration, &Body::empty()).await?.is_some() {
+        if self.unsigned_handshake(&integration, &Body::empty()).await?.is_some() {
             return Ok(());
         }
         self.refuse_early(&integration, profile_of(&integration)?).map(drop)
@@ -218,7 +220,7 @@ impl Delivery<'_> {
             Ok(Some(verified)) => Ok(verified),
             Ok(None) => self.admit_unsigned(integration).map(|()| profile.unsigned()),
             Err(VerifyError::Rejected(reject)) => Err(self.unauthenticated(&reject)),
-            Err(error) => Err(self.unavailable(Fault::told_by("secret", &error))),
+            Err(error) => Err(self.unavailable(Fault::told_by(Cause::Secret, &error))),
         }
     }
 
@@ -228,7 +230,7 @@ impl Delivery<'_> {
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
         let many = || format!("more than {most} unsigned deliveries came within a second");
         if exceeded {
-            Err(Problem::new(Kind::TooManyRequests).because("unsigned_rate", many()))
+            Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))
         } else {
             Ok(())
         }
@@ -236,18 +238,18 @@ impl Delivery<'_> {
 
     /// One body for every reason: the sender learns nothing, the operator everything.
     pub(super) fn unauthenticated(&self, reject: &Reject) -> Problem {
-        let reason = reject.reason.as_str();
+        let reason = reject.reason;
         self.gate.counters.refuse(&self.id, reason);
         tracing::debug!(
             integration = self.id,
-            reason,
+            reason = reason.as_str(),
             detail = reject.detail,
             "a delivery was not authentic"
         );
         let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
-        Problem::new(kind).because(reason, reject.detail.as_str())
+        Problem::new(kind).because(Cause::Unauthentic(reason), reject.detail.as_str())
     }
 }
 
@@ -298,7 +300,7 @@ impl Authentic<'_> {
             Judgement::Accept(format) => {
                 let record = &self.integration.record;
                 let key_version = self.verified.key_version;
-                let event = judge::webhook_event(
+                let event = judging::webhook_event(
                     record,
                     self.names.clone(),
                     key_version,
@@ -311,13 +313,13 @@ impl Authentic<'_> {
                 let why = [format!("allowed_{what}s does not name this {what}")];
                 self.refusal(verdict, digest, body.raw().len(), &why)
             }
-            Judgement::Reject(_, why) => self.refusal(verdict, digest, body.raw().len(), why),
+            Judgement::Reject(flaw) => self.refusal(verdict, digest, body.raw().len(), &flaw.reasons()),
         }
     }
 
     fn refusal(&self, verdict: Verdict, body: Digest, bytes: usize, why: &[String]) -> NewEvent {
         let record = &self.integration.record;
-        NewEvent::System(judge::refusal_event(record, &self.names, verdict, body, bytes, why))
+        NewEvent::System(judging::refusal_event(record, &self.names, verdict, body, bytes, why))
     }
 
     /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, or not in time, the
@@ -340,9 +342,10 @@ impl Authentic<'_> {
         let permit = Arc::<Permit>::clone(&self.permit);
         let gate = self.delivery.gate;
         let submitted = gate.actors.replay_guard.submit(event, claim, permit);
-        let fault = match gate.in_time(UNKNOWN, submitted).await {
+        let fault = match gate.in_time(Cause::Unknown, submitted).await {
             Ok(Ok(appended)) => return Ok(appended),
-            Ok(Err(error)) => Fault::told_by(if may_be_stored(&error) { UNKNOWN } else { "event" }, &error),
+            Ok(Err(error)) if may_be_stored(&error) => Fault::told_by(Cause::Unknown, &error),
+            Ok(Err(error)) => Fault::told_by(Cause::Event, &error),
             Err(late) => late,
         };
         Err(self.delivery.unavailable(fault))
@@ -361,12 +364,12 @@ impl Authentic<'_> {
     fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
         match judgement {
             Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
-            Judgement::Filter { .. } if judge::rejects_filtered(&self.integration.record) => {
+            Judgement::Filter { .. } if judging::rejects_filtered(&self.integration.record) => {
                 Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered").id(receipt.event_id))
             }
             Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),
-            Judgement::Reject(problem, _) => {
-                Answer::Refused(problem.outcome("rejected").id(receipt.event_id))
+            Judgement::Reject(flaw) => {
+                Answer::Refused(Problem::of_flaw(&flaw).outcome("rejected").id(receipt.event_id))
             }
         }
     }

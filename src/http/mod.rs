@@ -4,34 +4,19 @@
 //! Both listeners share one [`Gate`]; nothing here keeps state of its own beyond counters and permits.
 
 pub mod admission;
-pub mod answer;
-pub mod asker;
 pub mod body;
-pub mod checks;
+pub mod connection;
 pub mod console;
 pub mod counters;
-pub mod crowd;
-pub mod cut;
-pub mod exposition;
-pub mod faults;
-pub mod framing;
-pub mod greeting;
-pub mod headers;
+pub mod delivery;
 pub mod health;
 pub mod ingress;
-pub mod judge;
-pub mod keys;
-pub mod patience;
 pub mod problem;
-pub mod published;
 pub mod refusals;
-pub mod room;
-pub mod server;
 pub mod throttle;
 pub mod under_way;
-pub mod unfinished;
-pub mod unread;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,22 +26,25 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use palyra_actors::clock::{SharedClock, UnixMs};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::actors::Actors;
-use crate::readiness::LastLook;
+use crate::daemon::actors::Actors;
+use crate::daemon::readiness::LastLook;
+use crate::daemon::verification::VerificationStatus;
+use crate::published_keys::PublishedKeys;
 use crate::settings::Settings;
-use crate::verification::VerificationStatus;
 use admission::Admission;
+use connection::limits::Connections;
 use counters::Counters;
+use delivery::cause::Cause;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
-use published::PublishedKeys;
 use refusals::Refusals;
-use room::Connections;
 use throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
 use under_way::UnderWay;
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
+/// Captured deliveries that are tried out at a time, each on a thread of its own; one more waits for its turn.
+const TRIALS_MAX: usize = 4;
 
 /// What every request handler is given.
 pub struct Gate {
@@ -79,7 +67,7 @@ pub struct Gate {
     /// Wrong tokens of the console by peer.
     pub bad_tokens: Rates<Peer>,
     /// What the log was told of deliveries that could not be taken in, by integration and by what was missing.
-    pub complaints: Rates<(String, &'static str)>,
+    pub complaints: Rates<(String, Cause)>,
     /// Unsigned deliveries by integration.
     pub unsigned: Rates<String>,
     /// Keys that providers publish.
@@ -102,6 +90,8 @@ pub struct Gate {
     pub changing: Mutex<()>,
     /// The place for a verification that the console is asked for.
     pub verifying: Arc<Semaphore>,
+    /// The places for captured deliveries that are tried out.
+    pub trials: Arc<Semaphore>,
     /// Set once the daemon is told to stop.
     pub stopping: AtomicBool,
     /// When it began to serve.
@@ -117,6 +107,19 @@ pub struct Addresses {
     pub ingress: String,
     /// `http://ADDR:PORT` of the console.
     pub console: String,
+}
+
+impl Addresses {
+    /// The base URL under which programs on this machine reach the ingress: where it listens on all addresses, on loopback.
+    fn local_ingress(&self) -> Option<String> {
+        let bound: SocketAddr = self.ingress.strip_prefix("http://")?.parse().ok()?;
+        let ip = match bound.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Some(format!("http://{}", SocketAddr::new(ip, bound.port())))
+    }
 }
 
 impl Gate {
@@ -146,6 +149,7 @@ impl Gate {
             under_way: UnderWay::on_this_thread(),
             changing: Mutex::default(),
             verifying: Arc::new(Semaphore::new(1)),
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
             stopping: AtomicBool::new(false),
             started_at: clock.now_unix_ms(),
             settings,
@@ -154,18 +158,23 @@ impl Gate {
         })
     }
 
-    /// The URL that a sender of an integration posts to: behind `public_url`, else at the ingress itself, and a bare path
-    /// where there is neither.
+    /// What a sender of an integration posts to: a URL behind `public_url`, else a bare path, for under which address the
+    /// ingress is reached from elsewhere is not known.
     pub fn hook_url(&self, id: &str) -> String {
-        let front = self.settings.public_url.as_deref().unwrap_or(&self.addresses.ingress);
+        let front = self.settings.public_url.as_deref().unwrap_or_default();
         format!("{front}/hooks/{id}")
     }
 
-    /// The same as the ingress takes it to be signed: with TLS in front of it.
+    /// Where programs on this machine post to it; `None` where there is no ingress.
+    pub fn local_url(&self, id: &str) -> Option<String> {
+        self.addresses.local_ingress().map(|ingress| format!("{ingress}/hooks/{id}"))
+    }
+
+    /// The URL as the ingress takes it to be signed: with TLS in front of it.
     pub fn signed_url(&self, id: &str) -> String {
         match self.settings.public_url {
             Some(_) => self.hook_url(id),
-            None => self.hook_url(id).replacen("http://", "https://", 1),
+            None => self.addresses.ingress.replacen("http://", "https://", 1) + &self.hook_url(id),
         }
     }
 
@@ -200,7 +209,7 @@ async fn hook(request: HttpRequest, payload: Payload, gate: Data<Gate>) -> HttpR
     let delivery = Delivery { gate: &gate, head: Head::of(&request), id: id.to_owned() };
     let answered = match *request.method() {
         Method::POST => ingress::deliver(&delivery, payload).await,
-        _ => greeting::greet(&delivery).await,
+        _ => delivery::handshake::greet(&delivery).await,
     };
     answered.unwrap_or_else(|problem| gate.refuse(&delivery.id, &delivery.kept(problem)))
 }
@@ -216,4 +225,24 @@ fn hook_id(uri: &Uri) -> Option<&str> {
 
 async fn nothing_here() -> HttpResponse {
     Problem::new(Kind::NotFound).error_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ingress_on_all_addresses_is_reached_on_loopback_from_this_machine() {
+        let table = [
+            ("http://0.0.0.0:7142", Some("http://127.0.0.1:7142")),
+            ("http://[::]:7142", Some("http://[::1]:7142")),
+            ("http://127.0.0.1:80", Some("http://127.0.0.1:80")),
+            ("http://10.0.0.7:7142", Some("http://10.0.0.7:7142")),
+            ("", None),
+        ];
+        for (ingress, expected) in table {
+            let addresses = Addresses { ingress: ingress.to_owned(), console: String::new() };
+            assert_eq!(addresses.local_ingress().as_deref(), expected, "{ingress}");
+        }
+    }
 }

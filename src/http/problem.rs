@@ -10,9 +10,12 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RE
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::causes::in_full;
 use palyra_actors::ids::EventId;
+use palyra_actors::judging::Flaw;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::http::delivery::cause::Cause;
 
 /// Seconds after which a sender may try again, where the answer names none of its own.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
@@ -164,7 +167,8 @@ pub struct Problem {
 /// What few problems have, and what is no part of the document.
 #[derive(Debug, Clone, Default)]
 struct Aside {
-    cause: Option<Cause>,
+    /// Why a delivery was refused, and more of it in words of ours: for the operator alone.
+    cause: Option<(Cause, String)>,
     id: Option<EventId>,
     became: Became,
 }
@@ -179,15 +183,6 @@ pub enum Became {
     Unsynced,
     /// Whether it was made is not known.
     Unknown,
-}
-
-/// Why a delivery was refused, for the operator alone: no part of an answer.
-#[derive(Debug, Clone)]
-pub struct Cause {
-    /// In one word.
-    pub reason: &'static str,
-    /// More of it, in words of ours.
-    pub detail: String,
 }
 
 impl Problem {
@@ -206,8 +201,8 @@ impl Problem {
 
     /// With why it was refused, which the answer does not tell.
     #[must_use]
-    pub fn because(mut self, reason: &'static str, detail: impl Into<String>) -> Self {
-        self.aside.get_or_insert_default().cause = Some(Cause { reason, detail: detail.into() });
+    pub fn because(mut self, cause: Cause, detail: impl Into<String>) -> Self {
+        self.aside.get_or_insert_default().cause = Some((cause, detail.into()));
         self
     }
 
@@ -230,6 +225,14 @@ impl Problem {
     pub fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
+    }
+
+    /// What is wrong with an authentic delivery's body, with the places.
+    pub fn of_flaw(flaw: &Flaw) -> Self {
+        match flaw {
+            Flaw::NotJson(_) => Self::new(Kind::NotJson),
+            Flaw::Schema(issues) => Self::new(Kind::SchemaViolation).schema_issues(issues),
+        }
     }
 
     /// With the places of a document that break a schema.
@@ -273,13 +276,14 @@ impl Problem {
     }
 
     /// Why, as far as the answer does not tell.
-    pub fn cause(&self) -> Option<&Cause> {
-        self.aside.as_ref()?.cause.as_ref()
+    pub fn cause(&self) -> Option<Cause> {
+        Some(self.aside.as_ref()?.cause.as_ref()?.0)
     }
 
     /// What happened: as the operator may know, else as the answer tells.
     pub fn told(&self) -> Option<&str> {
-        self.cause().map(|cause| cause.detail.as_str()).or(self.detail.as_deref())
+        let cause = self.aside.as_ref().and_then(|aside| aside.cause.as_ref());
+        cause.map(|(_, detail)| detail.as_str()).or(self.detail.as_deref())
     }
 
     /// The document (`schemas/problem.v1.json`).

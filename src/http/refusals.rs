@@ -6,13 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use palyra_actors::clock::UnixMs;
 use palyra_actors::ids::EventId;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::cut::cut;
-use super::ingress::Delivery;
-use super::problem::{Kind, Problem};
+use crate::http::delivery::cause::Cause;
+use crate::http::ingress::Delivery;
+use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
+use palyra_actors::cut::cut;
 
 /// Refusals kept. One more takes the place of the oldest of the integration that has the most, so that a flood at one hides
 /// nothing of the others.
@@ -30,14 +31,24 @@ pub struct Refusal {
     pub at: UnixMs,
     /// The integration, which was there then.
     pub integration_id: String,
-    /// Status of the answer.
-    pub status: u16,
-    /// Code of the answer.
-    pub code: &'static str,
+    /// What it was answered; `status` and `code` of the document.
+    #[serde(flatten, serialize_with = "status_and_code")]
+    pub kind: Kind,
     /// Why, in one word; none where the code is all there is.
-    pub reason: Option<&'static str>,
+    #[serde(rename = "reason")]
+    pub cause: Option<Cause>,
     /// More of it, in words of ours.
     pub detail: Option<String>,
+}
+
+fn status_and_code<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Answered {
+        status: u16,
+        code: &'static str,
+    }
+    let (status, code, _) = kind.entry();
+    Answered { status: status.as_u16(), code }.serialize(serializer)
 }
 
 /// The refusals that are kept.
@@ -107,14 +118,12 @@ impl Delivery<'_> {
         }
         let now = self.gate.clock.now_unix_ms();
         let id = EventId::new(now, random_u128());
-        let (status, code, _) = problem.kind().entry();
         self.gate.refusals.keep(Refusal {
             id,
             at: now,
             integration_id: self.id.clone(),
-            status: status.as_u16(),
-            code,
-            reason: problem.cause().map(|cause| cause.reason),
+            kind: problem.kind(),
+            cause: problem.cause(),
             detail: problem.told().map(|detail| cut(detail, DETAIL_BYTES_MAX)),
         });
         problem.id(id)
@@ -128,6 +137,8 @@ impl Delivery<'_> {
 
 #[cfg(test)]
 mod tests {
+    use palyra_actors::provider::Reason;
+
     use super::*;
 
     fn refusal(integration_id: &str, number: u64) -> Refusal {
@@ -135,9 +146,8 @@ mod tests {
             id: EventId::new(number, 0),
             at: number,
             integration_id: integration_id.to_owned(),
-            status: 401,
-            code: "unauthenticated",
-            reason: Some("bad_signature"),
+            kind: Kind::Unauthenticated,
+            cause: Some(Cause::Unauthentic(Reason::BadSignature)),
             detail: None,
         }
     }
@@ -154,6 +164,15 @@ mod tests {
         assert_eq!(times(&refusals.latest_of("gh", 2)), [3, 2]);
         assert_eq!(refusals.find(EventId::new(4, 0)).unwrap().integration_id, "lab");
         assert!(refusals.find(EventId::new(5, 0)).is_none());
+    }
+
+    #[test]
+    fn a_refusal_is_shown_with_status_code_and_reason_of_its_answer() {
+        let shown = serde_json::to_value(refusal("gh", 1)).unwrap();
+        assert_eq!(
+            (&shown["status"], &shown["code"], &shown["reason"]),
+            (&401.into(), &"unauthenticated".into(), &"bad_signature".into())
+        );
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! waiting for what is under way, so that its last row is the last one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 
-use super::problem::{Became, Problem};
+use crate::http::problem::{Became, Problem};
 
 /// What is under way at a time; one more waits, and is given up with its client.
 const UNDER_WAY_MAX: u32 = 256;
@@ -84,6 +86,13 @@ impl UnderWay {
         drop(all);
     }
 
+    /// The same for so long at most. Says whether nothing was under way any more.
+    pub async fn ended_within(&self, patience: Duration) -> bool {
+        let is_ended = timeout(patience, self.ended()).await.is_ok();
+        self.begin_nothing();
+        is_ended
+    }
+
     /// Nothing begins after this.
     pub fn begin_nothing(&self) {
         self.places.close();
@@ -92,10 +101,6 @@ impl UnderWay {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-
     use super::*;
 
     #[actix_web::test]
@@ -112,6 +117,16 @@ mod tests {
         under_way.ended().await;
         was_done.await.unwrap();
         assert_eq!(under_way.to_the_end(|| async {}).await, Err(Broken::Stopping));
+    }
+
+    #[actix_web::test]
+    async fn what_does_not_end_is_waited_for_no_longer_than_there_is_patience() {
+        let under_way = UnderWay::on_this_thread();
+        let hangs = under_way.to_the_end(std::future::pending::<()>);
+        assert!(timeout(Duration::from_millis(10), hangs).await.is_err(), "who asked goes away");
+        assert!(!under_way.ended_within(Duration::from_millis(10)).await);
+        assert_eq!(under_way.to_the_end(|| async {}).await, Err(Broken::Stopping));
+        assert!(UnderWay::on_this_thread().ended_within(Duration::ZERO).await, "nothing is under way");
     }
 
     #[actix_web::test]

@@ -9,7 +9,7 @@ use palyra_actors::ids::Digest;
 use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEFAULT};
 use serde::Deserialize;
 
-use crate::http::published::Trust;
+use crate::published_keys::Trust;
 use fields::Form;
 use source::Source;
 

@@ -17,8 +17,8 @@ use palyra_actors::journal::JournalFiles;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::daemon::reserve::Reserve;
 use crate::random::random_u128;
-use crate::reserve::Reserve;
 use lock::Lock;
 pub use lock::{Holder, Role};
 

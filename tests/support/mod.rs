@@ -121,6 +121,13 @@ impl Daemon {
         Self::serving(program)
     }
 
+    /// Starts a daemon whose ingress listens on a free port of this address.
+    pub fn with_ingress_on(root: &Path, ip: &str) -> Self {
+        let mut program = palyra(root);
+        program.args(["daemon", "--ingress", &format!("{ip}:0"), "--console", "127.0.0.1:0"]);
+        Self::serving(program)
+    }
+
     fn launch(mut program: Command, stderr: Stdio, args: &[&str], env: &[(&str, &str)]) -> Self {
         program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]).args(args);
         program.envs(env.iter().copied()).stderr(stderr);

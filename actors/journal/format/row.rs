@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::entry::{GENESIS, leaf_hash};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::journal::bounds::shortened;
 use crate::journal::claim::{ReplayClaim, Verdict};
 use crate::journal::event::{
     BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent,
 };
-use crate::limits::SUMMARY_BYTES_MAX;
 
 /// The columns, in the order of [`Columns::read`].
 pub(in crate::journal) const COLUMNS: &str = "seq, event_id, kind, name, severity, principal, source, integration_id, provider, \
@@ -373,10 +373,4 @@ pub(in crate::journal) fn to_sql(value: u64) -> i64 {
 /// The way back. A negative number, which no writer stores and no CHECK lets in, reads as 0.
 pub(in crate::journal) fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
-}
-
-/// At most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(SUMMARY_BYTES_MAX));
-    text
 }

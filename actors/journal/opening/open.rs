@@ -125,7 +125,7 @@ fn rollback(
     accept_rollback: bool,
 ) -> Result<Option<Rollback>, JournalError> {
     let Err(refused) = checked else { return Ok(None) };
-    if !accept_rollback {
+    if !(accept_rollback && refused.is_a_loss()) {
         return Err(refused);
     }
     let mut rollback =

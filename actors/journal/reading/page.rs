@@ -111,6 +111,10 @@ impl<'a> Walk<'a> {
             terms.push(format!("{} = {name}", facet.column()));
             values.push((name, Value::from((*value).to_owned())));
         }
+        if let Some(id) = &filter.delivery_id {
+            terms.push("delivery_id = :delivery".to_owned());
+            values.push((":delivery", id.clone().into()));
+        }
         if let Some(text) = &filter.contains {
             terms.push(CONTAINS.to_owned());
             values.push((":text", text.to_ascii_lowercase().into()));

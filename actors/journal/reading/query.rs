@@ -16,6 +16,8 @@ pub struct EventFilter {
     pub severity: Option<Severity>,
     /// Recorded at or after.
     pub since: Option<UnixMs>,
+    /// Exact delivery id, as the provider gave it. There is no index of it.
+    pub delivery_id: Option<String>,
     /// Text that stands in name, summary, source or delivery id (ASCII case ignored).
     pub contains: Option<String>,
 }

@@ -58,8 +58,8 @@ impl Sealer {
         Ok((sealer, adopted))
     }
 
-    /// As it is opened once the journal is: with the log of the journal or, where that is refused and the loss accepted,
-    /// with another.
+    /// As it is opened once the journal is: with the log of the journal or, where that is refused for a loss and the loss
+    /// accepted, with another.
     ///
     /// # Errors
     /// As [`Sealer::open`].
@@ -70,7 +70,7 @@ impl Sealer {
         accept_rollback: bool,
     ) -> Result<Self, JournalError> {
         match Self::open(files, head, random) {
-            Err(_) if accept_rollback => Self::begin_anew(files, random),
+            Err(refusal) if accept_rollback && refusal.is_a_loss() => Self::begin_anew(files, random),
             opened => opened.map(|(sealer, _)| sealer),
         }
     }

@@ -7,7 +7,8 @@ use super::store::store;
 use crate::clock::UnixMs;
 use crate::journal::JournalError;
 use crate::journal::config::{HeadSender, tell_of};
-use crate::journal::writing::writer::{NewRow, Writer};
+use crate::journal::event::SystemEvent;
+use crate::journal::writing::writer::Writer;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS};
 
 /// Told once a checkpoint covers what was asked for.
@@ -20,7 +21,7 @@ pub(in crate::journal) struct SealSchedule {
     /// Signed, and not stored because another process locked the database.
     unstored: Option<Sealed>,
     /// The event of an epoch that ended, still to be appended.
-    untold: Option<NewRow>,
+    untold: Option<SystemEvent>,
     /// Bytes of bodies appended since the newest checkpoint was begun.
     bytes: u64,
     /// Who waits for a checkpoint of so many events.
@@ -128,7 +129,7 @@ impl SealSchedule {
         now: UnixMs,
     ) -> Result<(), JournalError> {
         let Some(told) = &self.untold else { return Ok(()) };
-        writer.append(vec![told.clone()], now)?;
+        writer.append_own(told.clone(), now)?;
         self.untold = None;
         // It is anchored, and with it all before.
         tell_of(head, writer.head().seq);

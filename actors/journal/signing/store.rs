@@ -6,8 +6,8 @@ use super::sealer::{SealError, Sealed, Sealer};
 use crate::clock::UnixMs;
 use crate::journal::config::JournalConfig;
 use crate::journal::error::JournalError;
-use crate::journal::event::{NewEvent, SystemEvent};
-use crate::journal::writing::writer::{NewRow, Writer};
+use crate::journal::event::SystemEvent;
+use crate::journal::writing::writer::Writer;
 use crate::tlog::{Checkpoint, KeyLine};
 
 /// What journals the checkpoint that ends an epoch.
@@ -20,7 +20,7 @@ pub(in crate::journal) fn open_sealer(
 ) -> Result<Sealer, JournalError> {
     let now = config.clock.now_unix_ms();
     let (mut sealer, adopted) = match Sealer::open(&config.files, writer.head(), config.random) {
-        Err(refusal) if config.accept_rollback => {
+        Err(refusal) if config.accept_rollback && refusal.is_a_loss() => {
             writer.accept(&refusal);
             (Sealer::begin_anew(&config.files, config.random)?, None)
         }
@@ -44,7 +44,7 @@ pub(in crate::journal) fn store_and_tell(
     now: UnixMs,
 ) -> Result<(), JournalError> {
     match store(writer, sealer, sealed)? {
-        Some(told) => writer.append(vec![told], now).map(drop),
+        Some(told) => writer.append_own(told, now),
         None => Ok(()),
     }
 }
@@ -56,7 +56,7 @@ pub(in crate::journal) fn store(
     writer: &mut Writer,
     sealer: &mut Sealer,
     sealed: &Sealed,
-) -> Result<Option<NewRow>, JournalError> {
+) -> Result<Option<SystemEvent>, JournalError> {
     writer.store(sealed)?;
     sealer.settle()?;
     Ok(handed_over(&sealed.checkpoint, &sealed.note))
@@ -66,14 +66,13 @@ pub(in crate::journal) fn store(
 fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
     let note = checkpoints::newest_handover_without(sealer.db(), EPOCH_ENDED).map_err(SealError::from)?;
     let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
-    told.map_or(Ok(()), |told| writer.append(vec![told], now).map(drop))
+    told.map_or(Ok(()), |told| writer.append_own(told, now))
 }
 
 /// The event of a checkpoint that ends an epoch; none of any other.
-fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<NewRow> {
+fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<SystemEvent> {
     let Checkpoint { epoch, size, key, .. } = checkpoint;
     let Some(KeyLine::Next(_)) = key else { return None };
     let said = format!("epoch {epoch} ended with {size} events; its key is destroyed");
-    let event = SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note);
-    Some(NewRow { event: NewEvent::System(event), claim: None })
+    Some(SystemEvent::new(EPOCH_ENDED, said).detail("checkpoint", note))
 }

@@ -41,6 +41,7 @@ fn matches(filter: &EventFilter, event: &StoredEvent) -> bool {
         && filter.integration_id.is_none_or_eq(&event.integration_id)
         && filter.severity.is_none_or(|severity| severity == event.severity)
         && filter.since.is_none_or(|since| event.recorded_at >= since)
+        && filter.delivery_id.is_none_or_eq(&event.delivery_id)
         && filter.contains.as_deref().is_none_or(text)
 }
 
@@ -74,14 +75,16 @@ fn filters() -> impl Strategy<Value = EventFilter> {
     let severity = prop::option::of(prop::sample::select(SEVERITIES.to_vec()));
     let since = prop::option::of(NOW..NOW + 70);
     let contains = prop::option::of(prop::sample::select(vec!["CAT", "p", "d-1", "nothing"]));
-    (kind, name, integration, severity, since, contains).prop_map(
-        |(kind, name, integration, severity, since, contains)| EventFilter {
+    let delivery = prop::option::weighted(0.2, prop::sample::select(vec!["d-1", "d-2"]));
+    (kind, name, integration, severity, since, contains, delivery).prop_map(
+        |(kind, name, integration, severity, since, contains, delivery)| EventFilter {
             kind,
             name: name.map(str::to_owned),
             integration_id: integration.map(str::to_owned),
             severity,
             since,
             contains: contains.map(str::to_owned),
+            delivery_id: delivery.map(str::to_owned),
         },
     )
 }

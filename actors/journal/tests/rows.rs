@@ -89,6 +89,16 @@ fn the_summary_of_a_delivery_is_cut_between_characters() {
     assert!((SUMMARY_BYTES_MAX - 1..=SUMMARY_BYTES_MAX).contains(&columns.summary.len()));
 }
 
+#[test]
+fn an_event_of_the_daemon_is_not_lost_because_its_summary_is_too_long() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let event = SystemEvent::new("supervision.actor.restarted", "é".repeat(SUMMARY_BYTES_MAX));
+    stored(append_one(&mut writer, NewRow { event: NewEvent::System(event), claim: None }, NOW));
+    let summary = place.reader().event(1).unwrap().unwrap().summary;
+    assert_eq!(summary, "é".repeat(SUMMARY_BYTES_MAX / 2));
+}
+
 /// A row as the writer links it, changed by `edit` and hashed anew.
 fn forged(edit: impl FnOnce(&mut Columns<'_>)) -> Option<(i64, String)> {
     let claim = claim("k", "{}", Verdict::Accepted);

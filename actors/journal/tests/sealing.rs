@@ -322,6 +322,27 @@ fn a_missing_key_or_checkpoint_file_is_refused_until_it_is_accepted() {
 }
 
 #[test]
+fn what_was_changed_is_refused_though_a_loss_is_accepted() {
+    let (place, other) = (Place::new(), Place::new());
+    open(&place).grow(3).seal();
+    open(&other).grow(9).seal();
+    let key = fs::read(place.folder.path().join("journal.key")).unwrap();
+    let own = whole(&place);
+    tamper(&place, "UPDATE journal_checkpoints SET note = replace(note, '3', '4') WHERE number = 2");
+    let refused = try_open(&place, NOW, true).map(drop).unwrap_err();
+    assert!(matches!(&refused, JournalError::Corrupt { .. }), "{refused}");
+    fs::write(place.path(), whole(&other)).unwrap();
+    for name in ["journal.db-wal", "journal.db-shm"] {
+        drop(fs::remove_file(place.folder.path().join(name)));
+    }
+    let refused = try_open(&place, NOW, true).map(drop).unwrap_err();
+    assert!(matches!(&refused, JournalError::Corrupt { seq: 3, .. }), "{refused}");
+    fs::write(place.path(), own).unwrap();
+    drop(open(&place));
+    assert_eq!(fs::read(place.folder.path().join("journal.key")).unwrap(), key);
+}
+
+#[test]
 fn every_flipped_bit_of_the_checkpoint_file_is_found() {
     let place = Place::new();
     open(&place).grow(3).seal();

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use rusqlite::limits::Limit;
 
 use super::*;
+use crate::limits::EVENT_DETAILS_BYTES_MAX;
 
 #[test]
 fn an_event_reads_back_as_it_was_appended() {
@@ -33,6 +34,18 @@ fn a_row_that_is_refused_fails_alone_and_leaves_no_gap() {
     assert!(matches!(refused, Err(JournalError::Invalid { field: "name", .. })));
     assert_eq!((stored(first).seq, stored(last).seq), (1, 2));
     assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn what_the_journal_says_of_itself_is_stored_or_nothing_is() {
+    let place = Place::new();
+    let mut writer = place.writer();
+    let told = |bytes| SystemEvent::new("journal.rollback.accepted", "some").detail("why", "x".repeat(bytes));
+    writer.append_own(told(10), NOW).unwrap();
+    let refused = writer.append_own(told(EVENT_DETAILS_BYTES_MAX), NOW).unwrap_err();
+    assert!(refused.to_string().contains("details must be at most"), "{refused}");
+    assert!(matches!(writer.append_own(told(10), NOW), Err(JournalError::Poisoned { .. })));
+    assert_eq!(writer.head().seq, 1);
 }
 
 #[test]

@@ -161,7 +161,22 @@ impl Writer {
             .detail("found_seq", found)
             .detail("found_hash", rollback.found.hash.to_string())
             .detail("why", why);
-        self.append(vec![NewRow { event: NewEvent::System(event), claim: None }], now).map(drop)
+        self.append_own(event, now)
+    }
+
+    /// Appends what the journal says of itself: it writes nothing more without that.
+    ///
+    /// # Errors
+    /// As [`Writer::append`]; [`JournalError::Poisoned`], too, when this event cannot be stored.
+    pub(in crate::journal) fn append_own(
+        &mut self,
+        event: SystemEvent,
+        now: UnixMs,
+    ) -> Result<(), JournalError> {
+        let row = NewRow { event: NewEvent::System(event), claim: None };
+        let outcomes = self.append(vec![row], now)?;
+        let refused = outcomes.into_iter().find_map(Result::err);
+        refused.map_or(Ok(()), |refused| Err(self.give_up(Failure::Fatal(refused.to_string()))))
     }
 
     /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.

@@ -25,8 +25,8 @@ fn a_vault_made_with_the_age_programs_is_opened() {
     crate::files::atomic_replace(&folder.path().join("identity.txt"), IDENTITY.as_bytes()).unwrap();
     crate::files::atomic_replace(&folder.path().join("global~a.age"), &sealed).unwrap();
     // Of a vault that this program did not make nobody knows how far its secrets had come.
-    let taken = VaultConfig { accept_rollback: true, ..config(folder.path()) };
-    let store = Store::open(taken, ManualClock::at(1_000)).unwrap();
+    let looked = Store::look(config(folder.path()), ManualClock::at(1_000)).unwrap();
+    let store = looked.accept().unwrap();
     let read = store.read(&vault_ref("global/a")).unwrap();
     assert_eq!(values(&read), [(1, "v1".to_owned())]);
 }

@@ -13,8 +13,8 @@ impl Place {
         Self(private_folder())
     }
 
-    fn config(&self, accept_rollback: bool) -> VaultConfig {
-        VaultConfig { dir: self.0.path().join("vault"), pins: self.pins(), accept_rollback }
+    fn config(&self) -> VaultConfig {
+        VaultConfig { dir: self.0.path().join("vault"), pins: self.pins() }
     }
 
     fn pins(&self) -> std::path::PathBuf {
@@ -26,12 +26,16 @@ impl Place {
     }
 
     fn open(&self) -> Store {
-        Store::open(self.config(false), ManualClock::at(1_000)).unwrap()
+        self.look().open().unwrap()
+    }
+
+    fn look(&self) -> Looked {
+        Store::look(self.config(), ManualClock::at(1_000)).unwrap()
     }
 
     /// Opens it and takes what is older as it is.
     fn accept(&self) -> Store {
-        Store::open(self.config(true), ManualClock::at(1_000)).unwrap()
+        self.look().accept().unwrap()
     }
 
     /// From here on no pin can be written.
@@ -72,9 +76,10 @@ fn a_vault_that_holds_secrets_does_not_open_without_its_pins() {
     let place = Place::new();
     place.open().put(&vault_ref("global/a"), secret("one")).unwrap();
     fs::remove_file(place.pins()).unwrap();
-    let refused = Store::open(place.config(false), ManualClock::at(1_000)).err();
+    let refused = Store::open(place.config(), ManualClock::at(1_000)).err();
     assert!(matches!(refused, Some(VaultError::Pins { .. })));
-    assert_eq!(place.accept().accepted(), [place.pins().display().to_string()]);
+    assert_eq!(place.look().behind(), [place.pins().display().to_string()]);
+    drop(place.accept());
     drop(place.open());
 }
 
@@ -141,8 +146,9 @@ fn what_is_older_is_taken_once_it_is_accepted_and_only_once() {
     let put_back = |file: &[u8]| crate::files::atomic_replace(&place.file(), file).unwrap();
     put_back(&second);
     assert!(is_older(&place.open()));
+    assert_eq!(place.look().behind(), ["global/a"]);
+    assert!(is_older(&place.open()), "a look accepts nothing");
     let accepted = place.accept();
-    assert_eq!(accepted.accepted(), ["global/a"]);
     assert_eq!(values(&accepted.read(&name).unwrap()), [(2, "two".to_owned())]);
     assert_eq!(values(&place.open().read(&name).unwrap()), [(2, "two".to_owned())]);
     put_back(&first);
@@ -158,7 +164,8 @@ fn where_nothing_is_older_nothing_is_accepted_and_every_pin_stays() {
     store.put(&name, secret("one")).unwrap();
     let removed = fs::read(place.file()).unwrap();
     store.delete(&name).unwrap();
-    assert!(place.accept().accepted().is_empty());
+    assert!(place.look().behind().is_empty());
+    drop(place.accept());
     crate::files::atomic_replace(&place.file(), &removed).unwrap();
     assert!(is_older(&place.open()));
 }
@@ -171,8 +178,9 @@ fn damaged_pins_are_refused_until_they_are_accepted_and_then_made_of_what_is_the
     let older = fs::read(place.file()).unwrap();
     store.rotate(&name, secret("two")).unwrap();
     fs::write(place.pins(), b"{\"global/a\":").unwrap();
-    assert!(matches!(Store::open(place.config(false), ManualClock::at(1)), Err(VaultError::Pins { .. })));
-    assert_eq!(place.accept().accepted(), [place.pins().display().to_string()]);
+    assert!(matches!(Store::open(place.config(), ManualClock::at(1)), Err(VaultError::Pins { .. })));
+    assert_eq!(place.look().behind(), [place.pins().display().to_string()]);
+    drop(place.accept());
     crate::files::atomic_replace(&place.file(), &older).unwrap();
     assert!(is_older(&place.open()));
 }

@@ -28,10 +28,10 @@ fn start_with(recorder: Recorder) -> Running {
     let (clock, journal) = (ManualClock::at(1_000_000), Arc::new(recorder));
     let (report_to, exits) = mpsc::unbounded_channel();
     let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
-    let config = VaultConfig { dir, pins, accept_rollback: false };
+    let store = Store::open(VaultConfig { dir, pins }, clock.clone()).unwrap();
     let audit = Arc::new(Shared(Arc::clone(&journal)));
     let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", 1, report_to));
-    let resolver = Arc::new(Resolver::open(config, clock.clone(), audit, keys.clone()).unwrap());
+    let resolver = Arc::new(Resolver::new(store, clock.clone(), audit, keys.clone()));
     let vault = VaultActor::new(Arc::clone(&resolver), watch).start();
     Running { resolver, vault, keys, folder, clock, journal, exits }
 }

@@ -22,6 +22,19 @@ fn a_request_carries_the_token_and_the_document() {
 }
 
 #[test]
+fn a_document_with_a_secret_is_written_once_into_a_buffer_of_its_size() {
+    for (members, secret) in
+        [(json!({}), &b"s3cret"[..]), (json!({"a\"b": [1, "\u{1}"], "c": null}), &[0xff; 999])]
+    {
+        let mut expected = members.clone();
+        expected["value_base64"] = json!(BASE64_STANDARD.encode(secret));
+        let document = with_secret(members.as_object().unwrap(), "value_base64", secret);
+        assert_eq!(serde_json::from_slice::<Value>(&document).unwrap(), expected);
+        assert_eq!(document.len(), document.capacity(), "one that grew would have left a copy behind");
+    }
+}
+
+#[test]
 fn names_are_percent_encoded_so_that_none_reaches_another_route() {
     assert_eq!(route(&["vault", "global/github"]), "/console/v1/vault/global%2Fgithub");
     assert_eq!(

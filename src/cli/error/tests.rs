@@ -6,6 +6,7 @@ fn each_kind_has_its_exit_code() {
         (CliError::usage("x"), 2),
         (CliError::failed("x"), 1),
         (CliError::unreachable("x"), 69),
+        (CliError::no_daemon("x"), 69),
         (CliError::in_use("x"), 73),
         (CliError::config("x"), 78),
         (CliError::does_not_verify("x"), 65),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::verify::{does_not_verify, not_read, verdict_of};
 use crate::cli::client::route;
 use crate::cli::context::{Context, Need};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Kind};
 use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
 
@@ -68,14 +68,29 @@ fn not_copied(error: &JournalError, file: &Path) -> CliError {
     }
 }
 
-/// Copies the journal, verifies the copy, and holds it against what was acknowledged and signed before. A running daemon
-/// signs for what there is first, so that all of the copy can be proven.
+/// Has a running daemon sign for what there is, so that all of the copy can be proven. A daemon that cannot is no reason for
+/// no copy: one is wanted most then.
+fn sign_for_what_there_is(context: &Context) {
+    let connection = context.connect(Need::Daemon);
+    let signed =
+        connection.and_then(|found| found.client.post(&route(&["journal", "checkpoint"]), &json!({})));
+    let Err(CliError { kind, message, hint, .. }) = signed else { return };
+    if kind != Kind::NoDaemon {
+        let next = hint.unwrap_or_else(|| "`palyra system heartbeat` says what is wrong".to_owned());
+        context.out.warn(
+            &format!(
+                "the newest events are copied without a checkpoint over them, none could be signed: {message}"
+            ),
+            &next,
+        );
+    }
+}
+
+/// Copies the journal, verifies the copy, and holds it against what was acknowledged and signed before.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let files = context.journal_files()?;
     refuse_without_journal(&files)?;
-    if let Ok(connection) = context.connect(Need::Daemon) {
-        connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
-    }
+    sign_for_what_there_is(context);
     let before = journal::backup(&files, file).map_err(|error| not_copied(&error, file))?;
     let mut verdict = verdict_of(context, |on_progress| verify_copy(file, before, on_progress))?;
     let shown_file = file.display().to_string();

@@ -24,7 +24,7 @@ const PAUSE_SECONDS_MAX: u64 = 15;
 pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit, CliError> {
     let latest = {
         // What happened can be read without a daemon; what is to come needs one.
-        let need = if args.follow { Need::Daemon } else { Need::DaemonOrOffline };
+        let need = if args.follow { Need::Daemon } else { Need::NoIntegrations };
         let connection = context.connect(need)?;
         find(&ListArgs { limit: LATEST_EVENTS, ..ListArgs::default() }, context, &connection.client)?
     };
@@ -46,7 +46,9 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     let mut progress = Progress { after, attempts: 0 };
     loop {
         let lost = match stream(&mut progress, context) {
-            Ok(()) => CliError::unreachable("the daemon ended the stream of events"),
+            // The daemon ends each stream after a while; the next one goes on where it ended.
+            Ok(Brought::Lines) => continue,
+            Ok(Brought::Nothing) => CliError::unreachable("the daemon ended the stream of events"),
             Err(error) if may_come_back(&error) => error,
             Err(error) => return Err(error),
         };
@@ -60,6 +62,14 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
+/// What a stream brought before its end.
+enum Brought {
+    /// Events, or signs of life.
+    Lines,
+    /// Nothing at all.
+    Nothing,
+}
+
 /// How far the following came.
 struct Progress {
     /// The last event printed.
@@ -69,7 +79,7 @@ struct Progress {
 }
 
 fn may_come_back(error: &CliError) -> bool {
-    matches!(error.kind, Kind::Unreachable | Kind::Problem { status: 503, .. })
+    matches!(error.kind, Kind::Unreachable | Kind::NoDaemon | Kind::Problem { status: 503, .. })
 }
 
 /// 1, 2, 4, 8, then 15 seconds.
@@ -79,14 +89,15 @@ fn pause_after(attempts: u32) -> Duration {
 }
 
 /// Follows one stream to its end. The daemon is looked up anew: it may have come back at another address.
-fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
+fn stream(progress: &mut Progress, context: &Context) -> Result<Brought, CliError> {
     let connection = context.connect(Need::Daemon)?;
     let after = progress.after.to_string();
     let from = with_query(route(&["system", "events", "stream"]), &[("after", Some(after))]);
     let mut lines = connection.client.lines(&from)?;
-    let mut parser = FrameParser::default();
+    let (mut parser, mut brought) = (FrameParser::default(), Brought::Nothing);
     while let Some(line) = lines.next_line()? {
         progress.attempts = 0;
+        brought = Brought::Lines;
         let Some(frame) = parser.push(&line) else { continue };
         let event: Value = serde_json::from_str(&frame.data)
             .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;
@@ -96,7 +107,7 @@ fn stream(progress: &mut Progress, context: &Context) -> Result<(), CliError> {
             context.out.flush()?;
         }
     }
-    Ok(())
+    Ok(brought)
 }
 
 #[cfg(test)]

@@ -196,6 +196,16 @@ fn follow_takes_a_lost_stream_up_where_it_broke_off_and_repeats_nothing() {
 }
 
 #[test]
+fn a_stream_that_the_daemon_ends_in_good_order_is_followed_by_the_next_without_a_word() {
+    let ended = |seqs: &[u64]| raw(200, "content-type: text/event-stream", &stream(seqs));
+    let stub = Stub::answering([page(&[1], Some(1), None), ended(&[2]), ended(&[3])]);
+    let ran = palyra("system event tail --follow", &stub);
+    assert_eq!(stub.asked().last().unwrap().line, "GET /console/v1/system/events/stream?after=2");
+    let first = ran.stderr.lines().next().unwrap();
+    assert!(first.contains("nobody listens") && !ran.stderr.contains("ended the stream"), "{}", ran.stderr);
+}
+
+#[test]
 fn streams_that_begin_and_bring_nothing_are_given_up() {
     let broken = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
     let answers = std::iter::once(page(&[1], Some(1), None)).chain(vec![broken; 20]);

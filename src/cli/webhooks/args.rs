@@ -14,7 +14,8 @@ use crate::cli::since::Moment;
 pub enum WebhooksCommand {
     /// Add an integration: an address at which one provider's deliveries come in
     #[command(after_long_help = "\
-It is enabled at once if it is ready; otherwise it is stored disabled and the reason is told.
+It is enabled at once if it is ready; otherwise it is stored disabled, the reason is told, and the exit code is 1, unless
+--disabled asked for that.
 
 Examples:
   palyra webhooks add github github --secret-ref global/github

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use palyra_actors::ids::canonical;
+use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 pub use args::WebhooksCommand;
@@ -42,11 +43,12 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     check_keys(args, &connection.client)?;
     let added = connection.client.post(&route(&["webhooks"]), &args.draft())?;
     context.out.answer(&added, view::added)?;
-    if !args.disabled && !is_true(&added, "enabled") {
+    let is_as_asked = args.disabled || is_true(&added, "enabled");
+    if !is_as_asked {
         warn_not_ready(&added, context);
     }
     warn_if_open(&added, context);
-    Ok(Exit::Ok)
+    Ok(if is_as_asked { Exit::Ok } else { Exit::Failed })
 }
 
 /// Refuses to add what nothing was said of that its deliveries could be verified with, and keys that nobody publishes.
@@ -54,7 +56,7 @@ fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
     if args.says_what_verifies() && !args.published_keys {
         return Ok(());
     }
-    let (id, provider) = (&args.id, args.provider.trim().to_lowercase());
+    let (id, provider) = (&args.id, canonical(&args.provider));
     let profile = client.get(&route(&["providers", &provider]))?;
     let add = format!("palyra webhooks add {id} {provider}");
     let with_secret = format!("palyra vault put global/{id} < SECRET_FILE && {add} --secret-ref global/{id}");
@@ -195,17 +197,21 @@ fn send(args: &SendArgs, context: &Context) -> Result<Exit, CliError> {
         None => None,
     };
     let private_key = match &args.private_key_file {
-        Some(file) => Some(BASE64_STANDARD.encode(&*input::secret(Some(file), &mut std::io::empty())?)),
+        Some(file) => Some(input::secret(Some(file), &mut std::io::empty())?),
         None => None,
     };
     let connection = context.connect(Need::Daemon)?;
-    let body = json!({
-        "event": args.event,
-        "payload_base64": payload,
-        "private_key_base64": private_key,
-        "mutate": args.mutate,
-    });
-    let sent = connection.client.post(&route(&["webhooks", &args.id, "dispatch"]), &body)?;
+    let members =
+        [("event", json!(args.event)), ("payload_base64", json!(payload)), ("mutate", json!(args.mutate))];
+    let members: Map<_, _> = members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    let route = route(&["webhooks", &args.id, "dispatch"]);
+    let sent = match &private_key {
+        Some(key) => {
+            let secret = ("private_key_base64", key.as_slice());
+            connection.client.send_with_secret(Method::POST, &route, &members, secret)?
+        }
+        None => connection.client.post(&route, &Value::Object(members))?,
+    };
     context.out.answer(&sent, view::sent)?;
     Ok(if view::as_expected(&sent) { Exit::Ok } else { Exit::Failed })
 }

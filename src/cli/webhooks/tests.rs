@@ -13,7 +13,7 @@ fn integration() -> Value {
         "max_payload_bytes": 65536, "replay_window_seconds": null, "unsigned_rate_per_second": 50,
         "on_filtered": "accept", "created_at_unix_ms": NOW, "updated_at_unix_ms": NOW,
         "last_test_at_unix_ms": null, "last_test_passed": null, "last_test_message": null,
-        "url": "http://127.0.0.1:7142/hooks/github", "readiness": "ready", "issues": []
+        "url": "https://your.host/hooks/github", "local_url": "http://127.0.0.1:7142/hooks/github", "readiness": "ready", "issues": []
     })
 }
 
@@ -39,8 +39,8 @@ fn the_list_is_a_table_that_shows_what_is_open() {
         ran.stdout,
         "\
 id      provider  enabled  readiness  signature     events      sources  url
-github  github    yes      ready      required      push, ping  all      http://127.0.0.1:7142/hooks/github
-open    github    yes      ready      NOT REQUIRED  all         all      http://127.0.0.1:7142/hooks/github
+github  github    yes      ready      required      push, ping  all      https://your.host/hooks/github
+open    github    yes      ready      NOT REQUIRED  all         all      https://your.host/hooks/github
 "
     );
 }
@@ -106,9 +106,9 @@ fn add_sends_what_was_typed_and_tells_what_to_enter_at_the_provider() {
             "allowed_events": ["push", "ping"], "enabled": true, "signature_required": true
         })
     );
-    assert!(ran.stdout.contains("http://127.0.0.1:7142/hooks/github"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("https://your.host/hooks/github"), "{}", ran.stdout);
     assert!(ran.stdout.contains("the value of global/github"), "{}", ran.stdout);
-    assert_eq!(ran.stderr, "");
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
         "webhooks add github github --secret-ref global/github",
         &Stub::answering([answer(201, &not_ready())]),
     );
-    assert_eq!(ran.code, 0);
+    assert_eq!(ran.code, 1, "it takes no deliveries");
     assert_eq!(
         ran.stderr,
         "palyra: warning: github is stored disabled, because it is not ready: the vault holds no global/github\n  \
@@ -204,7 +204,8 @@ fn a_secret_that_lives_elsewhere_is_not_asked_to_be_put_into_the_vault() {
 fn add_does_not_warn_of_what_was_asked_for() {
     let disabled = with(integration(), &json!({"enabled": false, "readiness": "disabled"}));
     let stub = Stub::answering([answer(201, &disabled)]);
-    assert_eq!(palyra("webhooks add github github --secret-ref a/b --disabled", &stub).stderr, "");
+    let ran = palyra("webhooks add github github --secret-ref a/b --disabled", &stub);
+    assert_eq!((ran.stderr.as_str(), ran.code), ("", 0));
 }
 
 #[test]
@@ -215,23 +216,25 @@ fn an_integration_without_signature_is_warned_of() {
 }
 
 #[test]
-fn an_address_that_is_not_known_offline_is_not_made_up() {
-    let offline = with(integration(), &json!({"url": "/hooks/github"}));
-    let ran =
-        palyra("webhooks add github github --secret-ref a/b", &Stub::answering([answer(201, &offline)]));
-    assert!(ran.stdout.contains("/hooks/github, behind the address that senders reach"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("public_url"), "{}", ran.stdout);
-    let listed = palyra("webhooks list", &Stub::answering([answer(200, &json!({"webhooks": [offline]}))]));
-    assert!(listed.stderr.contains("public_url"), "{}", listed.stderr);
-}
-
-#[test]
-fn an_address_of_this_machine_is_not_told_as_that_of_the_provider() {
-    let public = with(integration(), &json!({"url": "https://your.host/hooks/github"}));
-    for (document, is_whole) in [(integration(), false), (public, true)] {
-        let ran = palyra("webhooks show github", &Stub::answering([answer(200, &document)]));
-        let url = ran.stdout.lines().find(|line| line.starts_with("url ")).unwrap();
-        assert_eq!(url.ends_with("/hooks/github"), is_whole, "{url}");
+fn an_address_that_senders_may_not_reach_is_not_told_as_what_to_enter_at_the_provider() {
+    let behind = "/hooks/github, behind the address that senders reach (`public_url` in palyra.toml)";
+    let here = "; on this machine http://127.0.0.1:7142/hooks/github";
+    let served = with(integration(), &json!({"url": "/hooks/github"}));
+    let offline = with(served.clone(), &json!({"local_url": null}));
+    let table = [
+        (integration(), "https://your.host/hooks/github".to_owned(), false),
+        (served, format!("{behind}{here}"), true),
+        (offline, behind.to_owned(), true),
+    ];
+    for (document, expected, is_noted) in table {
+        for line in ["webhooks show github", "webhooks add github github --secret-ref a/b"] {
+            let ran = palyra(line, &Stub::answering([answer(200, &document)]));
+            let url = ran.stdout.lines().find_map(|line| line.trim_start().strip_prefix("url ")).unwrap();
+            assert_eq!(url.trim_start(), expected, "{line}");
+        }
+        let listed = json!({"webhooks": [document]});
+        let listed = palyra("webhooks list", &Stub::answering([answer(200, &listed)]));
+        assert_eq!(listed.stderr.contains("public_url"), is_noted, "{}", listed.stderr);
     }
 }
 
@@ -314,12 +317,29 @@ fn send_posts_the_file_as_it_is_and_shows_the_receipt() {
     );
     assert_eq!(
         stub.asked()[0].json(),
-        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "private_key_base64": null, "mutate": null})
+        json!({"event": "push", "payload_base64": "eyJhIjogMX0K", "mutate": null})
     );
     assert_eq!(
         ran.stdout,
         "posted to  http://127.0.0.1:7142/hooks/github\nanswered   202 accepted\nevent id   01J\nleaf hash  ab\nseq        7\n"
     );
+}
+
+#[test]
+fn a_private_key_goes_with_the_order_to_send_and_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    fs::write(&file, "k\u{ff}y\n").unwrap();
+    let sent = json!({"url": "u", "headers": [], "status": 202, "answer": {"outcome": "accepted"}});
+    let stub = Stub::answering([answer(200, &sent)]);
+    let key = file.to_str().unwrap();
+    let ran =
+        palyra_with(&["webhooks", "send", "d", "--event", "a\"b", "--private-key-file", key], b"", &stub);
+    assert_eq!(
+        stub.asked()[0].json(),
+        json!({"event": "a\"b", "payload_base64": null, "mutate": null, "private_key_base64": "a8O/eQ=="})
+    );
+    assert_eq!((ran.code, ran.stdout.contains("a8O"), ran.stderr.as_str()), (0, false, ""));
 }
 
 #[test]
@@ -361,6 +381,7 @@ fn foreign_text_in_any_view_cannot_steer_the_terminal() {
         "integration_id",
         "provider",
         "url",
+        "local_url",
         "secret_vault_ref",
         "readiness",
         "last_test_message",

@@ -103,17 +103,15 @@ pub fn added(integration: &Value) -> String {
     fields.render(0)
 }
 
-/// Where senders post to; as far as it is not known, what to put in front.
+/// Where senders post to; as far as it is not known, what to put in front, and where it is tried on this machine.
 fn address(integration: &Value) -> String {
     let url = shown(integration, "url");
-    let is_local = ["http://127.", "http://[::1]"].iter().any(|start| url.starts_with(start));
-    match url.starts_with('/') {
-        true => format!("{url}, behind the address that senders reach ({KNOWN_BY})"),
-        false if is_local => {
-            format!("{url} on this machine; senders use the address they reach ({KNOWN_BY})")
-        }
-        false => url,
+    if !url.starts_with('/') {
+        return url;
     }
+    let here = text(integration, "local_url");
+    let here = if here.is_empty() { String::new() } else { format!("; on this machine {here}") };
+    format!("{url}, behind the address that senders reach ({KNOWN_BY}){here}")
 }
 
 /// How the daemon learns under which address it is reached.

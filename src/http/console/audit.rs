@@ -4,10 +4,11 @@ use actix_web::web::Data;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
+use crate::daemon::readiness;
 use crate::http::Gate;
-use crate::http::cut::cut;
 use crate::http::problem::{Became, Problem};
-use crate::readiness;
+use palyra_actors::cut::cut;
+use palyra_actors::event_names;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;
@@ -66,7 +67,7 @@ impl Change {
     /// whatever becomes of the row.
     async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
         let became = ending(problem.became());
-        let event = self.event(format!("{}.{became}", self.name), Severity::Warn);
+        let event = self.event(event_names::ended(self.name, became), Severity::Warn);
         gate.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
@@ -103,7 +104,7 @@ impl Change {
 /// What the name of the row that tells it ends with.
 fn ending(became: Became) -> &'static str {
     match became {
-        Became::Refused => "refused",
+        Became::Refused => event_names::REFUSED,
         Became::Unsynced => "unsynced",
         Became::Unknown => "unknown",
     }

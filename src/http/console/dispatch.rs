@@ -18,6 +18,7 @@ use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone};
 use crate::http::Gate;
+use crate::http::delivery::cause::Cause;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
 use crate::threads;
@@ -163,7 +164,9 @@ async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVer
     let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
     let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
-    let resolved = gate.actors.vault.ask(Resolve(vault_ref)).await.map_err(gone)?;
+    let asked = gate.in_time(Cause::Vault, gate.actors.vault.ask(Resolve(vault_ref))).await;
+    let late = |late| Problem::new(Kind::Unavailable).detail(format!("the secret was not read: {late}"));
+    let resolved = asked.map_err(late)?.map_err(gone)?;
     resolved.map_err(|error| Problem::unavailable(&error).hint(Some(error.hint())))
 }
 

@@ -62,6 +62,7 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
         severity: query.severity,
         since: query.since,
         contains: query.contains,
+        ..EventFilter::default()
     };
     let reader = gate.actors.reader.clone();
     let page = blocking(move || Ok(page_view(&reader.page(&filter, cursor, limit)?))).await?;

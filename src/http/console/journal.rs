@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::query::Query;
 use super::views;
 use crate::http::Gate;
-use crate::http::asker::Asker;
+use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
 
 /// Events read at a time for an export.

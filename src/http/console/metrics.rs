@@ -16,11 +16,11 @@ use palyra_actors::supervision::{ActorPresence, ActorState};
 use palyra_actors::vault::VaultSnapshot;
 
 use super::snapshots::Snapshots;
+use crate::daemon::verification::Verification;
 use crate::http::Gate;
+use crate::http::console::exposition::{CONTENT_TYPE, Family, Page, seconds, truth};
 use crate::http::counters::Tally;
-use crate::http::exposition::{CONTENT_TYPE, Family, Page, seconds, truth};
 use crate::http::health::{in_time, is_ready};
-use crate::verification::Verification;
 use crate::version::VERSION;
 
 /// `/metrics`.

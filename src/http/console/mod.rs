@@ -9,6 +9,7 @@ mod connectors;
 mod dispatch;
 mod events;
 mod explain;
+pub mod exposition;
 mod input;
 mod journal;
 mod metrics;

@@ -1,12 +1,15 @@
-//! What the journal keeps of the settings of an integration that somebody asks for: bounded, and of references and of
-//! parameters no more than well-formed names. Anything else there may be a secret in the wrong place.
+//! What the journal keeps of the settings of an integration that somebody asks for: bounded, and of names no more than
+//! profiles have, of references no more than well-formed ones. Anything else there may be a secret in the wrong place.
+//!
+//! Each setting is named, so that a new one does not compile before somebody has decided what of it may be kept.
 
 use palyra_actors::ids::is_canonical_id;
+use palyra_actors::provider::Catalogue;
+use palyra_actors::registry::{Amendment, Draft};
 use palyra_actors::vault::VaultRef;
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::http::cut::cut;
+use palyra_actors::cut::cut;
 
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 64;
@@ -15,58 +18,129 @@ const ENTRIES_MAX: usize = 16;
 /// Parameters that are named; no profile has more.
 const PARAMETERS_MAX: usize = 8;
 
-/// The settings in a draft or an amendment, each under its name.
-pub fn settings(asked: &impl Serialize) -> Value {
-    let Value::Object(asked) = json!(asked) else { return json!({}) };
-    asked.iter().filter_map(|(name, value)| Some((name.clone(), kept(name, value)?))).collect()
+/// What is journaled as the subject of a draft.
+pub fn subject(draft: &Draft) -> &str {
+    let id = draft.integration_id.as_str();
+    if is_canonical_id(&id.trim().to_lowercase()) { id } else { "not a valid id" }
 }
 
-fn kept(name: &str, value: &Value) -> Option<Value> {
-    match (name, value) {
-        // It is the subject already.
-        ("integration_id", _) => None,
-        ("provider", Value::String(name)) => {
-            let name = name.trim().to_lowercase();
-            is_canonical_id(&name).then(|| json!(name))
-        }
-        ("secret_vault_ref", Value::String(text)) => VaultRef::parse(text).ok().map(|named| json!(named)),
-        ("parameters", Value::Object(all)) => {
-            let names = all.keys().filter(|name| is_canonical_id(name)).take(PARAMETERS_MAX);
-            Some(names.map(String::as_str).collect())
-        }
-        (_, Value::Array(entries)) => Some(listed(entries)),
-        (_, Value::String(text)) => Some(json!(cut(text, TEXT_BYTES_MAX))),
-        (_, value) => Some(value.clone()),
-    }
+/// The settings of a draft, each under its name.
+pub fn of_draft(draft: &Draft, profiles: &Catalogue) -> Value {
+    let Draft {
+        // See `subject`.
+        integration_id: _,
+        provider,
+        display_name,
+        secret_vault_ref,
+        allowed_events,
+        allowed_sources,
+        enabled,
+        signature_required,
+        max_payload_bytes,
+        replay_window_seconds,
+        unsigned_rate_per_second,
+        parameters,
+        on_filtered,
+    } = draft;
+    members([
+        ("provider", known_provider(provider, profiles)),
+        ("display_name", Some(json!(display_name.as_deref().map(text)))),
+        ("secret_vault_ref", reference(secret_vault_ref.as_deref())),
+        ("allowed_events", Some(list(allowed_events))),
+        ("allowed_sources", Some(list(allowed_sources))),
+        ("enabled", Some(json!(enabled))),
+        ("signature_required", Some(json!(signature_required))),
+        ("max_payload_bytes", Some(json!(max_payload_bytes))),
+        ("replay_window_seconds", Some(json!(replay_window_seconds))),
+        ("unsigned_rate_per_second", Some(json!(unsigned_rate_per_second))),
+        ("parameters", Some(known_parameters(parameters.keys(), profiles))),
+        ("on_filtered", Some(json!(on_filtered))),
+    ])
 }
 
-fn listed(entries: &[Value]) -> Value {
-    let texts = entries.iter().filter_map(Value::as_str);
-    let mut kept: Vec<String> = texts.take(ENTRIES_MAX).map(|text| cut(text, TEXT_BYTES_MAX)).collect();
+/// The settings that an amendment names.
+pub fn of_amendment(amendment: &Amendment, profiles: &Catalogue) -> Value {
+    let Amendment {
+        provider,
+        display_name,
+        secret_vault_ref,
+        allowed_events,
+        allowed_sources,
+        signature_required,
+        max_payload_bytes,
+        replay_window_seconds,
+        unsigned_rate_per_second,
+        parameters,
+        on_filtered,
+    } = amendment;
+    let named = (!parameters.is_empty()).then(|| known_parameters(parameters.keys(), profiles));
+    members([
+        ("provider", provider.as_deref().and_then(|name| known_provider(name, profiles))),
+        ("display_name", display_name.as_deref().map(|name| json!(text(name)))),
+        ("secret_vault_ref", secret_vault_ref.as_ref().and_then(|named| reference(named.as_deref()))),
+        ("allowed_events", allowed_events.as_deref().map(list)),
+        ("allowed_sources", allowed_sources.as_deref().map(list)),
+        ("signature_required", signature_required.map(Value::from)),
+        ("max_payload_bytes", max_payload_bytes.map(Value::from)),
+        ("replay_window_seconds", replay_window_seconds.map(Value::from)),
+        ("unsigned_rate_per_second", unsigned_rate_per_second.map(Value::from)),
+        ("parameters", named),
+        ("on_filtered", on_filtered.map(|answer| json!(answer))),
+    ])
+}
+
+fn members<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn text(text: &str) -> String {
+    cut(text, TEXT_BYTES_MAX)
+}
+
+fn list(entries: &[String]) -> Value {
+    let mut kept: Vec<String> = entries.iter().take(ENTRIES_MAX).map(|entry| text(entry)).collect();
     if let Some(more) = entries.len().checked_sub(ENTRIES_MAX).filter(|more| *more > 0) {
         kept.push(format!("and {more} more"));
     }
     json!(kept)
 }
 
+fn known_provider(name: &str, profiles: &Catalogue) -> Option<Value> {
+    let profile = profiles.get(&name.trim().to_lowercase())?;
+    Some(json!(profile.name()))
+}
+
+/// `null` where none is named, nothing where the text is no reference.
+fn reference(named: Option<&str>) -> Option<Value> {
+    named.map_or(Some(Value::Null), |text| VaultRef::parse(text).ok().map(|named| json!(named)))
+}
+
+fn known_parameters<'a>(names: impl Iterator<Item = &'a String>, profiles: &Catalogue) -> Value {
+    let is_known = |name: &&String| profiles.iter().any(|profile| profile.parameters().contains(name));
+    names.filter(is_known).take(PARAMETERS_MAX).map(String::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use palyra_actors::limits::EVENT_DETAILS_BYTES_MAX;
-    use palyra_actors::registry::{Amendment, Draft};
 
     use super::*;
 
-    fn draft(members: Value) -> Draft {
-        serde_json::from_value(members).unwrap()
+    fn kept(draft: Value) -> Value {
+        of_draft(&serde_json::from_value(draft).unwrap(), &Catalogue::built_in().unwrap())
+    }
+
+    fn amended(amendment: Value) -> Value {
+        of_amendment(&serde_json::from_value(amendment).unwrap(), &Catalogue::built_in().unwrap())
     }
 
     #[test]
     fn what_decides_about_deliveries_is_kept_and_no_value_of_a_parameter() {
-        let kept = settings(&draft(json!({
+        let kept = kept(json!({
             "integration_id": "a", "provider": " GitHub ", "secret_vault_ref": "env:A", "signature_required": false,
             "allowed_events": ["push"], "max_payload_bytes": 9, "on_filtered": "reject",
             "parameters": {"verify_token": "hush"},
-        })));
+        }));
         for (name, value) in [
             ("provider", json!("github")),
             ("secret_vault_ref", json!("env:A")),
@@ -82,9 +156,25 @@ mod tests {
 
     #[test]
     fn of_an_amendment_only_what_is_named_is_kept() {
-        let amendment: Amendment =
-            serde_json::from_value(json!({"replay_window_seconds": null, "allowed_events": []})).unwrap();
-        assert_eq!(settings(&amendment), json!({"replay_window_seconds": null, "allowed_events": []}));
+        let named = json!({"replay_window_seconds": null, "allowed_events": []});
+        assert_eq!(amended(named.clone()), named);
+        assert_eq!(amended(json!({})), json!({}));
+        assert_eq!(amended(json!({"secret_vault_ref": null})), json!({"secret_vault_ref": null}));
+        assert_eq!(
+            amended(json!({"provider": "Meta", "parameters": {"verify_token": "hush"}})),
+            json!({"provider": "meta", "parameters": ["verify_token"]})
+        );
+    }
+
+    #[test]
+    fn what_may_be_a_secret_in_the_place_of_a_name_is_not_kept() {
+        let secret = "0123456789abcdef".repeat(4);
+        let misplaced =
+            json!({"provider": secret, "secret_vault_ref": secret, "parameters": {&secret: secret}});
+        assert!(!amended(misplaced.clone()).to_string().contains(&secret));
+        let mut misplaced = misplaced;
+        misplaced["integration_id"] = json!("a");
+        assert!(!kept(misplaced).to_string().contains(&secret));
     }
 
     #[test]
@@ -93,10 +183,10 @@ mod tests {
             let list = vec![text.clone(); 1_000];
             let parameters: serde_json::Map<_, _> =
                 (0..1_000).map(|n| (format!("{n:x>64}"), json!(text))).collect();
-            let kept = settings(&draft(json!({
+            let kept = kept(json!({
                 "integration_id": text, "provider": text, "secret_vault_ref": text, "display_name": text,
                 "allowed_events": list, "allowed_sources": list, "parameters": parameters,
-            })));
+            }));
             assert!(kept.to_string().len() < EVENT_DETAILS_BYTES_MAX - 1_024, "{}", kept.to_string().len());
             assert_eq!(kept["allowed_events"][16], "and 984 more");
         }

@@ -6,7 +6,7 @@ use palyra_actors::registry::{self, RegistrySnapshot};
 use palyra_actors::replay_guard::{self, ReplaySnapshot};
 use palyra_actors::vault::{self, VaultSnapshot};
 
-use crate::actors::Actors;
+use crate::daemon::actors::Actors;
 use crate::http::health::{Unanswered, in_time};
 
 /// A snapshot of each actor, or why there is none.

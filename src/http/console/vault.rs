@@ -1,12 +1,10 @@
 //! Secrets: list, put, rotate, retire, remove. Values go in and never come out.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
-use palyra_actors::registry::{self, Integration, Readiness, readiness};
-use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
+use palyra_actors::registry::{MadeUseless, Readiness, made_useless, readiness, users_of, verified_with};
+use palyra_actors::secret::Secret;
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::{
     Delete, List, Put, Retire, Rotate, SecretEntry, SecretStatus, VaultError, VaultRef,
@@ -18,10 +16,10 @@ use zeroize::Zeroizing;
 use super::audit::Change;
 use super::input::decoded;
 use super::query::Query;
-use super::webhooks::{gone, unanswered};
+use super::webhooks::{all, gone, unanswered};
+use crate::daemon::readiness::{cannot_verify, reports, secret_statuses};
 use crate::http::Gate;
 use crate::http::problem::{Became, Kind, Problem};
-use crate::readiness::{cannot_verify, secret_status};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {
@@ -60,17 +58,7 @@ async fn put(
     query: Query<Force>,
     body: Json<Value>,
 ) -> Result<HttpResponse, Problem> {
-    let vault_ref = parsed(&reference)?;
-    let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let (asked, force) = (gate.clone(), query.force);
-    let put = async move {
-        if !force {
-            refuse_useless(&asked, &vault_ref, &value).await?;
-        }
-        answered(asked.actors.vault.ask(Put { vault_ref, value }).await)
-    };
-    let entry = change("vault.secret.put", &reference, &query).journaled_and_seen(&gate, put).await?;
-    stored(&gate, entry).await
+    store(&gate, Order::Put, &reference, &query, &body).await
 }
 
 async fn rotate(
@@ -79,17 +67,49 @@ async fn rotate(
     query: Query<Force>,
     body: Json<Value>,
 ) -> Result<HttpResponse, Problem> {
-    let vault_ref = parsed(&reference)?;
+    store(&gate, Order::Rotate, &reference, &query, &body).await
+}
+
+/// How a value is stored.
+#[derive(Clone, Copy)]
+enum Order {
+    /// In the place of all that was there.
+    Put,
+    /// Beside the version before.
+    Rotate,
+}
+
+impl Order {
+    fn event(self) -> &'static str {
+        match self {
+            Self::Put => "vault.secret.put",
+            Self::Rotate => "vault.secret.rotate",
+        }
+    }
+}
+
+async fn store(
+    gate: &Data<Gate>,
+    order: Order,
+    reference: &str,
+    query: &Force,
+    body: &Value,
+) -> Result<HttpResponse, Problem> {
+    let vault_ref = parsed(reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     let (asked, force) = (gate.clone(), query.force);
-    let rotate = async move {
+    let store = async move {
         if !force {
             refuse_useless(&asked, &vault_ref, &value).await?;
         }
-        answered(asked.actors.vault.ask(Rotate { vault_ref, value }).await)
+        let vault = &asked.actors.vault;
+        answered(match order {
+            Order::Put => vault.ask(Put { vault_ref, value }).await,
+            Order::Rotate => vault.ask(Rotate { vault_ref, value }).await,
+        })
     };
-    let entry = change("vault.secret.rotate", &reference, &query).journaled_and_seen(&gate, rotate).await?;
-    stored(&gate, entry).await
+    let entry = change(order.event(), reference, query).journaled_and_seen(gate, store).await?;
+    stored(gate, entry).await
 }
 
 async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
@@ -121,17 +141,10 @@ async fn remove(
 
 /// Who cannot verify deliveries without a secret that was removed.
 async fn left_without(gate: &Gate, vault_ref: &VaultRef) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for integration in enabled(gate).await.unwrap_or_default() {
-        let report = match uses(&integration, vault_ref) {
-            true => readiness(&integration, &secret_status(gate, &integration).await),
-            false => continue,
-        };
-        if report.readiness != Readiness::Ready {
-            warnings.push(cannot_verify(&integration.record.integration_id, &report));
-        }
-    }
-    warnings
+    let users = users_of(&all(gate).await.unwrap_or_default(), vault_ref);
+    let reports = reports(gate, users.iter().map(AsRef::as_ref)).await;
+    let told = users.iter().zip(&reports).filter(|(_, report)| report.readiness != Readiness::Ready);
+    told.map(|(user, report)| cannot_verify(&user.record.integration_id, report)).collect()
 }
 
 fn change(name: &'static str, reference: &str, query: &Force) -> Change {
@@ -140,12 +153,11 @@ fn change(name: &'static str, reference: &str, query: &Force) -> Change {
 
 /// Refuses to take a secret from enabled integrations.
 async fn refuse_needed(gate: &Gate, vault_ref: &VaultRef) -> Result<(), Problem> {
-    let enabled = enabled(gate).await?;
-    let users = enabled.iter().filter(|integration| uses(integration, vault_ref));
-    let ids: Vec<String> = users.map(|integration| integration.record.integration_id.clone()).collect();
-    if ids.is_empty() {
+    let users = users_of(&all(gate).await?, vault_ref);
+    if users.is_empty() {
         return Ok(());
     }
+    let ids: Vec<String> = users.iter().map(|user| user.record.integration_id.clone()).collect();
     let hint = "disable them with `palyra webhooks disable ID`; --force removes it all the same";
     let detail = format!("`{vault_ref}` is used by enabled integrations: {}", ids.join(", "));
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&ids).hint(Some(hint.to_owned())))
@@ -153,41 +165,16 @@ async fn refuse_needed(gate: &Gate, vault_ref: &VaultRef) -> Result<(), Problem>
 
 /// Refuses a value of which the profile of an enabled integration can make no key.
 async fn refuse_useless(gate: &Gate, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
-    let alone = SecretVersion { version: 0, secret: Secret::new(value.expose().to_vec()) };
-    // One that is blank the vault refuses.
-    let Some(alone) = SecretVersions::new(vec![alone]) else { return Ok(()) };
-    let enabled = enabled(gate).await?;
-    let users = enabled.iter().filter(|integration| verifies_with(integration, vault_ref));
-    let reasons: Vec<String> = users.filter_map(|integration| cannot_use(integration, &alone)).collect();
-    if reasons.is_empty() {
+    let useless = made_useless(&all(gate).await?, vault_ref, value);
+    if useless.is_empty() {
         return Ok(());
     }
+    let said =
+        |one: &MadeUseless| format!("`{}` cannot use this value: {}", one.integration_id, one.why.reason);
+    let reasons: Vec<String> = useless.iter().map(said).collect();
     let hint = "give a value of that form; --force stores this one all the same";
     let detail = format!("nothing was stored as `{vault_ref}`: {}", reasons.join("; "));
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&reasons).hint(Some(hint.to_owned())))
-}
-
-fn cannot_use(integration: &Integration, value: &SecretVersions) -> Option<String> {
-    let unusable = integration.profile.as_ref()?.check_keys(value).err()?;
-    Some(format!("`{}` cannot use this value: {}", integration.record.integration_id, unusable.reason))
-}
-
-async fn enabled(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
-    let all = gate.actors.registry.ask(registry::List).await.map_err(gone)?;
-    Ok(all.into_iter().filter(|integration| integration.record.enabled).collect())
-}
-
-/// Whether a secret verifies the deliveries of an integration.
-fn verifies_with(integration: &Integration, vault_ref: &VaultRef) -> bool {
-    integration.record.vault_ref().is_some_and(|own| own.is_ok_and(|own| own == *vault_ref))
-}
-
-/// Whether an integration has a use for a secret: for its deliveries or for its handshake.
-fn uses(integration: &Integration, vault_ref: &VaultRef) -> bool {
-    let named = integration.profile.iter().flat_map(|profile| profile.secret_parameters());
-    let mut texts = named.filter_map(|name| integration.record.parameters.get(name));
-    verifies_with(integration, vault_ref)
-        || texts.any(|text| VaultRef::parse(text).is_ok_and(|named| named == *vault_ref))
 }
 
 fn parsed(reference: &str) -> Result<VaultRef, Problem> {
@@ -197,18 +184,13 @@ fn parsed(reference: &str) -> Result<VaultRef, Problem> {
 
 /// A value that was stored, and who cannot use all there is of the secret.
 async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem> {
-    let mut warnings = Vec::new();
     let vault_ref = parsed(&entry.vault_ref)?;
     // It is stored, whoever can say what it is good for.
-    for integration in enabled(gate).await.unwrap_or_default() {
-        if !verifies_with(&integration, &vault_ref) {
-            continue;
-        }
-        let status = secret_status(gate, &integration).await;
-        if matches!(status, SecretStatus::Unusable(_)) {
-            warnings.extend(readiness(&integration, &status).issues);
-        }
-    }
+    let users = verified_with(&all(gate).await.unwrap_or_default(), &vault_ref);
+    let statuses = secret_statuses(gate, users.iter().map(AsRef::as_ref)).await;
+    let unusable =
+        users.iter().zip(&statuses).filter(|(_, status)| matches!(status, SecretStatus::Unusable(_)));
+    let warnings: Vec<String> = unusable.flat_map(|(user, status)| readiness(user, status).issues).collect();
     let mut answer = json!(entry);
     if let Some(members) = answer.as_object_mut() {
         members.insert("warnings".to_owned(), json!(warnings));

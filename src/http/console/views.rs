@@ -1,20 +1,28 @@
 //! The documents of the console: what an integration and an event look like from outside.
 
+use std::sync::Arc;
+
 use palyra_actors::clock::UnixMs;
 use palyra_actors::ids::Digest;
 use palyra_actors::journal::{EventKind, StoredEvent};
-use palyra_actors::registry::{Integration, ReadinessReport, readiness};
+use palyra_actors::registry::{Integration, ReadinessReport};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::daemon::readiness::{report, reports};
 use crate::http::Gate;
-use crate::readiness::secret_status;
 
 /// An integration with its readiness.
 pub async fn integration(gate: &Gate, integration: &Integration) -> Value {
-    let report = readiness(integration, &secret_status(gate, integration).await);
-    integration_view(gate, integration, &report)
+    integration_view(gate, integration, &report(gate, integration).await)
+}
+
+/// Integrations, each with its readiness.
+pub async fn integrations(gate: &Gate, integrations: &[Arc<Integration>]) -> Vec<Value> {
+    let reports = reports(gate, integrations.iter().map(AsRef::as_ref)).await;
+    let reported = integrations.iter().zip(&reports);
+    reported.map(|(integration, report)| integration_view(gate, integration, report)).collect()
 }
 
 fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessReport) -> Value {
@@ -24,6 +32,7 @@ fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessRe
     let members = [
         ("profile_replay_window_seconds", json!(of_profile)),
         ("url", json!(gate.hook_url(&record.integration_id))),
+        ("local_url", json!(gate.local_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
     ];

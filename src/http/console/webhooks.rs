@@ -6,9 +6,11 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
+use palyra_actors::ids::canonical;
+use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::{
     Add, Amend, Amendment, Draft, Get, Integration, IntegrationRecord, List, Profiles, RegistryError, Remove,
-    SetEnabled, readiness,
+    SetEnabled,
 };
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::SecretStatus;
@@ -16,12 +18,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::audit::Change;
-use super::particulars::settings;
 use super::query::Query;
-use super::views;
+use super::{particulars, views};
+use crate::daemon::readiness::{reports, secret_status};
 use crate::http::Gate;
+use crate::http::health::in_time;
 use crate::http::problem::{Became, Kind, Problem};
-use crate::readiness::secret_status;
+use palyra_actors::event_names;
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -43,15 +46,14 @@ struct ListQuery {
 }
 
 async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
-    let mut webhooks = Vec::new();
-    for integration in all(&gate).await? {
+    let provider = query.provider.as_deref().map(canonical);
+    let mut wanted = all(&gate).await?;
+    wanted.retain(|integration| {
         let record = &integration.record;
-        let wanted = query.provider.as_ref().is_none_or(|provider| *provider == record.provider)
-            && query.enabled.is_none_or(|enabled| enabled == record.enabled);
-        if wanted {
-            webhooks.push(views::integration(&gate, &integration).await);
-        }
-    }
+        provider.as_ref().is_none_or(|provider| *provider == record.provider)
+            && query.enabled.is_none_or(|enabled| enabled == record.enabled)
+    });
+    let webhooks = views::integrations(&gate, &wanted).await;
     Ok(HttpResponse::Ok().json(json!({"webhooks": webhooks})))
 }
 
@@ -62,7 +64,9 @@ async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Proble
 
 async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
     let (asked, draft) = (gate.clone(), draft.into_inner());
-    let change = Change::new("registry.webhook.create", &draft.integration_id).particulars(settings(&draft));
+    let profiles = profiles(&gate).await?;
+    let change = Change::new(event_names::WEBHOOK_CREATE, particulars::subject(&draft))
+        .particulars(particulars::of_draft(&draft, &profiles));
     let create = async move {
         let proposed = IntegrationRecord::of(draft.clone(), asked.clock.now_unix_ms());
         let secret = secret_of(&asked, proposed).await?;
@@ -79,7 +83,9 @@ async fn amend(
 ) -> Result<HttpResponse, Problem> {
     let (asked, amendment) = (gate.clone(), amendment.into_inner());
     let integration_id = find(&gate, &id).await?.record.integration_id.clone();
-    let change = Change::new("registry.webhook.amend", &id).particulars(settings(&amendment));
+    let profiles = profiles(&gate).await?;
+    let change = Change::new("registry.webhook.amend", &id)
+        .particulars(particulars::of_amendment(&amendment, &profiles));
     let amend = async move {
         let mut proposed = find(&asked, &integration_id).await?.record.clone();
         amendment.clone().apply(&mut proposed);
@@ -92,9 +98,13 @@ async fn amend(
 
 /// What the vault says of the secret of an integration that is not stored yet.
 async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
-    let profiles = gate.actors.registry.ask(Profiles).await.map_err(gone)?;
-    let profile = profiles.get(&record.provider.trim().to_lowercase()).map(Arc::clone);
+    let profiles = profiles(gate).await?;
+    let profile = profiles.get(&canonical(&record.provider)).map(Arc::clone);
     Ok(secret_status(gate, &Integration { record, profile, lent_with: None }).await)
+}
+
+async fn profiles(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
+    gate.actors.registry.ask(Profiles).await.map_err(gone)
 }
 
 #[derive(Deserialize)]
@@ -140,14 +150,15 @@ async fn diagnostics(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
 /// Totals by readiness and provider, and what is wrong with whom.
 ///
 /// # Errors
-/// When the registry does not answer.
+/// When the registry does not answer in time.
 pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
-    let integrations = all(gate).await?;
+    let integrations = in_time(gate.actors.registry.ask(List)).await;
+    let integrations = integrations.map_err(|error| Problem::unavailable(&error))?;
+    let reports = reports(gate, integrations.iter().map(AsRef::as_ref)).await;
     let mut by_readiness = BTreeMap::<&str, usize>::new();
     let mut by_provider = BTreeMap::<&str, usize>::new();
     let mut problems = Vec::new();
-    for integration in &integrations {
-        let report = readiness(integration, &secret_status(gate, integration).await);
+    for (integration, report) in integrations.iter().zip(&reports) {
         let readiness = report.readiness.as_str();
         *by_readiness.entry(readiness).or_default() += 1;
         *by_provider.entry(&integration.record.provider).or_default() += 1;
@@ -166,7 +177,11 @@ pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
     }))
 }
 
-async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
+/// All integrations, in the order of the file.
+///
+/// # Errors
+/// When the registry does not answer.
+pub async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
     gate.actors.registry.ask(List).await.map_err(gone)
 }
 

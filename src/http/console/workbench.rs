@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -17,6 +18,7 @@ use palyra_actors::secret::SecretVersions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::audit::Change;
 use super::input::decoded;
@@ -24,11 +26,15 @@ use super::views;
 use super::webhooks::{find, problem_of, unanswered};
 use crate::http::Gate;
 use crate::http::body;
-use crate::http::checks::{self, Condemned};
-use crate::http::headers::HeaderView;
+use crate::http::delivery::checks::{self, Condemned};
+use crate::http::delivery::headers::HeaderView;
 use crate::http::ingress::{Delivery, Head};
-use crate::http::judge::{self, Judgement, Names};
 use crate::http::problem::{Kind, Problem};
+use crate::threads;
+use palyra_actors::judging::{self, Judgement, Names};
+
+/// How long a trial may take, its wait for a thread included. Less than a client of the console waits for an answer.
+const TRIAL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// `/webhooks/{id}/test`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -101,21 +107,38 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     })))
 }
 
-/// What the checks say of `sample`, and what the ingress would answer. They run where it may take long: a large body would
-/// keep all others from the console.
+/// What the checks say of `sample`, and what the ingress would answer.
 async fn tried(
     gate: Data<Gate>,
     integration: Arc<Integration>,
     sample: Sample,
 ) -> Result<(Checks, Value), Problem> {
+    let tried = timeout(TRIAL_DEADLINE, try_out(gate, integration, sample)).await;
+    let late = |_| {
+        let detail = format!("the checks did not come to an end within {TRIAL_DEADLINE:?}");
+        Problem::new(Kind::Unavailable).detail(detail)
+    };
+    tried.map_err(late)?
+}
+
+/// On a thread of its own: a large body would keep all others from the console. A thread that the journal's reads and the
+/// fetches of keys are done on would be waited for by the fetch that this one waits for.
+async fn try_out(
+    gate: Data<Gate>,
+    integration: Arc<Integration>,
+    sample: Sample,
+) -> Result<(Checks, Value), Problem> {
+    let place = Arc::clone(&gate.trials).acquire_owned().await;
+    let place = place.map_err(|error| Problem::unavailable(&error))?;
     let runtime = Handle::current();
-    let tried = web::block(move || {
+    let tried = threads::on_its_own(move || {
+        let _place = place;
         let captured = Captured::of(&sample, &integration, &gate)?;
         let mut checks = Checks::default();
         let answer = runtime.block_on(run_checks(&gate, &integration, captured, &mut checks));
         Ok((checks, answer))
     });
-    tried.await.map_err(|error| Problem::unavailable(&error))?
+    tried.await.map_err(|error| Problem::unavailable(error.as_ref()))?
 }
 
 /// A captured delivery, as the ingress would have it.
@@ -313,7 +336,7 @@ impl Trial<'_> {
         let names = Names::of(self.profile.describe(request), self.profile, now);
         let named = format!("event `{}` from `{}`", names.event, names.source);
         let taken = self.profile.answer().status;
-        match judge::judge(record, self.profile, request.body, &names, request.body.digest()) {
+        match judging::judge(record, self.profile, request.body, &names, request.body.digest()) {
             Judgement::Accept(_) => {
                 checks.pass("envelope", named);
                 checks.pass("allow lists", "event and source are allowed");
@@ -322,12 +345,12 @@ impl Trial<'_> {
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judge::rejects_filtered(record) { 403 } else { taken };
+                let status = if judging::rejects_filtered(record) { 403 } else { taken };
                 json!({"status": status, "outcome": "filtered"})
             }
-            Judgement::Reject(problem, why) => {
-                checks.fail("envelope", why.join("; "));
-                would(&problem.outcome("rejected"))
+            Judgement::Reject(flaw) => {
+                checks.fail("envelope", flaw.reasons().join("; "));
+                would(&Problem::of_flaw(&flaw).outcome("rejected"))
             }
         }
     }

@@ -10,6 +10,7 @@ fn pauses_grow_and_stay_bounded() {
 #[test]
 fn only_an_absent_daemon_is_waited_for() {
     assert!(may_come_back(&CliError::unreachable("x")));
+    assert!(may_come_back(&CliError::no_daemon("x")), "it is started again");
     assert!(may_come_back(&CliError::problem(503, None, None)));
     assert!(!may_come_back(&CliError::problem(401, None, None)));
     assert!(!may_come_back(&CliError::new(Kind::OutputClosed, "x")));

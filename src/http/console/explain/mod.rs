@@ -3,6 +3,7 @@
 //! It is asked with whatever an operator has in hand: the id of an integration, the id that a refused delivery was answered
 //! with, the seq or id of an event, or the provider's own id of a delivery.
 
+mod search;
 mod words;
 
 use std::sync::Arc;
@@ -10,23 +11,22 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 use palyra_actors::ids::{EventId, nearest};
-use palyra_actors::journal::{Cursor, EventFilter, EventKind, Page, StoredEvent};
-use palyra_actors::registry::{Get, Integration, List, readiness};
+use palyra_actors::journal::{Cursor, EventFilter, EventKind, StoredEvent};
+use palyra_actors::registry::{Get, Integration, List};
 use serde_json::{Value, json};
 
+use self::search::Searched;
 use self::words::Explanation;
 use super::journal::blocking;
 use super::webhooks::gone;
 use super::{events, views};
+use crate::daemon::readiness::report;
 use crate::http::Gate;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
-use crate::readiness::secret_status;
 
 /// Refusals, and rows, that the explanation of an integration names at most.
 const LATEST_MAX: usize = 10;
-/// Pages that are looked through for a provider's own id of a delivery, from the newest back. Older: not found.
-const PAGES_MAX: usize = 16;
 
 /// `/explain`: below `/webhooks` it would stand where the ids of integrations do.
 pub fn routes(config: &mut ServiceConfig) {
@@ -65,9 +65,10 @@ impl Subject {
                 found => return found.map(|event| Self::Event(Box::new(event))),
             }
         }
-        match delivered(gate, named).await? {
-            Some(event) => Ok(Self::Event(Box::new(event))),
-            None => Err(unknown(gate, named).await?),
+        match search::by_delivery_id(gate, named).await? {
+            Searched::Found(event) => Ok(Self::Event(event)),
+            Searched::NotThere => Err(unknown(gate, named, None).await?),
+            Searched::NotFrom(seq) => Err(unknown(gate, named, Some(seq)).await?),
         }
     }
 }
@@ -76,36 +77,24 @@ async fn integration(gate: &Gate, id: &str) -> Result<Option<Arc<Integration>>, 
     gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
 }
 
-/// The newest event of a delivery that its provider names so.
-async fn delivered(gate: &Gate, delivery_id: &str) -> Result<Option<StoredEvent>, Problem> {
-    let filter = EventFilter { contains: Some(delivery_id.to_owned()), ..EventFilter::default() };
-    let mut cursor = Cursor::Newest;
-    for _ in 0..PAGES_MAX {
-        let page = page(gate, filter.clone(), cursor).await?;
-        let mut newest_first = page.events.into_iter().rev();
-        let found = newest_first.find(|event| event.delivery_id.as_deref() == Some(delivery_id));
-        match (found, page.next_before) {
-            (None, Some(before)) => cursor = Cursor::Before(before),
-            (found, _) => return Ok(found),
-        }
-    }
-    Ok(None)
-}
-
-async fn page(gate: &Gate, filter: EventFilter, cursor: Cursor) -> Result<Page, Problem> {
-    let reader = gate.actors.reader.clone();
-    blocking(move || reader.page(&filter, cursor, LATEST_MAX)).await
-}
-
-/// What names nothing that is known.
-async fn unknown(gate: &Gate, named: &str) -> Result<Problem, Problem> {
+/// What names nothing that is known. Where not every event was searched, it may be the id of an older delivery.
+async fn unknown(gate: &Gate, named: &str, searched_from: Option<u64>) -> Result<Problem, Problem> {
     let all = gate.actors.registry.ask(List).await.map_err(gone)?;
     let near = nearest(named, all.iter().map(|one| one.record.integration_id.as_str()));
-    let hint = near.map_or_else(not_kept, |near| format!("did you mean `{near}`?"));
     let shown: String = named.escape_debug().take(64).collect();
-    let detail = format!(
-        "`{shown}` names no integration (senders to one are answered 404), event, delivery or refusal"
-    );
+    let (rest, on) = match searched_from {
+        Some(seq) => (
+            format!("refusal or event, and no delivery from seq {seq} on; older events were not searched"),
+            format!("search on with `palyra system event list --contains {shown} --before {seq} --limit 1`"),
+        ),
+        None => ("refusal, event or delivery".to_owned(), not_kept()),
+    };
+    let detail = format!("`{shown}` names no integration (senders to one are answered 404), {rest}");
+    let hint = match near {
+        Some(near) if searched_from.is_some() => format!("did you mean `{near}`? Else {on}"),
+        Some(near) => format!("did you mean `{near}`?"),
+        None => on,
+    };
     Ok(Problem::new(Kind::NotFound).detail(detail).hint(Some(hint)))
 }
 
@@ -134,7 +123,7 @@ async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
 
 async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value, Problem> {
     let id = &integration.record.integration_id;
-    let report = readiness(integration, &secret_status(gate, integration).await);
+    let report = report(gate, integration).await;
     let told = words::of_integration(integration, &report, !gate.addresses.ingress.is_empty());
     let rows: Vec<Value> = latest_rows(gate, id).await?.iter().map(row).collect();
     let latest = json!({
@@ -149,7 +138,8 @@ async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value,
 /// The newest rows of an integration, the newest first, as far back as one page looks.
 async fn latest_rows(gate: &Gate, id: &str) -> Result<Vec<StoredEvent>, Problem> {
     let filter = EventFilter { integration_id: Some(id.to_owned()), ..EventFilter::default() };
-    let page = page(gate, filter, Cursor::Newest).await?;
+    let reader = gate.actors.reader.clone();
+    let page = blocking(move || reader.page(&filter, Cursor::Newest, LATEST_MAX)).await?;
     Ok(page.events.into_iter().rev().collect())
 }
 

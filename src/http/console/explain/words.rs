@@ -1,11 +1,15 @@
 //! The words of an explanation. Pure. What a sender wrote stands in no command that is to be copied.
 
 use palyra_actors::journal::{EventKind, StoredEvent};
+use palyra_actors::provider::Reason;
 use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::http::faults::UNKNOWN;
+use crate::http::delivery::cause::Cause;
+use crate::http::problem::Kind;
 use crate::http::refusals::Refusal;
+use palyra_actors::event_names;
 
 /// Names of an allow list that a command repeats at most.
 const REPEATED_MAX: usize = 16;
@@ -39,24 +43,28 @@ impl Explanation {
 
 /// Of a refusal that left no row.
 pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
-    let Refusal { integration_id: id, status, code, reason, detail, .. } = refusal;
-    let kept = match *reason {
-        Some(UNKNOWN) => "it may have been stored all the same; a retry is then told `duplicate`",
+    let Refusal { integration_id: id, kind, cause, detail, .. } = refusal;
+    let kept = match cause {
+        Some(Cause::Unknown) => "it may have been stored all the same; a retry is then told `duplicate`",
         _ => "nothing of it was kept",
     };
+    let (status, code, _) = kind.entry();
+    let status = status.as_u16();
     let mut told = Explanation::of(format!("a delivery to `{id}` was answered {status} `{code}`; {kept}"));
-    let cause = match (reason, detail) {
-        (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
+    let word = cause.map(Cause::as_str);
+    told.why.extend(match (word, detail) {
+        (Some(word), Some(detail)) => Some(format!("{word}: {detail}")),
         (None, detail) => detail.clone(),
-        (reason, None) => reason.map(str::to_owned),
-    };
-    told.why.extend(cause);
+        (word, None) => word.map(str::to_owned),
+    });
     let record = integration.map(|integration| &integration.record);
-    if *code == "too_many_requests" && *reason != Some("unsigned_rate") {
+    if *kind == Kind::TooManyRequests && matches!(cause, Some(Cause::Unauthentic(_))) {
         told = told.because("it was 429 rather than 401 because too many bad signatures came from its peer");
     }
-    let by_reason = reason.map_or_else(Vec::new, |reason| mends_reason(reason, id, record));
-    told.next.extend(if by_reason.is_empty() { mends_code(code, id, record) } else { by_reason });
+    told.next.extend(match *cause {
+        Some(cause) => mends_cause(cause, id, record),
+        None => mends_kind(*kind, id, record),
+    });
     match record {
         None => told.because(format!("`{id}` has been removed since")),
         Some(record) if !record.enabled => told.because(format!("`{id}` has been disabled since")),
@@ -64,44 +72,50 @@ pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Expla
     }
 }
 
-/// What mends that a delivery was not authentic, or could not be judged.
-fn mends_reason(reason: &str, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+/// What mends that a delivery was not authentic.
+fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     let provider = record.map_or("PROVIDER", |record| record.provider.as_str());
     let form = format!("`palyra providers show {provider}` says which headers are signed, and how");
     let again = "have the provider deliver it again: it is signed anew then".to_owned();
     let clock = "compare the clock of this machine with the true time (`timedatectl`)".to_owned();
     match reason {
-        "missing_signature" => vec![secret_at_provider(record), form, NOISE.to_owned()],
-        "malformed_signature" | "missing_timestamp" | "malformed_timestamp" => {
+        Reason::MissingSignature => vec![secret_at_provider(record), form, NOISE.to_owned()],
+        Reason::MalformedSignature | Reason::MissingTimestamp | Reason::MalformedTimestamp => {
             vec![form, UNTOUCHED.to_owned(), try_out(id)]
         }
-        "bad_signature" => vec![secret_at_provider(record), UNTOUCHED.to_owned(), try_out(id)],
-        "stale_timestamp" => vec![clock, again],
-        "future_timestamp" => vec![clock],
-        "bad_claim" => vec![format!(
+        Reason::BadSignature => vec![secret_at_provider(record), UNTOUCHED.to_owned(), try_out(id)],
+        Reason::StaleTimestamp => vec![clock, again],
+        Reason::FutureTimestamp => vec![clock],
+        Reason::BadClaim => vec![format!(
             "compare `parameters` in `palyra webhooks show {id}` with the provider; `palyra webhooks set {id} --parameter NAME=VALUE`"
         )],
-        "untrusted_key" => vec![form, NOISE.to_owned()],
-        "unsigned_rate" => vec![
+        Reason::UntrustedKey => vec![form, NOISE.to_owned()],
+    }
+}
+
+/// What mends that a delivery was refused for that cause.
+fn mends_cause(cause: Cause, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+    match cause {
+        Cause::Unauthentic(reason) => mends_reason(reason, id, record),
+        Cause::UnsignedRate => vec![
             format!("`palyra webhooks set {id} --unsigned-rate-per-second N` takes more"),
             format!(
                 "`palyra webhooks set {id} --require-signature --secret-ref REF` takes only what is signed"
             ),
         ],
-        "time" | "event" | UNKNOWN => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
-        "secret" | "vault" | "vault reference" | "token of a handshake" => {
+        Cause::Event | Cause::Unknown => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
+        Cause::Secret | Cause::Vault | Cause::VaultReference | Cause::HandshakeToken => {
             vec![
                 format!("`palyra webhooks show {id}` says what is missing, and the command that mends it"),
                 AGAIN.to_owned(),
             ]
         }
-        "published keys" => {
+        Cause::PublishedKeys => {
             vec![
                 "see that this machine reaches the provider by HTTPS; its keys are fetched again".to_owned(),
                 AGAIN.to_owned(),
             ]
         }
-        _ => Vec::new(),
     }
 }
 
@@ -128,19 +142,19 @@ fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
 }
 
 /// What mends the rest.
-fn mends_code(code: &str, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
-    match code {
-        "payload_too_large" => {
+fn mends_kind(kind: Kind, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+    match kind {
+        Kind::PayloadTooLarge => {
             let most = record.map_or_else(String::new, |record| format!(" (it is {})", record.max_payload_bytes));
             vec![format!(
                 "`palyra webhooks set {id} --max-payload-bytes N` takes larger bodies{most}, up to `payload_bytes_cap` in palyra.toml"
             )]
         }
-        "request_timeout" => vec![
+        Kind::RequestTimeout => vec![
             "see whether the proxy in front holds bodies back; `body_deadline_seconds` in palyra.toml is how long one may take".to_owned(),
         ],
-        "unsupported_media_type" => vec!["set the content type at the provider, and no compression".to_owned()],
-        "bad_request" => vec!["the sender, or a proxy in front, broke the request off; it is sent again".to_owned()],
+        Kind::UnsupportedMediaType => vec!["set the content type at the provider, and no compression".to_owned()],
+        Kind::BadRequest => vec!["the sender, or a proxy in front, broke the request off; it is sent again".to_owned()],
         _ => vec![HEARTBEAT.to_owned()],
     }
 }
@@ -154,16 +168,16 @@ pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Expla
         EventKind::Webhook => return accepted(event, id),
     };
     let told = match event.name.as_str() {
-        "webhook.filtered" => filtered(event, id, &details, record),
-        "webhook.rejected" => Explanation::of(format!(
+        event_names::FILTERED => filtered(event, id, &details, record),
+        event_names::REJECTED => Explanation::of(format!(
             "an authentic delivery to `{id}` was rejected and is kept without its body"
         ))
         .then("have the sender mend what is named, then deliver it again: it is judged anew"),
-        "webhook.conflict" => Explanation::of(format!(
+        event_names::CONFLICT => Explanation::of(format!(
             "an authentic delivery to `{id}` was not as it came before and is kept without its body; the first one under its id stays"
         ))
         .then("find out who sends two bodies under one id: the body's digest stands in `details.body_sha256`"),
-        "webhook.unauthenticated" => return unauthenticated(event, id, &details, record),
+        event_names::UNAUTHENTICATED => return unauthenticated(event, id, &details, record),
         _ => Explanation::of(format!("no delivery: {}", event.summary)),
     };
     let reasons = details.get("why").and_then(Value::as_array).into_iter().flatten();
@@ -235,12 +249,13 @@ fn unauthenticated(
     details: &Map<String, Value>,
     record: Option<&IntegrationRecord>,
 ) -> Explanation {
-    let reason = details.get("reason").and_then(Value::as_str).unwrap_or_default();
+    let reason = details.get("reason").and_then(|reason| Reason::deserialize(reason).ok());
     let told = Explanation::of(format!(
         "deliveries to `{id}` that nobody could authenticate, summed up within a minute: {}",
         event.summary
     ));
-    let told = mends_reason(reason, id, record).into_iter().fold(told, Explanation::then);
+    let next = reason.map_or_else(Vec::new, |reason| mends_reason(reason, id, record));
+    let told = next.into_iter().fold(told, Explanation::then);
     told.then(format!("`palyra webhooks explain {id}` lists the latest one by one"))
 }
 

@@ -14,21 +14,19 @@ fn integration(record: IntegrationRecord) -> Integration {
     Integration { record, profile: None, lent_with: None }
 }
 
-fn refusal(code: &'static str, reason: Option<&'static str>) -> Refusal {
+fn refusal(kind: Kind, cause: Option<Cause>) -> Refusal {
     Refusal {
         id: EventId::new(0, 0),
         at: 0,
         integration_id: "gh".to_owned(),
-        status: 401,
-        code,
-        reason,
+        kind,
+        cause,
         detail: Some("in words of ours".to_owned()),
     }
 }
 
 #[test]
 fn every_reason_for_which_a_delivery_is_refused_has_a_next_step() {
-    use palyra_actors::provider::Reason;
     let reasons = [
         Reason::MissingSignature,
         Reason::MalformedSignature,
@@ -41,34 +39,35 @@ fn every_reason_for_which_a_delivery_is_refused_has_a_next_step() {
         Reason::UntrustedKey,
     ];
     for reason in reasons {
-        assert!(!mends_reason(reason.as_str(), "gh", Some(&record(&[]))).is_empty(), "{reason:?}");
+        assert!(!mends_reason(reason, "gh", Some(&record(&[]))).is_empty(), "{reason:?}");
+        assert_eq!(Reason::deserialize(&Value::from(reason.as_str())).ok(), Some(reason), "as rows name it");
     }
 }
 
 #[test]
 fn a_bad_signature_names_the_secret_and_where_it_is_stored() {
-    let told =
-        of_refusal(&refusal("unauthenticated", Some("bad_signature")), Some(&integration(record(&[]))));
+    let cause = Cause::Unauthentic(Reason::BadSignature);
+    let told = of_refusal(&refusal(Kind::Unauthenticated, Some(cause)), Some(&integration(record(&[]))));
     assert_eq!(told.why, ["bad_signature: in words of ours"]);
     assert!(told.next[0].contains("`palyra vault put global/github`"), "{told:?}");
 }
 
 #[test]
 fn nothing_is_said_to_be_lost_of_which_nobody_knows() {
-    let told = |reason| of_refusal(&refusal("unavailable", Some(reason)), Some(&integration(record(&[]))));
-    for reason in ["time", "event", "secret", "published keys"] {
-        assert!(told(reason).happened.ends_with("; nothing of it was kept"), "{reason}");
+    let told = |cause| of_refusal(&refusal(Kind::Unavailable, Some(cause)), Some(&integration(record(&[]))));
+    for cause in [Cause::Event, Cause::Vault, Cause::Secret, Cause::PublishedKeys] {
+        assert!(told(cause).happened.ends_with("; nothing of it was kept"), "{cause:?}");
     }
-    let unknown = told(UNKNOWN);
+    let unknown = told(Cause::Unknown);
     assert!(unknown.happened.contains("may have been stored") && !unknown.next.is_empty(), "{unknown:?}");
 }
 
 #[test]
 fn what_was_removed_or_disabled_since_is_told() {
-    let gone = of_refusal(&refusal("request_timeout", None), None);
+    let gone = of_refusal(&refusal(Kind::RequestTimeout, None), None);
     assert_eq!(gone.why, ["in words of ours", "`gh` has been removed since"]);
     let off = integration(IntegrationRecord { enabled: false, ..record(&[]) });
-    let told = of_refusal(&refusal("request_timeout", None), Some(&off));
+    let told = of_refusal(&refusal(Kind::RequestTimeout, None), Some(&off));
     assert_eq!(told.why[1], "`gh` has been disabled since");
 }
 

@@ -6,9 +6,9 @@ use palyra_actors::provider::{ContentKind, Profile, Reject, Request, Verified, V
 use palyra_actors::registry::{Integration, IntegrationRecord};
 use palyra_actors::secret::SecretVersions;
 
-use super::body;
-use super::headers::HeaderView;
-use super::problem::{Kind, Problem};
+use crate::http::body;
+use crate::http::delivery::headers::HeaderView;
+use crate::http::problem::{Kind, Problem};
 
 /// What the head of a delivery is refused for.
 pub enum Condemned {

@@ -7,15 +7,15 @@ use palyra_actors::provider::{Body, Handshake, HandshakeCheck, HandshakeReply, R
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 
-use super::headers::HeaderView;
-use super::ingress::Delivery;
-use super::problem::{Kind, Problem};
+use crate::http::delivery::headers::HeaderView;
+use crate::http::ingress::Delivery;
+use crate::http::problem::{Kind, Problem};
 
 /// Any other method on `/hooks/{integration_id}`: a handshake of the provider's, or not allowed.
 ///
 /// # Errors
 /// What refuses it.
-pub(super) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
     let reply = delivery.greet().await?;
     delivery.gate.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
@@ -26,7 +26,7 @@ impl Delivery<'_> {
     ///
     /// # Errors
     /// When its token is wrong, or there is nothing to give back.
-    pub(super) async fn unsigned_greeting(
+    pub(in crate::http) async fn unsigned_handshake(
         &self,
         integration: &Integration,
         body: &Body,
@@ -91,7 +91,7 @@ fn not_allowed_if_unknown(problem: Problem) -> Problem {
 }
 
 /// What is given back is text of the asker's, so no browser may take it for anything else.
-pub(super) fn handshake_answer(reply: HandshakeReply) -> HttpResponse {
+pub(in crate::http) fn handshake_answer(reply: HandshakeReply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let mut answer = HttpResponse::build(status);
     answer.insert_header((CACHE_CONTROL, "no-store"));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
+use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use palyra_actors::causes::in_full;
@@ -18,7 +19,7 @@ use palyra_actors::journal::{
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, Resolver, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig};
 use tokio::sync::watch;
 
 use crate::random::random_u128;
@@ -63,7 +64,7 @@ pub struct Plan {
     pub root: StateRoot,
     /// Where the journal's do.
     pub journal: JournalFiles,
-    /// Whether a journal that is behind its anchor is taken as it is.
+    /// Whether a journal that is behind its anchor, and secrets that are older copies, are taken as they are.
     pub accept_rollback: bool,
     /// The time.
     pub clock: SharedClock,
@@ -158,16 +159,9 @@ async fn start_vault(
     supervisor: &mut Supervisor,
     arbiter: ArbiterHandle,
 ) -> anyhow::Result<()> {
-    let config = VaultConfig {
-        dir: plan.root.vault_dir(),
-        pins: plan.journal.anchor.with_file_name("vault"),
-        accept_rollback: plan.accept_rollback,
-    };
+    let store = open_vault(plan, &actors.journal).await?;
     let audit = Arc::new(JournalAudit(actors.journal.clone()));
-    let resolver = Arc::new(Resolver::open(config, Arc::clone(&plan.clock), audit, actors.keys.clone())?);
-    if !resolver.accepted().is_empty() {
-        journal_aside(&actors.journal, older_secrets_accepted(resolver.accepted()));
-    }
+    let resolver = Arc::new(Resolver::new(store, Arc::clone(&plan.clock), audit, actors.keys.clone()));
     let door = actors.vault.clone();
     let open = move |watch: WatchGuard| {
         let actor = VaultActor::new(Arc::clone(&resolver), watch);
@@ -175,6 +169,21 @@ async fn start_vault(
         ready(Ok(()))
     };
     supervise(supervisor, "vault", open).await
+}
+
+/// Opens the vault. Where older copies of secrets are accepted, that is journaled first: what cannot be recorded does not
+/// happen, and the daemon does not start.
+async fn open_vault(plan: &Plan, journal: &JournalHandle) -> anyhow::Result<Store> {
+    let config =
+        VaultConfig { dir: plan.root.vault_dir(), pins: plan.journal.anchor.with_file_name("vault") };
+    let looked = Store::look(config, Arc::clone(&plan.clock))?;
+    let behind = looked.behind();
+    if !plan.accept_rollback || behind.is_empty() {
+        return Ok(looked.open()?);
+    }
+    let journaled = journal.append_system(older_secrets_accepted(&behind)).await;
+    journaled.context("older copies of secrets were not accepted, because that could not be journaled")?;
+    Ok(looked.accept()?)
 }
 
 async fn start_registry(

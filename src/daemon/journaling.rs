@@ -12,7 +12,7 @@ use palyra_actors::limits::GROUP_ROWS_MAX;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::actors::{Actors, CLOSE_DEADLINE};
+use crate::daemon::actors::{Actors, CLOSE_DEADLINE};
 use crate::http::Gate;
 use crate::http::counters::Summary;
 use crate::version::VERSION;

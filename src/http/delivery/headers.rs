@@ -16,7 +16,7 @@ impl Headers for HeaderView<'_> {
 }
 
 /// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
-pub(super) fn is_authority(host: &str) -> bool {
+pub(in crate::http) fn is_authority(host: &str) -> bool {
     host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 

@@ -14,10 +14,10 @@ use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::asker::Asker;
-use super::crowd::Member;
-use super::framing::Framing;
-use super::room::OpenConnection;
+use crate::http::connection::asker::Asker;
+use crate::http::connection::framing::Framing;
+use crate::http::connection::idle::Member;
+use crate::http::connection::limits::OpenConnection;
 
 /// What only asks for the body. An answer may follow it at once.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

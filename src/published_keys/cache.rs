@@ -121,12 +121,16 @@ impl Shelf {
     /// The turn to fetch a document, at once or after a wait; `None` when it would have to wait and there is no place, or
     /// it may not.
     pub async fn turn(&self, may_wait: impl FnOnce() -> bool) -> Option<OwnedMutexGuard<()>> {
-        let turn = Arc::clone(&self.turn);
-        if let Ok(turn) = Arc::clone(&turn).try_lock_owned() {
+        if let Some(turn) = self.turn_at_once() {
             return Some(turn);
         }
         let _place = self.places.try_acquire().ok().filter(|_| may_wait())?;
-        Some(turn.lock_owned().await)
+        Some(Arc::clone(&self.turn).lock_owned().await)
+    }
+
+    /// The turn to fetch a document, where nobody else has it.
+    pub fn turn_at_once(&self) -> Option<OwnedMutexGuard<()>> {
+        Arc::clone(&self.turn).try_lock_owned().ok()
     }
 
     /// Counts a fetch, and says whether there are too many.

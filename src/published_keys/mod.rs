@@ -1,20 +1,20 @@
 //! Keys that providers publish, fetched from pinned addresses and kept: bounded in number, size, time and rate.
 
-mod shelf;
+mod cache;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::web;
 use palyra_actors::clock::UnixMs;
 use palyra_actors::provider::{Published, Roots};
 use palyra_actors::secret::SecretVersions;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use shelf::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
+use cache::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
 
 /// Largest document that is read.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
@@ -72,9 +72,9 @@ impl PublishedKeys {
         Self { trust: Arc::new(trust), shelves: Mutex::default(), fetches }
     }
 
-    /// The keys of `provider` at `published`: kept ones, or fetched now. A fetch goes on to its end, and what came of it is
-    /// kept, even if this future is dropped. `may_wait` is asked where a fetch of others comes before, be it of the same keys,
-    /// whose outcome is shared.
+    /// The keys of `provider` at `published`: kept ones, or fetched now. Ageing ones are given at once and fetched anew
+    /// meanwhile. A fetch goes on to its end, and what came of it is kept, even if this future is dropped. `may_wait` is
+    /// asked where a fetch of others comes before, be it of the same keys, whose outcome is shared.
     ///
     /// # Errors
     /// Why there are none, for the log.
@@ -89,8 +89,8 @@ impl PublishedKeys {
         match shelves.find(&published, Instant::now()) {
             Some(Found::Fresh(keys)) => return keys,
             Some(Found::Ageing(keys)) => {
-                let renewed = self.fetch_in_turn(provider, shelves, published, now, || false).await;
-                return renewed.or(Ok(keys));
+                self.renew(provider, shelves, published, now);
+                return Ok(keys);
             }
             None => {}
         }
@@ -99,6 +99,19 @@ impl PublishedKeys {
             return Err(too_many_wait(provider));
         }
         flight.get_or_init(|| self.fetch_in_turn(provider, shelves, published, now, may_wait)).await.clone()
+    }
+
+    /// Has ageing keys fetched anew, unless something else is being fetched. Nobody waits for what comes of it.
+    fn renew(&self, provider: &str, shelves: Arc<Shelves>, published: Published, now: UnixMs) {
+        let shelf = shelves.shelf(&published);
+        let Some(turn) = shelf.turn_at_once() else { return };
+        // Another delivery may have had them fetched since they were found.
+        if !matches!(shelves.find(&published, Instant::now()), Some(Found::Ageing(_))) {
+            return;
+        }
+        if let Ok(room) = self.room(provider, &shelf) {
+            drop(self.begin_fetch(shelves, published, now, (turn, room)));
+        }
     }
 
     /// What is fetched when it is its turn; `may_wait` is asked when that is not at once.
@@ -117,14 +130,25 @@ impl PublishedKeys {
             return kept;
         }
         let room = self.room(provider, &shelf)?;
+        let fetched = self.begin_fetch(shelves, published, now, (turn, room));
+        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
+    }
+
+    /// Fetches on a thread of its own, whether or not it is waited for. The turn and the room are held until what came of it is kept.
+    fn begin_fetch(
+        &self,
+        shelves: Arc<Shelves>,
+        published: Published,
+        now: UnixMs,
+        held: (OwnedMutexGuard<()>, OwnedSemaphorePermit),
+    ) -> JoinHandle<Keys> {
         let trust = Arc::clone(&self.trust);
-        let fetched = web::block(move || {
-            let _held = (turn, room);
+        spawn_blocking(move || {
+            let _held = held;
             let keys = fetch(&trust, &published, now);
             shelves.shelf(&published).add(published, keys.clone(), Instant::now());
             keys
-        });
-        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
+        })
     }
 
     /// `keys` have verified a delivery of `provider`. Keys that have not put them out no more.

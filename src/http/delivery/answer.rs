@@ -7,9 +7,9 @@ use palyra_actors::ids::Receipt;
 use palyra_actors::provider::{DeliveryAnswer, HandshakeReply};
 use serde::Serialize;
 
-use super::Gate;
-use super::greeting::handshake_answer;
-use super::problem::{Kind, Problem};
+use crate::http::Gate;
+use crate::http::delivery::handshake::handshake_answer;
+use crate::http::problem::{Kind, Problem};
 
 /// What a delivery that was authentic is answered with.
 pub enum Answer {

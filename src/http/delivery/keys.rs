@@ -7,11 +7,12 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
-use super::Gate;
-use super::admission::Permit;
-use super::faults::Fault;
-use super::ingress::Delivery;
-use super::problem::Problem;
+use crate::http::Gate;
+use crate::http::admission::Permit;
+use crate::http::delivery::cause::Cause;
+use crate::http::delivery::faults::Fault;
+use crate::http::ingress::Delivery;
+use crate::http::problem::Problem;
 
 impl Gate {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
@@ -19,21 +20,21 @@ impl Gate {
     ///
     /// # Errors
     /// Why there are none now, or not in time.
-    pub(super) async fn resolve(
+    pub(in crate::http) async fn resolve(
         &self,
         integration: &Integration,
     ) -> Result<Option<Arc<SecretVersions>>, Fault> {
         let record = &integration.record;
         if let Some(other) = &integration.lent_with {
             let shared = format!("it shares its secret with `{other}`, and others are given codes under it");
-            return Err(Fault::of("secret", shared));
+            return Err(Fault::of(Cause::Secret, shared));
         }
         let Some(vault_ref) = record.vault_ref() else {
             let needed = record.signature_required;
-            let none = || Fault::of("secret", "the integration names no secret");
+            let none = || Fault::of(Cause::Secret, "the integration names no secret");
             return if needed { Err(none()) } else { Ok(None) };
         };
-        self.secret(vault_ref).await?.map(Some).map_err(|error| Fault::told_by("secret", &error))
+        self.secret(vault_ref).await?.map(Some).map_err(|error| Fault::told_by(Cause::Secret, &error))
     }
 
     /// What the vault gives for a reference.
@@ -41,19 +42,19 @@ impl Gate {
         &self,
         vault_ref: Result<VaultRef, InvalidRef>,
     ) -> Result<Result<Arc<SecretVersions>, VaultError>, Fault> {
-        let vault_ref = vault_ref.map_err(|error| Fault::told_by("vault reference", &error))?;
+        let vault_ref = vault_ref.map_err(|error| Fault::told_by(Cause::VaultReference, &error))?;
         if let Some(keys) = self.actors.keys.get(&vault_ref, self.clock.now_unix_ms()) {
             return Ok(Ok(keys));
         }
         let asked = self.actors.vault.ask(Resolve(vault_ref));
-        self.in_time("time", asked).await?.map_err(|error| Fault::told_by("vault", &error))
+        self.in_time(Cause::Vault, asked).await?.map_err(|error| Fault::told_by(Cause::Vault, &error))
     }
 
     /// The token that a handshake is checked by; `None` where the integration was told none.
     ///
     /// # Errors
     /// Why it cannot be had.
-    pub(super) async fn token(
+    pub(in crate::http) async fn token(
         &self,
         integration: &Integration,
         handshake: &Handshake,
@@ -63,7 +64,7 @@ impl Gate {
             return Ok(None);
         };
         let token = self.secret(VaultRef::parse(text)).await?;
-        token.map(Some).map_err(|error| Fault::told_by("token of a handshake", &error))
+        token.map(Some).map_err(|error| Fault::told_by(Cause::HandshakeToken, &error))
     }
 }
 
@@ -71,9 +72,9 @@ impl Delivery<'_> {
     /// The keys that `request` is verified with; `None` only where the integration neither names nor needs any.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](super::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
+    /// [`Kind::Unavailable`](crate::http::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
     /// theirs; what [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
-    pub(super) async fn keys(
+    pub(in crate::http) async fn keys(
         &self,
         integration: &Integration,
         profile: &Profile,
@@ -98,11 +99,11 @@ impl Delivery<'_> {
     ) -> Result<Arc<SecretVersions>, Fault> {
         let Some(published) = published else {
             let none = "its provider publishes no keys, and it names no secret";
-            return Err(Fault::of("published keys", none));
+            return Err(Fault::of(Cause::PublishedKeys, none));
         };
         let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.may_wait_for_keys());
         let asked = self.gate.published.get(profile.name(), published, now, may_wait);
-        let keys = self.gate.in_time("time", asked).await?;
-        keys.map_err(|why| Fault::told_by("published keys", &why))
+        let keys = self.gate.in_time(Cause::PublishedKeys, asked).await?;
+        keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
 }

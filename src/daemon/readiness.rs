@@ -1,21 +1,23 @@
 //! Journals it when an enabled integration cannot verify deliveries, and when it can again. The heartbeat tells of those
 //! that cannot, the metrics how many there are.
 
+mod reports;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::causes::in_full;
 use palyra_actors::journal::{Severity, SystemEvent};
-use palyra_actors::provider::Profile;
-use palyra_actors::registry::{Integration, List, Readiness, ReadinessReport, readiness};
-use palyra_actors::vault::{InvalidRef, Probe, SecretStatus, VaultRef};
+use palyra_actors::registry::{List, Readiness, ReadinessReport};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::daemon::journaling::append_together;
+pub use reports::{report, reports, secret_status, secret_statuses};
+
 use crate::http::Gate;
-use crate::journaling::append_together;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -43,11 +45,14 @@ pub async fn watch(gate: Arc<Gate>) {
         let now = look.reports.clone();
         gate.last_look.set(look);
         gate.last_look.answered.send_replace(number);
-        let appended = append_together(&gate.actors, changes(&before, &now)).await;
-        for error in appended.into_iter().filter_map(Result::err) {
-            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled");
+        let (ids, events): (Vec<String>, Vec<SystemEvent>) = changes(&before, &now).into_iter().unzip();
+        let appended = append_together(&gate.actors, events).await;
+        let mut untold = Vec::new();
+        for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
+            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled yet");
+            untold.push(id);
         }
-        before = now;
+        before = as_told(before, now, &untold);
     }
 }
 
@@ -145,63 +150,29 @@ type Reports = BTreeMap<String, ReadinessReport>;
 
 async fn look(gate: &Gate) -> Option<Look> {
     let integrations = gate.actors.registry.ask(List).await.ok()?;
-    let mut reports = Reports::new();
-    for integration in integrations.iter().filter(|integration| integration.record.enabled) {
-        let report = readiness(integration, &secret_status(gate, integration).await);
-        reports.insert(integration.record.integration_id.clone(), report);
-    }
-    let disabled = integrations.len().saturating_sub(reports.len());
-    Some(Look { reports, disabled })
+    let enabled: Vec<_> = integrations.iter().filter(|integration| integration.record.enabled).collect();
+    let reports = reports(gate, enabled.iter().map(|integration| integration.as_ref())).await;
+    let ids = enabled.iter().map(|integration| integration.record.integration_id.clone());
+    let disabled = integrations.len().saturating_sub(enabled.len());
+    Some(Look { reports: ids.zip(reports).collect(), disabled })
 }
 
-/// What the vault says of an integration's secrets: its own, and those that its parameters name. Whatever is not named
-/// counts as found.
-pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
-    let (record, profile) = (&integration.record, &integration.profile);
-    let own = probe(gate, record.vault_ref(), profile.clone()).await;
-    if own != SecretStatus::Found {
-        return own;
+/// What the next look is compared with: those whose change was not journaled are as they were, so that it is told then.
+fn as_told(mut before: Reports, mut now: Reports, untold: &[String]) -> Reports {
+    for id in untold {
+        match before.remove(id) {
+            Some(report) => now.insert(id.clone(), report),
+            None => now.remove(id),
+        };
     }
-    for name in profile.iter().flat_map(|profile| profile.secret_parameters()) {
-        let vault_ref = record.parameters.get(name).map(|text| VaultRef::parse(text));
-        let remedy = vault_ref.as_ref().and_then(|named| Some(named.as_ref().ok()?.how_to_provide()));
-        match probe(gate, vault_ref, None).await {
-            SecretStatus::Found => {}
-            SecretStatus::Unavailable(why) => {
-                return SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"));
-            }
-            SecretStatus::NotFound => {
-                let remedy = remedy.unwrap_or_default();
-                return SecretStatus::Unavailable(format!(
-                    "there is no secret for `parameters.{name}`: {remedy}"
-                ));
-            }
-            other => return other,
-        }
-    }
-    SecretStatus::Found
+    now
 }
 
-/// What the vault says of a secret that `profile` is to use.
-async fn probe(
-    gate: &Gate,
-    vault_ref: Option<Result<VaultRef, InvalidRef>>,
-    profile: Option<Arc<Profile>>,
-) -> SecretStatus {
-    let vault_ref = match vault_ref {
-        None => return SecretStatus::Found,
-        Some(Err(error)) => return SecretStatus::InvalidRef(error.to_string()),
-        Some(Ok(vault_ref)) => vault_ref,
-    };
-    let probed = gate.actors.vault.ask(Probe { vault_ref, profile }).await;
-    probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()))
-}
-
-/// One that was not looked at before is taken for ready: that it is, nobody need be told.
-fn changes(before: &Reports, now: &Reports) -> Vec<SystemEvent> {
+/// What became otherwise, by the ids. One that was not looked at before is taken for ready: that it is, nobody need be told.
+fn changes(before: &Reports, now: &Reports) -> Vec<(String, SystemEvent)> {
     let was = |id: &String| before.get(id).map_or(Readiness::Ready, |report| report.readiness);
     let changed = now.iter().filter(|(id, report)| was(id) != report.readiness);
-    changed.map(|(id, report)| event(id, was(id), report)).collect()
+    changed.map(|(id, report)| (id.clone(), event(id, was(id), report))).collect()
 }
 
 fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
@@ -255,10 +226,22 @@ mod tests {
         let mut before = Reports::new();
         for (now, told) in looks {
             let now = reports(now);
-            let events = changes(&before, &now);
-            let ids: Vec<_> = events.iter().filter_map(|event| event.integration_id.as_deref()).collect();
-            assert_eq!(ids, told);
+            assert_eq!(ids_of(&changes(&before, &now)), told);
             before = now;
         }
+    }
+
+    #[test]
+    fn a_change_that_was_not_journaled_is_told_at_the_next_look() {
+        use Readiness::{Ready, SecretNotFound};
+        let before = reports(&[("a", SecretNotFound), ("c", SecretNotFound)]);
+        let now = reports(&[("a", Ready), ("b", SecretNotFound), ("c", Ready)]);
+        let told = as_told(before.clone(), now.clone(), &["a".to_owned(), "b".to_owned()]);
+        assert_eq!(ids_of(&changes(&told, &now)), ["a", "b"]);
+        assert!(changes(&as_told(before, now.clone(), &[]), &now).is_empty());
+    }
+
+    fn ids_of(changes: &[(String, SystemEvent)]) -> Vec<&str> {
+        changes.iter().map(|(id, _)| id.as_str()).collect()
     }
 }

@@ -9,9 +9,9 @@ use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
 use palyra_actors::supervision::DoorError;
 use serde::Serialize;
 
+use crate::daemon::readiness;
 use crate::http::Gate;
 use crate::http::under_way::Broken;
-use crate::readiness;
 use crate::settings::Since;
 
 /// What a reload came to.

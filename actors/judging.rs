@@ -1,18 +1,18 @@
 //! Judges an authentic delivery: the envelope against its schema, then the allow lists. Pure.
 
-use palyra_actors::clock::UnixMs;
-use palyra_actors::envelope;
-use palyra_actors::ids::{Digest, Hashed};
-use palyra_actors::journal::{BodyFormat, EVENT_DETAIL, Severity, SystemEvent, Verdict, WebhookEvent};
-use palyra_actors::json::{Element, JsonError};
-use palyra_actors::limits::{SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX};
-use palyra_actors::provider::{Body, ContentKind, Description, Profile};
-use palyra_actors::registry::{IntegrationRecord, OnFiltered};
-use palyra_actors::schemas::SchemaIssue;
 use serde_json::{Value, json};
 
-use super::cut::cut;
-use super::problem::{Kind, Problem};
+use crate::clock::UnixMs;
+use crate::cut::cut;
+use crate::envelope;
+use crate::event_names;
+use crate::ids::{Digest, Hashed};
+use crate::journal::{BodyFormat, EVENT_DETAIL, Severity, SystemEvent, Verdict, WebhookEvent};
+use crate::json::{Element, JsonError};
+use crate::limits::{SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX};
+use crate::provider::{Body, ContentKind, Description, Profile};
+use crate::registry::{IntegrationRecord, OnFiltered};
+use crate::schemas::SchemaIssue;
 
 /// What a delivery is called, with the defaults of its profile filled in.
 #[derive(Debug, Clone)]
@@ -50,8 +50,38 @@ pub enum Judgement {
         /// `event` or `source`.
         what: &'static str,
     },
-    /// Refuse it.
-    Reject(Problem, Vec<String>),
+    /// Refuse it: it is authentic, and no envelope can be made of it.
+    Reject(Flaw),
+}
+
+/// What is wrong with the body of an authentic delivery.
+#[derive(Debug, Clone)]
+pub enum Flaw {
+    /// It is not the document that its content type promises.
+    NotJson(JsonError),
+    /// It is one, and breaks the rules for an envelope at these places.
+    Schema(Vec<SchemaIssue>),
+}
+
+impl Flaw {
+    fn of(error: &JsonError) -> Self {
+        match error {
+            JsonError::NotJson { .. } => Self::NotJson(error.clone()),
+            JsonError::Refused { pointer, reason } => {
+                Self::Schema(vec![SchemaIssue { pointer: pointer.clone(), message: reason.to_string() }])
+            }
+        }
+    }
+
+    /// The reasons, as they are journaled.
+    pub fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::NotJson(error) => vec![error.to_string()],
+            Self::Schema(issues) => {
+                issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect()
+            }
+        }
+    }
 }
 
 impl Judgement {
@@ -75,11 +105,11 @@ pub fn judge(
 ) -> Judgement {
     let document = match body.document() {
         Ok(document) => document.root(),
-        Err(error) => return not_readable(error),
+        Err(error) => return Judgement::Reject(Flaw::of(error)),
     };
     let format = body_format(profile, body.kind(), document);
     if let Err(issues) = check_envelope(format, document, names, nonce, body.raw().len()) {
-        return schema_violation(&issues);
+        return Judgement::Reject(Flaw::Schema(issues));
     }
     if !record.allows_event(&names.event) {
         return Judgement::Filter { what: "event" };
@@ -130,23 +160,6 @@ fn check_envelope(
     }
 }
 
-fn not_readable(error: &JsonError) -> Judgement {
-    let problem = match error {
-        JsonError::NotJson { .. } => Problem::new(Kind::NotJson),
-        JsonError::Refused { pointer, reason } => {
-            let issue = SchemaIssue { pointer: pointer.clone(), message: reason.to_string() };
-            Problem::new(Kind::SchemaViolation).schema_issues(&[issue])
-        }
-    };
-    Judgement::Reject(problem, vec![error.to_string()])
-}
-
-fn schema_violation(issues: &[SchemaIssue]) -> Judgement {
-    let problem = Problem::new(Kind::SchemaViolation).schema_issues(issues);
-    let said = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();
-    Judgement::Reject(problem, said)
-}
-
 /// The system event of a delivery that is not accepted: it names the integration and the body's digest,
 /// and keeps no body.
 pub fn refusal_event(
@@ -158,9 +171,9 @@ pub fn refusal_event(
     why: &[String],
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
-        Verdict::Filtered => ("webhook.filtered", Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => ("webhook.conflict", Severity::Warn, "not as it came before"),
-        _ => ("webhook.rejected", Severity::Warn, "authentic, but not a valid envelope"),
+        Verdict::Filtered => (event_names::FILTERED, Severity::Info, "left out by an allow list"),
+        Verdict::Conflict => (event_names::CONFLICT, Severity::Warn, "not as it came before"),
+        _ => (event_names::REJECTED, Severity::Warn, "authentic, but not a valid envelope"),
     };
     let reason = why.first().map(|reason| format!(": {reason}")).unwrap_or_default();
     let summary = cut(&format!("{}: {said}{reason}", record.integration_id), SUMMARY_BYTES_MAX);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem};
 
 /// A body that has been waited for so long is slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{CliError, Output};
 use crate::connect;
+use crate::daemon::registry_file;
 use crate::exit::Exit;
-use crate::registry_file;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{StateRoot, StateRootError};
 

@@ -20,7 +20,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::Stream;
 
-use super::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem};
 
 /// Middleware: refuses a body without an end, and sees to it that a chunked one which was not read to its end closes the
 /// connection.

@@ -5,9 +5,7 @@ use palyra_actors::limits::PAGE_EVENTS_MAX;
 use palyra_actors::registry::RegistryError;
 
 use crate::state_root::StateRoot;
-
-const CREATED: &str = "registry.webhook.create";
-const NOT_CREATED: &str = "registry.webhook.create.refused";
+use palyra_actors::event_names::{self, REFUSED, WEBHOOK_CREATE};
 
 /// Refuses a state root without the file whose journal knows of integrations: every delivery to them would be turned away
 /// as one to nobody.
@@ -28,7 +26,8 @@ fn tells_of_integrations(journal: &JournalReader) -> Result<bool, JournalError> 
     let deliveries = EventFilter { kind: Some(EventKind::Webhook), ..EventFilter::default() };
     let named = |name: &str| EventFilter { name: Some(name.to_owned()), ..EventFilter::default() };
     Ok(count(journal, &deliveries, 1)? > 0
-        || count(journal, &named(CREATED), usize::MAX)? > count(journal, &named(NOT_CREATED), usize::MAX)?)
+        || count(journal, &named(WEBHOOK_CREATE), usize::MAX)?
+            > count(journal, &named(&event_names::ended(WEBHOOK_CREATE, REFUSED)), usize::MAX)?)
 }
 
 /// How many events pass the filter; it goes on to so many, or to a few more.

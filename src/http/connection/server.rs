@@ -20,12 +20,12 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::time::Instant;
 
-use super::crowd::{Crowd, Member};
-use super::ingress::{self, Head};
-use super::patience::{Patience, Patient};
-use super::room::{OpenConnection, Room};
-use super::unread::close_after_answer;
-use super::{Gate, console, hook_id, ingress_routes};
+use crate::http::connection::deadlines::{Patience, Patient};
+use crate::http::connection::idle::{Crowd, Member};
+use crate::http::connection::limits::{OpenConnection, Room};
+use crate::http::connection::unread::close_after_answer;
+use crate::http::ingress::{self, Head};
+use crate::http::{Gate, console, hook_id, ingress_routes};
 use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.
@@ -34,6 +34,9 @@ const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
 const CLOCK_TICK: Duration = Duration::from_millis(500);
 /// Threads of the console.
 const CONSOLE_WORKERS: usize = 1;
+/// Threads of each worker for what blocks: journal reads, and keys that are fetched. More of it waits; none of it waits for
+/// other such work.
+const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
 
 /// Serves deliveries on `listener`.
 ///
@@ -69,6 +72,7 @@ fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -
     Server::build()
         .workers(workers)
         .max_concurrent_connections(connections_per_worker)
+        .worker_max_blocking_threads(BLOCKING_THREADS_PER_WORKER_MAX)
         .shutdown_timeout(settings.drain_deadline.as_secs())
         .disable_signals()
 }

@@ -1,0 +1,87 @@
+//! Which secrets an integration uses, and what for. No value is read here.
+
+use std::sync::Arc;
+
+use super::messages::Integration;
+use crate::provider::UnusableKey;
+use crate::secret::{Secret, SecretVersion, SecretVersions};
+use crate::vault::{InvalidRef, SecretStatus, VaultRef};
+
+/// What an integration uses a secret for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretUse<'a> {
+    /// Its deliveries are verified with it.
+    Deliveries,
+    /// The parameter of this name is a secret: the token of a handshake.
+    Parameter(&'a str),
+}
+
+impl SecretUse<'_> {
+    /// What the vault says of the secret `vault_ref`, as it is told of the integration. Of a parameter it is said which one it is.
+    pub fn told(self, vault_ref: &VaultRef, status: SecretStatus) -> SecretStatus {
+        let Self::Parameter(name) = self else { return status };
+        match status {
+            SecretStatus::Unavailable(why) => {
+                SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"))
+            }
+            SecretStatus::NotFound => {
+                let remedy = vault_ref.how_to_provide();
+                SecretStatus::Unavailable(format!("there is no secret for `parameters.{name}`: {remedy}"))
+            }
+            other => other,
+        }
+    }
+}
+
+impl Integration {
+    /// The secrets that it names, that of its deliveries first.
+    pub fn secrets(&self) -> impl Iterator<Item = (SecretUse<'_>, Result<VaultRef, InvalidRef>)> {
+        let own = self.record.vault_ref().map(|vault_ref| (SecretUse::Deliveries, vault_ref));
+        let names = self.profile.iter().flat_map(|profile| profile.secret_parameters());
+        let of_parameters = names.filter_map(|name| {
+            let text = self.record.parameters.get(name)?;
+            Some((SecretUse::Parameter(name), VaultRef::parse(text)))
+        });
+        own.into_iter().chain(of_parameters)
+    }
+
+    /// Whether it has any use for the secret `vault_ref`.
+    pub fn uses(&self, vault_ref: &VaultRef) -> bool {
+        self.secrets().any(|(_, named)| named.is_ok_and(|named| named == *vault_ref))
+    }
+}
+
+/// Enabled integrations that have a use for the secret `vault_ref`.
+pub fn users_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integration>> {
+    enabled(all).filter(|integration| integration.uses(vault_ref)).cloned().collect()
+}
+
+/// Enabled integrations whose deliveries are verified with the secret `vault_ref`.
+pub fn verified_with(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integration>> {
+    enabled(all).filter(|integration| integration.record.verifies_with(vault_ref)).cloned().collect()
+}
+
+fn enabled(all: &[Arc<Integration>]) -> impl Iterator<Item = &Arc<Integration>> {
+    all.iter().filter(|integration| integration.record.enabled)
+}
+
+/// An integration that cannot verify with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeUseless {
+    /// Which.
+    pub integration_id: String,
+    /// Why not.
+    pub why: UnusableKey,
+}
+
+/// Enabled integrations that are verified with the secret `vault_ref`, and whose profiles can make no key of `value`. A value
+/// that is blank makes none useless: the vault refuses it.
+pub fn made_useless(all: &[Arc<Integration>], vault_ref: &VaultRef, value: &Secret) -> Vec<MadeUseless> {
+    let alone = SecretVersion { version: 0, secret: Secret::new(value.expose().to_vec()) };
+    let Some(alone) = SecretVersions::new(vec![alone]) else { return Vec::new() };
+    let unusable = verified_with(all, vault_ref).into_iter().filter_map(|integration| {
+        let why = integration.profile.as_ref()?.check_keys(&alone).err()?;
+        Some(MadeUseless { integration_id: integration.record.integration_id.clone(), why })
+    });
+    unusable.collect()
+}

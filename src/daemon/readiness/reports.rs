@@ -1,0 +1,151 @@
+//! What integrations lack, as the vault says it of their secrets: of many at once, and within a bound, for a secret may lie
+//! on a share that hangs.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness};
+use palyra_actors::vault::{Probe, SecretStatus};
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::Gate;
+
+/// Integrations whose secrets are asked for at a time; each may hold a thread of the vault's.
+const INTEGRATIONS_AT_A_TIME_MAX: usize = 32;
+/// Time to find out what secrets are good for, those of all integrations together.
+const FINDING_OUT_SECONDS_MAX: u64 = 10;
+
+/// What each of `integrations` lacks, in their order.
+pub async fn reports(
+    gate: &Gate,
+    integrations: impl IntoIterator<Item = &Integration>,
+) -> Vec<ReadinessReport> {
+    let integrations: Vec<_> = integrations.into_iter().collect();
+    let statuses = secret_statuses(gate, integrations.iter().copied()).await;
+    integrations.into_iter().zip(&statuses).map(|(one, status)| readiness(one, status)).collect()
+}
+
+/// As [`reports`], of one.
+pub async fn report(gate: &Gate, integration: &Integration) -> ReadinessReport {
+    readiness(integration, &secret_status(gate, integration).await)
+}
+
+/// What the vault says of the secrets of each of `integrations`, in their order.
+pub async fn secret_statuses(
+    gate: &Gate,
+    integrations: impl IntoIterator<Item = &Integration>,
+) -> Vec<SecretStatus> {
+    let asked = integrations.into_iter().map(|integration| asked(gate, integration));
+    within(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
+}
+
+/// As [`secret_statuses`], of one.
+pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
+    let patience = Duration::from_secs(FINDING_OUT_SECONDS_MAX);
+    in_time(patience, Instant::now() + patience, asked(gate, integration)).await
+}
+
+/// What each of `asked` comes to; where that is not known in time, that it is not.
+async fn within(
+    patience: Duration,
+    asked: impl Iterator<Item = impl Future<Output = SecretStatus>>,
+) -> Vec<SecretStatus> {
+    let deadline = Instant::now() + patience;
+    let numbered = asked
+        .enumerate()
+        .map(|(number, asked)| async move { (number, in_time(patience, deadline, asked).await) });
+    // In no order: one that hangs holds up a place, and not all behind it.
+    let mut statuses: Vec<_> =
+        stream::iter(numbered).buffer_unordered(INTEGRATIONS_AT_A_TIME_MAX).collect().await;
+    statuses.sort_unstable_by_key(|(number, _)| *number);
+    statuses.into_iter().map(|(_, status)| status).collect()
+}
+
+async fn in_time(
+    patience: Duration,
+    deadline: Instant,
+    asked: impl Future<Output = SecretStatus>,
+) -> SecretStatus {
+    // What is late already asks the vault nothing.
+    if deadline <= Instant::now() {
+        return late(patience);
+    }
+    timeout_at(deadline, asked).await.unwrap_or_else(|_| late(patience))
+}
+
+fn late(patience: Duration) -> SecretStatus {
+    SecretStatus::Unavailable(format!(
+        "whether its secret can be used was not found out within {} s; see to the disk or share that secrets lie on",
+        patience.as_secs()
+    ))
+}
+
+/// What the vault says of the secrets that an integration names, of the first that cannot be used. Whatever is not named
+/// counts as found.
+async fn asked(gate: &Gate, integration: &Integration) -> SecretStatus {
+    for (used, vault_ref) in integration.secrets() {
+        let vault_ref = match vault_ref {
+            Ok(vault_ref) => vault_ref,
+            Err(invalid) => return SecretStatus::InvalidRef(invalid.to_string()),
+        };
+        let profile = integration.profile.clone().filter(|_| used == SecretUse::Deliveries);
+        let probed = gate.actors.vault.ask(Probe { vault_ref: vault_ref.clone(), profile }).await;
+        let status = probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()));
+        match used.told(&vault_ref, status) {
+            SecretStatus::Found => {}
+            lacking => return lacking,
+        }
+    }
+    SecretStatus::Found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{pending, ready};
+
+    use futures_util::future::Either;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn what_is_not_known_in_time_is_told_as_that_and_the_rest_as_it_is() {
+        let hangs = |number: usize| number % INTEGRATIONS_AT_A_TIME_MAX == 1;
+        let asked = (0..9 * INTEGRATIONS_AT_A_TIME_MAX).map(|number| match hangs(number) {
+            true => Either::Left(pending()),
+            false => Either::Right(ready(SecretStatus::Found)),
+        });
+        for (number, status) in within(Duration::from_millis(500), asked).await.iter().enumerate() {
+            match status {
+                SecretStatus::Found => assert!(!hangs(number), "{number}"),
+                SecretStatus::Unavailable(why) => {
+                    assert!(hangs(number) && why.contains("not found out within 0 s"), "{number}: {why}");
+                }
+                other => panic!("{number}: {other:?}"),
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn so_many_are_asked_at_a_time_and_the_late_ones_not_at_all() {
+        let (now, most, asked) = (&Cell::new(0_usize), &Cell::new(0), &Cell::new(0));
+        let ask = || async move {
+            asked.set(asked.get() + 1);
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            yield_now().await;
+            now.set(now.get() - 1);
+            SecretStatus::Found
+        };
+        let many = || (0..3 * INTEGRATIONS_AT_A_TIME_MAX).map(|_| ask());
+        let statuses = within(Duration::from_secs(60), many()).await;
+        assert_eq!(statuses, vec![SecretStatus::Found; 3 * INTEGRATIONS_AT_A_TIME_MAX]);
+        assert_eq!(most.get(), INTEGRATIONS_AT_A_TIME_MAX);
+        asked.set(0);
+        let late = within(Duration::ZERO, many()).await;
+        assert!(late.iter().all(|status| matches!(status, SecretStatus::Unavailable(_))));
+        assert_eq!(asked.get(), 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! The steps of a delivery that [`ingress`](crate::http::ingress) takes one after another, and the forms of its answers.
+
+pub mod answer;
+pub mod cause;
+pub mod checks;
+pub mod faults;
+pub mod handshake;
+pub mod headers;
+pub mod keys;
+pub mod unfinished;
