@@ -44,7 +44,7 @@ fn check(now: SystemTime) -> Result<(), BeforeEpoch> {
     }
     let now = OffsetDateTime::from(now);
     let said = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339);
-    Err(BeforeEpoch(said.unwrap_or_else(|_| "a time long ago".to_owned())))
+    Err(BeforeEpoch(said.unwrap_or_else(|_| "a time before the year 0".to_owned())))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]

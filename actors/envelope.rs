@@ -71,7 +71,7 @@ pub fn validate(envelope: &Value) -> Result<(), Vec<SchemaIssue>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// Only accepted deliveries have one.
-    #[error("event {0} is no webhook event and has no envelope")]
+    #[error("event {0} is not a webhook event and has no envelope")]
     NoEnvelope(u64),
     /// What is stored as JSON is not even UTF-8.
     #[error("the body of event {0} is not UTF-8; run `palyra journal verify`")]

@@ -142,7 +142,7 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
         }
         file.sync_data()
     };
-    rewrite().map_err(|error| about(path, "cannot be written again", &error))
+    rewrite().map_err(|error| about(path, "cannot be rewritten", &error))
 }
 
 /// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
@@ -150,12 +150,12 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if !path.try_exists().map_err(|error| about(path, "cannot be reached", &error))? {
-        make_private_dirs(path).map_err(|error| about(path, "cannot be made", &error))?;
+    if !path.try_exists().map_err(|error| about(path, "cannot be accessed", &error))? {
+        make_private_dirs(path).map_err(|error| about(path, "cannot be created", &error))?;
     }
     let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
     if metadata.is_symlink() {
-        return Err(refused(path, "is not a folder but a link", "name the folder itself"));
+        return Err(refused(path, "is a link, not a folder", "name the folder itself"));
     }
     if !metadata.is_dir() {
         return Err(refused(path, "is not a folder", "move it away"));
@@ -205,7 +205,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// What is in the way, with its path.
 pub fn check_makeable(folder: &Path) -> io::Result<()> {
     let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(folder);
-    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be reached", &error))?;
+    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be accessed", &error))?;
     if !metadata.is_dir() {
         return Err(io::Error::new(
             ErrorKind::NotADirectory,
@@ -213,7 +213,7 @@ pub fn check_makeable(folder: &Path) -> io::Result<()> {
         ));
     }
     if is_of_the_kernel(there) {
-        let told = format!("`{}` is of the kernel, which keeps no files", there.display());
+        let told = format!("`{}` is on a file system of the kernel, which stores no files", there.display());
         return Err(io::Error::new(ErrorKind::Unsupported, told));
     }
     check_writable(there)
@@ -244,7 +244,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     };
     match sweep() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        swept => swept.map_err(|error| about(folder, "cannot be tidied", &error)),
+        swept => swept.map_err(|error| about(folder, "cannot be cleaned up", &error)),
     }
 }
 
@@ -267,12 +267,12 @@ fn open_to_wipe(path: &Path) -> io::Result<File> {
 fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<()> {
     let (owner, we) = (metadata.uid(), geteuid().as_raw());
     if owner != we {
-        let reason = format!("belongs to user {owner}, not to user {we} who reads it");
+        let reason = format!("belongs to user {owner}, but is read by user {we}");
         return Err(refused(path, &reason, &format!("run `chown {we} {}`", path.display())));
     }
     let bits = metadata.mode() & 0o777;
     if bits & NOT_OWNER_BITS != 0 {
-        let reason = format!("is open to others (mode {bits:03o})");
+        let reason = format!("is open to other users (mode {bits:03o})");
         return Err(refused(path, &reason, &format!("run `chmod {mode} {}`", path.display())));
     }
     Ok(())

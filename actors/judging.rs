@@ -154,7 +154,7 @@ fn check_envelope(
     match own_limit {
         Some(limit) if body_bytes as f64 > limit => Err(vec![SchemaIssue {
             pointer: "/limits/max_payload_bytes".to_owned(),
-            message: format!("the envelope allows {limit} bytes and has {body_bytes}"),
+            message: format!("the envelope's own limit is {limit} bytes, but it has {body_bytes}"),
         }]),
         _ => Ok(()),
     }
@@ -172,7 +172,7 @@ pub fn refusal_event(
 ) -> SystemEvent {
     let (name, severity, said) = match verdict {
         Verdict::Filtered => (event_names::FILTERED, Severity::Info, "left out by an allow list"),
-        Verdict::Conflict => (event_names::CONFLICT, Severity::Warn, "not as it came before"),
+        Verdict::Conflict => (event_names::CONFLICT, Severity::Warn, "contradicts an earlier delivery"),
         _ => (event_names::REJECTED, Severity::Warn, "authentic, but not a valid envelope"),
     };
     let reason = why.first().map(|reason| format!(": {reason}")).unwrap_or_default();

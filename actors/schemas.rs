@@ -136,7 +136,8 @@ impl Schema {
 fn refuse_newer(document: &Value) -> Result<(), SchemaFault> {
     match document.get("version").and_then(Value::as_u64) {
         Some(version) if version > FILE_VERSION => {
-            let message = format!("{version} is later than {FILE_VERSION}, which this palyra reads");
+            let message =
+                format!("{version} is later than {FILE_VERSION}, the version that this palyra reads");
             Err(SchemaFault { is_newer: true, ..SchemaFault::of(SchemaIssue::new("/version", &message)) })
         }
         _ => Ok(()),
@@ -185,7 +186,7 @@ fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
         ValidationErrorKind::Enum { options } => {
             let options = options.as_array().into_iter().flatten().map(Value::to_string);
             let listed = options.collect::<Vec<_>>().join(", ");
-            SchemaIssue::new(at, &format!("{} is none of {listed}", told(error.instance())))
+            SchemaIssue::new(at, &format!("{} is not one of {listed}", told(error.instance())))
         }
         _ => SchemaIssue::new(at, &error.masked_with(told(error.instance())).to_string()),
     }
@@ -210,7 +211,7 @@ impl SchemaFault {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         if self.is_newer {
-            let told = "a newer palyra wrote it: run that one, or put back the file from before; one of this form begins \
+            let told = "a newer palyra wrote this file: run that version, or put back the earlier file; a file of this version begins \
                         with `version = 1`";
             return Some(told.to_owned());
         }
@@ -321,14 +322,14 @@ mod tests {
             (fault.issue.pointer.as_str(), fault.issue.message.as_str()),
             (
                 "/auth/0/mac/algorithm",
-                "a text of 8 characters is none of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\", \"sha256\", \
+                "a text of 8 characters is not one of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\", \"sha256\", \
                  \"ed25519\", \"ecdsa-p256-sha256\", \"ecdsa-p256-sha256-raw\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha512\", \
                  \"rsa-pss-sha256\""
             )
         );
         assert!(fault.hint().unwrap().starts_with("did you mean `hmac-"), "{:?}", fault.hint());
         let quoting = fault.quoting(&document).issue.message;
-        assert!(quoting.starts_with("`hmac-md5` is none of \"hmac-sha1\""), "{quoting}");
+        assert!(quoting.starts_with("`hmac-md5` is not one of \"hmac-sha1\""), "{quoting}");
     }
 
     #[test]

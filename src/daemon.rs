@@ -63,13 +63,13 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
         let daemon = tokio::select! {
             started = begin(root, flags, verbose) => started?,
             () = signals.stop() => {
-                tracing::warn!("told to stop before it served");
+                tracing::warn!("asked to stop before it served");
                 return Ok(Exit::Ok);
             }
         };
         let ready = ready_line(&daemon.gate.addresses, daemon.gate.settings.ready_json);
         if let Err(error) = writeln!(std::io::stdout(), "{ready}") {
-            tracing::warn!(%error, "nobody reads where the daemon serves");
+            tracing::warn!(%error, "the line with the addresses could not be written to stdout");
         }
         daemon.serve(signals).await
     })
@@ -200,7 +200,7 @@ impl Daemon {
         let is_journal_well = tokio::select! {
             is_well = shut_down(&gate, listeners, journaling, stopper, &end) => is_well,
             () = signals.stop() => {
-                tracing::warn!("told to stop again: leaving at once");
+                tracing::warn!("asked to stop a second time: stopping at once");
                 true
             }
         };
@@ -212,7 +212,9 @@ impl Daemon {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
         if !is_finished {
-            tracing::warn!("what this command asked for was not finished in time; look before you try again");
+            tracing::warn!(
+                "what this command asked for was not finished in time; check before you try again"
+            );
         }
         self.stopper.close(None).await;
     }
@@ -238,7 +240,7 @@ async fn shut_down(
     end: &End,
 ) -> bool {
     if let Some(why) = end.fault() {
-        tracing::error!(why, "the daemon cannot go on and stops");
+        tracing::error!(why, "the daemon cannot continue and stops");
     }
     gate.stopping.store(true, Ordering::SeqCst);
     let asked_at = Instant::now();
@@ -252,7 +254,7 @@ async fn shut_down(
     is_finished &= timeout(left.max(LEAST_PATIENCE), rest).await.is_ok();
     gate.under_way.begin_nothing();
     if !is_finished {
-        tracing::warn!("not everything in flight was finished in time");
+        tracing::warn!("some requests in flight were not finished in time");
     }
     journaling.end().await;
     stopper.close(Some(end.event())).await
@@ -264,8 +266,11 @@ async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
     if reasons.is_empty() {
         return Ok(());
     }
-    let told = CliError::cannot_write(format!("what was started does not work: {}", reasons.join("; ")));
-    Err(told.hint("see whether the disk of the state root is busy or failing, then try again").into())
+    let told = CliError::cannot_write(format!(
+        "the daemon started but cannot accept deliveries: {}",
+        reasons.join("; ")
+    ));
+    Err(told.hint("check whether the disk of the state root is busy or failing, then try again").into())
 }
 
 /// At every start: the key is of use only where somebody else has put it.

@@ -46,15 +46,15 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done",
-            Self::Failed => "failed: the command ran, what it was asked for did not succeed",
-            Self::Usage => "usage: the command line was not understood",
-            Self::DoesNotVerify => "data does not verify",
-            Self::Unreachable => "daemon not reachable",
+            Self::Failed => "failed: the command ran, but did not succeed",
+            Self::Usage => "usage: the command line is not valid",
+            Self::DoesNotVerify => "verification failed: data was changed or is missing",
+            Self::Unreachable => "the daemon cannot be reached",
             Self::Internal => {
-                "internal: a part of the daemon failed too often, a disk fails, or the journal cannot be written"
+                "internal: a part of the daemon failed too often, a disk is failing, or the journal cannot be written"
             }
-            Self::InUse => "state root in use by another process",
-            Self::Config => "configuration: a setting, a file or the state root cannot be used as it is",
+            Self::InUse => "the state root is in use by another process",
+            Self::Config => "configuration: a setting, a file or the state root cannot be used",
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn random_u128() -> u128 {
 fn fill(pool: &mut Vec<u8>) {
     pool.resize(POOL_BYTES, 0);
     if let Err(error) = getrandom::fill(pool) {
-        tracing::error!(%error, "the operating system gives no randomness");
+        tracing::error!(%error, "the operating system returned no random bytes");
         std::process::abort();
     }
 }

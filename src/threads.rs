@@ -12,6 +12,6 @@ pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     let (done, outcome) = oneshot::channel();
     // Who waited may have given up.
     let work = move || drop(done.send(work()));
-    std::thread::Builder::new().spawn(work).context("the system gives the daemon no thread")?;
+    std::thread::Builder::new().spawn(work).context("the operating system refused the daemon a thread")?;
     outcome.await.ok().context("a thread of the daemon panicked")
 }

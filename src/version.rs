@@ -12,7 +12,7 @@ pub fn warn_of_test_build() {
     if fail::has_failpoints() {
         tracing::warn!(
             version = VERSION,
-            "this build is made for tests: whoever sets FAILPOINTS can have it fail; install what `cargo build --release` makes"
+            "this is a test build, which can be made to fail through FAILPOINTS; install one made by `cargo build --release`"
         );
     }
 }

@@ -49,7 +49,7 @@ fn a_token_that_is_missing_is_told_with_the_command_that_gives_it() {
 fn the_help_of_set_speaks_of_no_defaults() {
     let root = state_root();
     let help = |command: &str| succeed(root.path(), &["webhooks", command, "--help"], b"");
-    let shared = "Take only this event; may be given several times";
+    let shared = "Accept only this event; may be given several times";
     assert!(help("set").contains(shared) && !help("set").contains("[default:"), "{}", help("set"));
     assert!(help("add").contains("[default: all]"));
 }

@@ -17,7 +17,7 @@ fn one_address_for_ingress_and_console_is_78() {
     let root = state_root();
     let args = ["daemon", "--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
     let said = failed(root.path(), &args, 78);
-    assert!(said.contains("both name the same address"), "{said}");
+    assert!(said.contains("both set to the same address"), "{said}");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn who_begins_a_state_root_by_the_way_is_told_where() {
         assert!(output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    let made = format!("made a new state root at {}", root.display());
+    let made = format!("created a new state root at {}", root.display());
     assert!(said(&["vault", "put", "global/github"]).contains(&made));
     assert!(!said(&["vault", "put", "global/other"]).contains("state root"));
 }

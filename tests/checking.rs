@@ -54,7 +54,7 @@ fn a_check_changes_nothing_and_tells_every_file_that_has_a_fault() {
     write_private(&root.path().join("palyra.toml"), "");
     write_private(&registry, &text);
     let same = ["--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
-    assert!(faults(root.path(), &same).contains("both name the same address"));
+    assert!(faults(root.path(), &same).contains("both set to the same address"));
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_check_begins_no_state_root_and_refuses_what_a_start_would() {
     assert!(succeed(&root, &["daemon", "--check"], b"").contains("nothing is configured"));
     assert!(!root.try_exists().unwrap());
     std::fs::write(parent.path().join("letter.txt"), "dear").unwrap();
-    assert!(faults(parent.path(), &[]).contains("is no state root: it holds other things"));
+    assert!(faults(parent.path(), &[]).contains("is not a state root: it contains other files"));
 }
 
 const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
@@ -86,12 +86,12 @@ fn an_anchor_dir_that_is_no_folder_of_its_own_is_refused_with_its_place_by_a_che
     let link = elsewhere.path().join("link");
     std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
     for (dir, why) in [
-        (Path::new("/etc"), "is open to others (mode 755)"),
+        (Path::new("/etc"), "is open to other users (mode 755)"),
         (Path::new("/dev/null"), "is not a folder"),
         (&file, "is not a folder"),
         (&below, "cannot be reached"),
         (&link, "is a symbolic link"),
-        (Path::new("/proc/anchor"), "is of the kernel"),
+        (Path::new("/proc/anchor"), "is on a file system of the kernel"),
     ] {
         write_private(
             &root.path().join("palyra.toml"),
@@ -101,7 +101,7 @@ fn an_anchor_dir_that_is_no_folder_of_its_own_is_refused_with_its_place_by_a_che
             let said = refused(run(root.path(), args, b""));
             let place = format!("palyra.toml:2:1: anchor_dir `{}` ", dir.display());
             assert!(said.contains(&place) && said.contains(why), "{said}");
-            assert!(said.contains("a folder of its own") && !said.contains("chmod"), "{said}");
+            assert!(said.contains("a separate folder") && !said.contains("chmod"), "{said}");
         }
     }
     let new = elsewhere.path().join("new/anchor");
@@ -184,7 +184,7 @@ fn a_file_that_a_newer_version_wrote_is_told_as_that() {
     write_private(&registry, &(text.replace("version = 1", "version = 2") + "\n[newer]\nx = 1\n"));
     let said = faults(root.path(), &[]);
     assert!(
-        said.contains("version: 2 is later than 1") && said.contains("a newer palyra wrote it"),
+        said.contains("version: 2 is later than 1") && said.contains("a newer palyra wrote this file"),
         "{said}"
     );
     write_private(&registry, &text);
@@ -205,6 +205,6 @@ fn a_field_of_webhooks_toml_that_stands_twice_is_named() {
     let twice = "provider = \"github\"\nprovider = \"gitlab\"";
     write_private(&registry, &text.replace("provider = \"github\"", twice));
     let said = faults(root.path(), &[]);
-    assert!(said.contains(": provider: stands here for the second time"), "{said}");
+    assert!(said.contains(": provider: is set a second time here"), "{said}");
     assert!(said.contains("remove one of the two"), "{said}");
 }

@@ -87,7 +87,7 @@ fn what_needs_the_daemon_says_that_it_does_not_run() {
         &["system", "event", "emit", "x"],
         &["webhooks", "send", "gh", "--event", "push"],
     ] {
-        assert!(fail(root.path(), args, 69).contains("start it: palyra"), "{args:?}");
+        assert!(fail(root.path(), args, 69).contains("start one: palyra"), "{args:?}");
     }
 }
 
@@ -345,7 +345,7 @@ fn a_profile_of_ones_own_is_used_and_says_what_it_hides() {
     assert_eq!((send("X-Own-Signature"), send("X-Hub-Signature-256")), (202, 401));
     let list = succeed(root.path(), &["providers", "list"], b"");
     let line = list.lines().find(|line| line.starts_with("github ")).unwrap();
-    assert!(line.contains("shadows the built-in one: "), "{line}");
+    assert!(line.contains("replaces the built-in one: "), "{line}");
     let shown = json(root.path(), &["providers", "show", "github"]);
     assert_eq!(shown["origin"]["own"]["shadows_built_in"], true);
 }

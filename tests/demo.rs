@@ -25,7 +25,7 @@ fn a_demo_that_stays_up_leaves_nothing_behind_when_it_is_interrupted() {
         let folder = state_root();
         let mut demo = demo(folder.path(), &["demo", "--keep"]);
         let told = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
-        assert!(told.into_iter().any(|line| line.contains("its state root goes with it")));
+        assert!(told.into_iter().any(|line| line.contains("its state root is then deleted")));
         assert!(!is_empty(folder.path()));
         assert!(Command::new("kill").args([signal, &demo.id().to_string()]).status().unwrap().success());
         eventually("it ends", || demo.try_wait().unwrap().is_some());

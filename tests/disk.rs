@@ -277,7 +277,7 @@ fn a_disk_that_cannot_be_read_ends_with_70_and_names_the_file() {
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(70), "{file} {args:?}: {said}");
             assert!(
-                said.contains("journal.db") && said.contains("restore nothing over it"),
+                said.contains("journal.db") && said.contains("do not restore a backup over it"),
                 "{file} {args:?}: {said}"
             );
             assert!(!said.contains("newest backup"), "{file} {args:?}: {said}");

@@ -54,7 +54,11 @@ fn an_emitted_event_is_kept_as_it_was_sent_or_refused() {
     for (body, pointer, said) in [
         (r#"{"name":"a","name":"b"}"#, "/name", "duplicate key"),
         (r#"{"name":"a","details":{"k":1,"k":2}}"#, "/details/k", "duplicate key"),
-        (r#"{"name":"a","details":{"n":[12345678901234567890123]}}"#, "/details/n/0", "rounded (as a string"),
+        (
+            r#"{"name":"a","details":{"n":[12345678901234567890123]}}"#,
+            "/details/n/0",
+            "rounded (write it as a string",
+        ),
     ] {
         let refused = emit(body);
         assert_eq!((refused.status, &refused.json()["issues"][0]["pointer"]), (422, &json!(pointer)));

@@ -122,7 +122,7 @@ fn a_delivery_that_an_allow_list_leaves_out_is_explained_with_the_command_that_t
     }
     set(&["--allow-event", "push", "--allow-event", "release"]);
     let explained = explain(root.path(), &refusal(&answer));
-    assert!(lines(&explained, "next").contains("have been changed and take it"), "{explained}");
+    assert!(lines(&explained, "next").contains("have been changed since and now allow it"), "{explained}");
     let accepted = daemon.github("release", "1", "{}");
     let explained = explain(root.path(), &accepted.seq().to_string());
     let happened = explained["happened"].as_str().unwrap();

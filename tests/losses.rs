@@ -50,11 +50,7 @@ const DATABASE: [&str; 3] = ["journal.db", "journal.db-wal", "journal.db-shm"];
 type Loss = (&'static str, fn(&Path), &'static str);
 
 const LOSSES: [Loss; 7] = [
-    (
-        "the log is gone",
-        |root| remove(root, &DATABASE[1..]),
-        "acknowledged events from here on are not there any more",
-    ),
+    ("the log is gone", |root| remove(root, &DATABASE[1..]), "acknowledged events from here on are gone"),
     ("the anchor is gone", |root| remove(root, &["anchor/journal"]), "its anchor is missing"),
     (
         "the anchor is cut",
@@ -269,8 +265,8 @@ fn what_is_wrong_with_a_copy_is_told_of_its_file_and_of_no_state_root() {
     fs::create_dir(&folder).unwrap();
     write_private(&empty, "");
     let table: [(&PathBuf, i32, &str); 3] = [
-        (&missing, 78, "is not there"),
-        (&folder, 78, "is no file"),
+        (&missing, 78, "does not exist"),
+        (&folder, 78, "is not a file"),
         (&empty, 65, "the copy does not verify"),
     ];
     for (file, code, said) in table {
@@ -294,8 +290,8 @@ fn what_to_do_about_a_journal_that_does_not_verify_is_told_of_what_is_wrong() {
     let with_key = |key: &Path| [&verify[..], &["--public-key", key.to_str().unwrap()]].concat().join(" ");
     let table: [(&str, String, i32, &str); 4] = [
         ("anchor/journal", verify.join(" "), 65, "put the file back, or if it is gone"),
-        ("journal.db-wal", verify.join(" "), 65, "verify once more"),
-        ("", with_key(&key), 65, "is the key that of this journal?"),
+        ("journal.db-wal", verify.join(" "), 65, "verify again"),
+        ("", with_key(&key), 65, "Check that the key is this journal's."),
         ("", with_key(&missing), 78, "cannot read"),
     ];
     for (lost, command, code, said) in table {
@@ -326,7 +322,7 @@ fn a_checkpoint_that_was_kept_tells_a_journal_that_was_put_back_as_a_whole() {
     let output = run(older.path(), &compare, b"");
     let said = both(&output);
     assert_eq!(output.status.code(), Some(65), "{said}");
-    assert!(said.contains("lost what it signed") && !said.contains("`old`"), "{said}");
+    assert!(said.contains("the journal lost signed events") && !said.contains("`old`"), "{said}");
 }
 
 #[test]
@@ -336,5 +332,5 @@ fn a_problem_is_printed_to_its_end() {
     let output = run(root.path(), &["journal", "verify"], b"");
     let text = String::from_utf8(output.stdout).unwrap();
     let problem = text.lines().find(|line| line.contains("missing: ")).unwrap();
-    assert!(problem.ends_with("acknowledged events from here on are not there any more"), "{text}");
+    assert!(problem.ends_with("acknowledged events from here on are gone"), "{text}");
 }

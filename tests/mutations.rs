@@ -102,7 +102,7 @@ fn what_is_authenticated_in_the_query_is_not_sent_without() {
             let output = run(root.path(), &args, b"");
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{said}");
-            assert!(said.contains("requests of this provider cannot be made up"), "{said}");
+            assert!(said.contains("requests of this provider cannot be imitated"), "{said}");
         }
     }
 }

@@ -167,7 +167,7 @@ fn an_actor_whose_opening_panics_once_is_opened_again() {
     let acknowledged = post_until_503(&daemon);
     eventually("it is taken again", || daemon.github("push", "1", "{\"after\":1}").status == 202);
     let how = actor(&daemon, root.path(), "journal")["last_exit"].clone();
-    assert_eq!(how, "could not be started again: a thread of the daemon panicked");
+    assert_eq!(how, "could not be restarted: a thread of the daemon panicked");
     assert_nothing_lost(root.path(), &acknowledged);
 }
 
@@ -284,8 +284,8 @@ fn a_change_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
     let daemon = daemon(root, "registry::changed", "1*panic->off");
     let answer = daemon.console(root, "POST", "/console/v1/webhooks/gh/enabled", br#"{"enabled":false}"#);
     assert_eq!((answer.status, answer.header("retry-after")), (503, None), "{answer:?}");
-    assert!(answer.body.contains("not known whether it was done"), "{answer:?}");
-    assert!(answer.body.contains("look before you repeat it"), "{answer:?}");
+    assert!(answer.body.contains("not known whether the change was made"), "{answer:?}");
+    assert!(answer.body.contains("check before you repeat it"), "{answer:?}");
     eventually("who looks sees that it was done", || {
         daemon.console(root, "GET", "/console/v1/webhooks/gh", b"").json()["enabled"] == false
     });

@@ -267,7 +267,7 @@ fn a_delivery_that_waits_too_long_for_published_keys_is_explained_by_them() {
     assert_eq!(late.status, 503);
     let explained = json_of(root.path(), &["webhooks", "explain", late.header("palyra-refusal").unwrap()]);
     assert!(explained["why"][0].as_str().unwrap().starts_with("published keys: "), "{explained}");
-    assert!(explained["next"][0].as_str().unwrap().contains("reaches the provider"), "{explained}");
+    assert!(explained["next"][0].as_str().unwrap().contains("can reach the provider"), "{explained}");
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
         Authority::new().issue("signer.test"),
     );
     for (certificate, why) in [
-        (right, "not a certificate of an RSA key"),
+        (right, "not a certificate with an RSA key"),
         (another, "not one of `signer.test`"),
         (strangers, "not one of `signer.test`"),
     ] {

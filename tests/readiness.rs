@@ -84,12 +84,12 @@ fn a_rotation_says_which_versions_verify_and_which_ended() {
     let root = state_root();
     succeed(root.path(), &["vault", "put", "global/x"], b"one");
     let said = succeed(root.path(), &["vault", "rotate", "global/x"], b"two");
-    assert!(said.contains("version 2 is current, version 1 still verifies"), "{said}");
+    assert!(said.contains("version 2 is current, version 1 is still valid"), "{said}");
     let rotated = run(root.path(), &["--json", "vault", "rotate", "global/x"], b"three");
     let rotated: serde_json::Value = serde_json::from_slice(&rotated.stdout).unwrap();
     assert_eq!((&rotated["previous_version"], &rotated["ended_versions"]), (&json!(2), &json!([1])));
     let said = succeed(root.path(), &["vault", "retire", "global/x"], b"");
-    assert!(said.contains("version 2 no longer verifies"), "{said}");
+    assert!(said.contains("version 2 is no longer valid"), "{said}");
     let listed = json(root.path(), &["vault", "list"]);
     assert!(listed["secrets"][0].get("ended_versions").is_none(), "{listed}");
 }
@@ -116,7 +116,7 @@ fn strangers_do_not_fill_the_log_while_a_secret_is_missing() {
         assert_eq!(daemon.post("gh", &headers, format!("{{\"n\":{n}}}").as_bytes()).status, 503);
     }
     let log = std::fs::read_to_string(log.path()).unwrap();
-    let lines = log.lines().filter(|line| line.contains("a delivery could not be taken in")).count();
+    let lines = log.lines().filter(|line| line.contains("a delivery could not be accepted")).count();
     assert!((1..=10).contains(&lines), "{lines} lines");
 }
 
@@ -137,7 +137,7 @@ fn a_test_of_a_captured_delivery_is_none_to_the_log_and_takes_no_line_from_those
     }
     let lines = || {
         let log = std::fs::read_to_string(log.path()).unwrap();
-        log.lines().filter(|line| line.contains("a delivery could not be taken in")).count()
+        log.lines().filter(|line| line.contains("a delivery could not be accepted")).count()
     };
     assert_eq!(lines(), 0);
     assert_eq!(daemon.post("gh", &headers, b"{}").status, 503);
@@ -157,7 +157,7 @@ fn an_enabled_integration_that_cannot_verify_is_journaled_and_so_is_its_mending(
     let heartbeat = run(root.path(), &["system", "heartbeat"], b"");
     let said = String::from_utf8(heartbeat.stdout).unwrap();
     assert_eq!(heartbeat.status.code(), Some(1));
-    assert!(said.contains("enabled, and cannot verify deliveries: gh (1 in all)"), "{said}");
+    assert!(said.contains("enabled integrations that cannot verify deliveries: gh (1 in all)"), "{said}");
     std::fs::rename(&away, &secret).unwrap();
     // It is looked at every 15 seconds.
     within(Duration::from_secs(30), "its mending is journaled", || changes().len() == 2);
@@ -178,7 +178,7 @@ fn an_integration_whose_secret_hangs_is_told_and_can_be_disabled() {
     assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
     let disabled: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     let issues = disabled["issues"].to_string();
-    assert!(disabled["enabled"] == false && issues.contains("it was not read within 5 s"), "{disabled}");
+    assert!(disabled["enabled"] == false && issues.contains("it could not be read within 5 s"), "{disabled}");
     eventually("it is journaled", || !events_named(root.path(), "webhook.readiness.changed").is_empty());
     succeed(root.path(), &["webhooks", "remove", "gh"], b"");
 }
@@ -204,7 +204,7 @@ fn what_a_change_takes_down_is_told_by_the_change_and_by_the_heartbeat_at_once()
     write_private(&registry, &text.replace("global/github", "global/nowhere"));
     let said = warned(root, &["system", "reload"]);
     assert!(
-        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("nowhere"),
+        said.contains("`gh` is enabled but cannot verify deliveries") && said.contains("nowhere"),
         "{said}"
     );
     assert!(!is_well() && is_counted("palyra_integrations{readiness=\"secret_not_found\"} 1"));
@@ -212,7 +212,7 @@ fn what_a_change_takes_down_is_told_by_the_change_and_by_the_heartbeat_at_once()
     assert_eq!(warned(root, &["system", "reload"]), "");
     assert!(is_well());
     let said = warned(root, &["vault", "remove", "global/github", "--force"]);
-    assert!(said.contains("`gh` is enabled and cannot verify deliveries"), "{said}");
+    assert!(said.contains("`gh` is enabled but cannot verify deliveries"), "{said}");
     assert!(!is_well());
     assert_eq!(warned_of_put(root), "");
     assert!(is_well());
@@ -232,7 +232,7 @@ fn a_removal_by_force_without_a_daemon_tells_whom_it_takes_down() {
     add_github(root.path());
     let said = warned(root.path(), &["vault", "remove", "global/github", "--force"]);
     assert!(
-        said.contains("`gh` is enabled and cannot verify deliveries") && said.contains("vault put"),
+        said.contains("`gh` is enabled but cannot verify deliveries") && said.contains("vault put"),
         "{said}"
     );
 }
@@ -315,7 +315,7 @@ fn secrets_that_hang_are_asked_for_together_and_who_is_late_is_told_as_that() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let listed = listed["webhooks"].as_array().unwrap();
     for (integration, why) in
-        [(&listed[0], "not read within 5 s"), (&listed[79], "not found out within 10 s")]
+        [(&listed[0], "could not be read within 5 s"), (&listed[79], "could not be checked within 10 s")]
     {
         assert_eq!(integration["readiness"], "secret_unavailable");
         assert!(integration["issues"][0].as_str().unwrap().contains(why), "{integration}");

@@ -50,10 +50,12 @@ fn a_reload_tells_what_it_read_and_that_changed_settings_wait_for_a_restart() {
     let settings = root.path().join("palyra.toml");
     write_private(&settings, "workers = 3\n");
     daemon.signal("HUP");
-    eventually("the change is told", || log_of(&log).contains("they take effect with a restart"));
+    eventually("the change is told", || {
+        log_of(&log).contains("the new settings take effect after a restart")
+    });
     write_private(&settings, "workers = 0\n");
     daemon.signal("HUP");
-    eventually("the fault is named", || log_of(&log).contains("workers is 0, outside 1 to 256"));
+    eventually("the fault is named", || log_of(&log).contains("workers is 0, which is not within 1 to 256"));
 }
 
 #[test]
@@ -72,7 +74,10 @@ fn a_reload_that_is_asked_for_tells_what_changed_and_is_journaled_like_a_signal(
     write_private(&root.path().join("palyra.toml"), "workers = 0\n");
     let output = run(root.path(), &["system", "reload"], b"");
     let warned = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && warned.contains("workers is 0, outside 1 to 256"), "{warned}");
+    assert!(
+        output.status.success() && warned.contains("workers is 0, which is not within 1 to 256"),
+        "{warned}"
+    );
     for name in ["registry.reload.asked", "registry.reloaded"] {
         let rows = events_named(root.path(), name);
         assert!(rows.len() == 2 && rows.iter().all(|row| row["principal"] == "console"), "{rows:?}");
@@ -108,7 +113,7 @@ fn a_profile_with_a_fault_is_not_told_as_a_fault_of_webhooks_toml() {
     std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
     write_private(&profiles.join("acme.toml"), "nmae = 1\n");
     daemon.signal("HUP");
-    eventually("it is refused", || log_of(&log).contains("what is configured has a fault"));
+    eventually("it is refused", || log_of(&log).contains("the reload was refused"));
     assert!(log_of(&log).contains("acme.toml:1:1") && !log_of(&log).contains("webhooks.toml"));
 }
 
@@ -216,8 +221,7 @@ fn a_profile_that_takes_the_place_of_a_built_in_one_is_told_at_a_start_and_at_a_
     write_private(&profiles.join("acme.toml"), &profile);
     let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
     let told = |name: &str| {
-        let is_told =
-            |line: &&str| line.contains("takes the place of the built-in one") && line.contains(name);
+        let is_told = |line: &&str| line.contains("replaces the built-in one") && line.contains(name);
         log_of(&log).lines().filter(is_told).count()
     };
     eventually("it is told", || told("acme.toml") == 1);

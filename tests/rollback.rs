@@ -101,7 +101,7 @@ fn another_journal_is_no_loss_and_is_not_accepted() {
     let (own, key) = (fs::read(&database).unwrap(), fs::read(root.path().join("journal.key")).unwrap());
     fs::copy(other.path().join("journal.db"), &database).unwrap();
     remove_wal(root.path());
-    refused_although_accepted(root.path(), 65, "it is not the event that the anchor names");
+    refused_although_accepted(root.path(), 65, "it is not the event that the anchor records");
     assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key);
     fs::write(&database, own).unwrap();
     remove_wal(root.path());
@@ -196,7 +196,7 @@ fn an_unreadable_file_of_pins_loses_no_secret_and_is_made_anew_once_that_is_acce
     let pins = root.path().join("anchor/vault");
     for (spoilt, why) in [
         (&b"{\"global/github\":"[..], "EOF"),
-        (b"{\"version\": 2, \"pins\": {}}", "a newer one may have written it"),
+        (b"{\"version\": 2, \"pins\": {}}", "a newer palyra may have written it"),
     ] {
         fs::write(&pins, spoilt).unwrap();
         let output =

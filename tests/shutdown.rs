@@ -186,7 +186,7 @@ fn while_it_stops_neither_listener_takes_anything_in_and_commands_are_told_so() 
     eventually("both are closed", || is_closed(&daemon.ingress) && is_closed(&daemon.console));
     let told = run(root.path(), &["system", "heartbeat"], b"");
     let said = String::from_utf8(told.stderr).unwrap();
-    assert!(told.status.code() == Some(69) && said.contains("it starts or stops"), "{said}");
+    assert!(told.status.code() == Some(69) && said.contains("it is starting or stopping"), "{said}");
     open.write_all(b"{}").unwrap();
     assert_eq!(read_answer(&mut open), Some(202));
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));

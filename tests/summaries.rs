@@ -69,7 +69,7 @@ fn refusals_that_cannot_be_journaled_are_told_with_the_next_summary() {
     let other = rusqlite::Connection::open(root.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(daemon.post("gh", &[("Content-Type", "application/json")], b"{}").status, 401);
-    let is_logged = || std::fs::read_to_string(&log).unwrap().contains("refusals were not journaled yet");
+    let is_logged = || std::fs::read_to_string(&log).unwrap().contains("refusals could not be journaled");
     within(Duration::from_secs(30), "the journal is locked", is_logged);
     other.execute_batch("ROLLBACK").unwrap();
     eventually("they are told", || !summaries(root.path()).is_empty());

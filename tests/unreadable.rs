@@ -36,15 +36,15 @@ fn an_event_that_cannot_be_read_is_told_to_who_asks_and_in_the_log() {
     };
     failed(&["system", "event", "list"]);
     let (said, lines) = failed(&["journal", "export"]);
-    assert!(said.contains("the export broke off after 0 events"), "{said}");
+    assert!(said.contains("the export ended early, after 0 events"), "{said}");
     assert_eq!(lines, "");
     let logged = || std::fs::read_to_string(&log).unwrap();
-    eventually("the log says why", || logged().contains("an export broke off"));
+    eventually("the log says why", || logged().contains("an export ended early"));
     let path = "/console/v1/system/events/stream?after=0";
     let token = std::fs::read_to_string(root.path().join("admin.token")).unwrap();
     let ask =
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", token.trim());
     crate::support::raw(&daemon.console, ask.as_bytes());
-    eventually("the log says why", || logged().contains("a stream of events broke off"));
+    eventually("the log says why", || logged().contains("an event stream ended early"));
     assert_eq!(daemon.github("push", "2", "{\"n\":2}").status, 202, "deliveries are taken all the same");
 }

@@ -269,7 +269,7 @@ fn a_test_tells_what_it_found_even_where_the_result_cannot_be_kept() {
     let warned = String::from_utf8(tested.stderr).unwrap();
     assert_eq!(tested.status.code(), Some(1));
     assert!(told.contains("missing_signature"), "{told} {warned}");
-    assert!(warned.contains("the result was not kept") && warned.contains("webhooks.toml"), "{warned}");
+    assert!(warned.contains("the result was not stored") && warned.contains("webhooks.toml"), "{warned}");
 }
 
 #[test]

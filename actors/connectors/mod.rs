@@ -152,7 +152,10 @@ impl ConnectorSupervisor {
         let incarnation = running.incarnation;
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), move |supervisor, ctx| {
             if !supervisor.is_closing() && supervisor.take(&name, incarnation).is_some() {
-                tracing::warn!(connector = name, "a connector does not close; another is started beside it");
+                tracing::warn!(
+                    connector = name,
+                    "a connector did not close in time; a new one is started beside it"
+                );
                 supervisor.start_connector(&name, ctx);
             }
         });
@@ -181,7 +184,10 @@ impl ConnectorSupervisor {
     /// The end, whoever has not closed by now.
     fn end(&mut self, ctx: &mut Context<Self>) {
         for name in std::mem::take(&mut self.running).into_keys() {
-            tracing::warn!(connector = name, "a connector does not close; the daemon ends without it");
+            tracing::warn!(
+                connector = name,
+                "a connector did not close in time; the daemon stops without waiting for it"
+            );
             self.roster.closed(&name);
         }
         ctx.stop();

@@ -84,13 +84,14 @@ fn names_backwards(path: &Path) -> Vec<OsString> {
 fn refuse_if_changeable(path: &Path, metadata: &Metadata) -> io::Result<()> {
     let (owner, we) = (metadata.uid(), geteuid().as_raw());
     if owner != ROOT && owner != we {
-        let reason = format!("belongs to user {owner}, neither to root nor to user {we} who reads it");
-        return Err(refused(path, &reason, "give it to root"));
+        let reason =
+            format!("belongs to user {owner}, but must belong to root or to user {we}, who reads it");
+        return Err(refused(path, &reason, "make root its owner"));
     }
     let bits = metadata.mode() & 0o7777;
     let is_guarded = metadata.is_symlink() || metadata.is_dir() && bits & STICKY_BIT != 0;
     if bits & OTHERS_WRITE_BITS != 0 && !is_guarded {
-        let reason = format!("can be changed by others (mode {bits:03o})");
+        let reason = format!("can be changed by other users (mode {bits:03o})");
         let mode = if metadata.is_dir() { "go-w" } else { "600" };
         return Err(refused(path, &reason, &format!("run `chmod {mode} {}`", path.display())));
     }

@@ -178,7 +178,7 @@ fn a_secret_is_read_through_links_that_only_root_and_we_can_change() {
     assert_eq!(read_secret(&path, 10).unwrap(), b"secret");
     with_mode(folder.path(), 0o777);
     let error = read_secret(&path, 10).unwrap_err().to_string();
-    assert!(error.contains("can be changed by others") && error.contains("chmod go-w"), "{error}");
+    assert!(error.contains("can be changed by other users") && error.contains("chmod go-w"), "{error}");
 }
 
 #[test]

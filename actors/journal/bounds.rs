@@ -79,7 +79,7 @@ pub(super) fn check(event: &NewEvent, claim: Option<&ReplayClaim>) -> Result<(),
         NewEvent::Webhook(event) => check_webhook(event, claim),
         NewEvent::System(event) => {
             let accepts = claim.is_some_and(|claim| claim.verdict == Verdict::Accepted);
-            must(!accepts, "claim", "accepts a delivery, but the event is no webhook event")?;
+            must(!accepts, "claim", "accepts a delivery, but the event is not a webhook event")?;
             check_system(event)
         }
     }
@@ -92,7 +92,11 @@ fn check_webhook(event: &WebhookEvent, claim: Option<&ReplayClaim>) -> Result<()
     must(is_canonical_id(&event.integration_id), "integration_id", "is not a canonical id")?;
     must(is_canonical_id(&event.provider), "provider", "is not a canonical id")?;
     check_delivery_id(event.delivery_id.as_deref())?;
-    must(event.body.bytes().len() as u64 <= PAYLOAD_BYTES_CAP_MAX, "body", "is larger than any body may be")?;
+    must(
+        event.body.bytes().len() as u64 <= PAYLOAD_BYTES_CAP_MAX,
+        "body",
+        "is larger than the largest allowed body",
+    )?;
     must(event.body_format != BodyFormat::None || event.body.bytes().is_empty(), "body", "has no format")?;
     let Some(claim) = claim else { return Ok(()) };
     must(claim.verdict == Verdict::Accepted, "claim", "does not accept the delivery")

@@ -14,21 +14,21 @@ use crate::supervision::DoorError;
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
 /// What can be done where the anchor or the checkpoint file is lost.
-pub(super) const TAKE_AS_IT_IS: &str = "take the journal as it is";
+pub(super) const TAKE_AS_IT_IS: &str = "accept the journal as it is";
 
 /// Why the journal did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     /// An earlier write failed. Nothing is written any more: what that write left behind is known only after a restart.
     #[error(
-        "the journal writes nothing since an earlier failure ({reason}); mend its cause, then restart the daemon"
+        "the journal has stopped writing since an earlier failure ({reason}); remove its cause, then restart the daemon"
     )]
     Poisoned {
         /// What failed.
         reason: String,
     },
     /// The writer ended before it answered.
-    #[error("whether the event was stored is not known")]
+    #[error("it is not known whether the event was stored")]
     Unknown,
     /// The writer could not be reached. It did not act.
     #[error(transparent)]
@@ -42,7 +42,9 @@ pub enum JournalError {
         problem: String,
     },
     /// Another process holds the journal's write lock. Nothing was written.
-    #[error("another process locks the journal; nothing was written, try again when it has let go")]
+    #[error(
+        "another process has locked the journal; nothing was written; try again when that process is done"
+    )]
     Busy,
     /// All connections for reading stayed in use.
     #[error("the journal's readers are all in use; try again")]
@@ -62,7 +64,7 @@ pub enum JournalError {
     },
     /// The file was written by a newer program.
     #[error(
-        "the journal has format {found}, this program knows {known}; run the newer program, the file was not touched"
+        "the journal has format {found}, but this program reads only up to {known}; run the newer program (the file was not changed)"
     )]
     Newer {
         /// Format of the file.
@@ -72,8 +74,8 @@ pub enum JournalError {
     },
     /// What the journal holds does not verify.
     #[error(
-        "the journal does not verify{}: {problem}; keep a copy of it and run `palyra journal verify`; \
-         restore the newest backup that verifies only if it finds the same",
+        "the journal does not verify{}: {problem}; keep a copy of it and run `palyra journal verify`; if that reports the same, restore \
+         the newest backup that verifies",
         at(*seq)
     )]
     Corrupt {
@@ -84,7 +86,8 @@ pub enum JournalError {
     },
     /// What shows that the journal is whole is not there any more, or cannot be believed.
     #[error(
-        "the journal cannot be vouched for: {what}; put it back, or if it is gone, {instead} with `palyra daemon --accept-rollback`, once"
+        "the journal's integrity cannot be confirmed: {what}; put the file back, or if it is gone, {instead}: start once with `palyra \
+         daemon --accept-rollback`"
     )]
     Lost {
         /// What is missing, or was changed.
@@ -95,7 +98,7 @@ pub enum JournalError {
     /// Events that were acknowledged are not there any more.
     #[error(
         "the journal is behind its anchor: {missing} acknowledged events are missing from seq {first_missing} on \
-         ({why}); restore a newer copy, or accept the loss once with `palyra daemon --accept-rollback`"
+         ({why}); restore a newer copy, or accept the loss: start once with `palyra daemon --accept-rollback`"
     )]
     Behind {
         /// The first of them.
@@ -107,8 +110,8 @@ pub enum JournalError {
     },
     /// The database is gone or empty, and its log holds events. Nothing was touched.
     #[error(
-        "the journal's database {} {state}, and its write-ahead log {} holds events; nothing was touched: put the database \
-         back beside its log, or if it is gone for good, move the log away and start again",
+        "the journal's database {} {state}, but its write-ahead log {} holds events; nothing was changed. Put the database back beside \
+         its log, or if it is gone for good, move the log away and start again",
         database.display(), log.display()
     )]
     LogAlone {
@@ -120,7 +123,7 @@ pub enum JournalError {
         log: PathBuf,
     },
     /// The disk does not give back what is on it. What that is, nobody can say.
-    #[error("the disk does not give {} back", path.display())]
+    #[error("the disk failed to read {}", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
@@ -135,7 +138,7 @@ pub enum JournalError {
         reason: String,
     },
     /// No copy was made.
-    #[error("the journal was not copied to {}", path.display())]
+    #[error("the journal could not be copied to {}", path.display())]
     Backup {
         /// Where to.
         path: PathBuf,
@@ -155,7 +158,7 @@ pub enum JournalError {
     },
     /// The system gives no thread to verify with.
     #[error(
-        "the journal is verified on two threads, and there is none for the second; raise the limit (`ulimit -u`, `TasksMax`)"
+        "verifying the journal needs two threads, and the second could not be started; raise the limit of threads (`ulimit -u`, `TasksMax`)"
     )]
     NoThread {
         /// What the system said.
@@ -164,7 +167,7 @@ pub enum JournalError {
     },
     /// A page of more events than one page may hold was asked for.
     #[error(
-        "a page of {asked} events was asked for, 1 to {max} are given; ask for so many and follow the cursor"
+        "a page of {asked} events was requested, but a page has 1 to {max}; request that many and follow the cursor"
     )]
     PageLength {
         /// Asked for.

@@ -50,7 +50,7 @@ impl JournalHandle {
     pub async fn append_or_log(&self, event: SystemEvent) {
         let (name, summary) = (event.name.clone(), event.summary.clone());
         if let Err(error) = self.append_system(event).await {
-            tracing::error!(name, summary, error = %in_full(&error), "an event of the daemon's own was not journaled");
+            tracing::error!(name, summary, error = %in_full(&error), "an event of the daemon could not be journaled");
         }
     }
 }

@@ -249,7 +249,7 @@ impl JournalActor {
         let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
         self.watch.ends_with(exit.clone());
         if let Err(error) = self.writer.empty_wal() {
-            tracing::warn!(%error, "the write-ahead log stays beside the journal; the next start reads it");
+            tracing::warn!(%error, "the write-ahead log could not be removed; the next start reads it");
         }
         ctx.stop();
         self.tell_of_end(&exit);
@@ -286,7 +286,9 @@ impl Actor for JournalActor {
         let (anchor, published) = (self.writer.anchor(), self.config.head.clone());
         match Anchoring::start(anchor, published, ctx.address().recipient()) {
             Ok(anchoring) => self.anchoring = Some(anchoring),
-            Err(error) => self.writer.poison(format!("there is no thread to anchor with: {error}")),
+            Err(error) => {
+                self.writer.poison(format!("the thread that writes the anchor could not be started: {error}"))
+            }
         }
         self.stop_if_poisoned(ctx);
         ctx.run_interval(Duration::from_secs(CHECKPOINT_SECONDS), Self::tick);
@@ -325,7 +327,7 @@ impl Handler<AnchoringEnded> for JournalActor {
         match reason {
             Some(reason) => self.writer.poison(reason),
             // The supervisor opens the journal again, as after any panic of its actor.
-            None => std::panic::resume_unwind(Box::new("the thread that anchors panicked")),
+            None => std::panic::resume_unwind(Box::new("the thread that writes the anchor panicked")),
         }
         self.stop_if_poisoned(ctx);
     }

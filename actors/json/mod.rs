@@ -44,7 +44,7 @@ pub enum JsonError {
 }
 
 const DUPLICATE: &str = "duplicate key";
-const ROUNDED: &str = "a number that would be rounded (as a string it would not be)";
+const ROUNDED: &str = "a number that would be rounded (write it as a string)";
 const UNREADABLE: &str = "nested too deeply, a number out of range, or a lone surrogate";
 
 /// Reads a document. Linear in its length; nesting up to 128 levels.

@@ -140,7 +140,7 @@ impl Catalogue {
     pub fn add_own(&mut self, mut profile: Profile, file: PathBuf) -> Result<(), ProfileError> {
         let hidden = self.get(profile.name()).map(|hidden| hidden.origin.clone());
         if let Some(Origin::Own { file: other, .. }) = &hidden {
-            let message = format!("`{}` is the name of {} too", profile.name(), other.display());
+            let message = format!("the name `{}` is also that of {}", profile.name(), other.display());
             return Err(load::at(&file.display().to_string(), profile.source_toml(), "/name", &message));
         }
         profile.origin = Origin::Own { file, shadows_built_in: hidden.is_some() };

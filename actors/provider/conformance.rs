@@ -96,7 +96,7 @@ impl Case {
 
     /// As [`Case::run`], with other headers.
     pub fn run_with(&self, profile: &Profile, headers: &Vec<(String, Vec<u8>)>) -> Outcome {
-        let Some(keys) = self.keys() else { return Outcome::untold("the case names no key") };
+        let Some(keys) = self.keys() else { return Outcome::untold("the case has no key") };
         let Ok(raw) = base64::engine::general_purpose::STANDARD.decode(&self.body_base64) else {
             return Outcome::untold("the body of the case is not Base64");
         };

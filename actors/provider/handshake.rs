@@ -157,7 +157,7 @@ impl Handshake {
         let fits = agreed
             .zip(presented)
             .is_some_and(|(agreed, presented)| token::find(presented.as_bytes(), agreed).is_some());
-        let bad = || Reject::new(Reason::BadSignature, "the token of a handshake");
+        let bad = || Reject::new(Reason::BadSignature, "the handshake's token is missing or wrong");
         fits.then_some(()).ok_or_else(bad)
     }
 

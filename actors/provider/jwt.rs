@@ -27,7 +27,7 @@ const UNCOMPRESSED_POINT: u8 = 4;
 const LEEWAY_SECONDS: u64 = 60;
 
 /// What is told of a token with another signature.
-const NONE_OF_OURS: &str = "no key of ours made this token";
+const NONE_OF_OURS: &str = "the token was not made with our key";
 
 /// A token taken apart, unverified.
 struct Parts<'a> {
@@ -48,15 +48,15 @@ pub fn verify(
     now: UnixMs,
 ) -> Result<Verified, VerifyError> {
     let text = request.text(&form.from, Reason::MalformedSignature)?;
-    let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "there is no token"))?;
+    let text = text.ok_or_else(|| Reject::new(Reason::MissingSignature, "the token is missing"))?;
     let parts = take_apart(token(&text, form)?)?;
     let named = parts.header.get("alg").and_then(Value::as_str);
     if named != Some(form.algorithm.as_str()) {
-        return Err(bad("the token names another algorithm").into());
+        return Err(bad("the token uses another algorithm than the profile").into());
     }
     if parts.header.get("crit").is_some() {
         // RFC 7515 §4.1.11.
-        return Err(bad("the token has extensions that have to be understood, and are not").into());
+        return Err(bad("the token has critical extensions that are not supported").into());
     }
     let version = first_accepted(keys, |secret| match form.algorithm {
         JwtAlgorithm::Hs256 => try_shared(&parts, secret),
@@ -65,7 +65,7 @@ pub fn verify(
     if let Some(claim) = &form.body_sha256_claim {
         let text = parts.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
         if decode(text, form.body_sha256_encoding).as_deref() != Some(&request.body.digest().0) {
-            return Err(bad("the signed digest is not that of the body").into());
+            return Err(bad("the signed digest does not match the body").into());
         }
     }
     check_claims(form, &parts.claims, request)?;
@@ -197,7 +197,7 @@ fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
         return match has_key_of(&set, algorithm) {
             true => Tried::Refused(Reject::new(
                 Reason::UntrustedKey,
-                "the token names a key that is not in our set",
+                "the token names a key that is not in the key set",
             )),
             false => Tried::Unusable(no_key_of(algorithm)),
         };
@@ -224,12 +224,13 @@ fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
 }
 
 fn no_key_of(algorithm: JwtAlgorithm) -> String {
-    format!("the secret holds no key of {}", algorithm.as_str())
+    format!("the secret contains no key for {}", algorithm.as_str())
 }
 
 fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {
-    let wrong =
-        |claim: &str| Reject::new(Reason::BadClaim, format!("the claim `{claim}` is not what it must be"));
+    let wrong = |claim: &str| {
+        Reject::new(Reason::BadClaim, format!("the claim `{claim}` does not have the required value"))
+    };
     for (claim, values) in &form.claims {
         if !texts(claims, claim).any(|value| values.contains(value)) {
             return Err(wrong(claim));
@@ -263,7 +264,7 @@ fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject
         return Err(Reject::new(Reason::StaleTimestamp, "the token has expired"));
     }
     if time("nbf").is_some_and(|begin| begin.is_none_or(|begin| now < begin - leeway)) {
-        return Err(Reject::new(Reason::FutureTimestamp, "the token does not hold yet"));
+        return Err(Reject::new(Reason::FutureTimestamp, "the token is not valid yet"));
     }
     match form.issued_past_seconds {
         Some(seconds) => check_issue(time("iat").flatten(), Duration::from_secs(seconds), now),
@@ -272,13 +273,13 @@ fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject
 }
 
 fn check_issue(issued: Option<f64>, past: Duration, now: f64) -> Result<(), Reject> {
-    let missing = || Reject::new(Reason::MissingTimestamp, "the token does not say when it was issued");
+    let missing = || Reject::new(Reason::MissingTimestamp, "the token has no time of issue");
     let age = now - issued.ok_or_else(missing)?;
     if age >= past.as_secs_f64() + 1.0 {
         return Err(Reject::new(Reason::StaleTimestamp, "the token was issued too long ago"));
     }
     if age < -Duration::from_secs(LEEWAY_SECONDS).as_secs_f64() {
-        return Err(Reject::new(Reason::FutureTimestamp, "the token was issued ahead of our clock"));
+        return Err(Reject::new(Reason::FutureTimestamp, "the token was issued later than our clock's time"));
     }
     Ok(())
 }

@@ -67,15 +67,15 @@ impl<'a> Key<'a> {
     /// Why it is none, without the value.
     pub fn read(secret: &'a [u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
         let bytes = bytes(secret, form)?;
-        let not = |what: &str| format!("the secret is not {what}, as this provider shows it");
+        let not = |what: &str| format!("the secret is not {what} in the form this provider shows it");
         match algorithm {
             Algorithm::Ed25519 => ed25519(&bytes).ok_or_else(|| not("an Ed25519 public key")),
             Algorithm::EcdsaP256Sha256 | Algorithm::EcdsaP256Sha256Raw => {
-                p256(&bytes).ok_or_else(|| not("a public key of P-256"))
+                p256(&bytes).ok_or_else(|| not("a P-256 public key"))
             }
             Algorithm::RsaSha1 | Algorithm::RsaSha256 | Algorithm::RsaSha512 | Algorithm::RsaPssSha256 => {
                 rsa(&bytes).ok_or_else(|| {
-                    not("a certificate of an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM")
+                    not("a certificate with an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM")
                 })
             }
             _ => Ok(Self::Shared(bytes)),
@@ -89,7 +89,7 @@ impl<'a> Key<'a> {
     pub fn holds(&self, now: UnixMs) -> Result<(), Reject> {
         match self {
             Self::Rsa(_, span) if !span.contains(&now) => {
-                Err(Reject::new(Reason::UntrustedKey, "the certificate has ended, or has not begun"))
+                Err(Reject::new(Reason::UntrustedKey, "the certificate has expired or is not valid yet"))
             }
             _ => Ok(()),
         }
@@ -177,8 +177,8 @@ fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     };
     match key {
         Some(key) if !key.is_empty() => Ok(key),
-        Some(_) => Err("the secret is empty once its prefix is taken off".to_owned()),
-        None => Err(format!("the secret is not {}, as this provider writes it", form.name())),
+        Some(_) => Err("the secret is empty after its prefix".to_owned()),
+        None => Err(format!("the secret is not {} in the form this provider writes it", form.name())),
     }
 }
 

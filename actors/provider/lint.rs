@@ -77,8 +77,8 @@ pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
 fn check_name(file: &str, profile: &Profile, findings: &mut Findings<'_>) {
     let stem = Path::new(file).file_stem().and_then(OsStr::to_str).unwrap_or_default();
     if stem != profile.name() {
-        let message = format!("it is the profile `{}`, and not `{stem}` as its file", profile.name());
-        findings.warning("other_name", "/name", &message, "give file and profile one name");
+        let message = format!("the profile is named `{}`, but its file `{stem}`", profile.name());
+        findings.warning("other_name", "/name", &message, "give the file and the profile the same name");
     }
 }
 
@@ -130,8 +130,8 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
         findings.error(
             "unreachable_scheme",
             &pointer,
-            "it always applies, so those after it never do",
-            "give it a `when`, or put it last",
+            "this scheme always applies, so the schemes after it never do",
+            "give this scheme a `when`, or put it last",
         );
     }
     bodies::check_scheme(profile, scheme, &pointer, findings);
@@ -141,8 +141,8 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
         Method::None => findings.warning(
             "no_authentication",
             &pointer,
-            "nothing authenticates its deliveries",
-            "integrations have to allow unsigned deliveries by name",
+            "its deliveries are not authenticated",
+            "each integration has to allow unsigned deliveries explicitly",
         ),
         Method::Token(_) => {}
     }
@@ -162,8 +162,8 @@ fn check_jwt(form: &JwtAuth, pointer: &str, findings: &mut Findings<'_>) {
         weight,
         "any_token",
         &format!("{pointer}/jwt"),
-        "every token of its issuer passes, for whomever it was issued",
-        "ask for `aud` in `claims_from_parameters`, or for what else these tokens alone say in `claims`",
+        "every token of this issuer is accepted, whomever it was issued for",
+        "require `aud` in `claims_from_parameters`, or another claim that only these tokens have in `claims`",
     );
 }
 
@@ -174,14 +174,14 @@ fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mu
         findings.error(
             "token_as_mac",
             &at("content"),
-            "the signed content has nothing of the delivery in it: this is a token",
-            "use `[auth.token]`, which says that nothing is signed",
+            "the signed content contains nothing of the delivery, so the signature is only a token",
+            "use `[auth.token]`, which makes clear that nothing is signed",
         );
     } else if !content.covers_body() && form.body_sha256_query.is_none() && !profile.has_no_body() {
         findings.warning(
             "body_not_signed",
             &at("content"),
-            "the body is not signed as a whole: whoever sees one delivery can change the rest of it",
+            "the body is not signed as a whole: anybody who sees a delivery can change the unsigned parts",
             "sign `{body}` if the provider does",
         );
     }
@@ -189,24 +189,24 @@ fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mu
         findings.error(
             "timestamp_not_checked",
             &at("content"),
-            "a time is signed and never checked",
-            "name it in `timestamp` and write `{ts}` where it stands",
+            "a time is signed but never checked",
+            "name its place in `timestamp`, and write `{ts}` for it in the signed content",
         );
     }
     if form.timestamp.as_ref().is_some_and(|time| time.past_seconds > TOLERANCE_SECONDS_SOUND) {
         findings.warning(
             "wide_tolerance",
             &at("timestamp"),
-            "a captured delivery stays fresh for more than ten minutes",
-            "use the tolerance of the provider's documentation, often 300 seconds",
+            "a captured delivery is accepted for more than ten minutes",
+            "use the tolerance in the provider's documentation, often 300 seconds",
         );
     }
     if form.timestamp.is_some() && !content.has_timestamp() && !covers_time(scheme) {
         findings.error(
             "timestamp_not_signed",
             &at("timestamp"),
-            "the time is checked and not signed: whoever replays a delivery writes a fresh one",
-            "write `{ts}` into `content`, or leave `timestamp` out",
+            "the time is checked but not signed: anybody who replays a delivery can set a fresh time",
+            "write `{ts}` in `content`, or leave out `timestamp`",
         );
     }
     let is_plain_hash = form.algorithms().any(|algorithm| algorithm == Algorithm::Sha256);
@@ -214,14 +214,14 @@ fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mu
         findings.error(
             "unkeyed_hash",
             &at("content"),
-            "a plain hash over content without the secret is made by anybody",
-            "write `{secret}` where the provider has it",
+            "anybody can compute a plain hash over content without the secret",
+            "write `{secret}` where the provider puts the secret",
         );
     } else if is_plain_hash {
         findings.warning(
             "plain_hash",
             &at("algorithm"),
-            "a plain hash over secret and content can be extended by whoever sees one",
+            "a plain hash over secret and content can be extended by anybody who sees one (length extension)",
             "use the provider's HMAC scheme if it has one",
         );
     }
@@ -240,16 +240,16 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
         findings.error(
             "unsigned_id",
             "/delivery_id/signed",
-            "the signature does not fix this id, so a captured delivery passes under another",
-            "set `signed = false`: the digest of what is signed then identifies the delivery",
+            "the signature does not cover this id, so a captured delivery is accepted again under another id",
+            "set `signed = false`: the digest of the signed content then identifies the delivery",
         );
     }
     if !identity.replay_key.is_empty() && !are_fixed(profile, &identity.replay_key) {
         findings.error(
             "unsigned_replay_key",
             "/delivery_id/replay_key",
-            "the signature does not fix this, so a captured delivery passes under another",
-            "name something that is signed, or leave `replay_key` out",
+            "the signature does not cover this value, so a captured delivery is accepted again with another value",
+            "name something that is signed, or leave out `replay_key`",
         );
     }
     let is_told = identity.signed
@@ -259,8 +259,8 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
         findings.error(
             "unsigned_retries",
             "/delivery_id/retries_differ",
-            "nothing but its bytes tells what a retry is of, or nothing vouches for it",
-            "leave it out, or set `signed = true` if the signature fixes the id",
+            "retries cannot be recognised: either nothing but the bytes identifies a delivery, or the id is not authenticated",
+            "leave out `retries_differ`, or set `signed = true` if the signature covers the id",
         );
     }
 }
@@ -290,18 +290,19 @@ fn check_parameters(profile: &Profile, findings: &mut Findings<'_>) {
         }
     }
     if let Some(name) = profile.secret_parameters().find(|name| used.contains(name)) {
-        let message =
-            format!("the token `{name}` is also signed or claimed, where its reference would stand for it");
-        findings.error("token_used_otherwise", "/parameters", &message, "use another parameter there");
+        let message = format!(
+            "the token `{name}` is also used in signed content or claims, where only its vault reference would be inserted"
+        );
+        findings.error("token_used_otherwise", "/parameters", &message, "use a different parameter there");
     }
     used.extend(profile.secret_parameters());
     if let Some(name) = used.iter().find(|name| !declared.iter().any(|own| own == *name)) {
-        let message = format!("the parameter `{name}` is used and not declared");
-        findings.error("undeclared_parameter", "/parameters", &message, "name it in `parameters`");
+        let message = format!("the parameter `{name}` is used but not declared");
+        findings.error("undeclared_parameter", "/parameters", &message, "declare it in `parameters`");
     }
     if let Some(name) = declared.iter().find(|name| !used.contains(&name.as_str())) {
-        let message = format!("the parameter `{name}` is asked for and never used");
-        findings.warning("unused_parameter", "/parameters", &message, "take it out of `parameters`");
+        let message = format!("the parameter `{name}` is declared but never used");
+        findings.warning("unused_parameter", "/parameters", &message, "remove it from `parameters`");
     }
 }
 
@@ -314,7 +315,7 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
             findings.error(
                 "handshake_without_token",
                 &pointer,
-                "it is checked by a token and does not say by which",
+                "it is checked by a token, but does not name the token",
                 "name `token` and `token_parameter`",
             );
         }
@@ -324,21 +325,21 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
                 "content_without_room",
                 &format!("{pointer}/answer/status"),
                 "an answer of status 204 has no content",
-                "leave the status out, or the content",
+                "leave out the status or the content",
             );
         }
         if handshake.lends_codes() && signs_bare_words(profile) {
             findings.error(
                 "open_handshake_code",
                 &pointer,
-                "who does not have the secret can have bare words signed with it, and a delivery may be one",
-                "check the signature first, or take JSON alone",
+                "strangers can have short words signed with the secret, and a delivery may consist of one",
+                "check the signature first, or accept only JSON",
             );
         } else if handshake.lends_codes() && handshake.check == HandshakeCheck::Nothing {
             findings.warning(
                 "open_handshake_code",
                 &pointer,
-                "anybody can have bare words signed with the secret, so no delivery may be one",
+                "anybody can have short words signed with the secret, so no delivery may consist of one",
                 "check the signature or a token first, if the provider sends one",
             );
         }

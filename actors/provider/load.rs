@@ -45,7 +45,12 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
     if profile.content.contains(&Content::None) && profile.content.len() > 1 {
-        return Err(at(file, text, "/content", "`none` stands alone: a delivery with a body is another's"));
+        return Err(at(
+            file,
+            text,
+            "/content",
+            "`none` cannot be combined with other kinds: with it, deliveries have no body",
+        ));
     }
     let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
     let compile = |(index, auth): (usize, &Auth)| {
@@ -63,7 +68,7 @@ fn check_window(profile: &Profile) -> Result<(), String> {
     let least = profile.replay_window_seconds_min();
     match profile.replay_window_seconds() {
         Some(window) if window < least => {
-            Err(format!("{window} is less than {least}: within it a signed time is still fresh"))
+            Err(format!("{window} is less than {least}, the span in which a signed time is still accepted"))
         }
         _ => Ok(()),
     }
@@ -74,7 +79,7 @@ fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
     match places::stands_twice(text, error.message(), error.span()) {
         Some(field) => {
             let hint = Some(places::REMOVE_ONE.to_owned());
-            ProfileError { field, hint, ..fault(file, place, "", "stands here for the second time") }
+            ProfileError { field, hint, ..fault(file, place, "", "is set a second time here") }
         }
         None => fault(file, place, "", error.message()),
     }
@@ -89,7 +94,7 @@ fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthSch
     if let Some(member) = constant_place(auth) {
         return Err((
             format!("/{member}/from"),
-            "what authenticates a delivery cannot be constant".to_owned(),
+            "the value that authenticates a delivery cannot be constant".to_owned(),
         ));
     }
     let mut methods = Vec::new();
@@ -106,7 +111,8 @@ fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthSch
     let method = method.ok_or_else(|| {
         (
             String::new(),
-            "names exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`".to_owned(),
+            "must name exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`"
+                .to_owned(),
         )
     })?;
     Ok(AuthScheme { when: auth.when.clone(), identity: identity::of(&method, file), method })
@@ -140,20 +146,23 @@ fn compile_signed(
 ) -> Result<Method, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     if form.algorithm.is_some() == form.algorithm_from.is_some() || form.algorithms().next().is_none() {
-        return Err(("", "names exactly one of `algorithm` and `algorithm_from`".to_owned()));
+        return Err(("", "must name exactly one of `algorithm` and `algorithm_from`".to_owned()));
     }
     if !form.algorithms().all(|algorithm| algorithms.contains(&algorithm)) {
         let own = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(("/algorithm", format!("is not an algorithm of `{kind}`, whose are {own}")));
+        return Err(("/algorithm", format!("is not an algorithm of `{kind}`; its algorithms are {own}")));
     }
     if kind == "mac" && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
-        return Err(("/key/decode", "a shared secret is `raw`, `hex` or `base64`".to_owned()));
+        return Err((
+            "/key/decode",
+            "the key of a shared secret must be `raw`, `hex` or `base64`".to_owned(),
+        ));
     }
     if form.signature.pair.is_some() == form.signature.key.is_empty() {
         return Err(("/signature", "`pair` and `key` go together".to_owned()));
     }
     if content.has_timestamp() && form.timestamp.is_none() {
-        return Err(("/content", "`{ts}` stands here, but there is no `timestamp`".to_owned()));
+        return Err(("/content", "`{ts}` is used here, but there is no `timestamp`".to_owned()));
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
     let fixes = FixedBodies::of(&content, form.timestamp.as_ref().map(|time| time.format));
@@ -170,13 +179,13 @@ fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static s
         (None, Some(SignatureItem::Named(_))) if has_pairs => Ok(()),
         (None, Some(SignatureItem::At(_))) if has_items && !has_pairs => Ok(()),
         (None, Some(SignatureItem::Named(_))) => {
-            Err(("/timestamp", "the name of a `signature_item` needs a signature with `pair`".to_owned()))
+            Err(("/timestamp", "a `signature_item` given by name needs a signature with `pair`".to_owned()))
         }
         (None, Some(SignatureItem::At(_))) => {
-            let why = "the number of a `signature_item` needs a signature with `split`, and without `pair`";
+            let why = "a `signature_item` given by number needs a signature with `split` and without `pair`";
             Err(("/timestamp", why.to_owned()))
         }
-        _ => Err(("/timestamp", "names exactly one of `from` and `signature_item`".to_owned())),
+        _ => Err(("/timestamp", "must name exactly one of `from` and `signature_item`".to_owned())),
     }
 }
 

@@ -247,7 +247,12 @@ impl Profile {
 
     fn scheme(&self, request: &Request<'_>) -> Result<&AuthScheme, Reject> {
         let fits = |scheme: &&AuthScheme| scheme.when.as_ref().is_none_or(|when| request.fits(when));
-        let none = || Reject::new(Reason::MalformedSignature, "no scheme of this provider fits the request");
+        let none = || {
+            Reject::new(
+                Reason::MalformedSignature,
+                "none of this provider's signature schemes applies to the request",
+            )
+        };
         self.schemes.iter().find(fits).ok_or_else(none)
     }
 

@@ -37,10 +37,10 @@ enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishedError {
     /// It is something else.
-    #[error("what stands there is not {0}")]
+    #[error("the fetched document is not {0}")]
     Form(&'static str),
     /// The certificate does not lead to an authority we trust, or is somebody else's.
-    #[error("the certificate is not one of `{name}`: {source}")]
+    #[error("the certificate is not valid for `{name}`: {source}")]
     Chain {
         /// Whose it should be.
         name: String,

@@ -55,7 +55,7 @@ pub fn single_header<'a>(
 ) -> Result<Option<&'a str>, Reject> {
     let Some((value, again)) = headers.first(name) else { return Ok(None) };
     if again {
-        return Err(Reject::new(reason, format!("header {name} comes more than once")));
+        return Err(Reject::new(reason, format!("the header {name} is there more than once")));
     }
     let text =
         std::str::from_utf8(value).map_err(|_| Reject::new(reason, format!("header {name} is not text")))?;

@@ -54,25 +54,27 @@ pub struct Signed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// Something stands in the body, and the body has no place for it.
-    #[error("the payload has no place for `{0}`; give one of the form this provider sends")]
+    #[error("the payload has no place for `{0}`; use a payload of the form this provider sends")]
     NoPlace(String),
     /// A header cannot hold it.
-    #[error("header {0} cannot hold control characters; leave them out of what it is to say")]
+    #[error("the header {0} cannot contain control characters; remove them from its value")]
     NotInHeader(String),
     /// The secret cannot be used.
-    #[error("the secret cannot be used: {0}; store it as the provider shows it")]
+    #[error("the secret cannot be used: {0}; store it exactly as the provider shows it")]
     UnusableKey(String),
     /// The provider signs with a private key, and none was given.
     #[error(
-        "this provider signs with a private key that only it has; give one of a pair of your own, whose public \
-         half is in the vault"
+        "this provider signs with a private key that only it has; use a key pair of your own: store its public key in the vault, and \
+         name its private key"
     )]
     NoPrivateKey,
     /// The private key cannot be used.
     #[error("the private key cannot be used: {0}")]
     UnusablePrivateKey(String),
     /// No request of this provider can be made up.
-    #[error("requests of this provider cannot be made up; test it with a captured one and `webhooks test`")]
+    #[error(
+        "requests of this provider cannot be imitated; test it with a captured request and `webhooks test`"
+    )]
     Unsupported,
 }
 
@@ -252,7 +254,7 @@ fn present(
     key: &SecretVersion,
     draft: &SignDraft<'_>,
 ) -> Result<Signed, SignError> {
-    let not_text = |_| SignError::UnusableKey("a token is text".to_owned());
+    let not_text = |_| SignError::UnusableKey("a token must be UTF-8 text".to_owned());
     let token = std::str::from_utf8(key.secret.expose()).map_err(not_text)?;
     let mut token = Zeroizing::new(token.to_owned());
     if draft.mutation == Some(Mutation::Signature) {

@@ -60,8 +60,8 @@ pub fn read<'a>(
         join(&mut lists, signatures);
     }
     match (lists.is_empty(), tried) {
-        (true, 0) => Err(malformed("no item is a signature of this scheme")),
-        (true, _) => Err(malformed("a signature cannot be decoded, or has another form")),
+        (true, 0) => Err(malformed("the header has no signature of this scheme")),
+        (true, _) => Err(malformed("a signature cannot be decoded or does not have the expected form")),
         (false, _) => Ok(lists),
     }
 }

@@ -102,7 +102,7 @@ fn texts<'a>(form: &SignedAuth, request: &Request<'a>) -> Result<Vec<Cow<'a, str
     }
     match texts.is_empty() {
         false => Ok(texts),
-        true => Err(Reject::new(Reason::MissingSignature, "there is no signature")),
+        true => Err(Reject::new(Reason::MissingSignature, "the signature is missing")),
     }
 }
 
@@ -220,7 +220,7 @@ impl Attempt<'_> {
 fn lent() -> Reject {
     Reject::new(
         Reason::BadSignature,
-        "its content is a bare word, over which a handshake makes codes for others",
+        "the signed content is a single word, and handshakes give strangers codes over such words",
     )
 }
 
@@ -228,7 +228,7 @@ fn lent() -> Reject {
 fn lengthened() -> Reject {
     Reject::new(
         Reason::BadSignature,
-        "a body that is no text may be one that was lengthened after it was signed",
+        "the body is not text, so it may have been extended after it was signed (length extension)",
     )
 }
 
@@ -240,7 +240,12 @@ fn digest(scheme: &Scheme, pieces: &Pieces<'_>) -> Option<Digest> {
 
 /// The algorithm: the profile's, or the one among the profile's that the delivery names.
 fn algorithm(form: &SignedAuth, request: &Request<'_>) -> Result<Algorithm, Reject> {
-    let unknown = || Reject::new(Reason::MalformedSignature, "the algorithm is none of this provider's");
+    let unknown = || {
+        Reject::new(
+            Reason::MalformedSignature,
+            "the signature names an algorithm that this provider does not use",
+        )
+    };
     match (&form.algorithm_from, form.algorithm) {
         (Some(choice), _) => {
             let text = request.text(&choice.from, Reason::MalformedSignature)?.ok_or_else(unknown)?;
@@ -263,7 +268,7 @@ fn check_body_digest(form: &SignedAuth, request: &Request<'_>) -> Result<(), Rej
     let last = request.url.rsplit(['?', '&']).next().unwrap_or_default();
     match request.query(name).is_some() && last.eq_ignore_ascii_case(&own) {
         true => Ok(()),
-        false => Err(Reject::new(Reason::BadSignature, "the signed digest is not that of the body")),
+        false => Err(Reject::new(Reason::BadSignature, "the signed digest does not match the body")),
     }
 }
 
@@ -298,7 +303,7 @@ fn present_time(text: Option<&str>) -> Result<&str, Reject> {
 fn signed_item<'a>(signatures: &Signatures<'a>) -> Result<&'a str, Reject> {
     let text = signatures.time;
     let text =
-        text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time beside it"))?;
+        text.ok_or_else(|| Reject::new(Reason::MalformedSignature, "the signature has no time with it"))?;
     present_time(Some(text))
 }
 

@@ -208,7 +208,7 @@ fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
     match (identity.replay_key.as_slice(), identity.from.as_slice()) {
         (key @ [_, ..], _) if signs => format!("{}{alone}, else digest", places(key)),
         (_, id @ [_, ..]) if identity.signed || !signs => format!("{}{alone}, else digest", places(id)),
-        _ if signs => format!("digest of what is signed{alone}"),
+        _ if signs => format!("digest of the signed content{alone}"),
         _ => "digest of the body".to_owned(),
     }
 }

@@ -64,7 +64,8 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let (name, after) = after.split_once('}').ok_or("a `{` is not closed; one as it is is `{{`")?;
+            let (name, after) =
+                after.split_once('}').ok_or("a `{` is not closed; write `{{` for a literal brace")?;
             pieces.push(Piece::of(name)?);
             rest = after;
         }
@@ -190,7 +191,7 @@ impl Template {
             filled.push(piece.fill(request, timestamp)?);
         }
         match self.is_left_empty(&filled) {
-            true => Err(Reject::new(Reason::MissingSignature, "nothing of what is signed is there")),
+            true => Err(Reject::new(Reason::MissingSignature, "none of the signed parts is in the request")),
             false => Ok(filled),
         }
     }
@@ -290,7 +291,10 @@ fn owned<'a>(text: String) -> Cow<'a, [u8]> {
 /// A body that is no form would not be covered at all.
 fn sorted_form(request: &Request<'_>) -> Result<String, Reject> {
     if request.body.kind() != ContentKind::Form {
-        return Err(Reject::new(Reason::BadSignature, "the signature covers a form, and the body is none"));
+        return Err(Reject::new(
+            Reason::BadSignature,
+            "the signature covers a form, but the body is not a form",
+        ));
     }
     let pairs: BTreeSet<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(request.body.raw()).collect();
     Ok(pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect())
@@ -315,7 +319,10 @@ fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
     for name in names {
         let value = single_header(request.headers, &name, Reason::MalformedSignature)?.map(str::trim);
         if !is_header_name(&name) || value.is_some_and(holds_a_header) {
-            return Err(Reject::new(Reason::MalformedSignature, "a signed header may be several"));
+            return Err(Reject::new(
+                Reason::MalformedSignature,
+                "the list of signed headers, or the value of one, can be read in two ways",
+            ));
         }
         lines.extend(value.map(|value| format!("{name}:{value}")));
     }
@@ -344,7 +351,9 @@ fn canonical_without(request: &Request<'_>, pointer: &str) -> Result<Vec<u8>, Re
     let malformed = |detail: &str| Reject::new(Reason::MalformedSignature, detail);
     let mut document = request.body.json().ok_or_else(|| malformed("the body is not JSON"))?.to_value();
     if !json::numbers_survive_double(request.body.raw()) {
-        return Err(malformed("a number of the body does not survive a double, so it has no canonical form"));
+        return Err(malformed(
+            "the body has a number that a double cannot represent, so it has no canonical form",
+        ));
     }
     let (parent, member) = pointer.rsplit_once('/').unwrap_or_default();
     if let Some(members) = document.pointer_mut(parent).and_then(serde_json::Value::as_object_mut) {

@@ -326,32 +326,36 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         (
             "content = \"{body}\"",
             "content = \"{ts}{body}\"",
-            "`{ts}` stands here, but there is no `timestamp`",
+            "`{ts}` is used here, but there is no `timestamp`",
         ),
         ("hmac-sha256", "hmac-md5", "own.toml:9:1: auth[0].mac.algorithm"),
         (
             "hmac-sha256",
             "ed25519",
-            "is not an algorithm of `mac`, whose are hmac-sha1, hmac-sha256, hmac-sha512, sha256",
+            "is not an algorithm of `mac`; its algorithms are hmac-sha1, hmac-sha256, hmac-sha512, sha256",
         ),
         (
             "content = \"{body}\"",
             "content = \"{body}\"\nkey = { decode = \"pem\" }",
-            "own.toml:12:9: auth[0].mac.key.decode: a shared secret is `raw`, `hex` or `base64`",
+            "own.toml:12:9: auth[0].mac.key.decode: the key of a shared secret must be `raw`, `hex` or `base64`",
         ),
-        ("content = \"{body}\"", "content = \"{body}{\"", "a `{` is not closed; one as it is is `{{`"),
+        (
+            "content = \"{body}\"",
+            "content = \"{body}{\"",
+            "a `{` is not closed; write `{{` for a literal brace",
+        ),
         ("version = 1", "version = 2", "own.toml:1:1: version"),
         ("version = 1", "version = ", "own.toml:1:"),
-        ("version = 1", "version = 1\nversion = 1", "own.toml:2:1: version: stands here for the second time"),
+        ("version = 1", "version = 1\nversion = 1", "own.toml:2:1: version: is set a second time here"),
         (
             "[[auth]]",
             "[[auth]]\nwhen = { header_present = \"a\" }\ntoken = { from = { const = \"abc\" } }\n\n[[auth]]",
-            "auth[0].token.from: what authenticates a delivery cannot be constant",
+            "auth[0].token.from: the value that authenticates a delivery cannot be constant",
         ),
         (
             "[[auth]]",
             "[[auth]]\nwhen = { header_present = \"a\" }\njwt = { from = { const = \"abc\" }, algorithm = \"HS256\" }\n\n[[auth]]",
-            "auth[0].jwt.from: what authenticates a delivery cannot be constant",
+            "auth[0].jwt.from: the value that authenticates a delivery cannot be constant",
         ),
     ];
     for (from, to, expected) in cases {

@@ -50,7 +50,7 @@ pub fn check(time: UnixMs, form: &TimestampForm, now: UnixMs) -> Result<(), Reje
         return Err(Reject::new(Reason::StaleTimestamp, "it was signed too long ago"));
     }
     if time.saturating_sub(now) > form.future_seconds.saturating_mul(1_000) {
-        return Err(Reject::new(Reason::FutureTimestamp, "it was signed ahead of our clock"));
+        return Err(Reject::new(Reason::FutureTimestamp, "it was signed later than our clock's time"));
     }
     Ok(())
 }

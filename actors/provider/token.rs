@@ -120,15 +120,15 @@ pub fn after_scheme(text: &str, scheme: TokenScheme) -> Option<&str> {
 }
 
 fn missing() -> Reject {
-    Reject::new(Reason::MissingSignature, "there is no token")
+    Reject::new(Reason::MissingSignature, "the token is missing")
 }
 
 fn malformed() -> Reject {
-    Reject::new(Reason::MalformedSignature, "the token is not written in the scheme's form")
+    Reject::new(Reason::MalformedSignature, "the token does not have the form of its scheme")
 }
 
 fn none_of_ours() -> Reject {
-    Reject::new(Reason::BadSignature, "the token is none of ours")
+    Reject::new(Reason::BadSignature, "the token is wrong")
 }
 
 #[cfg(test)]

@@ -44,10 +44,10 @@ pub enum VerifyError {
     #[error(transparent)]
     Rejected(#[from] Reject),
     /// We could not tell: no key of ours is usable.
-    #[error("{0}; store it as the provider shows it")]
+    #[error("{0}; store it exactly as the provider shows it")]
     UnusableKey(#[from] UnusableKey),
     /// We could not tell: there is no key.
-    #[error("a signature is required, and there is no key to verify it with; name a secret")]
+    #[error("a signature is required, but there is no key to verify it with; name a secret")]
     NoKey,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn first_accepted(
 
 /// No key of ours made it.
 pub(super) fn none_of_ours() -> Reject {
-    Reject::new(Reason::BadSignature, "no key of ours made this signature over these bytes")
+    Reject::new(Reason::BadSignature, "the signature was not made over these bytes with our key")
 }
 
 /// Checks what the headers alone tell about `scheme`.
@@ -141,7 +141,7 @@ pub fn verify(
 
 /// What needs no signature is not verified: whoever may take it as it is does not ask.
 fn nothing_signed() -> Reject {
-    Reject::new(Reason::MissingSignature, "nothing of it is signed, by its provider's own account")
+    Reject::new(Reason::MissingSignature, "this provider signs nothing")
 }
 
 /// Whether [`verify`] can make a key of `secret` for `scheme`.

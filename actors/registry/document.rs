@@ -48,7 +48,7 @@ impl RegistryDocument {
                 Some(name) => checks.fault(
                     place,
                     &name,
-                    "stands here for the second time",
+                    "is set a second time here",
                     Some(places::REMOVE_ONE.to_owned()),
                 ),
                 None => checks.fault(place, "file", &message, None),
@@ -135,7 +135,7 @@ impl Checks<'_> {
     fn schema_fault(&self, text: &str, fault: &SchemaFault) -> RegistryError {
         let hint = match fault.unknown.as_deref() {
             Some("secret") => Some(
-                "a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"
+                "secrets do not belong in this file: store it with `palyra vault put`, and name it in `secret_vault_ref`"
                     .to_owned(),
             ),
             Some(_) => fault.hint(),
@@ -151,8 +151,8 @@ impl Checks<'_> {
             let pointer = format!("/{TABLES}/{index}");
             let record = self.record(text, &pointer, table)?;
             if records.iter().any(|other| other.integration_id == record.integration_id) {
-                let message = format!("`{}` stands here for the second time", record.integration_id);
-                let hint = "give one of the two another id, or remove it".to_owned();
+                let message = format!("`{}` is already the id of another integration", record.integration_id);
+                let hint = "give one of the two another id, or remove one".to_owned();
                 return Err(self.at(text, &format!("{pointer}/integration_id"), &message, Some(hint)));
             }
             records.push(record);

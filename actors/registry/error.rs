@@ -44,7 +44,7 @@ pub enum RegistryError {
         hint: Option<String>,
     },
     /// There is one of that id.
-    #[error("there is an integration `{id}` already")]
+    #[error("the integration `{id}` exists already")]
     Exists {
         /// The id.
         id: String,
@@ -66,7 +66,7 @@ pub enum RegistryError {
         issues: Vec<String>,
     },
     /// It takes deliveries, and could not verify them if it were changed so.
-    #[error("so changed, the enabled integration `{id}` would not be ready: {}", issues.join("; "))]
+    #[error("this change would make the enabled integration `{id}` unready: {}", issues.join("; "))]
     WouldNotBeReady {
         /// The id.
         id: String,
@@ -74,31 +74,33 @@ pub enum RegistryError {
         issues: Vec<String>,
     },
     /// One too many.
-    #[error("there are {max} integrations already, the most one daemon serves")]
+    #[error("there are already {max} integrations, the most that one daemon serves")]
     TooMany {
         /// The bound.
         max: usize,
     },
     /// Somebody else changed the file since it was read last.
-    #[error("`{file}` was changed since it was read; nothing was written over it")]
+    #[error(
+        "`{file}` was edited since it was read; the change was not made, so that the edit is not overwritten"
+    )]
     EditedMeanwhile {
         /// The file.
         file: String,
     },
     /// The file was removed since it was read last.
-    #[error("`{file}` is missing; what was read from it last stays in force")]
+    #[error("`{file}` is missing; the last configuration read from it stays in force")]
     Gone {
         /// The file.
         file: String,
     },
     /// The file was removed while nothing had read it.
-    #[error("`{file}` is missing, and the journal tells of integrations that may have been in it")]
+    #[error("`{file}` is missing, but the journal has events about integrations that may have been in it")]
     Lost {
         /// The file.
         file: String,
     },
     /// The change is in the file and in force, and is not known to outlast a power cut.
-    #[error("`{file}` holds the change, which is in force, but a power cut may undo it: {problem}")]
+    #[error("the change is in force and in `{file}`, but a power cut may undo it: {problem}")]
     Unsynced {
         /// The file.
         file: String,
@@ -129,25 +131,25 @@ impl RegistryError {
             Self::Profile(error) => error.hint.clone(),
             Self::InvalidDraft { hint, .. } => hint.clone(),
             Self::Exists { id } => {
-                Some(format!("choose another id, or change that one: `palyra webhooks set {id}`"))
+                Some(format!("choose another id, or change that integration with `palyra webhooks set {id}`"))
             }
             Self::Unknown { nearest, .. } => nearest.as_ref().map(|near| format!("did you mean `{near}`?")),
             Self::NotReady { id, .. } => {
-                Some(format!("put that right, then run `palyra webhooks enable {id}`"))
+                Some(format!("correct this, then run `palyra webhooks enable {id}`"))
             }
             Self::WouldNotBeReady { id, .. } => Some(format!(
-                "put that right; after `palyra webhooks disable {id}` it can be changed all the same"
+                "correct this first, or disable it with `palyra webhooks disable {id}`: a disabled integration can be changed"
             )),
-            Self::TooMany { .. } => Some("remove one that is not used any more".to_owned()),
+            Self::TooMany { .. } => Some("remove an integration that is no longer used".to_owned()),
             Self::EditedMeanwhile { .. } => {
-                Some("have it read with `palyra system reload`, then try again".to_owned())
+                Some("reload the file with `palyra system reload`, then try again".to_owned())
             }
             Self::Gone { .. } | Self::Lost { .. } => Some(
-                "put it back; to have no integrations at all, make it with the line `version = 1` alone"
+                "put the file back; to have no integrations at all, create it with the single line `version = 1`"
                     .to_owned(),
             ),
             Self::Unsynced { .. } => Some(
-                "look after the disk of the state root; the next change makes this one last too".to_owned(),
+                "check the disk of the state root; the next successful change also makes this one durable".to_owned(),
             ),
             Self::Unfit { .. } | Self::Io { .. } => None,
         }

@@ -19,7 +19,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for EachOnce<V> {
     type Value = BTreeMap<String, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map that names each parameter once")
+        f.write_str("an object that names each parameter once")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {

@@ -84,7 +84,7 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
     };
     if record.signature_required && !profile.authenticates() {
         let issue = format!(
-            "`{}` signs nothing: `palyra webhooks set {} --allow-unsigned`",
+            "`{}` signs nothing; allow that with `palyra webhooks set {} --allow-unsigned`",
             record.provider, record.integration_id
         );
         return Some((Readiness::InvalidConfiguration, vec![issue]));
@@ -103,9 +103,9 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
 fn shares_its_secret(record: &IntegrationRecord, other: &str) -> String {
     let (id, vault_ref) = (&record.integration_id, record.secret_vault_ref.as_deref().unwrap_or_default());
     format!(
-        "it shares the secret `{vault_ref}` with `{other}`, and a handshake of one of both makes codes under it for \
-         whoever asks, which may be signatures of the other's deliveries: `palyra vault put global/NAME < FILE && \
-         palyra webhooks set {id} --secret-ref global/NAME`, with another secret"
+        "it shares the secret `{vault_ref}` with `{other}`, and a handshake of one of them gives strangers codes made with it, which may \
+         pass as signatures for the other; use a separate secret: `palyra vault put global/NAME < FILE && palyra webhooks set \
+         {id} --secret-ref global/NAME`"
     )
 }
 
@@ -129,7 +129,7 @@ fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack
     }
     let lacks = |readiness, issue: String| Some((readiness, vec![issue]));
     let vault_ref = match record.vault_ref() {
-        None => return lacks(Readiness::InvalidSecretRef, "it names no secret".to_owned()),
+        None => return lacks(Readiness::InvalidSecretRef, "the integration names no secret".to_owned()),
         Some(Err(invalid)) => return lacks(Readiness::InvalidSecretRef, invalid.to_string()),
         Some(Ok(vault_ref)) => vault_ref,
     };

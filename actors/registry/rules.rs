@@ -33,19 +33,19 @@ pub fn remedy(pointer: &str) -> Option<String> {
     let remedy = match field {
         "version" => "write `version = 1` as the first line",
         "webhooks" => "write `[[webhooks]]`, in double brackets, above each integration",
-        "integration_id" => "write an id of yours in quotes: `integration_id = \"github\"`",
+        "integration_id" => "write an id of your choice in quotes: `integration_id = \"github\"`",
         "provider" => "write the name of a profile in quotes; `palyra providers list` shows them",
         "secret_vault_ref" => "write a reference in quotes: `secret_vault_ref = \"global/github\"`",
         "allowed_events" => {
-            "write a list of 64 entries of 1 to 128 characters at most: `allowed_events = [\"push\"]`"
+            "write a list of at most 64 entries of 1 to 128 characters: `allowed_events = [\"push\"]`"
         }
         "allowed_sources" => {
-            "write a list of 64 entries of 1 to 128 characters at most: `allowed_sources = [\"octo/hello\"]`"
+            "write a list of at most 64 entries of 1 to 128 characters: `allowed_sources = [\"octo/hello\"]`"
         }
         "enabled" | "signature_required" | "last_test_passed" => "write `true` or `false`, without quotes",
         "on_filtered" => "write `\"accept\"` or `\"reject\"`",
         "max_payload_bytes" => "write a whole number, 1 to 26214400, without quotes",
-        "replay_window_seconds" => "write a whole number from 1 on, without quotes",
+        "replay_window_seconds" => "write a whole number of 1 or more, without quotes",
         "unsigned_rate_per_second" => "write a whole number, 1 to 10000, without quotes",
         "display_name" => "write a text of 1 to 128 bytes in quotes",
         "parameters" => "write a table of texts: `parameters = { name = \"value\" }`",
@@ -80,10 +80,10 @@ pub fn check(
     check_provider(&record.provider, catalogue)?;
     if record.display_name.len() > DISPLAY_NAME_BYTES_MAX || record.display_name.chars().any(char::is_control)
     {
-        let hint = "shorten it, and keep to one line of text".to_owned();
+        let hint = "shorten it to one line of text".to_owned();
         return Err(breach(
             "display_name",
-            "is longer than 128 bytes or holds control characters",
+            "is longer than 128 bytes or contains control characters",
             Some(hint),
         ));
     }
@@ -91,7 +91,7 @@ pub fn check(
     check_parameters(record, catalogue)?;
     if record.max_payload_bytes > payload_bytes_cap {
         let hint = "raise `payload_bytes_cap` in palyra.toml, up to 26214400".to_owned();
-        let message = format!("{} is over the daemon's cap of {payload_bytes_cap}", record.max_payload_bytes);
+        let message = format!("{} exceeds the daemon's cap of {payload_bytes_cap}", record.max_payload_bytes);
         return Err(breach("max_payload_bytes", message, Some(hint)));
     }
     check_window(record, catalogue)
@@ -105,8 +105,8 @@ pub fn check_rate(named: Option<u32>, signature_required: bool) -> Result<(), Br
     if named.is_none() || !signature_required {
         return Ok(());
     }
-    let hint = "leave it out; `--allow-unsigned` is what takes deliveries without a signature".to_owned();
-    let message = "holds unsigned deliveries back, and a signature is required";
+    let hint = "leave it out, or accept unsigned deliveries with `--allow-unsigned`".to_owned();
+    let message = "limits unsigned deliveries, but this integration requires a signature";
     Err(breach("unsigned_rate_per_second", message, Some(hint)))
 }
 
@@ -115,7 +115,7 @@ fn check_parameters(record: &IntegrationRecord, catalogue: &Catalogue) -> Result
     let Some(profile) = catalogue.get(&record.provider) else { return Ok(()) };
     for name in profile.secret_parameters() {
         if let Some(Err(invalid)) = record.parameters.get(name).map(|text| VaultRef::parse(text)) {
-            let message = format!("`{name}` is a secret, to be named by its vault reference: {invalid}");
+            let message = format!("`{name}` is a secret and must be given by its vault reference: {invalid}");
             let hint =
                 format!("store it with `palyra vault put global/NAME` and set `{name}` to `global/NAME`");
             return Err(breach("parameters", message, Some(hint)));
@@ -132,7 +132,7 @@ fn check_id(id: &str) -> Result<(), Breach> {
     if !is_canonical_id(id) {
         let shown: String = id.escape_debug().take(64).collect();
         let hint = "use 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit".to_owned();
-        return Err(breach("integration_id", format!("`{shown}` is no canonical id"), Some(hint)));
+        return Err(breach("integration_id", format!("`{shown}` is not a canonical id"), Some(hint)));
     }
     if RESERVED.contains(&id) {
         let hint = "choose another id".to_owned();
@@ -147,7 +147,7 @@ fn check_provider(name: &str, catalogue: &Catalogue) -> Result<(), Breach> {
     }
     let hint = match catalogue.nearest(name) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "run `palyra providers list` for those there are".to_owned(),
+        None => "`palyra providers list` shows all providers".to_owned(),
     };
     let shown: String = name.escape_debug().take(64).collect();
     Err(breach("provider", format!("unknown provider `{shown}`"), Some(hint)))
@@ -163,7 +163,7 @@ fn check_secret(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(),
             let hint =
                 "name a secret, for example `global/github`, and store it with `palyra vault put`".to_owned();
             let keys = match catalogue.get(&record.provider) {
-                Some(profile) if profile.authenticates() => ", and the provider publishes no keys",
+                Some(profile) if profile.authenticates() => " and the provider publishes no keys",
                 _ => "",
             };
             let message = format!("is missing: a signature is required{keys}");
@@ -183,7 +183,7 @@ fn check_window(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(),
     if (least..=REPLAY_WINDOW_SECONDS_MAX).contains(&window) {
         return Ok(());
     }
-    let message = format!("{window} is outside {least} to {REPLAY_WINDOW_SECONDS_MAX}");
-    let hint = "the window covers the provider's timestamp tolerance on both sides".to_owned();
+    let message = format!("{window} is not within {least} to {REPLAY_WINDOW_SECONDS_MAX}");
+    let hint = "the window must cover the provider's timestamp tolerance on both sides".to_owned();
     Err(breach("replay_window_seconds", message, Some(hint)))
 }

@@ -259,11 +259,10 @@ impl Registry {
     fn as_read(&self, text: &str) -> Result<RegistryDocument, RegistryError> {
         if text.len() as u64 > REGISTRY_FILE_BYTES_MAX {
             let message = format!(
-                "it would have {} bytes, over the {REGISTRY_FILE_BYTES_MAX} that are read",
+                "it would have {} bytes, more than the limit of {REGISTRY_FILE_BYTES_MAX}",
                 text.len()
             );
-            let hint =
-                "shorten the allow lists, or remove an integration that is not used any more".to_owned();
+            let hint = "shorten the allow lists, or remove an integration that is no longer used".to_owned();
             return Err(RegistryError::draft(&file_name(&self.config), message, Some(hint)));
         }
         parse(text, &self.config, &self.catalogue).map_err(RegistryError::of_draft)

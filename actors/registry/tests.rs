@@ -125,13 +125,15 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
         (
             entry("secret = \"x\""),
             "webhooks.toml:6:1: webhooks[0].secret",
-            Some("a secret never stands here: `palyra vault put` it and name it in `secret_vault_ref`"),
+            Some(
+                "secrets do not belong in this file: store it with `palyra vault put`, and name it in `secret_vault_ref`",
+            ),
         ),
         (entry("enabled = 1"), "webhooks.toml:6:1: webhooks[0].enabled", None),
         (entry("max_payload_bytes = 0"), "webhooks.toml:6:1: webhooks[0].max_payload_bytes", None),
         (
             entry("max_payload_bytes = 1048577"),
-            "webhooks.toml:6:1: webhooks[0].max_payload_bytes: 1048577 is over the daemon's cap",
+            "webhooks.toml:6:1: webhooks[0].max_payload_bytes: 1048577 exceeds the daemon's cap",
             Some("raise `payload_bytes_cap` in palyra.toml, up to 26214400"),
         ),
         (
@@ -148,7 +150,7 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
         (
             entry("allowed_events = \"push\""),
             "webhooks.toml:6:1: webhooks[0].allowed_events: a text of 4 characters is not",
-            Some("write a list of 64 entries of 1 to 128 characters at most: `allowed_events = [\"push\"]`"),
+            Some("write a list of at most 64 entries of 1 to 128 characters: `allowed_events = [\"push\"]`"),
         ),
         (
             entry("").replace("[[webhooks]]", "[webhooks]"),
@@ -179,7 +181,7 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
         ),
         (
             entry("").replace("\"a\"", "\"-a\""),
-            "webhooks.toml:3:1: webhooks[0].integration_id: `-a` is no canonical id",
+            "webhooks.toml:3:1: webhooks[0].integration_id: `-a` is not a canonical id",
             None,
         ),
         (entry("").replace("\"a\"", "\"diagnostics\""), "`diagnostics` is reserved", None),
@@ -187,8 +189,8 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
             entry(
                 "[[webhooks]]\nintegration_id = \" A \"\nprovider = \"github\"\nsecret_vault_ref = \"global/a\"",
             ),
-            "webhooks.toml:7:1: webhooks[1].integration_id: `a` stands here for the second time",
-            Some("give one of the two another id, or remove it"),
+            "webhooks.toml:7:1: webhooks[1].integration_id: `a` is already the id of another integration",
+            Some("give one of the two another id, or remove one"),
         ),
         (
             "version = 0".to_owned(),
@@ -197,9 +199,9 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
         ),
         (
             "version = 2\nnewer = 1".to_owned(),
-            "webhooks.toml:1:1: version: 2 is later than 1, which this palyra reads",
+            "webhooks.toml:1:1: version: 2 is later than 1, the version that this palyra reads",
             Some(
-                "a newer palyra wrote it: run that one, or put back the file from before; one of this form begins \
+                "a newer palyra wrote this file: run that version, or put back the earlier file; a file of this version begins \
                  with `version = 1`",
             ),
         ),
@@ -210,7 +212,7 @@ fn every_rule_of_a_field_is_enforced_with_its_place() {
         ),
         (
             "version = 1\nversion = 1".to_owned(),
-            "webhooks.toml:2:1: version: stands here for the second time",
+            "webhooks.toml:2:1: version: is set a second time here",
             Some("remove one of the two"),
         ),
         ("version = 1\n[[webhooks]]\nintegration_id = \"\0\"".to_owned(), "webhooks.toml:3:", None),
@@ -349,7 +351,7 @@ fn a_file_that_was_removed_takes_no_integration_away_and_one_that_never_was_is_n
     assert_eq!(registry.snapshot().stale, Some(gone.to_string()));
     assert!(gone.to_string().contains("`webhooks.toml` is missing"), "{gone}");
     assert!(folder.1.lookup("gh").is_some() && registry.list().len() == 2);
-    assert!(gone.hint().unwrap().contains("`version = 1` alone"));
+    assert!(gone.hint().unwrap().contains("the single line `version = 1`"));
     crate::files::atomic_replace(&file, b"version = 1\n").unwrap();
     assert_eq!(registry.reload(NOW).unwrap().removed, ["gh", "pay"]);
 }

@@ -10,10 +10,10 @@ use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
     /// The actor is not running. It did not act.
-    #[error("the actor is not running now")]
+    #[error("the actor is not running")]
     NotRunning,
     /// Its mailbox is full. It did not act.
-    #[error("the actor has more work than it may hold")]
+    #[error("the actor's queue is full")]
     Full,
     /// It ended before it answered. Whether it acted is not known: what it had begun may go on.
     #[error("the actor ended before it answered")]

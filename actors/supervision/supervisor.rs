@@ -39,7 +39,7 @@ pub enum Escalation {
         how: String,
     },
     /// An actor said that it must not be restarted in this process.
-    #[error("actor `{actor}` cannot go on: {reason}")]
+    #[error("actor `{actor}` cannot continue: {reason}")]
     Poisoned {
         /// Which.
         actor: String,
@@ -172,7 +172,7 @@ impl Supervisor {
     /// Nobody is to wait for what is still being started.
     fn leave_what_starts(&self) {
         for (name, _) in self.children.iter().filter(|(_, child)| child.factory.is_none()) {
-            self.board.ended(name, "its start was broken off".to_owned(), ActorState::Stopped);
+            self.board.ended(name, "its start was interrupted".to_owned(), ActorState::Stopped);
         }
     }
 
@@ -181,7 +181,7 @@ impl Supervisor {
         child.factory = Some(factory);
         let early_end = child.early_end.take();
         if let Err(reason) = result {
-            let how = format!("could not be started again: {reason}");
+            let how = format!("could not be restarted: {reason}");
             return self.revive(name, how, RestartPolicy::start_failed);
         }
         child.policy.started();
@@ -195,7 +195,7 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asked => f.write_str("closed"),
-            Self::Stopped => f.write_str("stopped unasked"),
+            Self::Stopped => f.write_str("stopped without being asked"),
             Self::Panicked => f.write_str("panicked"),
             Self::Poisoned(reason) => write!(f, "poisoned: {reason}"),
         }

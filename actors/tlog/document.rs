@@ -19,13 +19,13 @@ const CONSISTENCY: &str = "palyra-consistency-proof/1";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
     /// Not of this form.
-    #[error("it is no proof of this program: {0}")]
+    #[error("this is not a palyra proof: {0}")]
     Form(String),
     /// The proof disagrees with itself.
-    #[error("its `{0}` is not what its entry says")]
+    #[error("its `{0}` differs from its entry")]
     Disagrees(&'static str),
     /// No chain of keys leads from the trusted one to its checkpoint.
-    #[error("its checkpoint is not vouched for by this public key: {0}")]
+    #[error("its checkpoint does not verify with this public key: {0}")]
     Checkpoint(#[from] LineageError),
     /// The checkpoint is of a later epoch than the event.
     #[error(

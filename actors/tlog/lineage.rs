@@ -15,13 +15,13 @@ pub enum LineageError {
     #[error("{0}")]
     Note(#[from] NoteError),
     /// Signed, but no checkpoint of ours.
-    #[error("it is no checkpoint")]
+    #[error("it is not a checkpoint")]
     NotACheckpoint,
     /// A checkpoint of another log.
     #[error("it is a checkpoint of another log, `{0}`")]
     OtherLog(String),
     /// Its epoch is not that of the key in force.
-    #[error("it is of epoch {found}, the key in force is that of epoch {expected}")]
+    #[error("it is of epoch {found}, but the current key is that of epoch {expected}")]
     OtherEpoch {
         /// Its own.
         found: u64,

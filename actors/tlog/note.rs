@@ -31,7 +31,7 @@ pub enum NoteError {
     #[error("its signature does not verify")]
     BadSignature,
     /// Not a public key.
-    #[error("it is no public key of the form `<name>+<8 hexadecimal digits>+<base64>`")]
+    #[error("it is not a public key of the form `<name>+<8 hexadecimal digits>+<base64>`")]
     NotAKey,
 }
 

@@ -29,13 +29,13 @@ pub enum VaultError {
     #[error("the value of `{0}` is larger than {SECRET_BYTES_MAX} bytes")]
     TooLarge(VaultRef),
     /// One secret too many.
-    #[error("the vault is full: it holds {SECRETS_MAX} secrets")]
+    #[error("the vault is full: it has {SECRETS_MAX} secrets, the most allowed")]
     Full,
     /// Its value is kept outside the vault.
     #[error("`{0}` is kept outside the vault and cannot be changed here")]
     Outside(VaultRef),
     /// A file of the vault is not what was written.
-    #[error("`{file}` is not as the vault wrote it: {reason}", file = .file.display())]
+    #[error("`{file}` was changed or damaged since the vault wrote it: {reason}", file = .file.display())]
     Damaged {
         /// Which file.
         file: PathBuf,
@@ -43,7 +43,7 @@ pub enum VaultError {
         reason: String,
     },
     /// The file that says how far each secret has come is missing, or not what was written.
-    #[error("`{file}`, which says how far each secret has come, cannot be read: {reason}", file = .file.display())]
+    #[error("`{file}`, which records the newest version of each secret, cannot be read: {reason}", file = .file.display())]
     Pins {
         /// Which file.
         file: PathBuf,
@@ -61,7 +61,7 @@ pub enum VaultError {
         may_be_removed: bool,
     },
     /// The change is in force, and is not known to outlast a power cut.
-    #[error("the change of `{vault_ref}` is in force, but was not written to its end: {problem}")]
+    #[error("the change of `{vault_ref}` is in force, but a power cut may undo it: {problem}")]
     Unsynced {
         /// Which.
         vault_ref: VaultRef,
@@ -69,7 +69,9 @@ pub enum VaultError {
         problem: String,
     },
     /// The work on the change ended before it was done. The change may be in force.
-    #[error("whether the change of `{0}` is in force is not known: the work on it broke off")]
+    #[error(
+        "it is not known whether the change of `{0}` is in force, because the work on it was interrupted"
+    )]
     Unknown(VaultRef),
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
@@ -84,37 +86,36 @@ impl VaultError {
     pub fn hint(&self) -> String {
         match self {
             Self::NotFound(vault_ref) => vault_ref.how_to_provide(),
-            Self::Unavailable { .. } => "remove the cause; the daemon reads it again by itself".to_owned(),
-            Self::Blank(_) => "give it a value of characters that can be seen".to_owned(),
+            Self::Unavailable { .. } => "remove the cause; the daemon then reads the secret again by itself".to_owned(),
+            Self::Blank(_) => "give a value that is not only white space".to_owned(),
             Self::TooLarge(_) => "give it a smaller value".to_owned(),
-            Self::Full => "remove a secret nobody uses with `palyra vault remove`".to_owned(),
-            Self::Outside(_) => "change it where it is kept, or choose a name like `global/KEY`".to_owned(),
+            Self::Full => "remove an unused secret with `palyra vault remove`".to_owned(),
+            Self::Outside(_) => "change it where it is stored, or use a vault reference such as `global/KEY`".to_owned(),
             Self::Damaged { .. } => {
                 "restore the file from a backup, or store the value again with `palyra vault put`".to_owned()
             }
             Self::Pins { .. } => {
-                "do not restore an older one. No secret is lost and none has to be put again: `palyra daemon \
-                 --accept-rollback`, once, makes it anew of the secrets as they are; it is lost only which \
-                 copies of them are older"
+                "do not restore an older copy of this file. No secret is lost and none has to be stored again: start once with `palyra daemon \
+                 --accept-rollback`, which makes the file anew from the present secrets. Only one thing is lost: the daemon can no \
+                 longer tell whether a secret's file is an older copy"
                     .to_owned()
             }
             Self::Older { vault_ref, may_be_removed: true } => format!(
-                "if its removal was cut off, `palyra vault remove {vault_ref}` finishes it; {}",
+                "if its removal was interrupted, `palyra vault remove {vault_ref}` completes it; {}",
                 ways_back(vault_ref)
             ),
             Self::Older { vault_ref, .. } => ways_back(vault_ref),
             Self::Unsynced { .. } => {
-                "look after the disk of the state root, and do not repeat the change; the next one of \
-                any secret makes this one last too"
+                "check the disk of the state root, and do not repeat the change; the next successful change of any secret also makes this one durable"
                     .to_owned()
             }
-            Self::Unknown(_) => "look with `palyra vault list` before you repeat it".to_owned(),
+            Self::Unknown(_) => "check with `palyra vault list` before you repeat it".to_owned(),
             Self::Identity(_) => {
-                "restore `vault/identity.txt` from a backup; nothing else opens the secrets, so if \
-                there is none, move the folder `vault` away and put each secret again"
+                "restore `vault/identity.txt` from a backup; nothing else can decrypt the secrets, so if there is no backup, move the folder \
+                 `vault` away and store each secret again"
                     .to_owned()
             }
-            Self::Storage(_) => "make the named file usable, then try again".to_owned(),
+            Self::Storage(_) => "correct the named file, then try again".to_owned(),
         }
     }
 
@@ -130,8 +131,8 @@ impl VaultError {
 /// What mends a secret whose file is an older copy.
 fn ways_back(vault_ref: &VaultRef) -> String {
     format!(
-        "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to take all older \
-         copies as they are, once: `palyra daemon --accept-rollback`"
+        "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to accept all older copies, start once \
+         with `palyra daemon --accept-rollback`"
     )
 }
 

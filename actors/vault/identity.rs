@@ -30,9 +30,9 @@ impl Identity {
         let text = str::from_utf8(&text).map_err(|_| unusable("is not text"))?;
         let mut keys = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let (Some(key), None) = (keys.next(), keys.next()) else {
-            return Err(unusable("does not hold exactly one identity"));
+            return Err(unusable("does not contain exactly one identity"));
         };
-        key.parse().map(|identity| Some(Self(identity))).map_err(|_| unusable("holds no X25519 identity"))
+        key.parse().map(|identity| Some(Self(identity))).map_err(|_| unusable("contains no X25519 identity"))
     }
 
     /// Makes a new identity and writes it to `path`.
@@ -65,7 +65,7 @@ impl Identity {
         let decryptor = Decryptor::new_buffered(ciphertext).map_err(|_| altered)?;
         let opened = decryptor.decrypt(iter::once(&self.0 as &dyn age::Identity));
         let mut reader = opened.map_err(|error| match error {
-            DecryptError::NoMatchingKeys => "it was sealed for another identity",
+            DecryptError::NoMatchingKeys => "it was encrypted to another identity",
             _ => altered,
         })?;
         // The plaintext is shorter than the ciphertext, so the buffer never moves and leaves no copy behind.

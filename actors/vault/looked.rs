@@ -92,7 +92,7 @@ fn open_identity(folder: &Path, pins: &Path) -> Result<Identity, VaultError> {
         return Ok(identity.map_or_else(|| Identity::create(&path), Ok)?);
     }
     identity.ok_or_else(|| {
-        let reason = format!("`{}` is missing, and the vault holds secrets", path.display());
+        let reason = format!("`{}` is missing, although the vault has secrets", path.display());
         VaultError::Identity(reason)
     })
 }

@@ -13,8 +13,7 @@ use crate::files;
 use crate::limits::{VAULT_PINS_FILE_BYTES_MAX, VAULT_PINS_MAX};
 
 /// Of a document that is one, and not of the form that this version reads.
-pub(super) const OF_A_NEWER: &str =
-    "it is not of the form this palyra writes; a newer one may have written it";
+pub(super) const OF_A_NEWER: &str = "its format is not known; a newer palyra may have written it";
 
 /// Whether the bytes are a document of any form. Nothing of it is kept.
 pub(super) fn is_json(bytes: &[u8]) -> bool {
@@ -55,7 +54,7 @@ impl Pins {
                 VaultError::Pins { file: file.clone(), reason }
             })?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let reason = "it is missing, and the vault holds secrets".to_owned();
+                let reason = "it is missing, although the vault has secrets".to_owned();
                 return Err(VaultError::Pins { file, reason });
             }
             Err(error) => return Err(error.into()),

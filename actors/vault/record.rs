@@ -130,10 +130,10 @@ impl Record {
         let document: Document<'_> =
             serde_json::from_slice(bytes).map_err(|_| match pins::is_json(bytes) {
                 true => pins::OF_A_NEWER,
-                false => "its content is not a secret's document",
+                false => "it does not contain a secret",
             })?;
         if document.vault_ref != vault_ref.as_str() {
-            return Err("it holds another secret than its name says");
+            return Err("it contains another secret than its name says");
         }
         let ordered = document.versions.is_sorted_by(|newer, older| newer.version > older.version);
         if !ordered || !(1..=SECRET_VERSIONS_MAX).contains(&document.versions.len()) {

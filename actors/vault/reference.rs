@@ -114,7 +114,9 @@ impl VaultRef {
             Source::Vault => format!("store it with `palyra vault put {place}`"),
             Source::Env => format!("set the variable `{place}` in the daemon's environment and restart it"),
             Source::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
-            Source::HashiVault => "keep the secret in this vault, in a variable or in a file".to_owned(),
+            Source::HashiVault => {
+                "keep the secret in the vault, in an environment variable or in a file".to_owned()
+            }
         }
     }
 }
@@ -160,7 +162,7 @@ fn check_scope(scope: &str, beginning: &str) -> Result<(), Complaint> {
         "principal" => &["principal id"],
         "channel" => &["channel name", "channel account"],
         "skill" => &["skill id"],
-        _ => return Err(complain("its scope is not known", expected(beginning))),
+        _ => return Err(complain("its scope is unknown", expected(beginning))),
     };
     for name in names {
         check_part(name, parts.next().unwrap_or_default())?;

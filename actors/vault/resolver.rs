@@ -105,11 +105,11 @@ impl Resolver {
         let why = match timeout(Duration::from_secs(SECRET_PROBE_SECONDS), ended).await {
             Ok(answer) => match answer.ok().and_then(|answer| answer.clone()) {
                 Some(answer) => return answer,
-                None => "its read was cut short".to_owned(),
+                None => "reading it was interrupted".to_owned(),
             },
             Err(_) => {
                 format!(
-                    "it was not read within {SECRET_PROBE_SECONDS} s; see to the disk or share it lies on"
+                    "it could not be read within {SECRET_PROBE_SECONDS} s; check the disk or share it is on"
                 )
             }
         };
@@ -207,7 +207,7 @@ impl Resolver {
         let versions = self.read(vault_ref).await?;
         let journaled = self.audit.record(read_event(vault_ref, &versions)).await;
         journaled.map_err(|reason| {
-            VaultError::unavailable(vault_ref, format!("its read could not be journaled: {reason}"))
+            VaultError::unavailable(vault_ref, format!("reading it could not be journaled: {reason}"))
         })?;
         Ok(Arc::new(versions))
     }
@@ -244,7 +244,7 @@ impl Resolver {
 
 /// A panic in the midst of it. Its words are those of whatever panicked, and are told nobody.
 fn broken_off() -> VaultError {
-    io::Error::other("the work on them broke off").into()
+    io::Error::other("the work on the vault's files was interrupted").into()
 }
 
 fn read_event(vault_ref: &VaultRef, versions: &SecretVersions) -> SystemEvent {

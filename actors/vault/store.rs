@@ -155,7 +155,7 @@ impl Store {
             return Err(VaultError::unsynced(vault_ref, &error));
         }
         if let Err(error) = self.pin([(vault_ref.clone(), pin)]) {
-            tracing::debug!(%error, "a secret that could not be removed may be taken for an older copy at the next start");
+            tracing::debug!(%error, "a secret could not be removed; the next start may report it as an older copy");
         }
         Err(error.into())
     }
@@ -179,8 +179,8 @@ impl Store {
         };
         let hint = match &error {
             VaultError::Damaged { .. } => format!(
-                "restore the file from a backup, store the value again with `palyra vault put {vault_ref}`, or take it away \
-                 with `palyra vault remove {vault_ref}`"
+                "restore the file from a backup, store the value again with `palyra vault put {vault_ref}`, or remove the secret with `palyra vault \
+         remove {vault_ref}`"
             ),
             _ => error.hint(),
         };

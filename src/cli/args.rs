@@ -31,17 +31,17 @@ fn examples_and_exit_codes() -> String {
     EXAMPLES.to_owned() + &codes.collect::<String>()
 }
 
-/// Takes webhooks in and never loses one.
+/// Receives webhooks and never loses one.
 #[derive(Debug, Parser)]
 #[command(name = "palyra", version = VERSION, arg_required_else_help = true)]
-#[command(after_help = "--help tells more, with examples and exit codes")]
+#[command(after_help = "Use --help for examples and exit codes")]
 #[command(after_long_help = examples_and_exit_codes())]
 pub struct Cli {
-    /// The folder that holds everything the daemon keeps [env: PALYRA_STATE_ROOT]
+    /// Folder that holds the daemon's state [env: PALYRA_STATE_ROOT]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state_root: Option<PathBuf>,
 
-    /// Print one JSON document instead of text; errors and warnings too, on stderr
+    /// Print one JSON document instead of text; errors and warnings are JSON on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 
@@ -49,7 +49,7 @@ pub struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
 
-    /// Log more of what happens on stderr; twice for still more
+    /// Log more to stderr; give it twice for even more
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
 
@@ -68,13 +68,11 @@ impl Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve: take deliveries in, and answer the console
-    ///
-    /// When it serves it prints one line on stdout:
+    /// Run the daemon: receive deliveries and serve the console
+    /// Once it is serving, it prints one line on stdout:
     ///
     ///   ready ingress=http://127.0.0.1:7142 console=http://127.0.0.1:7143
-    ///
-    /// With --json that line is a document, and so is each line of the log, whatever palyra.toml says:
+    /// With --json that line and every line of the log are JSON documents, whatever palyra.toml says:
     ///
     ///   {"console":"http://127.0.0.1:7143","ingress":"http://127.0.0.1:7142","status":"ready"}
     Daemon(DaemonArgs),
@@ -88,19 +86,19 @@ pub enum Command {
 /// What works through the console.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// Keep the secrets that deliveries are verified with
+    /// Store, rotate and remove the secrets that verify deliveries
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Manage, test and try the integrations
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
-    /// Look at the daemon and at the events in its journal
+    /// Inspect the daemon and the events in its journal
     #[command(subcommand)]
     System(SystemCommand),
-    /// Verify and export the journal
+    /// Verify, prove, back up and export the journal
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Look at the provider profiles
+    /// List, show and check provider profiles
     #[command(subcommand)]
     Providers(ProvidersCommand),
     /// Print a completion script for a shell
@@ -122,16 +120,16 @@ impl ClientCommand {
 /// Arguments of `daemon`.
 #[derive(Debug, Default, Args)]
 pub struct DaemonArgs {
-    /// Where deliveries come in; port 0 takes a free one [default: 127.0.0.1:7142]
+    /// Address on which to receive deliveries; port 0 picks a free port [default: 127.0.0.1:7142]
     #[arg(long, value_name = "ADDR:PORT")]
     pub ingress: Option<SocketAddr>,
-    /// Where the console answers; port 0 takes a free one [default: 127.0.0.1:7143]
+    /// Address on which to serve the console; port 0 picks a free port [default: 127.0.0.1:7143]
     #[arg(long, value_name = "ADDR:PORT")]
     pub console: Option<SocketAddr>,
-    /// Take a journal that is behind its anchor, and older copies of secrets, as they are, this once; it is journaled
+    /// Start this once although the journal is behind its anchor or secrets are older copies; this is journaled
     #[arg(long)]
     pub accept_rollback: bool,
-    /// Only tell whether the next start would take palyra.toml, webhooks.toml and providers/ as they are; exit code 78 if not
+    /// Only check whether the next start would accept palyra.toml, webhooks.toml and providers/; exit code 78 if not
     #[arg(long, conflicts_with = "accept_rollback")]
     pub check: bool,
 }
@@ -139,7 +137,7 @@ pub struct DaemonArgs {
 /// Arguments of `demo`.
 #[derive(Debug, Default, Args)]
 pub struct DemoArgs {
-    /// Stay up afterwards, and print how to point a real webhook at it
+    /// Keep the daemon running afterwards, and print how to point a real webhook at it
     #[arg(long)]
     pub keep: bool,
 }

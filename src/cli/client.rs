@@ -121,8 +121,9 @@ impl ConsoleClient {
         let bytes = response.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
         let bytes = bytes.map_err(|error| transport_error(&self.base_url, &error))?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            CliError::failed(format!("what {} answered is not JSON: {error}", self.base_url))
-                .hint("does another program listen there? `palyra daemon` prints the address of its console")
+            CliError::failed(format!("the answer of {} is not JSON: {error}", self.base_url)).hint(
+                "another program may be listening there; `palyra daemon` prints the address of its console",
+            )
         })
     }
 
@@ -189,20 +190,20 @@ fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
                 .hint("start the daemon with `palyra daemon`")
         }
         ureq::Error::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
-            CliError::unreachable(format!("nobody listens at {base_url}, the daemon's console"))
+            CliError::unreachable(format!("nothing listens at {base_url}, the address of the daemon's console"))
                 .hint("start the daemon with `palyra daemon`")
         }
         ureq::Error::Timeout(_) => CliError::unreachable(format!(
             "the daemon's console at {base_url} did not answer in time"
         ))
         .hint(
-            "what was asked for may still have been done; `palyra system heartbeat` says how the daemon is",
+            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
         ),
         ureq::Error::Io(cause) => CliError::unreachable(format!(
             "the connection to the daemon's console at {base_url} was lost: {cause}"
         ))
         .hint(
-            "what was asked for may still have been done; `palyra system heartbeat` says how the daemon is",
+            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
         ),
         _ => CliError::failed(format!("the answer from {base_url} cannot be read: {error}")),
     }

@@ -16,7 +16,7 @@ Examples:
   palyra completions zsh > \"${fpath[1]}/_palyra\"
   palyra completions fish > ~/.config/fish/completions/palyra.fish")]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// Shell to complete for
     pub shell: Shell,
 }
 

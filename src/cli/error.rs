@@ -95,8 +95,7 @@ impl CliError {
     /// A disk fails to read or to write.
     pub fn failing_disk(message: impl Into<String>) -> Self {
         Self::cannot_write(message).hint(
-            "check the disk and its cable (`dmesg` tells what the system met), then try again; this says nothing of what \
-             is on the disk, so restore nothing over it",
+            "check the disk and its cable (`dmesg` shows the kernel's errors), then try again; the data on the disk may be intact, so do not restore a backup over it",
         )
     }
 
@@ -214,8 +213,8 @@ fn own_hint(status: u16, retry_after: Option<&str>) -> Option<String> {
     match (status, retry_after) {
         (401, _) => {
             let question =
-                "is --state-root the one it runs on? If `admin.token` was changed, restart the daemon";
-            Some(format!("the token does not belong to this daemon; {question}"))
+                "check that --state-root is the daemon's; if `admin.token` was changed, restart the daemon";
+            Some(format!("the token is not this daemon's: {question}"))
         }
         (503, Some(seconds)) => {
             Some(format!("try again in {seconds} s; `palyra system heartbeat` says what is wrong"))

@@ -14,7 +14,7 @@ pub fn payload(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Vec<u8>, Cli
     let bytes = bounded(file, stdin, PAYLOAD_BYTES_CAP_MAX)?;
     bytes.map(|mut bytes| std::mem::take(&mut *bytes)).ok_or_else(|| {
         CliError::usage(format!("the payload is larger than {PAYLOAD_BYTES_CAP_MAX} bytes"))
-            .hint("no integration takes one as large as that")
+            .hint("no integration accepts a payload of that size")
     })
 }
 
@@ -31,9 +31,9 @@ pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec
     if bytes.is_empty() {
         return Err(match file {
             Some(file) => CliError::usage(format!("{} is empty", file.display()))
-                .hint("name a file that holds the value"),
+                .hint("name a file that contains the value"),
             None => CliError::usage("the secret is empty")
-                .hint("give the value on stdin, or in a file with --value-file"),
+                .hint("give the value on stdin, or name a file with --value-file"),
         });
     }
     Ok(bytes)

@@ -18,14 +18,14 @@ fn the_reference_of_commands_fits_the_program() {
     }
     assert!(
         std::fs::read_to_string(&file).unwrap() == reference,
-        "docs/cli.md is old: run `UPDATE=1 cargo test reference`"
+        "docs/cli.md is out of date: run `UPDATE=1 cargo test reference`"
     );
 }
 
 fn reference() -> String {
     let mut palyra = Cli::command();
     palyra.build();
-    let mut text = "# Command line\n\nWritten from the program by `UPDATE=1 cargo test reference`; `palyra help COMMAND` says more.\n".to_owned();
+    let mut text = "# Command line\n\nGenerated from the program by `UPDATE=1 cargo test reference`. `palyra help COMMAND` has details and examples.\n".to_owned();
     text += "\n## Exit codes\n\n| code | meaning |\n|---|---|\n";
     for exit in Exit::ALL {
         writeln!(text, "| {} | {} |", exit.code(), exit.meaning()).unwrap();

@@ -43,7 +43,7 @@ impl FromStr for Since {
             "write a time (2026-07-01T12:00:00Z), a span before now (30s, 15m, 2h, 3d, 1w) or milliseconds since 1970".to_owned()
         })?;
         let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        UnixMs::try_from(ms).map(Self::At).map_err(|_| "a time before 1970".to_owned())
+        UnixMs::try_from(ms).map(Self::At).map_err(|_| "the time is before 1970".to_owned())
     }
 }
 
@@ -62,7 +62,9 @@ impl FromStr for Moment {
         }
         let seconds: u64 = text.parse().map_err(|_| "too many digits for seconds since 1970".to_owned())?;
         match seconds {
-            UNIX_MS_MIN.. => Err(format!("that is far ahead; in seconds, is it {}?", seconds / 1_000)),
+            UNIX_MS_MIN.. => {
+                Err(format!("that is far in the future; did you mean {} seconds?", seconds / 1_000))
+            }
             _ => Ok(Self(seconds * 1_000)),
         }
     }
@@ -77,7 +79,7 @@ fn rfc3339_ms(text: &str) -> Option<UnixMs> {
 fn unix_ms(digits: &str) -> Result<UnixMs, String> {
     let ms: UnixMs = digits.parse().map_err(|_| "too many digits for milliseconds since 1970".to_owned())?;
     if ms < UNIX_MS_MIN {
-        return Err(format!("that is in the early seventies; in milliseconds, is it {digits}000?"));
+        return Err(format!("that is in the early 1970s; did you mean {digits}000 milliseconds?"));
     }
     Ok(ms)
 }

@@ -19,9 +19,9 @@ use crate::exit::Exit;
 /// Commands of the vault.
 #[derive(Debug, Subcommand)]
 pub enum VaultCommand {
-    /// Store a secret: one version with this value, whatever was there
+    /// Store a secret as a single version; earlier versions of it are removed
     #[command(after_long_help = "\
-Versions that were there verify nothing from then on; `rotate` lets the one before verify beside the new one.
+Deliveries signed with an earlier version are refused from then on. With `rotate`, the previous version stays valid beside the new one.
 
 Examples:
   palyra vault put global/github < secret.txt
@@ -32,15 +32,15 @@ Examples:
     List,
     /// Remove a secret and every version of it
     Remove(RemoveArgs),
-    /// Give a secret a new value; the one before stays valid beside it
+    /// Give a secret a new value; the previous one stays valid beside it
     #[command(after_long_help = "\
-Deliveries signed with either value are accepted, so that the provider can be told the new one in peace. Only one version before
-the new one verifies: any older one ends.
+Deliveries signed with either value are accepted, so there is time to enter the new one at the provider. Only one previous version
+stays valid; older ones end.
 
 Examples:
   palyra vault rotate global/github < new-secret.txt")]
     Rotate(ValueArgs),
-    /// End the version before the current one: what is signed with it is refused from then on
+    /// End the previous version of a secret; deliveries signed with it are refused from then on
     #[command(after_long_help = "\
 Examples:
   palyra vault retire global/github")]
@@ -60,7 +60,7 @@ pub struct RefArgs {
 pub struct ValueArgs {
     #[command(flatten)]
     secret: RefArgs,
-    /// Read the value from this file instead of stdin; one trailing line end is dropped in both cases
+    /// Read the value from this file instead of stdin; in both cases one trailing line end is dropped
     #[arg(long, value_name = "F")]
     value_file: Option<PathBuf>,
     /// Store it even if an enabled integration cannot use it
@@ -95,7 +95,7 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     if args.value_file.is_none() && std::io::stdin().is_terminal() {
         context
             .out
-            .note("type the value, then end it with Ctrl-D (it will be seen; a file or a pipe is better)");
+            .note("type the value, then press Ctrl-D (the value is visible while you type; a file or a pipe is better)");
     }
     let value = input::secret(args.value_file.as_deref(), &mut **context.stdin.borrow_mut())?;
     let connection = context.connect(Need::DaemonOrOffline)?;
@@ -107,7 +107,7 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     for warning in items(&entry, "warnings") {
         context
             .out
-            .warn(&show(warning), &format!("palyra vault put {name} < FILE, with a value of that form"));
+            .warn(&show(warning), &format!("run `palyra vault put {name} < FILE` with a value of that form"));
     }
     Ok(Exit::Ok)
 }
@@ -121,7 +121,7 @@ fn versions(entry: &Value) -> String {
     let current = format!("version {} is current", shown(entry, "version"));
     match shown(entry, "previous_version") {
         previous if previous == NONE => current,
-        previous => format!("{current}, version {previous} still verifies"),
+        previous => format!("{current}, version {previous} is still valid"),
     }
 }
 
@@ -130,15 +130,15 @@ fn ended(entry: &Value) -> Option<String> {
     let ended: Vec<String> = items(entry, "ended_versions").map(show).collect();
     match ended.as_slice() {
         [] => None,
-        [version] => Some(format!("version {version} no longer verifies")),
-        versions => Some(format!("versions {} no longer verify", versions.join(", "))),
+        [version] => Some(format!("version {version} is no longer valid")),
+        versions => Some(format!("versions {} are no longer valid", versions.join(", "))),
     }
 }
 
 fn warn_of_the_ended(entry: &Value, context: &Context) {
     if let Some(ended) = ended(entry) {
         let told = format!("{}: {ended}", text(entry, "vault_ref"));
-        context.out.warn(&told, "see that the provider signs with a version that verifies");
+        context.out.warn(&told, "make sure that the provider signs with a valid version");
     }
 }
 
@@ -187,7 +187,9 @@ fn remove(args: &RemoveArgs, context: &Context) -> Result<Exit, CliError> {
     let name = shown(&removed, "removed");
     context.out.done(&removed, &format!("removed {name}"))?;
     for warning in items(&removed, "warnings") {
-        let next = format!("put it again with `palyra vault put {name} < FILE`, or disable who used it");
+        let next = format!(
+            "store it again with `palyra vault put {name} < FILE`, or disable the integrations that use it"
+        );
         context.out.warn(&show(warning), &next);
     }
     Ok(Exit::Ok)

@@ -24,10 +24,11 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
         StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
         StateRootError::Io { source, .. } if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-            CliError::config(message).hint("run it as the user the state root belongs to")
+            CliError::config(message).hint("run this as the user who owns the state root")
         }
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
-            CliError::config(message).hint("mount its disk for writing, or choose another --state-root")
+            CliError::config(message)
+                .hint("mount its disk read-write, or choose another state root with --state-root")
         }
         _ => CliError::config(message),
     }
@@ -86,7 +87,7 @@ fn faulty(error: &RegistryError, message: String) -> CliError {
     let shown = CliError::config(message);
     let by_hand = match error {
         RegistryError::InvalidFile { fault } => Some(format!(
-            "mend {} by hand, in line {}: no command reads or changes a part of it",
+            "correct {} by hand, in line {}: commands cannot repair a file that is not valid",
             fault.file, fault.line
         )),
         _ => None,
@@ -104,7 +105,7 @@ fn not_listening(kind: ErrorKind, message: String) -> CliError {
             CliError::config(message).hint(format!("name an address of this machine {HOW_TO_NAME_ONE}"))
         }
         ErrorKind::PermissionDenied => CliError::config(message)
-            .hint("name a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"),
+            .hint("name a port of 1024 or above, or give the daemon CAP_NET_BIND_SERVICE"),
         ErrorKind::AddrInUse => CliError::failed(message).hint(format!(
             "`ss -ltnp` shows which process listens there; stop it, or name another address {HOW_TO_NAME_ONE}"
         )),

@@ -46,14 +46,14 @@ fn no_daemon(root: &StateRoot) -> CliError {
     let path = root.path().display();
     if root.is_bare().unwrap_or(false) {
         return CliError::no_daemon(format!(
-            "no daemon runs on `{path}`: there is no state root there"
+            "no daemon runs on `{path}`, because there is no state root there"
         ))
         .hint(format!(
-            "name the one you mean with --state-root or PALYRA_STATE_ROOT; `palyra --state-root {path} daemon` begins one"
+            "name an existing state root with --state-root or PALYRA_STATE_ROOT; `palyra --state-root {path} daemon` creates this one"
         ));
     }
     CliError::no_daemon(format!("no daemon runs on `{path}`"))
-        .hint(format!("start it: palyra --state-root {path} daemon"))
+        .hint(format!("start one: palyra --state-root {path} daemon"))
 }
 
 /// Where the journal's files lie, by the settings.
@@ -76,21 +76,20 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
         return Err(refused(root.in_use(unlocked)));
     }
     let Some(daemon) = holder.filter(|holder| holder.role == Role::Daemon) else { return Ok(None) };
-    let unreadable =
-        |error: io::Error| CliError::config(format!("{daemon} cannot be asked anything: {error}"));
+    let unreadable = |error: io::Error| CliError::config(format!("{daemon} cannot be contacted: {error}"));
     let (runtime, token) = (root.runtime().map_err(unreadable)?, root.token().map_err(unreadable)?);
     let path = root.path().display();
     let Some(runtime) = runtime else {
         let silent = format!(
-            "{daemon} holds `{path}` and does not say where it serves: it starts or stops, or its `daemon.json` is gone"
+            "{daemon} holds `{path}` but its console's address is not known: it is starting or stopping, or its `daemon.json` is gone"
         );
         return Err(CliError::unreachable(silent).hint(
-            "try again in a moment; if it stays so, restart the daemon: a start writes `daemon.json`",
+            "try again in a moment; if this persists, restart the daemon, which writes `daemon.json` anew",
         ));
     };
     let Some(token) = token else {
-        let locked = format!("{daemon} cannot be asked anything: there is no `admin.token` in `{path}`");
-        return Err(CliError::unreachable(locked).hint("restart the daemon: a start makes a new one"));
+        let locked = format!("{daemon} cannot be contacted: there is no `admin.token` in `{path}`");
+        return Err(CliError::unreachable(locked).hint("restart the daemon, which makes a new one"));
     };
     Ok(Some(ConsoleClient::new(&runtime.console, token)))
 }
@@ -99,7 +98,7 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
 fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> {
     match bare {
         Bare::Begin => {
-            let begun = format!("made a new state root at {}", root.path().display());
+            let begun = format!("created a new state root at {}", root.path().display());
             guarded(offline(root, Serve::ConsoleOnly))
                 .map(|connection| connection.remarking(Remark::Note(begun)))
         }
@@ -110,8 +109,8 @@ fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> 
 
 /// A console over a temporary state root, which knows what is built in.
 fn built_in() -> Result<Connection, CliError> {
-    let folder =
-        tempfile::tempdir().map_err(|error| CliError::failed(format!("no temporary folder: {error}")))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| CliError::failed(format!("cannot create a temporary folder: {error}")))?;
     let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations);
     let (client, guard) = started.map_err(|error| not_started(&error))?;
     // The console stops before its folder goes.
@@ -122,7 +121,7 @@ fn built_in() -> Result<Connection, CliError> {
 fn beside_a_fault(fault: &anyhow::Error) -> Result<Connection, CliError> {
     let CliError { message, hint, .. } = not_started(fault);
     let warning = format!("only the built-in profiles are shown: {message}");
-    let next = hint.unwrap_or_else(|| "mend that file".to_owned());
+    let next = hint.unwrap_or_else(|| "correct that file".to_owned());
     Ok(built_in()?.remarking(Remark::Warning(warning, next)))
 }
 
@@ -134,6 +133,6 @@ fn guarded(started: anyhow::Result<(ConsoleClient, Offline)>) -> Result<Connecti
 fn nothing_begun(root: &StateRoot) -> CliError {
     let path = root.path().display();
     CliError::config(format!("there is no state root at `{path}`")).hint(format!(
-        "name the one you mean with --state-root; `palyra --state-root {path} daemon` begins one, and so do `vault put` and `webhooks add`"
+        "name an existing state root with --state-root; `palyra --state-root {path} daemon`, `vault put` and `webhooks add` create this one"
     ))
 }

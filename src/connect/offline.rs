@@ -20,7 +20,7 @@ use crate::state_root::{Role, StateRoot};
 pub fn check_clock() -> Result<(), CliError> {
     SystemClock::check().map_err(|error| {
         CliError::config(error.to_string())
-            .hint("set it: `timedatectl set-ntp true`, or `date --set` with the time as it is")
+            .hint("set the clock: `timedatectl set-ntp true`, or `date --set` with the correct time")
     })
 }
 
@@ -45,13 +45,13 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
             }
         });
     };
-    let thread = Builder::new().spawn(run).context("the system gives this command no thread")?;
+    let thread = Builder::new().spawn(run).context("the operating system refused this command a thread")?;
     let guard = Offline { stop: Some(stop), thread: Some(thread) };
     match start.recv() {
         Ok(Ok(console)) => Ok((ConsoleClient::new(&console, token), guard)),
         Ok(Err(error)) => Err(error),
         Err(_) => {
-            Err(CliError::new(Kind::Internal, "the console of this command ended before it began").into())
+            Err(CliError::new(Kind::Internal, "this command's own console ended before it served").into())
         }
     }
 }
@@ -71,7 +71,7 @@ impl Drop for Offline {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the console of this command panicked");
+            tracing::error!("this command's own console panicked");
         }
     }
 }

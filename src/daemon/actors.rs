@@ -309,11 +309,11 @@ impl Stopper {
 async fn join(arbiter: Arbiter) {
     match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(_))) => tracing::warn!("a thread of the actors panicked"),
+        Ok(Ok(Err(_))) => tracing::warn!("an actor thread panicked"),
         Ok(Err(error)) => {
-            tracing::warn!("the end of a thread of the actors could not be waited for: {error:#}");
+            tracing::warn!("cannot wait for an actor thread to end: {error:#}");
         }
-        Err(_) => tracing::warn!("a thread of the actors did not end in time"),
+        Err(_) => tracing::warn!("an actor thread did not end in time"),
     }
 }
 
@@ -321,10 +321,10 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
     match tokio::time::timeout(CLOSE_DEADLINE, journal.append_system(event)).await {
         Ok(Ok(_)) => {}
         Ok(Err(JournalError::Door(_))) => {
-            tracing::warn!("the end of the daemon was not journaled: the journal has ended already");
+            tracing::warn!("the daemon's stop was not journaled: the journal has ended already");
         }
-        Ok(Err(error)) => tracing::warn!(error = %in_full(&error), "the end of the daemon was not journaled"),
-        Err(_) => tracing::warn!("the end of the daemon was not journaled in time"),
+        Ok(Err(error)) => tracing::warn!(error = %in_full(&error), "the daemon's stop was not journaled"),
+        Err(_) => tracing::warn!("the daemon's stop was not journaled in time"),
     }
 }
 
@@ -337,7 +337,7 @@ where
     match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
         Ok(Ok(exit)) => {
             if exit != Exit::Asked {
-                tracing::error!(actor, how = %exit, "an actor did not close as it was asked to");
+                tracing::error!(actor, how = %exit, "an actor ended in another way than by closing");
             }
             Some(exit)
         }
@@ -361,9 +361,12 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
 }
 
 fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
-    SystemEvent::new("vault.rollback.accepted", "secrets whose files are older copies are taken as they are")
-        .severity(Severity::Warn)
-        .names("accepted", accepted)
+    SystemEvent::new(
+        "vault.rollback.accepted",
+        "secrets whose files are older copies were accepted as they are",
+    )
+    .severity(Severity::Warn)
+    .names("accepted", accepted)
 }
 
 /// Journals what nobody waits for.

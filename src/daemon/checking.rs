@@ -87,12 +87,12 @@ fn all_of(mut faults: Vec<CliError>) -> CliError {
         Some(hint) => format!("{}; {hint}", fault.message),
         None => fault.message,
     };
-    let all = CliError::config(format!("the next start would be refused for {} faults", faults.len()));
+    let all = CliError::config(format!("the next start would fail because of {} errors", faults.len()));
     CliError { issues: faults.into_iter().map(told).collect(), ..all }
 }
 
 fn begins(root: &StateRoot) -> String {
-    format!("ok: nothing is configured at {}, where a start begins a state root", root.path().display())
+    format!("ok: nothing is configured at {}; a start would create a state root there", root.path().display())
 }
 
 fn document(root: &StateRoot, settings: &Settings, registry: &Registry) -> Value {
@@ -111,5 +111,5 @@ fn document(root: &StateRoot, settings: &Settings, registry: &Registry) -> Value
 fn sentence(document: &Value) -> String {
     let counted = ["integrations", "enabled", "profiles"]
         .map(|name| format!("{name} {}", document.get(name).unwrap_or(&Value::Null)));
-    format!("ok: the next start takes it as it is ({})", counted.join(", "))
+    format!("ok: the next start would accept the configuration ({})", counted.join(", "))
 }

@@ -36,7 +36,7 @@ impl End {
         match self {
             Self::Asked => None,
             Self::Escalated(why) => Some(why.to_string()),
-            Self::Unsupervised(why) => Some(format!("the supervision of the actors ended: {why}")),
+            Self::Unsupervised(why) => Some(format!("the supervisor of the actors ended: {why}")),
             Self::Unserved(listener) => Some(format!("the {listener} listener ended")),
             Self::Untimely(wrong) => Some(wrong.to_string()),
         }
@@ -45,8 +45,8 @@ impl End {
     /// The last row.
     pub fn event(&self) -> SystemEvent {
         match self.fault() {
-            None => SystemEvent::new("system.daemon.stopped", "the daemon stopped as it was told to"),
-            Some(why) => SystemEvent::new("system.daemon.stopped", "the daemon could not go on")
+            None => SystemEvent::new("system.daemon.stopped", "the daemon stopped as requested"),
+            Some(why) => SystemEvent::new("system.daemon.stopped", "the daemon stopped because of a fault")
                 .severity(Severity::Error)
                 .detail("why", why),
         }

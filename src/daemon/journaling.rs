@@ -63,7 +63,7 @@ async fn run(gate: Arc<Gate>, mut told_to_end: oneshot::Receiver<()>) {
     journal_refusals(&gate).await;
     let untold = gate.counters.untold();
     if untold > 0 {
-        tracing::error!(untold, "the daemon ends with refusals that were not journaled");
+        tracing::error!(untold, "the daemon stops with refusals that were not journaled");
     }
 }
 
@@ -73,7 +73,7 @@ fn summary_interval() -> Duration {
 }
 
 fn started(gate: &Gate) -> SystemEvent {
-    SystemEvent::new("system.daemon.started", "the daemon takes deliveries in")
+    SystemEvent::new("system.daemon.started", "the daemon started and accepts deliveries")
         .detail("version", VERSION)
         .detail("pid", std::process::id())
         .detail("ingress", gate.addresses.ingress.as_str())
@@ -94,7 +94,7 @@ async fn journal_refusals(gate: &Gate) {
         why = Some(error);
     }
     if let Some(error) = why {
-        tracing::error!(error = %in_full(&error), rows, "refusals were not journaled yet");
+        tracing::error!(error = %in_full(&error), rows, "refusals could not be journaled");
     }
 }
 

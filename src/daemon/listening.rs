@@ -80,7 +80,7 @@ impl Listeners {
         let ends = self.0.iter_mut().map(|listener| {
             Box::pin(async {
                 let how = (&mut listener.server).await;
-                tracing::error!(listener = listener.name, ?how, "a listener serves no more");
+                tracing::error!(listener = listener.name, ?how, "a listener stopped serving");
                 listener.name
             })
         });

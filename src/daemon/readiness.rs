@@ -49,7 +49,7 @@ pub async fn watch(gate: Arc<Gate>) {
         let appended = append_together(&gate.actors, events).await;
         let mut untold = Vec::new();
         for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
-            tracing::warn!(error = %in_full(&error), "a change of readiness was not journaled yet");
+            tracing::warn!(error = %in_full(&error), "a change of readiness could not be journaled");
             untold.push(id);
         }
         before = as_told(before, now, &untold);
@@ -115,7 +115,7 @@ impl LastLook {
         let named = unready.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
         let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
         let said = format!(
-            "enabled, and cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
+            "enabled integrations that cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
             unready.len()
         );
         (!unready.is_empty()).then_some(said)
@@ -142,7 +142,7 @@ fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessRepo
 
 /// What is told of an enabled integration that is not ready.
 pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
-    format!("`{id}` is enabled and cannot verify deliveries: {}", report.issues.join("; "))
+    format!("`{id}` is enabled but cannot verify deliveries: {}", report.issues.join("; "))
 }
 
 /// What each enabled integration lacks, by its id.
@@ -178,10 +178,10 @@ fn changes(before: &Reports, now: &Reports) -> Vec<(String, SystemEvent)> {
 fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
     let (severity, said) = match report.readiness {
         Readiness::Ready => (Severity::Info, format!("`{id}` can verify deliveries again")),
-        _ => (Severity::Warn, format!("`{id}` is enabled and cannot verify deliveries")),
+        _ => (Severity::Warn, format!("`{id}` is enabled but cannot verify deliveries")),
     };
     if severity == Severity::Warn {
-        tracing::warn!(integration = id, issues = ?report.issues, "it is enabled and cannot verify deliveries");
+        tracing::warn!(integration = id, issues = ?report.issues, "an enabled integration cannot verify deliveries");
     }
     SystemEvent::new("webhook.readiness.changed", said)
         .severity(severity)

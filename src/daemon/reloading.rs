@@ -39,13 +39,13 @@ pub struct Waiting {
 #[derive(Debug, thiserror::Error)]
 pub enum NotReloaded {
     /// What cannot be recorded does not happen.
-    #[error("nothing is read again: that cannot be journaled")]
+    #[error("nothing was reloaded, because the reload cannot be journaled")]
     Unjournaled(#[source] JournalError),
     /// A file has a fault; what was in force stays so.
     #[error("{0}")]
     Refused(RegistryError),
     /// The registry is between two lives, or ended before it answered.
-    #[error("the registry did not say that it read its files again: {0}")]
+    #[error("the registry did not confirm the reload: {0}")]
     Silent(DoorError),
     /// It was not done to its end.
     #[error(transparent)]
@@ -64,14 +64,14 @@ pub async fn reload(gate: &Arc<Gate>, asked_by: &'static str) -> Result<Reloaded
 
 async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded> {
     let asked =
-        SystemEvent::new("registry.reload.asked", "webhooks.toml and providers/ are to be read again");
+        SystemEvent::new("registry.reload.asked", "a reload of webhooks.toml and providers/ was requested");
     if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {
-        tracing::error!(error = %in_full(&error), "nothing is read again: that cannot be journaled");
+        tracing::error!(error = %in_full(&error), "nothing was reloaded, because the reload cannot be journaled");
         return Err(NotReloaded::Unjournaled(error));
     }
     let _alone = gate.changing.lock().await;
     let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
-        tracing::error!(%error, "the registry did not say that it read its files again");
+        tracing::error!(%error, "the registry did not confirm the reload");
         NotReloaded::Silent(error)
     })?;
     let event = match &read {
@@ -91,7 +91,10 @@ async fn warnings(gate: &Gate) -> Vec<String> {
     if readiness::look_anew(gate).await {
         return gate.last_look.warnings();
     }
-    vec!["it was not found out in time whether the enabled integrations can verify deliveries".to_owned()]
+    vec![
+        "the enabled integrations could not be checked in time: some may be unable to verify deliveries"
+            .to_owned(),
+    ]
 }
 
 /// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.
@@ -100,7 +103,7 @@ pub async fn tell_hidden_profiles(gate: &Gate) {
     for profile in catalogue.iter() {
         if let Origin::Own { file, shadows_built_in: true } = profile.origin() {
             let (profile, file) = (profile.name(), file.display());
-            tracing::warn!(profile, %file, "a profile of one's own takes the place of the built-in one");
+            tracing::warn!(profile, %file, "a profile in providers/ replaces the built-in one of the same name");
         }
     }
 }
@@ -112,9 +115,9 @@ fn taken(changes: &Changes) -> SystemEvent {
         removed = removed.len(),
         changed = changed.len(),
         profiles = profiles.len(),
-        "webhooks.toml and providers/ were read again"
+        "webhooks.toml and providers/ were reloaded"
     );
-    SystemEvent::new("registry.reloaded", "webhooks.toml and providers/ were read again")
+    SystemEvent::new("registry.reloaded", "webhooks.toml and providers/ were reloaded")
         .names("added", added)
         .names("removed", removed)
         .names("changed", changed)
@@ -122,7 +125,8 @@ fn taken(changes: &Changes) -> SystemEvent {
 }
 
 fn refused(error: &RegistryError) -> SystemEvent {
-    let summary = "what is configured has a fault; what was in force stays so";
+    let summary =
+        "the reload was refused because of an error in the files; the previous configuration stays in force";
     tracing::error!(%error, hint = error.hint(), "{summary}");
     SystemEvent::new("registry.reload.refused", summary)
         .severity(Severity::Error)
@@ -134,12 +138,12 @@ fn since_the_start(gate: &Gate) -> Option<Waiting> {
     match gate.settings.since() {
         Since::Same => None,
         Since::Changed => {
-            let told = "the settings were changed; they take effect with a restart";
+            let told = "palyra.toml was changed; the new settings take effect after a restart";
             tracing::warn!("{told}");
             Some(Waiting { problem: told.to_owned(), hint: None })
         }
         Since::Faulty(error) => {
-            let told = "the settings have a fault; the next start would refuse them";
+            let told = "palyra.toml has an error, and the next start would refuse it";
             tracing::warn!(%error, hint = error.hint.as_deref(), "{told}");
             Some(Waiting { problem: format!("{told}: {error}"), hint: error.hint })
         }

@@ -49,7 +49,7 @@ impl Drop for Reserve {
     fn drop(&mut self) {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "the room kept for the end could not be given back");
+                tracing::warn!(%error, "the disk space reserved for stopping could not be freed");
             }
             _ => {}
         }

@@ -76,7 +76,7 @@ impl Verification {
     pub fn complaint(&self) -> Option<String> {
         match self {
             Self::Failed { .. } => {
-                Some("the journal does not verify: `palyra journal verify` names what is wrong".to_owned())
+                Some("the journal does not verify; `palyra journal verify` lists what is wrong".to_owned())
             }
             Self::Broken { reason } => Some(format!("the journal could not be verified: {reason}")),
             Self::None | Self::Running { .. } | Self::Verified { .. } => None,
@@ -139,11 +139,14 @@ async fn conclude(gate: &Gate, report: &VerifyReport) {
         "the journal does not verify: run `palyra journal verify`"
     );
     gate.verification.set(Verification::Failed { first_bad_seq, problems_total, at_unix_ms });
-    let event = SystemEvent::new("journal.verification.failed", "the journal is not what was appended to it")
-        .severity(Severity::Error)
-        .detail("first_bad_seq", first_bad_seq)
-        .detail("problems_total", problems_total)
-        .detail("missing", report.missing);
+    let event = SystemEvent::new(
+        "journal.verification.failed",
+        "the journal does not verify: it differs from what was appended",
+    )
+    .severity(Severity::Error)
+    .detail("first_bad_seq", first_bad_seq)
+    .detail("problems_total", problems_total)
+    .detail("missing", report.missing);
     gate.actors.journal.append_or_log(event).await;
 }
 

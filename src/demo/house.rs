@@ -55,7 +55,7 @@ fn last_lines(stderr: ChildStderr) -> VecDeque<String> {
 /// A daemon that said nothing of where it serves, with what it said instead.
 fn not_started(last_words: Option<JoinHandle<VecDeque<String>>>) -> CliError {
     let lines = last_words.and_then(|reader| reader.join().ok()).unwrap_or_default();
-    CliError { issues: lines.into(), ..CliError::failed("the daemon did not start; it said last:") }
+    CliError { issues: lines.into(), ..CliError::failed("the daemon did not start; its last output was:") }
 }
 
 impl House {

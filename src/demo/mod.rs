@@ -26,7 +26,7 @@ pub fn run(args: &DemoArgs, out: &Output) -> Result<Exit, CliError> {
     let system = System::new();
     let signals = system.block_on(async { Signals::listen() });
     let mut signals =
-        signals.map_err(|error| CliError::failed(format!("no signal can be heard: {error}")))?;
+        signals.map_err(|error| CliError::failed(format!("cannot listen for signals: {error}")))?;
     let mut house = House::build()?;
     let story = Story::new(out);
     play(&mut house, &story)?;
@@ -62,8 +62,8 @@ fn play(house: &mut House, story: &Story<'_>) -> Result<(), CliError> {
     house.start()?;
     story.step("start it again", "daemon", &format!("ingress {}", house.ingress()))?;
     expect(house, story, "repeat the first delivery", &push, 200, "duplicate")?;
-    story.show("events", "What the journal holds", house, &["system", "event", "list"])?;
-    story.show("verification", "And whether it is what was written", house, &["journal", "verify"])
+    story.show("events", "The events in the journal", house, &["system", "event", "list"])?;
+    story.show("verification", "Verification", house, &["journal", "verify"])
 }
 
 /// Five deliveries and their answers; the first one is given back to be sent again.
@@ -102,12 +102,12 @@ fn expect(
 /// What can be done with a daemon that stays up.
 fn how_to_go_on(house: &House) -> String {
     format!(
-        "The daemon stays up. To point a real webhook at it:
+        "The daemon keeps running. To point a real webhook at it:
   1. make {}/hooks/gh reachable from outside, by a tunnel or a reverse proxy
   2. in the repository's settings, add a webhook: that URL, content type application/json,
      secret `{}`, the event `push`
   3. watch it arrive: palyra --state-root {} system event tail --follow
-Stop it with Ctrl-C; its state root goes with it.
+Stop it with Ctrl-C; its state root is then deleted.
 ",
         house.ingress(),
         String::from_utf8_lossy(SECRET),

@@ -200,7 +200,7 @@ fn unauthenticated(integration_id: String, reason: &'static str, count: u64) -> 
 fn unauthorized(reasons: &BTreeMap<&'static str, u64>) -> SystemEvent {
     let count: u64 = reasons.values().sum();
     let requests = if count == 1 { "1 request".to_owned() } else { format!("{count} requests") };
-    SystemEvent::new("console.unauthorized", format!("{requests} came without the console's token"))
+    SystemEvent::new("console.unauthorized", format!("{requests} to the console had no valid token"))
         .severity(Severity::Warn)
         .detail("reasons", json!(reasons))
         .detail("count", count)

@@ -109,7 +109,7 @@ pub async fn reasons_within(patience: Duration, gate: &Gate) -> Vec<String> {
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
     /// It is busy, or stuck.
-    #[error("it did not answer within {} s", .0.as_secs())]
+    #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
     /// It does not run.
     #[error(transparent)]

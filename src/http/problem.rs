@@ -102,15 +102,15 @@ impl Kind {
             Self::Unauthenticated => {
                 (StatusCode::UNAUTHORIZED, "unauthenticated", "The signature was not accepted")
             }
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Nothing was found under this name"),
             Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not served here")
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here")
             }
             Self::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not arrive in time")
             }
             Self::Conflict => {
-                (StatusCode::CONFLICT, "conflict", "This delivery came before with other bytes or names")
+                (StatusCode::CONFLICT, "conflict", "The delivery contradicts an earlier one with the same id")
             }
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large")
@@ -118,36 +118,44 @@ impl Kind {
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "This content type or encoding is not taken",
+                "The content type or encoding is not accepted",
             ),
             Self::NotJson => (StatusCode::BAD_REQUEST, "not_json", "The body is not JSON"),
             Self::SchemaViolation => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "schema_violation",
-                "The body breaks the envelope's schema",
+                "The body cannot become a valid envelope",
             ),
-            Self::Filtered => (StatusCode::FORBIDDEN, "filtered", "This event or source is not taken"),
+            Self::Filtered => {
+                (StatusCode::FORBIDDEN, "filtered", "An allow list leaves out this event or source")
+            }
             Self::TooManyRequests => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests of this kind")
             }
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much is in flight"),
+            Self::Overloaded => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many requests are in flight")
+            }
             Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now")
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")
             }
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is needed"),
-            Self::ForeignOrigin => {
-                (StatusCode::FORBIDDEN, "foreign_origin", "Web pages of other origins are not served")
+            Self::Unauthorized => {
+                (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is missing or wrong")
             }
-            Self::MisdirectedRequest => {
-                (StatusCode::MISDIRECTED_REQUEST, "misdirected_request", "This console has another name")
-            }
+            Self::ForeignOrigin => (
+                StatusCode::FORBIDDEN,
+                "foreign_origin",
+                "Requests from web pages of other origins are refused",
+            ),
+            Self::MisdirectedRequest => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "The Host header does not name this console",
+            ),
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", "The request cannot be read"),
-            Self::Invalid => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something invalid")
-            }
-            Self::Exists => (StatusCode::CONFLICT, "exists", "There is one of that name already"),
+            Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request breaks a rule"),
+            Self::Exists => (StatusCode::CONFLICT, "exists", "The name is already taken"),
             Self::NotReady => (StatusCode::CONFLICT, "not_ready", "The integration is not ready"),
-            Self::InUse => (StatusCode::CONFLICT, "in_use", "An enabled integration needs it"),
+            Self::InUse => (StatusCode::CONFLICT, "in_use", "An enabled integration uses it"),
         }
     }
 }

@@ -21,10 +21,10 @@ const UNDER_WAY_MAX: u32 = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
     /// It was not begun.
-    #[error("the daemon is stopping; nothing was done")]
+    #[error("the daemon is stopping; nothing was changed")]
     Stopping,
     /// It panicked, or the daemon ended first. How far it came is not known.
-    #[error("it broke off, and how far it came is not known; look before you try again")]
+    #[error("it was interrupted, and it is not known how far it came; check before you try again")]
     Off,
 }
 

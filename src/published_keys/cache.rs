@@ -146,7 +146,7 @@ impl Shelf {
                 self.insert(published, keys, renewed_from);
             }
             Err(error) if self.put_off(&published, now) => {
-                tracing::warn!(%error, "keys could not be fetched anew; those that were there are used meanwhile");
+                tracing::warn!(%error, "keys could not be refreshed; the cached ones are used meanwhile");
             }
             Err(_) => self.insert(published, keys, now + FAILURE_LIFE),
         }

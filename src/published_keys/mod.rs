@@ -167,19 +167,17 @@ impl PublishedKeys {
     fn room(&self, provider: &str, shelf: &Shelf) -> Result<OwnedSemaphorePermit, FetchFailed> {
         if shelf.fetches_too_often() {
             let why = format!(
-                "more than {FETCHES_PER_MINUTE_MAX} documents of keys would be fetched in a minute for `{provider}`"
+                "the limit of {FETCHES_PER_MINUTE_MAX} key fetches a minute for `{provider}` is reached"
             );
             return Err(FetchFailed(why));
         }
         let room = Arc::clone(&self.fetches).try_acquire_owned();
-        room.map_err(|_| {
-            FetchFailed(format!("more than {FETCHES_MAX} documents of keys would be fetched at a time"))
-        })
+        room.map_err(|_| FetchFailed(format!("the limit of {FETCHES_MAX} key fetches at a time is reached")))
     }
 }
 
 fn too_many_wait(provider: &str) -> FetchFailed {
-    FetchFailed(format!("too many deliveries wait for keys of `{provider}`"))
+    FetchFailed(format!("too many deliveries are waiting for keys of `{provider}`"))
 }
 
 /// No redirect is followed: the address is pinned, not what it points to.

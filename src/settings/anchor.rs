@@ -12,18 +12,18 @@ pub fn problem(dir: &Path, root: &Path) -> Option<String> {
     let we = rustix::process::geteuid().as_raw();
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            files::check_makeable(dir).err().map(|error| format!("cannot be made: {error}"))
+            files::check_makeable(dir).err().map(|error| format!("cannot be created: {error}"))
         }
-        Err(error) => Some(format!("cannot be reached: {error}")),
+        Err(error) => Some(format!("cannot be accessed: {error}")),
         Ok(meta) if meta.is_symlink() => Some("is a symbolic link".to_owned()),
         Ok(meta) if !meta.is_dir() => Some("is not a folder".to_owned()),
         Ok(meta) if meta.uid() != we => {
-            Some(format!("belongs to user {}, not to user {we} who runs this", meta.uid()))
+            Some(format!("belongs to user {}, but this runs as user {we}", meta.uid()))
         }
         // Either is locked for itself.
         Ok(meta) if is_same(&meta, root) => Some("is the state root itself".to_owned()),
         Ok(meta) if meta.mode() & 0o077 != 0 => {
-            Some(format!("is open to others (mode {:03o})", meta.mode() & 0o777))
+            Some(format!("is open to other users (mode {:03o})", meta.mode() & 0o777))
         }
         Ok(_) => files::check_writable(dir).err().map(|error| format!("cannot be used: {error}")),
     }

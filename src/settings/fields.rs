@@ -56,7 +56,7 @@ impl Form {
             Self::Flag => "true or false",
             Self::Number { .. } => "a whole number",
             Self::Path => "a path",
-            Self::LogFormat => "a format of logs",
+            Self::LogFormat => "a log format",
         }
     }
 
@@ -71,7 +71,7 @@ impl Form {
             }
             Self::Path => "write the path in quotes".to_owned(),
             Self::LogFormat => match nearest(written.trim_matches('"'), LOG_FORMATS) {
-                Some(near) => format!("did you mean `\"{near}\"`? It is `\"text\"` or `\"json\"`"),
+                Some(near) => format!("did you mean `\"{near}\"`? Write `\"text\"` or `\"json\"`"),
                 None => "write `\"text\"` or `\"json\"`".to_owned(),
             },
         }

@@ -205,7 +205,10 @@ impl Settings {
             return Ok(());
         }
         Err(SettingsError::new(
-            format!("ingress and console both name the same address, {} and {}", self.ingress, self.console),
+            format!(
+                "ingress and console are both set to the same address, {} and {}",
+                self.ingress, self.console
+            ),
             "give one of them another port, with `--ingress` or `--console`, or in palyra.toml",
         ))
     }
@@ -223,7 +226,7 @@ impl Settings {
             return Ok(());
         };
         let message = format!("anchor_dir `{}` {problem}", folder.display());
-        let hint = "name a folder of its own that the daemon's user alone can reach (mode 700); one that is missing is made";
+        let hint = "name a separate folder that only the daemon's user can access (mode 700); it is created if it is missing";
         Err(SettingsError { place: self.anchor_place.clone(), ..SettingsError::new(message, hint) })
     }
 
@@ -251,7 +254,10 @@ impl Settings {
         }
         Err(Misused::of(
             "console",
-            format!("the console would listen on {}, which is not loopback, without TLS", self.console),
+            format!(
+                "the console would listen on {}, which is not a loopback address, without TLS",
+                self.console
+            ),
             "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
         ))
     }
@@ -333,11 +339,11 @@ impl SettingsFile {
         let Some(path) = &self.key_roots_file else { return Ok(Trust::web()) };
         let refused = |why: &str| {
             let message = format!("key_roots_file `{}` {why}", path.display());
-            let hint = "name a file of certificates of authorities in PEM, or leave the field out";
+            let hint = "name a PEM file with certificates of certificate authorities, or leave out the field";
             Misused::of("key_roots_file", message, hint)
         };
         let bytes = read_roots(path, folder).map_err(|error| refused(&format!("cannot be read: {error}")))?;
-        Trust::from_pem(&bytes).ok_or_else(|| refused("holds no certificate that can be read"))
+        Trust::from_pem(&bytes).ok_or_else(|| refused("contains no readable certificate"))
     }
 
     fn check_public_url(&self) -> Result<(), Misused> {
@@ -346,7 +352,7 @@ impl SettingsFile {
         if host.is_empty() || host.starts_with('/') || host.ends_with('/') || host.contains(['?', '#', ' ']) {
             return Err(Misused::of(
                 "public_url",
-                format!("public_url is `{url}`, not a URL in front of a path"),
+                format!("public_url is `{url}`, which is not a URL that a path can be appended to"),
                 "write it as `https://your.host`, without a slash at the end",
             ));
         }
@@ -359,8 +365,8 @@ fn check_range(field: &'static str, value: Option<u64>) -> Result<(), Misused> {
         (Some(value), Some(Form::Number { least, most })) if !(least..=most).contains(&value) => {
             Err(Misused::of(
                 field,
-                format!("{field} is {value}, outside {least} to {most}"),
-                "choose a value within the bounds, or leave the field out for the default",
+                format!("{field} is {value}, which is not within {least} to {most}"),
+                "choose a value within these bounds, or leave out the field to use the default",
             ))
         }
         _ => Ok(()),

@@ -59,12 +59,12 @@ impl Source<'_> {
     fn no_such_setting(&self, name: &str) -> Told {
         let table = self.text.parse::<Table>().unwrap_or_default();
         if table.get(name).is_some_and(toml::Value::is_table) {
-            let hint = format!("settings stand at the top, without a table: remove `[{name}]`");
+            let hint = format!("settings stand at the top level, without a table: remove `[{name}]`");
             return (format!("`[{name}]` begins a table"), Some(hint));
         }
         let near = nearest(name, FIELDS.map(|(field, _)| field));
         let hint = near.map_or_else(
-            || "docs/operations.md names every setting".to_owned(),
+            || "docs/operations.md lists every setting".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
         (format!("unknown setting `{name}`"), Some(hint))
@@ -81,9 +81,10 @@ impl Source<'_> {
         let unreadable = known.filter(|(key, ..)| cannot_be_read(key.get_ref()));
         let (key, value, form) = unreadable.min_by_key(|(key, ..)| key.span().start)?;
         let told = match (value.get_ref(), self.text.get(value.span()).unwrap_or_default()) {
-            (DeValue::Table(_), written) => {
-                (format!("{} is a table, not {}", key.get_ref(), form.noun()), Some(form.remedy(written)))
-            }
+            (DeValue::Table(_), written) => (
+                format!("{} is a table, but must be {}", key.get_ref(), form.noun()),
+                Some(form.remedy(written)),
+            ),
             (_, written) => not_of_form(key.get_ref(), written, form),
         };
         Some((key.span().start, told))
@@ -92,7 +93,7 @@ impl Source<'_> {
     /// A value without its quotes, and the like, is told by its setting; anything else by what the reader says.
     fn no_toml(&self, error: &toml::de::Error, message: &str) -> Told {
         if let Some(name) = places::stands_twice(self.text, error.message(), error.span()) {
-            return (format!("{name} stands here for the second time"), Some(places::REMOVE_ONE.to_owned()));
+            return (format!("{name} is set a second time here"), Some(places::REMOVE_ONE.to_owned()));
         }
         let offset = error.span().map_or(0, |span| span.start);
         let begin = self.text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
@@ -118,5 +119,5 @@ fn line_of_its_own() -> Option<String> {
 
 fn not_of_form(field: &str, written: &str, form: Form) -> Told {
     let shown: String = written.chars().take(WRITTEN_CHARS_MAX).collect();
-    (format!("{field} is `{shown}`, not {}", form.noun()), Some(form.remedy(written)))
+    (format!("{field} is `{shown}`, but must be {}", form.noun()), Some(form.remedy(written)))
 }

@@ -22,14 +22,14 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
 #[test]
 fn a_console_beyond_loopback_needs_to_be_asked_for() {
     let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
-    assert!(parse("", flags).unwrap_err().to_string().contains("not loopback"));
+    assert!(parse("", flags).unwrap_err().to_string().contains("is not a loopback address"));
     assert!(parse("console_allow_remote = true", flags).is_ok());
 }
 
 #[test]
 fn a_value_out_of_bounds_is_refused_with_its_place() {
     let error = parse("# few\nworkers = 0\n", Flags::default()).unwrap_err();
-    assert_eq!(error.to_string(), "/root/palyra.toml:2:1: workers is 0, outside 1 to 256");
+    assert_eq!(error.to_string(), "/root/palyra.toml:2:1: workers is 0, which is not within 1 to 256");
     let error = parse("\n  public_url = \"your.host\"", Flags::default()).unwrap_err();
     assert!(error.to_string().starts_with("/root/palyra.toml:2:3: public_url is `your.host`"), "{error}");
     let error = parse("key_roots_file = \"/nowhere\"", Flags::default()).unwrap_err();
@@ -47,7 +47,8 @@ fn every_number_has_bounds() {
             assert_eq!(read.is_ok(), is_within, "{field} = {value}: {read:?}");
             let said = read.err().map(|error| error.to_string()).unwrap_or_default();
             assert!(
-                is_within || said.contains(&format!("{field} is {value}, outside {least} to {most}")),
+                is_within
+                    || said.contains(&format!("{field} is {value}, which is not within {least} to {most}")),
                 "{said}"
             );
         }
@@ -120,33 +121,37 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
     let address = "write an address and a port in quotes: `\"127.0.0.1:7142\"`";
     let whole = "write a whole number, 1 to 4096, without quotes";
     for (line, message, hint) in [
-        ("in_flight_max = \"5\"", "in_flight_max is `\"5\"`, not a whole number", whole),
-        ("in_flight_max = -1", "in_flight_max is `-1`, not a whole number", whole),
+        ("in_flight_max = \"5\"", "in_flight_max is `\"5\"`, but must be a whole number", whole),
+        ("in_flight_max = -1", "in_flight_max is `-1`, but must be a whole number", whole),
         (
             "ingress = \"localhost:7610\"",
-            "ingress is `\"localhost:7610\"`, not an address and a port",
+            "ingress is `\"localhost:7610\"`, but must be an address and a port",
             address,
         ),
-        ("ingress = \":7610\"", "ingress is `\":7610\"`, not an address and a port", address),
-        ("ingress = \"7610\"", "ingress is `\"7610\"`, not an address and a port", address),
-        ("ingress = 7610", "ingress is `7610`, not an address and a port", address),
-        ("ingress = 127.0.0.1:7610", "ingress is `127.0.0.1:7610`, not an address and a port", address),
+        ("ingress = \":7610\"", "ingress is `\":7610\"`, but must be an address and a port", address),
+        ("ingress = \"7610\"", "ingress is `\"7610\"`, but must be an address and a port", address),
+        ("ingress = 7610", "ingress is `7610`, but must be an address and a port", address),
+        (
+            "ingress = 127.0.0.1:7610",
+            "ingress is `127.0.0.1:7610`, but must be an address and a port",
+            address,
+        ),
         (
             "log_format = \"jsonl\"",
-            "log_format is `\"jsonl\"`, not a format of logs",
-            "did you mean `\"json\"`? It is `\"text\"` or `\"json\"`",
+            "log_format is `\"jsonl\"`, but must be a log format",
+            "did you mean `\"json\"`? Write `\"text\"` or `\"json\"`",
         ),
         (
             "console_allow_remote = \"yes\"",
-            "console_allow_remote is `\"yes\"`, not true or false",
+            "console_allow_remote is `\"yes\"`, but must be true or false",
             "write `true` or `false`, without quotes",
         ),
         (
             "[server]",
             "`[server]` begins a table",
-            "settings stand at the top, without a table: remove `[server]`",
+            "settings stand at the top level, without a table: remove `[server]`",
         ),
-        ("qqqqqqqq = 1", "unknown setting `qqqqqqqq`", "docs/operations.md names every setting"),
+        ("qqqqqqqq = 1", "unknown setting `qqqqqqqq`", "docs/operations.md lists every setting"),
     ] {
         let error = parse(&format!("# ours\n{line}\n"), Flags::default()).unwrap_err();
         let said = error.to_string();
@@ -162,13 +167,9 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
 fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
     let carriage_return = "carriage return must be followed by newline";
     for (text, place, message) in [
-        ("workers = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
-        (
-            "log_format = \"json\"\nlog_format = \"json\"\n",
-            "2:1",
-            "log_format stands here for the second time",
-        ),
-        ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers stands here for the second time"),
+        ("workers = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
+        ("log_format = \"json\"\nlog_format = \"json\"\n", "2:1", "log_format is set a second time here"),
+        ("\"workers\" = 1\nworkers = 2\n", "2:1", "workers is set a second time here"),
         ("workers = 1\rin_flight_max = 5\r", "1:", carriage_return),
         ("log_format = \"json\"\rworkers = 2\n", "1:", carriage_return),
         ("log_format = \"json\n", "1:", "log_format: "),
@@ -177,17 +178,25 @@ fn a_setting_that_stands_twice_or_is_no_toml_is_told_as_that() {
         let error = parse(text, Flags::default()).unwrap_err();
         let said = error.to_string();
         assert!(said.starts_with(&format!("/root/palyra.toml:{place}")) && said.contains(message), "{said}");
-        assert!(!said.contains(", not ") && error.hint.is_some(), "{said}");
+        assert!(!said.contains(", but must be ") && error.hint.is_some(), "{said}");
     }
 }
 
 #[test]
 fn a_value_of_another_kind_is_told_by_its_setting_wherever_it_stands() {
     for (text, place, message) in [
-        ("workers.x = 2", "1:1", "workers is a table, not a whole number"),
-        ("console_allow_remote = false\n\n[workers]\nx = 2", "3:2", "workers is a table, not a whole number"),
-        ("public_url = [\"a\",\n\"b\"]", "1:1", "public_url is `[\"a\",\n\"b\"]`, not a URL"),
-        ("workers = 2\nin_flight_max = \"5\" # five", "2:1", "in_flight_max is `\"5\"`, not a whole number"),
+        ("workers.x = 2", "1:1", "workers is a table, but must be a whole number"),
+        (
+            "console_allow_remote = false\n\n[workers]\nx = 2",
+            "3:2",
+            "workers is a table, but must be a whole number",
+        ),
+        ("public_url = [\"a\",\n\"b\"]", "1:1", "public_url is `[\"a\",\n\"b\"]`, but must be a URL"),
+        (
+            "workers = 2\nin_flight_max = \"5\" # five",
+            "2:1",
+            "in_flight_max is `\"5\"`, but must be a whole number",
+        ),
     ] {
         let error = parse(text, Flags::default()).unwrap_err();
         assert_eq!(error.to_string(), format!("/root/palyra.toml:{place}: {message}"));
@@ -215,7 +224,7 @@ fn one_address_for_both_listeners_is_refused() {
         ("127.0.0.1:7142", "[::]:7142"),
     ] {
         let error = checked(ingress, console).unwrap_err();
-        assert!(error.to_string().contains("both name the same address"), "{error}");
+        assert!(error.to_string().contains("both set to the same address"), "{error}");
     }
     for (ingress, console) in [
         ("127.0.0.1:0", "127.0.0.1:0"),

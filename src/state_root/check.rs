@@ -48,13 +48,13 @@ pub fn folder_itself(root: &Path) -> Result<(), StateRootError> {
     owner(root)?;
     let content = content(root).map_err(io)?;
     if content == Content::Foreign {
-        let remedy = "name a folder of its own with --state-root; it is made if it is missing";
-        return Err(refused(root, "is no state root: it holds other things", remedy));
+        let remedy = "name a separate folder with --state-root; it is created if it is missing";
+        return Err(refused(root, "is not a state root: it contains other files", remedy));
     }
     let meta = fs::metadata(root).map_err(io)?;
     if content == Content::StateRoot && meta.mode() & 0o022 != 0 {
-        let remedy = format!("check what is in it, then run `chmod 700 {}`", root.display());
-        return Err(refused(root, "can be written to by others", remedy));
+        let remedy = format!("check its contents, then run `chmod 700 {}`", root.display());
+        return Err(refused(root, "is writable by other users", remedy));
     }
     Ok(())
 }
@@ -72,9 +72,10 @@ pub fn owner(root: &Path) -> Result<(), StateRootError> {
     if owner == we {
         return Ok(());
     }
-    let problem = format!("belongs to user {owner}, not to user {we} who runs this");
-    let remedy =
-        format!("run it as that user: `sudo -u '#{owner}' palyra …`; or choose another --state-root");
+    let problem = format!("belongs to user {owner}, but this runs as user {we}");
+    let remedy = format!(
+        "run this as that user: `sudo -u '#{owner}' palyra …`, or choose another state root with --state-root"
+    );
     Err(refused(root, problem, remedy))
 }
 
@@ -94,7 +95,7 @@ pub fn writable(root: &Path) -> Result<(), StateRootError> {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 let mode = if path.is_dir() { "700" } else { "600" };
                 let remedy = format!("run `chmod {mode} {}`", path.display());
-                return Err(refused(&path, "cannot be written to by its owner", remedy));
+                return Err(refused(&path, "is not writable by its owner", remedy));
             }
             Err(source) => return Err(StateRootError::Io { path: root.to_owned(), source }),
             Ok(()) => {}
@@ -215,13 +216,13 @@ fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
 fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
     let (shown, we) = (path.display(), rustix::process::geteuid().as_raw());
     if meta.file_type().is_symlink() {
-        return Err(refused(path, "is a symbolic link", "replace it by the file it points to"));
+        return Err(refused(path, "is a symbolic link", "replace it with the file it points to"));
     }
     if !meta.is_dir() && !meta.is_file() {
         return Err(refused(path, "is neither a file nor a folder", "remove it"));
     }
     if meta.uid() != we {
-        let problem = format!("belongs to user {}, not to user {we} whose state root it is in", meta.uid());
+        let problem = format!("belongs to user {}, but its state root belongs to user {we}", meta.uid());
         return Err(refused(path, problem, format!("run `chown {we} {shown}`")));
     }
     if meta.mode() & 0o077 != 0 {
@@ -229,7 +230,7 @@ fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
         return Err(refused(path, "is open to other users", format!("run `chmod {mode} {shown}`")));
     }
     if meta.is_file() && meta.nlink() > 1 {
-        return Err(refused(path, "has a second name (hard link)", "remove the other name"));
+        return Err(refused(path, "has a second name (a hard link)", "remove the other name"));
     }
     Ok(())
 }

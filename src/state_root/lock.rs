@@ -57,7 +57,9 @@ impl std::fmt::Display for Holder {
             Role::Daemon => write!(f, "the daemon with process id {}", self.pid),
             Role::Command => write!(f, "a command with process id {}", self.pid),
             Role::Unknown => f.write_str("another process"),
-            Role::Unlocked if self.pid == 0 => f.write_str("a process whose `lock` was removed: restart it"),
+            Role::Unlocked if self.pid == 0 => {
+                f.write_str("a process whose `lock` was removed: restart that process")
+            }
             Role::Unlocked => {
                 write!(f, "the daemon with process id {}, whose `lock` was removed: restart it", self.pid)
             }
@@ -91,7 +93,7 @@ impl Lock {
             Ok(()) => Some(folder),
             Err(TryLockError::WouldBlock) => return Ok(Err(UNLOCKED)),
             Err(TryLockError::Error(error)) => {
-                tracing::debug!(%error, "the folder of the lock cannot be locked");
+                tracing::debug!(%error, "the folder of `lock` cannot be locked");
                 None
             }
         };

@@ -51,7 +51,7 @@ pub enum StateRootError {
         remedy: String,
     },
     /// No folder was named and none can be derived.
-    #[error("no state root: set --state-root, PALYRA_STATE_ROOT, STATE_DIRECTORY or HOME")]
+    #[error("no state root is named: set --state-root, PALYRA_STATE_ROOT, STATE_DIRECTORY or HOME")]
     Unnamed,
     /// The operating system refused.
     #[error("cannot use the state root `{path}`")]
@@ -263,7 +263,7 @@ impl StateRoot {
         let file = self.runtime_file();
         let Some(bytes) = read_if_there(&file, RUNTIME_FILE_BYTES_MAX)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|_| {
-            let told = "is not what a daemon wrote; restart the daemon: a start writes it anew";
+            let told = "was not written by a daemon; restart the daemon, which writes it anew";
             io::Error::new(ErrorKind::InvalidData, format!("`{}` {told}", file.display()))
         })
     }
@@ -306,13 +306,10 @@ impl Possession {
     pub fn warn_of_foreign_files(&self) {
         for file in &self.foreign.named {
             let file = file.display();
-            tracing::warn!(%file, "a file that is not palyra's lies in the state root and is passed over; keep it elsewhere");
+            tracing::warn!(%file, "a file in the state root is not palyra's and is ignored; move it elsewhere");
         }
         if self.foreign.more > 0 {
-            tracing::warn!(
-                files = self.foreign.more,
-                "more files that are not palyra's lie in the state root"
-            );
+            tracing::warn!(files = self.foreign.more, "more files in the state root are not palyra's");
         }
     }
 
@@ -355,7 +352,7 @@ impl Possession {
     /// Takes the announcement back. What a killed daemon leaves behind is told apart by the lock.
     pub fn withdraw(&self) {
         if let Err(error) = self.root.withdraw() {
-            tracing::debug!(%error, "the announcement was not taken back");
+            tracing::debug!(%error, "`daemon.json` was not removed");
         }
     }
 }
@@ -386,8 +383,8 @@ fn new_token() -> Zeroizing<String> {
 /// Why a token cannot be one; none where it can.
 fn token_problem(token: &str) -> Option<String> {
     if token.chars().count() < TOKEN_CHARACTERS_MIN {
-        return Some(format!("holds fewer than {TOKEN_CHARACTERS_MIN} characters, which can be guessed"));
+        return Some(format!("has fewer than {TOKEN_CHARACTERS_MIN} characters and could be guessed"));
     }
     let fits_a_header = token.bytes().all(|byte| byte.is_ascii_graphic());
-    (!fits_a_header).then(|| "holds characters that cannot be sent in a header".to_owned())
+    (!fits_a_header).then(|| "contains characters that cannot be sent in a header".to_owned())
 }

@@ -46,13 +46,13 @@ impl ChainWalk {
         let prev_hash = self.prev_hash.replace(columns.hash);
         let before = std::mem::replace(&mut self.recorded_at, columns.recorded_at);
         if leaf_hash(columns) != columns.hash {
-            return Some("its columns do not give its hash".to_owned());
+            return Some("its hash does not match its columns".to_owned());
         }
         if prev_hash.is_some_and(|hash| hash != columns.prev_hash) {
             return Some("its prev_hash is not the hash of the event before it".to_owned());
         }
         if columns.recorded_at < before {
-            return Some("it was recorded before the event before it".to_owned());
+            return Some("it was recorded earlier than the event before it".to_owned());
         }
         contradiction(columns)
     }
@@ -66,7 +66,7 @@ impl ChainWalk {
 /// What no writer would have stored, although it is hashed well.
 fn contradiction(columns: &Columns<'_>) -> Option<String> {
     if let Some(column) = columns.odd_column() {
-        return Some(format!("its {column} holds what it may not"));
+        return Some(format!("its {column} has a value that is not allowed"));
     }
-    (!columns.claims_its_body()).then(|| "its replay key was taken with another body".to_owned())
+    (!columns.claims_its_body()).then(|| "its replay key was claimed with another body".to_owned())
 }

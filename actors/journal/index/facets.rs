@@ -168,7 +168,8 @@ impl Block {
         for (facet, value, bits) in self.entries() {
             values += 1;
             if find(db, facet, value, number)? != Some(bits) {
-                problem = Some(format!("the index of `{}` does not agree with its block", facet.column()));
+                problem =
+                    Some(format!("the index of `{}` does not match the events of its block", facet.column()));
             }
         }
         Ok((values, problem))

@@ -78,13 +78,13 @@ impl OpenRun {
         let mut problem = None;
         for (number, entries) in &parts {
             if find_part(db, run, *number)?.as_ref() != Some(entries) {
-                problem = Some("the index of the replay keys does not agree with its run");
+                problem = Some("the index of replay keys does not match its run");
             }
         }
         let find = "SELECT expires_at FROM replay_runs WHERE run = ?1";
         let stored: Option<i64> = db.query_row(find, [to_sql(run)], |row| row.get(0)).optional()?;
         if stored != Some(to_sql(self.expires_at)) {
-            problem = Some("the index of the replay keys has another end of its run");
+            problem = Some("the index of replay keys records a wrong end of its run");
         }
         Ok((parts.len() as u64, problem))
     }

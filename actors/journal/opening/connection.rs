@@ -30,8 +30,7 @@ pub(in crate::journal) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// First version without the WAL-reset bug, which loses commits (<https://sqlite.org/wal.html>, section 11).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// What to do about a file that seems to be damaged.
-const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again; restore the newest backup that verifies only \
-     if it finds the same";
+const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again; if that reports the same, restore the newest backup that verifies";
 /// `PRAGMA synchronous` reads this when it is FULL.
 const SYNCHRONOUS_FULL: u8 = 2;
 
@@ -56,7 +55,7 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
 
 fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection, JournalError> {
     if is_too_old(rusqlite::version_number()) {
-        return Err(refused(path, "SQLite is older than 3.51.3", "build with the SQLite that comes with it"));
+        return Err(refused(path, "SQLite is older than 3.51.3", "build palyra with its bundled SQLite"));
     }
     let place = without_links(path)?;
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -108,7 +107,7 @@ pub(in crate::journal) struct Durability {
 pub(in crate::journal) fn make_durable(db: &Connection, path: &Path) -> Result<Durability, JournalError> {
     let durability = set_durability(db).map_err(cannot_open(path))?;
     if durability.journal_mode != "wal" || durability.synchronous != SYNCHRONOUS_FULL {
-        let hint = "put the state root on a local disk; network file systems do not do";
+        let hint = "put the state root on a local disk; network file systems are not suitable";
         return Err(refused(path, "its file system does not allow WAL with synchronous=FULL", hint));
     }
     Ok(durability)
@@ -184,18 +183,18 @@ pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -
     move |error| {
         let (problem, hint) = match error.sqlite_error_code() {
             Some(ErrorCode::CannotOpen) => {
-                ("the file is missing, is a symbolic link or may not be read", "check the file and its owner")
+                ("the file is missing, is a symbolic link or is not readable", "check the file and its owner")
             }
-            Some(ErrorCode::NotADatabase) => ("it is no SQLite database", VERIFY_FIRST),
+            Some(ErrorCode::NotADatabase) => ("it is not a SQLite database", VERIFY_FIRST),
             Some(ErrorCode::DatabaseCorrupt) => ("the database is damaged", VERIFY_FIRST),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                ("another process locks it", "stop the other process")
+                ("another process has locked it", "stop the other process")
             }
             Some(ErrorCode::ReadOnly) => {
-                ("it may not be written", "check the owner and mode of the file and its folder")
+                ("it is not writable", "check the owner and mode of the file and its folder")
             }
             Some(ErrorCode::DiskFull) => ("the disk is full", "free space on its disk"),
-            Some(ErrorCode::SystemIoFailure) => ("its disk fails", "check the disk and its cable"),
+            Some(ErrorCode::SystemIoFailure) => ("its disk is failing", "check the disk and its cable"),
             _ => ("SQLite refused it", "check the file, its disk and its owner"),
         };
         JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }

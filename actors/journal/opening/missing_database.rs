@@ -71,12 +71,12 @@ pub(super) fn refuse_what_lost_all(
     let anchored = records.and_then(Records::newest).map_or(0, |newest| newest.seq);
     let (first_missing, missing) = (1, anchored.max(signed));
     if missing > 0 {
-        let why = "its database is gone, empty or a new one";
+        let why = "its database is missing, empty or new";
         return Err(JournalError::Behind { first_missing, missing, why });
     }
     if note.is_some() || records.is_some_and(Records::is_damaged) {
         return Err(JournalError::lost(
-            "its database is gone or empty, and so is what tells of its events",
+            "its database is missing or empty, and so are the records of its events beside it",
             TAKE_AS_IT_IS,
         ));
     }

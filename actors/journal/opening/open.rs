@@ -139,7 +139,7 @@ fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, Jou
     if indexes.reach(head.seq) {
         return Ok(indexes);
     }
-    let problem = "its index of replay keys does not reach its newest run".to_owned();
+    let problem = "its index of replay keys lacks its newest run".to_owned();
     Err(JournalError::Corrupt { seq: 0, problem })
 }
 
@@ -165,7 +165,7 @@ fn check_anchor(
 ) -> Result<(), JournalError> {
     let Some(records) = records else {
         let lost = JournalError::lost(
-            "its anchor is missing (was `anchor_dir` changed? then move the folder too)",
+            "its anchor is missing (if `anchor_dir` was changed, move the folder too)",
             TAKE_AS_IT_IS,
         );
         return if is_new || head.seq == 0 { Ok(()) } else { Err(lost) };
@@ -175,7 +175,7 @@ fn check_anchor(
     }
     // What can be read of it agrees with the database.
     if records.is_damaged() {
-        return Err(JournalError::lost("its anchor was changed, cut or emptied", TAKE_AS_IT_IS));
+        return Err(JournalError::lost("its anchor was changed, truncated or emptied", TAKE_AS_IT_IS));
     }
     Ok(())
 }
@@ -183,14 +183,14 @@ fn check_anchor(
 fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), JournalError> {
     if anchored.seq > head.seq {
         let (first_missing, missing) = (head.seq + 1, anchored.seq - head.seq);
-        let why = "its tail or its write-ahead log was removed, or an older copy was put in its place";
+        let why = "its newest part or its write-ahead log was removed, or it was replaced by an older copy";
         return Err(JournalError::Behind { first_missing, missing, why });
     }
     match anchored.seq {
         0 => Ok(()),
         seq if hash_of(db, to_sql(seq)).map_err(damaged)? == anchored.hash => Ok(()),
         seq => {
-            let problem = "it is not the event that the anchor names".to_owned();
+            let problem = "it is not the event that the anchor records".to_owned();
             Err(JournalError::Corrupt { seq, problem })
         }
     }
@@ -204,7 +204,11 @@ pub(in crate::journal) fn anchor_records(files: &JournalFiles) -> Result<Option<
 /// Opens the journal at `path` for reading. It has to be there.
 pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     if !path.try_exists().map_err(file_error(path))? {
-        return Err(refused(path, "there is no journal", "start the daemon once, or name its --state-root"));
+        return Err(refused(
+            path,
+            "there is no journal",
+            "start the daemon once, or name its state root with --state-root",
+        ));
     }
     // SQLite would take the log beside it for a leftover, and remove it.
     if path.metadata().map_err(file_error(path))?.len() == 0 {
@@ -232,13 +236,16 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
     let path = path.to_owned();
     move |error| {
         let (problem, hint) = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                ("it cannot be written, for want of room", "free some space on its disk, or raise the quota")
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+                "it cannot be written, because the disk is full",
+                "free some space on its disk, or raise the quota",
+            ),
+            _ if files::is_fault_of_the_disk(&error) => {
+                ("its disk is failing", "check the disk and its cable")
             }
-            _ if files::is_fault_of_the_disk(&error) => ("its disk fails", "check the disk and its cable"),
             _ => (
-                "its file cannot be reached",
-                "check that the state root exists and belongs to the user of the daemon",
+                "its file cannot be accessed",
+                "check that the state root exists and belongs to the daemon's user",
             ),
         };
         JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
@@ -262,12 +269,14 @@ fn check_format(db: &Connection, path: &Path) -> Result<(), JournalError> {
         (APPLICATION_ID, FORMAT) => Ok(()),
         (APPLICATION_ID, found) if found > FORMAT => Err(JournalError::Newer { found, known: FORMAT }),
         (APPLICATION_ID, _) => {
-            let hint = "export it with the palyra that wrote it, then begin a new state root";
-            Err(refused(path, "its format is older than any this program reads", hint))
+            let hint = "export it with the version of palyra that wrote it, then create a new state root";
+            Err(refused(path, "its format is older than this program can read", hint))
         }
-        _ => {
-            Err(refused(path, "it is a database, but no journal", "move it away or name another state root"))
-        }
+        _ => Err(refused(
+            path,
+            "it is a database, but not a journal",
+            "move it away, or name another state root with --state-root",
+        )),
     }
 }
 
@@ -356,5 +365,5 @@ pub(in crate::journal) fn damaged(error: rusqlite::Error) -> JournalError {
     if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
         return JournalError::read(error);
     }
-    JournalError::Corrupt { seq: 0, problem: format!("its newest part cannot be read ({error})") }
+    JournalError::Corrupt { seq: 0, problem: format!("its newest events cannot be read ({error})") }
 }

@@ -77,7 +77,7 @@ impl Unfinished {
             let copy = tempfile::Builder::new().prefix(COPY).rand_bytes(0).tempfile_in(folder.path())?;
             return Ok(Self { copy, folder, _lock: lock });
         }
-        Err(io::Error::other("other backups into the same folder take its files away"))
+        Err(io::Error::other("other backups into the same folder keep removing this one's files"))
     }
 
     /// Gives the copy its name, once it is on the disk.
@@ -98,7 +98,7 @@ fn remove_left_over(folder: &Path) {
             continue;
         }
         if let Err(error) = remove_unless_held(&entry.path()) {
-            tracing::debug!(folder = %entry.path().display(), %error, "what a backup left is not removed");
+            tracing::debug!(folder = %entry.path().display(), %error, "the leftovers of a backup could not be removed");
         }
     }
 }

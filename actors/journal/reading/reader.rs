@@ -153,6 +153,6 @@ pub(super) fn event_at(db: &Connection, seq: i64) -> Result<Option<StoredEvent>,
     let event = statement.query_row([seq], read).optional().map_err(JournalError::read)?;
     event.transpose().map_err(|column| JournalError::Corrupt {
         seq: from_sql(seq),
-        problem: format!("its {column} holds what it may not"),
+        problem: format!("its {column} has a value that is not allowed"),
     })
 }

@@ -134,7 +134,7 @@ pub(in crate::journal) fn lock(files: &JournalFiles, wait: Duration) -> Result<F
 fn locked(path: &Path) -> JournalError {
     JournalError::Open {
         path: path.to_owned(),
-        problem: "another process has locked this folder, to sign for the journal",
+        problem: "another process has locked this folder, which holds the journal's signing records",
         hint: "stop that process (`lslocks` names it); two state roots cannot share an `anchor_dir`",
         source: None,
     }
@@ -170,7 +170,7 @@ fn standing(
 /// The log of a file whose first checkpoint was not stored any more.
 fn first_of(note: &str, head: Head) -> Result<Lineage, JournalError> {
     let not_the_first = || {
-        let reason = "it is not the first of a log, and the database has none before it";
+        let reason = "it is not the first checkpoint of a log, but the database has none before it";
         behind_or_changed(note, None, head, reason)
     };
     Lineage::begin(note).ok_or_else(not_the_first)
@@ -178,8 +178,7 @@ fn first_of(note: &str, head: Head) -> Result<Lineage, JournalError> {
 
 fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, JournalError> {
     let lineage = checkpoints::lineage(db, newest).map_err(SealError::from)?;
-    lineage
-        .map_err(|error| corrupt(&format!("its checkpoint {} is not to be believed: {error}", newest.number)))
+    lineage.map_err(|error| corrupt(&format!("its checkpoint {} is not valid: {error}", newest.number)))
 }
 
 /// A file that says something else than the newest stored checkpoint has to say what comes next.
@@ -208,13 +207,13 @@ fn behind_or_changed(note: &str, log: Option<&str>, head: Head, reason: &str) ->
 
 fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
     let missing = checkpoint.size.checked_sub(head.seq).filter(|missing| *missing > 0)?;
-    let why = "a checkpoint was signed for them";
+    let why = "a signed checkpoint covers them";
     Some(JournalError::Behind { first_missing: head.seq + 1, missing, why })
 }
 
 fn held_key(keys: &SigningKeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
     let found = keys.find(expected).map_err(SealError::from)?;
-    let what = "its signing key `journal.key` is missing or is that of another journal";
+    let what = "its signing key `journal.key` is missing or belongs to another journal";
     found.ok_or_else(|| JournalError::lost(what, "begin a new log"))
 }
 

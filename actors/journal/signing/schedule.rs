@@ -105,7 +105,7 @@ impl SealSchedule {
                 self.store(writer, head, now);
             }
             Err(SealError::Busy) => {
-                tracing::warn!("no checkpoint was signed: another process locks the journal");
+                tracing::warn!("no checkpoint was signed, because another process has locked the journal");
                 self.refuse(&JournalError::Busy);
             }
             Err(error) => writer.poison(JournalError::from(error).to_string()),

@@ -177,8 +177,8 @@ impl Sealer {
         let checkpoint =
             Checkpoint { origin, size: tree.size(), root: tree.root(), epoch: 0, key: Some(root_key) };
         let note = key.signer.sign(&checkpoint.to_string());
-        let lineage =
-            Lineage::begin(&note).ok_or_else(|| SealError::Io("the new key is no key".to_owned()))?;
+        let lineage = Lineage::begin(&note)
+            .ok_or_else(|| SealError::Io("the new key is not a valid key".to_owned()))?;
         self.log = Some(Log { lineage, key });
         Ok((checkpoint, note))
     }
@@ -203,7 +203,7 @@ impl Sealer {
         let note = log.key.signer.sign(&checkpoint.to_string());
         log.lineage.follow(&note).map_err(|error| SealError::Corrupt {
             seq: 0,
-            problem: format!("the next checkpoint would not follow from the newest one: {error}"),
+            problem: format!("the next checkpoint would not continue the newest one: {error}"),
         })?;
         (self.log, self.introduced) = (Some(log), next);
         Ok((checkpoint, note))
@@ -282,7 +282,6 @@ impl Grown {
 
 /// The stored events are not those that were signed.
 pub(super) fn not_what_was_signed(size: u64) -> SealError {
-    let problem =
-        format!("its first {size} events are not those that the checkpoint of this size was signed for");
+    let problem = format!("its first {size} events are not the ones that the checkpoint of that size covers");
     SealError::Corrupt { seq: 0, problem }
 }

@@ -74,14 +74,14 @@ fn the_writer_keeps_as_many_bytes_of_pages_as_it_is_told_to() {
 fn what_sqlite_says_is_told_in_words_of_its_own() {
     let place = Place::new();
     let table = [
-        (ffi::SQLITE_CANTOPEN, "the file is missing, is a symbolic link or may not be read"),
-        (ffi::SQLITE_NOTADB, "it is no SQLite database"),
+        (ffi::SQLITE_CANTOPEN, "the file is missing, is a symbolic link or is not readable"),
+        (ffi::SQLITE_NOTADB, "it is not a SQLite database"),
         (ffi::SQLITE_CORRUPT, "the database is damaged"),
-        (ffi::SQLITE_BUSY, "another process locks it"),
-        (ffi::SQLITE_LOCKED, "another process locks it"),
-        (ffi::SQLITE_READONLY, "it may not be written"),
+        (ffi::SQLITE_BUSY, "another process has locked it"),
+        (ffi::SQLITE_LOCKED, "another process has locked it"),
+        (ffi::SQLITE_READONLY, "it is not writable"),
         (ffi::SQLITE_FULL, "the disk is full"),
-        (ffi::SQLITE_IOERR, "its disk fails"),
+        (ffi::SQLITE_IOERR, "its disk is failing"),
     ];
     for (code, words) in table {
         let said = cannot_open(&place.path())(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));

@@ -25,7 +25,10 @@ fn a_state_root_that_is_not_there_is_told_of_as_such() {
     let place = Place::new();
     let files = JournalFiles::in_folder(&place.folder.path().join("nowhere"));
     let refusal = Writer::open(&files, || 7, false, NOW).unwrap_err();
-    assert!(matches!(refusal, JournalError::Open { problem: "its file cannot be reached", .. }), "{refusal}");
+    assert!(
+        matches!(refusal, JournalError::Open { problem: "its file cannot be accessed", .. }),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn a_full_disk_is_not_told_as_a_file_that_is_not_there() {
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
         let refusal = open::file_error(Path::new("/root/anchor/journal"))(kind.into());
         assert!(refusal.is_for_want_of_room());
-        assert!(refusal.to_string().contains("cannot be written, for want of room"), "{refusal}");
+        assert!(refusal.to_string().contains("cannot be written, because the disk is full"), "{refusal}");
     }
 }
 

@@ -113,9 +113,9 @@ fn forged(edit: impl FnOnce(&mut Columns<'_>)) -> Option<(i64, String)> {
 fn what_no_writer_would_have_stored_is_found_however_well_it_is_hashed() {
     assert_eq!(forged(|_| {}), None);
     let kind = forged(|columns| columns.kind = "other".into());
-    assert_eq!(kind, Some((1, "its kind holds what it may not".to_owned())));
+    assert_eq!(kind, Some((1, "its kind has a value that is not allowed".to_owned())));
     let body = forged(|columns| columns.body_digest = Digest::of(b"[]"));
-    assert_eq!(body, Some((1, "its replay key was taken with another body".to_owned())));
+    assert_eq!(body, Some((1, "its replay key was claimed with another body".to_owned())));
     let of_the_system = forged(|columns| {
         columns.kind = "system".into();
         columns.body_digest = Digest::of(b"[]");

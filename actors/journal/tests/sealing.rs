@@ -241,7 +241,7 @@ fn who_hashes_everything_again_is_found_by_the_signed_roots() {
     let place = Place::new();
     open(&place).grow(300).seal().grow(300).seal();
     rewrite(&place, 17, |columns| columns.summary = "nothing happened".into());
-    assert_eq!(first_problem(&place), "300: the events up to here are not those checkpoint 2 was signed for");
+    assert_eq!(first_problem(&place), "300: the events up to here are not the ones that checkpoint 2 covers");
     assert!(matches!(try_open(&place, NOW, false), Err(JournalError::Corrupt { .. })), "nor does it open");
     assert!(matches!(try_open(&place, NOW, true), Err(JournalError::Corrupt { .. })), "whatever is accepted");
 }
@@ -316,7 +316,7 @@ fn a_missing_key_or_checkpoint_file_is_refused_until_it_is_accepted() {
         drop(open(&place));
         assert_eq!(place.problems(), [], "{name}");
         let told = &verified(&place, &key).problems[0].problem;
-        assert!(told.starts_with("another log began with 4 events, "), "{told}");
+        assert!(told.starts_with("another log began after 4 events, "), "{told}");
         assert!(verified(&place, &root_key(&place)).is_ok());
     }
 }

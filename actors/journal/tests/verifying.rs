@@ -103,7 +103,7 @@ fn every_event_means_every_checkpoint_too() {
     );
     for from in [0, 1] {
         let report = verified_from(&place, from);
-        assert!(report.problems[0].problem.starts_with("checkpoint 2 is not to be believed"), "{report:?}");
+        assert!(report.problems[0].problem.starts_with("checkpoint 2 is not valid"), "{report:?}");
     }
 }
 
@@ -117,7 +117,7 @@ fn another_log_may_not_begin_unless_a_loss_was_accepted() {
     let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
     let sealed = sealer.seal(&Leaves::forgotten(3), NOW).unwrap().unwrap();
     store(&mut writer, &mut sealer, &sealed).unwrap();
-    let problem = "3: checkpoint 3 is not to be believed: it begins another log, and no loss was accepted";
+    let problem = "3: checkpoint 3 is not valid: it begins another log, although no loss was accepted";
     assert_eq!(told(&place), [problem]);
 }
 
@@ -129,10 +129,7 @@ fn a_checkpoint_file_that_is_missing_or_of_another_journal_is_told() {
     let kept = fs::read(place.files().checkpoint()).unwrap();
     fs::copy(other.files().checkpoint(), place.files().checkpoint()).unwrap();
     let foreign = told(&place);
-    assert!(
-        foreign.iter().any(|one| one.starts_with("3: checkpoint 3 is not to be believed")),
-        "{foreign:?}"
-    );
+    assert!(foreign.iter().any(|one| one.starts_with("3: checkpoint 3 is not valid")), "{foreign:?}");
     fs::remove_file(place.files().checkpoint()).unwrap();
     assert_eq!(told(&place), ["0: its checkpoint file is missing"]);
     crate::files::atomic_replace(&place.files().checkpoint(), &kept).unwrap();
@@ -144,7 +141,7 @@ fn the_subtree_that_the_newest_checkpoint_completes_is_compared() {
     let place = Place::new();
     open(&place).grow(512).seal();
     tamper(&place, "UPDATE journal_subtrees SET hash = zeroblob(32) WHERE place = 1");
-    assert_eq!(told(&place), ["512: the stored subtree 8/1 is not the root of its events"]);
+    assert_eq!(told(&place), ["512: the stored subtree 8/1 does not match its events"]);
 }
 
 #[test]
@@ -168,9 +165,9 @@ fn what_ends_one_check_does_not_end_the_verification() {
             1,
             "600: its columns cannot be read",
         ),
-        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 1, "0: what is stored cannot be read"),
-        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 300, "0: what is stored cannot be read"),
-        ("DELETE FROM journal_subtrees", 300, "0: the stored tree does not reach so far"),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 1, "0: a stored value cannot be read"),
+        ("UPDATE journal_subtrees SET hash = zeroblob(3)", 300, "0: a stored value cannot be read"),
+        ("DELETE FROM journal_subtrees", 300, "0: the stored tree does not cover all events"),
     ];
     for (edit, from, expected) in table {
         let place = Place::new();
@@ -196,7 +193,7 @@ fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
         // Without the checkpoints nothing can be verified at all.
         let Ok(report) = verify(&place.files()) else { continue };
         assert!(!report.is_ok(), "page {page}");
-        let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read on after seq");
+        let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read further after seq");
         if report.problems.iter().any(is_unread) && is_newest(&place, 600) {
             unread += 1;
             assert_eq!(report.missing, 0, "page {page}: what cannot be read is not missing: {report:?}");

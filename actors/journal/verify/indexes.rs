@@ -63,10 +63,10 @@ impl<'a> IndexCheck<'a> {
         }
         let (blocks, runs) = (self.events / BLOCK_EVENTS, self.events / RUN_EVENTS);
         if facets::count(self.db, blocks)? != self.values {
-            report.add(0, "the index of list filters has rows that no event gave".to_owned());
+            report.add(0, "the index of list filters has rows that belong to no event".to_owned());
         }
         if keys::count(self.db, runs)? != (self.parts, runs) {
-            report.add(0, "the index of replay keys has rows that no event gave".to_owned());
+            report.add(0, "the index of replay keys has rows that belong to no event".to_owned());
         }
         Ok(())
     }

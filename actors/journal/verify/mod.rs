@@ -252,7 +252,7 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
     for anchored in records.all.iter().filter(|anchored| (1..=head_seq).contains(&anchored.seq)) {
         let found = find.query_row([to_sql(anchored.seq)], |row| digest(row, 0)).optional()?;
         if found.is_some_and(|hash| hash != anchored.hash) {
-            report.add(to_sql(anchored.seq), "it is not the event that the anchor names".to_owned());
+            report.add(to_sql(anchored.seq), "it is not the event that the anchor records".to_owned());
         }
     }
     if let Some(newest) = records.newest() {
@@ -267,13 +267,13 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let problem = match error.sqlite_error_code() {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
-            "the stored tree does not reach so far".to_owned()
+            "the stored tree does not cover all events".to_owned()
         }
-        None => format!("what is stored cannot be read ({error})"),
+        None => format!("a stored value cannot be read ({error})"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             let seq = report.head_seq;
             format!(
-                "SQLite cannot read on after seq {seq} ({error}); verify again before anything is restored"
+                "SQLite cannot read further after seq {seq} ({error}); verify again before you restore anything"
             )
         }
         Some(_) => return Err(error),

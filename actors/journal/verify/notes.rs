@@ -109,7 +109,7 @@ impl<'a> Notes<'a> {
         let (found, last): (i64, i64) =
             self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if found != last {
-            report.add(0, format!("{found} checkpoints are stored, the newest one is number {last}"));
+            report.add(0, format!("{found} checkpoints are stored, but the newest is number {last}"));
         }
         if let Some(problem) = self.file_problem() {
             report.add_of(Concern::Outside, problem);
@@ -125,9 +125,9 @@ impl<'a> Notes<'a> {
     fn not_vouched_for(&self, key: &VerifierKey) -> String {
         match self.outlived_at {
             Some(events) => format!(
-                "another log began with {events} events, and the public key is that of the log before: {key}"
+                "another log began after {events} events, and the public key is that of the earlier log: {key}"
             ),
-            None => format!("its checkpoints are not vouched for by the public key {key}"),
+            None => format!("its checkpoints were not signed with the public key {key}"),
         }
     }
 
@@ -152,18 +152,18 @@ impl<'a> Notes<'a> {
         let checkpoint = match self.follow(stored)? {
             Ok(checkpoint) => checkpoint,
             Err(problem) => {
-                report.add(seq, format!("checkpoint {number} is not to be believed: {problem}"));
+                report.add(seq, format!("checkpoint {number} is not valid: {problem}"));
                 return Ok(());
             }
         };
         report.checkpoints += 1;
         report.checkpoint_size = report.checkpoint_size.max(checkpoint.size);
         if (checkpoint.size, kind_of(&checkpoint)) != (stored.size, stored.kind.as_str()) {
-            report.add(seq, format!("checkpoint {number} is not stored as what it is"));
+            report.add(seq, format!("checkpoint {number} is stored with a wrong kind or size"));
         }
         if root.is_some_and(|root| root != checkpoint.root) {
             report
-                .add(seq, format!("the events up to here are not those checkpoint {number} was signed for"));
+                .add(seq, format!("the events up to here are not the ones that checkpoint {number} covers"));
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl<'a> Notes<'a> {
                 self.outlived_at = Some(stored.size);
             }
             if !may_begin {
-                return Ok(Err("it begins another log, and no loss was accepted".to_owned()));
+                return Ok(Err("it begins another log, although no loss was accepted".to_owned()));
             }
         }
         let Some(lineage) = &mut self.lineage else { return Ok(Err("no log has begun".to_owned())) };

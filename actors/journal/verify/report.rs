@@ -103,8 +103,7 @@ impl VerifyReport {
         let missing = newest.saturating_sub(last);
         if missing > self.missing {
             self.missing = missing;
-            let problem =
-                format!("missing: {missing} acknowledged events from here on are not there any more");
+            let problem = format!("missing: {missing} acknowledged events from here on are gone");
             self.add(to_sql(last + 1), problem);
         }
     }

@@ -44,7 +44,7 @@ impl<'a> Tree<'a> {
         for Subtree { level, place, hash } in completed {
             let problem = match subtrees::find(self.db, level, place)? {
                 Some(stored) if stored == hash => continue,
-                Some(_) => "is not the root of its events",
+                Some(_) => "does not match its events",
                 None => "is missing",
             };
             report.add(columns.seq, format!("the stored subtree {level}/{place} {problem}"));
@@ -60,7 +60,7 @@ impl<'a> Tree<'a> {
             self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (found, expected) = (from_sql(found), stored_count(from_sql(size)));
         if found != expected {
-            report.add(0, format!("{found} subtrees are stored, its checkpoints cover {expected}"));
+            report.add(0, format!("{found} subtrees are stored, but its checkpoints cover {expected}"));
         }
         Ok(())
     }

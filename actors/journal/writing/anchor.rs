@@ -207,7 +207,7 @@ impl Open {
         if found.file == self.id && found.bytes == FILE_BYTES {
             return Ok(());
         }
-        Err(io::Error::other("it was replaced or cut by somebody else"))
+        Err(io::Error::other("it was replaced or truncated by another program"))
     }
 }
 

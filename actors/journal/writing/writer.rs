@@ -154,7 +154,7 @@ impl Writer {
         let Some(rollback) = self.rollback.take() else { return Ok(()) };
         let (anchored, found) = (rollback.anchored.map(|anchored| anchored.seq), rollback.found.seq);
         let (missing, why) = (rollback.missing, rollback.why.join("; "));
-        tracing::warn!(missing, found_seq = found, why, "the journal is taken as it is");
+        tracing::warn!(missing, found_seq = found, why, "the journal was accepted as it is, with a loss");
         let event = SystemEvent::new(ROLLBACK_ACCEPTED, format!("{missing} missing events were accepted"))
             .severity(Severity::Error)
             .detail("anchored_seq", anchored)
@@ -272,7 +272,7 @@ impl Writer {
         match failure {
             Failure::Busy => JournalError::Busy,
             Failure::Fatal(reason) => {
-                tracing::error!(reason, "the journal is poisoned: nothing is written any more");
+                tracing::error!(reason, "the journal is poisoned and no longer writes");
                 self.poisoned = Some(reason.clone());
                 JournalError::Poisoned { reason }
             }

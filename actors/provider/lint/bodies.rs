@@ -12,8 +12,8 @@ pub fn check_scheme(profile: &Profile, scheme: &AuthScheme, pointer: &str, findi
         findings.error(
             "unreachable_scheme",
             &format!("{pointer}/when"),
-            "it asks for a kind of body that is not taken, so it never applies",
-            "name that kind in `content`, or leave the scheme out",
+            "this scheme requires a kind of body that `content` does not accept, so it never applies",
+            "add that kind to `content`, or leave out the scheme",
         );
         return;
     }
@@ -21,8 +21,8 @@ pub fn check_scheme(profile: &Profile, scheme: &AuthScheme, pointer: &str, findi
     for (kind, what, member) in kinds_read(&scheme.method) {
         if !is_there(kind) {
             let kind = if kind == ContentKind::Form { "a form" } else { "JSON" };
-            let message = format!("`{what}` is read from {kind}, and no body that comes here is that");
-            let remedy = "name that kind in `content`, or read what the bodies hold";
+            let message = format!("`{what}` is read from {kind}, but `content` accepts no such body");
+            let remedy = "add that kind to `content`, or read it from the kind of body that is accepted";
             findings.error("other_body", &format!("{pointer}/{member}"), &message, remedy);
         }
     }
@@ -43,8 +43,8 @@ pub fn check_deliveries_without(profile: &Profile, findings: &mut Findings<'_>) 
         findings.error(
             "deliveries_alike",
             "/delivery_id",
-            "nothing that authenticates them tells its deliveries apart, for they have no body",
-            "sign what differs, or name an id in `from` where nothing is signed",
+            "its deliveries have no body, and nothing that is authenticated differs between them",
+            "sign something that differs, or name an id in `from` if nothing is signed",
         );
     }
 }

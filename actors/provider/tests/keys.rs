@@ -31,7 +31,7 @@ const FORMS: [(&[&str], &str, &[&str]); 9] = [
     (&["telnyx"], "Base64", &["a-_b", "AAAA"]),
     (&["standard-webhooks-v1a"], "Base64 after `whpk_`", &["whpk_", "whpk_AAAA", "whsec_AAAA"]),
     (&["sendgrid"], "a public key in Base64", &["AAAA"]),
-    (&["aws-sns", "paypal"], "a certificate of an RSA key", &["AAAA", "-----BEGIN CERTIFICATE-----"]),
+    (&["aws-sns", "paypal"], "a certificate with an RSA key", &["AAAA", "-----BEGIN CERTIFICATE-----"]),
     (&["google-pubsub"], "a JWK set", &["{}", "{\"keys\": []}", "{\"keys\": [{\"n\": \"AQAB\"}]}"]),
 ];
 

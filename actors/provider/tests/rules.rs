@@ -134,7 +134,7 @@ fn a_window_within_which_a_signed_time_is_still_fresh_is_refused() {
         |seconds: u32| load::load("own.toml", &format!("{ZOOM}\n[replay]\nwindow_seconds = {seconds}\n"));
     let refused = load(600).unwrap_err();
     assert_eq!(refused.field, "replay.window_seconds");
-    assert_eq!(refused.message, "600 is less than 601: within it a signed time is still fresh");
+    assert_eq!(refused.message, "600 is less than 601, the span in which a signed time is still accepted");
     assert_eq!(load(601).unwrap().replay_window_seconds(), Some(601));
     assert_eq!(profile("dropbox").replay_window_seconds(), Some(1), "it signs no time");
 }

@@ -126,7 +126,7 @@ fn no_change_makes_the_file_larger_than_what_is_read() {
     full.assert("disable");
     for error in [added, amended, tested, disabled] {
         assert!(matches!(&error, RegistryError::InvalidDraft { .. }), "{error:?}");
-        assert!(error.to_string().ends_with("bytes, over the 4194304 that are read"), "{error}");
+        assert!(error.to_string().ends_with("bytes, more than the limit of 4194304"), "{error}");
         assert!(error.hint().is_some());
     }
     full.registry.remove("pay", NOW).unwrap();

@@ -265,7 +265,7 @@ async fn there_are_many_ways_to_have_no_secret_and_none_is_answered_with_one() {
     let vault = running.folder.path().join("vault");
     for (key, content) in [("empty", &b""[..]), ("text", CANARY.as_bytes())] {
         crate::files::atomic_replace(&vault.join(format!("global~{key}.age")), content).unwrap();
-        ways.push((format!("global/{key}"), "not as the vault wrote it"));
+        ways.push((format!("global/{key}"), "was changed or damaged since the vault wrote it"));
     }
     fs::create_dir(vault.join("global~folder.age")).unwrap();
     ways.push(("global/folder".to_owned(), "regular file"));

@@ -27,7 +27,7 @@ fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
         Ok(true) => Ok(()),
         Ok(false) => Err(CliError::config(format!("there is no journal to copy at `{shown}`"))
             .hint("name the state root that holds it with --state-root")),
-        Err(error) => Err(CliError::config(format!("the journal at `{shown}` cannot be looked at: {error}"))),
+        Err(error) => Err(CliError::config(format!("the journal at `{shown}` cannot be examined: {error}"))),
     }
 }
 
@@ -35,7 +35,7 @@ fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
 /// of a whole one.
 fn behind(verdict: &Value, made: &str) -> CliError {
     let mut told = does_not_verify("journal", verdict)
-        .hint("keep the backups you have, and let none of them go for this; `palyra journal verify` tells all that is wrong");
+        .hint("keep the backups you have, and delete none of them for this one; `palyra journal verify` lists every problem");
     told.message.push_str(&format!("; {made}"));
     told.issues = items(verdict, "problems").take(PROBLEMS_TOLD_MAX).map(problem_text).collect();
     told
@@ -54,17 +54,17 @@ fn not_copied(error: &JournalError, file: &Path) -> CliError {
     let told = not_read(error);
     let JournalError::Backup { source: cause, .. } = error else { return told };
     match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
-        Some(ErrorKind::AlreadyExists) => CliError::failed(format!("`{}` is there already", file.display()))
-            .hint("name a file that is not there yet; nothing is written over"),
+        Some(ErrorKind::AlreadyExists) => CliError::failed(format!("`{}` exists already", file.display()))
+            .hint("name a file that does not exist yet; existing files are not overwritten"),
         Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            told.hint("make its folder first, or name another")
+            told.hint("create its folder first, or name another file")
         }
         Some(ErrorKind::PermissionDenied) => {
             told.hint("name a file in a folder that the user of this command may write to")
         }
         _ if error.is_fault_of_the_disk() => told,
         _ if error.is_for_damage() => told.hint("run `palyra journal verify`; keep the backups you have"),
-        _ => told.hint("name a file on a disk with room"),
+        _ => told.hint("name a file on a disk with enough free space"),
     }
 }
 
@@ -79,7 +79,7 @@ fn sign_for_what_there_is(context: &Context) {
         let next = hint.unwrap_or_else(|| "`palyra system heartbeat` says what is wrong".to_owned());
         context.out.warn(
             &format!(
-                "the newest events are copied without a checkpoint over them, none could be signed: {message}"
+                "the newest events are copied without a signed checkpoint over them, because none could be made: {message}"
             ),
             &next,
         );
@@ -95,7 +95,7 @@ pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let mut verdict = verdict_of(context, |on_progress| verify_copy(file, before, on_progress))?;
     let shown_file = file.display().to_string();
     if !is_true(&verdict, "verified") {
-        return Err(behind(&verdict, &format!("what there is of it was copied to {shown_file}")));
+        return Err(behind(&verdict, &format!("what is left of it was copied to {shown_file}")));
     }
     let said = format!("{} events copied to {shown_file} and verified", shown(&verdict, "events"));
     if let Some(members) = verdict.as_object_mut() {

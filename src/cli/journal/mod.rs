@@ -23,8 +23,8 @@ use crate::exit::Exit;
 /// Commands for the journal as a whole.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
-    /// Verify every event, the chain and tree over them and every signed checkpoint; exit code 65 when something was
-    /// changed or is missing
+    /// Verify every event, the hash chain and tree over them, and every signed checkpoint; exit code 65 if something
+    /// was changed or is missing
     #[command(after_long_help = "\
 Examples:
   palyra journal verify
@@ -40,48 +40,48 @@ Examples:
   palyra journal prove 01ARZ3NDEKTSV4RRFFQ69G5FAV > proof.json
   palyra journal check-proof proof.json --public-key journal.pub")]
     Prove {
-        /// Its seq or its event id
+        /// Seq or event id of the event
         #[arg(value_name = "SEQ|EVENT_ID", value_parser = NonEmptyStringValueParser::new())]
         event: String,
     },
-    /// Check a proof with nothing but a public key: no journal, no daemon
+    /// Check a proof against a public key; needs neither journal nor daemon
     #[command(after_long_help = "\
 Example:
   palyra journal check-proof proof.json --public-key journal.pub")]
     CheckProof(CheckArgs),
     /// Print the proof that a later checkpoint contains an earlier one
     #[command(after_long_help = "\
-OLD and NEW are sizes, or files with checkpoints that were kept. A file also proves that the journal is still the one the
-checkpoint was signed for.
+OLD and NEW are sizes, or files with checkpoints you kept. With a file, the proof also shows that this is still the journal
+that the checkpoint was signed for.
 
 Examples:
   palyra journal consistency 1000 2000 > proof.json
   palyra journal consistency checkpoint-of-january newest > proof.json")]
     Consistency {
-        /// Number of events of the earlier checkpoint, or a file that holds it
+        /// Size (number of events) of the earlier checkpoint, or a file that holds it
         old: String,
-        /// Number of events of the later one, a file, or `newest`
+        /// Size of the later checkpoint, a file that holds it, or `newest`
         new: String,
     },
-    /// Sign a checkpoint of everything there is, and print it
+    /// Sign a checkpoint over all events so far, and print it
     #[command(after_long_help = "\
 Example:
   palyra journal checkpoint > checkpoint-of-today")]
     Checkpoint,
-    /// Print the public key of the journal, to be kept on another machine
+    /// Print the public key of the journal; keep it on another machine
     #[command(after_long_help = "\
 Example:
   palyra journal public-key > journal.pub")]
     PublicKey,
-    /// Copy the journal into a new file while the daemon goes on, verify the copy, and hold it against what was
-    /// acknowledged; exit code 65 when something is missing or was changed
+    /// Copy the journal to a new file while the daemon runs, verify the copy, and compare it with the anchor; exit
+    /// code 65 if an acknowledged event is missing or something was changed
     #[command(after_long_help = "\
 Example:
   palyra journal backup /backups/palyra-monday.db
 
-After 65 the file holds what there is of the journal. Let older backups go only after one that ended with 0.")]
+After exit code 65 the file holds all that is left of the journal. Delete older backups only after a backup with exit code 0.")]
     Backup {
-        /// The file to make
+        /// File to create
         file: PathBuf,
     },
     /// Print every event as NDJSON, webhook events with their envelope under `envelope`
@@ -96,13 +96,13 @@ Examples:
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Only those that follow this one
+    /// Only events after this seq
     #[arg(long, value_name = "SEQ")]
     after: Option<u64>,
-    /// At most so many
+    /// Most events to print
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Only those of this integration
+    /// Only events of this integration
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
 }
@@ -110,13 +110,13 @@ pub struct ExportArgs {
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Read the events from this seq on; those before it are taken at their hashes
+    /// Read events from this seq on; earlier events are not read, and their stored hashes are trusted
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     pub from: u64,
-    /// A file with the public key that has to vouch for the journal
+    /// File with the public key that must have signed the journal's checkpoints
     #[arg(long, value_name = "FILE")]
     pub public_key: Option<PathBuf>,
-    /// Verify this copy instead of the journal of the state root
+    /// Verify this copy instead of the state root's journal
     #[arg(long, value_name = "FILE")]
     pub database: Option<PathBuf>,
 }
@@ -124,9 +124,9 @@ pub struct VerifyArgs {
 /// Arguments of `check-proof`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The file with the proof
+    /// File with the proof
     pub file: PathBuf,
-    /// A file with the public key of the journal
+    /// File with the journal's public key
     #[arg(long, value_name = "FILE")]
     pub public_key: PathBuf,
 }
@@ -177,6 +177,6 @@ fn last_words(line: &str) -> Option<CliError> {
 
 fn broke_off(exported: u64, why: CliError, context: &Context) -> Result<Exit, CliError> {
     context.out.flush()?;
-    let message = format!("the export broke off after {exported} events: {why}");
+    let message = format!("the export ended early, after {exported} events: {why}");
     Err(CliError { message, ..why })
 }

@@ -127,8 +127,8 @@ impl Named {
         let note = String::from_utf8_lossy(&file).into_owned();
         let checkpoint = signed_text(&note).ok().and_then(Checkpoint::parse);
         let size = checkpoint.map(|checkpoint| checkpoint.size).ok_or_else(|| {
-            CliError::usage(format!("{word} holds no checkpoint"))
-                .hint("name a size, `newest`, or a file that holds one")
+            CliError::usage(format!("{word} contains no checkpoint"))
+                .hint("name a size, `newest`, or a file with a checkpoint")
         })?;
         Ok(Self { size, note: Some(note) })
     }
@@ -140,9 +140,9 @@ impl Named {
         }
         let size = self.size;
         CliError::does_not_verify(format!(
-            "the journal has no checkpoint of {size} events, and the file holds one"
+            "the file has a checkpoint over {size} events, and the journal has none of that size"
         ))
-        .hint("it was signed for another journal, or the journal lost what it covers")
+        .hint("either it was signed for another journal, or this journal lost events that it covers")
     }
 }
 
@@ -158,27 +158,26 @@ fn origin(note: &str) -> Option<String> {
 
 fn tell_of_earlier_log(context: &Context) {
     context.out.warn(
-        "this is not of the log the journal goes on with, but of one from before a new log began, or of another journal: its signatures are not checked here",
-        "check it with the public key that was kept then: `palyra journal check-proof FILE --public-key KEPT.pub`",
+        "the checkpoint belongs to an earlier log of this journal, or to another journal: its signature is not checked here",
+        "check it with the public key you kept from that time: `palyra journal check-proof FILE --public-key KEPT.pub`",
     );
 }
 
 fn lost_what_it_signed(kept: u64, newest: u64) -> CliError {
     CliError::does_not_verify(format!(
-        "the checkpoint that was kept covers {kept} events, and the newest of the journal {newest}: it lost what it signed, \
-         is an older copy, or another journal"
+        "the kept checkpoint covers {kept} events, but the journal's newest checkpoint covers {newest}: the journal lost signed events, is an older copy, or is another journal"
     ))
-    .hint("keep it as it is and put the newest copy back; `palyra journal verify` tells what else is missing")
+    .hint("keep this journal as it is, and restore the newest copy; `palyra journal verify` says what else is missing")
 }
 
 fn of_two_logs() -> CliError {
-    CliError::does_not_verify("the checkpoints are of two logs: one is from before a loss was accepted, or of another journal")
-        .hint("compare checkpoints of the same log; `palyra system event list --name journal.rollback.accepted` tells when it began")
+    CliError::does_not_verify("the checkpoints belong to two logs: one is from before an accepted loss, or from another journal")
+        .hint("compare checkpoints of the same log; `palyra system event list --name journal.rollback.accepted` shows when a new log began")
 }
 
 fn not_shown_here() -> CliError {
-    CliError::does_not_verify("the journal cannot show that the newer checkpoint begins with the older one")
-        .hint("ask the journal they were signed for; if it is this one, it lost what they cover, or one of them was changed")
+    CliError::does_not_verify("the journal cannot prove that the newer checkpoint contains the older one")
+        .hint("ask the journal they were signed for; if it is this one, it lost events that they cover, or one of them was changed")
 }
 
 fn own_key(connection: &Connection) -> Result<VerifierKey, CliError> {
@@ -192,12 +191,12 @@ fn parsed<T: DeserializeOwned>(proof: Value) -> Result<T, CliError> {
 }
 
 fn no_proof(error: &serde_json::Error) -> CliError {
-    CliError::does_not_verify(format!("it is no proof of this program: {error}"))
+    CliError::does_not_verify(format!("this is not a palyra proof: {error}"))
 }
 
 fn proves_nothing(error: &DocumentError) -> CliError {
     CliError::does_not_verify(format!("the proof does not hold: {error}"))
-        .hint("do not rely on what it claims; ask for a new one and compare")
+        .hint("do not rely on this proof; ask for a new one and compare")
 }
 
 fn check_inclusion(proof: &InclusionProof, key: &VerifierKey) -> Result<Value, CliError> {
@@ -236,11 +235,11 @@ fn verdict_text(verdict: &Value) -> String {
             {
                 fields.add(name.replace('_', " "), shown(event, name));
             }
-            fields.add("checkpoint", format!("of {} events", shown(verdict, "checkpoint_size")));
+            fields.add("checkpoint", format!("over {} events", shown(verdict, "checkpoint_size")));
         }
         None => {
             let [old, new] = ["old_size", "new_size"].map(|name| shown(verdict, name));
-            fields.add("proven", format!("the journal of {new} events begins with that of {old}"));
+            fields.add("proven", format!("the journal of {new} events contains the first {old} unchanged"));
         }
     }
     fields.render(0)

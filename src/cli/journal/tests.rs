@@ -43,6 +43,6 @@ fn an_export_is_the_lines_as_they_come() {
 fn an_export_that_breaks_off_is_a_failure_that_says_where() {
     let ran = palyra("journal export", &Stub::answering([cut_off("{\"seq\":1}\n{\"seq\":2}\n")]));
     assert_eq!(ran.stdout, "{\"seq\":1}\n{\"seq\":2}\n");
-    assert!(ran.stderr.contains("broke off after 2 events"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ended early, after 2 events"), "{}", ran.stderr);
     assert_ne!(ran.code, 0);
 }

@@ -42,17 +42,17 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
 fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     let are_all = |concern: &str| items(verdict, "problems").all(|one| shown(one, "concerns") == concern);
     if are_all("public_key") {
-        "its events and checkpoints verify: is the key that of this journal? After a loss was accepted a new log goes on \
-         with a key of its own (`palyra system event list --name journal.rollback.accepted` tells): use that one. If none \
-         was accepted, somebody began another log in its place"
+        "its events and checkpoints verify, but not with this key. Check that the key is this journal's. An accepted loss begins a new log \
+         with a new key (`palyra system event list --name journal.rollback.accepted` lists them): use that key. If no loss was \
+         accepted, somebody replaced the log"
     } else if are_all("outside") {
-        "its events and checkpoints verify: put the file back, or if it is gone, start once with `palyra daemon \
-         --accept-rollback`; restore no older copy for this"
+        "its events and checkpoints verify: put the file back, or if it is gone, start once with `palyra daemon --accept-rollback`; \
+         do not restore an older copy for this"
     } else if is_copy {
-        "restore another copy, one that verifies, and keep this one out of the way"
+        "restore another copy that verifies, and do not use this one"
     } else {
-        "verify once more, for a disk that fails now and then looks like this; if it stays so, stop the daemon, keep a \
-         copy of the state root as it is, and compare with a backup or an export"
+        "verify again, because a failing disk can cause this; if it fails again, stop the daemon, keep a copy of the state root as it \
+         is, and compare it with a backup or an export"
     }
 }
 
@@ -60,9 +60,9 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
 fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
     let problem = match copy.metadata() {
         Ok(found) if found.is_file() => return Ok(()),
-        Ok(_) => "is no file".to_owned(),
-        Err(error) if error.kind() == ErrorKind::NotFound => "is not there".to_owned(),
-        Err(error) => format!("cannot be looked at: {error}"),
+        Ok(_) => "is not a file".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "does not exist".to_owned(),
+        Err(error) => format!("cannot be examined: {error}"),
     };
     Err(CliError::config(format!("`{}` {problem}", copy.display()))
         .hint("name a file that `palyra journal backup` made"))
@@ -75,7 +75,7 @@ fn refuse_beyond_the_newest(from: u64, verdict: &Value) -> Result<(), CliError> 
         return Ok(());
     }
     let refused = format!("--from {from} is beyond the journal: its newest event has seq {head_seq}");
-    Err(CliError::usage(refused).hint(format!("name a seq up to {head_seq}, or leave --from out")))
+    Err(CliError::usage(refused).hint(format!("name a seq up to {head_seq}, or leave out --from")))
 }
 
 /// Exit code 65, with how much is wrong with the journal, or with a copy.

@@ -59,7 +59,7 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
         Ok(findings) => findings,
         Err(ProfileError { line, column, field, message, hint, .. }) => {
             let remedy = hint.unwrap_or_else(|| {
-                "mend it at that place; docs/profiles.md says what may stand there".into()
+                "correct the profile at that place; docs/profiles.md says what is allowed there".into()
             });
             return Ok(vec![view(Weight::Error, "unreadable", (line, column), field, message, remedy)]);
         }
@@ -95,16 +95,15 @@ pub fn run_check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> 
         }
     }
     if cases.is_empty() {
-        return Err(
-            CliError::usage("there is no case in these files").hint("they hold one JSON object a line")
-        );
+        return Err(CliError::usage("these files contain no cases")
+            .hint("write one JSON object per line; docs/profiles.md describes it"));
     }
     let differences = cases.iter().filter(|case| !is_true(case, "agrees")).count();
     let document = json!({ "cases": cases, "differences": differences });
     context.out.answer(&document, |document| context.out.table_text(&table(document)))?;
     context.out.note(&match differences {
-        0 => format!("all {} cases agree", cases.len()),
-        _ => format!("{differences} of {} cases differ", cases.len()),
+        0 => format!("all {} cases have the expected result", cases.len()),
+        _ => format!("{differences} of {} cases have an unexpected result", cases.len()),
     });
     Ok(if differences == 0 { Exit::Ok } else { Exit::Failed })
 }
@@ -130,8 +129,8 @@ fn read_cases(path: &Path) -> Result<Vec<Case>, CliError> {
     let lines = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| {
-            let message = format!("{}:{}: this is not a case: {error}", path.display(), index + 1);
-            CliError::failed(message).hint("the form of a case is in docs/profiles.md")
+            let message = format!("{}:{}: this line is not a case: {error}", path.display(), index + 1);
+            CliError::failed(message).hint("docs/profiles.md describes the form of a case")
         })
     };
     lines.map(read).collect()

@@ -25,7 +25,7 @@ pub enum ProvidersCommand {
     List,
     /// Show one profile, with the file it comes from
     #[command(after_long_help = "\
-The profile is printed as TOML: save it under `providers/` in the state root to change it.
+The profile is printed as TOML. To change it, save it under `providers/` in the state root and edit it there.
 
 Examples:
   palyra providers show github
@@ -35,17 +35,17 @@ Examples:
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
-    /// Look for mistakes in profiles of your own; exit code 1 when there is an error
+    /// Check profiles of your own for mistakes; exit code 1 if there is an error
     #[command(after_long_help = "\
-What is an error keeps the daemon from using the profile; a warning may be what the provider gives us to work with.
+The daemon does not use a profile that has errors. A warning points at a weakness, which may be the provider's.
 
 Examples:
   palyra providers lint my-provider.toml
   palyra --json providers lint providers/*.toml | jq '.findings[] | .line'")]
     Lint(LintArgs),
-    /// Run captured signed requests against their profiles; exit code 1 when one is judged otherwise than it says
+    /// Run captured signed requests against their profiles; exit code 1 if a verdict differs from the expected one
     #[command(after_long_help = "\
-Each request is judged by the clock it names. docs/profiles.md describes the file.
+Each request is judged at the time it names. docs/profiles.md describes the file format.
 
 Examples:
   palyra providers check tests/vectors/*.jsonl
@@ -98,7 +98,7 @@ fn table(profiles: &Value) -> Table {
 
 fn origin(profile: &Value) -> String {
     match profile.pointer("/origin/own/file").and_then(Value::as_str) {
-        Some(file) if shadows(profile) => format!("shadows the built-in one: {file}"),
+        Some(file) if shadows(profile) => format!("replaces the built-in one: {file}"),
         Some(file) => file.to_owned(),
         None => text(profile, "origin").replace('_', "-"),
     }
@@ -124,13 +124,13 @@ fn profile_text(profile: &Value, only_toml: bool) -> String {
         ("timestamp", "timestamp"),
         ("tolerance seconds", "tolerance_seconds"),
         ("signed id", "id_signed"),
-        ("replays told by", "replay_key"),
+        ("replays recognised by", "replay_key"),
         ("window seconds", "replay_window_seconds"),
         ("handshakes", "handshakes"),
         ("parameters", "parameters"),
-        ("secret ones", "secret_parameters"),
-        ("it expects", "answer"),
-        ("it retries", "retries"),
+        ("secret parameters", "secret_parameters"),
+        ("expected answer", "answer"),
+        ("retries", "retries"),
         ("documentation", "docs"),
     ] {
         fields.add(label, shown(profile, name));
@@ -156,7 +156,7 @@ fn find(name: &str, client: &ConsoleClient) -> Result<Value, CliError> {
     let names = items(&profiles, "providers").map(|profile| text(profile, "name"));
     Err(refused.hint(match nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "`palyra providers list` shows those there are".to_owned(),
+        None => "`palyra providers list` shows all profiles".to_owned(),
     }))
 }
 

@@ -21,7 +21,7 @@ fn the_list_is_a_table_of_profiles() {
         "\
 name    title   scheme  algorithm    signature                   timestamp  signed id  origin
 github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         built-in
-github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         shadows the built-in one: /srv/p/github.toml
+github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no         replaces the built-in one: /srv/p/github.toml
 "
     );
 }
@@ -29,7 +29,7 @@ github  GitHub  mac     hmac-sha256  header X-Hub-Signature-256  no         no  
 #[test]
 fn a_profile_is_shown_with_its_file() {
     let ran = palyra("providers show github", &Stub::answering([answer(200, &github())]));
-    assert!(ran.stdout.contains("documentation      https://docs.github.com\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("documentation          https://docs.github.com\n"), "{}", ran.stdout);
     assert!(
         ran.stdout.ends_with("Profile\nname = \"github\"\ntitle = \"GitHub\\u{1b}[2J\"\n"),
         "{}",
@@ -117,7 +117,7 @@ fn what_cannot_be_read_is_quoted_with_a_remedy_of_its_own() {
         (finding["message"].as_str().unwrap().to_owned(), finding["remedy"].as_str().unwrap().to_owned())
     };
     let (message, remedy) = told("\"hmac-sha256\"", "\"hmac-sha265\"");
-    assert!(message.starts_with("`hmac-sha265` is none of \"hmac-sha1\""), "{message}");
+    assert!(message.starts_with("`hmac-sha265` is not one of \"hmac-sha1\""), "{message}");
     assert_eq!(remedy, "did you mean `hmac-sha256`?");
     let (message, remedy) = told("version = 1", "version = 0");
     assert!(message == "1 was expected" && remedy.contains("docs/profiles.md"), "{message}: {remedy}");
@@ -174,14 +174,18 @@ fn a_case_of_words_that_are_not_known_is_none() {
     for (right, wrong) in [("\"accept\"", "\"acept\""), ("\"reason\": null", "\"reason\": \"nope\"")] {
         let text = VECTORS.replacen(right, wrong, 1);
         let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", &text)]);
-        assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:1: this is not a case"), "{}", ran.stderr);
+        assert!(
+            ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:1: this line is not a case"),
+            "{}",
+            ran.stderr
+        );
     }
 }
 
 #[test]
 fn what_cannot_be_checked_is_refused_with_its_place() {
     let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", "\n{\"provider\": 1}\n")]);
-    assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:2: this is not a case"), "{}", ran.stderr);
+    assert!(ran.code == 1 && ran.stderr.contains("DIR/v.jsonl:2: this line is not a case"), "{}", ran.stderr);
     let ran = over_files(&["providers", "check", "@0"], &[("v.jsonl", "\n")]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     let wrong = GITHUB.replace("signed = false", "signed = true");

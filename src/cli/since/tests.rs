@@ -68,7 +68,7 @@ fn a_moment_is_a_time_or_seconds_and_nothing_else() {
     for text in ["1782907200", "2026-07-01T12:00:00Z", " 2026-07-01T14:00:00+02:00 "] {
         assert_eq!(moment(text), Ok(1_782_907_200_000), "{text}");
     }
-    assert!(moment("1782907200000").unwrap_err().contains("is it 1782907200?"));
+    assert!(moment("1782907200000").unwrap_err().contains("did you mean 1782907200 seconds?"));
     for text in ["", "15m", "-1", "1969-12-31T23:59:59Z", "yesterday", "99999999999999999999999"] {
         assert!(moment(text).is_err(), "{text}");
     }

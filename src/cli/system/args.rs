@@ -14,25 +14,25 @@ const LIST_EVENTS_MAX: u64 = 100_000;
 /// Commands for the daemon and its events.
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
-    /// Tell whether the daemon is up and well; exit code 1 when it is not well, 69 when it is not up
+    /// Say whether the daemon is running and healthy; exit code 1 if it is unhealthy, 69 if it is not running
     #[command(visible_alias = "status")]
     Heartbeat,
-    /// List the actors and connectors that run, and how often they were restarted
+    /// List the actors and connectors, and how often each was restarted
     Presence,
     /// Show the counters of every part of the daemon
     Insights,
-    /// Print the metrics as Prometheus reads them, from `/console/v1/metrics`
+    /// Print the metrics in the Prometheus text format, from `/console/v1/metrics`
     #[command(after_long_help = "\
-With --json the page is the text `metrics` of a document; the same counts as numbers are in `palyra --json system insights`.
+With --json the text is the member `metrics` of a document; `palyra --json system insights` has the same counts as numbers.
 
 Examples:
   palyra system metrics | grep palyra_deliveries_total
   palyra --json system metrics | jq -r .metrics")]
     Metrics,
-    /// Have webhooks.toml and providers/ read again; exit code 1 when a fault in them keeps what was in force
+    /// Reload webhooks.toml and providers/; exit code 1 if they have an error (the running configuration then stays in force)
     #[command(after_long_help = "\
-As `kill -HUP` does, but it says what came of it: what was added, removed and changed, or the file, line and field of the fault.
-`palyra daemon --check` finds the same faults beforehand. Settings in palyra.toml wait for a restart.")]
+Like `kill -HUP`, but it prints the result: what was added, removed and changed, or the file, line and field of the error.
+`palyra daemon --check` finds the same errors beforehand. Changes to palyra.toml take effect after a restart.")]
     Reload,
     /// List, emit and follow events
     #[command(subcommand)]
@@ -42,9 +42,9 @@ As `kill -HUP` does, but it says what came of it: what was added, removed and ch
 /// Commands for events.
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
-    /// List events, the newest last
+    /// List events, newest last
     #[command(after_long_help = "\
-Without --after the newest events are listed; with it those that follow, the oldest first.
+Without --after it lists the newest events; with --after, the events that follow that one.
 
 Examples:
   palyra system event list --integration github --since 2h
@@ -52,10 +52,10 @@ Examples:
   palyra system event list --contains refs/heads/main --since 2026-07-01T00:00:00Z
   palyra --json system event list --after 1200 | jq .next_after")]
     List(ListArgs),
-    /// Show one event, all of it
+    /// Show one event in full
     #[command(after_long_help = "\
-With --json the document has the envelope of a delivery too. --body writes the bytes that came and nothing else, those that
-`body_sha256` is over; a terminal is shown them as safe text.
+With --json the document also has the delivery's envelope. --body writes exactly the received bytes, the ones `body_sha256` covers;
+on a terminal they are shown as safe text.
 
 Examples:
   palyra system event show 17
@@ -68,9 +68,9 @@ Examples:
   palyra system event emit deploy.finished --message 'version 4 is live' --tag deploy
   palyra system event emit backup.failed --severity error --details '{\"disk\": \"/dev/sdb\"}'")]
     Emit(EmitArgs),
-    /// Print the latest events, one a line; with --follow also those to come
+    /// Print the latest events, one per line; with --follow, also new ones as they arrive
     #[command(after_long_help = "\
-With --json each line is a document. A lost connection is taken up again where it broke off.
+With --json each line is a document. After a lost connection it reconnects and continues with the next event.
 
 Examples:
   palyra system event tail --follow
@@ -81,32 +81,32 @@ Examples:
 /// Arguments of `event list`.
 #[derive(Debug, Default, Args)]
 pub struct ListArgs {
-    /// How many
+    /// How many events
     #[arg(long, value_name = "N", default_value_t = PAGE_EVENTS_DEFAULT as u64)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=LIST_EVENTS_MAX))]
     pub limit: u64,
-    /// Only those that follow this one
+    /// Only events after this seq
     #[arg(long, value_name = "SEQ")]
     pub after: Option<u64>,
-    /// Only those that precede this one
+    /// Only events before this seq
     #[arg(long, value_name = "SEQ")]
     pub before: Option<u64>,
-    /// Only deliveries, or only what the daemon tells of itself
+    /// Only accepted deliveries, or only all other events
     #[arg(long, value_name = "K")]
     pub kind: Option<KindArg>,
-    /// Only those with exactly this name
+    /// Only events with exactly this name
     #[arg(long, value_name = "N")]
     pub name: Option<String>,
-    /// Only those of this integration
+    /// Only events of this integration
     #[arg(long, value_name = "ID")]
     pub integration: Option<String>,
-    /// Only those of this severity
+    /// Only events of this severity
     #[arg(long, value_name = "S")]
     pub severity: Option<SeverityArg>,
-    /// Only those recorded since: a time (2026-07-01T12:00:00Z), a span before now (15m, 2h, 3d), or milliseconds since 1970
+    /// Only events recorded since then: a time (2026-07-01T12:00:00Z), a span before now (15m, 2h, 3d), or milliseconds since 1970
     #[arg(long, value_name = "T")]
     pub since: Option<Since>,
-    /// Only those with this text in name, summary, source or delivery id
+    /// Only events with this text in the name, summary, source or delivery id
     #[arg(long, value_name = "S")]
     pub contains: Option<String>,
 }
@@ -114,10 +114,10 @@ pub struct ListArgs {
 /// Arguments of `event show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// Its seq or its event id
+    /// Seq or event id of the event
     #[arg(value_name = "SEQ|EVENT_ID", value_parser = NonEmptyStringValueParser::new())]
     pub event: String,
-    /// Write its body, byte for byte
+    /// Write only the body, byte for byte
     #[arg(long)]
     pub body: bool,
 }
@@ -125,7 +125,7 @@ pub struct ShowArgs {
 /// Arguments of `event emit`.
 #[derive(Debug, Args)]
 pub struct EmitArgs {
-    /// Name of the event: a-z, 0-9 and `._:-`, at most 64
+    /// Name of the event: a-z, 0-9 and `._:-`, at most 64 characters
     pub name: String,
     /// One sentence, at most 240 bytes
     #[arg(long, value_name = "M")]
@@ -136,7 +136,7 @@ pub struct EmitArgs {
     /// A word to find it by; may be given several times
     #[arg(long = "tag", value_name = "T")]
     pub tags: Vec<String>,
-    /// The particulars, a JSON object of at most 8 KiB
+    /// More details: a JSON object of at most 8 KiB
     #[arg(long, value_name = "JSON", value_parser = json_object)]
     pub details: Option<Map<String, Value>>,
 }
@@ -144,7 +144,7 @@ pub struct EmitArgs {
 /// Arguments of `event tail`.
 #[derive(Debug, Args)]
 pub struct TailArgs {
-    /// Go on with the events to come
+    /// Keep running, and print new events as they arrive
     #[arg(short, long)]
     pub follow: bool,
 }
@@ -171,9 +171,9 @@ impl KindArg {
 /// Severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SeverityArg {
-    /// Expected in good order
+    /// Expected in normal operation
     Info,
-    /// Somebody should look, not at once
+    /// Somebody should look, but not urgently
     Warn,
     /// Somebody should look now
     Error,
@@ -193,7 +193,7 @@ impl SeverityArg {
 fn json_object(text: &str) -> Result<Map<String, Value>, String> {
     match json::exact(text) {
         Ok(Value::Object(details)) => Ok(details),
-        Ok(_) => Err("it is JSON, but not an object".to_owned()),
+        Ok(_) => Err("this is JSON, but not an object".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError>
     match (found.events.is_empty(), found.next_before) {
         (true, _) => context.out.note("no event matches"),
         (false, Some(before)) if args.after.is_none() => {
-            context.out.note(&format!("older ones: --before {before}"))
+            context.out.note(&format!("for older events: --before {before}"))
         }
         _ => {}
     }
@@ -71,7 +71,7 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError>
         return Ok(Exit::Ok);
     }
     let event = serde_json::from_str(&line)
-        .map_err(|error| CliError::failed(format!("what the console answered is not JSON: {error}")))?;
+        .map_err(|error| CliError::failed(format!("the console's answer is not JSON: {error}")))?;
     context.out.text(&view::event(&event))?;
     Ok(Exit::Ok)
 }
@@ -85,6 +85,6 @@ pub(super) fn emit(args: &EmitArgs, context: &Context) -> Result<Exit, CliError>
     let connection = context.connect(Need::Daemon)?;
     let receipt = connection.client.post(&route(&["system", "events", "emit"]), &event)?;
     let [seq, id] = ["seq", "event_id"].map(|name| shown(&receipt, name));
-    context.out.done(&receipt, &format!("recorded as seq {seq}, event {id}"))?;
+    context.out.done(&receipt, &format!("recorded as seq {seq}, event id {id}"))?;
     Ok(Exit::Ok)
 }

@@ -62,7 +62,9 @@ fn reload(context: &Context) -> Result<Exit, CliError> {
         context.out.warn(text(settings, "problem"), next);
     }
     for warning in items(&reloaded, "warnings") {
-        context.out.warn(&show(warning), "put that right; `palyra system heartbeat` says when all is well");
+        context
+            .out
+            .warn(&show(warning), "correct this; `palyra system heartbeat` says when everything is in order");
     }
     Ok(Exit::Ok)
 }

@@ -48,7 +48,7 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
         let lost = match stream(&mut progress, context) {
             // The daemon ends each stream after a while; the next one goes on where it ended.
             Ok(Brought::Lines) => continue,
-            Ok(Brought::Nothing) => CliError::unreachable("the daemon ended the stream of events"),
+            Ok(Brought::Nothing) => CliError::unreachable("the daemon closed the event stream"),
             Err(error) if may_come_back(&error) => error,
             Err(error) => return Err(error),
         };
@@ -99,8 +99,9 @@ fn stream(progress: &mut Progress, context: &Context) -> Result<Brought, CliErro
         progress.attempts = 0;
         brought = Brought::Lines;
         let Some(frame) = parser.push(&line) else { continue };
-        let event: Value = serde_json::from_str(&frame.data)
-            .map_err(|error| CliError::failed(format!("an event of the stream is not JSON: {error}")))?;
+        let event: Value = serde_json::from_str(&frame.data).map_err(|error| {
+            CliError::failed(format!("the event stream has an event that is not JSON: {error}"))
+        })?;
         if seq(&event) > progress.after {
             progress.after = seq(&event);
             print(&event, context)?;

@@ -41,7 +41,7 @@ up       1h (since 2026-07-01T11:00:00Z)
 ingress  http://127.0.0.1:7142
 console  http://127.0.0.1:7143
 events   12 (head ab)
-journal  writes no more: disk I/O error
+journal  no longer writes: disk I/O error
 "
     );
 }
@@ -115,7 +115,7 @@ seq  recorded at           kind     name  source     integration  summary
  10  2026-07-01T12:00:00Z  webhook  push  octo/repo  github       push 10
 "
     );
-    assert_eq!(ran.stderr, "older ones: --before 9\n");
+    assert_eq!(ran.stderr, "for older events: --before 9\n");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn an_event_is_emitted_with_what_was_typed() {
         stub.asked()[0].json(),
         json!({"name": "deploy", "message": "it is live", "severity": "info", "tags": ["a"], "details": {"v": 4}})
     );
-    assert_eq!(ran.stdout, "recorded as seq 4, event 01J\n");
+    assert_eq!(ran.stdout, "recorded as seq 4, event id 01J\n");
 }
 
 #[test]

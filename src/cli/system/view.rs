@@ -26,7 +26,7 @@ pub fn heartbeat(heartbeat: &Value) -> String {
     let journal = heartbeat.get("journal").unwrap_or(&Value::Null);
     fields.add("events", format!("{} (head {})", shown(journal, "head_seq"), shown(journal, "head_hash")));
     if let Some(size) = journal.get("checkpoint_size").and_then(Value::as_u64) {
-        fields.add("signed", format!("{size} events, by the key of epoch {}", shown(journal, "epoch")));
+        fields.add("signed", format!("{size} events, with the key of epoch {}", shown(journal, "epoch")));
     }
     if let Some((tone, text)) = heartbeat.get("verification").and_then(verification) {
         fields.toned(tone, "verification", text);
@@ -35,7 +35,7 @@ pub fn heartbeat(heartbeat: &Value) -> String {
         fields.toned(Tone::Bad, "journal", why);
     }
     if let Some(reason) = journal.get("poisoned").and_then(Value::as_str) {
-        fields.toned(Tone::Bad, "journal", format!("writes no more: {reason}"));
+        fields.toned(Tone::Bad, "journal", format!("no longer writes: {reason}"));
     }
     fields.render(0)
 }
@@ -44,9 +44,12 @@ pub fn heartbeat(heartbeat: &Value) -> String {
 fn verification(found: &Value) -> Option<(Tone, String)> {
     let told = match found.get("state").and_then(Value::as_str)? {
         "running" => (Tone::Plain, format!("{} of {} events", shown(found, "seq"), shown(found, "head_seq"))),
-        "verified" => (Tone::Good, format!("all {} events there were at the start", shown(found, "events"))),
+        "verified" => (
+            Tone::Good,
+            format!("all {} events that existed when the daemon started", shown(found, "events")),
+        ),
         "failed" => (Tone::Bad, failed(found)),
-        "broken" => (Tone::Bad, format!("could not be done: {}", shown(found, "reason"))),
+        "broken" => (Tone::Bad, format!("could not be completed: {}", shown(found, "reason"))),
         _ => return None,
     };
     Some(told)

@@ -35,7 +35,7 @@ fn a_rotated_secret_can_come_from_a_file() {
     let asked = &stub.asked()[0];
     assert_eq!(asked.line, "POST /console/v1/vault/global%2Fgithub/rotate");
     assert_eq!(asked.json(), json!({"value_base64": "/wBuZXc="}));
-    assert_eq!(ran.stdout, "stored global/github: version 2 is current, version 1 still verifies\n");
+    assert_eq!(ran.stdout, "stored global/github: version 2 is current, version 1 is still valid\n");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_version_that_a_change_ended_is_warned_of_even_quietly() {
     stored["ended_versions"] = json!([1]);
     for line in [&["vault", "rotate", "global/github"][..], &["--quiet", "vault", "put", "global/github"]] {
         let ran = palyra_with(line, b"x", &Stub::answering([answer(200, &stored)]));
-        assert!(ran.stderr.contains("warning: global/github: version 1 no longer verifies"), "{ran:?}");
+        assert!(ran.stderr.contains("warning: global/github: version 1 is no longer valid"), "{ran:?}");
     }
 }
 
@@ -114,7 +114,7 @@ fn a_retired_version_is_named() {
     retired["ended_versions"] = json!([2]);
     let stub = Stub::answering([answer(200, &retired)]);
     let ran = palyra("vault retire global/github", &stub);
-    assert_eq!(ran.stdout, "global/github: version 3 is current; version 2 no longer verifies\n");
+    assert_eq!(ran.stdout, "global/github: version 3 is current; version 2 is no longer valid\n");
     assert_eq!(stub.asked()[0].line, "POST /console/v1/vault/global%2Fgithub/retire");
 }
 

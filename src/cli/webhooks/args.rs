@@ -12,20 +12,20 @@ use crate::cli::since::Moment;
 /// Commands for integrations.
 #[derive(Debug, Subcommand)]
 pub enum WebhooksCommand {
-    /// Add an integration: an address at which one provider's deliveries come in
+    /// Add an integration: an address that receives one provider's deliveries
     #[command(after_long_help = "\
-It is enabled at once if it is ready; otherwise it is stored disabled, the reason is told, and the exit code is 1, unless
---disabled asked for that.
+It is enabled at once if it is ready. Otherwise it is stored disabled, the command says why, and the exit code is 1, unless
+--disabled was given.
 
 Examples:
   palyra webhooks add github github --secret-ref global/github
   palyra webhooks add billing stripe --secret-ref env:STRIPE_SECRET --allow-event invoice.paid
   palyra webhooks add deploys envelope --secret-ref global/deploys --allow-source ci --disabled")]
     Add(AddArgs),
-    /// Change settings of an integration; what is not named stays as it is
+    /// Change settings of an integration; settings that are not given stay as they are
     #[command(after_long_help = "\
-Its dates and events stay. The result of its last test goes when the secret reference or the provider changes. A change after which
-an enabled one would not be ready is refused; `palyra webhooks disable ID` first lets it through.
+Its dates and events are kept. A new secret reference or provider clears the result of the last test. A change that would make an
+enabled integration unready is refused: run `palyra webhooks disable ID` first.
 
 Examples:
   palyra webhooks set github --allow-event push --allow-event release
@@ -39,16 +39,16 @@ Examples:
     List(ListArgs),
     /// Show one integration, and what keeps it from being ready
     Show(IdArgs),
-    /// Let an integration take deliveries; it must be ready
+    /// Enable an integration, so that it accepts deliveries; it must be ready
     Enable(IdArgs),
-    /// Let an integration take no deliveries: it answers like one that does not exist
+    /// Disable an integration; its senders are answered 404, as if it did not exist
     Disable(IdArgs),
     /// Remove an integration; its events stay in the journal
     Remove(IdArgs),
-    /// Run every check on a payload, in order; nothing is stored but the result
+    /// Run a captured delivery through every check, in order; only the result is stored
     #[command(visible_alias = "verify")]
     #[command(after_long_help = "\
-Exit code 1 when a check fails. Whether it came before is not asked.
+Exit code 1 if a check fails. Duplicates are not detected.
 
 Examples:
   palyra webhooks test github --payload-file push.json --header 'Content-Type: application/json' \\
@@ -56,18 +56,18 @@ Examples:
   palyra webhooks test billing --payload-file paid.json --header 'Stripe-Signature: t=1782907200,v1=…' --at 1782907200
   curl -s https://example.com/captured | palyra webhooks verify github --payload-stdin --header '…'")]
     Test(TestArgs),
-    /// Sign a delivery as the provider would, and post it to the running ingress
+    /// Sign a delivery as the provider would, and post it to the running daemon's ingress
     #[command(after_long_help = "\
-Exit code 1 when it is answered with anything but 2xx; with --mutate, with anything but the status that belongs to it.
+Exit code 1 if the answer is not 2xx; with --mutate, if it is not the status documented for that mutation (docs/answers.md).
 
 Examples:
   palyra webhooks send github --event push
   palyra webhooks send github --event push --payload-file push.json")]
     Send(SendArgs),
-    /// Tell why a delivery was refused, or what an integration takes, and what mends it
+    /// Explain why a delivery was refused, or what an integration accepts, and what to do about it
     #[command(after_long_help = "\
-An answer that refuses a delivery names it in its header `Palyra-Refusal`, which most providers show beside the delivery. What left
-no row is kept in memory: the last 1,024 refusals, until the daemon stops.
+The answer to a refused delivery has an id in its header `Palyra-Refusal`, which most providers show beside the delivery. Refusals
+that left no row are kept in memory only: the last 1,024, until the daemon stops.
 
 Examples:
   palyra webhooks explain github
@@ -80,7 +80,7 @@ Examples:
 /// Names what is to be explained.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id of an integration, what an answer says in `Palyra-Refusal`, seq or id of an event, or the provider's id of a delivery
+    /// Id of an integration, id from the header `Palyra-Refusal`, seq or id of an event, or the provider's id of a delivery
     #[arg(value_name = "ID|REFUSAL|EVENT|DELIVERY", value_parser = NonEmptyStringValueParser::new())]
     pub subject: String,
 }
@@ -96,15 +96,15 @@ pub struct IdArgs {
 /// Arguments of `add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// Id of the integration: a-z, 0-9 and `._-`, at most 64; it becomes the end of its address
+    /// Id of the integration: a-z, 0-9 and `._-`, at most 64 characters; its address ends with it
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
     /// Name of the provider profile (see `palyra providers list`)
     pub provider: String,
-    /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`; left out where the provider has none
+    /// Where the secret is: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`; leave it out if the provider has no secret
     #[arg(long, value_name = "REF")]
     pub secret_ref: Option<String>,
-    /// Verify with the keys that the provider itself publishes, fetched from where its profile pins them
+    /// Verify with the provider's published keys, fetched from the address that its profile pins
     #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
     pub published_keys: bool,
     #[command(flatten)]
@@ -112,7 +112,7 @@ pub struct AddArgs {
     /// Store it disabled, even if it is ready
     #[arg(long)]
     pub disabled: bool,
-    /// Take deliveries without a signature: anybody who knows the address can post
+    /// Accept deliveries without a signature: anybody who knows the address can post
     #[arg(long)]
     pub allow_unsigned: bool,
 }
@@ -124,30 +124,30 @@ pub struct SetArgs {
     /// Id of the integration
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
-    /// Another provider profile; what the integration was told for the old one is forgotten
+    /// Use another provider profile; parameters set for the old one are removed
     #[arg(long, value_name = "P")]
     pub provider: Option<String>,
-    /// Where the secret is from now on: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
+    /// New place of the secret: `<scope>/<key>` in the vault, `env:NAME` or `file:PATH`
     #[arg(long, value_name = "REF")]
     pub secret_ref: Option<String>,
-    /// Verify with the keys that the provider itself publishes
+    /// Verify with the provider's published keys
     #[arg(long, conflicts_with_all = ["secret_ref", "allow_unsigned"])]
     pub published_keys: bool,
     #[command(flatten)]
     settings: SettingArgs,
-    /// Take away what was said for `--parameter NAME=…`; may be given several times
+    /// Remove this parameter; may be given several times
     #[arg(long = "remove-parameter", value_name = "NAME")]
     removed_parameters: Vec<String>,
-    /// Take all events
+    /// Accept all events
     #[arg(long, conflicts_with = "allow_events")]
     pub all_events: bool,
-    /// Take deliveries from all sources
+    /// Accept deliveries from all sources
     #[arg(long, conflicts_with = "allow_sources")]
     pub all_sources: bool,
-    /// Take deliveries without a signature: anybody who knows the address can post
+    /// Accept deliveries without a signature: anybody who knows the address can post
     #[arg(long)]
     pub allow_unsigned: bool,
-    /// Take only deliveries that are signed
+    /// Accept only signed deliveries
     #[arg(long, conflicts_with = "allow_unsigned")]
     pub require_signature: bool,
 }
@@ -163,28 +163,28 @@ fn without_default(arg: Arg) -> Arg {
 /// What both can say.
 #[derive(Debug, Args)]
 struct SettingArgs {
-    /// Name to show [default: the id]
+    /// Display name [default: the id]
     #[arg(long, value_name = "N")]
     display_name: Option<String>,
-    /// Take only this event; may be given several times [default: all]
+    /// Accept only this event; may be given several times [default: all]
     #[arg(long = "allow-event", value_name = "E")]
     allow_events: Vec<String>,
-    /// Take only deliveries from this source; may be given several times [default: all]
+    /// Accept only deliveries from this source; may be given several times [default: all]
     #[arg(long = "allow-source", value_name = "S")]
     allow_sources: Vec<String>,
-    /// How to answer what those two leave out: accept (202) or reject (403) [default: accept]
+    /// How to answer deliveries that --allow-event or --allow-source leaves out: accept (202) or reject (403) [default: accept]
     #[arg(long, value_name = "HOW", value_parser = ["accept", "reject"], hide_possible_values = true)]
     on_filtered: Option<String>,
-    /// Largest body [default: 65536]
+    /// Largest accepted body, in bytes [default: 65536]
     #[arg(long, value_name = "N")]
     max_payload_bytes: Option<u64>,
-    /// How long a delivery is remembered, so that it is taken once; `default` is the profile's, or else the daemon's [default: the profile's, or else the daemon's, 7 days]
+    /// Seconds for which a repeated delivery counts as a duplicate; `default` removes the setting [default: the profile's, else the daemon's (7 days)]
     #[arg(long, value_name = "N", value_parser = parse_window)]
     replay_window_seconds: Option<Window>,
-    /// Unsigned deliveries taken in a second, where no signature is required [default: 50]
+    /// Most deliveries accepted per second if no signature is required [default: 50]
     #[arg(long, value_name = "N")]
     unsigned_rate_per_second: Option<u32>,
-    /// What the provider's profile needs to know beside the secret, a token by its vault reference; may be given several times
+    /// A value that the provider's profile needs besides the secret; for a token, its vault reference; may be given several times
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parse_parameter)]
     parameters: Vec<(String, String)>,
 }
@@ -269,22 +269,22 @@ fn parse_window(text: &str) -> Result<Window, String> {
     if text == "default" {
         return Ok(Window(None));
     }
-    let seconds = text.parse().map_err(|_| "write seconds, or `default`")?;
+    let seconds = text.parse().map_err(|_| "write a number of seconds, or `default`")?;
     Ok(Window(Some(seconds)))
 }
 
 fn parse_parameter(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a parameter is written NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("write the parameter as NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only those of this provider
+    /// Only integrations of this provider
     #[arg(long, value_name = "P")]
     pub provider: Option<String>,
-    /// Only those that are enabled (true) or not (false)
+    /// Only enabled (true) or disabled (false) integrations
     #[arg(long, value_name = "BOOL")]
     pub enabled: Option<bool>,
 }
@@ -296,19 +296,19 @@ pub struct TestArgs {
     /// Id of the integration
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
-    /// The body of the delivery, byte for byte
+    /// File with the body of the delivery, byte for byte
     #[arg(long, value_name = "F")]
     pub payload_file: Option<PathBuf>,
     /// Read the body from stdin
     #[arg(long)]
     pub payload_stdin: bool,
-    /// A header of the delivery, all that it came with; may be given several times
+    /// A header of the delivery; give it once for each header
     #[arg(long, value_name = "K: V")]
     pub header: Vec<HeaderArg>,
-    /// What stands behind the `?` of its URL, for providers that sign it
+    /// Query of the delivery's URL (the part after `?`), for providers that sign the URL
     #[arg(long, value_name = "Q")]
     pub query: Option<String>,
-    /// When it came, for one whose signed time has passed: 2026-07-01T12:00:00Z, or seconds since 1970 [default: now]
+    /// When the delivery arrived, so that its signed time is judged by that: 2026-07-01T12:00:00Z, or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME")]
     pub at: Option<Moment>,
 }
@@ -319,16 +319,16 @@ pub struct SendArgs {
     /// Id of the integration
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub id: String,
-    /// Name of the event, as the provider calls it
+    /// Name of the event, in the provider's spelling
     #[arg(long, value_name = "E", value_parser = parse_event)]
     pub event: String,
-    /// The body to send [default: a small one the daemon makes]
+    /// Body to send [default: a small example made by the daemon]
     #[arg(long, value_name = "F")]
     pub payload_file: Option<PathBuf>,
-    /// Sign with this private key (PKCS #8, PEM), for providers with a key pair; the vault holds its public half
+    /// Sign with this private key (PKCS #8, PEM), for providers that sign with a key pair; store its public key in the vault
     #[arg(long, value_name = "F")]
     pub private_key_file: Option<PathBuf>,
-    /// Make it wrong in one way, and expect to be answered as docs/answers.md says
+    /// Corrupt the delivery in this way, and expect the answer that docs/answers.md documents for it
     #[arg(long, value_name = "M", value_parser = MUTATIONS)]
     pub mutate: Option<String>,
 }
@@ -336,7 +336,7 @@ pub struct SendArgs {
 /// A name of an event; nothing that takes more than a line is one.
 fn parse_event(text: &str) -> Result<String, &'static str> {
     match text.trim().is_empty() || text.contains(char::is_control) {
-        true => Err("the name of an event is not empty and holds no control characters"),
+        true => Err("the name of an event must not be empty or contain control characters"),
         false => Ok(text.to_owned()),
     }
 }
@@ -361,11 +361,11 @@ impl FromStr for HeaderArg {
         // A token of RFC 9110, section 5.6.2.
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(is_token) {
-            return Err("what stands before the colon is not the name of a header");
+            return Err("the text before the colon is not a valid header name");
         }
         let value = value.trim_matches([' ', '\t']);
         if value.contains(|c: char| c.is_control() && c != '\t') {
-            return Err("a header cannot hold control characters");
+            return Err("a header cannot contain control characters");
         }
         Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }

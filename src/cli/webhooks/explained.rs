@@ -19,7 +19,8 @@ pub fn text(explained: &Value, out: &Output) -> String {
     for next in items(explained, "next") {
         fields.add("next", show(next));
     }
-    let latest = [("Refused of late, without a row", refusals(explained)), ("Rows of late", rows(explained))];
+    let latest =
+        [("Recent refusals that left no row", refusals(explained)), ("Recent rows", rows(explained))];
     let latest = latest.iter().filter(|(_, table)| !table.is_empty());
     latest
         .fold(fields.render(0), |text, (title, table)| text + "\n" + &heading(title) + &out.table_text(table))
@@ -86,15 +87,15 @@ next  then\\u{1b}[2J that
         });
         let row = json!({"recorded_at_unix_ms": 1_782_907_200_000_u64, "outcome": "accepted", "seq": 7, "summary": "push"});
         let explained = json!({
-            "about": "integration", "happened": "`gh` takes deliveries that are signed", "why": [], "next": [],
+            "about": "integration", "happened": "`gh` accepts signed deliveries", "why": [], "next": [],
             "refusals": [refusal], "rows": [row],
         });
         let ran = palyra("webhooks explain gh", &Stub::answering([answer(200, &explained)]));
         for part in [
-            "Refused of late, without a row",
+            "Recent refusals that left no row",
             "bad_signature",
             "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "Rows of late",
+            "Recent rows",
             "push",
         ] {
             assert!(ran.stdout.contains(part), "{}", ran.stdout);

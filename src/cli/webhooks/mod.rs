@@ -62,10 +62,15 @@ fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
     let with_secret = format!("palyra vault put global/{id} < SECRET_FILE && {add} --secret-ref global/{id}");
     let (told, next) = match (text(&profile, "keys"), args.published_keys) {
         ("published", true) => return Ok(()),
-        ("published", false) => ("publishes its keys", format!("{add} --published-keys")),
-        ("none", _) => ("signs nothing", format!("{add} --allow-unsigned; anybody can post then")),
-        (_, true) => ("publishes no keys, it needs a secret", with_secret),
-        (_, false) => ("needs a secret, and --secret-ref names none", with_secret),
+        ("published", false) => {
+            ("publishes its keys, but --published-keys is missing", format!("{add} --published-keys"))
+        }
+        ("none", _) => (
+            "signs nothing, but --allow-unsigned is missing",
+            format!("{add} --allow-unsigned (anybody can then post to it)"),
+        ),
+        (_, true) => ("publishes no keys and needs a secret", with_secret),
+        (_, false) => ("needs a secret, but --secret-ref is missing", with_secret),
     };
     Err(CliError::usage(format!("`{provider}` {told}")).hint(next))
 }
@@ -73,7 +78,7 @@ fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
 fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
     let amendment = args.amendment();
     if amendment.is_empty() {
-        let nothing = CliError::usage("no setting is named, so there is nothing to change");
+        let nothing = CliError::usage("no setting is given, so there is nothing to change");
         return Err(nothing.hint("`palyra webhooks set --help` lists the settings"));
     }
     let body = Value::Object(amendment).to_string();
@@ -92,9 +97,9 @@ fn warn_if_open(integration: &Value, context: &Context) {
     if !is_true(integration, "signature_required") {
         let id = text(integration, "integration_id");
         context.out.warn(
-            "anybody who knows the address can post to it: no signature is required",
+            "no signature is required: anybody who knows the address can post to it",
             &format!(
-                "keep it out of the open network, or palyra webhooks set {id} --require-signature --secret-ref REF"
+                "keep the address off the public network, or run `palyra webhooks set {id} --require-signature --secret-ref REF`"
             ),
         );
     }
@@ -111,9 +116,9 @@ fn warn_not_ready(added: &Value, context: &Context) {
         "secret_not_found" if !elsewhere => {
             format!("palyra vault put {vault_ref} < SECRET_FILE && palyra webhooks enable {id}")
         }
-        _ => format!("mend it, then palyra webhooks enable {id}"),
+        _ => format!("correct this, then run `palyra webhooks enable {id}`"),
     };
-    context.out.warn(&format!("{id} is stored disabled, because it is not ready: {why}"), &next);
+    context.out.warn(&format!("{id} is stored disabled because it is not ready: {why}"), &next);
 }
 
 fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
@@ -125,7 +130,9 @@ fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
     context.out.answer(&webhooks, |webhooks| context.out.table_text(&view::table(webhooks)))?;
     if items(&webhooks, "webhooks").any(|one| text(one, "url").starts_with('/')) {
         let known_by = view::KNOWN_BY;
-        context.out.note(&format!("urls stand behind the address that senders reach ({known_by})"));
+        context
+            .out
+            .note(&format!("the urls lack the address at which senders reach the ingress: set {known_by}"));
     }
     if items(&webhooks, "webhooks").next().is_none() {
         context
@@ -147,7 +154,7 @@ fn explain(subject: &str, context: &Context) -> Result<Exit, CliError> {
     let explained = connection.client.get(&route(&["explain", subject]))?;
     context.out.answer(&explained, |explained| explained::text(explained, &context.out))?;
     if items(&explained, "refusals").next().is_some() {
-        context.out.note("`palyra webhooks explain` with the id of a refusal says what mends it");
+        context.out.note("`palyra webhooks explain` with the id of a refusal says what to do about it");
     }
     Ok(Exit::Ok)
 }
@@ -186,7 +193,7 @@ fn test(args: &TestArgs, context: &Context) -> Result<Exit, CliError> {
     if let Some(problem) = outcome.get("not_kept").filter(|problem| problem.is_object()) {
         let CliError { message, hint, .. } = CliError::problem(503, Some(problem), None);
         let next = hint.unwrap_or_else(|| "`palyra system heartbeat` says what is wrong".to_owned());
-        context.out.warn(&format!("the result was not kept: {message}"), &next);
+        context.out.warn(&format!("the result was not stored: {message}"), &next);
     }
     Ok(if is_true(&outcome, "passed") { Exit::Ok } else { Exit::Failed })
 }

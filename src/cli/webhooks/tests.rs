@@ -82,7 +82,7 @@ fn show_lists_everything_and_each_issue() {
         "signature      required",
         "sources        all",
         "largest body   65536 bytes",
-        "replay window  the daemon's",
+        "replay window  the daemon's default",
         "created        2026-07-01T12:00:00Z",
         "last test      never",
     ] {
@@ -181,7 +181,7 @@ fn add_warns_when_it_is_stored_disabled_and_gives_the_next_command() {
     assert_eq!(ran.code, 1, "it takes no deliveries");
     assert_eq!(
         ran.stderr,
-        "palyra: warning: github is stored disabled, because it is not ready: the vault holds no global/github\n  \
+        "palyra: warning: github is stored disabled because it is not ready: the vault holds no global/github\n  \
          next: palyra vault put global/github < SECRET_FILE && palyra webhooks enable github\n"
     );
 }
@@ -217,7 +217,8 @@ fn an_integration_without_signature_is_warned_of() {
 
 #[test]
 fn an_address_that_senders_may_not_reach_is_not_told_as_what_to_enter_at_the_provider() {
-    let behind = "/hooks/github, behind the address that senders reach (`public_url` in palyra.toml)";
+    let behind =
+        "/hooks/github after the address at which senders reach the ingress (`public_url` in palyra.toml)";
     let here = "; on this machine http://127.0.0.1:7142/hooks/github";
     let served = with(integration(), &json!({"url": "/hooks/github"}));
     let offline = with(served.clone(), &json!({"local_url": null}));
@@ -280,7 +281,7 @@ fn a_test_shows_each_check_and_fails_with_the_first_that_does() {
 ✓ headers    X-Hub-Signature-256 is there
 ✗ signature  HMAC-SHA256 over the body
 · schema     not reached
-failed: it would be answered 401 unauthenticated
+failed: the answer would be 401 unauthenticated
 "
     );
     assert_eq!(ran.code, 1);
@@ -299,7 +300,7 @@ fn a_test_that_passes_is_success() {
         b"{}",
         &Stub::answering([answer(200, &outcome(true))]),
     );
-    assert_eq!((ran.code, ran.stdout.lines().last()), (0, Some("passed: it would be answered 202 accepted")));
+    assert_eq!((ran.code, ran.stdout.lines().last()), (0, Some("passed: the answer would be 202 accepted")));
 }
 
 #[test]
@@ -345,9 +346,10 @@ fn a_private_key_goes_with_the_order_to_send_and_is_not_shown() {
 #[test]
 fn a_mutated_delivery_succeeds_when_it_is_answered_as_documented() {
     let sent = |status| json!({"url": "u", "headers": [], "status": status, "expected_status": 401, "answer": {"title": "no"}});
-    for (status, code, verdict) in
-        [(401, 0, "as expected: 401 is documented"), (202, 1, "NOT as expected: 401 is documented")]
-    {
+    for (status, code, verdict) in [
+        (401, 0, "as expected: docs/answers.md says 401"),
+        (202, 1, "NOT as expected: docs/answers.md says 401"),
+    ] {
         let stub = Stub::answering([answer(200, &sent(status))]);
         let ran = palyra("webhooks send github --event push --mutate body", &stub);
         assert_eq!(stub.asked()[0].json()["mutate"], "body");
@@ -364,9 +366,9 @@ fn headers_are_read_as_curl_reads_them() {
         ("X-A:b: c ", header("X-A", "b: c")),
         ("X-A:", header("X-A", "")),
         ("X-A b", Err("write it as 'Name: value'")),
-        (": b", Err("what stands before the colon is not the name of a header")),
-        ("X A: b", Err("what stands before the colon is not the name of a header")),
-        ("X-A: b\r\nX-B: c", Err("a header cannot hold control characters")),
+        (": b", Err("the text before the colon is not a valid header name")),
+        ("X A: b", Err("the text before the colon is not a valid header name")),
+        ("X-A: b\r\nX-B: c", Err("a header cannot contain control characters")),
     ];
     for (text, expected) in table {
         assert_eq!(text.parse::<HeaderArg>(), expected, "{text:?}");

@@ -62,7 +62,7 @@ pub fn details(integration: &Value) -> String {
     let unsigned = !is_true(integration, "signature_required");
     fields.toned(if unsigned { Tone::Warn } else { Tone::Plain }, "signature", signature(integration));
     if unsigned {
-        fields.add("rate", format!("at most {} a second", shown(integration, "unsigned_rate_per_second")));
+        fields.add("rate", format!("at most {} per second", shown(integration, "unsigned_rate_per_second")));
     }
     fields.add("events", all_or_some(integration, "allowed_events"));
     fields.add("sources", all_or_some(integration, "allowed_sources"));
@@ -77,8 +77,9 @@ pub fn details(integration: &Value) -> String {
 
 fn replay_window(integration: &Value) -> String {
     let span = |name: &str| integration.get(name).and_then(Value::as_u64).map(crate::cli::since::span_text);
-    let of_profile = || span("profile_replay_window_seconds").map(|span| format!("{span}, the profile's"));
-    span("replay_window_seconds").or_else(of_profile).unwrap_or_else(|| "the daemon's".to_owned())
+    let of_profile =
+        || span("profile_replay_window_seconds").map(|span| format!("{span} (from the profile)"));
+    span("replay_window_seconds").or_else(of_profile).unwrap_or_else(|| "the daemon's default".to_owned())
 }
 
 fn add_last_test(fields: &mut Fields, integration: &Value) {
@@ -111,7 +112,7 @@ fn address(integration: &Value) -> String {
     }
     let here = text(integration, "local_url");
     let here = if here.is_empty() { String::new() } else { format!("; on this machine {here}") };
-    format!("{url}, behind the address that senders reach ({KNOWN_BY}){here}")
+    format!("{url} after the address at which senders reach the ingress ({KNOWN_BY}){here}")
 }
 
 /// How the daemon learns under which address it is reached.
@@ -152,7 +153,7 @@ pub fn test_outcome(outcome: &Value) -> String {
     let (tone, word) =
         if is_true(outcome, "passed") { (Tone::Good, "passed") } else { (Tone::Bad, "failed") };
     let verdict = tone.paint(word);
-    let answer = format!("it would be answered {} {}", shown(answer, "status"), text(answer, "outcome"));
+    let answer = format!("the answer would be {} {}", shown(answer, "status"), text(answer, "outcome"));
     format!("{}{verdict}: {}\n", fields.render(0), clipped(answer.trim_end(), FIELD_CHARS_MAX))
 }
 
@@ -166,7 +167,7 @@ pub fn sent(sent: &Value) -> String {
     fields.toned(tone, "answered", format!("{status} {}", outcome(answer)));
     if let Some(expected) = number(sent, "expected_status") {
         let word = if as_expected(sent) { "as expected" } else { "NOT as expected" };
-        fields.toned(tone, "verdict", format!("{word}: {expected} is documented"));
+        fields.toned(tone, "verdict", format!("{word}: docs/answers.md says {expected}"));
     }
     for (name, value) in answer.as_object().into_iter().flatten() {
         if !matches!(&**name, "outcome" | "title" | "status" | "type") {

@@ -31,7 +31,7 @@ fn a_disk_that_fails_ends_with_one_code_and_one_hint_wherever_it_is_met() {
     for fault in faults {
         let told = not_started(&fault);
         assert_eq!(told.exit(), Exit::Internal, "{told}");
-        assert!(told.hint.unwrap().contains("restore nothing over it"));
+        assert!(told.hint.unwrap().contains("do not restore a backup over it"));
     }
 }
 

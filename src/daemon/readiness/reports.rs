@@ -76,7 +76,7 @@ async fn in_time(
 
 fn late(patience: Duration) -> SecretStatus {
     SecretStatus::Unavailable(format!(
-        "whether its secret can be used was not found out within {} s; see to the disk or share that secrets lie on",
+        "its secret could not be checked within {} s; check the disk or share that the secrets are on",
         patience.as_secs()
     ))
 }
@@ -121,7 +121,10 @@ mod tests {
             match status {
                 SecretStatus::Found => assert!(!hangs(number), "{number}"),
                 SecretStatus::Unavailable(why) => {
-                    assert!(hangs(number) && why.contains("not found out within 0 s"), "{number}: {why}");
+                    assert!(
+                        hangs(number) && why.contains("could not be checked within 0 s"),
+                        "{number}: {why}"
+                    );
                 }
                 other => panic!("{number}: {other:?}"),
             }

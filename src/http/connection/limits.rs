@@ -33,7 +33,7 @@ impl Room {
             tracing::warn!(
                 per_worker,
                 console,
-                "few files may be open, so few connections; raise `ulimit -n`"
+                "the limit of open files allows only few connections; raise `ulimit -n`"
             );
         }
         room

@@ -34,7 +34,7 @@ pub async fn close_after_answer(
     if !request.headers().contains_key(TRANSFER_ENCODING) {
         if is_endless(&request) {
             let problem =
-                Problem::new(Kind::BadRequest).detail("there are no WebSockets here; leave `Upgrade` out");
+                Problem::new(Kind::BadRequest).detail("WebSockets are not supported; leave out `Upgrade`");
             return Ok(request.into_response(problem.error_response()));
         }
         return next.call(request).await;

@@ -69,7 +69,7 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
     let host = single(request, HOST.as_str()).unwrap_or_default();
     if !remote_allowed && !is_own_name(host, listening) {
         return Err(Problem::new(Kind::MisdirectedRequest).hint(Some(
-            "address the console as 127.0.0.1, [::1], localhost or what it listens on".to_owned(),
+            "address the console as 127.0.0.1, [::1], localhost or by the address it listens on".to_owned(),
         )));
     }
     let is_own = |origin: &HeaderValue| {
@@ -104,8 +104,9 @@ fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
     if gate(request).zip(peer).is_some_and(exceeds) {
         return Problem::new(Kind::TooManyRequests);
     }
-    Problem::new(Kind::Unauthorized)
-        .hint(Some("send `Authorization: Bearer` with the content of admin.token".to_owned()))
+    Problem::new(Kind::Unauthorized).hint(Some(
+        "send the header `Authorization: Bearer TOKEN` with the content of admin.token".to_owned(),
+    ))
 }
 
 fn gate(request: &ServiceRequest) -> Option<&Data<Gate>> {

@@ -80,7 +80,7 @@ fn check_event(event: &str) -> Result<(), Problem> {
     if (1..=WEBHOOK_NAME_CHARS_MAX).contains(&event.chars().count()) {
         return Ok(());
     }
-    let detail = format!("`event` does not have 1 to {WEBHOOK_NAME_CHARS_MAX} characters");
+    let detail = format!("`event` must have 1 to {WEBHOOK_NAME_CHARS_MAX} characters");
     Err(Problem::new(Kind::Invalid).detail(detail))
 }
 
@@ -92,7 +92,7 @@ fn check_enabled(integration: &Integration) -> Result<(), Problem> {
     }
     let hint = format!("run `palyra webhooks enable {id}` first");
     Err(Problem::new(Kind::Invalid)
-        .detail(format!("`{id}` is disabled, so whatever is sent to it is answered 404"))
+        .detail(format!("`{id}` is disabled, so its senders are answered 404"))
         .hint(Some(hint)))
 }
 
@@ -102,13 +102,13 @@ fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> R
     if has_nothing_to_sign_with(integration)
         && !matches!(mutation, Mutation::Duplicate | Mutation::DropHeader)
     {
-        let detail = "it has no secret and requires no signature, so there is none to be wrong";
-        let hint = "`duplicate` and `drop-header` work without; for the others add it with --secret-ref";
+        let detail = "it has no secret and requires no signature, so there is no signature to corrupt";
+        let hint = "`duplicate` and `drop-header` work without a secret; for the other mutations set one with --secret-ref";
         return Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())));
     }
     let answer = profile.answer_to(mutation, integration.record.signature_required);
     let lacks = || {
-        let detail = format!("deliveries of `{}` have nothing that could be mutated so", profile.name());
+        let detail = format!("this mutation does not apply to deliveries of `{}`", profile.name());
         Problem::new(Kind::Invalid)
             .detail(detail)
             .hint(Some("`duplicate` works with every provider".to_owned()))
@@ -131,8 +131,9 @@ async fn sign(
     let private_key = order.private_key_base64.as_ref().map(|text| decoded("private_key_base64", text));
     let private_key = private_key.transpose()?.map(Zeroizing::new);
     if integration.takes_published_keys() {
-        let detail = "its keys are published by the provider, which alone can sign with them";
-        let hint = "try a pair of your own: an integration with its public half as --secret-ref";
+        let detail =
+            "it is verified with the provider's published keys, and only the provider can sign with those";
+        let hint = "try a key pair of your own: make an integration whose --secret-ref names its public key";
         return Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())));
     }
     let age_seconds = match order.mutate {
@@ -153,7 +154,7 @@ async fn sign(
         profile.make_unsigned(&draft)
     } else {
         let keys = resolve(gate, integration).await?;
-        let missing = || Problem::new(Kind::Invalid).detail("its secret has no version");
+        let missing = || Problem::new(Kind::Invalid).detail("the integration's secret has no version");
         profile.sign(&draft, keys.current().ok_or_else(missing)?)
     };
     signed.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))

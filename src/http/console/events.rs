@@ -125,5 +125,7 @@ async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpRespons
 /// An event of one's own has no replay key: one that is emitted again is there twice.
 fn how_to_find_out(error: &JournalError) -> Option<String> {
     let is_unknown = matches!(error, JournalError::Unknown);
-    is_unknown.then(|| "look for it with `palyra system event list` before you emit it again".to_owned())
+    is_unknown.then(|| {
+        "check with `palyra system event list` whether it was stored before you emit it again".to_owned()
+    })
 }

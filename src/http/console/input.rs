@@ -27,9 +27,13 @@ fn told(error: &JsonPayloadError) -> String {
     }
     let names_ours = ["missing field `", "duplicate field `"].iter().any(|start| text.starts_with(start));
     match text.rsplit_once(", expected ") {
-        _ if names_ours => format!("the body does not fit: {text}"),
-        Some((_, expected)) => format!("the body does not fit: expected {expected}"),
-        None => format!("the body does not fit at line {} column {}", error.line(), error.column()),
+        _ if names_ours => format!("the body does not have the expected form: {text}"),
+        Some((_, expected)) => format!("the body does not have the expected form: expected {expected}"),
+        None => format!(
+            "the body does not have the expected form at line {} column {}",
+            error.line(),
+            error.column()
+        ),
     }
 }
 
@@ -84,11 +88,11 @@ mod tests {
         }
         assert_eq!(
             refused::<Value>(r#"{"SECRET":1}"#),
-            "the body does not fit: expected `value_base64` at line 1 column 9"
+            "the body does not have the expected form: expected `value_base64` at line 1 column 9"
         );
         assert_eq!(
             refused::<Value>("{}"),
-            "the body does not fit: missing field `value_base64` at line 1 column 2"
+            "the body does not have the expected form: missing field `value_base64` at line 1 column 2"
         );
     }
 
@@ -99,7 +103,7 @@ mod tests {
             refused::<Draft>(&format!(r#"{{"integration_id":"a","provider":"b","parameters":{twice}}}"#));
         let amendment = refused::<Amendment>(&format!(r#"{{"parameters":{twice}}}"#));
         for told in [draft, amendment] {
-            let says = "the body does not fit: expected a map that names each parameter once at line 1";
+            let says = "the body does not have the expected form: expected an object that names each parameter once at line 1";
             assert!(told.starts_with(says) && !told.contains("SECRET"), "{told}");
         }
     }

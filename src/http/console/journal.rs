@@ -44,7 +44,8 @@ pub fn routes(config: &mut ServiceConfig) {
 async fn verify_all(gate: Data<Gate>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let place = Arc::clone(&gate.verifying).try_acquire_owned();
-    let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("a verification is under way"))?;
+    let place =
+        place.map_err(|_| Problem::new(Kind::Overloaded).detail("a verification is already running"))?;
     let asker = request.conn_data::<Asker>().cloned().unwrap_or_default();
     let (files, for_thread) = (gate.actors.journal_files.clone(), gate.clone());
     let report = blocking(move || {
@@ -53,7 +54,7 @@ async fn verify_all(gate: Data<Gate>, request: HttpRequest) -> Result<HttpRespon
     });
     let report = report.await?;
     if report.is_partial {
-        return Err(Problem::new(Kind::Unavailable).detail("the verification was ended before its end"));
+        return Err(Problem::new(Kind::Unavailable).detail("the verification was stopped before it finished"));
     }
     Ok(HttpResponse::Ok().json(report.to_json(started.elapsed())))
 }
@@ -111,7 +112,7 @@ pub async fn place(gate: &Gate, event: String) -> Result<u64, Problem> {
     if let Ok(seq) = event.parse() {
         return Ok(seq);
     }
-    let malformed = || Problem::new(Kind::BadRequest).detail("an event is named by its seq or its id");
+    let malformed = || Problem::new(Kind::BadRequest).detail("name an event by its seq or its id");
     let id = EventId::parse(&event).ok_or_else(malformed)?;
     let reader = gate.actors.reader.clone();
     blocking(move || reader.place_of(id)).await
@@ -133,9 +134,9 @@ pub async fn refuse_beyond_the_newest(gate: &Gate, after: Option<u64>) -> Result
     if after <= newest {
         return Ok(());
     }
-    let hint = "after a restore seqs are given out again: find your last event by its event id, and go on after the seq that \
-                has now; if it is gone, go on after the newest you share with the journal";
-    let detail = format!("`after` is {after}, and the newest event has seq {newest}");
+    let hint = "after a restore seqs are given out again: find your last event by its event id, and continue after its present seq; if it is \
+         gone, continue after the newest event that you and the journal both have";
+    let detail = format!("`after` is {after}, but the newest event has seq {newest}");
     Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())))
 }
 
@@ -209,7 +210,7 @@ impl Export {
         let gate = self.gate.clone();
         match self.next().await {
             Err(problem) if !gate.is_stopping() => {
-                tracing::error!(%problem, "an export broke off");
+                tracing::error!(%problem, "an export ended early");
                 let last = json!({"problem": problem.document()}).to_string() + "\n";
                 Ok(Some((Bytes::from(last), None)))
             }

@@ -58,7 +58,7 @@ fn process(page: &mut Page, gate: &Gate, ready: bool) {
         .value(seconds(gate.started_at));
     page.gauge(
         "palyra_ready",
-        "Whether a delivery could be accepted and committed, not longer than a second ago",
+        "Whether a delivery could be accepted and committed, as of at most a second ago",
     )
     .value(truth(ready));
 }
@@ -71,18 +71,18 @@ fn deliveries(page: &mut Page, gate: &Gate) {
     }
     let answered = page.counter(
         "palyra_deliveries_total",
-        "Deliveries answered, by outcome or code; without integration those that reached none",
+        "Deliveries answered, by outcome or code; the integration is empty for those that reached none",
     );
     by_integration(answered, &tallies, "answer", |tally| &tally.answers);
     let refused = page.counter(
         "palyra_deliveries_unauthenticated_total",
-        "Deliveries that did not authenticate, by reason, answered unauthenticated or too_many_requests",
+        "Deliveries answered unauthenticated or too_many_requests because they were not authentic, by reason",
     );
     by_integration(refused, &tallies, "reason", |tally| &tally.unauthenticated);
     page.gauge("palyra_deliveries_in_flight", "Deliveries in flight").value(gate.admission.in_flight());
     page.gauge(
         "palyra_deliveries_in_flight_max",
-        "Deliveries that may be in flight; more are answered overloaded",
+        "Most deliveries that may be in flight; further ones are answered overloaded",
     )
     .value(gate.settings.in_flight_max);
 }
@@ -106,22 +106,19 @@ fn listeners(page: &mut Page, gate: &Gate) {
         .each("listener", [("ingress", ingress), ("console", console)]);
     page.gauge("palyra_event_streams", "Event streams of the console that are open")
         .value(gate.open_streams());
-    page.counter("palyra_console_unauthorized_total", "Requests of the console without its token, by reason")
+    page.counter("palyra_console_unauthorized_total", "Console requests without a valid token, by reason")
         .each("reason", gate.counters.unauthorized());
 }
 
 fn integrations(page: &mut Page, gate: &Gate, registry: Option<RegistrySnapshot>) {
     if let Some(by_readiness) = gate.last_look.by_readiness() {
-        page.gauge(
-            "palyra_integrations",
-            "Integrations by readiness; one that is disabled counts as that, whatever it lacks",
-        )
-        .each("readiness", by_readiness.map(|(state, count)| (state.as_str(), count)));
+        page.gauge("palyra_integrations", "Integrations by readiness; disabled ones count only as disabled")
+            .each("readiness", by_readiness.map(|(state, count)| (state.as_str(), count)));
     }
     let Some(registry) = registry else { return };
     page.gauge(
         "palyra_config_stale",
-        "Whether the last reload was refused, so that what was configured before is in force",
+        "Whether the last reload was refused, so that the previous configuration is in force",
     )
     .value(truth(registry.stale.is_some()));
     page.gauge(
@@ -132,23 +129,23 @@ fn integrations(page: &mut Page, gate: &Gate, registry: Option<RegistrySnapshot>
 }
 
 fn journal(page: &mut Page, journal: &JournalSnapshot, anchored_seq: u64) {
-    page.gauge("palyra_journal_last_seq", "seq of the newest event, which is how many there are")
+    page.gauge("palyra_journal_last_seq", "seq of the newest event; equal to the number of events")
         .value(journal.head_seq);
-    page.gauge("palyra_journal_anchored_seq", "seq of the newest event that the anchor names")
+    page.gauge("palyra_journal_anchored_seq", "seq of the newest event recorded in the anchor")
         .value(anchored_seq);
     page.gauge("palyra_journal_signed_seq", "seq of the newest event that a signed checkpoint covers")
         .value(journal.checkpoint_size);
     page.gauge("palyra_journal_epoch", "The epoch of the key that signs checkpoints").value(journal.epoch);
     page.counter("palyra_journal_appended_total", "Events appended").value(journal.appended_total);
     page.counter("palyra_journal_groups_total", "Groups of events committed").value(journal.groups_total);
-    page.counter("palyra_journal_held_total", "Deliveries whose replay key an earlier event held")
+    page.counter("palyra_journal_held_total", "Deliveries whose replay key an earlier event already had")
         .value(journal.held_total);
     page.gauge("palyra_journal_database_bytes", "Size of the database without its write-ahead log")
         .value(journal.database_bytes);
     page.gauge("palyra_journal_wal_bytes", "Size of the write-ahead log").value(journal.wal_bytes);
     page.gauge(
         "palyra_journal_poisoned",
-        "Whether nothing is written any more because a write or sync failed",
+        "Whether the journal has stopped writing because a write or sync failed",
     )
     .value(truth(journal.poisoned.is_some()));
 }
@@ -156,21 +153,22 @@ fn journal(page: &mut Page, journal: &JournalSnapshot, anchored_seq: u64) {
 fn verification(page: &mut Page, verification: &Verification) {
     page.gauge(
         "palyra_journal_verification",
-        "1 for the state that the verification of the whole journal is in",
+        "1 for the current state of the verification of the whole journal",
     )
     .each("state", Verification::STATES.map(|state| (state, truth(state == verification.state()))));
 }
 
 fn replay_guard(page: &mut Page, guard: &ReplaySnapshot) {
     page.gauge("palyra_replay_leases", "Replay keys of deliveries in flight").value(guard.leases);
-    page.gauge("palyra_replay_waiters", "Deliveries that wait for the row of another copy")
+    page.gauge("palyra_replay_waiters", "Deliveries waiting for the outcome of another copy")
         .value(guard.waiters);
     page.gauge("palyra_replay_recent_keys", "Replay keys remembered in memory").value(guard.recent_keys);
-    page.counter("palyra_replay_submitted_total", "Deliveries handed on to the journal")
+    page.counter("palyra_replay_submitted_total", "Deliveries passed to the journal")
         .value(guard.submitted_total);
     page.counter("palyra_replay_seen_total", "Deliveries answered from the replay keys in memory")
         .value(guard.seen_total);
-    page.counter("palyra_replay_released_total", "Leases given back unused").value(guard.released_total);
+    page.counter("palyra_replay_released_total", "Replay keys released without a row")
+        .value(guard.released_total);
 }
 
 fn vault(page: &mut Page, vault: &VaultSnapshot) {

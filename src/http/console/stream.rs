@@ -54,7 +54,8 @@ pub async fn follow(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let place = std::sync::Arc::clone(&gate.streams).try_acquire_owned();
-    let place = place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many streams are open"))?;
+    let place =
+        place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many event streams are open"))?;
     let head = gate.actors.head.clone();
     let asked = last_event_id(&request)?.or(query.after);
     refuse_beyond_the_newest(&gate, asked).await?;
@@ -76,13 +77,13 @@ pub async fn follow(
 
 /// The client sees no more than that the stream broke off.
 fn tell_why(problem: &Problem) {
-    tracing::error!(%problem, "a stream of events broke off");
+    tracing::error!(%problem, "an event stream ended early");
 }
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, Problem> {
     let Some(id) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
     let seq = id.to_str().ok().and_then(|id| id.parse().ok());
-    let malformed = || Problem::new(Kind::BadRequest).detail("Last-Event-ID is not the seq of an event");
+    let malformed = || Problem::new(Kind::BadRequest).detail("Last-Event-ID must be the seq of an event");
     seq.map(Some).ok_or_else(malformed)
 }
 

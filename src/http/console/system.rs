@@ -81,14 +81,14 @@ async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
 fn clock_behind(now: UnixMs, newest: UnixMs) -> Option<String> {
     let seconds = newest.saturating_sub(now) / 1_000;
     let said = format!(
-        "the clock stands {seconds} s behind the newest event: one of them is wrong, and until the clock has caught up \
-         every event is stamped with that time"
+        "the clock is {seconds} s behind the newest event's time; until it catches up, new events are recorded with that event's time. \
+         Set the clock, or see docs/operations.md if the event's time is the wrong one"
     );
     (seconds > CLOCK_BEHIND_SECONDS_MAX).then_some(said)
 }
 
 fn refused_reload(fault: String) -> String {
-    format!("the last reload was refused; the configuration before it stays in force: {fault}")
+    format!("the last reload was refused, and the previous configuration stays in force: {fault}")
 }
 
 /// While the connectors' supervisor does not answer their list is empty; its own state stands among the actors.

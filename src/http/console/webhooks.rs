@@ -216,9 +216,9 @@ pub fn unanswered(error: DoorError) -> Problem {
     if error != DoorError::Lost {
         return gone(error);
     }
-    let hint = "look before you repeat it: `palyra webhooks list`, `palyra vault list`";
+    let hint = "check before you repeat it: `palyra webhooks list`, `palyra vault list`";
     Problem::new(Kind::Unavailable)
-        .detail(format!("{error}; it is not known whether it was done"))
+        .detail(format!("{error}; it is not known whether the change was made"))
         .hint(Some(hint.to_owned()))
         .of_a_change(Became::Unknown)
 }

@@ -26,7 +26,8 @@ pub fn head(
     }
     let not_taken = |why: String| Problem::new(Kind::UnsupportedMediaType).detail(why);
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(not_taken("Content-Encoding is not taken".to_owned()).into());
+        let why = "Content-Encoding is not accepted: send the body uncompressed";
+        return Err(not_taken(why.to_owned()).into());
     }
     let kind = profile.content_kind(&view).map_err(|error| not_taken(error.to_string()))?;
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -44,9 +45,9 @@ pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Prob
         return Ok(());
     }
     let said = match kind {
-        ContentKind::Form => "the body is no form",
-        ContentKind::None => "there is a body, and deliveries of this provider have none",
-        ContentKind::Json | ContentKind::Text => "the body is no JSON",
+        ContentKind::Form => "the body is not a form",
+        ContentKind::None => "the request has a body, but deliveries of this provider have none",
+        ContentKind::Json | ContentKind::Text => "the body is not JSON",
     };
     Err(Problem::new(Kind::UnsupportedMediaType).detail(said))
 }

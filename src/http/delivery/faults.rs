@@ -42,7 +42,7 @@ impl Gate {
         work: impl Future<Output = T>,
     ) -> Result<T, Fault> {
         let deadline = self.settings.answer_deadline;
-        let late = |_| Fault::of(cause, format!("it was not dealt with within {deadline:?}"));
+        let late = |_| Fault::of(cause, format!("no result within {deadline:?}"));
         timeout(deadline, work).await.map_err(late)
     }
 }
@@ -55,8 +55,8 @@ impl Delivery<'_> {
         let complaint = (self.id.clone(), cause);
         if !self.gate.complaints.exceeds(complaint, COMPLAINTS_PER_SPAN_MAX, Instant::now()) {
             let told = match cause {
-                Cause::Unknown => "whether a delivery was taken in is not known",
-                _ => "a delivery could not be taken in",
+                Cause::Unknown => "it is not known whether a delivery was stored",
+                _ => "a delivery could not be accepted",
             };
             tracing::warn!(integration = self.id, what = cause.as_str(), error, "{told}");
         }

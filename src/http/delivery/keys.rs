@@ -26,7 +26,9 @@ impl Gate {
     ) -> Result<Option<Arc<SecretVersions>>, Fault> {
         let record = &integration.record;
         if let Some(other) = &integration.lent_with {
-            let shared = format!("it shares its secret with `{other}`, and others are given codes under it");
+            let shared = format!(
+                "its secret is shared with `{other}`, whose handshakes give strangers codes made with that secret"
+            );
             return Err(Fault::of(Cause::Secret, shared));
         }
         let Some(vault_ref) = record.vault_ref() else {
@@ -97,7 +99,7 @@ impl Delivery<'_> {
         arrival: &mut impl Arrival,
     ) -> Result<Arc<SecretVersions>, Fault> {
         let Some(published) = published else {
-            let none = "its provider publishes no keys, and it names no secret";
+            let none = "its provider publishes no keys, and the integration names no secret";
             return Err(Fault::of(Cause::PublishedKeys, none));
         };
         let (now, may_wait) = (self.gate.clock.now_unix_ms(), || arrival.may_wait_for_keys());

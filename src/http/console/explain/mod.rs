@@ -84,14 +84,16 @@ async fn unknown(gate: &Gate, named: &str, searched_from: Option<u64>) -> Result
     let shown: String = named.escape_debug().take(64).collect();
     let (rest, on) = match searched_from {
         Some(seq) => (
-            format!("refusal or event, and no delivery from seq {seq} on; older events were not searched"),
-            format!("search on with `palyra system event list --contains {shown} --before {seq} --limit 1`"),
+            format!("refusal or event, and no delivery from seq {seq} on (older events were not searched)"),
+            format!(
+                "continue the search with `palyra system event list --contains {shown} --before {seq} --limit 1`"
+            ),
         ),
         None => ("refusal, event or delivery".to_owned(), not_kept()),
     };
-    let detail = format!("`{shown}` names no integration (senders to one are answered 404), {rest}");
+    let detail = format!("`{shown}` is not the id of an integration (its senders are answered 404), {rest}");
     let hint = match near {
-        Some(near) if searched_from.is_some() => format!("did you mean `{near}`? Else {on}"),
+        Some(near) if searched_from.is_some() => format!("did you mean `{near}`? Otherwise {on}"),
         Some(near) => format!("did you mean `{near}`?"),
         None => on,
     };
@@ -100,8 +102,8 @@ async fn unknown(gate: &Gate, named: &str, searched_from: Option<u64>) -> Result
 
 fn not_kept() -> String {
     format!(
-        "a refusal that left no row is known by the `Palyra-Refusal` of its answer alone, among the last {REFUSALS_MAX}, until the \
-         daemon stops; `palyra webhooks explain ID` with the id of the integration lists those that are"
+        "refusals that left no row are kept in memory only, the last {REFUSALS_MAX} since the daemon started; each is found by the \
+         `Palyra-Refusal` header of its answer. `palyra webhooks explain ID` lists those of an integration"
     )
 }
 

@@ -45,8 +45,8 @@ impl Explanation {
 pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
     let Refusal { integration_id: id, kind, cause, detail, .. } = refusal;
     let kept = match cause {
-        Some(Cause::Unknown) => "it may have been stored all the same; a retry is then told `duplicate`",
-        _ => "nothing of it was kept",
+        Some(Cause::Unknown) => "it may have been stored nevertheless; a retry is then answered `duplicate`",
+        _ => "it was not stored",
     };
     let (status, code, _) = kind.entry();
     let status = status.as_u16();
@@ -59,7 +59,7 @@ pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Expla
     });
     let record = integration.map(|integration| &integration.record);
     if *kind == Kind::TooManyRequests && matches!(cause, Some(Cause::Unauthentic(_))) {
-        told = told.because("it was 429 rather than 401 because too many bad signatures came from its peer");
+        told = told.because("the status is 429 instead of 401 because its peer sent too many bad signatures");
     }
     told.next.extend(match *cause {
         Some(cause) => mends_cause(cause, id, record),
@@ -75,9 +75,9 @@ pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Expla
 /// What mends that a delivery was not authentic.
 fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     let provider = record.map_or("PROVIDER", |record| record.provider.as_str());
-    let form = format!("`palyra providers show {provider}` says which headers are signed, and how");
-    let again = "have the provider deliver it again: it is signed anew then".to_owned();
-    let clock = "compare the clock of this machine with the true time (`timedatectl`)".to_owned();
+    let form = format!("`palyra providers show {provider}` shows which headers are signed, and how");
+    let again = "have the provider deliver it again, which signs it anew".to_owned();
+    let clock = "check this machine's clock (`timedatectl`)".to_owned();
     match reason {
         Reason::MissingSignature => vec![secret_at_provider(record), form, NOISE.to_owned()],
         Reason::MalformedSignature | Reason::MissingTimestamp | Reason::MalformedTimestamp => {
@@ -87,7 +87,7 @@ fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) ->
         Reason::StaleTimestamp => vec![clock, again],
         Reason::FutureTimestamp => vec![clock],
         Reason::BadClaim => vec![format!(
-            "compare `parameters` in `palyra webhooks show {id}` with the provider; `palyra webhooks set {id} --parameter NAME=VALUE`"
+            "compare `parameters` in `palyra webhooks show {id}` with the provider's settings; `palyra webhooks set {id} --parameter NAME=VALUE` changes one"
         )],
         Reason::UntrustedKey => vec![form, NOISE.to_owned()],
     }
@@ -98,31 +98,32 @@ fn mends_cause(cause: Cause, id: &str, record: Option<&IntegrationRecord>) -> Ve
     match cause {
         Cause::Unauthentic(reason) => mends_reason(reason, id, record),
         Cause::UnsignedRate => vec![
-            format!("`palyra webhooks set {id} --unsigned-rate-per-second N` takes more"),
+            format!("`palyra webhooks set {id} --unsigned-rate-per-second N` raises the limit"),
             format!(
-                "`palyra webhooks set {id} --require-signature --secret-ref REF` takes only what is signed"
+                "`palyra webhooks set {id} --require-signature --secret-ref REF` accepts only signed deliveries"
             ),
         ],
         Cause::Event | Cause::Unknown => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
         Cause::Secret | Cause::Vault | Cause::VaultReference | Cause::HandshakeToken => {
             vec![
-                format!("`palyra webhooks show {id}` says what is missing, and the command that mends it"),
+                format!("`palyra webhooks show {id}` says what is missing, and the command that adds it"),
                 AGAIN.to_owned(),
             ]
         }
         Cause::PublishedKeys => {
             vec![
-                "see that this machine reaches the provider by HTTPS; its keys are fetched again".to_owned(),
+                "check that this machine can reach the provider over HTTPS; the keys are then fetched again"
+                    .to_owned(),
                 AGAIN.to_owned(),
             ]
         }
     }
 }
 
-const NOISE: &str = "what the provider did not send is noise; `palyra system insights` counts it";
-const UNTOUCHED: &str = "see that the proxy in front passes headers and body on untouched; for a provider that signs the URL, set `public_url` in palyra.toml";
+const NOISE: &str = "if your provider did not send this, ignore it: anybody can post to a public address. `palyra system insights` counts such requests";
+const UNTOUCHED: &str = "check that the proxy in front forwards headers and body unchanged; for a provider that signs the URL, set `public_url` in palyra.toml";
 const HEARTBEAT: &str = "`palyra system heartbeat` says what is wrong with the daemon";
-const AGAIN: &str = "nothing is lost: the provider delivers it again, or can be asked to";
+const AGAIN: &str = "nothing is lost: the provider retries, or you can have it deliver again";
 
 fn try_out(id: &str) -> String {
     format!(
@@ -133,11 +134,10 @@ fn try_out(id: &str) -> String {
 fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
     match record.and_then(IntegrationRecord::vault_ref) {
         Some(Ok(vault_ref)) => format!(
-            "enter the value of `{vault_ref}` as the secret at the provider; if another stands there, {}",
+            "enter the value of `{vault_ref}` as the secret at the provider; to use the provider's secret instead, {}",
             vault_ref.how_to_provide()
         ),
-        _ => "see that it is the provider's own: it is verified with the keys that the provider publishes"
-            .to_owned(),
+        _ => "check that the provider sent it: it is verified with the provider's published keys".to_owned(),
     }
 }
 
@@ -145,16 +145,16 @@ fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
 fn mends_kind(kind: Kind, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     match kind {
         Kind::PayloadTooLarge => {
-            let most = record.map_or_else(String::new, |record| format!(" (it is {})", record.max_payload_bytes));
+            let most = record.map_or_else(String::new, |record| format!(" (now {})", record.max_payload_bytes));
             vec![format!(
-                "`palyra webhooks set {id} --max-payload-bytes N` takes larger bodies{most}, up to `payload_bytes_cap` in palyra.toml"
+                "`palyra webhooks set {id} --max-payload-bytes N` raises the limit{most}, up to `payload_bytes_cap` in palyra.toml"
             )]
         }
         Kind::RequestTimeout => vec![
-            "see whether the proxy in front holds bodies back; `body_deadline_seconds` in palyra.toml is how long one may take".to_owned(),
+            "check whether the proxy in front delays bodies; `body_deadline_seconds` in palyra.toml sets how long a body may take".to_owned(),
         ],
-        Kind::UnsupportedMediaType => vec!["set the content type at the provider, and no compression".to_owned()],
-        Kind::BadRequest => vec!["the sender, or a proxy in front, broke the request off; it is sent again".to_owned()],
+        Kind::UnsupportedMediaType => vec!["set the content type at the provider, and turn compression off".to_owned()],
+        Kind::BadRequest => vec!["the sender or a proxy in front broke off the request; the provider retries".to_owned()],
         _ => vec![HEARTBEAT.to_owned()],
     }
 }
@@ -172,28 +172,31 @@ pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Expla
         event_names::REJECTED => Explanation::of(format!(
             "an authentic delivery to `{id}` was rejected and is kept without its body"
         ))
-        .then("have the sender mend what is named, then deliver it again: it is judged anew"),
+        .then("have the sender correct this and deliver again; the new delivery is judged anew"),
         event_names::CONFLICT => Explanation::of(format!(
-            "an authentic delivery to `{id}` was not as it came before and is kept without its body; the first one under its id stays"
+            "an authentic delivery to `{id}` contradicts an earlier one with the same id and is kept without its body; the earlier one stays as it is"
         ))
-        .then("find out who sends two bodies under one id: the body's digest stands in `details.body_sha256`"),
+        .then("find out who sends two bodies under one id; `details.body_sha256` is the digest of this body"),
         event_names::UNAUTHENTICATED => return unauthenticated(event, id, &details, record),
-        _ => Explanation::of(format!("no delivery: {}", event.summary)),
+        _ => Explanation::of(format!("this event is not a delivery: {}", event.summary)),
     };
     let reasons = details.get("why").and_then(Value::as_array).into_iter().flatten();
     let told = reasons.filter_map(Value::as_str).fold(told, Explanation::because);
-    told.then(format!("`palyra system event show {}` shows all of it", event.seq))
+    told.then(format!("`palyra system event show {}` shows the whole row", event.seq))
 }
 
 fn accepted(event: &StoredEvent, id: &str) -> Explanation {
     let verified = match event.key_version {
-        Some(version) => format!("its signature was made with version {version} of the secret, and no allow list leaves it out"),
-        None => "it was verified without a secret of ours, or needed no signature, and no allow list leaves it out".to_owned(),
+        Some(version) => format!(
+            "its signature was made with version {version} of the secret, and no allow list leaves it out"
+        ),
+        None => "it was verified with published keys or needed no signature, and no allow list leaves it out"
+            .to_owned(),
     };
-    Explanation::of(format!("a delivery to `{id}` was taken in as `accepted`; it is durable"))
+    Explanation::of(format!("a delivery to `{id}` was accepted and is stored durably"))
         .because(verified)
         .then(format!(
-            "`palyra system event show {0}` shows it, `palyra system event show {0} --body` what came",
+            "`palyra system event show {0}` shows it, and `palyra system event show {0} --body` its body",
             event.seq
         ))
 }
@@ -211,8 +214,9 @@ fn filtered(
     let name = details.get("event").and_then(Value::as_str).unwrap_or_default();
     let (takes_event, takes_source) = (record.allows_event(name), record.allows_source(&event.source));
     if takes_event && takes_source {
-        return told
-            .then("the allow lists have been changed and take it: have the provider deliver it again");
+        return told.then(
+            "the allow lists have been changed since and now allow it: have the provider deliver it again",
+        );
     }
     let told =
         if takes_event { told } else { told.then(widened(record, "event", &record.allowed_events, name)) };
@@ -221,7 +225,7 @@ fn filtered(
     } else {
         told.then(widened(record, "source", &record.allowed_sources, &event.source))
     };
-    told.then("then have the provider deliver it again: it is judged anew")
+    told.then("then have the provider deliver it again; it is judged anew")
 }
 
 /// The command that takes `name` beside what is taken already.
@@ -230,11 +234,11 @@ fn widened(record: &IntegrationRecord, what: &str, allowed: &[String], name: &st
     let names: Vec<&str> = allowed.iter().map(String::as_str).chain([name]).collect();
     if names.len() > REPEATED_MAX || !names.iter().all(|name| is_plain(name)) {
         return format!(
-            "if it is wanted: `palyra webhooks set {id} --allow-{what} NAME …` with all that are wanted, or `--all-{what}s`"
+            "if you want it: `palyra webhooks set {id} --allow-{what} NAME …` with all {what}s you want, or `--all-{what}s`"
         );
     }
     let flags: String = names.iter().map(|name| format!(" --allow-{what} {name}")).collect();
-    format!("if it is wanted: `palyra webhooks set {id}{flags}`")
+    format!("if you want it: `palyra webhooks set {id}{flags}`")
 }
 
 /// Whether a shell takes it as it stands.
@@ -251,12 +255,12 @@ fn unauthenticated(
 ) -> Explanation {
     let reason = details.get("reason").and_then(|reason| Reason::deserialize(reason).ok());
     let told = Explanation::of(format!(
-        "deliveries to `{id}` that nobody could authenticate, summed up within a minute: {}",
+        "summary of one minute's unauthenticated deliveries to `{id}`: {}",
         event.summary
     ));
     let next = reason.map_or_else(Vec::new, |reason| mends_reason(reason, id, record));
     let told = next.into_iter().fold(told, Explanation::then);
-    told.then(format!("`palyra webhooks explain {id}` lists the latest one by one"))
+    told.then(format!("`palyra webhooks explain {id}` lists the latest ones"))
 }
 
 /// Of an integration as it is.
@@ -265,21 +269,23 @@ pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_se
     let id = &record.integration_id;
     let told = match (record.enabled, report.readiness) {
         (true, Readiness::Ready) if record.signature_required => {
-            Explanation::of(format!("`{id}` takes deliveries that are signed"))
+            Explanation::of(format!("`{id}` accepts signed deliveries"))
         }
-        (true, Readiness::Ready) => Explanation::of(format!("`{id}` takes deliveries, signed or not"))
+        (true, Readiness::Ready) => Explanation::of(format!("`{id}` accepts deliveries, signed or not"))
             .because("no signature is required: anybody who knows the address can post"),
-        (true, _) => Explanation::of(format!("`{id}` takes no deliveries: senders are answered 503 or 401"))
-            .then(format!("mend what is named; `palyra webhooks show {id}` tells when it is ready")),
-        (false, _) => Explanation::of(format!("`{id}` takes no deliveries: senders are answered 404"))
+        (true, _) => {
+            Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 503 or 401"))
+                .then(format!("correct this; `palyra webhooks show {id}` says when it is ready"))
+        }
+        (false, _) => Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 404"))
             .because("it is disabled")
-            .then(format!("`palyra webhooks enable {id}`")),
+            .then(format!("`palyra webhooks enable {id}` enables it")),
     };
     let told = report.issues.iter().fold(told, Explanation::because);
     match is_served {
         true => told,
         false => {
-            told.because("no daemon runs, so nothing is taken in at all").then("`palyra daemon` starts one")
+            told.because("no daemon runs, so no delivery is received").then("`palyra daemon` starts one")
         }
     }
 }
