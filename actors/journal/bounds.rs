@@ -125,6 +125,12 @@ fn check_delivery_id(id: Option<&str>) -> Result<(), JournalError> {
     must(fits, "delivery_id", "must have 1 to 256 bytes")
 }
 
+/// A summary of at most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
+pub(super) fn shortened(mut summary: String) -> String {
+    summary.truncate(summary.floor_char_boundary(SUMMARY_BYTES_MAX));
+    summary
+}
+
 fn is_event_name(name: &str) -> bool {
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'-');
     (1..=STORED_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits)

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::bounds::shortened;
 use super::claim::ReplayClaim;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed};
-use crate::limits::{EVENT_NAMES_MAX, SUMMARY_BYTES_MAX};
+use crate::limits::EVENT_NAMES_MAX;
 
 /// What journals an accepted loss. Verification takes another log for sound only after one.
 pub(super) const ROLLBACK_ACCEPTED: &str = "journal.rollback.accepted";
@@ -204,10 +205,4 @@ pub enum EventKind {
     Webhook,
     /// Anything else.
     System,
-}
-
-/// A summary of at most [`SUMMARY_BYTES_MAX`] bytes, cut between characters.
-pub(super) fn shortened(mut summary: String) -> String {
-    summary.truncate(summary.floor_char_boundary(SUMMARY_BYTES_MAX));
-    summary
 }

@@ -154,10 +154,10 @@ fn ends_by_itself(piece: &Piece) -> bool {
 /// Whether a text of the request, which may hold anything, stands beside the part `at`, with nothing but white space
 /// between. A document may have white space around it, which could be moved to that text; no URL or header ends with any.
 fn is_beside_place(pieces: &[Piece], at: usize) -> bool {
-    let is_blank = |piece: &&Piece| matches!(piece, Piece::Literal(text) if text.trim().is_empty());
-    let (before, after) = (pieces.iter().take(at).rev(), pieces.iter().skip(at + 1));
+    let says_something = |piece: &&Piece| !matches!(piece, Piece::Literal(text) if text.trim().is_empty());
+    let (mut before, mut after) = (pieces.iter().take(at).rev(), pieces.iter().skip(at + 1));
     let is_place = |piece: Option<&Piece>| matches!(piece, Some(Piece::Place(_)));
-    is_place(before.skip_while(is_blank).next()) || is_place(after.skip_while(is_blank).next())
+    is_place(before.find(says_something)) || is_place(after.find(says_something))
 }
 
 /// Whether digits after `piece` begin there: a zero before them would change nothing of a time.

@@ -1,4 +1,5 @@
-//! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence.
+//! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence, and work that goes
+//! away to a thread that may block.
 
 mod away;
 mod door;

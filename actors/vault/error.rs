@@ -69,7 +69,9 @@ pub enum VaultError {
         problem: String,
     },
     /// The work on the change ended before it was done. The change may be in force.
-    #[error("it is not known whether the change of `{0}` is in force, because the work on it was interrupted")]
+    #[error(
+        "it is not known whether the change of `{0}` is in force, because the work on it was interrupted"
+    )]
     Unknown(VaultRef),
     /// The identity that opens the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]

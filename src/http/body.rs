@@ -39,13 +39,17 @@ pub fn check_declared(declared: Option<u64>, bytes_max: u64) -> Result<(), Probl
 ///
 /// # Errors
 /// Too large, too slow, cut off, or more than all deliveries together may hold.
-pub async fn read(mut payload: Payload, limits: BodyLimits, permit: &mut Permit) -> Result<Vec<u8>, Problem> {
+pub async fn read(
+    payload: &mut Payload,
+    limits: BodyLimits,
+    permit: &mut Permit,
+) -> Result<Vec<u8>, Problem> {
     let started = Instant::now();
     let mut body = BytesMut::new();
     loop {
-        let next = match at_once(&mut payload).await {
+        let next = match at_once(payload).await {
             Some(next) => next,
-            None => wait(&mut payload, patience(started, limits, body.len()), permit).await?,
+            None => wait(payload, patience(started, limits, body.len()), permit).await?,
         };
         let Some(chunk) = next else {
             permit.be_whole();

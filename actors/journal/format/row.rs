@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::entry::{GENESIS, leaf_hash};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Receipt};
+use crate::journal::bounds::shortened;
 use crate::journal::claim::{ReplayClaim, Verdict};
-use crate::journal::event::shortened;
 use crate::journal::event::{
     BodyFormat, EventKind, NewEvent, Severity, StoredEvent, SystemEvent, WebhookEvent,
 };

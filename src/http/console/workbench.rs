@@ -1,7 +1,5 @@
-//! `webhooks test`: every check of a captured delivery in the order of the ingress, by the same functions, and nothing stored
-//! but the result.
+//! `webhooks test`: a captured delivery goes the way of one that comes, and nothing is stored but the result.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +8,8 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{
-    Body, ContentKind, Handshake, HandshakeCheck, Profile, Reject, Request, VerifyError,
-};
+use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::registry::{Integration, RecordTest};
-use palyra_actors::secret::SecretVersions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -26,12 +21,13 @@ use super::views;
 use super::webhooks::{find, problem_of, unanswered};
 use crate::http::Gate;
 use crate::http::body;
-use crate::http::delivery::checks::{self, Condemned};
-use crate::http::delivery::headers::HeaderView;
-use crate::http::ingress::{Delivery, Head};
+use crate::http::delivery::arrival::{Arrival, Passed};
+use crate::http::delivery::conclusion::Authentic;
+use crate::http::delivery::stopped::Stopped;
+use crate::http::ingress::{Delivery, Head, Walked};
 use crate::http::problem::{Kind, Problem};
 use crate::threads;
-use palyra_actors::judging::{self, Judgement, Names};
+use palyra_actors::judging::{self, Judgement};
 
 /// How long a trial may take, its wait for a thread included. Less than a client of the console waits for an answer.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(20);
@@ -135,7 +131,7 @@ async fn try_out(
         let _place = place;
         let captured = Captured::of(&sample, &integration, &gate)?;
         let mut checks = Checks::default();
-        let answer = runtime.block_on(run_checks(&gate, &integration, captured, &mut checks));
+        let answer = runtime.block_on(run_checks(&gate, integration, captured, &mut checks));
         Ok((checks, answer))
     });
     tried.await.map_err(|error| Problem::unavailable(error.as_ref()))?
@@ -182,170 +178,114 @@ impl Captured {
 /// Runs the checks in the order of the path; answers with what the ingress would answer.
 async fn run_checks(
     gate: &Gate,
-    integration: &Integration,
+    integration: Arc<Integration>,
     captured: Captured,
     checks: &mut Checks,
 ) -> Value {
-    let record = &integration.record;
-    match record.enabled {
+    let (id, is_enabled) = (integration.record.integration_id.clone(), integration.record.enabled);
+    match is_enabled {
         true => checks.pass("enabled", "the integration takes deliveries"),
-        false => checks.fail("enabled", format!("run `palyra webhooks enable {}`", record.integration_id)),
+        false => checks.fail("enabled", format!("run `palyra webhooks enable {id}`")),
     }
-    let Some(profile) = integration.profile.as_deref() else {
-        checks.fail("profile", format!("there is no profile `{}`", record.provider));
-        return would(&Problem::new(Kind::NotFound));
+    let Captured { url, headers, payload, now } = captured;
+    let head = Head { method: "POST", url: &url, headers: &headers, peer: None };
+    let mut trial = Trial { integration, payload, now, checks };
+    let answer = match (Delivery { gate, head, id }).walk(&mut trial).await {
+        Ok(walked) => trial.walked(walked),
+        Err(stopped) => trial.stopped(stopped),
     };
-    let head = Head { method: "POST", url: &captured.url, headers: &captured.headers, peer: None };
-    let delivery = Delivery { gate, head, id: record.integration_id.clone() };
-    let trial = Trial {
-        integration,
-        profile,
-        view: HeaderView(&captured.headers),
-        url: delivery.public_url(),
-        delivery,
-        now: captured.now,
-    };
-    let answer = trial.run(captured.payload, checks).await.unwrap_or_else(|problem| would(&problem));
-    if record.enabled { answer } else { would(&Problem::new(Kind::NotFound)) }
+    if is_enabled { answer } else { would(&Problem::new(Kind::NotFound)) }
 }
 
-/// A captured delivery on its way through the checks of the ingress.
+/// A captured delivery on its way. Whether it came before is not asked, and it takes no place from one that comes.
 struct Trial<'a> {
-    integration: &'a Integration,
-    profile: &'a Profile,
-    delivery: Delivery<'a>,
-    view: HeaderView<'a>,
-    url: String,
+    integration: Arc<Integration>,
+    payload: Vec<u8>,
     now: UnixMs,
+    checks: &'a mut Checks,
 }
 
-impl Trial<'_> {
-    fn request<'b>(&'b self, body: &'b Body) -> Request<'b> {
-        let parameters = &self.integration.record.parameters;
-        Request { method: "POST", url: &self.url, headers: &self.view, body, parameters }
+impl Arrival for Trial<'_> {
+    fn look_up(&self) -> Result<Arc<Integration>, Problem> {
+        Ok(Arc::clone(&self.integration))
     }
 
-    /// What would be answered.
-    async fn run(&self, payload: Vec<u8>, checks: &mut Checks) -> Result<Value, Problem> {
-        if let Some(answer) = self.greeting(&Body::empty(), checks).await? {
-            return Ok(answer);
-        }
-        let kind = self.head(checks)?;
-        self.size(payload.len(), checks)?;
-        checks::body(self.profile, kind, &payload)
-            .inspect_err(|problem| checks.fail("content type", problem.to_string()))?;
-        let body = Body::new(payload, kind);
-        if let Some(answer) = self.greeting(&body, checks).await? {
-            return Ok(answer);
-        }
-        let request = self.request(&body);
-        let keys = self.keys(&request, checks).await?;
-        self.signature(&request, keys.as_deref(), checks)?;
-        match self.profile.asks(&request) {
-            Some(handshake) => greeted(handshake, &request, keys.as_deref(), checks),
-            None => Ok(self.envelope(&request, checks)),
-        }
+    async fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Problem> {
+        let bytes = self.payload.len();
+        let too_many =
+            |problem: Problem| problem.detail(format!("{bytes} bytes, at most {bytes_max} are taken"));
+        body::check_declared(u64::try_from(bytes).ok(), bytes_max).map_err(too_many)?;
+        Ok(std::mem::take(&mut self.payload))
     }
 
-    /// The answer to a handshake that is not signed, if it is one.
-    async fn greeting(&self, body: &Body, checks: &mut Checks) -> Result<Option<Value>, Problem> {
-        let request = self.request(body);
-        let unsigned = self.profile.asks_unsigned(&request).filter(|_| self.profile.greets_unsigned());
-        let Some(handshake) = unsigned else { return Ok(None) };
-        if handshake.check == HandshakeCheck::Token {
-            let token = self.delivery.gate.token(self.integration, handshake).await;
-            let token = token.map_err(|fault| unavailable("token", &fault, checks))?;
-            let checked = handshake.check_token(&request, token.as_deref());
-            checked.map_err(|reject| unauthentic(&reject, checks))?;
-        }
-        greeted(handshake, &request, None, checks).map(Some)
+    fn may_wait_for_keys(&mut self) -> bool {
+        true
     }
 
-    fn head(&self, checks: &mut Checks) -> Result<ContentKind, Problem> {
-        let found = checks::head(self.delivery.head.headers, self.integration, self.profile);
-        let kind = found.map_err(|condemned| match condemned {
-            Condemned::Unauthentic(reject) => unauthentic(&reject, checks),
-            Condemned::Otherwise(problem) => {
-                let is_size = problem.kind() == Kind::PayloadTooLarge;
-                checks.fail(if is_size { "size" } else { "content type" }, problem.to_string());
-                problem
-            }
-        })?;
-        checks.pass("content type", "taken by the profile");
-        Ok(kind)
+    fn now(&self) -> UnixMs {
+        self.now
     }
 
-    fn size(&self, bytes: usize, checks: &mut Checks) -> Result<(), Problem> {
-        let most = self.integration.record.max_payload_bytes;
-        body::check_declared(u64::try_from(bytes).ok(), most)
-            .inspect_err(|_| checks.fail("size", format!("{bytes} bytes, at most {most} are taken")))?;
-        checks.pass("size", format!("{bytes} of {most} bytes"));
+    fn admit_unsigned(&self, _: &Integration) -> Result<(), Problem> {
         Ok(())
     }
 
-    /// The keys of the integration: its own, or those that the provider publishes. None where it neither names nor needs any.
-    async fn keys(
-        &self,
-        request: &Request<'_>,
-        checks: &mut Checks,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
-        let gate = self.delivery.gate;
-        if !self.integration.takes_published_keys() {
-            let keys = gate.resolve(self.integration).await;
-            let keys = keys.map_err(|fault| unavailable("secret", &fault, checks))?;
-            if keys.is_some() {
-                checks.pass("secret", "found in the vault");
-            }
-            return Ok(keys);
-        }
-        let published = self.profile.published(request).map_err(|reject| unauthentic(&reject, checks))?;
-        let Some(published) = published else {
-            return Err(unavailable("secret", &"the delivery names no keys", checks));
-        };
-        let now = gate.clock.now_unix_ms();
-        let keys = gate.published.get(self.profile.name(), published, now, || true).await;
-        let keys = keys.map_err(|error| unavailable("secret", &error, checks))?;
-        checks.pass("secret", "published by the provider");
-        Ok(Some(keys))
+    fn accepted_before(&self, _: &Digest, _: &Digest, _: UnixMs) -> Option<Receipt> {
+        None
     }
 
-    fn signature(
-        &self,
-        request: &Request<'_>,
-        keys: Option<&SecretVersions>,
-        checks: &mut Checks,
-    ) -> Result<(), Problem> {
-        let (record, now) = (&self.integration.record, self.now);
-        match checks::signature(record, self.profile, request, keys, now) {
-            Ok(Some(verified)) => {
+    fn passed(&mut self, step: Passed<'_>) {
+        let checks = &mut *self.checks;
+        match step {
+            Passed::Head => checks.pass("content type", "taken by the profile"),
+            Passed::Size(bytes) => {
+                let most = self.integration.record.max_payload_bytes;
+                checks.pass("size", format!("{bytes} of {most} bytes"));
+            }
+            Passed::Keys(None) => {}
+            Passed::Keys(Some(_)) if self.integration.takes_published_keys() => {
+                checks.pass("secret", "published by the provider");
+            }
+            Passed::Keys(Some(_)) => checks.pass("secret", "found in the vault"),
+            Passed::Signature(Some(verified)) => {
                 let version = verified.key_version.map(|version| format!(" of version {version}"));
                 checks.pass("signature", format!("made with the secret{}", version.unwrap_or_default()));
-                Ok(())
             }
-            Ok(None) => {
+            Passed::Signature(None) => {
                 checks.pass("signature", "there is none that could be checked, and none is required");
-                Ok(())
             }
-            Err(VerifyError::Rejected(reject)) => Err(unauthentic(&reject, checks)),
-            Err(error) => Err(unavailable("secret", &error, checks)),
+        }
+    }
+}
+
+impl Trial<'_> {
+    /// What is answered to what gets through. The text of a handshake is the asker's and is left out.
+    fn walked(&mut self, walked: Walked) -> Value {
+        match walked {
+            Walked::Handshake(reply) => {
+                let said = "what the provider asks before it delivers; nothing is journaled";
+                self.checks.pass("handshake", said);
+                json!({"status": reply.status, "outcome": "handshake"})
+            }
+            Walked::AcceptedBefore(_, form) => json!({"status": form.status, "outcome": "duplicate"}),
+            Walked::Judged(authentic, judgement, _) => self.judged(&authentic, judgement),
         }
     }
 
-    fn envelope(&self, request: &Request<'_>, checks: &mut Checks) -> Value {
-        let (record, now) = (&self.integration.record, self.now);
-        let names = Names::of(self.profile.describe(request), self.profile, now);
+    fn judged(&mut self, authentic: &Authentic, judgement: Judgement) -> Value {
+        let Authentic { integration, names, form, .. } = authentic;
         let named = format!("event `{}` from `{}`", names.event, names.source);
-        let taken = self.profile.answer().status;
-        match judging::judge(record, self.profile, request.body, &names, request.body.digest()) {
+        let checks = &mut *self.checks;
+        match judgement {
             Judgement::Accept(_) => {
                 checks.pass("envelope", named);
                 checks.pass("allow lists", "event and source are allowed");
-                json!({"status": taken, "outcome": "accepted"})
+                json!({"status": form.status, "outcome": "accepted"})
             }
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judging::rejects_filtered(record) { 403 } else { taken };
+                let status = if judging::rejects_filtered(&integration.record) { 403 } else { form.status };
                 json!({"status": status, "outcome": "filtered"})
             }
             Judgement::Reject(flaw) => {
@@ -354,34 +294,40 @@ impl Trial<'_> {
             }
         }
     }
-}
 
-/// What a handshake that was checked is answered with; its text is the asker's and is left out.
-fn greeted(
-    handshake: &Handshake,
-    request: &Request<'_>,
-    keys: Option<&SecretVersions>,
-    checks: &mut Checks,
-) -> Result<Value, Problem> {
-    let Some(reply) = handshake.reply(request, keys) else {
-        checks.fail("handshake", "what is to be given back is missing, or longer than it may be");
-        return Err(Problem::new(Kind::BadRequest));
-    };
-    checks.pass("handshake", "what the provider asks before it delivers; nothing is journaled");
-    Ok(json!({"status": reply.status, "outcome": "handshake"}))
-}
+    /// What is answered to what goes no further.
+    fn stopped(&mut self, stopped: Stopped) -> Value {
+        let (check, why, problem) = match stopped {
+            Stopped::Unauthentic(reject) => {
+                ("signature", reject.to_string(), Problem::new(Kind::Unauthenticated))
+            }
+            Stopped::NoKeys(fault) => ("secret", fault.to_string(), Problem::new(Kind::Unavailable)),
+            Stopped::NoToken(fault) => ("token", fault.to_string(), Problem::new(Kind::Unavailable)),
+            Stopped::Refused(problem) => {
+                let (check, why) = self.refused(&problem);
+                (check, why, problem)
+            }
+        };
+        self.checks.fail(check, why);
+        would(&problem)
+    }
 
-fn unauthentic(reject: &Reject, checks: &mut Checks) -> Problem {
-    checks.fail("signature", format!("{}: {}", reject.reason.as_str(), reject.detail));
-    Problem::new(Kind::Unauthenticated)
+    /// The check that a problem is one of, and what it says.
+    fn refused(&self, problem: &Problem) -> (&'static str, String) {
+        match problem.kind() {
+            Kind::NotFound => {
+                ("profile", format!("there is no profile `{}`", self.integration.record.provider))
+            }
+            Kind::PayloadTooLarge => ("size", problem.to_string()),
+            Kind::BadRequest => {
+                ("handshake", "what is to be given back is missing, or longer than it may be".to_owned())
+            }
+            _ => ("content type", problem.to_string()),
+        }
+    }
 }
 
 fn would(problem: &Problem) -> Value {
     let document = problem.document();
     json!({"status": document.get("status"), "outcome": document.get("outcome").or(document.get("code"))})
-}
-
-fn unavailable(check: &str, why: &dyn Display, checks: &mut Checks) -> Problem {
-    checks.fail(check, why.to_string());
-    Problem::new(Kind::Unavailable)
 }

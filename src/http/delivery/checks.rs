@@ -2,21 +2,14 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{ContentKind, Profile, Reject, Request, Verified, VerifyError};
+use palyra_actors::provider::{ContentKind, Profile, Request, Verified, VerifyError};
 use palyra_actors::registry::{Integration, IntegrationRecord};
 use palyra_actors::secret::SecretVersions;
 
 use crate::http::body;
 use crate::http::delivery::headers::HeaderView;
+use crate::http::delivery::stopped::Stopped;
 use crate::http::problem::{Kind, Problem};
-
-/// What the head of a delivery is refused for.
-pub enum Condemned {
-    /// It is not authentic: the sender learns no reason.
-    Unauthentic(Reject),
-    /// The answer.
-    Otherwise(Problem),
-}
 
 /// What its body is, of a delivery whose head is not refused: signature headers, encoding, type, declared length.
 ///
@@ -26,21 +19,19 @@ pub fn head(
     headers: &HeaderMap,
     integration: &Integration,
     profile: &Profile,
-) -> Result<ContentKind, Condemned> {
+) -> Result<ContentKind, Stopped> {
     let (record, view) = (&integration.record, HeaderView(headers));
     if record.signature_required && !profile.greets_unsigned() {
-        profile.precheck(&view).map_err(Condemned::Unauthentic)?;
+        profile.precheck(&view)?;
     }
     let not_taken = |why: String| Problem::new(Kind::UnsupportedMediaType).detail(why);
     if headers.contains_key(CONTENT_ENCODING) {
-        return Err(Condemned::Otherwise(not_taken(
-            "Content-Encoding is not accepted: send the body uncompressed".to_owned(),
-        )));
+        let why = "Content-Encoding is not accepted: send the body uncompressed";
+        return Err(not_taken(why.to_owned()).into());
     }
-    let kind =
-        profile.content_kind(&view).map_err(|error| Condemned::Otherwise(not_taken(error.to_string())))?;
+    let kind = profile.content_kind(&view).map_err(|error| not_taken(error.to_string()))?;
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    body::check_declared(declared, record.max_payload_bytes).map_err(Condemned::Otherwise)?;
+    body::check_declared(declared, record.max_payload_bytes)?;
     Ok(kind)
 }
 

@@ -7,7 +7,9 @@ use palyra_actors::provider::{Body, Handshake, HandshakeCheck, HandshakeReply, R
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 
+use crate::http::delivery::checks;
 use crate::http::delivery::headers::HeaderView;
+use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 
@@ -16,7 +18,7 @@ use crate::http::problem::{Kind, Problem};
 /// # Errors
 /// What refuses it.
 pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
-    let reply = delivery.greet().await?;
+    let reply = delivery.greet().await.map_err(|stopped| delivery.refused(stopped))?;
     delivery.gate.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }
@@ -30,7 +32,7 @@ impl Delivery<'_> {
         &self,
         integration: &Integration,
         body: &Body,
-    ) -> Result<Option<HandshakeReply>, Problem> {
+    ) -> Result<Option<HandshakeReply>, Stopped> {
         let Some(profile) = integration.profile.as_deref().filter(|profile| profile.greets_unsigned()) else {
             return Ok(None);
         };
@@ -49,22 +51,19 @@ impl Delivery<'_> {
         handshake: &Handshake,
         request: &Request<'_>,
         keys: Option<&SecretVersions>,
-    ) -> Result<HandshakeReply, Problem> {
+    ) -> Result<HandshakeReply, Stopped> {
         if handshake.check == HandshakeCheck::Token {
-            let token = self.gate.token(integration, handshake).await;
-            let token = token.map_err(|fault| self.unavailable(fault))?;
-            handshake
-                .check_token(request, token.as_deref())
-                .map_err(|reject| self.unauthenticated(&reject))?;
+            let token = self.gate.token(integration, handshake).await.map_err(Stopped::NoToken)?;
+            handshake.check_token(request, token.as_deref())?;
         }
-        handshake.reply(request, keys).ok_or_else(|| Problem::new(Kind::BadRequest))
+        reply(handshake, request, keys)
     }
 
     /// A handshake that comes by another method than `POST`.
-    async fn greet(&self) -> Result<HandshakeReply, Problem> {
+    async fn greet(&self) -> Result<HandshakeReply, Stopped> {
         let _permit = self.gate.admission.enter()?;
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
-            return Err(Problem::new(Kind::MethodNotAllowed));
+            return Err(Problem::new(Kind::MethodNotAllowed).into());
         }
         let integration = self.look_up().map_err(not_allowed_if_unknown)?;
         let not_allowed = || Problem::new(Kind::MethodNotAllowed);
@@ -74,12 +73,28 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         let handshake = profile.asks(&request).ok_or_else(not_allowed)?;
-        let keys = self.gate.resolve(&integration).await.map_err(|fault| self.unavailable(fault))?;
+        let keys = self.gate.resolve(&integration).await.map_err(Stopped::NoKeys)?;
         if handshake.check == HandshakeCheck::Signature {
-            self.verify(&integration, profile, &request, keys.as_deref())?;
+            let now = self.gate.clock.now_unix_ms();
+            let verified = checks::signature(&integration.record, profile, &request, keys.as_deref(), now)?;
+            if verified.is_none() {
+                self.admit_unsigned(&integration)?;
+            }
         }
         self.reply_unsigned(&integration, handshake, &request, keys.as_deref()).await
     }
+}
+
+/// What a handshake that was checked is answered with.
+///
+/// # Errors
+/// When there is nothing to give back, or too much.
+pub(in crate::http) fn reply(
+    handshake: &Handshake,
+    request: &Request<'_>,
+    keys: Option<&SecretVersions>,
+) -> Result<HandshakeReply, Stopped> {
+    handshake.reply(request, keys).ok_or_else(|| Problem::new(Kind::BadRequest).into())
 }
 
 /// Which ids exist is nobody's to find out by another method.

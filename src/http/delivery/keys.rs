@@ -8,11 +8,11 @@ use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
 use crate::http::Gate;
-use crate::http::admission::Permit;
+use crate::http::delivery::arrival::Arrival;
 use crate::http::delivery::cause::Cause;
 use crate::http::delivery::faults::Fault;
+use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
-use crate::http::problem::Problem;
 
 impl Gate {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
@@ -74,22 +74,21 @@ impl Delivery<'_> {
     /// The keys that `request` is verified with; `None` only where the integration neither names nor needs any.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](crate::http::problem::Kind::Unavailable) when there are none now, or not in time, or too many wait for
-    /// theirs; what [`Delivery::unauthenticated`] makes of a request that names keys of somebody else.
+    /// When there are none now, or not in time, or too many wait for theirs, and when it names keys of somebody else.
     pub(in crate::http) async fn keys(
         &self,
         integration: &Integration,
         profile: &Profile,
         request: &Request<'_>,
-        permit: &mut Permit,
-    ) -> Result<Option<Arc<SecretVersions>>, Problem> {
+        arrival: &mut impl Arrival,
+    ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let keys = if integration.takes_published_keys() {
-            let published = profile.published(request).map_err(|reject| self.unauthenticated(&reject))?;
-            self.fetch(profile, published, permit).await.map(Some)
+            let published = profile.published(request)?;
+            self.fetch(profile, published, arrival).await.map(Some)
         } else {
             self.gate.resolve(integration).await
         };
-        keys.map_err(|fault| self.unavailable(fault))
+        keys.map_err(Stopped::NoKeys)
     }
 
     /// The keys that the provider publishes.
@@ -97,13 +96,13 @@ impl Delivery<'_> {
         &self,
         profile: &Profile,
         published: Option<Published>,
-        permit: &mut Permit,
+        arrival: &mut impl Arrival,
     ) -> Result<Arc<SecretVersions>, Fault> {
         let Some(published) = published else {
             let none = "its provider publishes no keys, and the integration names no secret";
             return Err(Fault::of(Cause::PublishedKeys, none));
         };
-        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || permit.may_wait_for_keys());
+        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || arrival.may_wait_for_keys());
         let asked = self.gate.published.get(profile.name(), published, now, may_wait);
         let keys = self.gate.in_time(Cause::PublishedKeys, asked).await?;
         keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))

@@ -1,10 +1,13 @@
 //! The steps of a delivery that [`ingress`](crate::http::ingress) takes one after another, and the forms of its answers.
 
 pub mod answer;
+pub mod arrival;
 pub mod cause;
 pub mod checks;
+pub mod conclusion;
 pub mod faults;
 pub mod handshake;
 pub mod headers;
 pub mod keys;
+pub mod stopped;
 pub mod unfinished;
