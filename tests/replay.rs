@@ -89,7 +89,10 @@ fn a_captured_delivery_that_was_left_out_is_not_taken_under_another_event() {
     let told = events_named(root.path(), "webhook.conflict");
     assert_eq!(told.len(), 1, "{told:?}");
     let summary = told[0]["summary"].as_str().unwrap();
-    assert!(summary.ends_with("an earlier delivery with another event or source"), "{summary}");
+    assert!(
+        summary.ends_with("an earlier delivery with the same replay key has another event or source"),
+        "{summary}"
+    );
     assert_eq!((pushes(root.path()), events_named(root.path(), "issues").len()), (0, 1));
     succeed(root.path(), &["journal", "verify"], b"");
 }

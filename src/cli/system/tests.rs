@@ -202,7 +202,11 @@ fn a_stream_that_the_daemon_ends_in_good_order_is_followed_by_the_next_without_a
     let ran = palyra("system event tail --follow", &stub);
     assert_eq!(stub.asked().last().unwrap().line, "GET /console/v1/system/events/stream?after=2");
     let first = ran.stderr.lines().next().unwrap();
-    assert!(first.contains("nothing listens") && !ran.stderr.contains("closed the event stream"), "{}", ran.stderr);
+    assert!(
+        first.contains("nothing listens") && !ran.stderr.contains("closed the event stream"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

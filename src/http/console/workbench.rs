@@ -111,7 +111,7 @@ async fn tried(
 ) -> Result<(Checks, Value), Problem> {
     let tried = timeout(TRIAL_DEADLINE, try_out(gate, integration, sample)).await;
     let late = |_| {
-        let detail = format!("the checks did not come to an end within {TRIAL_DEADLINE:?}");
+        let detail = format!("the checks did not finish within {TRIAL_DEADLINE:?}");
         Problem::new(Kind::Unavailable).detail(detail)
     };
     tried.map_err(late)?
@@ -154,8 +154,9 @@ impl Captured {
         for (index, (name, value)) in sample.headers.iter().enumerate() {
             let name = HeaderName::from_bytes(name.as_bytes()).ok();
             let value = HeaderValue::from_bytes(value.trim().as_bytes()).ok();
-            let header =
-                name.zip(value).ok_or_else(|| malformed(format!("`headers[{index}]` is no header")))?;
+            let header = name
+                .zip(value)
+                .ok_or_else(|| malformed(format!("`headers[{index}]` is not a valid header")))?;
             headers.append(header.0, header.1);
         }
         // Every request has one. Without it the delivery is taken to have come to the ingress itself.
@@ -170,7 +171,7 @@ impl Captured {
         if is_url {
             Ok(Self { url, headers, payload, now })
         } else {
-            Err(malformed("`query` is none".to_owned()))
+            Err(malformed("`query` is not a valid URL query".to_owned()))
         }
     }
 }
@@ -184,7 +185,7 @@ async fn run_checks(
 ) -> Value {
     let (id, is_enabled) = (integration.record.integration_id.clone(), integration.record.enabled);
     match is_enabled {
-        true => checks.pass("enabled", "the integration takes deliveries"),
+        true => checks.pass("enabled", "the integration is enabled"),
         false => checks.fail("enabled", format!("run `palyra webhooks enable {id}`")),
     }
     let Captured { url, headers, payload, now } = captured;
@@ -213,7 +214,7 @@ impl Arrival for Trial<'_> {
     async fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Problem> {
         let bytes = self.payload.len();
         let too_many =
-            |problem: Problem| problem.detail(format!("{bytes} bytes, at most {bytes_max} are taken"));
+            |problem: Problem| problem.detail(format!("{bytes} bytes, but at most {bytes_max} are accepted"));
         body::check_declared(u64::try_from(bytes).ok(), bytes_max).map_err(too_many)?;
         Ok(std::mem::take(&mut self.payload))
     }
@@ -237,7 +238,7 @@ impl Arrival for Trial<'_> {
     fn passed(&mut self, step: Passed<'_>) {
         let checks = &mut *self.checks;
         match step {
-            Passed::Head => checks.pass("content type", "taken by the profile"),
+            Passed::Head => checks.pass("content type", "accepted by the profile"),
             Passed::Size(bytes) => {
                 let most = self.integration.record.max_payload_bytes;
                 checks.pass("size", format!("{bytes} of {most} bytes"));
@@ -252,7 +253,7 @@ impl Arrival for Trial<'_> {
                 checks.pass("signature", format!("made with the secret{}", version.unwrap_or_default()));
             }
             Passed::Signature(None) => {
-                checks.pass("signature", "there is none that could be checked, and none is required");
+                checks.pass("signature", "no signature can be checked, and none is required");
             }
         }
     }
@@ -263,7 +264,7 @@ impl Trial<'_> {
     fn walked(&mut self, walked: Walked) -> Value {
         match walked {
             Walked::Handshake(reply) => {
-                let said = "what the provider asks before it delivers; nothing is journaled";
+                let said = "this is the provider's handshake, sent before it delivers; nothing is journaled";
                 self.checks.pass("handshake", said);
                 json!({"status": reply.status, "outcome": "handshake"})
             }
@@ -319,9 +320,7 @@ impl Trial<'_> {
                 ("profile", format!("there is no profile `{}`", self.integration.record.provider))
             }
             Kind::PayloadTooLarge => ("size", problem.to_string()),
-            Kind::BadRequest => {
-                ("handshake", "what is to be given back is missing, or longer than it may be".to_owned())
-            }
+            Kind::BadRequest => ("handshake", "the value to give back is missing or too long".to_owned()),
             _ => ("content type", problem.to_string()),
         }
     }

@@ -103,7 +103,7 @@ impl Delivery<'_> {
         let record = &integration.record;
         let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
         let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
-        let many = || format!("more than {most} unsigned deliveries came within a second");
+        let many = || format!("more than {most} unsigned deliveries arrived within a second");
         if exceeded {
             Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))
         } else {

@@ -62,7 +62,7 @@ impl Conclusion<'_> {
     /// Whatever conflicts is journaled once, under a key of its own: each distinct body, or, where the signature does not
     /// cover all of it, each distinct thing that was signed. Without the secret nobody can make more rows of one delivery.
     async fn conflict(self, body: Digest, bytes: usize, other: &str) -> Result<Answer, Problem> {
-        let why = [format!("the key is held by an earlier delivery with another {other}")];
+        let why = [format!("an earlier delivery with the same replay key has another {other}")];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
         let key = self.of.verified.conflict_key(self.of.key, body);
         let receipt = match self.submit(event, key, body, Verdict::Conflict).await? {
