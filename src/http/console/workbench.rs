@@ -185,7 +185,7 @@ async fn run_checks(
 ) -> Value {
     let (id, is_enabled) = (integration.record.integration_id.clone(), integration.record.enabled);
     match is_enabled {
-        true => checks.pass("enabled", "the integration is enabled"),
+        true => checks.pass("enabled", "the integration accepts deliveries"),
         false => checks.fail("enabled", format!("run `palyra webhooks enable {id}`")),
     }
     let Captured { url, headers, payload, now } = captured;
