@@ -366,7 +366,12 @@ fn two_profiles_of_one_name_are_refused() {
     own_profile(root.path(), GITHUB_TOML);
     write_private(&root.path().join("providers/zzz.toml"), GITHUB_TOML);
     let said = fail(root.path(), &["daemon"], 78);
-    assert!(said.contains("zzz.toml:2:") && said.contains("own.toml too"), "{said}");
+    assert!(
+        said.contains("zzz.toml:2:")
+            && said.contains("`github` is also that of")
+            && said.contains("own.toml"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -289,7 +289,7 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     let proven = run(&root, &["journal", "prove", "2"], b"");
     assert!(proven.status.success());
     let said = String::from_utf8_lossy(&proven.stderr).into_owned();
-    assert!(said.contains("a new log began") && said.contains("check-proof"), "{said}");
+    assert!(said.contains("belongs to an earlier log") && said.contains("check-proof"), "{said}");
     fs::write(&proof, &proven.stdout).unwrap();
     let check = ["journal", "check-proof", proof.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
     succeed(Path::new("/nonexistent"), &check, b"");

@@ -329,8 +329,8 @@ fn a_certificate_has_to_lead_to_a_trusted_authority_and_to_bear_the_name() {
     );
     for (certificate, why) in [
         (right, "not a certificate with an RSA key"),
-        (another, "not one of `signer.test`"),
-        (strangers, "not one of `signer.test`"),
+        (another, "not valid for `signer.test`"),
+        (strangers, "not valid for `signer.test`"),
     ] {
         let root = state_root();
         let server = Server::start(&authority, "HTTP/1.1 200 OK", pem(&certificate.0));
