@@ -57,26 +57,17 @@ pub enum Judgement {
 /// What is wrong with the body of an authentic delivery.
 #[derive(Debug, Clone)]
 pub enum Flaw {
-    /// It is not the document that its content type promises.
-    NotJson(JsonError),
-    /// It is one, and breaks the rules for an envelope at these places.
+    /// It is not the document that its content type promises, or not one that every reader reads the same.
+    Unreadable(JsonError),
+    /// It breaks the rules for an envelope at these places.
     Schema(Vec<SchemaIssue>),
 }
 
 impl Flaw {
-    fn of(error: &JsonError) -> Self {
-        match error {
-            JsonError::NotJson { .. } => Self::NotJson(error.clone()),
-            JsonError::Refused { pointer, reason } => {
-                Self::Schema(vec![SchemaIssue { pointer: pointer.clone(), message: reason.to_string() }])
-            }
-        }
-    }
-
     /// The reasons, as they are journaled.
     pub fn reasons(&self) -> Vec<String> {
         match self {
-            Self::NotJson(error) => vec![error.to_string()],
+            Self::Unreadable(error) => vec![error.to_string()],
             Self::Schema(issues) => {
                 issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect()
             }
@@ -105,7 +96,7 @@ pub fn judge(
 ) -> Judgement {
     let document = match body.document() {
         Ok(document) => document.root(),
-        Err(error) => return Judgement::Reject(Flaw::of(error)),
+        Err(error) => return Judgement::Reject(Flaw::Unreadable(error.clone())),
     };
     let format = body_format(profile, body.kind(), document);
     if let Err(issues) = check_envelope(format, document, names, nonce, body.raw().len()) {

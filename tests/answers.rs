@@ -146,7 +146,8 @@ fn authentic_json_that_breaks_the_schema_is_rejected_with_pointers() {
     let daemon = daemon(root.path(), &[&plain]);
     let wide: String = (0..2_049).map(|n| format!("\"k{n}\":1,")).collect();
     let wide = format!("{{{}}}", wide.trim_end_matches(','));
-    for body in [r#"{"a":1,"a":2}"#, wide.as_str(), "\"text\"", "12"] {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for body in [r#"{"a":1,"a":2}"#, wide.as_str(), "\"text\"", "12", deep.as_str()] {
         let signature = hmac_hex(SECRET.as_bytes(), body.as_bytes());
         let headers = [("Content-Type", "application/json"), ("X-Gitea-Signature", &signature)];
         let answer =
@@ -155,7 +156,7 @@ fn authentic_json_that_breaks_the_schema_is_rejected_with_pointers() {
         assert!(answer.json()["issues"][0]["pointer"].is_string(), "{answer:?}");
     }
     let rejected = events_named(root.path(), "webhook.rejected");
-    assert_eq!(rejected.len(), 4);
+    assert_eq!(rejected.len(), 5);
     for row in rejected {
         let (summary, why) = (row["summary"].as_str().unwrap(), row["details"]["why"][0].as_str().unwrap());
         assert!(summary.ends_with(why) && summary.len() <= 240, "{summary}");

@@ -7,7 +7,6 @@ use tokio::sync::Semaphore;
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
-use crate::limits::EMITS_IN_FLIGHT_MAX;
 use crate::supervision::{Door, DoorError, Exit, WatchGuard};
 
 /// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
@@ -43,14 +42,14 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    pub(super) fn new(name: String, supervisor: Door<ConnectorSupervisor>) -> Self {
-        Self { name, supervisor, places: Arc::new(Semaphore::new(EMITS_IN_FLIGHT_MAX)) }
+    pub(super) fn new(name: String, supervisor: Door<ConnectorSupervisor>, places: Arc<Semaphore>) -> Self {
+        Self { name, supervisor, places }
     }
 
     /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
     ///
     /// # Errors
-    /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`] events are under way already, those included that nobody waits
+    /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) events are under way already, those included that nobody waits
     /// for any more. [`ConnectorError::Lost`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
     /// [`JournalError::Poisoned`], when it is not known whether the event was written; otherwise it was not.
     ///

@@ -113,10 +113,10 @@ impl ConnectorSupervisor {
             ctx.cancel_future(pause);
         }
         let now = (self.clock.now_unix_ms(), Instant::now());
-        let Some(factory) = self.roster.starting(name, now.0, now.1) else { return };
+        let Some((factory, emits)) = self.roster.starting(name, now.0, now.1) else { return };
         self.started_total += 1;
         let incarnation = self.started_total;
-        let emitter = Emitter::new(name.to_owned(), self.door.clone());
+        let emitter = Emitter::new(name.to_owned(), self.door.clone(), emits);
         let watch = WatchGuard::new(name, incarnation, self.report_to.clone());
         let link = ConnectorLink::new(emitter, watch);
         let mut factory = factory.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::ConnectorError;
@@ -11,7 +12,7 @@ use super::messages::{ConnectorFactory, ConnectorPresence, ConnectorState, Conne
 use crate::clock::UnixMs;
 use crate::ids::is_canonical_id;
 use crate::journal::{JournalError, SystemEvent};
-use crate::limits::{CONNECTORS_MAX, EVENT_NAME_BYTES_MAX};
+use crate::limits::{CONNECTORS_MAX, EMITS_IN_FLIGHT_MAX, EVENT_NAME_BYTES_MAX};
 use crate::supervision::BackOff;
 
 /// Shared by every incarnation of the supervisor of one daemon.
@@ -20,6 +21,7 @@ pub struct Roster(Arc<Mutex<BTreeMap<String, Entry>>>);
 
 struct Entry {
     factory: Arc<Mutex<ConnectorFactory>>,
+    emits: Arc<Semaphore>,
     back_off: BackOff,
     was_started: bool,
     presence: ConnectorPresence,
@@ -57,13 +59,14 @@ impl Roster {
         self.entries().contains_key(name)
     }
 
-    /// The factory of a connector, noting that an incarnation starts at `unix_ms`, which is `now`.
+    /// The factory of a connector, and the places for its events that all its incarnations share. Notes that one starts at
+    /// `unix_ms`, which is `now`.
     pub fn starting(
         &self,
         name: &str,
         unix_ms: UnixMs,
         now: Instant,
-    ) -> Option<Arc<Mutex<ConnectorFactory>>> {
+    ) -> Option<(Arc<Mutex<ConnectorFactory>>, Arc<Semaphore>)> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name)?;
         if entry.was_started {
@@ -73,7 +76,7 @@ impl Roster {
         entry.back_off.started(now);
         entry.presence.state = ConnectorState::Running;
         entry.presence.started_at_unix_ms = unix_ms;
-        Some(Arc::clone(&entry.factory))
+        Some((Arc::clone(&entry.factory), Arc::clone(&entry.emits)))
     }
 
     /// Notes that a connector ended unasked, and says how long to wait before it is started again.
@@ -144,7 +147,8 @@ impl Entry {
             last_emitted_at_unix_ms: None,
         };
         let factory = Arc::new(Mutex::new(factory));
-        Self { factory, back_off: BackOff::default(), was_started: false, presence }
+        let emits = Arc::new(Semaphore::new(EMITS_IN_FLIGHT_MAX));
+        Self { factory, emits, back_off: BackOff::default(), was_started: false, presence }
     }
 }
 

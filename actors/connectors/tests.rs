@@ -211,6 +211,17 @@ async fn an_event_that_nobody_waits_for_any_more_counts_until_it_is_answered() {
     assert!(matches!(one_more, Err(ConnectorError::NotTaken(DoorError::Full))), "{one_more:?}");
 }
 
+#[test]
+fn every_life_of_a_connector_shares_the_places_for_its_events() {
+    let roster = Roster::default();
+    roster.add("billing", Box::new(|_| unreachable!("nothing is started here"))).unwrap();
+    let places = |now| roster.starting("billing", 0, now).unwrap().1;
+    let now = Instant::now();
+    let (one, next) = (places(now), places(now));
+    assert!(Arc::ptr_eq(&one, &next));
+    assert_eq!(one.available_permits(), EMITS_IN_FLIGHT_MAX);
+}
+
 #[actix::test]
 async fn a_connector_that_panics_or_stops_is_started_again_and_the_end_is_journaled() {
     tokio::time::pause();

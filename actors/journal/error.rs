@@ -186,8 +186,8 @@ impl JournalError {
         by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
-    /// Whether something is missing, and what is there is what was written: an operator may go on without it. What was changed
-    /// and what cannot be read is no loss, and nobody's to accept.
+    /// Whether something is missing, or what vouches for the journal outside of the database cannot be believed: an operator
+    /// may go on without it. Events or stored checkpoints that were changed are no loss, nor is what cannot be read.
     pub fn is_a_loss(&self) -> bool {
         matches!(self, Self::Behind { .. } | Self::Lost { .. })
     }

@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, ready};
 use palyra_actors::causes::in_full;
 use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
+use palyra_actors::event_names;
 use palyra_actors::journal::{
     JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity,
     SystemEvent,
@@ -19,7 +20,7 @@ use palyra_actors::journal::{
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig, VaultError};
 use tokio::sync::watch;
 
 use crate::random::random_u128;
@@ -183,7 +184,11 @@ async fn open_vault(plan: &Plan, journal: &JournalHandle) -> anyhow::Result<Stor
     }
     let journaled = journal.append_system(older_secrets_accepted(&behind)).await;
     journaled.context("older copies of secrets were not accepted, because that could not be journaled")?;
-    Ok(looked.accept()?)
+    let accepted = looked.accept();
+    if let Err(error) = &accepted {
+        journal.append_or_log(older_secrets_refused(error)).await;
+    }
+    Ok(accepted?)
 }
 
 async fn start_registry(
@@ -360,13 +365,20 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
     })
 }
 
+/// Journaled before older copies of secrets are accepted.
+const OLDER_SECRETS_ACCEPTED: &str = "vault.rollback.accepted";
+
 fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
-    SystemEvent::new(
-        "vault.rollback.accepted",
-        "secrets whose files are older copies were accepted as they are",
-    )
-    .severity(Severity::Warn)
-    .names("accepted", accepted)
+    SystemEvent::new(OLDER_SECRETS_ACCEPTED, "secrets whose files are older copies were accepted as they are")
+        .severity(Severity::Warn)
+        .names("accepted", accepted)
+}
+
+fn older_secrets_refused(error: &VaultError) -> SystemEvent {
+    let name = event_names::ended(OLDER_SECRETS_ACCEPTED, event_names::REFUSED);
+    SystemEvent::new(name, "older copies of secrets were not accepted after all")
+        .severity(Severity::Warn)
+        .detail("why", in_full(error))
 }
 
 /// Journals what nobody waits for.

@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, RE
 use actix_web::{HttpResponse, ResponseError};
 use palyra_actors::causes::in_full;
 use palyra_actors::ids::EventId;
+use palyra_actors::json::JsonError;
 use palyra_actors::judging::Flaw;
 use palyra_actors::schemas::SchemaIssue;
 use serde::Serialize;
@@ -232,7 +233,9 @@ impl Problem {
     /// What is wrong with an authentic delivery's body, with the places.
     pub fn of_flaw(flaw: &Flaw) -> Self {
         match flaw {
-            Flaw::NotJson(_) => Self::new(Kind::NotJson),
+            Flaw::Unreadable(JsonError::NotJson { .. }) => Self::new(Kind::NotJson),
+            Flaw::Unreadable(JsonError::Refused { pointer, reason }) => Self::new(Kind::SchemaViolation)
+                .schema_issues(&[SchemaIssue { pointer: pointer.clone(), message: (*reason).to_owned() }]),
             Flaw::Schema(issues) => Self::new(Kind::SchemaViolation).schema_issues(issues),
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Each setting is named, so that a new one does not compile before somebody has decided what of it may be kept.
 
-use palyra_actors::ids::is_canonical_id;
+use palyra_actors::ids::{canonical, is_canonical_id};
 use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::{Amendment, Draft};
 use palyra_actors::vault::VaultRef;
@@ -21,7 +21,7 @@ const PARAMETERS_MAX: usize = 8;
 /// What is journaled as the subject of a draft.
 pub fn subject(draft: &Draft) -> &str {
     let id = draft.integration_id.as_str();
-    if is_canonical_id(&id.trim().to_lowercase()) { id } else { "not a valid id" }
+    if is_canonical_id(&canonical(id)) { id } else { "not a valid id" }
 }
 
 /// The settings of a draft, each under its name.
@@ -106,7 +106,7 @@ fn list(entries: &[String]) -> Value {
 }
 
 fn known_provider(name: &str, profiles: &Catalogue) -> Option<Value> {
-    let profile = profiles.get(&name.trim().to_lowercase())?;
+    let profile = profiles.get(&canonical(name))?;
     Some(json!(profile.name()))
 }
 

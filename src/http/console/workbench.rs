@@ -268,7 +268,7 @@ impl Trial<'_> {
                 self.checks.pass("handshake", said);
                 json!({"status": reply.status, "outcome": "handshake"})
             }
-            Walked::AcceptedBefore(_, form) => json!({"status": form.status, "outcome": "duplicate"}),
+            Walked::AcceptedBefore(_, form) => json!({"status": form.again().status, "outcome": "duplicate"}),
             Walked::Judged(authentic, judgement, _) => self.judged(&authentic, judgement),
         }
     }

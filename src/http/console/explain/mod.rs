@@ -85,8 +85,10 @@ async fn unknown(app: &AppState, named: &str, searched_from: Option<u64>) -> Res
     let (rest, on) = match searched_from {
         Some(seq) => (
             format!("refusal or event, and no delivery from seq {seq} on (older events were not searched)"),
+            // What a sender may have written stands in no command that is to be copied.
             format!(
-                "continue the search with `palyra system event list --contains {shown} --before {seq} --limit 1`"
+                "continue the search with `palyra system event list --contains {} --before {seq} --limit 1`",
+                if words::is_plain(named) { named } else { "ID" }
             ),
         ),
         None => ("refusal, event or delivery".to_owned(), not_kept()),

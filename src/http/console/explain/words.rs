@@ -242,7 +242,7 @@ fn widened(record: &IntegrationRecord, what: &str, allowed: &[String], name: &st
 }
 
 /// Whether a shell takes it as it stands.
-fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(fits)
 }
