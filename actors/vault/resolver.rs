@@ -16,11 +16,11 @@ use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
-use crate::flights::{Flight, Flights};
 use crate::journal::SystemEvent;
 use crate::limits::SECRET_PROBE_SECONDS;
 use crate::provider::Profile;
 use crate::secret::SecretVersions;
+use crate::single_flight::{SingleFlight, SingleFlights};
 
 /// Writes the reads of secrets into the journal.
 pub trait Audit: Send + Sync + 'static {
@@ -46,7 +46,7 @@ pub struct Resolver {
 #[derive(Default)]
 struct Memory {
     /// Reads that are under way.
-    flights: Flights<VaultRef, Answer>,
+    under_way: SingleFlights<VaultRef, Answer>,
     soundings: HashMap<VaultRef, Sounding>,
     reads_total: u64,
     failures_total: u64,
@@ -63,7 +63,7 @@ impl Memory {
 
 enum Known {
     Cached(Arc<SecretVersions>),
-    Flying(Flight<Answer>),
+    UnderWay(SingleFlight<Answer>),
 }
 
 impl Resolver {
@@ -76,7 +76,7 @@ impl Resolver {
     pub(super) async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
         let flight = match self.look_up(&vault_ref) {
             Known::Cached(versions) => return Ok(versions),
-            Known::Flying(flight) => flight,
+            Known::UnderWay(flight) => flight,
         };
         let answer = flight.get_or_init(|| self.read_and_journal(&vault_ref)).await.clone();
         self.land(vault_ref, &flight, &answer);
@@ -163,7 +163,7 @@ impl Resolver {
     /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
     fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
-        memory.flights.forget(vault_ref);
+        memory.under_way.forget(vault_ref);
         memory.soundings.remove(vault_ref);
         self.cache.lock().remove(vault_ref);
     }
@@ -171,7 +171,7 @@ impl Resolver {
     /// Wipes all secrets from memory.
     pub(super) fn forget_all(&self) {
         let mut memory = self.memory();
-        memory.flights.forget_all();
+        memory.under_way.forget_all();
         self.cache.lock().clear();
     }
 
@@ -192,7 +192,7 @@ impl Resolver {
         if let Some(versions) = self.cache.get(vault_ref, now) {
             return Known::Cached(versions);
         }
-        Known::Flying(memory.flights.join(vault_ref).0)
+        Known::UnderWay(memory.under_way.join(vault_ref).0)
     }
 
     async fn read_and_journal(&self, vault_ref: &VaultRef) -> Answer {
@@ -228,10 +228,10 @@ impl Resolver {
     }
 
     /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
-    fn land(&self, vault_ref: VaultRef, flight: &Flight<Answer>, answer: &Answer) {
+    fn land(&self, vault_ref: VaultRef, flight: &SingleFlight<Answer>, answer: &Answer) {
         let now = self.clock.now_unix_ms();
         let mut memory = self.memory();
-        let has_landed = memory.flights.land(&vault_ref, flight);
+        let has_landed = memory.under_way.land(&vault_ref, flight);
         if let Some(versions) = answer.as_ref().ok().filter(|_| has_landed) {
             self.cache.lock().insert(vault_ref, Arc::clone(versions), now);
         }
