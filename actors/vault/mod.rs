@@ -29,7 +29,7 @@ pub use store::{Store, VaultConfig};
 
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::secret::SecretVersions;
-use crate::supervision::{Close, Exit, WatchGuard};
+use crate::supervision::{Close, Ended, WatchGuard};
 
 /// The vault resolver.
 pub struct VaultActor {
@@ -126,9 +126,9 @@ impl Handler<Observe> for VaultActor {
 }
 
 impl Handler<Close> for VaultActor {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Ended {
         // A change under way goes on to its end: it does not run in the actor.
         self.resolver.forget_all();
         context.stop();

@@ -18,7 +18,7 @@ use palyra_actors::journal::{
 };
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
-use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::supervision::{Close, Door, Ended, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig};
 use tokio::sync::watch;
 
@@ -301,7 +301,7 @@ impl Stopper {
                 join(arbiter).await;
             }
         }
-        journal == Some(Exit::Asked)
+        journal == Some(Ended::Asked)
     }
 }
 
@@ -329,19 +329,19 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
 }
 
 /// How it ended, if it did in time. An actor that has gone already stopped unasked.
-async fn close<A>(door: &Door<A>) -> Option<Exit>
+async fn close<A>(door: &Door<A>) -> Option<Ended>
 where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
 {
     let actor = std::any::type_name::<A>();
     match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
-        Ok(Ok(exit)) => {
-            if exit != Exit::Asked {
-                tracing::error!(actor, how = %exit, "an actor ended in another way than by closing");
+        Ok(Ok(ended)) => {
+            if ended != Ended::Asked {
+                tracing::error!(actor, how = %ended, "an actor ended in another way than by closing");
             }
-            Some(exit)
+            Some(ended)
         }
-        Ok(Err(_)) => Some(Exit::Stopped),
+        Ok(Err(_)) => Some(Ended::Stopped),
         Err(_) => {
             tracing::error!(actor, "an actor did not close in time");
             None

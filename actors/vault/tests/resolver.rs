@@ -331,7 +331,7 @@ async fn closing_ends_the_actor_as_asked() {
     let mut running = start();
     running.vault.send(Close).await.unwrap();
     let exited = running.exits.recv().await.unwrap();
-    assert_eq!((exited.name.as_str(), exited.exit), ("vault", Exit::Asked));
+    assert_eq!((exited.name.as_str(), exited.ended), ("vault", Ended::Asked));
     assert!(running.vault.send(Observe).await.is_err());
 }
 
