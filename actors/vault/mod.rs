@@ -1,11 +1,11 @@
 //! The vault resolver: secrets by reference, encrypted at rest, journaled when they are read.
 
+mod age_identity;
 mod cache;
+mod env_and_file;
 mod error;
-mod identity;
 mod looked;
 mod messages;
-mod outside;
 mod pins;
 mod record;
 mod reference;
@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseFuture};
 
-pub use cache::KeyCache;
+pub use cache::SecretCache;
 pub use error::VaultError;
 pub use looked::Looked;
 pub use messages::*;
-pub use reference::{InvalidRef, Source, VaultRef};
+pub use reference::{InvalidRef, Keeper, VaultRef};
 pub use resolver::{Audit, Resolver};
 pub use store::{Store, VaultConfig};
 

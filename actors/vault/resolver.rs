@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::cache::KeyCache;
+use super::cache::SecretCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::causes::in_full;
@@ -38,7 +38,7 @@ pub struct Resolver {
     store: Arc<Store>,
     clock: SharedClock,
     audit: Arc<dyn Audit>,
-    cache: KeyCache,
+    cache: SecretCache,
     /// Locked before the cache is.
     memory: Mutex<Memory>,
 }
@@ -68,7 +68,7 @@ enum Known {
 
 impl Resolver {
     /// The resolver of the secrets in `store`. What it resolves stands in `cache`.
-    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: KeyCache) -> Self {
+    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: SecretCache) -> Self {
         Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
     }
 
@@ -285,7 +285,7 @@ mod tests {
         let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
         let clock = ManualClock::at(1_000);
         let store = Store::open(crate::vault::VaultConfig { dir, pins }, clock.clone()).unwrap();
-        let opened = Resolver::new(store, clock, Arc::new(Silent), KeyCache::default());
+        let opened = Resolver::new(store, clock, Arc::new(Silent), SecretCache::default());
         let (resolver, vault_ref) = (Arc::new(opened), VaultRef::parse("file:/share/hung").unwrap());
         let (_answer, sounding) = watch::channel(None);
         resolver.memory().soundings.insert(vault_ref.clone(), sounding);

@@ -19,7 +19,7 @@ use palyra_actors::journal::{
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
 use palyra_actors::supervision::{Close, Door, Ended, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig};
+use palyra_actors::vault::{Audit, Resolver, SecretCache, Store, VaultActor, VaultConfig};
 use tokio::sync::watch;
 
 use crate::random::random_u128;
@@ -39,7 +39,7 @@ pub struct Actors {
     /// The integrations in force, published by the registry.
     pub integrations: InForce,
     /// Secrets that are known already, published by the vault.
-    pub keys: KeyCache,
+    pub keys: SecretCache,
     /// What was accepted lately, published by the replay guard.
     pub seen: Seen,
     /// Deliveries on their way into the journal.
@@ -106,7 +106,7 @@ pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
         registry: Door::default(),
         vault: Door::default(),
         integrations: InForce::default(),
-        keys: KeyCache::default(),
+        keys: SecretCache::default(),
         seen: Seen::default(),
         replay_guard: ReplayHandle::default(),
         connectors: Door::default(),
