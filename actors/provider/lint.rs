@@ -13,7 +13,7 @@ use super::load::{ProfileError, load};
 use super::profile::{Algorithm, JwtAlgorithm, JwtAuth, Source};
 use super::signed::Scheme;
 use super::{Content, Method, Profile};
-use crate::places::{self, Place};
+use crate::text_places::{self, TextPlace};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
 const TOLERANCE_SECONDS_SOUND: u64 = 600;
@@ -117,8 +117,8 @@ impl Findings<'_> {
         message: &str,
         remedy: &'static str,
     ) {
-        let Place { line, column } = places::find(self.text, pointer);
-        let (field, message) = (places::path(pointer), message.to_owned());
+        let TextPlace { line, column } = text_places::find(self.text, pointer);
+        let (field, message) = (text_places::path(pointer), message.to_owned());
         self.all.push(Finding { weight, rule, line, column, field, message, remedy });
     }
 }

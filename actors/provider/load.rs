@@ -10,8 +10,8 @@ use super::profile::{
 use super::signed::Scheme;
 use super::template::Template;
 use super::{AuthScheme, Method, Origin, Profile, identity};
-use crate::places::{self, Place};
 use crate::schemas::PROVIDER_PROFILE;
+use crate::text_places::{self, TextPlace};
 
 /// A profile that cannot be used: where it stands, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,10 +75,10 @@ fn check_window(profile: &Profile) -> Result<(), String> {
 }
 
 fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
-    let place = Place::at(text, error.span().map_or(0, |span| span.start));
-    match places::stands_twice(text, error.message(), error.span()) {
+    let place = TextPlace::at(text, error.span().map_or(0, |span| span.start));
+    match text_places::stands_twice(text, error.message(), error.span()) {
         Some(field) => {
-            let hint = Some(places::REMOVE_ONE.to_owned());
+            let hint = Some(text_places::REMOVE_ONE.to_owned());
             ProfileError { field, hint, ..fault(file, place, "", "is set a second time here") }
         }
         None => fault(file, place, "", error.message()),
@@ -191,11 +191,11 @@ fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static s
 
 /// A fault of the member at the JSON pointer.
 pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
-    fault(file, places::find(text, pointer), pointer, message)
+    fault(file, text_places::find(text, pointer), pointer, message)
 }
 
-fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError {
-    let field = match places::path(pointer) {
+fn fault(file: &str, place: TextPlace, pointer: &str, message: &str) -> ProfileError {
+    let field = match text_places::path(pointer) {
         path if path.is_empty() => "profile".to_owned(),
         path => path,
     };
