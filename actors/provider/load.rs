@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
-use super::handshake::Handshake;
-use super::identity::FixedBodies;
-use super::profile::{
-    Algorithm, Auth, Content, KeyDecoding, ProfileFile, SignatureItem, SignedAuth, TimestampForm,
+use super::form::{
+    Algorithm, Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm,
 };
-use super::signed::Scheme;
+use super::handshake::Handshake;
+use super::scheme::{Proof, Scheme};
+use super::signed::SignedScheme;
 use super::template::Template;
-use super::{AuthScheme, Method, Origin, Profile, identity};
+use super::told_apart::FixedBodies;
+use super::{Origin, Profile, told_apart};
 use crate::schemas::PROVIDER_PROFILE;
 use crate::text_places::{self, TextPlace};
 
@@ -53,7 +54,7 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
         ));
     }
     let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
-    let compile = |(index, auth): (usize, &Auth)| {
+    let compile = |(index, auth): (usize, &SchemeForm)| {
         let pointer = format!("/auth/{index}");
         compile(auth, &profile, lends_codes)
             .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
@@ -85,7 +86,7 @@ fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
     }
 }
 
-fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
+fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<Scheme, (String, String)> {
     let signed = [
         ("mac", &auth.mac, MAC_ALGORITHMS),
         ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
@@ -97,29 +98,29 @@ fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthSch
             "the value that authenticates a delivery cannot be constant".to_owned(),
         ));
     }
-    let mut methods = Vec::new();
+    let mut proofs = Vec::new();
     for (member, form, algorithms) in signed {
         if let Some(form) = form {
             let scheme = compile_signed(form, member, algorithms, lends_codes);
-            methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
+            proofs.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
         }
     }
-    methods.extend(auth.jwt.clone().map(Method::Jwt));
-    methods.extend(auth.token.clone().map(Method::Token));
-    methods.extend(auth.none.then_some(Method::None));
-    let method = methods.pop().filter(|_| methods.is_empty());
-    let method = method.ok_or_else(|| {
+    proofs.extend(auth.jwt.clone().map(Proof::Jwt));
+    proofs.extend(auth.token.clone().map(Proof::Token));
+    proofs.extend(auth.none.then_some(Proof::None));
+    let proof = proofs.pop().filter(|_| proofs.is_empty());
+    let proof = proof.ok_or_else(|| {
         (
             String::new(),
             "must name exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`"
                 .to_owned(),
         )
     })?;
-    Ok(AuthScheme { when: auth.when.clone(), identity: identity::of(&method, file), method })
+    Ok(Scheme { when: auth.when.clone(), id_from: told_apart::of(&proof, file), proof })
 }
 
 /// The scheme that would find its token in the profile itself.
-fn constant_place(auth: &Auth) -> Option<&'static str> {
+fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     let token = auth.token.iter().map(|form| ("token", &form.from));
     let jwt = auth.jwt.iter().map(|form| ("jwt", &form.from));
     token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
@@ -139,11 +140,11 @@ const CERTIFICATE_ALGORITHMS: &[Algorithm] =
     &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
 
 fn compile_signed(
-    form: &SignedAuth,
+    form: &SignedForm,
     kind: &'static str,
     algorithms: &[Algorithm],
     lends_codes: bool,
-) -> Result<Method, (&'static str, String)> {
+) -> Result<Proof, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     if form.algorithm.is_some() == form.algorithm_from.is_some() || form.algorithms().next().is_none() {
         return Err(("", "must name exactly one of `algorithm` and `algorithm_from`".to_owned()));
@@ -166,10 +167,10 @@ fn compile_signed(
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
     let fixes = FixedBodies::of(&content, form.timestamp.as_ref().map(|time| time.format));
-    Ok(Method::Signed(Box::new(Scheme { kind, form: form.clone(), content, lends_codes, fixes })))
+    Ok(Proof::Signed(Box::new(SignedScheme { kind, form: form.clone(), content, lends_codes, fixes })))
 }
 
-fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
+fn check_time(form: &SignedForm, time: &TimestampForm) -> Result<(), (&'static str, String)> {
     let (has_pairs, has_items) = (form.signature.pair.is_some(), form.signature.split.is_some());
     match (&time.from, &time.signature_item) {
         (Some(from), _) if from.is_constant() => {

@@ -103,8 +103,8 @@ proptest! {
         let catalogue = &*CATALOGUE;
         let signs_bytes = |line: &&Value| {
             let profile = catalogue.get(line["provider"].as_str().unwrap()).unwrap();
-            let covered = profile.schemes.iter().all(|scheme| matches!(&scheme.method,
-                Method::Signed(scheme) if scheme.content.covers_bytes()));
+            let covered = profile.schemes.iter().all(|scheme| matches!(&scheme.proof,
+                Proof::Signed(scheme) if scheme.content.covers_bytes()));
             covered && line["expect"] == "accept" && line["body_base64"] != ""
         };
         let lines: Vec<&Value> = LINES.iter().filter(signs_bytes).collect();
