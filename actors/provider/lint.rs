@@ -170,7 +170,7 @@ fn check_jwt(form: &JwtForm, pointer: &str, findings: &mut Findings<'_>) {
 
 fn check_signed(profile: &Profile, scheme: &SignedScheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
-    let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind);
+    let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind.as_str());
     if content.is_constant() {
         findings.error(
             "token_as_mac",

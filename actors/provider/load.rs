@@ -7,7 +7,7 @@ use super::form::{
 };
 use super::handshake::Handshake;
 use super::scheme::{Proof, Scheme};
-use super::signed::SignedScheme;
+use super::signed::{SignatureKind, SignedScheme};
 use super::template::Template;
 use super::told_apart::FixedBodies;
 use super::{Origin, Profile, told_apart};
@@ -88,9 +88,9 @@ fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
 
 fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<Scheme, (String, String)> {
     let signed = [
-        ("mac", &auth.mac, MAC_ALGORITHMS),
-        ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
-        ("certificate", &auth.certificate, CERTIFICATE_ALGORITHMS),
+        (SignatureKind::Mac, &auth.mac, MAC_ALGORITHMS),
+        (SignatureKind::PublicKey, &auth.public_key, PUBLIC_KEY_ALGORITHMS),
+        (SignatureKind::Certificate, &auth.certificate, CERTIFICATE_ALGORITHMS),
     ];
     if let Some(member) = constant_place(auth) {
         return Err((
@@ -99,10 +99,10 @@ fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<S
         ));
     }
     let mut proofs = Vec::new();
-    for (member, form, algorithms) in signed {
+    for (kind, form, algorithms) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, member, algorithms, lends_codes);
-            proofs.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
+            let scheme = compile_signed(form, kind, algorithms, lends_codes);
+            proofs.push(scheme.map_err(|(place, message)| (format!("/{}{place}", kind.as_str()), message))?);
         }
     }
     proofs.extend(auth.jwt.clone().map(Proof::Jwt));
@@ -141,7 +141,7 @@ const CERTIFICATE_ALGORITHMS: &[Algorithm] =
 
 fn compile_signed(
     form: &SignedForm,
-    kind: &'static str,
+    kind: SignatureKind,
     algorithms: &[Algorithm],
     lends_codes: bool,
 ) -> Result<Proof, (&'static str, String)> {
@@ -151,9 +151,12 @@ fn compile_signed(
     }
     if !form.algorithms().all(|algorithm| algorithms.contains(&algorithm)) {
         let own = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(("/algorithm", format!("is not an algorithm of `{kind}`; its algorithms are {own}")));
+        return Err((
+            "/algorithm",
+            format!("is not an algorithm of `{}`; its algorithms are {own}", kind.as_str()),
+        ));
     }
-    if kind == "mac" && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
+    if kind == SignatureKind::Mac && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
         return Err((
             "/key/decode",
             "the key of a shared secret must be `raw`, `hex` or `base64`".to_owned(),

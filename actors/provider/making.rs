@@ -10,6 +10,15 @@ use crate::json::{Document, Element};
 /// Largest index of an array that is made up.
 const ARRAY_ITEMS_MAX: usize = 8;
 
+/// What becomes of a text that stands already where another is to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is kept, and nothing is put there.
+    Keep,
+    /// It is replaced.
+    Replace,
+}
+
 /// A request in the making. The body is parsed only if something has to be set in it.
 pub struct Making {
     headers: Vec<(String, String)>,
@@ -46,29 +55,34 @@ impl Making {
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
-    pub fn place_first(&mut self, locators: &[Locator], text: &str, over: bool) -> Result<(), SignError> {
+    pub fn place_first(
+        &mut self,
+        locators: &[Locator],
+        text: &str,
+        existing: Existing,
+    ) -> Result<(), SignError> {
         let fits = |locator: &&Locator| match locator {
             Locator::Json(_) => self.kind == ContentKind::Json,
             Locator::Form(_) => self.kind == ContentKind::Form,
             _ => true,
         };
         match locators.iter().find(fits) {
-            Some(locator) => self.place(locator, text, over),
+            Some(locator) => self.place(locator, text, existing),
             None => Ok(()),
         }
     }
 
-    /// Puts `text` where `locator` looks for it; `over` what stands there already. What has no single place
+    /// Puts `text` where `locator` looks for it. What has no single place
     /// (a join, a constant) is left alone.
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
-    pub fn place(&mut self, locator: &Locator, text: &str, over: bool) -> Result<(), SignError> {
+    pub fn place(&mut self, locator: &Locator, text: &str, existing: Existing) -> Result<(), SignError> {
         match locator {
-            Locator::Header(name) => self.set_header(name, text, over)?,
-            Locator::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, over)?,
-            Locator::Json(pointer) => self.set_in_json(pointer, text, over)?,
-            Locator::Form(field) => self.set_in_form(field, text, over),
+            Locator::Header(name) => self.set_header(name, text, existing)?,
+            Locator::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, existing)?,
+            Locator::Json(pointer) => self.set_in_json(pointer, text, existing)?,
+            Locator::Form(field) => self.set_in_form(field, text, existing),
             _ => {}
         }
         Ok(())
@@ -80,7 +94,7 @@ impl Making {
     /// [`SignError::Unsupported`] for a place that none is made for, as one in the query is; as [`Making::place`].
     pub fn must_place(&mut self, locator: &Locator, text: &str) -> Result<(), SignError> {
         check_place(locator)?;
-        self.place(locator, text, true)
+        self.place(locator, text, Existing::Replace)
     }
 
     /// Puts an id where the first of `locators` looks for it, if it has a place there and nothing is in it. Of a join
@@ -89,30 +103,33 @@ impl Making {
         match locators.first() {
             Some(Locator::Join { from, .. }) => self.place_id(from, id),
             _ => {
-                self.place_first(locators, id, false).ok();
+                self.place_first(locators, id, Existing::Keep).ok();
             }
         }
     }
 
-    fn set_header(&mut self, name: &str, text: &str, over: bool) -> Result<(), SignError> {
+    fn set_header(&mut self, name: &str, text: &str, existing: Existing) -> Result<(), SignError> {
         if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err(SignError::NotInHeader(name.to_owned()));
         }
         let own = self.headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(name));
         match own {
-            Some((_, value)) if over => text.clone_into(value),
+            Some((_, value)) if existing == Existing::Replace => text.clone_into(value),
             Some(_) => {}
             None => self.headers.push((name.to_owned(), text.to_owned())),
         }
         Ok(())
     }
 
-    fn set_in_json(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {
+    fn set_in_json(&mut self, pointer: &str, text: &str, existing: Existing) -> Result<(), SignError> {
         let no_place = || SignError::NoPlace(pointer.to_owned());
         let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| no_place())?;
         let read = Document::from(&document);
         let present = read.root().pointer(pointer);
-        if present.is_some() && (!over || present.and_then(Element::scalar).is_some_and(|own| own == text)) {
+        if present.is_some()
+            && (existing == Existing::Keep
+                || present.and_then(Element::scalar).is_some_and(|own| own == text))
+        {
             return Ok(());
         }
         let number = present.filter(|own| own.is_number()).and_then(|_| text.parse::<u64>().ok());
@@ -122,10 +139,10 @@ impl Making {
         Ok(())
     }
 
-    fn set_in_form(&mut self, field: &str, text: &str, over: bool) {
+    fn set_in_form(&mut self, field: &str, text: &str, existing: Existing) {
         let mut pairs: Vec<(String, String)> = form_urlencoded::parse(&self.body).into_owned().collect();
         match pairs.iter_mut().find(|(name, _)| name == field) {
-            Some((_, value)) if over => text.clone_into(value),
+            Some((_, value)) if existing == Existing::Replace => text.clone_into(value),
             Some(_) => {}
             None => pairs.push((field.to_owned(), text.to_owned())),
         }

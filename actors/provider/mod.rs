@@ -52,7 +52,7 @@ mod verify;
 pub use answer::DeliveryAnswer;
 pub use body::{Body, ContentKind};
 pub use catalogue::{Catalogue, read_profile};
-pub use conformance::{Case, Outcome};
+pub use conformance::{Case, CaseEnd, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
 pub use lint::{Finding, Weight, lint};
 pub use load::ProfileError;

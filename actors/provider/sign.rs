@@ -9,7 +9,7 @@ use super::form::{
 };
 use super::key::Key;
 use super::key_pair::{self, PairAlgorithm};
-use super::making::{Making, check_place};
+use super::making::{Existing, Making, check_place};
 use super::mutation::tampered;
 use super::request::{Parameters, Request};
 use super::scheme::Proof;
@@ -123,7 +123,7 @@ impl Profile {
     fn begin(&self, draft: &SignDraft<'_>) -> Result<Making, SignError> {
         let id = EventId::new(draft.now, draft.random).to_string();
         let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
-        making.place_first(&self.file.event.from, draft.event, true)?;
+        making.place_first(&self.file.event.from, draft.event, Existing::Replace)?;
         let id_form = &self.file.delivery_id;
         making.place_id(&id_form.from, &id);
         making.place_id(&id_form.replay_key, &id);
@@ -177,7 +177,7 @@ fn sign(
         making.must_place(from, text)?;
     }
     for name in scheme.content.headers() {
-        making.place(&Locator::Header(name.to_owned()), "palyra", false)?;
+        making.place(&Locator::Header(name.to_owned()), "palyra", Existing::Keep)?;
     }
     if let Some(pinned) = &form.certificate_url {
         making.must_place(&pinned.from, &sample_url(pinned))?;

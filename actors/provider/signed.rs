@@ -21,11 +21,33 @@ use crate::ids::Digest;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::SecretVersions;
 
+/// What signatures are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureKind {
+    /// A shared secret.
+    Mac,
+    /// A key pair.
+    PublicKey,
+    /// A key pair whose public key stands in a certificate.
+    Certificate,
+}
+
+impl SignatureKind {
+    /// Its name in a profile, which is the member that holds the scheme.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::PublicKey => "public_key",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// A compiled scheme.
 #[derive(Debug)]
 pub struct SignedScheme {
-    /// `mac`, `public_key` or `certificate`.
-    pub kind: &'static str,
+    /// What makes its signatures.
+    pub kind: SignatureKind,
     /// How it is written.
     pub form: SignedForm,
     /// What is signed.

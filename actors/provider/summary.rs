@@ -127,7 +127,7 @@ impl Proof {
     /// The kind of scheme, as profiles name it.
     fn word(&self) -> &'static str {
         match self {
-            Self::Signed(scheme) => scheme.kind,
+            Self::Signed(scheme) => scheme.kind.as_str(),
             Self::Token(_) => "token",
             Self::Jwt(_) => "jwt",
             Self::None => "none",

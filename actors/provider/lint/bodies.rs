@@ -69,7 +69,7 @@ fn kinds_read(proof: &Proof) -> Vec<(ContentKind, String, String)> {
         Proof::Jwt(form) => read(&form.from, "jwt/from").into_iter().collect(),
         Proof::None => Vec::new(),
         Proof::Signed(scheme) => {
-            let at = |member: &str| format!("{}/{member}", scheme.kind);
+            let at = |member: &str| format!("{}/{member}", scheme.kind.as_str());
             let signed = scheme.content.kinds_read();
             let signed = signed.map(|(kind, what)| (kind, what.to_owned(), at("content")));
             let signatures = scheme.form.signature.from.iter();
