@@ -5,6 +5,7 @@
 
 mod document;
 mod exact;
+mod foreign;
 mod keys;
 mod plain;
 mod read;
@@ -18,6 +19,7 @@ use serde_json::Deserializer;
 
 pub use document::{Document, Element};
 pub use exact::exact;
+pub use foreign::{form_document, text_document};
 pub use text::{compact, numbers_survive_double};
 
 use read::Failure;

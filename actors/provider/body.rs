@@ -2,9 +2,8 @@
 
 use std::cell::OnceCell;
 
-use crate::envelope::{form_document, text_document};
 use crate::ids::{Digest, Hashed};
-use crate::json::{self, Document, Element, JsonError};
+use crate::json::{self, Document, Element, JsonError, form_document, text_document};
 
 /// Which parser reads a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Provider profiles, and the one engine that verifies deliveries by them: pure functions of profile, keys,
-//! request and time. Only `catalogue.rs` reads files. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
+//! request and time. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
 //!
 //! | file | idea |
 //! |---|---|
 //! | `form.rs`, `load.rs` | the form of a profile as it is written, and how such a text becomes a [`Profile`] |
 //! | `profile.rs` | a compiled profile, and what it says about a delivery |
-//! | `catalogue.rs` | the profiles in force: built in, and the operator's own |
+//! | `catalogue.rs` | profiles by name: built in, and the operator's own |
 //! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
 //! | `verify.rs` | which scheme applies, and what it comes to |
 //! | `scheme.rs`, `signed.rs`, `token.rs`, `jwt.rs` | the schemes |

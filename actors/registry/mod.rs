@@ -6,6 +6,7 @@
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
 //! | `shared.rs` | changes of it, one at a time, beside those who read it |
+//! | `own_profiles.rs` | the profiles of the program and of the operator |
 //! | `in_force.rs` | the integrations in force, for the threads that take deliveries in |
 //! | `secrets.rs` | which secrets an integration uses, and what for |
 //! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
@@ -17,6 +18,7 @@ mod in_force;
 mod lending;
 mod messages;
 mod once;
+mod own_profiles;
 mod readiness;
 mod record;
 mod rules;
