@@ -6,7 +6,7 @@
 mod document;
 mod exact;
 mod foreign;
-mod keys;
+mod open_objects;
 mod plain;
 mod read;
 mod text;

@@ -8,7 +8,7 @@ use serde_json::de::Read;
 use serde_json::{Deserializer, Number};
 
 use super::document::{Document, Node};
-use super::keys::OpenKeys;
+use super::open_objects::OpenKeys;
 use super::{DUPLICATE, UNREADABLE, plain};
 
 /// Why a text was not read.

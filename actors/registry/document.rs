@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::error::{Fault, RegistryError};
+use super::error::{FileFault, RegistryError};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
 use crate::json;
@@ -117,7 +117,7 @@ impl RegistryDocument {
 
 impl Checks<'_> {
     fn fault(&self, place: TextPlace, field: &str, message: &str, hint: Option<String>) -> RegistryError {
-        let fault = Fault {
+        let fault = FileFault {
             file: self.file.to_owned(),
             line: place.line,
             column: place.column,
