@@ -10,6 +10,7 @@ mod registry_file;
 pub mod reloading;
 pub mod reserve;
 pub mod signals;
+pub mod state;
 pub mod verification;
 
 use std::io::Write as _;
@@ -27,13 +28,11 @@ use palyra_actors::supervision::Supervisor;
 use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::cli::CliError;
 use crate::exit::Exit;
 use crate::http::connection::limits::Room;
 use crate::http::connection::server;
 use crate::http::console::Token;
 use crate::http::health::reasons_within;
-use crate::http::{Addresses, Gate};
 use crate::logging;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
@@ -45,6 +44,7 @@ use journaling::Journaling;
 use listening::{Bound, Listeners};
 use reserve::Reserve;
 use signals::{Asked, Signals};
+use state::{Addresses, AppState};
 
 /// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -67,7 +67,7 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
                 return Ok(Exit::Ok);
             }
         };
-        let ready = ready_line(&daemon.gate.addresses, daemon.gate.settings.ready_json);
+        let ready = ready_line(&daemon.app.serving.addresses, daemon.app.settings.ready_json);
         if let Err(error) = writeln!(std::io::stdout(), "{ready}") {
             tracing::warn!(%error, "the line with the addresses could not be written to stdout");
         }
@@ -108,7 +108,7 @@ pub enum Serve {
 /// A daemon that serves.
 pub struct Daemon {
     /// What its listeners share.
-    pub gate: Arc<Gate>,
+    pub app: Arc<AppState>,
     /// None for the console of a command. It is given back while the root is ours.
     reserve: Option<Reserve>,
     possession: Possession,
@@ -150,14 +150,14 @@ impl Daemon {
         if serve != Serve::ConsoleWithoutIntegrations {
             registry_file::refuse_if_lost(possession.root(), &actors.reader)?;
         }
-        let gate = Gate::new(actors, settings, clock, bound.addresses()?);
-        prove_ready(&gate).await?;
-        let room = Room::make(gate.settings.workers);
+        let app = AppState::new(actors, settings, clock, bound.addresses()?);
+        prove_ready(&app).await?;
+        let room = Room::make(app.settings.workers);
         let ingress =
-            bound.ingress.map(|listener| server::serve_ingress(&gate, room, listener)).transpose()?;
-        let console = server::serve_console(&gate, room, &token, bound.console)?;
+            bound.ingress.map(|listener| server::serve_ingress(&app, room, listener)).transpose()?;
+        let console = server::serve_console(&app, room, &token, bound.console)?;
         let listeners = Listeners::run(ingress, console);
-        let daemon = Self { gate, reserve, possession, supervisor, stopper, listeners };
+        let daemon = Self { app, reserve, possession, supervisor, stopper, listeners };
         if serve == Serve::Both {
             daemon.announce()?;
         }
@@ -165,26 +165,26 @@ impl Daemon {
     }
 
     fn announce(&self) -> anyhow::Result<()> {
-        let addresses = &self.gate.addresses;
+        let addresses = &self.app.serving.addresses;
         self.possession.announce(&Runtime {
             pid: std::process::id(),
             ingress: addresses.ingress.clone(),
             console: addresses.console.clone(),
-            started_at_unix_ms: self.gate.started_at,
+            started_at_unix_ms: self.app.serving.started_at,
         })?;
         Ok(())
     }
 
     async fn serve(self, mut signals: Signals) -> anyhow::Result<Exit> {
-        let Self { gate, reserve, possession, supervisor, stopper, mut listeners } = self;
-        tell_public_key(&gate);
-        reloading::tell_hidden_profiles(&gate).await;
-        let journaling = Journaling::start(&gate);
-        let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&gate)));
-        let verification = actix_rt::spawn(verification::run(Arc::clone(&gate)));
+        let Self { app, reserve, possession, supervisor, stopper, mut listeners } = self;
+        tell_public_key(&app);
+        reloading::tell_hidden_profiles(&app).await;
+        let journaling = Journaling::start(&app);
+        let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&app)));
+        let verification = actix_rt::spawn(verification::run(Arc::clone(&app)));
         let supervision = actix_rt::spawn(supervisor.run());
         let end = tokio::select! {
-            () = until_told_to_stop(&mut signals, &gate) => End::Asked,
+            () = until_told_to_stop(&mut signals, &app) => End::Asked,
             escalation = supervision => match escalation {
                 Ok(escalation) => End::Escalated(escalation),
                 Err(error) => End::Unsupervised(error.to_string()),
@@ -198,7 +198,7 @@ impl Daemon {
         // Commands are told that it stops: its console hears nobody any more.
         possession.withdraw();
         let is_journal_well = tokio::select! {
-            is_well = shut_down(&gate, listeners, journaling, stopper, &end) => is_well,
+            is_well = shut_down(&app, listeners, journaling, stopper, &end) => is_well,
             () = signals.stop() => {
                 tracing::warn!("asked to stop a second time: stopping at once");
                 true
@@ -210,7 +210,7 @@ impl Daemon {
     /// Stops a daemon that served one command. What it still does then is given [`CLOSE_DEADLINE`] to end.
     pub async fn close(self) {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
-        is_finished &= self.gate.under_way.ended_within(CLOSE_DEADLINE).await;
+        is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
         if !is_finished {
             tracing::warn!(
                 "what this command asked for was not finished in time; check before you try again"
@@ -233,7 +233,7 @@ async fn wrong_clock() -> BeforeEpoch {
 
 /// Not ready, stop accepting, finish what is in flight, then the actors. Says whether the journal closed as it should.
 async fn shut_down(
-    gate: &Arc<Gate>,
+    app: &Arc<AppState>,
     listeners: Listeners,
     journaling: Journaling,
     stopper: Stopper,
@@ -242,17 +242,17 @@ async fn shut_down(
     if let Some(why) = end.fault() {
         tracing::error!(why, "the daemon cannot continue and stops");
     }
-    gate.stopping.store(true, Ordering::SeqCst);
+    app.serving.stopping.store(true, Ordering::SeqCst);
     let asked_at = Instant::now();
-    let mut is_finished = listeners.stop_within(gate.settings.drain_deadline).await;
-    let left = gate.settings.drain_deadline.saturating_sub(asked_at.elapsed());
+    let mut is_finished = listeners.stop_within(app.settings.drain_deadline).await;
+    let left = app.settings.drain_deadline.saturating_sub(asked_at.elapsed());
     let rest = async {
-        gate.under_way.ended().await;
+        app.changes.under_way.ended().await;
         // One that is being started again can be closed then, and the journal be written to.
-        gate.actors.board.settled().await;
+        app.actors.board.settled().await;
     };
     is_finished &= timeout(left.max(LEAST_PATIENCE), rest).await.is_ok();
-    gate.under_way.begin_nothing();
+    app.changes.under_way.begin_nothing();
     if !is_finished {
         tracing::warn!("some requests in flight were not finished in time");
     }
@@ -260,22 +260,23 @@ async fn shut_down(
     stopper.close(Some(end.event())).await
 }
 
+/// The parts were started, and do not work together.
+#[derive(Debug, thiserror::Error)]
+#[error("the daemon started but cannot accept deliveries: {}", .0.join("; "))]
+pub struct NotReady(Vec<String>);
+
 /// Asks every actor on the path once, up to a commit, before anybody else does.
-async fn prove_ready(gate: &Gate) -> anyhow::Result<()> {
-    let reasons = reasons_within(START_DEADLINE, gate).await;
+async fn prove_ready(app: &AppState) -> anyhow::Result<()> {
+    let reasons = reasons_within(START_DEADLINE, app).await;
     if reasons.is_empty() {
         return Ok(());
     }
-    let told = CliError::cannot_write(format!(
-        "the daemon started but cannot accept deliveries: {}",
-        reasons.join("; ")
-    ));
-    Err(told.hint("check whether the disk of the state root is busy or failing, then try again").into())
+    Err(NotReady(reasons).into())
 }
 
 /// At every start: the key is of use only where somebody else has put it.
-fn tell_public_key(gate: &Gate) {
-    match gate.actors.reader.checkpoint() {
+fn tell_public_key(app: &AppState) {
+    match app.actors.reader.checkpoint() {
         Ok(Some(newest)) => {
             let (public_key, events) = (newest.root_key, newest.checkpoint.size);
             tracing::info!(%public_key, events, "the journal is signed; keep its public key on another machine");
@@ -286,11 +287,11 @@ fn tell_public_key(gate: &Gate) {
 }
 
 /// Reads the registry again whenever it is asked for, until it is time to stop.
-async fn until_told_to_stop(signals: &mut Signals, gate: &Arc<Gate>) {
+async fn until_told_to_stop(signals: &mut Signals, app: &Arc<AppState>) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
             // Whatever came of it is logged and journaled.
-            _ = reloading::reload(gate, "palyra") => {}
+            _ = reloading::reload(app, "palyra") => {}
             () = signals.stop() => return,
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{
     Answer, Daemon, SECRET, add_github, connect, events_named, eventually, github_head, github_signature,
-    hmac_hex, raw, read_available, request, state_root, statuses, succeed, write_private,
+    hmac_hex, last, raw, read_available, request, state_root, statuses, succeed, write_private,
 };
 
 const BODY: &str = r#"{"ref":"main"}"#;
@@ -335,11 +335,6 @@ fn a_peer_with_too_many_bad_signatures_is_429_and_its_good_ones_are_still_taken(
     assert!(events_named(root.path(), "push").len() == 1);
 }
 
-/// The same request, asking to close the connection afterwards.
-fn last(request: &str) -> String {
-    request.replace("Host: x\r\n", "Host: x\r\nConnection: close\r\n")
-}
-
 #[test]
 fn without_a_usable_secret_nothing_is_accepted() {
     let root = state_root();
@@ -372,35 +367,4 @@ fn a_sender_that_waits_for_100_continue_is_refused_before_its_body() {
     assert_eq!(statuses(&ask(&format!("{length}{signed}"), "gh")).first(), Some(&100));
     let counts = daemon.console(root.path(), "GET", "/console/v1/system/insights", b"").json();
     assert_eq!(counts["deliveries"]["not_found"], 1, "{counts}");
-}
-
-#[test]
-fn requests_in_a_row_are_answered_each_for_itself() {
-    let root = state_root();
-    let daemon = daemon(root.path(), &[]);
-    let one = |body: &str, signed: &str| {
-        let head = github_head("push", "1", signed.as_bytes());
-        format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{head}\r\n{body}", body.len())
-    };
-    let (a, b) = (r#"{"n":"a"}"#, r#"{"n":"b"}"#);
-    let text = format!("{}{}{}{}", one(a, a), one(b, a), one(b, b), last(&one(a, a)));
-    assert_eq!(statuses(&raw(&daemon.ingress, text.as_bytes())), [202, 401, 202, 200]);
-}
-
-#[test]
-fn ambiguous_framing_is_refused() {
-    let root = state_root();
-    let daemon = daemon(root.path(), &[]);
-    let head = github_head("push", "1", BODY.as_bytes());
-    for framing in [
-        "Content-Length: 14\r\nContent-Length: 15\r\n",
-        "Content-Length: +14\r\n",
-        "Content-Length: 14\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: identity, chunked, chunked\r\n",
-    ] {
-        let text = format!("POST /hooks/gh HTTP/1.1\r\nHost: x\r\n{framing}{head}\r\n{BODY}");
-        let answers = statuses(&raw(&daemon.ingress, text.as_bytes()));
-        assert!(answers.iter().all(|status| (400..500).contains(status)), "{framing:?}: {answers:?}");
-    }
-    assert!(events_named(root.path(), "push").is_empty());
 }

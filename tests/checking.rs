@@ -89,7 +89,7 @@ fn an_anchor_dir_that_is_no_folder_of_its_own_is_refused_with_its_place_by_a_che
         (Path::new("/etc"), "is open to other users (mode 755)"),
         (Path::new("/dev/null"), "is not a folder"),
         (&file, "is not a folder"),
-        (&below, "cannot be reached"),
+        (&below, "cannot be accessed"),
         (&link, "is a symbolic link"),
         (Path::new("/proc/anchor"), "is on a file system of the kernel"),
     ] {

@@ -97,7 +97,7 @@ fn what_no_integration_was_found_for_names_nothing_and_reads_alike() {
     assert!(!headers("gh").contains("palyra-refusal"));
     let explained = explain(root.path(), "gh");
     assert!(explained["happened"].as_str().unwrap().contains("answered 404"), "{explained}");
-    assert_eq!(lines(&explained, "next"), "`palyra webhooks enable gh`");
+    assert_eq!(lines(&explained, "next"), "`palyra webhooks enable gh` enables it");
     let unknown = run(root.path(), &["webhooks", "explain", "g"], b"");
     let said = String::from_utf8(unknown.stderr).unwrap();
     assert_eq!(unknown.status.code(), Some(1));
@@ -126,7 +126,10 @@ fn a_delivery_that_an_allow_list_leaves_out_is_explained_with_the_command_that_t
     let accepted = daemon.github("release", "1", "{}");
     let explained = explain(root.path(), &accepted.seq().to_string());
     let happened = explained["happened"].as_str().unwrap();
-    assert!(happened.contains("`accepted`") && !happened.contains("answered"), "{happened}");
+    assert!(
+        happened.contains("was accepted and is stored durably") && !happened.contains("answered"),
+        "{happened}"
+    );
     assert!(lines(&explained, "why").contains("version 1 of the secret"), "{explained}");
 }
 
@@ -171,7 +174,7 @@ fn a_delivery_that_is_stored_too_late_is_never_told_as_lost_nor_as_answered_like
     eventually("it is stored", || events_named(root.path(), "push").len() == 1);
     let explained = explain(root.path(), "late");
     let happened = explained["happened"].as_str().unwrap();
-    assert!(happened.contains("durable") && !happened.contains("answered"), "{happened}");
+    assert!(happened.contains("is stored durably") && !happened.contains("answered"), "{happened}");
     assert_eq!(daemon.github("push", "late", "{}").outcome(), "duplicate");
 }
 
@@ -209,7 +212,7 @@ fn while_no_daemon_runs_nothing_is_said_to_be_taken_in_and_refusals_are_forgotte
     assert!(lines(&explain(root.path(), "gh"), "why").contains("no daemon runs"));
     let output = run(root.path(), &["webhooks", "explain", "01ARZ3NDEKTSV4RRFFQ69G5FAV"], b"");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && said.contains("until the daemon stops"), "{said}");
+    assert!(output.status.code() == Some(1) && said.contains("since the daemon started"), "{said}");
 }
 
 #[test]

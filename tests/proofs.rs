@@ -289,13 +289,13 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     let proven = run(&root, &["journal", "prove", "2"], b"");
     assert!(proven.status.success());
     let said = String::from_utf8_lossy(&proven.stderr).into_owned();
-    assert!(said.contains("a new log began") && said.contains("check-proof"), "{said}");
+    assert!(said.contains("belongs to an earlier log") && said.contains("check-proof"), "{said}");
     fs::write(&proof, &proven.stdout).unwrap();
     let check = ["journal", "check-proof", proof.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
     succeed(Path::new("/nonexistent"), &check, b"");
     let refused = run(&root, &["journal", "consistency", old, "newest"], b"");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(65) && said.contains("of two logs"), "{said}");
+    assert!(refused.status.code() == Some(65) && said.contains("belong to two logs"), "{said}");
     let both = run(&root, &["journal", "consistency", old, newer.to_str().unwrap()], b"");
     let said = String::from_utf8_lossy(&both.stderr).into_owned();
     assert!(both.status.success() && said.contains("its signature is not checked here"), "{said}");
@@ -303,7 +303,7 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     fs::write(&third, format!("another/log\n{}", note.split_once('\n').unwrap().1)).unwrap();
     let of_two = run(&root, &["journal", "consistency", old, third.to_str().unwrap()], b"");
     let said = String::from_utf8_lossy(&of_two.stderr).into_owned();
-    assert!(of_two.status.code() == Some(65) && said.contains("of two logs"), "{said}");
+    assert!(of_two.status.code() == Some(65) && said.contains("belong to two logs"), "{said}");
     let forged = run(&root, &["journal", "consistency", old, forged.to_str().unwrap()], b"");
     let said = String::from_utf8_lossy(&forged.stderr).into_owned();
     assert!(forged.status.code() == Some(65) && said.contains("cannot prove"), "{said}");

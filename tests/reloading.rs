@@ -132,7 +132,7 @@ fn the_built_in_profiles_are_shown_whatever_fault_the_configured_ones_have() {
         assert!(warned.contains("unknown provider `gone`") && warned.contains("built-in"), "{warned}");
     }
     let line = 1 + text.lines().position(|line| line.starts_with("provider")).unwrap();
-    let by_hand = format!("mend {} by hand, in line {line}", registry.display());
+    let by_hand = format!("correct {} by hand, in line {line}", registry.display());
     for args in [&["webhooks", "list"][..], &["webhooks", "remove", "gh"], &["vault", "list"]] {
         let fault = run(root.path(), args, b"");
         let said = String::from_utf8(fault.stderr).unwrap();

@@ -201,7 +201,7 @@ fn a_folder_that_holds_foreign_things_and_none_of_ours_is_refused_and_left_as_it
             failed(folder.path(), &["webhooks", "list"], 78),
             failed(folder.path(), &["webhooks", "add", "a", "github", "--secret-ref", "a/b"], 78),
         ] {
-            assert!(said.contains("no state root") && said.contains("--state-root"), "{said}");
+            assert!(said.contains("not a state root") && said.contains("--state-root"), "{said}");
             assert!(!said.contains("chmod"), "{said}");
         }
         assert_eq!(mode(folder.path()), bits);

@@ -69,9 +69,11 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon: receive deliveries and serve the console
+    ///
     /// Once it is serving, it prints one line on stdout:
     ///
     ///   ready ingress=http://127.0.0.1:7142 console=http://127.0.0.1:7143
+    ///
     /// With --json that line and every line of the log are JSON documents, whatever palyra.toml says:
     ///
     ///   {"console":"http://127.0.0.1:7143","ingress":"http://127.0.0.1:7142","status":"ready"}

@@ -33,7 +33,7 @@ const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
 
 /// How long a request may take.
 #[derive(Clone, Copy)]
-enum Patience {
+enum AnswerTimeout {
     /// An ordinary answer.
     Ordinary,
     /// A stream without end, in which something comes from time to time.
@@ -45,7 +45,7 @@ struct Ask<'a> {
     method: Method,
     route: &'a str,
     json: Option<&'a [u8]>,
-    patience: Patience,
+    timeout: AnswerTimeout,
 }
 
 /// Speaks to one console with one token.
@@ -72,7 +72,7 @@ impl ConsoleClient {
 
     /// Reads a document.
     pub fn get(&self, route: &str) -> Result<Value, CliError> {
-        self.exchange(&Ask { method: Method::GET, route, json: None, patience: Patience::Ordinary })
+        self.exchange(&Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Ordinary })
     }
 
     /// Asks for something to be done.
@@ -82,7 +82,7 @@ impl ConsoleClient {
 
     /// Removes something.
     pub fn delete(&self, route: &str) -> Result<Value, CliError> {
-        self.exchange(&Ask { method: Method::DELETE, route, json: None, patience: Patience::Ordinary })
+        self.exchange(&Ask { method: Method::DELETE, route, json: None, timeout: AnswerTimeout::Ordinary })
     }
 
     /// Sends the document of `members`, and with them the member `name`: `secret` in Base64. Of the secret no copy is
@@ -99,12 +99,12 @@ impl ConsoleClient {
 
     /// Sends `json` as it stands.
     pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
-        self.exchange(&Ask { method, route, json: Some(json), patience: Patience::Ordinary })
+        self.exchange(&Ask { method, route, json: Some(json), timeout: AnswerTimeout::Ordinary })
     }
 
     /// Reads an answer that is no document, at most [`BODY_BYTES_MAX`] bytes of it.
     pub fn bytes(&self, route: &str) -> Result<Vec<u8>, CliError> {
-        let ask = Ask { method: Method::GET, route, json: None, patience: Patience::Stream };
+        let ask = Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Stream };
         let mut response = self.run(&ask)?;
         let bytes = response.body_mut().with_config().limit(BODY_BYTES_MAX).read_to_vec();
         bytes.map_err(|error| transport_error(&self.base_url, &error))
@@ -112,7 +112,7 @@ impl ConsoleClient {
 
     /// Reads an answer line by line, while it comes in.
     pub fn lines(&self, route: &str) -> Result<Lines, CliError> {
-        let ask = Ask { method: Method::GET, route, json: None, patience: Patience::Stream };
+        let ask = Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Stream };
         Ok(Lines::new(self.run(&ask)?.into_body(), self.base_url.clone()))
     }
 
@@ -140,20 +140,20 @@ impl ConsoleClient {
             .header("authorization", format!("Bearer {}", self.token.as_str()))
             .header("content-type", "application/json");
         match ask.json {
-            Some(json) => self.run_within(ask.patience, request.body(json)?),
-            None => self.run_within(ask.patience, request.body(SendBody::none())?),
+            Some(json) => self.run_within(ask.timeout, request.body(json)?),
+            None => self.run_within(ask.timeout, request.body(SendBody::none())?),
         }
     }
 
     fn run_within(
         &self,
-        patience: Patience,
+        timeout: AnswerTimeout,
         request: Request<impl ureq::AsSendBody>,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = self.agent.configure_request(request);
-        let request = match patience {
-            Patience::Ordinary => request.timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX))),
-            Patience::Stream => {
+        let request = match timeout {
+            AnswerTimeout::Ordinary => request.timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX))),
+            AnswerTimeout::Stream => {
                 request.timeout_per_read(Some(Duration::from_secs(STREAM_SILENCE_SECONDS_MAX)))
             }
         };

@@ -1,6 +1,6 @@
 //! How a command finds its console: that of the running daemon, or one of its own while none runs.
 
-mod fault;
+mod errors;
 mod offline;
 
 use std::io;
@@ -14,7 +14,7 @@ use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
 use offline::{Offline, offline};
 
-pub use fault::{misconfigured, not_started, refused};
+pub use errors::{misconfigured, not_started, refused};
 pub use offline::check_clock;
 
 /// Connects a command to a console.

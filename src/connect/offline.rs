@@ -37,7 +37,7 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
             match Daemon::start(possession, settings, serve).await {
                 Err(error) => drop(started.send(Err(error))),
                 Ok(daemon) => {
-                    drop(started.send(Ok(daemon.gate.addresses.console.clone())));
+                    drop(started.send(Ok(daemon.app.serving.addresses.console.clone())));
                     // The command is done when it sends, and when it drops its end without a word.
                     drop(stopped.await);
                     daemon.close().await;

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::daemon::actors::{Actors, CLOSE_DEADLINE};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::counters::Summary;
 use crate::version::VERSION;
 
@@ -28,9 +28,9 @@ pub struct Journaling {
 
 impl Journaling {
     /// Journals the start, and from then on the refusals, one row each integration and reason.
-    pub fn start(gate: &Arc<Gate>) -> Self {
+    pub fn start(app: &Arc<AppState>) -> Self {
         let (end, told_to_end) = oneshot::channel();
-        Self { task: actix_rt::spawn(run(Arc::clone(gate), told_to_end)), end }
+        Self { task: actix_rt::spawn(run(Arc::clone(app), told_to_end)), end }
     }
 
     /// Journals the refusals since the last time, and ends. What is being journaled is waited for: the counters have let
@@ -49,19 +49,19 @@ impl Journaling {
     }
 }
 
-async fn run(gate: Arc<Gate>, mut told_to_end: oneshot::Receiver<()>) {
-    gate.actors.journal.append_or_log(started(&gate)).await;
+async fn run(app: Arc<AppState>, mut told_to_end: oneshot::Receiver<()>) {
+    app.actors.journal.append_or_log(started(&app)).await;
     let mut ticks = interval(summary_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         tokio::select! {
-            _ = ticks.tick() => journal_refusals(&gate).await,
+            _ = ticks.tick() => journal_refusals(&app).await,
             _ = &mut told_to_end => break,
         }
     }
-    journal_refusals(&gate).await;
-    let untold = gate.counters.untold();
+    journal_refusals(&app).await;
+    let untold = app.counters.untold();
     if untold > 0 {
         tracing::error!(untold, "the daemon stops with refusals that were not journaled");
     }
@@ -72,23 +72,23 @@ fn summary_interval() -> Duration {
     SUMMARY_INTERVAL
 }
 
-fn started(gate: &Gate) -> SystemEvent {
+fn started(app: &AppState) -> SystemEvent {
     SystemEvent::new("system.daemon.started", "the daemon started and accepts deliveries")
         .detail("version", VERSION)
         .detail("pid", std::process::id())
-        .detail("ingress", gate.addresses.ingress.as_str())
-        .detail("console", gate.addresses.console.as_str())
+        .detail("ingress", app.serving.addresses.ingress.as_str())
+        .detail("console", app.serving.addresses.console.as_str())
 }
 
-async fn journal_refusals(gate: &Gate) {
-    let summaries = gate.counters.sum_up();
-    let appended = append_together(&gate.actors, summaries.iter().map(Summary::event)).await;
+async fn journal_refusals(app: &AppState) {
+    let summaries = app.counters.sum_up();
+    let appended = append_together(&app.actors, summaries.iter().map(Summary::event)).await;
     let outcomes = summaries.into_iter().zip(appended);
     let (mut rows, mut why) = (0, None);
     for (summary, error) in outcomes.filter_map(|(summary, appended)| Some((summary, appended.err()?))) {
         // What is not known to be stored is rather told twice than never; what can never be stored is not tried again.
         if !matches!(error, JournalError::Invalid { .. }) {
-            gate.counters.put_back(summary);
+            app.counters.put_back(summary);
         }
         rows += 1;
         why = Some(error);

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::http::Addresses;
+use crate::daemon::state::Addresses;
 
 /// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG_CONNECTIONS: i32 = 1_024;

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::daemon::journaling::append_together;
 pub use reports::{report, reports, secret_status, secret_statuses};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 
 /// Pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -29,10 +29,10 @@ const WARNINGS_MAX: usize = 24;
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks at the enabled integrations at once, then now and then, and whenever [`look_anew`] asks for it.
-pub async fn watch(gate: Arc<Gate>) {
+pub async fn watch(app: Arc<AppState>) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut asked = gate.last_look.asked.subscribe();
+    let mut asked = app.health.last_look.asked.subscribe();
     let mut before = Reports::new();
     loop {
         tokio::select! {
@@ -41,12 +41,12 @@ pub async fn watch(gate: Arc<Gate>) {
         }
         let number = *asked.borrow_and_update();
         // The registry may be on its way back.
-        let Some(look) = look(&gate).await else { continue };
+        let Some(look) = look(&app).await else { continue };
         let now = look.reports.clone();
-        gate.last_look.set(look);
-        gate.last_look.answered.send_replace(number);
+        app.health.last_look.set(look);
+        app.health.last_look.answered.send_replace(number);
         let (ids, events): (Vec<String>, Vec<SystemEvent>) = changes(&before, &now).into_iter().unzip();
-        let appended = append_together(&gate.actors, events).await;
+        let appended = append_together(&app.actors, events).await;
         let mut untold = Vec::new();
         for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
             tracing::warn!(error = %in_full(&error), "a change of readiness could not be journaled");
@@ -58,8 +58,8 @@ pub async fn watch(gate: Arc<Gate>) {
 
 /// Has the integrations looked at after a change, so that heartbeat and metrics tell what it came to. Says whether that
 /// was done in time; it is done in any case while somebody watches, as nobody does beside a command's own console.
-pub async fn look_anew(gate: &Gate) -> bool {
-    let LastLook { asked, answered, .. } = &gate.last_look;
+pub async fn look_anew(app: &AppState) -> bool {
+    let LastLook { asked, answered, .. } = &app.health.last_look;
     if asked.receiver_count() == 0 {
         return false;
     }
@@ -148,10 +148,10 @@ pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
 /// What each enabled integration lacks, by its id.
 type Reports = BTreeMap<String, ReadinessReport>;
 
-async fn look(gate: &Gate) -> Option<Look> {
-    let integrations = gate.actors.registry.ask(List).await.ok()?;
+async fn look(app: &AppState) -> Option<Look> {
+    let integrations = app.actors.registry.ask(List).await.ok()?;
     let enabled: Vec<_> = integrations.iter().filter(|integration| integration.record.enabled).collect();
-    let reports = reports(gate, enabled.iter().map(|integration| integration.as_ref())).await;
+    let reports = reports(app, enabled.iter().map(|integration| integration.as_ref())).await;
     let ids = enabled.iter().map(|integration| integration.record.integration_id.clone());
     let disabled = integrations.len().saturating_sub(enabled.len());
     Some(Look { reports: ids.zip(reports).collect(), disabled })

@@ -10,7 +10,7 @@ use palyra_actors::supervision::DoorError;
 use serde::Serialize;
 
 use crate::daemon::readiness;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::under_way::Broken;
 use crate::settings::Since;
 
@@ -57,39 +57,39 @@ pub enum NotReloaded {
 ///
 /// # Errors
 /// Why nothing changed; it is logged too.
-pub async fn reload(gate: &Arc<Gate>, asked_by: &'static str) -> Result<Reloaded, NotReloaded> {
-    let of_task = Arc::clone(gate);
-    gate.under_way.to_the_end(move || async move { read_again(&of_task, asked_by).await }).await?
+pub async fn reload(app: &Arc<AppState>, asked_by: &'static str) -> Result<Reloaded, NotReloaded> {
+    let of_task = Arc::clone(app);
+    app.changes.under_way.to_the_end(move || async move { read_again(&of_task, asked_by).await }).await?
 }
 
-async fn read_again(gate: &Gate, asked_by: &str) -> Result<Reloaded, NotReloaded> {
+async fn read_again(app: &AppState, asked_by: &str) -> Result<Reloaded, NotReloaded> {
     let asked =
         SystemEvent::new("registry.reload.asked", "a reload of webhooks.toml and providers/ was requested");
-    if let Err(error) = gate.actors.journal.append_system(asked.by(asked_by)).await {
+    if let Err(error) = app.actors.journal.append_system(asked.by(asked_by)).await {
         tracing::error!(error = %in_full(&error), "nothing was reloaded, because the reload cannot be journaled");
         return Err(NotReloaded::Unjournaled(error));
     }
-    let _alone = gate.changing.lock().await;
-    let read = gate.actors.registry.ask(Reload).await.map_err(|error| {
+    let _alone = app.changes.one_at_a_time.lock().await;
+    let read = app.actors.registry.ask(Reload).await.map_err(|error| {
         tracing::error!(%error, "the registry did not confirm the reload");
         NotReloaded::Silent(error)
     })?;
     let event = match &read {
         Ok(changes) => {
-            tell_hidden_profiles(gate).await;
+            tell_hidden_profiles(app).await;
             taken(changes)
         }
         Err(error) => refused(error),
     };
-    let settings = since_the_start(gate);
-    gate.actors.journal.append_or_log(event.by(asked_by)).await;
+    let settings = since_the_start(app);
+    app.actors.journal.append_or_log(event.by(asked_by)).await;
     let changes = read.map_err(NotReloaded::Refused)?;
-    Ok(Reloaded { changes, settings, warnings: warnings(gate).await })
+    Ok(Reloaded { changes, settings, warnings: warnings(app).await })
 }
 
-async fn warnings(gate: &Gate) -> Vec<String> {
-    if readiness::look_anew(gate).await {
-        return gate.last_look.warnings();
+async fn warnings(app: &AppState) -> Vec<String> {
+    if readiness::look_anew(app).await {
+        return app.health.last_look.warnings();
     }
     vec![
         "the enabled integrations could not be checked in time: some may be unable to verify deliveries"
@@ -98,8 +98,8 @@ async fn warnings(gate: &Gate) -> Vec<String> {
 }
 
 /// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.
-pub async fn tell_hidden_profiles(gate: &Gate) {
-    let Ok(catalogue) = gate.actors.registry.ask(Profiles).await else { return };
+pub async fn tell_hidden_profiles(app: &AppState) {
+    let Ok(catalogue) = app.actors.registry.ask(Profiles).await else { return };
     for profile in catalogue.iter() {
         if let Origin::Own { file, shadows_built_in: true } = profile.origin() {
             let (profile, file) = (profile.name(), file.display());
@@ -134,8 +134,8 @@ fn refused(error: &RegistryError) -> SystemEvent {
 }
 
 /// `palyra.toml` is read at a start alone: what is otherwise in it, told and logged.
-fn since_the_start(gate: &Gate) -> Option<Waiting> {
-    match gate.settings.since() {
+fn since_the_start(app: &AppState) -> Option<Waiting> {
+    match app.settings.since() {
         Since::Same => None,
         Since::Changed => {
             let told = "palyra.toml was changed; the new settings take effect after a restart";

@@ -14,7 +14,7 @@ use palyra_actors::journal::{
 };
 use serde::Serialize;
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::threads;
 
 /// Longest rest between two batches of events.
@@ -100,36 +100,36 @@ impl VerificationStatus {
 }
 
 /// Verifies the journal once, and journals it if it does not verify.
-pub async fn run(gate: Arc<Gate>) {
-    let for_thread = Arc::clone(&gate);
+pub async fn run(app: Arc<AppState>) {
+    let for_thread = Arc::clone(&app);
     let verify = move || verify_slowly(&for_thread, &for_thread.actors.journal_files);
     match threads::on_its_own(verify).await {
         Ok(Ok(report)) if report.is_partial => {}
-        Ok(Ok(report)) => conclude(&gate, &report).await,
+        Ok(Ok(report)) => conclude(&app, &report).await,
         Ok(Err(error)) => {
             let reason = in_full(&error);
             tracing::error!(reason, "the journal could not be verified");
-            gate.verification.set(Verification::Broken { reason });
+            app.health.verification.set(Verification::Broken { reason });
         }
-        Err(error) => gate.verification.set(Verification::Broken { reason: format!("{error:#}") }),
+        Err(error) => app.health.verification.set(Verification::Broken { reason: format!("{error:#}") }),
     }
 }
 
-fn verify_slowly(gate: &Gate, files: &JournalFiles) -> Result<VerifyReport, JournalError> {
+fn verify_slowly(app: &AppState, files: &JournalFiles) -> Result<VerifyReport, JournalError> {
     let mut resumed = Instant::now();
     verify_with(files, &Scope::default(), &mut |progress| {
-        gate.verification.set(Verification::Running { seq: progress.seq, head_seq: progress.head_seq });
+        app.health.verification.set(Verification::Running { seq: progress.seq, head_seq: progress.head_seq });
         std::thread::sleep(resumed.elapsed().min(REST_MAX));
         resumed = Instant::now();
-        if gate.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if app.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
 }
 
-async fn conclude(gate: &Gate, report: &VerifyReport) {
-    let at_unix_ms = gate.clock.now_unix_ms();
+async fn conclude(app: &AppState, report: &VerifyReport) {
+    let at_unix_ms = app.clock.now_unix_ms();
     if report.is_ok() {
         tracing::info!(events = report.events, "the journal verifies");
-        gate.verification.set(Verification::Verified { events: report.events, at_unix_ms });
+        app.health.verification.set(Verification::Verified { events: report.events, at_unix_ms });
         return;
     }
     let (first_bad_seq, problems_total) = (report.first_bad_seq(), report.problems_total);
@@ -138,7 +138,7 @@ async fn conclude(gate: &Gate, report: &VerifyReport) {
         problems_total,
         "the journal does not verify: run `palyra journal verify`"
     );
-    gate.verification.set(Verification::Failed { first_bad_seq, problems_total, at_unix_ms });
+    app.health.verification.set(Verification::Failed { first_bad_seq, problems_total, at_unix_ms });
     let event = SystemEvent::new(
         "journal.verification.failed",
         "the journal does not verify: it differs from what was appended",
@@ -147,7 +147,7 @@ async fn conclude(gate: &Gate, report: &VerifyReport) {
     .detail("first_bad_seq", first_bad_seq)
     .detail("problems_total", problems_total)
     .detail("missing", report.missing);
-    gate.actors.journal.append_or_log(event).await;
+    app.actors.journal.append_or_log(event).await;
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::http::delivery::unfinished::{Place, Unfinished};
+use crate::http::delivery::unfinished::{Slot, Unfinished};
 use crate::http::problem::{Kind, Problem};
 
 /// Body bytes are counted in units of this many, begun ones as whole.
@@ -78,7 +78,7 @@ pub struct Permit {
     _delivery: OwnedSemaphorePermit,
     body: Option<OwnedSemaphorePermit>,
     body_units: Arc<Semaphore>,
-    place: Option<Place>,
+    place: Option<Slot>,
     unfinished: Arc<Unfinished>,
     waits_for_keys: Option<OwnedSemaphorePermit>,
     waiting_for_keys: Arc<Semaphore>,
@@ -117,7 +117,7 @@ impl Permit {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] when those have all that they may.
-    pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Place, Problem> {
+    pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Slot, Problem> {
         let place = match self.place.take() {
             Some(place) => place,
             None => self.unfinished.enter(now)?,

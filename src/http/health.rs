@@ -15,13 +15,13 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::RETRY_AFTER_SECONDS;
 
 /// Time the actors are given to answer whoever asks how they are.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// For so long a verdict is given to all who ask, so that probes, however many, cost the journal one look.
-const VERDICT_KEPT: Duration = Duration::from_secs(1);
+const PROBE_KEPT: Duration = Duration::from_secs(1);
 
 /// `/healthz` and `/readyz`, by `GET` and `HEAD`. They need no token.
 pub fn routes(config: &mut ServiceConfig) {
@@ -36,8 +36,8 @@ async fn alive() -> HttpResponse {
 }
 
 /// It names no reasons: those are the console's to tell.
-async fn ready(gate: Data<Gate>) -> HttpResponse {
-    let ready = is_ready(&gate).await;
+async fn ready(app: Data<AppState>) -> HttpResponse {
+    let ready = is_ready(&app).await;
     let (status, text) =
         if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     let mut answer = HttpResponse::build(status);
@@ -48,21 +48,21 @@ async fn ready(gate: Data<Gate>) -> HttpResponse {
 }
 
 /// Whether deliveries can be taken in, not longer than a second ago.
-pub async fn is_ready(gate: &Gate) -> bool {
-    let find = async { reasons_not_ready(gate).await.is_empty() };
-    !gate.is_stopping() && gate.readiness.get_or_find(Instant::now, find).await
+pub async fn is_ready(app: &AppState) -> bool {
+    let find = async { reasons_not_ready(app).await.is_empty() };
+    !app.is_stopping() && app.health.probe.get_or_find(Instant::now, find).await
 }
 
 /// Whether the daemon is ready, as it was found out last. Who asks meanwhile waits for the same answer.
 #[derive(Debug, Default)]
-pub struct Verdict(Mutex<Option<(Instant, bool)>>);
+pub struct LatestProbe(Mutex<Option<(Instant, bool)>>);
 
-impl Verdict {
+impl LatestProbe {
     /// Its age counts from when it was found out, which may take longer than it is kept.
     async fn get_or_find(&self, now: impl Fn() -> Instant, find: impl Future<Output = bool>) -> bool {
         let mut last = self.0.lock().await;
         if let Some((found_at, ready)) = *last
-            && now().saturating_duration_since(found_at) < VERDICT_KEPT
+            && now().saturating_duration_since(found_at) < PROBE_KEPT
         {
             return ready;
         }
@@ -73,13 +73,13 @@ impl Verdict {
 }
 
 /// Why deliveries cannot be taken in right now, found out anew within two seconds; empty when they can.
-pub async fn reasons_not_ready(gate: &Gate) -> Vec<String> {
-    reasons_within(PROBE_DEADLINE, gate).await
+pub async fn reasons_not_ready(app: &AppState) -> Vec<String> {
+    reasons_within(PROBE_DEADLINE, app).await
 }
 
 /// As [`reasons_not_ready`], with more or less patience.
-pub async fn reasons_within(patience: Duration, gate: &Gate) -> Vec<String> {
-    let actors = &gate.actors;
+pub async fn reasons_within(patience: Duration, app: &AppState) -> Vec<String> {
+    let actors = &app.actors;
     let (committed, registry, vault, replay_guard) = tokio::join!(
         within(patience, actors.journal.door.ask(ProbeCommit)),
         within(patience, actors.registry.ask(registry::Observe)),
@@ -87,7 +87,7 @@ pub async fn reasons_within(patience: Duration, gate: &Gate) -> Vec<String> {
         within(patience, actors.replay_guard.door.ask(replay_guard::Observe)),
     );
     let mut reasons = Vec::new();
-    if gate.is_stopping() {
+    if app.is_stopping() {
         reasons.push("the daemon is stopping".to_owned());
     }
     match committed {
@@ -120,7 +120,7 @@ pub enum Unanswered {
 ///
 /// # Errors
 /// Why there is no answer.
-pub async fn in_time<T>(asked: impl Future<Output = Result<T, DoorError>>) -> Result<T, Unanswered> {
+pub async fn answer_of<T>(asked: impl Future<Output = Result<T, DoorError>>) -> Result<T, Unanswered> {
     within(PROBE_DEADLINE, asked).await
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[actix_web::test]
     async fn probes_of_one_second_cost_one_look_however_many_come_at_once() {
-        let (verdict, looks, start) = (&Verdict::default(), &Cell::new(0), Instant::now());
+        let (verdict, looks, start) = (&LatestProbe::default(), &Cell::new(0), Instant::now());
         let ask = |at, ready| {
             verdict.get_or_find(move || at, async move {
                 looks.set(looks.get() + 1);
@@ -152,19 +152,19 @@ mod tests {
         };
         let at_once = tokio::join!(ask(start, true), ask(start, false), ask(start, false));
         assert_eq!((at_once, looks.get()), ((true, true, true), 1));
-        assert!(ask(start + VERDICT_KEPT - Duration::from_millis(1), false).await, "a verdict is kept");
-        assert!(!ask(start + VERDICT_KEPT, false).await, "and found out anew");
+        assert!(ask(start + PROBE_KEPT - Duration::from_millis(1), false).await, "a verdict is kept");
+        assert!(!ask(start + PROBE_KEPT, false).await, "and found out anew");
         assert_eq!(looks.get(), 2);
     }
 
     #[actix_web::test]
     async fn a_verdict_that_was_long_in_coming_is_given_to_those_who_waited_for_it() {
-        let (verdict, looks, now) = (&Verdict::default(), &Cell::new(0), &Cell::new(Instant::now()));
+        let (verdict, looks, now) = (&LatestProbe::default(), &Cell::new(0), &Cell::new(Instant::now()));
         let ask = || {
             verdict.get_or_find(|| now.get(), async {
                 looks.set(looks.get() + 1);
                 yield_now().await;
-                now.set(now.get() + 2 * VERDICT_KEPT);
+                now.set(now.get() + 2 * PROBE_KEPT);
                 false
             })
         };
@@ -174,7 +174,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_verdict_that_nobody_waited_for_is_found_out_by_the_next() {
-        let (verdict, now) = (Verdict::default(), Instant::now);
+        let (verdict, now) = (LatestProbe::default(), Instant::now);
         let given_up = timeout(Duration::ZERO, verdict.get_or_find(now, std::future::pending())).await;
         assert!(given_up.is_err() && verdict.get_or_find(now, async { true }).await);
     }

@@ -11,7 +11,7 @@ use palyra_actors::ids::Receipt;
 use palyra_actors::provider::{Body, ContentKind, DeliveryAnswer, HandshakeReply, Profile, Request};
 use palyra_actors::registry::Integration;
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::body;
 use crate::http::delivery::answer::{Answer, Outcome};
 use crate::http::delivery::arrival::{Arrival, Passed, Wire};
@@ -29,18 +29,18 @@ use palyra_actors::judging::{self, Judgement, Names};
 /// # Errors
 /// What refuses the delivery.
 pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result<HttpResponse, Problem> {
-    Ok(delivery.take_in(payload).await?.respond(delivery.gate, &delivery.id))
+    Ok(delivery.take_in(payload).await?.respond(delivery.app, &delivery.id))
 }
 
 /// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body, which is to be let in again with it.
 ///
 /// # Errors
 /// What refuses the delivery before its body is read.
-pub async fn expect(gate: &Gate, head: Head<'_>, id: &str) -> Result<(), Problem> {
+pub async fn expect(app: &AppState, head: Head<'_>, id: &str) -> Result<(), Problem> {
     if head.method != "POST" {
         return Ok(());
     }
-    let delivery = Delivery { gate, head, id: id.to_owned() };
+    let delivery = Delivery { app, head, id: id.to_owned() };
     delivery.go_on().await.map_err(|stopped| delivery.kept(delivery.refused(stopped)))
 }
 
@@ -81,7 +81,7 @@ impl<'a> Head<'a> {
 
 /// One delivery on its way in.
 pub(super) struct Delivery<'a> {
-    pub gate: &'a Gate,
+    pub app: &'a AppState,
     pub head: Head<'a>,
     pub id: String,
 }
@@ -103,7 +103,7 @@ pub enum Walked {
 impl Delivery<'_> {
     async fn take_in(&self, payload: Payload) -> Result<Answer, Problem> {
         // 1. Admit: a permit that lives as long as the work.
-        let permit = self.gate.admission.enter()?;
+        let permit = self.app.intake.admission.enter()?;
         let mut wire = Wire { delivery: self, payload, permit };
         // 2.–8. Nothing is journaled of what does not get through these.
         match self.walk(&mut wire).await.map_err(|stopped| self.refused(stopped))? {
@@ -159,7 +159,7 @@ impl Delivery<'_> {
             None => arrival.admit_unsigned(&integration).map(|()| profile.unsigned())?,
         };
         if let Some(keys) = keys.as_ref().filter(|_| integration.takes_published_keys()) {
-            self.gate.published.have_verified(profile.name(), keys);
+            self.app.intake.published.have_verified(profile.name(), keys);
         }
         if let Some(handshake) = profile.asks(&request) {
             return handshake::reply(handshake, &request, keys.as_deref()).map(Walked::Handshake);
@@ -180,7 +180,7 @@ impl Delivery<'_> {
 
     /// Whether its body is wanted.
     async fn go_on(&self) -> Result<(), Stopped> {
-        let _permit = self.gate.admission.enter()?;
+        let _permit = self.app.intake.admission.enter()?;
         let integration = self.look_up()?;
         if self.unsigned_handshake(&integration, &Body::empty()).await?.is_some() {
             return Ok(());
@@ -190,7 +190,7 @@ impl Delivery<'_> {
 
     /// The URL as the sender wrote it, as far as it can be known behind a proxy.
     pub(super) fn public_url(&self) -> String {
-        match &self.gate.settings.public_url {
+        match &self.app.settings.public_url {
             Some(front) => format!("{front}{}", self.head.url),
             None => {
                 let host = self.head.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -201,7 +201,7 @@ impl Delivery<'_> {
     }
 
     pub(super) fn look_up(&self) -> Result<Arc<Integration>, Problem> {
-        self.gate.actors.integrations.lookup(&self.id).ok_or_else(|| Problem::new(Kind::NotFound))
+        self.app.actors.integrations.lookup(&self.id).ok_or_else(|| Problem::new(Kind::NotFound))
     }
 
     /// The integration as it is once the body is read: with a slow sender that may be long after the head was.

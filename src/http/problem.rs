@@ -102,16 +102,14 @@ impl Kind {
             Self::Unauthenticated => {
                 (StatusCode::UNAUTHORIZED, "unauthenticated", "The signature was not accepted")
             }
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Nothing was found under this name"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Nothing has this name"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here")
             }
             Self::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request did not arrive in time")
             }
-            Self::Conflict => {
-                (StatusCode::CONFLICT, "conflict", "The delivery contradicts an earlier one with the same id")
-            }
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "The delivery contradicts an earlier one"),
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large")
             }
@@ -132,14 +130,10 @@ impl Kind {
             Self::TooManyRequests => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests of this kind")
             }
-            Self::Overloaded => {
-                (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many requests are in flight")
-            }
-            Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is temporarily unavailable")
-            }
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much is in flight"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable"),
             Self::Unauthorized => {
-                (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is missing or wrong")
+                (StatusCode::UNAUTHORIZED, "unauthorized", "The console's token is required")
             }
             Self::ForeignOrigin => (
                 StatusCode::FORBIDDEN,

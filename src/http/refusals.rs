@@ -116,9 +116,9 @@ impl Delivery<'_> {
         if is_left_out {
             return problem;
         }
-        let now = self.gate.clock.now_unix_ms();
+        let now = self.app.clock.now_unix_ms();
         let id = EventId::new(now, random_u128());
-        self.gate.refusals.keep(Refusal {
+        self.app.intake.refusals.keep(Refusal {
             id,
             at: now,
             integration_id: self.id.clone(),
@@ -131,7 +131,7 @@ impl Delivery<'_> {
 
     /// Whether its peer was told so at this integration before, within the span.
     fn was_throttled_lately(&self) -> bool {
-        self.gate.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
+        self.app.intake.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
     }
 }
 

@@ -1,11 +1,12 @@
 //! A daemon as a process of its own, and what it takes to talk to it.
 
 pub mod dice;
+pub mod key_server;
 pub mod seed;
+mod wire;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -16,6 +17,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 use tempfile::TempDir;
+
+pub use wire::*;
 
 /// The secret of [`Daemon::with_github`].
 pub const SECRET: &str = "a secret for tests";
@@ -58,6 +61,15 @@ pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
     drop(done);
     watchdog.join().unwrap();
     output
+}
+
+/// Runs what must fail with `expected`, and gives what it said.
+pub fn fail(root: &Path, args: &[&str], expected: i32) -> String {
+    let output = run(root, args, b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(expected), "{args:?}: {said}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    said
 }
 
 /// Runs a command that must succeed.
@@ -322,42 +334,6 @@ pub fn hmac_hex(secret: &[u8], content: &[u8]) -> String {
 /// The header GitHub would send.
 pub fn github_signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hmac_hex(secret.as_bytes(), body))
-}
-
-/// Writes `bytes` to the listener at `base` and reads until it closes or falls silent.
-pub fn raw(base: &str, bytes: &[u8]) -> String {
-    let mut stream = connect(base);
-    stream.write_all(bytes).unwrap();
-    read_available(&mut stream)
-}
-
-/// A bare connection to the listener at `base`.
-pub fn connect(base: &str) -> TcpStream {
-    let stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
-}
-
-/// Whether nobody listens there any more.
-pub fn is_closed(base: &str) -> bool {
-    TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err()
-}
-
-/// What comes until the other end closes, resets or falls silent.
-pub fn read_available(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    let mut chunk = [0; 4_096];
-    while let Ok(count @ 1..) = stream.read(&mut chunk) {
-        text.extend_from_slice(&chunk[..count]);
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-/// Status lines in `text`, in order.
-pub fn statuses(text: &str) -> Vec<u16> {
-    let lines = text.split("HTTP/1.1 ").skip(1);
-    lines.map(|rest| rest[..3].parse().unwrap()).collect()
 }
 
 /// Headers of a signed GitHub delivery, as lines of a request.

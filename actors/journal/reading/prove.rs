@@ -103,7 +103,7 @@ pub(in crate::journal) fn place_of(db: &Connection, id: EventId) -> Result<u64, 
     let found = find().map_err(JournalError::read)?;
     let not_there = || {
         format!(
-            "no event with the id {id} is among the {ID_SEARCHED_EVENTS_MAX} recorded from its time on; use its seq instead"
+            "no event has the id {id} among the {ID_SEARCHED_EVENTS_MAX} recorded from its time on; use its seq instead"
         )
     };
     found.ok_or_else(|| JournalError::NotThere(not_there()))

@@ -41,11 +41,11 @@ const LIMITS: &str = "\
 - **Twilio signs the names and values of a form without separators.** Somebody who holds back a genuine delivery can move text from one to the
   next (`Body=hi&From=x` to `Body=hiFrom&x=`) and send that; only one of the two versions is accepted.
 - **Some retries differ from the first attempt.** Google Pub/Sub (with a dead-letter policy), Heroku, Intercom, LINE, Notion and Telnyx write the
-  number of the attempt into the body; Adyen writes its retries anew. These deliveries are recognised by their ids alone: a retry is a duplicate
-  whatever its bytes are, and the journal keeps the version that arrived first. Adyen and Pub/Sub do not sign the rest of the body. There, somebody
-  who holds back a genuine delivery can have a changed version accepted in its place, and no conflict is journaled. At every other provider a second
-  body under the same id is a conflict (409), because it cannot be distinguished from an attack. Stripe is one of those: it renders an event once, and
-  its documentation does not say that a retry differs.
+  number of the attempt into the body; Adyen writes its retries anew. These deliveries are recognised only by their ids (Adyen's by the digest of
+  the signed content): a retry is a duplicate whatever its bytes are, and the journal keeps the version that arrived first. Adyen and Pub/Sub do not
+  sign the rest of the body. There, somebody who holds back a genuine delivery can have a changed version accepted in its place, and no conflict is
+  journaled. At every other provider a second body under the same id is a conflict (409), because it cannot be distinguished from an attack. Stripe is
+  one of those: it renders an event once, and its documentation does not say that a retry differs.
 - **Notifications that say only that something changed** (Dropbox, Microsoft Graph for drives and lists, reminders of Alertmanager) have the same
   bytes each time, without an id or a time. Their profiles remember them for a second or a minute (`[replay]`, [profiles.md](profiles.md));
   `palyra webhooks set ID --replay-window-seconds N` changes that. After this time, anybody who captured one can send it again. So treat such an event

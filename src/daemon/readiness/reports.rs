@@ -9,7 +9,7 @@ use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness
 use palyra_actors::vault::{Probe, SecretStatus};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 
 /// Integrations whose secrets are asked for at a time; each may hold a thread of the vault's.
 const INTEGRATIONS_AT_A_TIME_MAX: usize = 32;
@@ -18,32 +18,32 @@ const FINDING_OUT_SECONDS_MAX: u64 = 10;
 
 /// What each of `integrations` lacks, in their order.
 pub async fn reports(
-    gate: &Gate,
+    app: &AppState,
     integrations: impl IntoIterator<Item = &Integration>,
 ) -> Vec<ReadinessReport> {
     let integrations: Vec<_> = integrations.into_iter().collect();
-    let statuses = secret_statuses(gate, integrations.iter().copied()).await;
+    let statuses = secret_statuses(app, integrations.iter().copied()).await;
     integrations.into_iter().zip(&statuses).map(|(one, status)| readiness(one, status)).collect()
 }
 
 /// As [`reports`], of one.
-pub async fn report(gate: &Gate, integration: &Integration) -> ReadinessReport {
-    readiness(integration, &secret_status(gate, integration).await)
+pub async fn report(app: &AppState, integration: &Integration) -> ReadinessReport {
+    readiness(integration, &secret_status(app, integration).await)
 }
 
 /// What the vault says of the secrets of each of `integrations`, in their order.
 pub async fn secret_statuses(
-    gate: &Gate,
+    app: &AppState,
     integrations: impl IntoIterator<Item = &Integration>,
 ) -> Vec<SecretStatus> {
-    let asked = integrations.into_iter().map(|integration| asked(gate, integration));
+    let asked = integrations.into_iter().map(|integration| asked(app, integration));
     within(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
 }
 
 /// As [`secret_statuses`], of one.
-pub async fn secret_status(gate: &Gate, integration: &Integration) -> SecretStatus {
+pub async fn secret_status(app: &AppState, integration: &Integration) -> SecretStatus {
     let patience = Duration::from_secs(FINDING_OUT_SECONDS_MAX);
-    in_time(patience, Instant::now() + patience, asked(gate, integration)).await
+    in_time(patience, Instant::now() + patience, asked(app, integration)).await
 }
 
 /// What each of `asked` comes to; where that is not known in time, that it is not.
@@ -83,14 +83,14 @@ fn late(patience: Duration) -> SecretStatus {
 
 /// What the vault says of the secrets that an integration names, of the first that cannot be used. Whatever is not named
 /// counts as found.
-async fn asked(gate: &Gate, integration: &Integration) -> SecretStatus {
+async fn asked(app: &AppState, integration: &Integration) -> SecretStatus {
     for (used, vault_ref) in integration.secrets() {
         let vault_ref = match vault_ref {
             Ok(vault_ref) => vault_ref,
             Err(invalid) => return SecretStatus::InvalidRef(invalid.to_string()),
         };
         let profile = integration.profile.clone().filter(|_| used == SecretUse::Deliveries);
-        let probed = gate.actors.vault.ask(Probe { vault_ref: vault_ref.clone(), profile }).await;
+        let probed = app.actors.vault.ask(Probe { vault_ref: vault_ref.clone(), profile }).await;
         let status = probed.unwrap_or_else(|error| SecretStatus::Unavailable(error.to_string()));
         match used.told(&vault_ref, status) {
             SecretStatus::Found => {}

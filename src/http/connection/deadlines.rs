@@ -24,7 +24,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Deadlines {
     /// Without anything being taken of what is written.
     pub to_write: Duration,
     /// From an answer to the end of the next head; `None`: for ever.
@@ -38,7 +38,7 @@ pub struct Patience {
 #[derive(Debug)]
 pub struct Patient {
     io: TcpStream,
-    patience: Patience,
+    patience: Deadlines,
     framing: Framing,
     asker: Asker,
     /// Runs while a write stands still.
@@ -57,7 +57,7 @@ pub struct Patient {
 
 impl Patient {
     /// `io`, with so much `patience`. It is `open`, and the `member` of a crowd, as long as this lives.
-    pub fn new(io: TcpStream, patience: Patience, open: OpenConnection, member: Option<Member>) -> Self {
+    pub fn new(io: TcpStream, patience: Deadlines, open: OpenConnection, member: Option<Member>) -> Self {
         Self {
             io,
             patience,

@@ -20,12 +20,13 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::time::Instant;
 
-use crate::http::connection::deadlines::{Patience, Patient};
+use crate::daemon::state::AppState;
+use crate::http::connection::deadlines::{Deadlines, Patient};
 use crate::http::connection::idle::{Crowd, Member};
 use crate::http::connection::limits::{OpenConnection, Room};
 use crate::http::connection::unread::close_after_answer;
 use crate::http::ingress::{self, Head};
-use crate::http::{Gate, console, hook_id, ingress_routes};
+use crate::http::{console, hook_id, ingress_routes};
 use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.
@@ -42,20 +43,20 @@ const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
 ///
 /// # Errors
 /// When the listener cannot be taken over.
-pub fn serve_ingress(gate: &Arc<Gate>, room: Room, listener: TcpListener) -> std::io::Result<Server> {
-    let data = Data::from(Arc::clone(gate));
-    let settings = gate.settings.clone();
+pub fn serve_ingress(app: &Arc<AppState>, room: Room, listener: TcpListener) -> std::io::Result<Server> {
+    let data = Data::from(Arc::clone(app));
+    let settings = app.settings.clone();
     let builder = threads(settings.workers, room.per_worker, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("ingress", listener, move || {
         let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
-        let connections = data.ingress_connections.clone();
+        let connections = data.serving.ingress_connections.clone();
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
-        let patience = Patience {
+        let patience = Deadlines {
             to_write: settings.idle_deadline,
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
             hears_leaving: false,
@@ -98,7 +99,7 @@ where
 /// A connection that is given up when its other end takes longer than that, or another of the crowd needs its place.
 async fn patient(
     io: TcpStream,
-    patience: Patience,
+    patience: Deadlines,
     open: OpenConnection,
     member: Option<Member>,
 ) -> Result<Connection, DispatchError> {
@@ -110,13 +111,13 @@ async fn patient(
 type Connection = (Patient, Protocol, Option<SocketAddr>);
 
 /// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
-async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Request, Response<BoxBody>> {
+async fn continue_or_refuse(app: Data<AppState>, request: Request) -> Result<Request, Response<BoxBody>> {
     let Some(id) = hook_id(request.uri()) else { return Ok(request) };
     let (uri, headers) = (request.uri(), request.headers());
     let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
-    match ingress::expect(&gate, head, id).await {
+    match ingress::expect(&app, head, id).await {
         Ok(()) => Ok(request),
-        Err(problem) => Err(gate.refuse(id, &problem).into()),
+        Err(problem) => Err(app.refuse(id, &problem).into()),
     }
 }
 
@@ -125,18 +126,18 @@ async fn continue_or_refuse(gate: Data<Gate>, request: Request) -> Result<Reques
 /// # Errors
 /// When the listener cannot be taken over.
 pub fn serve_console(
-    gate: &Arc<Gate>,
+    app: &Arc<AppState>,
     room: Room,
     token: &console::Token,
     listener: TcpListener,
 ) -> std::io::Result<Server> {
-    let (data, token) = (Data::from(Arc::clone(gate)), token.clone());
-    let settings = gate.settings.clone();
+    let (data, token) = (Data::from(Arc::clone(app)), token.clone());
+    let settings = app.settings.clone();
     let builder = threads(CONSOLE_WORKERS, room.console, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("console", listener, move || {
         let (data, draining) = (data.clone(), draining.clone());
-        let connections = data.console_connections.clone();
+        let connections = data.serving.console_connections.clone();
         let app = App::new().app_data(data).configure(|config| console::routes(config, &token));
         let app =
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
@@ -145,7 +146,8 @@ pub fn serve_console(
             .on_connect_ext(|io: &Patient, data| drop(data.insert(io.asker())))
             .finish(map_config(app, |_| AppConfig::default()));
         // Its streams and exports are answers that take as long as they take.
-        let patience = Patience { to_write: settings.idle_deadline, to_read_head: None, hears_leaving: true };
+        let patience =
+            Deadlines { to_write: settings.idle_deadline, to_read_head: None, hears_leaving: true };
         fn_service(move |io| patient(io, patience, connections.open(), None)).and_then(http)
     })?;
     Ok(builder.run())

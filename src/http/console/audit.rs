@@ -5,7 +5,7 @@ use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
 use crate::daemon::readiness;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Became, Problem};
 use palyra_actors::cut::cut;
 use palyra_actors::event_names;
@@ -40,35 +40,35 @@ impl Change {
     /// Those of the change, and a 503 when it could not be journaled, or the daemon is stopping.
     pub async fn journaled<T: Send + 'static>(
         self,
-        gate: &Data<Gate>,
+        app: &Data<AppState>,
         make: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let of_task = gate.clone();
+        let of_task = app.clone();
         let make = move || async move { self.make(&of_task, make).await };
-        let made = gate.under_way.to_the_end(make).await;
+        let made = app.changes.under_way.to_the_end(make).await;
         made.unwrap_or_else(|broken| Err(broken.into()))
     }
 
     async fn make<T>(
         self,
-        gate: &Gate,
+        app: &AppState,
         make: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
-        let asked = gate.actors.journal.append_system(self.event(self.name.to_owned(), Severity::Info));
+        let asked = app.actors.journal.append_system(self.event(self.name.to_owned(), Severity::Info));
         asked.await.map_err(|error| Problem::unavailable(&error))?;
         let made = make.await;
         if let Err(problem) = &made {
-            self.tell_what_became(gate, problem).await;
+            self.tell_what_became(app, problem).await;
         }
         made
     }
 
     /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that,
     /// whatever becomes of the row.
-    async fn tell_what_became(&self, gate: &Gate, problem: &Problem) {
+    async fn tell_what_became(&self, app: &AppState, problem: &Problem) {
         let became = ending(problem.became());
         let event = self.event(event_names::ended(self.name, became), Severity::Warn);
-        gate.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
+        app.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
     /// The same of a change of what integrations verify with. It is made while no other is, so that what it looks up and
@@ -78,16 +78,16 @@ impl Change {
     /// As [`Change::journaled`].
     pub async fn journaled_and_seen<T: Send + 'static>(
         self,
-        gate: &Data<Gate>,
+        app: &Data<AppState>,
         make: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let of_change = gate.clone();
+        let of_change = app.clone();
         let alone = async move {
-            let _alone = of_change.changing.lock().await;
+            let _alone = of_change.changes.one_at_a_time.lock().await;
             make.await
         };
-        let made = self.journaled(gate, alone).await;
-        readiness::look_anew(gate).await;
+        let made = self.journaled(app, alone).await;
+        readiness::look_anew(app).await;
         made
     }
 

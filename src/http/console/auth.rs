@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::input::untyped;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
 
@@ -64,7 +64,7 @@ pub async fn close_to_strangers(
 }
 
 fn check(request: &ServiceRequest) -> Result<(), Problem> {
-    let listening = gate(request).map(|gate| gate.settings.console.ip());
+    let listening = app(request).map(|app| app.settings.console.ip());
     let remote_allowed = listening.is_some_and(|address| !address.is_loopback());
     let host = single(request, HOST.as_str()).unwrap_or_default();
     if !remote_allowed && !is_own_name(host, listening) {
@@ -95,13 +95,14 @@ fn bearer(credentials: &str) -> Option<&str> {
 
 /// Whoever guesses is counted and told so; the token is taken all the same.
 fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
-    if let Some(gate) = gate(request) {
-        gate.counters.refuse_at_console(if has_token { "wrong_token" } else { "missing_token" });
+    if let Some(app) = app(request) {
+        app.counters.refuse_at_console(if has_token { "wrong_token" } else { "missing_token" });
     }
     let peer = request.peer_addr().map(|address| Peer::at(address.ip()));
-    let exceeds =
-        |(gate, peer): (&Data<Gate>, Peer)| gate.bad_tokens.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
-    if gate(request).zip(peer).is_some_and(exceeds) {
+    let exceeds = |(app, peer): (&Data<AppState>, Peer)| {
+        app.console.bad_tokens.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now())
+    };
+    if app(request).zip(peer).is_some_and(exceeds) {
         return Problem::new(Kind::TooManyRequests);
     }
     Problem::new(Kind::Unauthorized).hint(Some(
@@ -109,8 +110,8 @@ fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
     ))
 }
 
-fn gate(request: &ServiceRequest) -> Option<&Data<Gate>> {
-    request.app_data::<Data<Gate>>()
+fn app(request: &ServiceRequest) -> Option<&Data<AppState>> {
+    request.app_data::<Data<AppState>>()
 }
 
 /// A form of a web page cannot send JSON without asking first; what it can send is refused. An order that needs no body

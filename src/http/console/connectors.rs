@@ -5,7 +5,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use palyra_actors::connectors::Presence;
 use serde_json::json;
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::Problem;
 
 /// `/connectors`.
@@ -13,8 +13,8 @@ pub fn routes(config: &mut ServiceConfig) {
     config.route("/connectors", web::get().to(list));
 }
 
-async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let asked = gate.actors.connectors.ask(Presence).await;
+async fn list(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    let asked = app.actors.connectors.ask(Presence).await;
     let connectors = asked.map_err(|error| Problem::unavailable(&error))?;
     Ok(HttpResponse::Ok().json(json!({"connectors": connectors})))
 }

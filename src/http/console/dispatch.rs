@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::delivery::cause::Cause;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
@@ -44,28 +44,28 @@ struct Dispatch {
 
 /// Signs as the provider would and posts to the ingress, over HTTP like any sender.
 async fn dispatch(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     id: Path<String>,
     order: Json<Dispatch>,
 ) -> Result<HttpResponse, Problem> {
     check_event(&order.event)?;
-    let integration = find(&gate, &id).await?;
+    let integration = find(&app, &id).await?;
     check_enabled(&integration)?;
     let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
     let profile = integration.profile.clone().ok_or_else(missing)?;
-    if gate.addresses.ingress.is_empty() {
+    if app.serving.addresses.ingress.is_empty() {
         return Err(Problem::new(Kind::Unavailable).detail("the daemon does not serve its ingress"));
     }
     let expected = expected(&order, &integration, &profile)?;
-    let signed = sign(&gate, &order, &integration, &profile).await?;
-    let url = format!("{}/hooks/{}", gate.addresses.ingress, integration.record.integration_id);
+    let signed = sign(&app, &order, &integration, &profile).await?;
+    let url = format!("{}/hooks/{}", app.serving.addresses.ingress, integration.record.integration_id);
     // Names only: the value of a header may be the secret itself.
     let headers: Vec<String> = signed.headers.iter().map(|(name, _)| name.clone()).collect();
     let twice = order.mutate == Some(Mutation::Duplicate);
     let send = post_to_ingress(url.clone(), signed, twice);
     let change = Change::new("registry.webhook.send", &id)
         .particulars(json!({"event": order.event, "mutate": order.mutate}));
-    let (status, answer) = change.journaled(&gate, send).await?;
+    let (status, answer) = change.journaled(&app, send).await?;
     Ok(HttpResponse::Ok().json(json!({
         "url": url,
         "headers": headers,
@@ -122,7 +122,7 @@ fn has_nothing_to_sign_with(integration: &Integration) -> bool {
 
 /// A request as the provider would send it; unsigned where there is nothing to sign with, and no need to.
 async fn sign(
-    gate: &Gate,
+    app: &AppState,
     order: &Dispatch,
     integration: &Integration,
     profile: &Profile,
@@ -143,9 +143,9 @@ async fn sign(
     let draft = SignDraft {
         event: &order.event,
         payload: payload.as_deref(),
-        now: gate.clock.now_unix_ms().saturating_sub(age_seconds.saturating_mul(1_000)),
+        now: app.clock.now_unix_ms().saturating_sub(age_seconds.saturating_mul(1_000)),
         random: random_u128(),
-        url: &gate.signed_url(&integration.record.integration_id),
+        url: &app.signed_url(&integration.record.integration_id),
         parameters: &integration.record.parameters,
         private_key: private_key.as_ref().map(|key| key.as_slice()),
         mutation: order.mutate,
@@ -153,7 +153,7 @@ async fn sign(
     let signed = if has_nothing_to_sign_with(integration) {
         profile.make_unsigned(&draft)
     } else {
-        let keys = resolve(gate, integration).await?;
+        let keys = resolve(app, integration).await?;
         let missing = || Problem::new(Kind::Invalid).detail("the integration's secret has no version");
         profile.sign(&draft, keys.current().ok_or_else(missing)?)
     };
@@ -161,11 +161,11 @@ async fn sign(
 }
 
 /// The keys of an integration, with a problem that says what is missing.
-async fn resolve(gate: &Gate, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
+async fn resolve(app: &AppState, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
     let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
     let vault_ref = vault_ref.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))?;
-    let asked = gate.in_time(Cause::Vault, gate.actors.vault.ask(Resolve(vault_ref))).await;
+    let asked = app.before_deadline(Cause::Vault, app.actors.vault.ask(Resolve(vault_ref))).await;
     let late = |late| Problem::new(Kind::Unavailable).detail(format!("the secret was not read: {late}"));
     let resolved = asked.map_err(late)?.map_err(gone)?;
     resolved.map_err(|error| Problem::unavailable(&error).hint(Some(error.hint())))

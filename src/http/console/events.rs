@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::journal::blocking;
 use super::query::Query;
 use super::{journal, stream, views};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 
 /// `/system/events`.
@@ -43,7 +43,7 @@ struct ListQuery {
     contains: Option<String>,
 }
 
-async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
+async fn list(app: Data<AppState>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let cursor = match (query.after, query.before) {
         (Some(_), Some(_)) => {
@@ -53,7 +53,7 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
         (None, Some(before)) => Cursor::Before(before),
         (None, None) => Cursor::Newest,
     };
-    journal::refuse_beyond_the_newest(&gate, query.after).await?;
+    journal::refuse_beyond_the_newest(&app, query.after).await?;
     let limit = query.limit.unwrap_or(PAGE_EVENTS_DEFAULT);
     let filter = EventFilter {
         kind: query.kind,
@@ -64,7 +64,7 @@ async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse,
         contains: query.contains,
         ..EventFilter::default()
     };
-    let reader = gate.actors.reader.clone();
+    let reader = app.actors.reader.clone();
     let page = blocking(move || Ok(page_view(&reader.page(&filter, cursor, limit)?))).await?;
     Ok(HttpResponse::Ok().json(page))
 }
@@ -74,14 +74,14 @@ fn page_view(page: &Page) -> Value {
     json!({"events": events, "next_after": page.next_after, "next_before": page.next_before})
 }
 
-async fn show(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
-    let shown = view(&gate, event.into_inner(), |event| journal::document(&event)).await?;
+async fn show(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let shown = view(&app, event.into_inner(), |event| journal::document(&event)).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(shown))
 }
 
 /// The bytes that `body_sha256` is over, as they came.
-async fn body(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
-    let event = find(&gate, event.into_inner()).await?;
+async fn body(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let event = find(&app, event.into_inner()).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::octet_stream()).body(event.body))
 }
 
@@ -89,30 +89,30 @@ async fn body(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Pro
 ///
 /// # Errors
 /// [`Kind::NotFound`], and [`Kind::BadRequest`] for what is neither.
-pub async fn find(gate: &Gate, event: String) -> Result<StoredEvent, Problem> {
-    view(gate, event, |event| event).await
+pub async fn find(app: &AppState, event: String) -> Result<StoredEvent, Problem> {
+    view(app, event, |event| event).await
 }
 
 /// What `seen` makes of that event, where it may take long.
 async fn view<T: Send + 'static>(
-    gate: &Gate,
+    app: &AppState,
     event: String,
     seen: impl FnOnce(StoredEvent) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let seq = journal::place(gate, event).await?;
-    let reader = gate.actors.reader.clone();
+    let seq = journal::place(app, event).await?;
+    let reader = app.actors.reader.clone();
     let found = blocking(move || Ok(reader.event(seq)?.map(seen))).await?;
     found.ok_or_else(|| Problem::new(Kind::NotFound).detail(format!("no event has seq {seq}")))
 }
 
-async fn emit(gate: Data<Gate>, body: Json<Box<RawValue>>) -> Result<HttpResponse, Problem> {
+async fn emit(app: Data<AppState>, body: Json<Box<RawValue>>) -> Result<HttpResponse, Problem> {
     let event = operator_event(body.get()).map_err(|issues| {
         let first = issues.first().map(|issue| format!("{}: {}", issue.pointer, issue.message));
         Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
     })?;
     // One that was handed over goes into the journal, whether its client waits or not.
-    let _place = gate.under_way.place().await?;
-    let receipt = gate.actors.journal.append_system(event.by("console")).await.map_err(|error| {
+    let _place = app.changes.under_way.place().await?;
+    let receipt = app.actors.journal.append_system(event.by("console")).await.map_err(|error| {
         let kind = match error {
             JournalError::Invalid { .. } => Kind::Invalid,
             _ => Kind::Unavailable,

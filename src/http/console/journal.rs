@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::query::Query;
 use super::views;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
 
@@ -41,13 +41,13 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// One at a time: each reads all of the journal. It ends early when the daemon stops, and when nobody waits for it any more.
-async fn verify_all(gate: Data<Gate>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn verify_all(app: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
-    let place = Arc::clone(&gate.verifying).try_acquire_owned();
+    let place = Arc::clone(&app.console.verifying).try_acquire_owned();
     let place =
         place.map_err(|_| Problem::new(Kind::Overloaded).detail("a verification is already running"))?;
     let asker = request.conn_data::<Asker>().cloned().unwrap_or_default();
-    let (files, for_thread) = (gate.actors.journal_files.clone(), gate.clone());
+    let (files, for_thread) = (app.actors.journal_files.clone(), app.clone());
     let report = blocking(move || {
         let _place = place;
         verify_with(&files, &Scope::default(), &mut |_| go_on(&asker, &for_thread))
@@ -59,27 +59,27 @@ async fn verify_all(gate: Data<Gate>, request: HttpRequest) -> Result<HttpRespon
     Ok(HttpResponse::Ok().json(report.to_json(started.elapsed())))
 }
 
-fn go_on(asker: &Asker, gate: &Gate) -> ControlFlow<()> {
+fn go_on(asker: &Asker, app: &AppState) -> ControlFlow<()> {
     fail::fail_point!("console::verify");
-    if asker.is_gone() || gate.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    if asker.is_gone() || app.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-async fn newest_checkpoint(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    newest(&gate).await.map(|newest| HttpResponse::Ok().json(checkpoint_view(&newest)))
+async fn newest_checkpoint(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    newest(&app).await.map(|newest| HttpResponse::Ok().json(checkpoint_view(&newest)))
 }
 
 /// Signs for everything there is before it answers.
-async fn sign_checkpoint(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    seal(&gate).await?;
-    newest_checkpoint(gate).await
+async fn sign_checkpoint(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    seal(&app).await?;
+    newest_checkpoint(app).await
 }
 
-async fn prove(gate: Data<Gate>, event: Path<String>) -> Result<HttpResponse, Problem> {
-    let seq = place(&gate, event.into_inner()).await?;
-    if seq <= head(&gate).await? && seq > newest(&gate).await?.checkpoint.size {
-        seal(&gate).await?;
+async fn prove(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, Problem> {
+    let seq = place(&app, event.into_inner()).await?;
+    if seq <= head(&app).await? && seq > newest(&app).await?.checkpoint.size {
+        seal(&app).await?;
     }
-    let reader = gate.actors.reader.clone();
+    let reader = app.actors.reader.clone();
     let proof = blocking(move || reader.prove(seq)).await?;
     Ok(HttpResponse::Ok().json(proof))
 }
@@ -92,14 +92,14 @@ struct ConsistencyQuery {
 }
 
 async fn prove_consistency(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     query: Query<ConsistencyQuery>,
 ) -> Result<HttpResponse, Problem> {
     let ConsistencyQuery { old, new } = query.into_inner();
     if old > new {
         return Err(Problem::new(Kind::BadRequest).detail("`old` is larger than `new`"));
     }
-    let reader = gate.actors.reader.clone();
+    let reader = app.actors.reader.clone();
     let proof = blocking(move || reader.prove_consistency(old, new)).await?;
     Ok(HttpResponse::Ok().json(proof))
 }
@@ -108,18 +108,18 @@ async fn prove_consistency(
 ///
 /// # Errors
 /// [`Kind::BadRequest`] for what is neither, [`Kind::NotFound`] for an id that no event has.
-pub async fn place(gate: &Gate, event: String) -> Result<u64, Problem> {
+pub async fn place(app: &AppState, event: String) -> Result<u64, Problem> {
     if let Ok(seq) = event.parse() {
         return Ok(seq);
     }
     let malformed = || Problem::new(Kind::BadRequest).detail("name an event by its seq or its id");
     let id = EventId::parse(&event).ok_or_else(malformed)?;
-    let reader = gate.actors.reader.clone();
+    let reader = app.actors.reader.clone();
     blocking(move || reader.place_of(id)).await
 }
 
-async fn head(gate: &Gate) -> Result<u64, Problem> {
-    let reader = gate.actors.reader.clone();
+async fn head(app: &AppState) -> Result<u64, Problem> {
+    let reader = app.actors.reader.clone();
     blocking(move || reader.head()).await.map(|head| head.seq)
 }
 
@@ -128,9 +128,9 @@ async fn head(gate: &Gate) -> Result<u64, Problem> {
 ///
 /// # Errors
 /// [`Kind::Invalid`].
-pub async fn refuse_beyond_the_newest(gate: &Gate, after: Option<u64>) -> Result<(), Problem> {
+pub async fn refuse_beyond_the_newest(app: &AppState, after: Option<u64>) -> Result<(), Problem> {
     let Some(after) = after.filter(|after| *after > 0) else { return Ok(()) };
-    let newest = head(gate).await?;
+    let newest = head(app).await?;
     if after <= newest {
         return Ok(());
     }
@@ -140,14 +140,14 @@ pub async fn refuse_beyond_the_newest(gate: &Gate, after: Option<u64>) -> Result
     Err(Problem::new(Kind::Invalid).detail(detail).hint(Some(hint.to_owned())))
 }
 
-async fn newest(gate: &Gate) -> Result<SignedCheckpoint, Problem> {
-    let reader = gate.actors.reader.clone();
+async fn newest(app: &AppState) -> Result<SignedCheckpoint, Problem> {
+    let reader = app.actors.reader.clone();
     let newest = blocking(move || reader.checkpoint()).await?;
     newest.ok_or_else(|| Problem::new(Kind::NotFound).detail("the journal has no checkpoint yet"))
 }
 
-async fn seal(gate: &Gate) -> Result<(), Problem> {
-    let sealed = gate.actors.journal.door.ask(Seal).await.map_err(JournalError::from).flatten();
+async fn seal(app: &AppState) -> Result<(), Problem> {
+    let sealed = app.actors.journal.door.ask(Seal).await.map_err(JournalError::from).flatten();
     sealed.map_err(|error| problem(&error))
 }
 
@@ -174,11 +174,11 @@ struct ExportQuery {
 /// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
 /// off, so that nobody takes what he has for the whole, and so does an event that cannot be read, after a last line that
 /// says why: `{"problem": …}`.
-async fn export(gate: Data<Gate>, query: Query<ExportQuery>) -> Result<HttpResponse, Problem> {
+async fn export(app: Data<AppState>, query: Query<ExportQuery>) -> Result<HttpResponse, Problem> {
     let ExportQuery { after, limit, integration } = query.into_inner();
-    refuse_beyond_the_newest(&gate, after).await?;
+    refuse_beyond_the_newest(&app, after).await?;
     let filter = EventFilter { integration_id: integration, ..EventFilter::default() };
-    let export = Export { gate, filter, after: after.unwrap_or(0), left: limit.unwrap_or(u64::MAX) };
+    let export = Export { app, filter, after: after.unwrap_or(0), left: limit.unwrap_or(u64::MAX) };
     let lines = try_unfold(Some(export), |export| async {
         match export {
             Some(export) => export.next_or_why_not().await,
@@ -196,7 +196,7 @@ async fn broken_off() -> Problem {
 
 /// What is left of an export.
 struct Export {
-    gate: Data<Gate>,
+    app: Data<AppState>,
     filter: EventFilter,
     /// What comes up to here was written, or is not asked for.
     after: u64,
@@ -207,9 +207,9 @@ struct Export {
 impl Export {
     /// The next lines, or one that says why there are no more.
     async fn next_or_why_not(self) -> Result<Option<(Bytes, Option<Self>)>, Problem> {
-        let gate = self.gate.clone();
+        let app = self.app.clone();
         match self.next().await {
-            Err(problem) if !gate.is_stopping() => {
+            Err(problem) if !app.is_stopping() => {
                 tracing::error!(%problem, "an export ended early");
                 let last = json!({"problem": problem.document()}).to_string() + "\n";
                 Ok(Some((Bytes::from(last), None)))
@@ -221,7 +221,7 @@ impl Export {
     /// The next lines; none at the end. A page without events is not the end: a chunk without bytes would be.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
         while self.left > 0 {
-            if self.gate.is_stopping() {
+            if self.app.is_stopping() {
                 return Err(Problem::new(Kind::Unavailable));
             }
             let (lines, count, next_after) = self.page().await?;
@@ -240,7 +240,7 @@ impl Export {
 
     /// The lines of a page, of how many events, and after which the next begins.
     async fn page(&self) -> Result<(String, usize, Option<u64>), Problem> {
-        let (reader, filter) = (self.gate.actors.reader.clone(), self.filter.clone());
+        let (reader, filter) = (self.app.actors.reader.clone(), self.filter.clone());
         let cursor = Cursor::After(self.after);
         let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(EXPORT_PAGE_EVENTS);
         let page = blocking(move || {

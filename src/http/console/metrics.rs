@@ -16,11 +16,11 @@ use palyra_actors::supervision::{ActorPresence, ActorState};
 use palyra_actors::vault::VaultSnapshot;
 
 use super::snapshots::Snapshots;
+use crate::daemon::state::AppState;
 use crate::daemon::verification::Verification;
-use crate::http::Gate;
 use crate::http::console::exposition::{CONTENT_TYPE, Family, Page, seconds, truth};
 use crate::http::counters::Tally;
-use crate::http::health::{in_time, is_ready};
+use crate::http::health::{answer_of, is_ready};
 use crate::version::VERSION;
 
 /// `/metrics`.
@@ -28,23 +28,23 @@ pub fn routes(config: &mut ServiceConfig) {
     config.route("/metrics", web::get().to(metrics));
 }
 
-async fn metrics(gate: Data<Gate>) -> HttpResponse {
+async fn metrics(app: Data<AppState>) -> HttpResponse {
     let (ready, snapshots, connectors) = tokio::join!(
-        is_ready(&gate),
-        Snapshots::take(&gate.actors),
-        in_time(gate.actors.connectors.ask(Presence)),
+        is_ready(&app),
+        Snapshots::take(&app.actors),
+        answer_of(app.actors.connectors.ask(Presence)),
     );
     let mut page = Page::default();
-    process(&mut page, &gate, ready);
-    deliveries(&mut page, &gate);
-    listeners(&mut page, &gate);
-    integrations(&mut page, &gate, snapshots.registry.ok());
-    let anchored_seq = *gate.actors.head.borrow();
+    process(&mut page, &app, ready);
+    deliveries(&mut page, &app);
+    listeners(&mut page, &app);
+    integrations(&mut page, &app, snapshots.registry.ok());
+    let anchored_seq = *app.actors.head.borrow();
     snapshots.journal.iter().for_each(|snapshot| journal(&mut page, snapshot, anchored_seq));
-    verification(&mut page, &gate.verification.now());
+    verification(&mut page, &app.health.verification.now());
     snapshots.replay_guard.iter().for_each(|snapshot| replay_guard(&mut page, snapshot));
     snapshots.vault.iter().for_each(|snapshot| vault(&mut page, snapshot));
-    actors(&mut page, &gate.actors.board.snapshot());
+    actors(&mut page, &app.actors.board.snapshot());
     connectors.iter().for_each(|presence| of_connectors(&mut page, presence));
     HttpResponse::Ok()
         .content_type(CONTENT_TYPE)
@@ -52,10 +52,10 @@ async fn metrics(gate: Data<Gate>) -> HttpResponse {
         .body(page.into_text())
 }
 
-fn process(page: &mut Page, gate: &Gate, ready: bool) {
+fn process(page: &mut Page, app: &AppState, ready: bool) {
     page.gauge("palyra_build_info", "The version that runs; always 1").each("version", [(VERSION, 1)]);
     page.gauge("palyra_process_start_time_seconds", "When the process began to serve, in seconds since 1970")
-        .value(seconds(gate.started_at));
+        .value(seconds(app.serving.started_at));
     page.gauge(
         "palyra_ready",
         "Whether a delivery could be accepted and committed, as of at most a second ago",
@@ -64,9 +64,9 @@ fn process(page: &mut Page, gate: &Gate, ready: bool) {
 }
 
 /// Integrations in force are there before anything was delivered to them, so that their first refusal is an increase.
-fn deliveries(page: &mut Page, gate: &Gate) {
-    let mut tallies = gate.counters.deliveries();
-    for id in gate.actors.integrations.ids() {
+fn deliveries(page: &mut Page, app: &AppState) {
+    let mut tallies = app.counters.deliveries();
+    for id in app.actors.integrations.ids() {
         tallies.entry(id).or_default();
     }
     let answered = page.counter(
@@ -79,12 +79,12 @@ fn deliveries(page: &mut Page, gate: &Gate) {
         "Deliveries answered unauthenticated or too_many_requests because they were not authentic, by reason",
     );
     by_integration(refused, &tallies, "reason", |tally| &tally.unauthenticated);
-    page.gauge("palyra_deliveries_in_flight", "Deliveries in flight").value(gate.admission.in_flight());
+    page.gauge("palyra_deliveries_in_flight", "Deliveries in flight").value(app.intake.admission.in_flight());
     page.gauge(
         "palyra_deliveries_in_flight_max",
         "Most deliveries that may be in flight; further ones are answered overloaded",
     )
-    .value(gate.settings.in_flight_max);
+    .value(app.settings.in_flight_max);
 }
 
 fn by_integration(
@@ -100,18 +100,19 @@ fn by_integration(
     }
 }
 
-fn listeners(page: &mut Page, gate: &Gate) {
-    let (ingress, console) = (gate.ingress_connections.count(), gate.console_connections.count());
+fn listeners(page: &mut Page, app: &AppState) {
+    let (ingress, console) =
+        (app.serving.ingress_connections.count(), app.serving.console_connections.count());
     page.gauge("palyra_connections", "Connections that are open")
         .each("listener", [("ingress", ingress), ("console", console)]);
     page.gauge("palyra_event_streams", "Event streams of the console that are open")
-        .value(gate.open_streams());
+        .value(app.console.open_streams());
     page.counter("palyra_console_unauthorized_total", "Console requests without a valid token, by reason")
-        .each("reason", gate.counters.unauthorized());
+        .each("reason", app.counters.unauthorized());
 }
 
-fn integrations(page: &mut Page, gate: &Gate, registry: Option<RegistrySnapshot>) {
-    if let Some(by_readiness) = gate.last_look.by_readiness() {
+fn integrations(page: &mut Page, app: &AppState, registry: Option<RegistrySnapshot>) {
+    if let Some(by_readiness) = app.health.last_look.by_readiness() {
         page.gauge("palyra_integrations", "Integrations by readiness; disabled ones count only as disabled")
             .each("readiness", by_readiness.map(|(state, count)| (state.as_str(), count)));
     }

@@ -8,7 +8,7 @@ use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::Profiles;
 use serde_json::{Value, json};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 
 /// `/providers`.
@@ -16,19 +16,19 @@ pub fn routes(config: &mut ServiceConfig) {
     config.route("/providers", web::get().to(list)).route("/providers/{name}", web::get().to(show));
 }
 
-async fn catalogue(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
-    let asked = gate.actors.registry.ask(Profiles).await;
+async fn catalogue(app: &AppState) -> Result<Arc<Catalogue>, Problem> {
+    let asked = app.actors.registry.ask(Profiles).await;
     asked.map_err(|error| Problem::unavailable(&error))
 }
 
-async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let catalogue = catalogue(&gate).await?;
+async fn list(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    let catalogue = catalogue(&app).await?;
     let providers: Vec<_> = catalogue.iter().map(|profile| profile.summary()).collect();
     Ok(HttpResponse::Ok().json(json!({"providers": providers})))
 }
 
-async fn show(gate: Data<Gate>, name: Path<String>) -> Result<HttpResponse, Problem> {
-    let catalogue = catalogue(&gate).await?;
+async fn show(app: Data<AppState>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let catalogue = catalogue(&app).await?;
     let Some(profile) = catalogue.get(&name) else {
         let nearest = catalogue.nearest(&name).map(|nearest| format!("did you mean `{nearest}`?"));
         return Err(Problem::new(Kind::NotFound)

@@ -7,7 +7,7 @@ use palyra_actors::replay_guard::{self, ReplaySnapshot};
 use palyra_actors::vault::{self, VaultSnapshot};
 
 use crate::daemon::actors::Actors;
-use crate::http::health::{Unanswered, in_time};
+use crate::http::health::{Unanswered, answer_of};
 
 /// A snapshot of each actor, or why there is none.
 pub struct Snapshots {
@@ -27,11 +27,11 @@ impl Snapshots {
     /// Asks all actors at once; within two seconds, whatever stands still.
     pub async fn take(actors: &Actors) -> Self {
         let (registry, vault, replay_guard, journal, connectors) = tokio::join!(
-            in_time(actors.registry.ask(registry::Observe)),
-            in_time(actors.vault.ask(vault::Observe)),
-            in_time(actors.replay_guard.door.ask(replay_guard::Observe)),
-            in_time(actors.journal.door.ask(journal::Observe)),
-            in_time(actors.connectors.ask(connectors::Observe)),
+            answer_of(actors.registry.ask(registry::Observe)),
+            answer_of(actors.vault.ask(vault::Observe)),
+            answer_of(actors.replay_guard.door.ask(replay_guard::Observe)),
+            answer_of(actors.journal.door.ask(journal::Observe)),
+            answer_of(actors.connectors.ask(connectors::Observe)),
         );
         Self { registry, vault, replay_guard, journal, connectors }
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::journal::{blocking, refuse_beyond_the_newest};
 use super::query::Query;
 use super::views;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 
 /// Pause after which a comment shows that the stream is alive. A client that has gone is noticed by the first or the second,
@@ -38,7 +38,7 @@ pub struct FollowQuery {
 }
 
 struct Stream {
-    gate: Data<Gate>,
+    app: Data<AppState>,
     after: u64,
     head: watch::Receiver<u64>,
     quiet: Duration,
@@ -49,25 +49,19 @@ struct Stream {
 /// Streams the events that follow the last one a client had, as it says when it comes back (`Last-Event-ID`), or those that
 /// follow `after`; without either, those that follow the newest one.
 pub async fn follow(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     query: Query<FollowQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let place = std::sync::Arc::clone(&gate.streams).try_acquire_owned();
+    let place = std::sync::Arc::clone(&app.console.streams).try_acquire_owned();
     let place =
         place.map_err(|_| Problem::new(Kind::Overloaded).detail("too many event streams are open"))?;
-    let head = gate.actors.head.clone();
+    let head = app.actors.head.clone();
     let asked = last_event_id(&request)?.or(query.after);
-    refuse_beyond_the_newest(&gate, asked).await?;
+    refuse_beyond_the_newest(&app, asked).await?;
     let after = asked.unwrap_or(*head.borrow());
-    let stream = Stream {
-        gate,
-        after,
-        head,
-        quiet: Duration::ZERO,
-        until: Instant::now() + open_for(),
-        _place: place,
-    };
+    let stream =
+        Stream { app, after, head, quiet: Duration::ZERO, until: Instant::now() + open_for(), _place: place };
     let chunks = try_unfold(stream, |stream| async { stream.next().await.inspect_err(tell_why) });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -95,7 +89,7 @@ fn open_for() -> Duration {
 impl Stream {
     /// The next chunk; none once it was open for long enough, or the daemon stops.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
-        while !self.gate.is_stopping() && Instant::now() < self.until {
+        while !self.app.is_stopping() && Instant::now() < self.until {
             if let Some(chunk) = self.batch().await? {
                 self.quiet = Duration::ZERO;
                 return Ok(Some((chunk, self)));
@@ -117,7 +111,7 @@ impl Stream {
         if *self.head.borrow_and_update() <= self.after {
             return Ok(None);
         }
-        let (reader, cursor) = (self.gate.actors.reader.clone(), Cursor::After(self.after));
+        let (reader, cursor) = (self.app.actors.reader.clone(), Cursor::After(self.after));
         let batch = blocking(move || {
             let events = reader.page(&EventFilter::default(), cursor, BATCH_EVENTS)?.events;
             Ok(events.last().map(|last| (last.seq, events.iter().map(frame).collect::<String>())))

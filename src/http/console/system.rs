@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::snapshots::Snapshots;
 use super::webhooks::{diagnose, problem_of};
 use crate::daemon::reloading::{self, NotReloaded};
-use crate::http::Gate;
-use crate::http::health::{Unanswered, in_time, reasons_not_ready};
+use crate::daemon::state::AppState;
+use crate::http::health::{Unanswered, answer_of, reasons_not_ready};
 use crate::http::problem::Problem;
 use crate::version::VERSION;
 
@@ -30,8 +30,8 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// As `SIGHUP` does.
-async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let reloaded = reloading::reload(&gate.into_inner(), "console").await.map_err(|error| match &error {
+async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(|error| match &error {
         NotReloaded::Refused(fault) => problem_of(fault),
         _ => Problem::unavailable(&error),
     })?;
@@ -39,41 +39,41 @@ async fn reload(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
 }
 
 /// Answered within two seconds, with what is known then.
-async fn heartbeat(gate: Data<Gate>) -> HttpResponse {
-    let actors = &gate.actors;
+async fn heartbeat(app: Data<AppState>) -> HttpResponse {
+    let actors = &app.actors;
     let (mut reasons, journal, registry) = tokio::join!(
-        reasons_not_ready(&gate),
-        in_time(actors.journal.door.ask(journal::Observe)),
-        in_time(actors.registry.ask(registry::Observe)),
+        reasons_not_ready(&app),
+        answer_of(actors.journal.door.ask(journal::Observe)),
+        answer_of(actors.registry.ask(registry::Observe)),
     );
     let is_ready = reasons.is_empty();
     reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
     // Deliveries are taken in all the same: what is new is stored well.
-    reasons.extend(gate.verification.now().complaint());
-    reasons.extend(gate.last_look.complaint());
+    reasons.extend(app.health.verification.now().complaint());
+    reasons.extend(app.health.last_look.complaint());
     let behind =
-        |journal: &JournalSnapshot| clock_behind(gate.clock.now_unix_ms(), journal.head_recorded_at_unix_ms);
+        |journal: &JournalSnapshot| clock_behind(app.clock.now_unix_ms(), journal.head_recorded_at_unix_ms);
     reasons.extend(journal.as_ref().ok().and_then(behind));
     reasons.extend(registry.ok().and_then(|registry| registry.stale).map(refused_reload));
-    let status = match (gate.is_stopping(), reasons.is_empty()) {
+    let status = match (app.is_stopping(), reasons.is_empty()) {
         (true, _) => "stopping",
         (false, true) => "ok",
         (false, false) => "degraded",
     };
-    let uptime_ms = gate.clock.now_unix_ms().saturating_sub(gate.started_at);
+    let uptime_ms = app.clock.now_unix_ms().saturating_sub(app.serving.started_at);
     HttpResponse::Ok().json(json!({
         "status": status,
         "version": VERSION,
         "pid": std::process::id(),
-        "started_at_unix_ms": gate.started_at,
+        "started_at_unix_ms": app.serving.started_at,
         "uptime_seconds": uptime_ms / 1_000,
-        "ingress": gate.addresses.ingress,
-        "console": gate.addresses.console,
+        "ingress": app.serving.addresses.ingress,
+        "console": app.serving.addresses.console,
         "ready": is_ready,
         "reasons": reasons,
-        "in_flight": gate.admission.in_flight(),
+        "in_flight": app.intake.admission.in_flight(),
         "journal": shown(journal),
-        "verification": gate.verification.now(),
+        "verification": app.health.verification.now(),
     }))
 }
 
@@ -92,17 +92,17 @@ fn refused_reload(fault: String) -> String {
 }
 
 /// While the connectors' supervisor does not answer their list is empty; its own state stands among the actors.
-async fn presence(gate: Data<Gate>) -> HttpResponse {
-    let connectors = in_time(gate.actors.connectors.ask(Presence)).await.unwrap_or_default();
-    HttpResponse::Ok().json(json!({"actors": gate.actors.board.snapshot(), "connectors": connectors}))
+async fn presence(app: Data<AppState>) -> HttpResponse {
+    let connectors = answer_of(app.actors.connectors.ask(Presence)).await.unwrap_or_default();
+    HttpResponse::Ok().json(json!({"actors": app.actors.board.snapshot(), "connectors": connectors}))
 }
 
-async fn insights(gate: Data<Gate>) -> HttpResponse {
-    let (snapshots, diagnostics) = tokio::join!(Snapshots::take(&gate.actors), diagnose(&gate));
+async fn insights(app: Data<AppState>) -> HttpResponse {
+    let (snapshots, diagnostics) = tokio::join!(Snapshots::take(&app.actors), diagnose(&app));
     let Snapshots { registry, vault, replay_guard, journal, connectors } = snapshots;
     HttpResponse::Ok().json(json!({
-        "deliveries": gate.counters.deliveries_in_all(),
-        "console": {"unauthorized": gate.counters.unauthorized()},
+        "deliveries": app.counters.deliveries_in_all(),
+        "console": {"unauthorized": app.counters.unauthorized()},
         "registry": shown(registry),
         "vault": shown(vault),
         "replay_guard": shown(replay_guard),

@@ -18,7 +18,7 @@ use super::input::decoded;
 use super::query::Query;
 use super::webhooks::{all, gone, unanswered};
 use crate::daemon::readiness::{cannot_verify, reports, secret_statuses};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Became, Kind, Problem};
 
 /// `/vault`. References are percent-encoded into one segment.
@@ -37,8 +37,8 @@ struct Value {
     value_base64: Zeroizing<String>,
 }
 
-async fn list(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    let listed = gate.actors.vault.ask(List).await.map_err(gone)?;
+async fn list(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    let listed = app.actors.vault.ask(List).await.map_err(gone)?;
     let secrets = listed.map_err(|error| problem_of(&error))?;
     Ok(HttpResponse::Ok().json(json!({"secrets": secrets})))
 }
@@ -53,21 +53,21 @@ struct Force {
 }
 
 async fn put(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     reference: Path<String>,
     query: Query<Force>,
     body: Json<Value>,
 ) -> Result<HttpResponse, Problem> {
-    store(&gate, Order::Put, &reference, &query, &body).await
+    store(&app, Order::Put, &reference, &query, &body).await
 }
 
 async fn rotate(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     reference: Path<String>,
     query: Query<Force>,
     body: Json<Value>,
 ) -> Result<HttpResponse, Problem> {
-    store(&gate, Order::Rotate, &reference, &query, &body).await
+    store(&app, Order::Rotate, &reference, &query, &body).await
 }
 
 /// How a value is stored.
@@ -89,7 +89,7 @@ impl Order {
 }
 
 async fn store(
-    gate: &Data<Gate>,
+    app: &Data<AppState>,
     order: Order,
     reference: &str,
     query: &Force,
@@ -97,7 +97,7 @@ async fn store(
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
-    let (asked, force) = (gate.clone(), query.force);
+    let (asked, force) = (app.clone(), query.force);
     let store = async move {
         if !force {
             refuse_useless(&asked, &vault_ref, &value).await?;
@@ -108,25 +108,25 @@ async fn store(
             Order::Rotate => vault.ask(Rotate { vault_ref, value }).await,
         })
     };
-    let entry = change(order.event(), reference, query).journaled_and_seen(gate, store).await?;
-    stored(gate, entry).await
+    let entry = change(order.event(), reference, query).journaled_and_seen(app, store).await?;
+    stored(app, entry).await
 }
 
-async fn retire(gate: Data<Gate>, reference: Path<String>) -> Result<HttpResponse, Problem> {
+async fn retire(app: Data<AppState>, reference: Path<String>) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    let vault = gate.actors.vault.clone();
+    let vault = app.actors.vault.clone();
     let retire = async move { answered(vault.ask(Retire(vault_ref)).await) };
-    let entry = Change::new("vault.secret.retire", &reference).journaled_and_seen(&gate, retire).await?;
+    let entry = Change::new("vault.secret.retire", &reference).journaled_and_seen(&app, retire).await?;
     Ok(HttpResponse::Ok().json(entry))
 }
 
 async fn remove(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     reference: Path<String>,
     query: Query<Force>,
 ) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&reference)?;
-    let (asked, force) = (gate.clone(), query.force);
+    let (asked, force) = (app.clone(), query.force);
     let remove = async move {
         if !force {
             refuse_needed(&asked, &vault_ref).await?;
@@ -134,15 +134,15 @@ async fn remove(
         answered(asked.actors.vault.ask(Delete(vault_ref.clone())).await).map(|()| vault_ref)
     };
     let vault_ref =
-        change("vault.secret.remove", &reference, &query).journaled_and_seen(&gate, remove).await?;
-    let warnings = left_without(&gate, &vault_ref).await;
+        change("vault.secret.remove", &reference, &query).journaled_and_seen(&app, remove).await?;
+    let warnings = left_without(&app, &vault_ref).await;
     Ok(HttpResponse::Ok().json(json!({"removed": *reference, "warnings": warnings})))
 }
 
 /// Who cannot verify deliveries without a secret that was removed.
-async fn left_without(gate: &Gate, vault_ref: &VaultRef) -> Vec<String> {
-    let users = users_of(&all(gate).await.unwrap_or_default(), vault_ref);
-    let reports = reports(gate, users.iter().map(AsRef::as_ref)).await;
+async fn left_without(app: &AppState, vault_ref: &VaultRef) -> Vec<String> {
+    let users = users_of(&all(app).await.unwrap_or_default(), vault_ref);
+    let reports = reports(app, users.iter().map(AsRef::as_ref)).await;
     let told = users.iter().zip(&reports).filter(|(_, report)| report.readiness != Readiness::Ready);
     told.map(|(user, report)| cannot_verify(&user.record.integration_id, report)).collect()
 }
@@ -152,8 +152,8 @@ fn change(name: &'static str, reference: &str, query: &Force) -> Change {
 }
 
 /// Refuses to take a secret from enabled integrations.
-async fn refuse_needed(gate: &Gate, vault_ref: &VaultRef) -> Result<(), Problem> {
-    let users = users_of(&all(gate).await?, vault_ref);
+async fn refuse_needed(app: &AppState, vault_ref: &VaultRef) -> Result<(), Problem> {
+    let users = users_of(&all(app).await?, vault_ref);
     if users.is_empty() {
         return Ok(());
     }
@@ -164,8 +164,8 @@ async fn refuse_needed(gate: &Gate, vault_ref: &VaultRef) -> Result<(), Problem>
 }
 
 /// Refuses a value of which the profile of an enabled integration can make no key.
-async fn refuse_useless(gate: &Gate, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
-    let useless = made_useless(&all(gate).await?, vault_ref, value);
+async fn refuse_useless(app: &AppState, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
+    let useless = made_useless(&all(app).await?, vault_ref, value);
     if useless.is_empty() {
         return Ok(());
     }
@@ -183,11 +183,11 @@ fn parsed(reference: &str) -> Result<VaultRef, Problem> {
 }
 
 /// A value that was stored, and who cannot use all there is of the secret.
-async fn stored(gate: &Gate, entry: SecretEntry) -> Result<HttpResponse, Problem> {
+async fn stored(app: &AppState, entry: SecretEntry) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&entry.vault_ref)?;
     // It is stored, whoever can say what it is good for.
-    let users = verified_with(&all(gate).await.unwrap_or_default(), &vault_ref);
-    let statuses = secret_statuses(gate, users.iter().map(AsRef::as_ref)).await;
+    let users = verified_with(&all(app).await.unwrap_or_default(), &vault_ref);
+    let statuses = secret_statuses(app, users.iter().map(AsRef::as_ref)).await;
     let unusable =
         users.iter().zip(&statuses).filter(|(_, status)| matches!(status, SecretStatus::Unusable(_)));
     let warnings: Vec<String> = unusable.flat_map(|(user, status)| readiness(user, status).issues).collect();

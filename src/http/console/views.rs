@@ -11,28 +11,28 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::daemon::readiness::{report, reports};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 
 /// An integration with its readiness.
-pub async fn integration(gate: &Gate, integration: &Integration) -> Value {
-    integration_view(gate, integration, &report(gate, integration).await)
+pub async fn integration(app: &AppState, integration: &Integration) -> Value {
+    integration_view(app, integration, &report(app, integration).await)
 }
 
 /// Integrations, each with its readiness.
-pub async fn integrations(gate: &Gate, integrations: &[Arc<Integration>]) -> Vec<Value> {
-    let reports = reports(gate, integrations.iter().map(AsRef::as_ref)).await;
+pub async fn integrations(app: &AppState, integrations: &[Arc<Integration>]) -> Vec<Value> {
+    let reports = reports(app, integrations.iter().map(AsRef::as_ref)).await;
     let reported = integrations.iter().zip(&reports);
-    reported.map(|(integration, report)| integration_view(gate, integration, report)).collect()
+    reported.map(|(integration, report)| integration_view(app, integration, report)).collect()
 }
 
-fn integration_view(gate: &Gate, integration: &Integration, report: &ReadinessReport) -> Value {
+fn integration_view(app: &AppState, integration: &Integration, report: &ReadinessReport) -> Value {
     let record = &integration.record;
     let of_profile = integration.profile.as_ref().and_then(|profile| profile.replay_window_seconds());
     let mut view = json!(record);
     let members = [
         ("profile_replay_window_seconds", json!(of_profile)),
-        ("url", json!(gate.hook_url(&record.integration_id))),
-        ("local_url", json!(gate.local_url(&record.integration_id))),
+        ("url", json!(app.hook_url(&record.integration_id))),
+        ("local_url", json!(app.local_url(&record.integration_id))),
         ("readiness", json!(report.readiness)),
         ("issues", json!(report.issues)),
     ];

@@ -21,8 +21,8 @@ use super::audit::Change;
 use super::query::Query;
 use super::{particulars, views};
 use crate::daemon::readiness::{reports, secret_status};
-use crate::http::Gate;
-use crate::http::health::in_time;
+use crate::daemon::state::AppState;
+use crate::http::health::answer_of;
 use crate::http::problem::{Became, Kind, Problem};
 use palyra_actors::event_names;
 
@@ -45,26 +45,26 @@ struct ListQuery {
     enabled: Option<bool>,
 }
 
-async fn list(gate: Data<Gate>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
+async fn list(app: Data<AppState>, query: Query<ListQuery>) -> Result<HttpResponse, Problem> {
     let provider = query.provider.as_deref().map(canonical);
-    let mut wanted = all(&gate).await?;
+    let mut wanted = all(&app).await?;
     wanted.retain(|integration| {
         let record = &integration.record;
         provider.as_ref().is_none_or(|provider| *provider == record.provider)
             && query.enabled.is_none_or(|enabled| enabled == record.enabled)
     });
-    let webhooks = views::integrations(&gate, &wanted).await;
+    let webhooks = views::integrations(&app, &wanted).await;
     Ok(HttpResponse::Ok().json(json!({"webhooks": webhooks})))
 }
 
-async fn show(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
-    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
+async fn show(app: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let integration = find(&app, &id).await?;
+    Ok(HttpResponse::Ok().json(views::integration(&app, &integration).await))
 }
 
-async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
-    let (asked, draft) = (gate.clone(), draft.into_inner());
-    let profiles = profiles(&gate).await?;
+async fn create(app: Data<AppState>, draft: Json<Draft>) -> Result<HttpResponse, Problem> {
+    let (asked, draft) = (app.clone(), draft.into_inner());
+    let profiles = profiles(&app).await?;
     let change = Change::new(event_names::WEBHOOK_CREATE, particulars::subject(&draft))
         .particulars(particulars::of_draft(&draft, &profiles));
     let create = async move {
@@ -72,18 +72,18 @@ async fn create(gate: Data<Gate>, draft: Json<Draft>) -> Result<HttpResponse, Pr
         let secret = secret_of(&asked, proposed).await?;
         answered(asked.actors.registry.ask(Add { draft, secret }).await)
     };
-    let integration = change.journaled_and_seen(&gate, create).await?;
-    Ok(HttpResponse::Created().json(views::integration(&gate, &integration).await))
+    let integration = change.journaled_and_seen(&app, create).await?;
+    Ok(HttpResponse::Created().json(views::integration(&app, &integration).await))
 }
 
 async fn amend(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     id: Path<String>,
     amendment: Json<Amendment>,
 ) -> Result<HttpResponse, Problem> {
-    let (asked, amendment) = (gate.clone(), amendment.into_inner());
-    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
-    let profiles = profiles(&gate).await?;
+    let (asked, amendment) = (app.clone(), amendment.into_inner());
+    let integration_id = find(&app, &id).await?.record.integration_id.clone();
+    let profiles = profiles(&app).await?;
     let change = Change::new("registry.webhook.amend", &id)
         .particulars(particulars::of_amendment(&amendment, &profiles));
     let amend = async move {
@@ -92,19 +92,19 @@ async fn amend(
         let secret = secret_of(&asked, proposed).await?;
         answered(asked.actors.registry.ask(Amend { integration_id, amendment, secret }).await)
     };
-    let integration = change.journaled_and_seen(&gate, amend).await?;
-    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
+    let integration = change.journaled_and_seen(&app, amend).await?;
+    Ok(HttpResponse::Ok().json(views::integration(&app, &integration).await))
 }
 
 /// What the vault says of the secret of an integration that is not stored yet.
-async fn secret_of(gate: &Gate, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
-    let profiles = profiles(gate).await?;
+async fn secret_of(app: &AppState, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
+    let profiles = profiles(app).await?;
     let profile = profiles.get(&canonical(&record.provider)).map(Arc::clone);
-    Ok(secret_status(gate, &Integration { record, profile, lent_with: None }).await)
+    Ok(secret_status(app, &Integration { record, profile, lent_with: None }).await)
 }
 
-async fn profiles(gate: &Gate) -> Result<Arc<Catalogue>, Problem> {
-    gate.actors.registry.ask(Profiles).await.map_err(gone)
+async fn profiles(app: &AppState) -> Result<Arc<Catalogue>, Problem> {
+    app.actors.registry.ask(Profiles).await.map_err(gone)
 }
 
 #[derive(Deserialize)]
@@ -114,12 +114,12 @@ struct Enabled {
 }
 
 async fn set_enabled(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     id: Path<String>,
     body: Json<Enabled>,
 ) -> Result<HttpResponse, Problem> {
-    let (asked, enabled) = (gate.clone(), body.enabled);
-    let integration_id = find(&gate, &id).await?.record.integration_id.clone();
+    let (asked, enabled) = (app.clone(), body.enabled);
+    let integration_id = find(&app, &id).await?.record.integration_id.clone();
     let name = if enabled { "registry.webhook.enable" } else { "registry.webhook.disable" };
     let switch = async move {
         let integration = find(&asked, &integration_id).await?;
@@ -130,31 +130,31 @@ async fn set_enabled(
         };
         answered(asked.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await)
     };
-    let integration = Change::new(name, &id).journaled_and_seen(&gate, switch).await?;
-    Ok(HttpResponse::Ok().json(views::integration(&gate, &integration).await))
+    let integration = Change::new(name, &id).journaled_and_seen(&app, switch).await?;
+    Ok(HttpResponse::Ok().json(views::integration(&app, &integration).await))
 }
 
-async fn remove(gate: Data<Gate>, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
-    let view = views::integration(&gate, &integration).await;
-    let (registry, order) = (gate.actors.registry.clone(), Remove(id.to_string()));
+async fn remove(app: Data<AppState>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let integration = find(&app, &id).await?;
+    let view = views::integration(&app, &integration).await;
+    let (registry, order) = (app.actors.registry.clone(), Remove(id.to_string()));
     let remove = async move { answered(registry.ask(order).await) };
-    Change::new("registry.webhook.remove", &id).journaled_and_seen(&gate, remove).await?;
+    Change::new("registry.webhook.remove", &id).journaled_and_seen(&app, remove).await?;
     Ok(HttpResponse::Ok().json(view))
 }
 
-async fn diagnostics(gate: Data<Gate>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(diagnose(&gate).await?))
+async fn diagnostics(app: Data<AppState>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(diagnose(&app).await?))
 }
 
 /// Totals by readiness and provider, and what is wrong with whom.
 ///
 /// # Errors
 /// When the registry does not answer in time.
-pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
-    let integrations = in_time(gate.actors.registry.ask(List)).await;
+pub async fn diagnose(app: &AppState) -> Result<Value, Problem> {
+    let integrations = answer_of(app.actors.registry.ask(List)).await;
     let integrations = integrations.map_err(|error| Problem::unavailable(&error))?;
-    let reports = reports(gate, integrations.iter().map(AsRef::as_ref)).await;
+    let reports = reports(app, integrations.iter().map(AsRef::as_ref)).await;
     let mut by_readiness = BTreeMap::<&str, usize>::new();
     let mut by_provider = BTreeMap::<&str, usize>::new();
     let mut problems = Vec::new();
@@ -181,19 +181,19 @@ pub async fn diagnose(gate: &Gate) -> Result<Value, Problem> {
 ///
 /// # Errors
 /// When the registry does not answer.
-pub async fn all(gate: &Gate) -> Result<Vec<Arc<Integration>>, Problem> {
-    gate.actors.registry.ask(List).await.map_err(gone)
+pub async fn all(app: &AppState) -> Result<Vec<Arc<Integration>>, Problem> {
+    app.actors.registry.ask(List).await.map_err(gone)
 }
 
 /// The integration of that id.
 ///
 /// # Errors
 /// [`Kind::NotFound`], with the nearest id.
-pub async fn find(gate: &Gate, id: &str) -> Result<Arc<Integration>, Problem> {
-    if let Some(found) = gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)? {
+pub async fn find(app: &AppState, id: &str) -> Result<Arc<Integration>, Problem> {
+    if let Some(found) = app.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)? {
         return Ok(found);
     }
-    let ids: Vec<String> = all(gate).await?.iter().map(|one| one.record.integration_id.clone()).collect();
+    let ids: Vec<String> = all(app).await?.iter().map(|one| one.record.integration_id.clone()).collect();
     let nearest = palyra_actors::ids::nearest(id, ids.iter().map(String::as_str));
     Err(Problem::new(Kind::NotFound)
         .detail(format!("there is no integration `{}`", id.escape_debug()))

@@ -19,7 +19,7 @@ use super::audit::Change;
 use super::input::decoded;
 use super::views;
 use super::webhooks::{find, problem_of, unanswered};
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::body;
 use crate::http::delivery::arrival::{Arrival, Passed};
 use crate::http::delivery::conclusion::Authentic;
@@ -76,16 +76,16 @@ impl Checks {
     }
 }
 
-async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Result<HttpResponse, Problem> {
-    let integration = find(&gate, &id).await?;
+async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Result<HttpResponse, Problem> {
+    let integration = find(&app, &id).await?;
     let at_unix_ms = sample.at_unix_ms;
-    let (checks, would_answer) = tried(gate.clone(), Arc::clone(&integration), sample.into_inner()).await?;
+    let (checks, would_answer) = tried(app.clone(), Arc::clone(&integration), sample.into_inner()).await?;
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
     let as_of = at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
     let message = checks.gist() + &as_of;
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
-    let registry = gate.actors.registry.clone();
+    let registry = app.actors.registry.clone();
     let keep = async move {
         let kept = registry.ask(record).await.map_err(unanswered)?;
         kept.map_err(|error| problem_of(&error))
@@ -93,7 +93,7 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
     let change = Change::new("registry.webhook.test", &id)
         .particulars(json!({"passed": passed, "at_unix_ms": at_unix_ms}));
     // What was found out is told, even where it cannot be kept.
-    let not_kept = change.journaled(&gate, keep).await.err();
+    let not_kept = change.journaled(&app, keep).await.err();
     Ok(HttpResponse::Ok().json(json!({
         "integration_id": integration_id,
         "passed": passed,
@@ -105,11 +105,11 @@ async fn test(gate: Data<Gate>, id: Path<String>, sample: Json<Sample>) -> Resul
 
 /// What the checks say of `sample`, and what the ingress would answer.
 async fn tried(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     integration: Arc<Integration>,
     sample: Sample,
 ) -> Result<(Checks, Value), Problem> {
-    let tried = timeout(TRIAL_DEADLINE, try_out(gate, integration, sample)).await;
+    let tried = timeout(TRIAL_DEADLINE, try_out(app, integration, sample)).await;
     let late = |_| {
         let detail = format!("the checks did not finish within {TRIAL_DEADLINE:?}");
         Problem::new(Kind::Unavailable).detail(detail)
@@ -120,18 +120,18 @@ async fn tried(
 /// On a thread of its own: a large body would keep all others from the console. A thread that the journal's reads and the
 /// fetches of keys are done on would be waited for by the fetch that this one waits for.
 async fn try_out(
-    gate: Data<Gate>,
+    app: Data<AppState>,
     integration: Arc<Integration>,
     sample: Sample,
 ) -> Result<(Checks, Value), Problem> {
-    let place = Arc::clone(&gate.trials).acquire_owned().await;
+    let place = Arc::clone(&app.console.trials).acquire_owned().await;
     let place = place.map_err(|error| Problem::unavailable(&error))?;
     let runtime = Handle::current();
     let tried = threads::on_its_own(move || {
         let _place = place;
-        let captured = Captured::of(&sample, &integration, &gate)?;
+        let captured = Captured::of(&sample, &integration, &app)?;
         let mut checks = Checks::default();
-        let answer = runtime.block_on(run_checks(&gate, integration, captured, &mut checks));
+        let answer = runtime.block_on(run_checks(&app, integration, captured, &mut checks));
         Ok((checks, answer))
     });
     tried.await.map_err(|error| Problem::unavailable(error.as_ref()))?
@@ -147,7 +147,7 @@ struct Captured {
 }
 
 impl Captured {
-    fn of(sample: &Sample, integration: &Integration, gate: &Gate) -> Result<Self, Problem> {
+    fn of(sample: &Sample, integration: &Integration, app: &AppState) -> Result<Self, Problem> {
         let malformed = |what: String| Problem::new(Kind::BadRequest).detail(what);
         let payload = decoded("payload_base64", &sample.payload_base64)?;
         let mut headers = HeaderMap::with_capacity(sample.headers.len() + 1);
@@ -160,14 +160,14 @@ impl Captured {
             headers.append(header.0, header.1);
         }
         // Every request has one. Without it the delivery is taken to have come to the ingress itself.
-        let own = gate.addresses.ingress.trim_start_matches("http://");
+        let own = app.serving.addresses.ingress.trim_start_matches("http://");
         if let (false, Ok(own)) = (headers.contains_key(HOST), HeaderValue::from_str(own)) {
             headers.insert(HOST, own);
         }
         let query = sample.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
         let url = format!("/hooks/{}{query}", integration.record.integration_id);
         let is_url = url.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.as_str() == url);
-        let now = sample.at_unix_ms.unwrap_or_else(|| gate.clock.now_unix_ms());
+        let now = sample.at_unix_ms.unwrap_or_else(|| app.clock.now_unix_ms());
         if is_url {
             Ok(Self { url, headers, payload, now })
         } else {
@@ -178,7 +178,7 @@ impl Captured {
 
 /// Runs the checks in the order of the path; answers with what the ingress would answer.
 async fn run_checks(
-    gate: &Gate,
+    app: &AppState,
     integration: Arc<Integration>,
     captured: Captured,
     checks: &mut Checks,
@@ -191,7 +191,7 @@ async fn run_checks(
     let Captured { url, headers, payload, now } = captured;
     let head = Head { method: "POST", url: &url, headers: &headers, peer: None };
     let mut trial = Trial { integration, payload, now, checks };
-    let answer = match (Delivery { gate, head, id }).walk(&mut trial).await {
+    let answer = match (Delivery { app, head, id }).walk(&mut trial).await {
         Ok(walked) => trial.walked(walked),
         Err(stopped) => trial.stopped(stopped),
     };

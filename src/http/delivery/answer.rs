@@ -7,7 +7,7 @@ use palyra_actors::ids::Receipt;
 use palyra_actors::provider::{DeliveryAnswer, HandshakeReply};
 use serde::Serialize;
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::delivery::handshake::handshake_answer;
 use crate::http::problem::{Kind, Problem};
 
@@ -42,8 +42,8 @@ pub enum Outcome {
 
 impl Answer {
     /// The response to a delivery of an integration, counted.
-    pub fn respond(self, gate: &Gate, integration_id: &str) -> HttpResponse {
-        let count = |answer| gate.counters.count(integration_id, answer);
+    pub fn respond(self, app: &AppState, integration_id: &str) -> HttpResponse {
+        let count = |answer| app.counters.count(integration_id, answer);
         match self {
             Self::Taken { outcome, receipt, form } => {
                 count(outcome.name());

@@ -70,7 +70,7 @@ impl Arrival for Wire<'_> {
     }
 
     async fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Problem> {
-        let deadline = self.delivery.gate.settings.body_deadline;
+        let deadline = self.delivery.app.settings.body_deadline;
         let limits = BodyLimits { bytes_max, deadline, bytes_per_second_min: BODY_BYTES_PER_SECOND_MIN };
         body::read(&mut self.payload, limits, &mut self.permit).await
     }
@@ -80,7 +80,7 @@ impl Arrival for Wire<'_> {
     }
 
     fn now(&self) -> UnixMs {
-        self.delivery.gate.clock.now_unix_ms()
+        self.delivery.app.clock.now_unix_ms()
     }
 
     fn admit_unsigned(&self, integration: &Integration) -> Result<(), Problem> {
@@ -88,7 +88,7 @@ impl Arrival for Wire<'_> {
     }
 
     fn accepted_before(&self, key: &Digest, body: &Digest, now: UnixMs) -> Option<Receipt> {
-        self.delivery.gate.actors.seen.accepted(key, body, now)
+        self.delivery.app.actors.seen.accepted(key, body, now)
     }
 
     fn passed(&mut self, _: Passed<'_>) {}
@@ -102,7 +102,7 @@ impl Delivery<'_> {
     pub(in crate::http) fn admit_unsigned(&self, integration: &Integration) -> Result<(), Problem> {
         let record = &integration.record;
         let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
-        let exceeded = self.gate.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
+        let exceeded = self.app.intake.unsigned.exceeds(record.integration_id.clone(), most, Instant::now());
         let many = || format!("more than {most} unsigned deliveries arrived within a second");
         if exceeded {
             Err(Problem::new(Kind::TooManyRequests).because(Cause::UnsignedRate, many()))

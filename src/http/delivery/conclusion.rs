@@ -118,9 +118,9 @@ impl Conclusion<'_> {
             retries_differ: self.of.retries_differ,
         };
         let permit = Arc::<Permit>::clone(&self.permit);
-        let gate = self.delivery.gate;
-        let submitted = gate.actors.replay_guard.submit(event, claim, permit);
-        let fault = match gate.in_time(Cause::Unknown, submitted).await {
+        let app = self.delivery.app;
+        let submitted = app.actors.replay_guard.submit(event, claim, permit);
+        let fault = match app.before_deadline(Cause::Unknown, submitted).await {
             Ok(Ok(appended)) => return Ok(appended),
             Ok(Err(error)) if may_be_stored(&error) => Fault::told_by(Cause::Unknown, &error),
             Ok(Err(error)) => Fault::told_by(Cause::Event, &error),
@@ -130,9 +130,9 @@ impl Conclusion<'_> {
     }
 
     fn expires_at(&self) -> u64 {
-        let default = self.delivery.gate.settings.replay_window_seconds;
+        let default = self.delivery.app.settings.replay_window_seconds;
         let window = self.of.integration.replay_window_seconds().unwrap_or(default);
-        self.delivery.gate.clock.now_unix_ms().saturating_add(window.saturating_mul(1_000))
+        self.delivery.app.clock.now_unix_ms().saturating_add(window.saturating_mul(1_000))
     }
 
     fn taken(&self, outcome: Outcome, receipt: Receipt) -> Answer {

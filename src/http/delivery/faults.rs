@@ -5,7 +5,7 @@ use std::error::Error;
 use palyra_actors::causes::in_full;
 use tokio::time::{Instant, timeout};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
@@ -31,12 +31,12 @@ impl Fault {
     }
 }
 
-impl Gate {
+impl AppState {
     /// What `work` comes to within `answer_deadline_seconds`.
     ///
     /// # Errors
     /// A fault of that cause, when it takes longer.
-    pub(in crate::http) async fn in_time<T>(
+    pub(in crate::http) async fn before_deadline<T>(
         &self,
         cause: Cause,
         work: impl Future<Output = T>,
@@ -53,7 +53,7 @@ impl Delivery<'_> {
     pub(in crate::http) fn unavailable(&self, fault: Fault) -> Problem {
         let Fault { cause, why: error } = fault;
         let complaint = (self.id.clone(), cause);
-        if !self.gate.complaints.exceeds(complaint, COMPLAINTS_PER_SPAN_MAX, Instant::now()) {
+        if !self.app.intake.complaints.exceeds(complaint, COMPLAINTS_PER_SPAN_MAX, Instant::now()) {
             let told = match cause {
                 Cause::Unknown => "it is not known whether a delivery was stored",
                 _ => "a delivery could not be accepted",

@@ -19,7 +19,7 @@ use crate::http::problem::{Kind, Problem};
 /// What refuses it.
 pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
     let reply = delivery.greet().await.map_err(|stopped| delivery.refused(stopped))?;
-    delivery.gate.counters.count(&delivery.id, "handshake");
+    delivery.app.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }
 
@@ -53,7 +53,7 @@ impl Delivery<'_> {
         keys: Option<&SecretVersions>,
     ) -> Result<HandshakeReply, Stopped> {
         if handshake.check == HandshakeCheck::Token {
-            let token = self.gate.token(integration, handshake).await.map_err(Stopped::NoToken)?;
+            let token = self.app.token(integration, handshake).await.map_err(Stopped::NoToken)?;
             handshake.check_token(request, token.as_deref())?;
         }
         reply(handshake, request, keys)
@@ -61,7 +61,7 @@ impl Delivery<'_> {
 
     /// A handshake that comes by another method than `POST`.
     async fn greet(&self) -> Result<HandshakeReply, Stopped> {
-        let _permit = self.gate.admission.enter()?;
+        let _permit = self.app.intake.admission.enter()?;
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
             return Err(Problem::new(Kind::MethodNotAllowed).into());
         }
@@ -73,9 +73,9 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         let handshake = profile.asks(&request).ok_or_else(not_allowed)?;
-        let keys = self.gate.resolve(&integration).await.map_err(Stopped::NoKeys)?;
+        let keys = self.app.resolve(&integration).await.map_err(Stopped::NoKeys)?;
         if handshake.check == HandshakeCheck::Signature {
-            let now = self.gate.clock.now_unix_ms();
+            let now = self.app.clock.now_unix_ms();
             let verified = checks::signature(&integration.record, profile, &request, keys.as_deref(), now)?;
             if verified.is_none() {
                 self.admit_unsigned(&integration)?;

@@ -7,14 +7,14 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::delivery::arrival::Arrival;
 use crate::http::delivery::cause::Cause;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
 
-impl Gate {
+impl AppState {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
     /// without, whether a signature is required or not: what is signed wrongly would be taken for what is not signed.
     ///
@@ -49,7 +49,7 @@ impl Gate {
             return Ok(Ok(keys));
         }
         let asked = self.actors.vault.ask(Resolve(vault_ref));
-        self.in_time(Cause::Vault, asked).await?.map_err(|error| Fault::told_by(Cause::Vault, &error))
+        self.before_deadline(Cause::Vault, asked).await?.map_err(|error| Fault::told_by(Cause::Vault, &error))
     }
 
     /// The token that a handshake is checked by; `None` where the integration was told none.
@@ -86,7 +86,7 @@ impl Delivery<'_> {
             let published = profile.published(request)?;
             self.fetch(profile, published, arrival).await.map(Some)
         } else {
-            self.gate.resolve(integration).await
+            self.app.resolve(integration).await
         };
         keys.map_err(Stopped::NoKeys)
     }
@@ -102,9 +102,9 @@ impl Delivery<'_> {
             let none = "its provider publishes no keys, and the integration names no secret";
             return Err(Fault::of(Cause::PublishedKeys, none));
         };
-        let (now, may_wait) = (self.gate.clock.now_unix_ms(), || arrival.may_wait_for_keys());
-        let asked = self.gate.published.get(profile.name(), published, now, may_wait);
-        let keys = self.gate.in_time(Cause::PublishedKeys, asked).await?;
+        let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
+        let asked = self.app.intake.published.get(profile.name(), published, now, may_wait);
+        let keys = self.app.before_deadline(Cause::PublishedKeys, asked).await?;
         keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
 }

@@ -56,14 +56,15 @@ impl Delivery<'_> {
     /// One body for every reason: the sender learns nothing, the operator everything.
     fn unauthenticated(&self, reject: &Reject) -> Problem {
         let reason = reject.reason;
-        self.gate.counters.refuse(&self.id, reason);
+        self.app.counters.refuse(&self.id, reason);
         tracing::debug!(
             integration = self.id,
             reason = reason.as_str(),
             detail = reject.detail,
             "a delivery was not authentic"
         );
-        let exceeded = |peer| self.gate.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
+        let exceeded =
+            |peer| self.app.intake.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
         Problem::new(kind).because(Cause::Unauthentic(reason), reject.detail.as_str())

@@ -53,14 +53,14 @@ impl Unfinished {
     ///
     /// # Errors
     /// [`Kind::Overloaded`] where there is no place at all.
-    pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Place, Problem> {
+    pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Slot, Problem> {
         let mut waiting = self.lock();
         let number = waiting.entered_total;
         waiting.entered_total += 1;
         waiting.make_room(number, now, |waiting| waiting.bodies.len() < self.bodies_max)?;
         let (keep, kept) = oneshot::channel();
         waiting.bodies.insert(number, Waiter { units: 0, entered_at: now, grew_at: now, _keep: keep });
-        Ok(Place { of: Arc::clone(self), number, kept })
+        Ok(Slot { of: Arc::clone(self), number, kept })
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -101,13 +101,13 @@ impl Waiting {
 
 /// The place of one body, until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     of: Arc<Unfinished>,
     number: u64,
     kept: oneshot::Receiver<()>,
 }
 
-impl Place {
+impl Slot {
     /// Holds so many units in all, if those who came before leave them or give way.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.of.lock().remove(self.number);
     }
@@ -144,11 +144,11 @@ mod tests {
 
     use super::*;
 
-    fn has_given_way(place: &mut Place) -> bool {
+    fn has_given_way(place: &mut Slot) -> bool {
         place.given_way().now_or_never().is_some()
     }
 
-    fn given_way(places: &mut [Place]) -> Vec<bool> {
+    fn given_way(places: &mut [Slot]) -> Vec<bool> {
         places.iter_mut().map(has_given_way).collect()
     }
 

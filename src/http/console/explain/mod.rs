@@ -21,7 +21,7 @@ use super::journal::blocking;
 use super::webhooks::gone;
 use super::{events, views};
 use crate::daemon::readiness::report;
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
 
@@ -33,11 +33,11 @@ pub fn routes(config: &mut ServiceConfig) {
     config.route("/explain/{subject}", web::get().to(explain));
 }
 
-async fn explain(gate: Data<Gate>, subject: Path<String>) -> Result<HttpResponse, Problem> {
-    let document = match Subject::find(&gate, &subject).await? {
-        Subject::Integration(integration) => of_integration(&gate, &integration).await?,
-        Subject::Refusal(refusal) => of_refusal(&gate, &refusal).await?,
-        Subject::Event(event) => of_event(&gate, &event).await?,
+async fn explain(app: Data<AppState>, subject: Path<String>) -> Result<HttpResponse, Problem> {
+    let document = match Subject::find(&app, &subject).await? {
+        Subject::Integration(integration) => of_integration(&app, &integration).await?,
+        Subject::Refusal(refusal) => of_refusal(&app, &refusal).await?,
+        Subject::Event(event) => of_event(&app, &event).await?,
     };
     Ok(HttpResponse::Ok().json(document))
 }
@@ -51,35 +51,35 @@ enum Subject {
 
 impl Subject {
     /// The first of these that `named` names.
-    async fn find(gate: &Gate, named: &str) -> Result<Self, Problem> {
-        if let Some(integration) = integration(gate, named).await? {
+    async fn find(app: &AppState, named: &str) -> Result<Self, Problem> {
+        if let Some(integration) = integration(app, named).await? {
             return Ok(Self::Integration(integration));
         }
         let id = EventId::parse(named);
-        if let Some(refusal) = id.and_then(|id| gate.refusals.find(id)) {
+        if let Some(refusal) = id.and_then(|id| app.intake.refusals.find(id)) {
             return Ok(Self::Refusal(refusal));
         }
         if id.is_some() || named.parse::<u64>().is_ok() {
-            match events::find(gate, named.to_owned()).await {
+            match events::find(app, named.to_owned()).await {
                 Err(problem) if problem.kind() == Kind::NotFound => {}
                 found => return found.map(|event| Self::Event(Box::new(event))),
             }
         }
-        match search::by_delivery_id(gate, named).await? {
+        match search::by_delivery_id(app, named).await? {
             Searched::Found(event) => Ok(Self::Event(event)),
-            Searched::NotThere => Err(unknown(gate, named, None).await?),
-            Searched::NotFrom(seq) => Err(unknown(gate, named, Some(seq)).await?),
+            Searched::NotThere => Err(unknown(app, named, None).await?),
+            Searched::NotFrom(seq) => Err(unknown(app, named, Some(seq)).await?),
         }
     }
 }
 
-async fn integration(gate: &Gate, id: &str) -> Result<Option<Arc<Integration>>, Problem> {
-    gate.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
+async fn integration(app: &AppState, id: &str) -> Result<Option<Arc<Integration>>, Problem> {
+    app.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
 }
 
 /// What names nothing that is known. Where not every event was searched, it may be the id of an older delivery.
-async fn unknown(gate: &Gate, named: &str, searched_from: Option<u64>) -> Result<Problem, Problem> {
-    let all = gate.actors.registry.ask(List).await.map_err(gone)?;
+async fn unknown(app: &AppState, named: &str, searched_from: Option<u64>) -> Result<Problem, Problem> {
+    let all = app.actors.registry.ask(List).await.map_err(gone)?;
     let near = nearest(named, all.iter().map(|one| one.record.integration_id.as_str()));
     let shown: String = named.escape_debug().take(64).collect();
     let (rest, on) = match searched_from {
@@ -107,15 +107,15 @@ fn not_kept() -> String {
     )
 }
 
-async fn of_refusal(gate: &Gate, refusal: &Refusal) -> Result<Value, Problem> {
-    let integration = integration(gate, &refusal.integration_id).await?;
+async fn of_refusal(app: &AppState, refusal: &Refusal) -> Result<Value, Problem> {
+    let integration = integration(app, &refusal.integration_id).await?;
     let told = words::of_refusal(refusal, integration.as_deref());
     Ok(document("refusal", told, json!({"refusal": refusal, "integration_id": refusal.integration_id})))
 }
 
-async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
+async fn of_event(app: &AppState, event: &StoredEvent) -> Result<Value, Problem> {
     let integration = match &event.integration_id {
-        Some(id) => integration(gate, id).await?,
+        Some(id) => integration(app, id).await?,
         None => None,
     };
     let told = words::of_event(event, integration.as_deref());
@@ -123,24 +123,24 @@ async fn of_event(gate: &Gate, event: &StoredEvent) -> Result<Value, Problem> {
     Ok(document("event", told, json!({"event": views::event(event), "integration_id": integration_id})))
 }
 
-async fn of_integration(gate: &Gate, integration: &Integration) -> Result<Value, Problem> {
+async fn of_integration(app: &AppState, integration: &Integration) -> Result<Value, Problem> {
     let id = &integration.record.integration_id;
-    let report = report(gate, integration).await;
-    let told = words::of_integration(integration, &report, !gate.addresses.ingress.is_empty());
-    let rows: Vec<Value> = latest_rows(gate, id).await?.iter().map(row).collect();
+    let report = report(app, integration).await;
+    let told = words::of_integration(integration, &report, !app.serving.addresses.ingress.is_empty());
+    let rows: Vec<Value> = latest_rows(app, id).await?.iter().map(row).collect();
     let latest = json!({
         "integration_id": id,
         "readiness": report.readiness,
-        "refusals": gate.refusals.latest_of(id, LATEST_MAX),
+        "refusals": app.intake.refusals.latest_of(id, LATEST_MAX),
         "rows": rows,
     });
     Ok(document("integration", told, latest))
 }
 
 /// The newest rows of an integration, the newest first, as far back as one page looks.
-async fn latest_rows(gate: &Gate, id: &str) -> Result<Vec<StoredEvent>, Problem> {
+async fn latest_rows(app: &AppState, id: &str) -> Result<Vec<StoredEvent>, Problem> {
     let filter = EventFilter { integration_id: Some(id.to_owned()), ..EventFilter::default() };
-    let reader = gate.actors.reader.clone();
+    let reader = app.actors.reader.clone();
     let page = blocking(move || reader.page(&filter, Cursor::Newest, LATEST_MAX)).await?;
     Ok(page.events.into_iter().rev().collect())
 }

@@ -7,7 +7,7 @@ use palyra_actors::journal::{Cursor, EventFilter, Page, StoredEvent};
 use palyra_actors::limits::PAGE_EVENTS_MAX;
 use tokio::time::Instant;
 
-use crate::http::Gate;
+use crate::daemon::state::AppState;
 use crate::http::console::journal::blocking;
 use crate::http::problem::Problem;
 
@@ -29,14 +29,14 @@ pub enum Searched {
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn by_delivery_id(gate: &Gate, delivery_id: &str) -> Result<Searched, Problem> {
+pub async fn by_delivery_id(app: &AppState, delivery_id: &str) -> Result<Searched, Problem> {
     let filter = EventFilter { delivery_id: Some(delivery_id.to_owned()), ..EventFilter::default() };
     let started = Instant::now();
     let page = |cursor| {
-        let (reader, filter) = (gate.actors.reader.clone(), filter.clone());
+        let (reader, filter) = (app.actors.reader.clone(), filter.clone());
         blocking(move || reader.page(&filter, cursor, PAGE_EVENTS_MAX))
     };
-    back_through(page, || started.elapsed() < SEARCH_DEADLINE && !gate.is_stopping()).await
+    back_through(page, || started.elapsed() < SEARCH_DEADLINE && !app.is_stopping()).await
 }
 
 /// Goes through pages from the newest back, as long as `may_go_on`, to one that holds an event.

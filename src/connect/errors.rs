@@ -9,6 +9,7 @@ use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
 
 use crate::cli::CliError;
+use crate::daemon::NotReady;
 use crate::settings::SettingsError;
 use crate::state_root::StateRootError;
 
@@ -60,6 +61,10 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     }
     if let Some(settings) = error.downcast_ref::<SettingsError>() {
         return misconfigured(settings.clone());
+    }
+    if error.is::<NotReady>() {
+        return CliError::cannot_write(message)
+            .hint("check whether the disk of the state root is busy or failing, then try again");
     }
     if let Some(known) = error.downcast_ref::<CliError>() {
         return known.clone();

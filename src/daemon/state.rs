@@ -1,0 +1,246 @@
+//! The state of a running daemon that both listeners, and what runs beside them, share.
+//!
+//! Each group of fields belongs to one part: a handler that needs one thing names the part it belongs to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use palyra_actors::clock::{SharedClock, UnixMs};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::actors::Actors;
+use super::readiness::LastLook;
+use super::verification::VerificationStatus;
+use crate::http::admission::Admission;
+use crate::http::connection::limits::Connections;
+use crate::http::counters::Counters;
+use crate::http::delivery::cause::Cause;
+use crate::http::health::LatestProbe;
+use crate::http::refusals::Refusals;
+use crate::http::throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
+use crate::http::under_way::UnderWay;
+use crate::published_keys::PublishedKeys;
+use crate::settings::Settings;
+
+/// Event streams open at a time; one more is answered 503.
+const STREAMS_MAX: usize = 32;
+/// Captured deliveries that are tried out at a time, each on a thread of its own; one more waits for its turn.
+const TRIALS_MAX: usize = 4;
+
+/// What every request handler is given.
+pub struct AppState {
+    /// The doors of the actors.
+    pub actors: Actors,
+    /// What the daemon runs with.
+    pub settings: Settings,
+    /// The time.
+    pub clock: SharedClock,
+    /// Where and since when it serves.
+    pub serving: Serving,
+    /// What bounds deliveries, and remembers those that were refused.
+    pub intake: Intake,
+    /// Changes of registry and vault.
+    pub changes: Changes,
+    /// What bounds the console.
+    pub console: ConsoleLimits,
+    /// What is known of the daemon's own health.
+    pub health: Health,
+    /// Deliveries by integration and answer.
+    pub counters: Counters,
+}
+
+/// Where and since when the daemon serves.
+pub struct Serving {
+    /// The addresses of the listeners.
+    pub addresses: Addresses,
+    /// When it began to serve.
+    pub started_at: UnixMs,
+    /// Set once the daemon is told to stop.
+    pub stopping: AtomicBool,
+    /// Open connections of the ingress.
+    pub ingress_connections: Connections,
+    /// Open connections of the console.
+    pub console_connections: Connections,
+}
+
+/// What bounds deliveries, and remembers those that were refused.
+pub struct Intake {
+    /// Permits for deliveries in flight.
+    pub admission: Admission,
+    /// Keys that providers publish.
+    pub published: PublishedKeys,
+    /// The latest refusals that left no row.
+    pub refusals: Refusals,
+    /// Unsigned deliveries by integration.
+    pub unsigned: Rates<String>,
+    /// Bad signatures by peer.
+    pub bad_signatures: Rates<Peer>,
+    /// Refusals of throttled peers, by peer and integration.
+    pub throttled: Rates<(Option<Peer>, String)>,
+    /// Log lines about deliveries that could not be taken in, by integration and cause.
+    pub complaints: Rates<(String, Cause)>,
+}
+
+/// Changes of registry and vault.
+pub struct Changes {
+    /// Those that go on to their end although nobody may wait for them.
+    pub under_way: UnderWay,
+    /// Held by the one change that is being made: what it found out stays true until it is made.
+    pub one_at_a_time: Mutex<()>,
+}
+
+/// What bounds the console.
+pub struct ConsoleLimits {
+    /// Wrong tokens by peer.
+    pub bad_tokens: Rates<Peer>,
+    /// Places for event streams.
+    pub streams: Arc<Semaphore>,
+    /// The place for a verification of the journal.
+    pub verifying: Arc<Semaphore>,
+    /// Places for captured deliveries that are tried out.
+    pub trials: Arc<Semaphore>,
+}
+
+/// What is known of the daemon's own health.
+#[derive(Default)]
+pub struct Health {
+    /// Whether it was ready when somebody last asked.
+    pub probe: LatestProbe,
+    /// What the verification of the whole journal found.
+    pub verification: VerificationStatus,
+    /// What the latest look at the integrations found.
+    pub last_look: LastLook,
+}
+
+/// The base URLs of the two listeners; the ingress is empty when there is none.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    /// `http://ADDR:PORT` of the ingress.
+    pub ingress: String,
+    /// `http://ADDR:PORT` of the console.
+    pub console: String,
+}
+
+impl AppState {
+    /// The state of a daemon that serves at `addresses`. To be called on the thread of its system.
+    pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
+        Arc::new(Self {
+            actors,
+            serving: Serving::new(addresses, clock.now_unix_ms()),
+            intake: Intake::new(&settings),
+            changes: Changes { under_way: UnderWay::on_this_thread(), one_at_a_time: Mutex::default() },
+            console: ConsoleLimits::new(),
+            health: Health::default(),
+            counters: Counters::default(),
+            settings,
+            clock,
+        })
+    }
+
+    /// Where senders of an integration post to: a URL below `public_url`, or a bare path without that setting, because
+    /// nobody knows then under which address others reach the ingress.
+    pub fn hook_url(&self, id: &str) -> String {
+        let front = self.settings.public_url.as_deref().unwrap_or_default();
+        format!("{front}/hooks/{id}")
+    }
+
+    /// Where programs on this machine post to it; `None` where there is no ingress.
+    pub fn local_url(&self, id: &str) -> Option<String> {
+        self.serving.addresses.local_ingress().map(|ingress| format!("{ingress}/hooks/{id}"))
+    }
+
+    /// The URL that senders sign, as the ingress sees it: with TLS in front of it.
+    pub fn signed_url(&self, id: &str) -> String {
+        match self.settings.public_url {
+            Some(_) => self.hook_url(id),
+            None => self.serving.addresses.ingress.replacen("http://", "https://", 1) + &self.hook_url(id),
+        }
+    }
+
+    /// Whether the daemon was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.serving.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Serving {
+    fn new(addresses: Addresses, started_at: UnixMs) -> Self {
+        Self {
+            addresses,
+            started_at,
+            stopping: AtomicBool::new(false),
+            ingress_connections: Connections::default(),
+            console_connections: Connections::default(),
+        }
+    }
+}
+
+impl Intake {
+    fn new(settings: &Settings) -> Self {
+        let largest_body_bytes = usize::try_from(settings.payload_bytes_cap).unwrap_or(usize::MAX);
+        Self {
+            admission: Admission::new(
+                settings.in_flight_max,
+                settings.in_flight_bytes_max,
+                largest_body_bytes,
+            ),
+            published: PublishedKeys::new(settings.key_trust.clone()),
+            refusals: Refusals::default(),
+            unsigned: Rates::per(Duration::from_secs(1)),
+            bad_signatures: Rates::per(BAD_SIGNATURES_WINDOW),
+            throttled: Rates::per(BAD_SIGNATURES_WINDOW),
+            complaints: Rates::per(COMPLAINTS_SPAN),
+        }
+    }
+}
+
+impl ConsoleLimits {
+    fn new() -> Self {
+        Self {
+            bad_tokens: Rates::per(BAD_SIGNATURES_WINDOW),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            verifying: Arc::new(Semaphore::new(1)),
+            trials: Arc::new(Semaphore::new(TRIALS_MAX)),
+        }
+    }
+
+    /// Event streams that are open.
+    pub fn open_streams(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.streams.available_permits())
+    }
+}
+
+impl Addresses {
+    /// The base URL under which programs on this machine reach the ingress: loopback, if it listens on all addresses.
+    fn local_ingress(&self) -> Option<String> {
+        let bound: SocketAddr = self.ingress.strip_prefix("http://")?.parse().ok()?;
+        let ip = match bound.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        Some(format!("http://{}", SocketAddr::new(ip, bound.port())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ingress_on_all_addresses_is_reached_on_loopback_from_this_machine() {
+        let table = [
+            ("http://0.0.0.0:7142", Some("http://127.0.0.1:7142")),
+            ("http://[::]:7142", Some("http://[::1]:7142")),
+            ("http://127.0.0.1:80", Some("http://127.0.0.1:80")),
+            ("http://10.0.0.7:7142", Some("http://10.0.0.7:7142")),
+            ("", None),
+        ];
+        for (ingress, expected) in table {
+            let addresses = Addresses { ingress: ingress.to_owned(), console: String::new() };
+            assert_eq!(addresses.local_ingress().as_deref(), expected, "{ingress}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a provider has who publishes its keys: an authority, an HTTPS server, and a pair of keys.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use palyra_actors::clock::{Clock, SystemClock};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+
+/// An authority that the daemon trusts, or not.
+pub struct Authority(pub Issuer<'static, KeyPair>, pub String);
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self(Issuer::new(params, key), pem)
+    }
+
+    /// A certificate for `name` (DER), and its key (PKCS #8).
+    pub fn issue(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap().der().to_vec(), key.serialize_der())
+    }
+}
+
+/// An HTTPS server at `localhost` that answers every request alike until it is told otherwise, and counts them.
+pub struct Server {
+    pub address: String,
+    requests: Arc<AtomicUsize>,
+    pub is_away: Arc<AtomicBool>,
+    pub pause_ms: Arc<AtomicU64>,
+}
+
+impl Server {
+    pub fn start(authority: &Authority, head: &'static str, body: String) -> Self {
+        Self::slow(authority, head, body, Duration::ZERO)
+    }
+
+    /// One that takes so long for an answer.
+    pub fn slow(authority: &Authority, head: &'static str, body: String, pause: Duration) -> Self {
+        let (certificate, key) = authority.issue("localhost");
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.into()], key.try_into().unwrap())
+            .unwrap();
+        let (config, requests) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let is_away = Arc::new(AtomicBool::new(false));
+        let pause_ms = Arc::new(AtomicU64::new(u64::try_from(pause.as_millis()).unwrap()));
+        let (counted, away, pause) = (Arc::clone(&requests), Arc::clone(&is_away), Arc::clone(&pause_ms));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                let mut request = [0; 4_096];
+                // A client that does not trust us goes away here.
+                if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
+                    let head = if away.load(Ordering::SeqCst) { "HTTP/1.1 500 No" } else { head };
+                    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    stream.write_all(answer.as_bytes()).unwrap_or_default();
+                    stream.flush().unwrap_or_default();
+                }
+            }
+        });
+        Self { address, requests, is_away, pause_ms }
+    }
+
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// A pair of keys on a curve, published as a JWK set.
+pub struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    pub fn new() -> Self {
+        let random = SystemRandom::new();
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
+        Self(pair.unwrap())
+    }
+
+    pub fn set(&self) -> String {
+        let point = self.0.public_key().as_ref();
+        let [x, y] = [&point[1..33], &point[33..]].map(|part| URL_SAFE_NO_PAD.encode(part));
+        json!({"keys": [{"kid": "1", "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
+    }
+
+    pub fn token(&self) -> String {
+        let part = |document: serde_json::Value| URL_SAFE_NO_PAD.encode(document.to_string());
+        let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
+        let signed = format!(
+            "{}.{}",
+            part(json!({"alg": "ES256", "kid": "1"})),
+            part(json!({"exp": expiry, "aud": ["us"]}))
+        );
+        let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()))
+    }
+}
