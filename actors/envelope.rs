@@ -3,12 +3,12 @@
 //! The journal keeps the bytes from the wire; the envelope is derived from them when it is read, byte for
 //! byte the same every time.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId};
 use crate::journal::{BodyFormat, StoredEvent};
-use crate::json::{self, Element};
+use crate::json::{self, Element, form_document, text_document};
 use crate::limits::{ENVELOPE_UNIX_MS_MAX, PAYLOAD_MEMBERS_MAX, WEBHOOK_NAME_CHARS_MAX};
 use crate::schemas::{SchemaIssue, WEBHOOK_ENVELOPE};
 
@@ -105,25 +105,6 @@ pub fn render(event: &StoredEvent) -> Result<String, RenderError> {
     ))
 }
 
-/// A text as an object with the one member `text`.
-pub fn text_document(text: &str) -> Value {
-    json!({ "text": text })
-}
-
-/// The fields of a form as an object: a field that comes once is a string, one that comes again an array.
-pub fn form_document(body: &[u8]) -> Value {
-    let mut fields = Map::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        let value = Value::from(value.into_owned());
-        match fields.get_mut(name.as_ref()) {
-            None => drop(fields.insert(name.into_owned(), value)),
-            Some(Value::Array(values)) => values.push(value),
-            Some(first) => *first = Value::Array(vec![first.take(), value]),
-        }
-    }
-    Value::Object(fields)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -193,11 +174,6 @@ mod tests {
     fn a_posted_envelope_is_rendered_as_it_came() {
         assert_eq!(render(&stored(b"{ \"v\": 1 }", BodyFormat::Envelope)).unwrap(), "{\"v\":1}");
         assert_eq!(render(&stored(b"", BodyFormat::None)), Err(RenderError::NoEnvelope(7)));
-    }
-
-    #[test]
-    fn repeated_form_fields_become_an_array() {
-        assert_eq!(form_document(b"a=1&b=2&a=3&a=4"), json!({"a": ["1", "3", "4"], "b": "2"}));
     }
 
     /// A payload of so many members.

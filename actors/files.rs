@@ -46,7 +46,7 @@ pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         unfinished.persist(path)?;
         opened.sync_all()
     };
-    replace().map_err(|error| about(path, "cannot be written", &error))
+    replace().map_err(|error| with_path(path, "cannot be written", &error))
 }
 
 /// Whether the file at `path` is `bytes`, although it could not be replaced to the end.
@@ -60,7 +60,7 @@ pub fn holds(path: &Path, bytes: &[u8]) -> bool {
 /// `NotFound` when there is none, else what the file system says, with the path.
 pub fn remove_durably(path: &Path) -> io::Result<()> {
     let remove = || fs::remove_file(path).and_then(|()| sync_folder(folder_of(path)));
-    remove().map_err(|error| about(path, "cannot be removed", &error))
+    remove().map_err(|error| with_path(path, "cannot be removed", &error))
 }
 
 /// Moves the file `new` into the place of `old`, whose bytes are overwritten with zeros first: for keys that nobody may
@@ -83,7 +83,7 @@ pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
         fs::rename(new, old)?;
         sync_folder(folder_of(old))
     };
-    replace().map_err(|error| about(old, "cannot be replaced", &error))
+    replace().map_err(|error| with_path(old, "cannot be replaced", &error))
 }
 
 /// Reads a file that is nobody's but ours: a regular file, no symbolic link, owned by the user we run as, closed to
@@ -100,7 +100,7 @@ pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
 pub fn read_public(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let file = fs::canonicalize(path).map_err(|error| about(path, "cannot be opened", &error))?;
+    let file = fs::canonicalize(path).map_err(|error| with_path(path, "cannot be opened", &error))?;
     read_checked(&file, max_bytes, |_| Ok(()))
 }
 
@@ -111,7 +111,7 @@ fn read_checked(
     check: impl FnOnce(&Metadata) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
     let file = patiently(|| open_no_follow(path))?;
-    let metadata = file.metadata().map_err(|error| about(path, "cannot be read", &error))?;
+    let metadata = file.metadata().map_err(|error| with_path(path, "cannot be read", &error))?;
     if !metadata.is_file() {
         return Err(refused(path, "is not a regular file", "put a regular file there"));
     }
@@ -124,7 +124,7 @@ fn read_checked(
     // One byte to spare, so that reading never moves the buffer: a copy left behind would not be wiped.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
     let read = file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| about(path, "cannot be read", &error))?;
+    read.map_err(|error| with_path(path, "cannot be read", &error))?;
     // It may have grown since it was measured.
     if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
 }
@@ -142,7 +142,7 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
         }
         file.sync_data()
     };
-    rewrite().map_err(|error| about(path, "cannot be rewritten", &error))
+    rewrite().map_err(|error| with_path(path, "cannot be rewritten", &error))
 }
 
 /// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
@@ -150,10 +150,10 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    if !path.try_exists().map_err(|error| about(path, "cannot be accessed", &error))? {
-        make_private_dirs(path).map_err(|error| about(path, "cannot be created", &error))?;
+    if !path.try_exists().map_err(|error| with_path(path, "cannot be accessed", &error))? {
+        make_private_dirs(path).map_err(|error| with_path(path, "cannot be created", &error))?;
     }
-    let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| with_path(path, "cannot be read", &error))?;
     if metadata.is_symlink() {
         return Err(refused(path, "is a link, not a folder", "name the folder itself"));
     }
@@ -195,7 +195,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
             checked => Ok(checked?),
         }
     };
-    checked().map_err(|error: io::Error| about(path, "cannot be written to", &error))
+    checked().map_err(|error: io::Error| with_path(path, "cannot be written to", &error))
 }
 
 /// Refuses a place where no folder of ours can be made, parents included, nor is there to be written in; nothing is made to
@@ -205,7 +205,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// What is in the way, with its path.
 pub fn check_makeable(folder: &Path) -> io::Result<()> {
     let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(folder);
-    let metadata = fs::metadata(there).map_err(|error| about(there, "cannot be accessed", &error))?;
+    let metadata = fs::metadata(there).map_err(|error| with_path(there, "cannot be accessed", &error))?;
     if !metadata.is_dir() {
         return Err(io::Error::new(
             ErrorKind::NotADirectory,
@@ -244,7 +244,7 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     };
     match sweep() {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        swept => swept.map_err(|error| about(folder, "cannot be cleaned up", &error)),
+        swept => swept.map_err(|error| with_path(folder, "cannot be cleaned up", &error)),
     }
 }
 
@@ -255,7 +255,7 @@ pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
     match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => Ok(File::from(descriptor)),
         Err(Errno::LOOP) => Err(refused(path, "is a symbolic link", "name the file it points to")),
-        Err(errno) => Err(about(path, "cannot be opened", &errno.into())),
+        Err(errno) => Err(with_path(path, "cannot be opened", &errno.into())),
     }
 }
 
@@ -307,12 +307,12 @@ pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::IO)
 }
 
-/// What the system said, which [`about`] and `tempfile` wrap.
+/// What the system said, which [`with_path`] and `tempfile` wrap.
 fn errno_of(error: &io::Error) -> Option<Errno> {
     let inner = error.get_ref();
-    let about = inner.and_then(|inner| inner.downcast_ref()).and_then(|about: &About| about.errno);
+    let wrapped_here = inner.and_then(|inner| inner.downcast_ref()).and_then(|own: &WithPath| own.errno);
     let wrapped = || inner.and_then(|inner| inner.source()).and_then(|source| source.downcast_ref());
-    Errno::from_io_error(error).or(about).or_else(|| Errno::from_io_error(wrapped()?))
+    Errno::from_io_error(error).or(wrapped_here).or_else(|| Errno::from_io_error(wrapped()?))
 }
 
 /// `Path::parent` of a bare file name is the empty path, which cannot be opened.
@@ -323,14 +323,14 @@ pub fn folder_of(path: &Path) -> &Path {
 /// An error with the file it is about.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-struct About {
+struct WithPath {
     text: String,
     errno: Option<Errno>,
 }
 
-fn about(path: &Path, what: &str, error: &io::Error) -> io::Error {
+fn with_path(path: &Path, what: &str, error: &io::Error) -> io::Error {
     let text = format!("`{}` {what}: {error}", path.display());
-    io::Error::new(error.kind(), About { text, errno: errno_of(error) })
+    io::Error::new(error.kind(), WithPath { text, errno: errno_of(error) })
 }
 
 fn refused(path: &Path, reason: &str, remedy: &str) -> io::Error {

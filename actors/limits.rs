@@ -11,8 +11,8 @@ pub const DISPLAY_NAME_BYTES_MAX: usize = 128;
 pub const INTEGRATIONS_MAX: usize = 1_024;
 /// Most entries of `allowed_events` and of `allowed_sources`. One more: refused.
 pub const ALLOW_LIST_ENTRIES_MAX: usize = 64;
-/// Longest entry of an allow list. Longer: refused.
-pub const ALLOW_LIST_ENTRY_BYTES_MAX: usize = 128;
+/// Longest entry of an allow list, in characters. Longer: refused.
+pub const ALLOW_LIST_ENTRY_CHARS_MAX: usize = 128;
 /// Largest `webhooks.toml` that is read or written: 1,024 integrations of 4 KiB. Larger: refused.
 pub const REGISTRY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Largest anchor file that is read. A sound one has 64 KiB, one of another size up to here is told as damaged. Larger: refused.

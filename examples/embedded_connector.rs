@@ -12,7 +12,7 @@ use palyra_actors::connectors::{
 use palyra_actors::journal::{
     Cursor, EventFilter, JournalActor, JournalConfig, JournalFiles, JournalHandle, JournalReader, SystemEvent,
 };
-use palyra_actors::supervision::{Close, Door, Exit, WatchGuard};
+use palyra_actors::supervision::{Close, Door, Ended, WatchGuard};
 
 /// A meter that reports a reading every 50 ms. It keeps its link: when the actor ends, the supervisor
 /// hears of it and builds the next one.
@@ -42,9 +42,9 @@ impl Actor for Meter {
 }
 
 impl Handler<Close> for Meter {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
         ctx.stop();
         self.link.closing()
     }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
 use crate::journal::SystemEvent;
-use crate::supervision::{Door, DoorError, Exit, WatchGuard};
+use crate::supervision::{Door, DoorError, Ended, WatchGuard};
 
 /// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
 /// actor ends, the link is dropped with it and the supervisor starts the next incarnation.
@@ -28,7 +28,7 @@ impl ConnectorLink {
 
     /// Says that the coming end was asked for, so that no restart follows.
     #[must_use = "it answers `Close`"]
-    pub fn closing(&mut self) -> Exit {
+    pub fn closing(&mut self) -> Ended {
         self.guard.ends_as_asked()
     }
 }

@@ -26,7 +26,7 @@ use crate::clock::SharedClock;
 use crate::ids::Receipt;
 use crate::journal::{JournalHandle, Severity, SystemEvent};
 use crate::limits::{CONNECTOR_CLOSE_SECONDS, MAILBOX_MESSAGES_MAX};
-use crate::supervision::{Close, Door, Exit, Exited, WatchGuard};
+use crate::supervision::{Close, Door, Ended, Exited, WatchGuard};
 
 pub use error::ConnectorError;
 pub use link::{ConnectorLink, Emitter};
@@ -46,7 +46,7 @@ pub struct ConnectorSupervisor {
     report_to: mpsc::UnboundedSender<Exited>,
     exits: Option<mpsc::UnboundedReceiver<Exited>>,
     /// Who is told once the connectors have closed. Nothing is started from then on.
-    closing: Vec<oneshot::Sender<Exit>>,
+    closing: Vec<oneshot::Sender<Ended>>,
     watch: WatchGuard,
 }
 
@@ -125,13 +125,13 @@ impl ConnectorSupervisor {
                 let running = Running { incarnation, connector, is_leaving: false };
                 self.running.insert(name.to_owned(), running);
             }
-            Err(_) => self.back_off(name, &Exit::Panicked, ctx),
+            Err(_) => self.back_off(name, &Ended::Panicked, ctx),
         }
     }
 
     /// Starts a connector that ended unasked again, after a pause.
-    fn back_off(&mut self, name: &str, exit: &Exit, ctx: &mut Context<Self>) {
-        let how = exit.to_string();
+    fn back_off(&mut self, name: &str, ended: &Ended, ctx: &mut Context<Self>) {
+        let how = ended.to_string();
         tracing::warn!(connector = name, how, "a connector ended");
         self.journal_restart(name, &how);
         let Some(pause) = self.roster.ended(name, how, Instant::now()) else { return };
@@ -191,9 +191,9 @@ impl ConnectorSupervisor {
             self.roster.closed(&name);
         }
         ctx.stop();
-        let exit = self.watch.ends_as_asked();
+        let ended = self.watch.ends_as_asked();
         // Who waited may have given up.
-        self.closing.drain(..).for_each(|closing| drop(closing.send(exit.clone())));
+        self.closing.drain(..).for_each(|closing| drop(closing.send(ended.clone())));
     }
 
     fn journal_restart(&self, name: &str, how: &str) {
@@ -220,17 +220,17 @@ impl Actor for ConnectorSupervisor {
 }
 
 impl StreamHandler<Exited> for ConnectorSupervisor {
-    fn handle(&mut self, Exited { name, incarnation, exit }: Exited, ctx: &mut Self::Context) {
+    fn handle(&mut self, Exited { name, incarnation, ended }: Exited, ctx: &mut Self::Context) {
         // Another may have been started in its place, or none by a factory that panicked.
-        let Some(ended) = self.take(&name, incarnation) else { return };
-        match exit {
+        let Some(connector) = self.take(&name, incarnation) else { return };
+        match ended {
             _ if self.is_closing() => {
                 self.roster.closed(&name);
                 self.end_if_all_have_closed(ctx);
             }
-            _ if ended.is_leaving => self.start_connector(&name, ctx),
-            Exit::Asked => self.roster.closed(&name),
-            exit => self.back_off(&name, &exit, ctx),
+            _ if connector.is_leaving => self.start_connector(&name, ctx),
+            Ended::Asked => self.roster.closed(&name),
+            ended => self.back_off(&name, &ended, ctx),
         }
     }
 }
@@ -296,7 +296,7 @@ impl Handler<Observe> for ConnectorSupervisor {
 }
 
 impl Handler<Close> for ConnectorSupervisor {
-    type Result = ResponseFuture<Exit>;
+    type Result = ResponseFuture<Ended>;
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
         let (reply, answer) = oneshot::channel();
@@ -311,6 +311,6 @@ impl Handler<Close> for ConnectorSupervisor {
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), Self::end);
         self.end_if_all_have_closed(ctx);
         // It goes unanswered with a supervisor that panics on the way.
-        Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
+        Box::pin(async { answer.await.unwrap_or(Ended::Stopped) })
     }
 }

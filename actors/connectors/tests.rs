@@ -42,9 +42,9 @@ impl Handler<Pull> for Puppet {
 }
 
 impl Handler<Close> for Puppet {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
         ctx.stop();
         self.link.closing()
     }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use super::{about, read_checked, read_private, refuse_if_shared, refused};
+use super::{read_checked, read_private, refuse_if_shared, refused, with_path};
 
 /// Links followed on the way to one file, as many as the kernel follows. More: refused.
 const LINKS_MAX: usize = 40;
@@ -28,7 +28,7 @@ const ROOT: u32 = 0;
 /// # Errors
 /// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
 pub fn read_secret(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| about(path, "cannot be read", &error))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| with_path(path, "cannot be read", &error))?;
     let is_private = metadata.is_file() && refuse_if_shared(path, &metadata, "600").is_ok();
     let is_roots_or_link = metadata.uid() == ROOT || metadata.is_symlink();
     if is_private || !is_roots_or_link {
@@ -52,7 +52,8 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
             continue;
         }
         let next = reached.join(&name);
-        let metadata = fs::symlink_metadata(&next).map_err(|error| about(&next, "cannot be read", &error))?;
+        let metadata =
+            fs::symlink_metadata(&next).map_err(|error| with_path(&next, "cannot be read", &error))?;
         refuse_if_changeable(&next, &metadata)?;
         if !metadata.is_symlink() {
             reached = next;
@@ -62,7 +63,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
         if links > LINKS_MAX {
             return Err(refused(path, "leads through too many symbolic links", "name the file itself"));
         }
-        let target = fs::read_link(&next).map_err(|error| about(&next, "cannot be read", &error))?;
+        let target = fs::read_link(&next).map_err(|error| with_path(&next, "cannot be read", &error))?;
         if target.is_absolute() {
             reached = PathBuf::from("/");
         }

@@ -232,7 +232,7 @@ fn a_disk_that_fails_is_told_apart_however_its_error_is_wrapped() {
     let path = Path::new("file");
     for (errno, is_fault) in [(Errno::IO, true), (Errno::NOSPC, false), (Errno::ACCESS, false)] {
         let told = io::Error::from(errno);
-        let wrapped = about(path, "cannot be read", &about(path, "cannot be opened", &told));
+        let wrapped = with_path(path, "cannot be read", &with_path(path, "cannot be opened", &told));
         assert_eq!([&told, &wrapped].map(is_fault_of_the_disk), [is_fault; 2], "{errno}");
     }
     assert!(!is_fault_of_the_disk(&io::Error::other("text")));

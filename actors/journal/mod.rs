@@ -64,7 +64,7 @@ pub use writing::delivery_names::EVENT_DETAIL;
 pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
-use crate::supervision::{Close, Exit, WatchGuard, send_away};
+use crate::supervision::{Close, Ended, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
 use opening::failing_disk;
 use signing::schedule::SealSchedule;
@@ -86,7 +86,7 @@ pub struct JournalActor {
     wal: WalGrowth,
     seals: SealSchedule,
     /// Who waits for the end.
-    closing: Vec<oneshot::Sender<Exit>>,
+    closing: Vec<oneshot::Sender<Ended>>,
     watch: WatchGuard,
 }
 
@@ -246,19 +246,19 @@ impl JournalActor {
         self.anchor_head();
         let now = self.config.clock.now_unix_ms();
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
-        let exit = self.writer.poisoned().map_or(Exit::Asked, |reason| Exit::Poisoned(reason.to_owned()));
-        self.watch.ends_with(exit.clone());
+        let ended = self.writer.poisoned().map_or(Ended::Asked, |reason| Ended::Poisoned(reason.to_owned()));
+        self.watch.ends_with(ended.clone());
         if let Err(error) = self.writer.empty_wal() {
             tracing::warn!(%error, "the write-ahead log could not be removed; the next start reads it");
         }
         ctx.stop();
-        self.tell_of_end(&exit);
+        self.tell_of_end(&ended);
     }
 
     /// Tells all who wait for the end how it ends.
-    fn tell_of_end(&mut self, exit: &Exit) {
+    fn tell_of_end(&mut self, ended: &Ended) {
         // Who waited may have given up.
-        self.closing.drain(..).for_each(|reply| drop(reply.send(exit.clone())));
+        self.closing.drain(..).for_each(|reply| drop(reply.send(ended.clone())));
     }
 
     /// Does nothing when the head is anchored; waits for the record that is being written.
@@ -270,9 +270,9 @@ impl JournalActor {
 
     fn stop_if_poisoned(&mut self, ctx: &mut Context<Self>) {
         if let Some(reason) = self.writer.poisoned() {
-            let exit = Exit::Poisoned(reason.to_owned());
-            self.tell_of_end(&exit);
-            self.watch.ends_with(exit);
+            let ended = Ended::Poisoned(reason.to_owned());
+            self.tell_of_end(&ended);
+            self.watch.ends_with(ended);
             ctx.stop();
         }
     }
@@ -355,7 +355,7 @@ impl Handler<Seal> for JournalActor {
 }
 
 impl Handler<Close> for JournalActor {
-    type Result = ResponseFuture<Exit>;
+    type Result = ResponseFuture<Ended>;
 
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Self::Result {
         self.commit(ctx);
@@ -365,6 +365,6 @@ impl Handler<Close> for JournalActor {
             self.close(ctx);
         }
         // It goes unanswered with an actor that panics.
-        Box::pin(async { answer.await.unwrap_or(Exit::Stopped) })
+        Box::pin(async { answer.await.unwrap_or(Ended::Stopped) })
     }
 }

@@ -5,7 +5,8 @@
 
 mod document;
 mod exact;
-mod keys;
+mod foreign;
+mod open_objects;
 mod plain;
 mod read;
 mod text;
@@ -18,6 +19,7 @@ use serde_json::Deserializer;
 
 pub use document::{Document, Element};
 pub use exact::exact;
+pub use foreign::{form_document, text_document};
 pub use text::{compact, numbers_survive_double};
 
 use read::Failure;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Number;
 
 use super::document::{Document, Node};
-use super::keys::{ObjectKeys, OpenKeys};
+use super::open_objects::{ObjectKeys, OpenKeys};
 
 /// Levels of nesting, fewer than `serde_json` takes.
 const DEPTH_MAX: usize = 120;

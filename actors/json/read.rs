@@ -8,7 +8,7 @@ use serde_json::de::Read;
 use serde_json::{Deserializer, Number};
 
 use super::document::{Document, Node};
-use super::keys::OpenKeys;
+use super::open_objects::OpenKeys;
 use super::{DUPLICATE, UNREADABLE, plain};
 
 /// Why a text was not read.
@@ -37,7 +37,7 @@ pub fn thoroughly(bytes: &[u8]) -> Result<Document, Failure> {
 fn read<'de>(mut deserializer: Deserializer<impl Read<'de>>, bytes: usize) -> Result<Document, Failure> {
     let mut reader =
         Reader { document: Document::with_room_for(bytes), keys: OpenKeys::default(), duplicate_at: None };
-    let read = Place(&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let read = ValueSeed(&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match (read, reader.duplicate_at) {
         (_, Some(segments)) => Err(Failure::Duplicate(segments)),
         (Err(error), None) => Err(Failure::Other(error)),
@@ -61,9 +61,9 @@ impl Reader<'_> {
 }
 
 /// Reads one value; after a duplicate key it reads on only to leave.
-struct Place<'r, 'de>(&'r mut Reader<'de>);
+struct ValueSeed<'r, 'de>(&'r mut Reader<'de>);
 
-impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -71,7 +71,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_, 'de> {
+impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for Place<'_, 'de> {
         let place = reader.document.open();
         let mut read = 0_usize;
         while items
-            .next_element_seed(Place(reader))
+            .next_element_seed(ValueSeed(reader))
             .inspect_err(|_| reader.note(|| read.to_string()))?
             .is_some()
         {
@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for Place<'_, 'de> {
                 reader.duplicate_at = Some(vec![key.into_owned()]);
                 return Err(de::Error::custom(DUPLICATE));
             }
-            members.next_value_seed(Place(reader)).inspect_err(|_| reader.note(|| key.into_owned()))?;
+            members.next_value_seed(ValueSeed(reader)).inspect_err(|_| reader.note(|| key.into_owned()))?;
         }
         reader.keys.close(keys);
         reader.document.close(place, Node::Object);

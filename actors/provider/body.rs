@@ -2,9 +2,8 @@
 
 use std::cell::OnceCell;
 
-use crate::envelope::{form_document, text_document};
 use crate::ids::{Digest, Hashed};
-use crate::json::{self, Document, Element, JsonError};
+use crate::json::{self, Document, Element, JsonError, form_document, text_document};
 
 /// Which parser reads a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,4 +112,34 @@ fn nothing(raw: &[u8]) -> Result<Document, JsonError> {
 fn text(raw: &[u8]) -> Result<Document, JsonError> {
     let refused = |_| JsonError::Refused { pointer: String::new(), reason: "text that is not UTF-8" };
     std::str::from_utf8(raw).map(|text| Document::from(&text_document(text))).map_err(refused)
+}
+
+/// Which parser reads a body of the type `typed`; `None` for any other type, or a character set that is not UTF-8.
+pub fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
+    let mut parts = typed.split(';').map(str::trim);
+    let essence = parts.next()?;
+    let utf8 = parts.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    if !utf8 {
+        None
+    } else if is_json(essence) || (json_as_text && is("text/plain")) {
+        Some(ContentKind::Json)
+    } else if is("application/x-www-form-urlencoded") {
+        Some(ContentKind::Form)
+    } else {
+        is("text/plain").then_some(ContentKind::Text)
+    }
+}
+
+/// `application/json`, and what is built on it: `application/…+json`.
+fn is_json(essence: &str) -> bool {
+    let is_built_on_it = |(kind, subtype): (&str, &str)| {
+        let suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);
+        kind.eq_ignore_ascii_case("application") && suffix.is_some_and(|own| own.eq_ignore_ascii_case("json"))
+    };
+    essence.eq_ignore_ascii_case("application/json") || essence.split_once('/').is_some_and(is_built_on_it)
 }

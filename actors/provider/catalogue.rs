@@ -1,16 +1,13 @@
-//! The profiles in force: those of the program, and the operator's own, which win.
+//! Profiles by name: those of the program, and the operator's own that are added to them, which win.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lint::{Weight, mistakes};
 use super::load::{self, ProfileError};
 use super::{Origin, Profile};
-use crate::files;
 use crate::ids::nearest;
-use crate::limits::{OWN_PROFILES_MAX, PROFILE_FILE_BYTES_MAX};
 
 macro_rules! built_in {
     ($($file:literal),* $(,)?) => {
@@ -120,19 +117,6 @@ impl Catalogue {
         Ok(Self(profiles))
     }
 
-    /// The profiles of the program, and those in `own_dir`, if there is such a folder.
-    ///
-    /// # Errors
-    /// The first profile that cannot be used, or makes a mistake that the lint calls an error.
-    pub fn load(own_dir: &Path) -> Result<Self, ProfileError> {
-        let mut catalogue = Self::built_in()?;
-        for path in own_files(own_dir)? {
-            let profile = load_own(&path)?;
-            catalogue.add_own(profile, path)?;
-        }
-        Ok(catalogue)
-    }
-
     /// Adds a profile that is read from `file`. It hides a built-in one of its name, never another own one.
     ///
     /// # Errors
@@ -177,33 +161,6 @@ impl Catalogue {
     }
 }
 
-fn own_files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(dir, &error.to_string())),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| unreadable(dir, &error.to_string()))?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    if files.len() > OWN_PROFILES_MAX {
-        return Err(unreadable(dir, &format!("there are more than {OWN_PROFILES_MAX} profiles")));
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn load_own(path: &Path) -> Result<Profile, ProfileError> {
-    let bytes = files::read_private(path, PROFILE_FILE_BYTES_MAX)
-        .map_err(|error| unreadable(path, &error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
-    read_profile(&path.display().to_string(), &text)
-}
-
 /// Reads the text of an operator's profile. Where it comes from is told by [`Catalogue::add_own`].
 ///
 /// # Errors
@@ -213,16 +170,5 @@ pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
     match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {
         Some(mistake) => Err(mistake.into_error(file.to_owned())),
         None => Ok(profile),
-    }
-}
-
-fn unreadable(path: &Path, message: &str) -> ProfileError {
-    ProfileError {
-        file: path.display().to_string(),
-        line: 1,
-        column: 1,
-        field: "profile".to_owned(),
-        message: message.to_owned(),
-        hint: None,
     }
 }

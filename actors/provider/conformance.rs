@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Body, ContentKind, Parameters, Profile, Reason, Request, VerifyError};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
@@ -44,8 +44,9 @@ enum Expected {
 /// What became, or is to become, of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// `accept` or `reject`; or why neither could be told.
-    pub verdict: String,
+    /// How it ended.
+    #[serde(rename = "verdict")]
+    pub end: CaseEnd,
     /// Why it was refused.
     pub reason: Option<String>,
     /// Name of the event of an accepted one.
@@ -54,19 +55,52 @@ pub struct Outcome {
     pub delivery_id: Option<String>,
 }
 
+/// How a case ended, or is to end. Written as `accept`, `reject`, or the reason why neither could be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseEnd {
+    /// The delivery is authentic.
+    Accept,
+    /// It is not.
+    Reject,
+    /// Neither could be told, for this reason.
+    Untold(String),
+}
+
+impl CaseEnd {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Untold(why) => why,
+        }
+    }
+}
+
+impl Serialize for CaseEnd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Outcome {
     /// Whether it is what `expected` says; what is not said there may be anything.
     pub fn agrees_with(&self, expected: &Self) -> bool {
         let fits = |own: &Option<String>, wanted: &Option<String>| wanted.is_none() || own == wanted;
-        self.verdict == expected.verdict
+        self.end == expected.end
             && fits(&self.reason, &expected.reason)
             && fits(&self.event, &expected.event)
             && fits(&self.delivery_id, &expected.delivery_id)
     }
 
-    /// A verdict about which nothing else is told.
-    pub fn untold(verdict: impl Into<String>) -> Self {
-        Self { verdict: verdict.into(), reason: None, event: None, delivery_id: None }
+    /// Neither could be told, because of `why`.
+    pub fn untold(why: impl Into<String>) -> Self {
+        Self::of(CaseEnd::Untold(why.into()))
+    }
+
+    /// An end of which nothing else is known.
+    fn of(end: CaseEnd) -> Self {
+        Self { end, reason: None, event: None, delivery_id: None }
     }
 }
 
@@ -74,9 +108,9 @@ impl Case {
     /// What is to become of it.
     pub fn expected(&self) -> Outcome {
         Outcome {
-            verdict: match self.expect {
-                Expected::Accept => "accept".to_owned(),
-                Expected::Reject => "reject".to_owned(),
+            end: match self.expect {
+                Expected::Accept => CaseEnd::Accept,
+                Expected::Reject => CaseEnd::Reject,
             },
             reason: self.reason.map(|reason| reason.as_str().to_owned()),
             event: self.event_type.clone(),
@@ -107,10 +141,10 @@ impl Case {
         match profile.verify(&request, &keys, self.now_unix_s.saturating_mul(1_000)) {
             Ok(_) => {
                 let said = profile.describe(&request);
-                Outcome { event: said.event, delivery_id: said.delivery_id, ..Outcome::untold("accept") }
+                Outcome { event: said.event, delivery_id: said.delivery_id, ..Outcome::of(CaseEnd::Accept) }
             }
             Err(VerifyError::Rejected(reject)) => {
-                Outcome { reason: Some(reject.reason.as_str().to_owned()), ..Outcome::untold("reject") }
+                Outcome { reason: Some(reject.reason.as_str().to_owned()), ..Outcome::of(CaseEnd::Reject) }
             }
             Err(error) => Outcome::untold(error.to_string()),
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::profile::{Encoding, Source, When};
+use super::form::{Encoding, Locator, When};
 use super::request::Request;
 use super::{Profile, Reason, Reject, signature, token};
 use crate::limits::ECHO_BYTES_MAX;
@@ -26,7 +26,7 @@ pub struct Handshake {
     #[serde(default)]
     pub check: HandshakeCheck,
     /// Where the token stands, for [`HandshakeCheck::Token`].
-    pub token: Option<Source>,
+    pub token: Option<Locator>,
     /// The parameter of the integration that names it: a vault reference, for whoever knows it answers for the receiver.
     pub token_parameter: Option<String>,
     /// The answer.
@@ -67,7 +67,7 @@ pub struct HandshakeAnswer {
     /// The status; 200 unless it says otherwise.
     pub status: Option<u16>,
     /// The text that is given back as `text/plain`; at most 256 bytes.
-    pub echo: Option<Source>,
+    pub echo: Option<Locator>,
     /// The members of a JSON object; at most 256 bytes each.
     #[serde(default)]
     pub json: BTreeMap<String, AnswerText>,
@@ -81,11 +81,11 @@ pub struct HandshakeAnswer {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AnswerText {
     /// As it stands in the question.
-    Echo(Source),
+    Echo(Locator),
     /// HMAC-SHA-256 of it under the secret, in hexadecimal.
-    HmacSha256Hex(Source),
+    HmacSha256Hex(Locator),
     /// `sha256=` and HMAC-SHA-256 of it under the secret, in Base64.
-    HmacSha256Base64(Source),
+    HmacSha256Base64(Locator),
     /// This number.
     Number(i64),
 }
@@ -153,7 +153,7 @@ impl Handshake {
     /// # Errors
     /// [`Reason::BadSignature`] when it is another, is missing, or none was agreed on.
     pub fn check_token(&self, request: &Request<'_>, agreed: Option<&SecretVersions>) -> Result<(), Reject> {
-        let presented = self.token.as_ref().and_then(|source| text(request, source));
+        let presented = self.token.as_ref().and_then(|locator| text(request, locator));
         let fits = agreed
             .zip(presented)
             .is_some_and(|(agreed, presented)| token::find(presented.as_bytes(), agreed).is_some());
@@ -170,7 +170,7 @@ impl Handshake {
             headers.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         }
         let (content_type, body) = match &answer.echo {
-            Some(source) => (Some("text/plain; charset=utf-8"), text(request, source)?),
+            Some(locator) => (Some("text/plain; charset=utf-8"), text(request, locator)?),
             None if answer.json.is_empty() => (None, String::new()),
             None => {
                 let members =
@@ -195,21 +195,21 @@ impl HandshakeAnswer {
 
 impl AnswerText {
     fn text(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<Value> {
-        let code = |source: &Source| {
-            let text = text(request, source).filter(|text| is_bare_word(text.as_bytes()))?;
+        let code = |locator: &Locator| {
+            let text = text(request, locator).filter(|text| is_bare_word(text.as_bytes()))?;
             let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(keys?.current()?.secret.expose()).ok()?;
             mac.update(text.as_bytes());
             Some(mac.finalize().into_bytes().to_vec())
         };
         match self {
-            Self::Echo(source) => text(request, source).map(Value::String),
-            Self::HmacSha256Hex(source) => {
-                code(source).map(|code| Value::String(signature::encode(&code, Encoding::Hex)))
+            Self::Echo(locator) => text(request, locator).map(Value::String),
+            Self::HmacSha256Hex(locator) => {
+                code(locator).map(|code| Value::String(signature::encode(&code, Encoding::Hex)))
             }
-            Self::HmacSha256Base64(source) => {
+            Self::HmacSha256Base64(locator) => {
                 let written =
                     |code: Vec<u8>| format!("sha256={}", signature::encode(&code, Encoding::Base64));
-                code(source).map(written).map(Value::String)
+                code(locator).map(written).map(Value::String)
             }
             Self::Number(number) => Some(Value::from(*number)),
         }
@@ -226,8 +226,8 @@ pub(super) fn is_bare_word(content: &[u8]) -> bool {
 }
 
 /// A text of the question, without control characters, of at most [`ECHO_BYTES_MAX`].
-fn text(request: &Request<'_>, source: &Source) -> Option<String> {
-    let text = request.text(source, Reason::MalformedSignature).ok()??;
+fn text(request: &Request<'_>, locator: &Locator) -> Option<String> {
+    let text = request.text(locator, Reason::MalformedSignature).ok()??;
     let plain = text.len() <= ECHO_BYTES_MAX && !text.chars().any(char::is_control);
     plain.then(|| text.into_owned())
 }

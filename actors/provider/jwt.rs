@@ -8,8 +8,8 @@ use ring::signature::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::form::{Algorithm, Encoding, JwtAlgorithm, JwtForm, KeyForm};
 use super::key::Key;
-use super::profile::{Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm};
 use super::request::Request;
 use super::signature::decode;
 use super::token::after_scheme;
@@ -42,7 +42,7 @@ struct Parts<'a> {
 /// # Errors
 /// Why it is not authentic, or why that cannot be told.
 pub fn verify(
-    form: &JwtAuth,
+    form: &JwtForm,
     request: &Request<'_>,
     keys: &SecretVersions,
     now: UnixMs,
@@ -78,7 +78,7 @@ pub fn verify(
 ///
 /// # Errors
 /// Why not, without the value.
-pub fn check_key(form: &JwtAuth, secret: &[u8]) -> Result<(), String> {
+pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
     match form.algorithm {
         JwtAlgorithm::Hs256 => shared(secret).map(drop),
         algorithm => {
@@ -88,7 +88,7 @@ pub fn check_key(form: &JwtAuth, secret: &[u8]) -> Result<(), String> {
     }
 }
 
-impl JwtAuth {
+impl JwtForm {
     /// How long one token is taken, in whole seconds, from before it was issued until it is too old; none where its age is not
     /// bounded.
     pub(super) fn fresh_seconds(&self) -> Option<u64> {
@@ -107,7 +107,7 @@ impl JwtAlgorithm {
     }
 }
 
-fn token<'a>(text: &'a str, form: &JwtAuth) -> Result<&'a str, Reject> {
+fn token<'a>(text: &'a str, form: &JwtForm) -> Result<&'a str, Reject> {
     let Some(scheme) = form.scheme else { return Ok(text) };
     match after_scheme(text, scheme) {
         Some(rest) => Ok(rest),
@@ -227,7 +227,7 @@ fn no_key_of(algorithm: JwtAlgorithm) -> String {
     format!("the secret contains no key for {}", algorithm.as_str())
 }
 
-fn check_claims(form: &JwtAuth, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {
+fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {
     let wrong = |claim: &str| {
         Reject::new(Reason::BadClaim, format!("the claim `{claim}` does not have the required value"))
     };
@@ -255,7 +255,7 @@ fn texts<'a>(claims: &'a Value, claim: &str) -> impl Iterator<Item = &'a Value> 
 
 /// `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) where they are there. Where the profile sets a leeway `exp` has to be
 /// there, and `iat` (§4.1.6) where it bounds the age.
-fn check_times(form: &JwtAuth, claims: &Value, now: UnixMs) -> Result<(), Reject> {
+fn check_times(form: &JwtForm, claims: &Value, now: UnixMs) -> Result<(), Reject> {
     let leeway = Duration::from_secs(form.expiry_leeway_seconds.unwrap_or(LEEWAY_SECONDS)).as_secs_f64();
     let now = Duration::from_millis(now).as_secs_f64();
     let time = |name: &str| claims.get(name).map(Value::as_f64);

@@ -11,8 +11,8 @@ use x509_cert::der::pem::{self, PemLabel};
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 use zeroize::Zeroizing;
 
+use super::form::{Algorithm, Encoding, KeyDecoding, KeyForm};
 use super::mac::{self, Pieces};
-use super::profile::{Algorithm, Encoding, KeyDecoding, KeyForm};
 use super::signature::decode;
 use super::{Reason, Reject};
 use crate::clock::UnixMs;

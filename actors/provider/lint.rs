@@ -7,13 +7,14 @@ use serde::Serialize;
 
 mod bodies;
 
+use super::Profile;
+use super::form::{Algorithm, Content, JwtAlgorithm, JwtForm, Locator};
 use super::handshake::HandshakeCheck;
-use super::identity::{self, covers_content, is_in_body};
 use super::load::{ProfileError, load};
-use super::profile::{Algorithm, JwtAlgorithm, JwtAuth, Source};
-use super::signed::Scheme;
-use super::{Content, Method, Profile};
-use crate::places::{self, Place};
+use super::scheme::Proof;
+use super::signed::SignedScheme;
+use super::told_apart::{self, covers_content, is_in_body};
+use crate::text_places::{self, TextPlace};
 
 /// Tolerance over which a captured request stays useful for longer than any network needs.
 const TOLERANCE_SECONDS_SOUND: u64 = 600;
@@ -117,8 +118,8 @@ impl Findings<'_> {
         message: &str,
         remedy: &'static str,
     ) {
-        let Place { line, column } = places::find(self.text, pointer);
-        let (field, message) = (places::path(pointer), message.to_owned());
+        let TextPlace { line, column } = text_places::find(self.text, pointer);
+        let (field, message) = (text_places::path(pointer), message.to_owned());
         self.all.push(Finding { weight, rule, line, column, field, message, remedy });
     }
 }
@@ -135,21 +136,21 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
         );
     }
     bodies::check_scheme(profile, scheme, &pointer, findings);
-    match &scheme.method {
-        Method::Signed(scheme) => check_signed(profile, scheme, &pointer, findings),
-        Method::Jwt(form) => check_jwt(form, &pointer, findings),
-        Method::None => findings.warning(
+    match &scheme.proof {
+        Proof::Signed(scheme) => check_signed(profile, scheme, &pointer, findings),
+        Proof::Jwt(form) => check_jwt(form, &pointer, findings),
+        Proof::None => findings.warning(
             "no_authentication",
             &pointer,
             "its deliveries are not authenticated",
             "each integration has to allow unsigned deliveries explicitly",
         ),
-        Method::Token(_) => {}
+        Proof::Token(_) => {}
     }
 }
 
 /// Who issues a token issues others; for whom they are is told by a claim.
-fn check_jwt(form: &JwtAuth, pointer: &str, findings: &mut Findings<'_>) {
+fn check_jwt(form: &JwtForm, pointer: &str, findings: &mut Findings<'_>) {
     let is_bound = form.claims.keys().any(|claim| claim != "iss")
         || !form.claims_from_parameters.is_empty()
         || form.body_sha256_claim.is_some();
@@ -167,9 +168,9 @@ fn check_jwt(form: &JwtAuth, pointer: &str, findings: &mut Findings<'_>) {
     );
 }
 
-fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
+fn check_signed(profile: &Profile, scheme: &SignedScheme, pointer: &str, findings: &mut Findings<'_>) {
     let (form, content) = (&scheme.form, &scheme.content);
-    let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind);
+    let at = |member: &str| format!("{pointer}/{}/{member}", scheme.kind.as_str());
     if content.is_constant() {
         findings.error(
             "token_as_mac",
@@ -227,16 +228,16 @@ fn check_signed(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mu
     }
 }
 
-fn covers_time(scheme: &Scheme) -> bool {
+fn covers_time(scheme: &SignedScheme) -> bool {
     let from = scheme.form.timestamp.as_ref().and_then(|time| time.from.as_ref());
-    from.is_some_and(|source| {
-        scheme.content.covers(source) || (scheme.content.covers_body() && is_in_body(source))
+    from.is_some_and(|locator| {
+        scheme.content.covers(locator) || (scheme.content.covers_body() && is_in_body(locator))
     })
 }
 
 fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
-    let identity = &profile.file.delivery_id;
-    if identity.signed && !are_fixed(profile, &identity.from) {
+    let id_form = &profile.file.delivery_id;
+    if id_form.signed && !are_fixed(profile, &id_form.from) {
         findings.error(
             "unsigned_id",
             "/delivery_id/signed",
@@ -244,7 +245,7 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             "set `signed = false`: the digest of the signed content then identifies the delivery",
         );
     }
-    if !identity.replay_key.is_empty() && !are_fixed(profile, &identity.replay_key) {
+    if !id_form.replay_key.is_empty() && !are_fixed(profile, &id_form.replay_key) {
         findings.error(
             "unsigned_replay_key",
             "/delivery_id/replay_key",
@@ -252,10 +253,10 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
             "name something that is signed, or leave out `replay_key`",
         );
     }
-    let is_told = identity.signed
-        || !identity.replay_key.is_empty()
-        || profile.schemes.iter().all(|scheme| identity::tells_retries(&scheme.method));
-    if identity.retries_differ && !is_told {
+    let is_told = id_form.signed
+        || !id_form.replay_key.is_empty()
+        || profile.schemes.iter().all(|scheme| told_apart::tells_retries(&scheme.proof));
+    if id_form.retries_differ && !is_told {
         findings.error(
             "unsigned_retries",
             "/delivery_id/retries_differ",
@@ -265,27 +266,27 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether every scheme that signs fixes one of `sources`, and each of them is fixed: by all schemes, or by some if it
+/// Whether every scheme that signs fixes one of `locators`, and each of them is fixed: by all schemes, or by some if it
 /// stands in the body, which may be of another kind for each.
-fn are_fixed(profile: &Profile, sources: &[Source]) -> bool {
-    let methods = profile.schemes.iter().map(|scheme| &scheme.method);
-    let signing: Vec<&Method> = methods.filter(|method| covers_content(method)).collect();
-    let fixes = |method: &Method, source: &Source| identity::fixes(method, source, &profile.file.content);
-    let is_fixed = |source: &Source| match is_in_body(source) {
-        true => signing.iter().any(|method| fixes(method, source)),
-        false => signing.iter().all(|method| fixes(method, source)),
+fn are_fixed(profile: &Profile, locators: &[Locator]) -> bool {
+    let proofs = profile.schemes.iter().map(|scheme| &scheme.proof);
+    let signing: Vec<&Proof> = proofs.filter(|proof| covers_content(proof)).collect();
+    let fixes = |proof: &Proof, locator: &Locator| told_apart::fixes(proof, locator, &profile.file.content);
+    let is_fixed = |locator: &Locator| match is_in_body(locator) {
+        true => signing.iter().any(|proof| fixes(proof, locator)),
+        false => signing.iter().all(|proof| fixes(proof, locator)),
     };
-    let fixes_one = |method: &&Method| sources.iter().any(|source| fixes(method, source));
-    !signing.is_empty() && signing.iter().all(fixes_one) && sources.iter().all(is_fixed)
+    let fixes_one = |proof: &&Proof| locators.iter().any(|locator| fixes(proof, locator));
+    !signing.is_empty() && signing.iter().all(fixes_one) && locators.iter().all(is_fixed)
 }
 
 fn check_parameters(profile: &Profile, findings: &mut Findings<'_>) {
     let declared = &profile.file.parameters;
     let mut used: Vec<&str> = Vec::new();
     for scheme in &profile.schemes {
-        match &scheme.method {
-            Method::Signed(scheme) => used.extend(scheme.content.parameters()),
-            Method::Jwt(form) => used.extend(form.claims_from_parameters.values().map(String::as_str)),
+        match &scheme.proof {
+            Proof::Signed(scheme) => used.extend(scheme.content.parameters()),
+            Proof::Jwt(form) => used.extend(form.claims_from_parameters.values().map(String::as_str)),
             _ => {}
         }
     }
@@ -310,7 +311,7 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
     for (index, handshake) in profile.file.handshake.iter().enumerate() {
         let pointer = format!("/handshake/{index}");
         let is_token = handshake.check == HandshakeCheck::Token;
-        let is_missing = handshake.token.as_ref().is_none_or(Source::is_constant);
+        let is_missing = handshake.token.as_ref().is_none_or(Locator::is_constant);
         if is_token && (is_missing || handshake.token_parameter.is_none()) {
             findings.error(
                 "handshake_without_token",
@@ -349,7 +350,7 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
 /// Whether a body of forms or text may be all that is signed, and a bare word.
 fn signs_bare_words(profile: &Profile) -> bool {
     let has_words = profile.file.content.iter().any(|kind| matches!(kind, Content::Form | Content::Text));
-    let signs_them = |scheme: &Scheme| {
+    let signs_them = |scheme: &SignedScheme| {
         let mut algorithms = scheme.form.algorithms();
         algorithms.any(|one| one == Algorithm::HmacSha256) && scheme.content.may_be_bare_word()
     };

@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 
-use super::handshake::Handshake;
-use super::identity::FixedBodies;
-use super::profile::{
-    Algorithm, Auth, Content, KeyDecoding, ProfileFile, SignatureItem, SignedAuth, TimestampForm,
+use super::form::{
+    Algorithm, Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm,
 };
-use super::signed::Scheme;
+use super::handshake::Handshake;
+use super::scheme::{Proof, Scheme};
+use super::signed::{SignatureKind, SignedScheme};
 use super::template::Template;
-use super::{AuthScheme, Method, Origin, Profile, identity};
-use crate::places::{self, Place};
+use super::told_apart::FixedBodies;
+use super::{Origin, Profile, told_apart};
 use crate::schemas::PROVIDER_PROFILE;
+use crate::text_places::{self, TextPlace};
 
 /// A profile that cannot be used: where it stands, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +54,7 @@ pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
         ));
     }
     let lends_codes = profile.handshake.iter().any(Handshake::lends_codes);
-    let compile = |(index, auth): (usize, &Auth)| {
+    let compile = |(index, auth): (usize, &SchemeForm)| {
         let pointer = format!("/auth/{index}");
         compile(auth, &profile, lends_codes)
             .map_err(|(member, message)| at(file, text, &format!("{pointer}{member}"), &message))
@@ -75,21 +76,21 @@ fn check_window(profile: &Profile) -> Result<(), String> {
 }
 
 fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
-    let place = Place::at(text, error.span().map_or(0, |span| span.start));
-    match places::stands_twice(text, error.message(), error.span()) {
+    let place = TextPlace::at(text, error.span().map_or(0, |span| span.start));
+    match text_places::stands_twice(text, error.message(), error.span()) {
         Some(field) => {
-            let hint = Some(places::REMOVE_ONE.to_owned());
+            let hint = Some(text_places::REMOVE_ONE.to_owned());
             ProfileError { field, hint, ..fault(file, place, "", "is set a second time here") }
         }
         None => fault(file, place, "", error.message()),
     }
 }
 
-fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthScheme, (String, String)> {
+fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<Scheme, (String, String)> {
     let signed = [
-        ("mac", &auth.mac, MAC_ALGORITHMS),
-        ("public_key", &auth.public_key, PUBLIC_KEY_ALGORITHMS),
-        ("certificate", &auth.certificate, CERTIFICATE_ALGORITHMS),
+        (SignatureKind::Mac, &auth.mac, MAC_ALGORITHMS),
+        (SignatureKind::PublicKey, &auth.public_key, PUBLIC_KEY_ALGORITHMS),
+        (SignatureKind::Certificate, &auth.certificate, CERTIFICATE_ALGORITHMS),
     ];
     if let Some(member) = constant_place(auth) {
         return Err((
@@ -97,29 +98,29 @@ fn compile(auth: &Auth, file: &ProfileFile, lends_codes: bool) -> Result<AuthSch
             "the value that authenticates a delivery cannot be constant".to_owned(),
         ));
     }
-    let mut methods = Vec::new();
-    for (member, form, algorithms) in signed {
+    let mut proofs = Vec::new();
+    for (kind, form, algorithms) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, member, algorithms, lends_codes);
-            methods.push(scheme.map_err(|(place, message)| (format!("/{member}{place}"), message))?);
+            let scheme = compile_signed(form, kind, algorithms, lends_codes);
+            proofs.push(scheme.map_err(|(place, message)| (format!("/{}{place}", kind.as_str()), message))?);
         }
     }
-    methods.extend(auth.jwt.clone().map(Method::Jwt));
-    methods.extend(auth.token.clone().map(Method::Token));
-    methods.extend(auth.none.then_some(Method::None));
-    let method = methods.pop().filter(|_| methods.is_empty());
-    let method = method.ok_or_else(|| {
+    proofs.extend(auth.jwt.clone().map(Proof::Jwt));
+    proofs.extend(auth.token.clone().map(Proof::Token));
+    proofs.extend(auth.none.then_some(Proof::None));
+    let proof = proofs.pop().filter(|_| proofs.is_empty());
+    let proof = proof.ok_or_else(|| {
         (
             String::new(),
             "must name exactly one of `mac`, `public_key`, `certificate`, `jwt`, `token` and `none`"
                 .to_owned(),
         )
     })?;
-    Ok(AuthScheme { when: auth.when.clone(), identity: identity::of(&method, file), method })
+    Ok(Scheme { when: auth.when.clone(), id_from: told_apart::of(&proof, file), proof })
 }
 
 /// The scheme that would find its token in the profile itself.
-fn constant_place(auth: &Auth) -> Option<&'static str> {
+fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     let token = auth.token.iter().map(|form| ("token", &form.from));
     let jwt = auth.jwt.iter().map(|form| ("jwt", &form.from));
     token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
@@ -139,20 +140,23 @@ const CERTIFICATE_ALGORITHMS: &[Algorithm] =
     &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
 
 fn compile_signed(
-    form: &SignedAuth,
-    kind: &'static str,
+    form: &SignedForm,
+    kind: SignatureKind,
     algorithms: &[Algorithm],
     lends_codes: bool,
-) -> Result<Method, (&'static str, String)> {
+) -> Result<Proof, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     if form.algorithm.is_some() == form.algorithm_from.is_some() || form.algorithms().next().is_none() {
         return Err(("", "must name exactly one of `algorithm` and `algorithm_from`".to_owned()));
     }
     if !form.algorithms().all(|algorithm| algorithms.contains(&algorithm)) {
         let own = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(("/algorithm", format!("is not an algorithm of `{kind}`; its algorithms are {own}")));
+        return Err((
+            "/algorithm",
+            format!("is not an algorithm of `{}`; its algorithms are {own}", kind.as_str()),
+        ));
     }
-    if kind == "mac" && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
+    if kind == SignatureKind::Mac && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
         return Err((
             "/key/decode",
             "the key of a shared secret must be `raw`, `hex` or `base64`".to_owned(),
@@ -166,10 +170,10 @@ fn compile_signed(
     }
     form.timestamp.as_ref().map_or(Ok(()), |time| check_time(form, time))?;
     let fixes = FixedBodies::of(&content, form.timestamp.as_ref().map(|time| time.format));
-    Ok(Method::Signed(Box::new(Scheme { kind, form: form.clone(), content, lends_codes, fixes })))
+    Ok(Proof::Signed(Box::new(SignedScheme { kind, form: form.clone(), content, lends_codes, fixes })))
 }
 
-fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static str, String)> {
+fn check_time(form: &SignedForm, time: &TimestampForm) -> Result<(), (&'static str, String)> {
     let (has_pairs, has_items) = (form.signature.pair.is_some(), form.signature.split.is_some());
     match (&time.from, &time.signature_item) {
         (Some(from), _) if from.is_constant() => {
@@ -191,11 +195,11 @@ fn check_time(form: &SignedAuth, time: &TimestampForm) -> Result<(), (&'static s
 
 /// A fault of the member at the JSON pointer.
 pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
-    fault(file, places::find(text, pointer), pointer, message)
+    fault(file, text_places::find(text, pointer), pointer, message)
 }
 
-fn fault(file: &str, place: Place, pointer: &str, message: &str) -> ProfileError {
-    let field = match places::path(pointer) {
+fn fault(file: &str, place: TextPlace, pointer: &str, message: &str) -> ProfileError {
+    let field = match text_places::path(pointer) {
         path if path.is_empty() => "profile".to_owned(),
         path => path,
     };

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::profile::Algorithm;
+use super::form::Algorithm;
 use crate::ids::Digest;
 
 /// Content with gaps where the secret stands.

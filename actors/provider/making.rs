@@ -3,12 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use super::body::{Body, ContentKind};
-use super::profile::Source;
-use super::sign::{SignDraft, SignError, Signed};
+use super::form::Locator;
+use super::sign::{MadeRequest, SignDraft, SignError};
 use crate::json::{Document, Element};
 
 /// Largest index of an array that is made up.
 const ARRAY_ITEMS_MAX: usize = 8;
+
+/// What becomes of a text that stands already where another is to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is kept, and nothing is put there.
+    Keep,
+    /// It is replaced.
+    Replace,
+}
 
 /// A request in the making. The body is parsed only if something has to be set in it.
 pub struct Making {
@@ -42,77 +51,85 @@ impl Making {
         Self { headers: headers.into_iter().collect(), body, kind }
     }
 
-    /// Puts `text` where the first of `sources` that this kind of body has a place for looks for it.
+    /// Puts `text` where the first of `locators` that this kind of body has a place for looks for it.
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
-    pub fn place_first(&mut self, sources: &[Source], text: &str, over: bool) -> Result<(), SignError> {
-        let fits = |source: &&Source| match source {
-            Source::Json(_) => self.kind == ContentKind::Json,
-            Source::Form(_) => self.kind == ContentKind::Form,
+    pub fn place_first(
+        &mut self,
+        locators: &[Locator],
+        text: &str,
+        existing: Existing,
+    ) -> Result<(), SignError> {
+        let fits = |locator: &&Locator| match locator {
+            Locator::Json(_) => self.kind == ContentKind::Json,
+            Locator::Form(_) => self.kind == ContentKind::Form,
             _ => true,
         };
-        match sources.iter().find(fits) {
-            Some(source) => self.place(source, text, over),
+        match locators.iter().find(fits) {
+            Some(locator) => self.place(locator, text, existing),
             None => Ok(()),
         }
     }
 
-    /// Puts `text` where `source` looks for it; `over` what stands there already. What has no single place
+    /// Puts `text` where `locator` looks for it. What has no single place
     /// (a join, a constant) is left alone.
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
-    pub fn place(&mut self, source: &Source, text: &str, over: bool) -> Result<(), SignError> {
-        match source {
-            Source::Header(name) => self.set_header(name, text, over)?,
-            Source::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, over)?,
-            Source::Json(pointer) => self.set_in_json(pointer, text, over)?,
-            Source::Form(field) => self.set_in_form(field, text, over),
+    pub fn place(&mut self, locator: &Locator, text: &str, existing: Existing) -> Result<(), SignError> {
+        match locator {
+            Locator::Header(name) => self.set_header(name, text, existing)?,
+            Locator::NumberedHeader(name) => self.set_header(&format!("{name}1"), text, existing)?,
+            Locator::Json(pointer) => self.set_in_json(pointer, text, existing)?,
+            Locator::Form(field) => self.set_in_form(field, text, existing),
             _ => {}
         }
         Ok(())
     }
 
-    /// Puts `text` where `source` looks for it, whatever stands there.
+    /// Puts `text` where `locator` looks for it, whatever stands there.
     ///
     /// # Errors
     /// [`SignError::Unsupported`] for a place that none is made for, as one in the query is; as [`Making::place`].
-    pub fn must_place(&mut self, source: &Source, text: &str) -> Result<(), SignError> {
-        check_place(source)?;
-        self.place(source, text, true)
+    pub fn must_place(&mut self, locator: &Locator, text: &str) -> Result<(), SignError> {
+        check_place(locator)?;
+        self.place(locator, text, Existing::Replace)
     }
 
-    /// Puts an id where the first of `sources` looks for it, if it has a place there and nothing is in it. Of a join
+    /// Puts an id where the first of `locators` looks for it, if it has a place there and nothing is in it. Of a join
     /// the first part is the id.
-    pub fn place_id(&mut self, sources: &[Source], id: &str) {
-        match sources.first() {
-            Some(Source::Join { from, .. }) => self.place_id(from, id),
+    pub fn place_id(&mut self, locators: &[Locator], id: &str) {
+        match locators.first() {
+            Some(Locator::Join { from, .. }) => self.place_id(from, id),
             _ => {
-                self.place_first(sources, id, false).ok();
+                self.place_first(locators, id, Existing::Keep).ok();
             }
         }
     }
 
-    fn set_header(&mut self, name: &str, text: &str, over: bool) -> Result<(), SignError> {
+    fn set_header(&mut self, name: &str, text: &str, existing: Existing) -> Result<(), SignError> {
         if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err(SignError::NotInHeader(name.to_owned()));
         }
         let own = self.headers.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(name));
         match own {
-            Some((_, value)) if over => text.clone_into(value),
+            Some((_, value)) if existing == Existing::Replace => text.clone_into(value),
             Some(_) => {}
             None => self.headers.push((name.to_owned(), text.to_owned())),
         }
         Ok(())
     }
 
-    fn set_in_json(&mut self, pointer: &str, text: &str, over: bool) -> Result<(), SignError> {
+    fn set_in_json(&mut self, pointer: &str, text: &str, existing: Existing) -> Result<(), SignError> {
         let no_place = || SignError::NoPlace(pointer.to_owned());
         let mut document: Value = serde_json::from_slice(&self.body).map_err(|_| no_place())?;
         let read = Document::from(&document);
         let present = read.root().pointer(pointer);
-        if present.is_some() && (!over || present.and_then(Element::scalar).is_some_and(|own| own == text)) {
+        if present.is_some()
+            && (existing == Existing::Keep
+                || present.and_then(Element::scalar).is_some_and(|own| own == text))
+        {
             return Ok(());
         }
         let number = present.filter(|own| own.is_number()).and_then(|_| text.parse::<u64>().ok());
@@ -122,10 +139,10 @@ impl Making {
         Ok(())
     }
 
-    fn set_in_form(&mut self, field: &str, text: &str, over: bool) {
+    fn set_in_form(&mut self, field: &str, text: &str, existing: Existing) {
         let mut pairs: Vec<(String, String)> = form_urlencoded::parse(&self.body).into_owned().collect();
         match pairs.iter_mut().find(|(name, _)| name == field) {
-            Some((_, value)) if over => text.clone_into(value),
+            Some((_, value)) if existing == Existing::Replace => text.clone_into(value),
             Some(_) => {}
             None => pairs.push((field.to_owned(), text.to_owned())),
         }
@@ -139,8 +156,8 @@ impl Making {
     }
 
     /// The request.
-    pub fn done(self) -> Signed {
-        Signed { headers: self.headers, body: self.body }
+    pub fn done(self) -> MadeRequest {
+        MadeRequest { headers: self.headers, body: self.body }
     }
 }
 
@@ -148,9 +165,9 @@ impl Making {
 ///
 /// # Errors
 /// [`SignError::Unsupported`].
-pub fn check_place(source: &Source) -> Result<(), SignError> {
-    match source {
-        Source::Header(_) | Source::NumberedHeader(_) | Source::Json(_) | Source::Form(_) => Ok(()),
+pub fn check_place(locator: &Locator) -> Result<(), SignError> {
+    match locator {
+        Locator::Header(_) | Locator::NumberedHeader(_) | Locator::Json(_) | Locator::Form(_) => Ok(()),
         _ => Err(SignError::Unsupported),
     }
 }

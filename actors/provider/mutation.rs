@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Profile;
 use super::body::ContentKind;
-use super::{Method, Profile};
+use super::scheme::Proof;
 
 /// What is wrong with a delivery that is otherwise signed as the provider would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,22 +42,20 @@ impl Profile {
 
     /// An age at which a delivery of this provider is refused; none where no time is signed.
     pub fn age_refused_seconds(&self) -> Option<u64> {
-        let ages = self.schemes.iter().filter_map(|scheme| match &scheme.method {
-            Method::Signed(scheme) => scheme.form.timestamp.as_ref().map(|time| time.past_seconds),
-            Method::Jwt(form) => form.expiry_leeway_seconds.max(form.issued_past_seconds),
-            Method::Token(_) | Method::None => None,
+        let ages = self.schemes.iter().filter_map(|scheme| match &scheme.proof {
+            Proof::Signed(scheme) => scheme.form.timestamp.as_ref().map(|time| time.past_seconds),
+            Proof::Jwt(form) => form.expiry_leeway_seconds.max(form.issued_past_seconds),
+            Proof::Token(_) | Proof::None => None,
         });
         // Twice over, and longer than a token made now would live.
         ages.max().map(|seconds| seconds.saturating_mul(2).saturating_add(120))
     }
 
     fn notices_body(&self) -> bool {
-        self.schemes.iter().any(|scheme| match &scheme.method {
-            Method::Signed(scheme) => {
-                scheme.content.notices_body() || scheme.form.body_sha256_query.is_some()
-            }
-            Method::Jwt(form) => form.body_sha256_claim.is_some(),
-            Method::Token(_) | Method::None => false,
+        self.schemes.iter().any(|scheme| match &scheme.proof {
+            Proof::Signed(scheme) => scheme.content.notices_body() || scheme.form.body_sha256_query.is_some(),
+            Proof::Jwt(form) => form.body_sha256_claim.is_some(),
+            Proof::Token(_) | Proof::None => false,
         })
     }
 }

@@ -7,9 +7,10 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
 
-use super::profile::PinnedUrl;
+use super::form::PinnedUrl;
 use super::request::Request;
-use super::{Method, Profile, Reason, Reject, url};
+use super::scheme::Proof;
+use super::{Profile, Reason, Reject, url};
 use crate::clock::UnixMs;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
@@ -71,10 +72,10 @@ impl Roots {
 impl Profile {
     /// Whether the provider publishes its keys, so that an integration need not name any.
     pub fn publishes_keys(&self) -> bool {
-        self.schemes.iter().any(|scheme| match &scheme.method {
-            Method::Signed(scheme) => scheme.form.certificate_url.is_some(),
-            Method::Jwt(form) => form.jwks_url.is_some(),
-            Method::Token(_) | Method::None => false,
+        self.schemes.iter().any(|scheme| match &scheme.proof {
+            Proof::Signed(scheme) => scheme.form.certificate_url.is_some(),
+            Proof::Jwt(form) => form.jwks_url.is_some(),
+            Proof::Token(_) | Proof::None => false,
         })
     }
 
@@ -83,16 +84,16 @@ impl Profile {
     /// # Errors
     /// [`Reason::UntrustedKey`] when the delivery names an address that is not the provider's.
     pub fn published(&self, request: &Request<'_>) -> Result<Option<Published>, Reject> {
-        Ok(match &self.scheme(request)?.method {
-            Method::Signed(scheme) => match &scheme.form.certificate_url {
+        Ok(match &self.scheme(request)?.proof {
+            Proof::Signed(scheme) => match &scheme.form.certificate_url {
                 Some(pinned) => {
                     let kind = Kind::Certificate { chain_name: pinned.chain_name.clone() };
                     Some(Published { url: pinned_url(pinned, request)?, kind })
                 }
                 None => None,
             },
-            Method::Jwt(form) => form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet }),
-            Method::Token(_) | Method::None => None,
+            Proof::Jwt(form) => form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet }),
+            Proof::Token(_) | Proof::None => None,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::body::Body;
-use super::profile::{Source, When};
+use super::form::{Locator, When};
 use super::{Reason, Reject};
 use crate::json::{self, Element};
 
@@ -63,27 +63,27 @@ pub fn single_header<'a>(
 }
 
 impl<'a> Request<'a> {
-    /// The text at `source`; `None` when there is none or it is empty.
+    /// The text at `locator`; `None` when there is none or it is empty.
     ///
     /// # Errors
     /// `reason` when a header of it comes more than once.
-    pub fn text(&self, source: &Source, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
-        let text = match source {
-            Source::Header(name) => single_header(self.headers, name, reason)?.map(Cow::Borrowed),
-            Source::NumberedHeader(name) => self.numbered(name, reason)?.map(Cow::Owned),
-            Source::Join { from, separator } => self.joined(from, separator, reason)?,
+    pub fn text(&self, locator: &Locator, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
+        let text = match locator {
+            Locator::Header(name) => single_header(self.headers, name, reason)?.map(Cow::Borrowed),
+            Locator::NumberedHeader(name) => self.numbered(name, reason)?.map(Cow::Owned),
+            Locator::Join { from, separator } => self.joined(from, separator, reason)?,
             other => self.elsewhere(other),
         };
         Ok(text.filter(|text| !text.is_empty()))
     }
 
-    /// The first text any of `sources` yields.
+    /// The first text any of `locators` yields.
     ///
     /// # Errors
     /// As [`Request::text`].
-    pub fn first(&self, sources: &[Source], reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
-        for source in sources {
-            if let Some(text) = self.text(source, reason)? {
+    pub fn first(&self, locators: &[Locator], reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
+        for locator in locators {
+            if let Some(text) = self.text(locator, reason)? {
                 return Ok(Some(text));
             }
         }
@@ -92,13 +92,13 @@ impl<'a> Request<'a> {
 
     fn joined(
         &self,
-        from: &[Source],
+        from: &[Locator],
         separator: &str,
         reason: Reason,
     ) -> Result<Option<Cow<'a, str>>, Reject> {
         let mut parts = Vec::with_capacity(from.len());
-        for source in from {
-            match self.text(source, reason)? {
+        for locator in from {
+            match self.text(locator, reason)? {
                 Some(part) => parts.push(part),
                 None => return Ok(None),
             }
@@ -115,22 +115,22 @@ impl<'a> Request<'a> {
         Ok((!values.is_empty()).then(|| values.join(",")))
     }
 
-    fn elsewhere(&self, source: &Source) -> Option<Cow<'a, str>> {
-        match source {
-            Source::Json(pointer) => self.body.json()?.pointer(pointer)?.scalar(),
-            Source::Form(field) => self.body.form_field(field).map(Cow::Borrowed),
-            Source::FormJson { field, json: pointer } => {
+    fn elsewhere(&self, locator: &Locator) -> Option<Cow<'a, str>> {
+        match locator {
+            Locator::Json(pointer) => self.body.json()?.pointer(pointer)?.scalar(),
+            Locator::Form(field) => self.body.form_field(field).map(Cow::Borrowed),
+            Locator::FormJson { field, json: pointer } => {
                 let document = json::parse(self.body.form_field(field)?.as_bytes()).ok()?;
                 document.root().pointer(pointer)?.scalar().map(|text| Cow::Owned(text.into_owned()))
             }
-            Source::JsonEach { array, json } => self.of_each(array, json).map(Cow::Owned),
-            Source::Query(name) => self.query(name).map(Cow::Owned),
-            Source::JsonFirstKeyExcept(except) => {
+            Locator::JsonEach { array, json } => self.of_each(array, json).map(Cow::Owned),
+            Locator::Query(name) => self.query(name).map(Cow::Owned),
+            Locator::JsonFirstKeyExcept(except) => {
                 let mut keys = self.body.json()?.members().map(|(key, _)| key);
                 keys.find(|key| except.iter().all(|other| other != key)).map(Cow::Borrowed)
             }
-            Source::Const(text) => Some(Cow::Owned(text.clone())),
-            Source::Header(_) | Source::NumberedHeader(_) | Source::Join { .. } => None,
+            Locator::Const(text) => Some(Cow::Owned(text.clone())),
+            Locator::Header(_) | Locator::NumberedHeader(_) | Locator::Join { .. } => None,
         }
     }
 

@@ -3,17 +3,18 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::key::Key;
-use super::key_pair::{self, PairAlgorithm};
-use super::making::{Making, check_place};
-use super::mutation::tampered;
-use super::profile::{
-    Algorithm, Encoding, JwtAlgorithm, JwtAuth, KeyForm, PinnedUrl, SignedAuth, Source, TokenAuth,
+use super::form::{
+    Algorithm, Content, Encoding, JwtAlgorithm, JwtForm, KeyForm, Locator, PinnedUrl, SignedForm, TokenForm,
     TokenScheme, When,
 };
+use super::key::Key;
+use super::key_pair::{self, PairAlgorithm};
+use super::making::{Existing, Making, check_place};
+use super::mutation::tampered;
 use super::request::{Parameters, Request};
-use super::signed::Scheme;
-use super::{Content, ContentKind, Method, Mutation, Profile, mac, signature, timestamp};
+use super::scheme::Proof;
+use super::signed::SignedScheme;
+use super::{ContentKind, Mutation, Profile, mac, signature, timestamp};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId};
 use crate::secret::SecretVersion;
@@ -43,7 +44,7 @@ pub struct SignDraft<'a> {
 }
 
 /// A signed request. Its headers and body may hold the secret itself: they are for the wire alone.
-pub struct Signed {
+pub struct MadeRequest {
     /// Headers, in the order in which they were set.
     pub headers: Vec<(String, String)>,
     /// Body.
@@ -83,7 +84,7 @@ impl Profile {
     ///
     /// # Errors
     /// Why it cannot be.
-    pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<Signed, SignError> {
+    pub fn sign(&self, draft: &SignDraft<'_>, key: &SecretVersion) -> Result<MadeRequest, SignError> {
         let plain = |when: &Option<When>| {
             matches!(
                 when,
@@ -96,13 +97,13 @@ impl Profile {
         let mut making = self.begin(draft)?;
         if let Some(When::JsonIs { json, values }) = &scheme.when {
             let text = values.first().ok_or(SignError::Unsupported)?;
-            making.must_place(&Source::Json(json.clone()), text)?;
+            making.must_place(&Locator::Json(json.clone()), text)?;
         }
-        let mut signed = match &scheme.method {
-            Method::Signed(scheme) => sign(making, scheme, key, draft),
-            Method::Token(form) => present(making, form, key, draft),
-            Method::Jwt(form) => issue(making, form, key, draft),
-            Method::None => Ok(making.done()),
+        let mut signed = match &scheme.proof {
+            Proof::Signed(scheme) => sign(making, scheme, key, draft),
+            Proof::Token(form) => present(making, form, key, draft),
+            Proof::Jwt(form) => issue(making, form, key, draft),
+            Proof::None => Ok(making.done()),
         }?;
         if draft.mutation == Some(Mutation::Body) {
             signed.body = tampered(signed.body, self.sent_kind());
@@ -114,7 +115,7 @@ impl Profile {
     ///
     /// # Errors
     /// Why it cannot be made.
-    pub fn make_unsigned(&self, draft: &SignDraft<'_>) -> Result<Signed, SignError> {
+    pub fn make_unsigned(&self, draft: &SignDraft<'_>) -> Result<MadeRequest, SignError> {
         self.begin(draft).map(Making::done)
     }
 
@@ -122,10 +123,10 @@ impl Profile {
     fn begin(&self, draft: &SignDraft<'_>) -> Result<Making, SignError> {
         let id = EventId::new(draft.now, draft.random).to_string();
         let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
-        making.place_first(&self.file.event.from, draft.event, true)?;
-        let identity = &self.file.delivery_id;
-        making.place_id(&identity.from, &id);
-        making.place_id(&identity.replay_key, &id);
+        making.place_first(&self.file.event.from, draft.event, Existing::Replace)?;
+        let id_form = &self.file.delivery_id;
+        making.place_id(&id_form.from, &id);
+        making.place_id(&id_form.replay_key, &id);
         Ok(making)
     }
 
@@ -141,7 +142,7 @@ impl Profile {
 
 impl SignDraft<'_> {
     /// Puts what authenticates the request where it belongs, or leaves it out.
-    fn authenticate(&self, making: &mut Making, from: &Source, text: &str) -> Result<(), SignError> {
+    fn authenticate(&self, making: &mut Making, from: &Locator, text: &str) -> Result<(), SignError> {
         match self.mutation {
             Some(Mutation::DropHeader) => check_place(from),
             _ => making.must_place(from, text),
@@ -163,10 +164,10 @@ impl SignDraft<'_> {
 
 fn sign(
     mut making: Making,
-    scheme: &Scheme,
+    scheme: &SignedScheme,
     key: &SecretVersion,
     draft: &SignDraft<'_>,
-) -> Result<Signed, SignError> {
+) -> Result<MadeRequest, SignError> {
     let form = &scheme.form;
     let time = form.timestamp.as_ref().map(|time| timestamp::write(draft.now, time.format));
     let item = form.timestamp.as_ref().and_then(|time| time.signature_item.as_ref());
@@ -176,7 +177,7 @@ fn sign(
         making.must_place(from, text)?;
     }
     for name in scheme.content.headers() {
-        making.place(&Source::Header(name.to_owned()), "palyra", false)?;
+        making.place(&Locator::Header(name.to_owned()), "palyra", Existing::Keep)?;
     }
     if let Some(pinned) = &form.certificate_url {
         making.must_place(&pinned.from, &sample_url(pinned))?;
@@ -199,7 +200,7 @@ fn sign(
 }
 
 /// The profile's algorithm; where the request chooses, one that we can sign with, and the text that says so.
-fn choose_algorithm(making: &mut Making, form: &SignedAuth) -> Result<Algorithm, SignError> {
+fn choose_algorithm(making: &mut Making, form: &SignedForm) -> Result<Algorithm, SignError> {
     let Some(choice) = &form.algorithm_from else { return form.algorithm.ok_or(SignError::Unsupported) };
     let choices = &choice.values;
     let (text, algorithm) = choices
@@ -250,10 +251,10 @@ fn shared_code(
 
 fn present(
     mut making: Making,
-    form: &TokenAuth,
+    form: &TokenForm,
     key: &SecretVersion,
     draft: &SignDraft<'_>,
-) -> Result<Signed, SignError> {
+) -> Result<MadeRequest, SignError> {
     let not_text = |_| SignError::UnusableKey("a token must be UTF-8 text".to_owned());
     let token = std::str::from_utf8(key.secret.expose()).map_err(not_text)?;
     let mut token = Zeroizing::new(token.to_owned());
@@ -270,7 +271,7 @@ fn present(
         }
     };
     let each = match (&form.each, &form.from) {
-        (Some(array), Source::Json(member)) => Some(Source::Json(format!("{array}/0{member}"))),
+        (Some(array), Locator::Json(member)) => Some(Locator::Json(format!("{array}/0{member}"))),
         _ => None,
     };
     draft.authenticate(&mut making, each.as_ref().unwrap_or(&form.from), &text)?;
@@ -280,10 +281,10 @@ fn present(
 /// A token under the secret, or under the private key (RFC 7519).
 fn issue(
     mut making: Making,
-    form: &JwtAuth,
+    form: &JwtForm,
     key: &SecretVersion,
     draft: &SignDraft<'_>,
-) -> Result<Signed, SignError> {
+) -> Result<MadeRequest, SignError> {
     let (_, body) = making.parts();
     let mut claims = serde_json::Map::new();
     for (claim, values) in &form.claims {
@@ -308,7 +309,7 @@ fn issue(
 }
 
 /// Names the first key of the vault's JWK set, where there is one.
-fn token_header(form: &JwtAuth, key: &SecretVersion) -> Value {
+fn token_header(form: &JwtForm, key: &SecretVersion) -> Value {
     let mut header = serde_json::json!({"alg": form.algorithm.as_str(), "typ": "JWT"});
     let set: Option<Value> = serde_json::from_slice(key.secret.expose()).ok();
     let kid = set.as_ref().and_then(|set| set.pointer("/keys/0/kid"));
@@ -319,7 +320,7 @@ fn token_header(form: &JwtAuth, key: &SecretVersion) -> Value {
 }
 
 fn token_code(
-    form: &JwtAuth,
+    form: &JwtForm,
     key: &SecretVersion,
     signed: &str,
     draft: &SignDraft<'_>,

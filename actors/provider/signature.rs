@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::profile::{Encoding, SignatureForm, SignatureItem};
+use super::form::{Encoding, SignatureForm, SignatureItem};
 use super::{Reason, Reject};
 use crate::limits::{SIGNATURE_CANDIDATES_MAX, SIGNATURE_HEADER_BYTES_MAX};
 

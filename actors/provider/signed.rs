@@ -5,15 +5,15 @@
 
 use std::borrow::Cow;
 
+use super::form::{Algorithm, Locator, SignedForm, TimestampForm};
 use super::handshake::is_bare_word;
-use super::identity::FixedBodies;
 use super::key::{self, Key};
 use super::mac::Pieces;
-use super::profile::{Algorithm, SignedAuth, Source, TimestampForm};
 use super::request::{Headers, Request, single_header};
 use super::signature::{self, Signatures};
 use super::template::Template;
 use super::token::header;
+use super::told_apart::FixedBodies;
 use super::verify::{Tried, Verified, VerifyError, first_accepted, none_of_ours};
 use super::{Reason, Reject, mac, published, timestamp, url};
 use crate::clock::UnixMs;
@@ -21,13 +21,35 @@ use crate::ids::Digest;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::SecretVersions;
 
+/// What signatures are made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureKind {
+    /// A shared secret.
+    Mac,
+    /// A key pair.
+    PublicKey,
+    /// A key pair whose public key stands in a certificate.
+    Certificate,
+}
+
+impl SignatureKind {
+    /// Its name in a profile, which is the member that holds the scheme.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::PublicKey => "public_key",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
 /// A compiled scheme.
 #[derive(Debug)]
-pub struct Scheme {
-    /// `mac`, `public_key` or `certificate`.
-    pub kind: &'static str,
+pub struct SignedScheme {
+    /// What makes its signatures.
+    pub kind: SignatureKind,
     /// How it is written.
-    pub form: SignedAuth,
+    pub form: SignedForm,
     /// What is signed.
     pub content: Template,
     /// Whether a handshake makes codes under the same secret for who does not have it.
@@ -36,7 +58,7 @@ pub struct Scheme {
     pub fixes: FixedBodies,
 }
 
-impl Scheme {
+impl SignedScheme {
     /// Whether a handshake may have made the code over `content` for somebody else.
     fn may_have_lent(&self, algorithm: Algorithm, content: &Pieces<'_>) -> bool {
         let pieces = || content.iter().flatten();
@@ -52,7 +74,7 @@ impl Scheme {
 ///
 /// # Errors
 /// What refuses the delivery whatever its body is.
-pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
+pub fn precheck(scheme: &SignedScheme, headers: &dyn Headers) -> Result<(), Reject> {
     let form = &scheme.form;
     let Some(texts) = texts_in(&form.signature.from, headers)? else { return Ok(()) };
     let lists = read(form, &texts, form.algorithm)?;
@@ -61,7 +83,7 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
     }
     if let Some(time) = &form.timestamp {
         match (&time.from, &time.signature_item) {
-            (Some(Source::Header(name)), _) => {
+            (Some(Locator::Header(name)), _) => {
                 let text = single_header(headers, name, Reason::MalformedTimestamp)?;
                 timestamp::read(present_time(text)?, time.format)?;
             }
@@ -76,10 +98,10 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
 }
 
 /// What stands in headers as signatures; `None` where they may stand elsewhere too.
-fn texts_in<'a>(from: &[Source], headers: &'a dyn Headers) -> Result<Option<Vec<&'a str>>, Reject> {
+fn texts_in<'a>(from: &[Locator], headers: &'a dyn Headers) -> Result<Option<Vec<&'a str>>, Reject> {
     let mut texts = Vec::new();
-    for source in from {
-        let Source::Header(name) = source else { return Ok(None) };
+    for locator in from {
+        let Locator::Header(name) = locator else { return Ok(None) };
         texts.extend(
             single_header(headers, name, Reason::MalformedSignature)?.filter(|text| !text.is_empty()),
         );
@@ -87,7 +109,7 @@ fn texts_in<'a>(from: &[Source], headers: &'a dyn Headers) -> Result<Option<Vec<
     match texts.is_empty() {
         false => Ok(Some(texts)),
         true => {
-            let names: Vec<_> = from.iter().filter_map(Source::header).collect();
+            let names: Vec<_> = from.iter().filter_map(Locator::header).collect();
             let detail = format!("header {} is missing", names.join(" or "));
             Err(Reject::new(Reason::MissingSignature, detail))
         }
@@ -95,10 +117,10 @@ fn texts_in<'a>(from: &[Source], headers: &'a dyn Headers) -> Result<Option<Vec<
 }
 
 /// What stands as signatures in `request`, in any place.
-fn texts<'a>(form: &SignedAuth, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Reject> {
+fn texts<'a>(form: &SignedForm, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Reject> {
     let mut texts = Vec::new();
-    for source in &form.signature.from {
-        texts.extend(request.text(source, Reason::MalformedSignature)?);
+    for locator in &form.signature.from {
+        texts.extend(request.text(locator, Reason::MalformedSignature)?);
     }
     match texts.is_empty() {
         false => Ok(texts),
@@ -107,7 +129,7 @@ fn texts<'a>(form: &SignedAuth, request: &Request<'a>) -> Result<Vec<Cow<'a, str
 }
 
 fn read<'a>(
-    form: &SignedAuth,
+    form: &SignedForm,
     texts: &[&'a str],
     algorithm: Option<Algorithm>,
 ) -> Result<Vec<Signatures<'a>>, Reject> {
@@ -135,7 +157,7 @@ fn first<T, E>(results: impl Iterator<Item = Result<T, E>>) -> Option<Result<T, 
 /// # Errors
 /// Why it is not authentic, or why that cannot be told.
 pub fn verify(
-    scheme: &Scheme,
+    scheme: &SignedScheme,
     request: &Request<'_>,
     keys: &SecretVersions,
     now: UnixMs,
@@ -165,13 +187,13 @@ pub fn verify(
 ///
 /// # Errors
 /// Why not, without the value.
-pub fn check_key(form: &SignedAuth, secret: &[u8]) -> Result<(), String> {
+pub fn check_key(form: &SignedForm, secret: &[u8]) -> Result<(), String> {
     form.algorithms().try_for_each(|algorithm| Key::read(secret, &form.key, algorithm).map(drop))
 }
 
 /// What is the same for every content that is tried.
 struct Attempt<'a> {
-    form: &'a SignedAuth,
+    form: &'a SignedForm,
     algorithm: Algorithm,
     keys: &'a SecretVersions,
     now: UnixMs,
@@ -183,7 +205,7 @@ impl Attempt<'_> {
     /// signed, where that is not just the body.
     fn any_url(
         &self,
-        scheme: &Scheme,
+        scheme: &SignedScheme,
         request: &Request<'_>,
         time: Option<&str>,
     ) -> Result<(u32, Option<Digest>), VerifyError> {
@@ -234,12 +256,12 @@ fn lengthened() -> Reject {
 
 /// Digest of what is signed, byte for byte as it is signed: whoever moves bytes from one part of it to another, from
 /// the URL to the body say, makes no new delivery by it.
-fn digest(scheme: &Scheme, pieces: &Pieces<'_>) -> Option<Digest> {
+fn digest(scheme: &SignedScheme, pieces: &Pieces<'_>) -> Option<Digest> {
     (!scheme.content.is_body()).then(|| mac::digest(pieces))
 }
 
 /// The algorithm: the profile's, or the one among the profile's that the delivery names.
-fn algorithm(form: &SignedAuth, request: &Request<'_>) -> Result<Algorithm, Reject> {
+fn algorithm(form: &SignedForm, request: &Request<'_>) -> Result<Algorithm, Reject> {
     let unknown = || {
         Reject::new(
             Reason::MalformedSignature,
@@ -255,13 +277,13 @@ fn algorithm(form: &SignedAuth, request: &Request<'_>) -> Result<Algorithm, Reje
     }
 }
 
-fn check_certificate_url(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
+fn check_certificate_url(form: &SignedForm, request: &Request<'_>) -> Result<(), Reject> {
     let Some(pinned) = &form.certificate_url else { return Ok(()) };
     published::pinned_url(pinned, request).map(drop)
 }
 
 /// Where the URL is signed and holds the body's digest.
-fn check_body_digest(form: &SignedAuth, request: &Request<'_>) -> Result<(), Reject> {
+fn check_body_digest(form: &SignedForm, request: &Request<'_>) -> Result<(), Reject> {
     let Some(name) = &form.body_sha256_query else { return Ok(()) };
     let own = format!("{name}={}", request.body.digest());
     // In any other place it may be a piece of a form that was signed behind another URL.
@@ -284,8 +306,8 @@ fn signed_time<'a>(
     signatures: &Signatures<'a>,
 ) -> Result<SignedTime<'a>, Reject> {
     let text = match (&form.from, &form.signature_item) {
-        (Some(source), _) => {
-            let text = request.text(source, Reason::MalformedTimestamp)?;
+        (Some(locator), _) => {
+            let text = request.text(locator, Reason::MalformedTimestamp)?;
             text.ok_or_else(|| Reject::new(Reason::MissingTimestamp, "the signed time is missing"))?
         }
         (None, _) => Cow::Borrowed(signed_item(signatures)?),
@@ -308,14 +330,14 @@ fn signed_item<'a>(signatures: &Signatures<'a>) -> Result<&'a str, Reject> {
 }
 
 /// The signed time of a delivery, unchecked: for the record. None where its signatures stand beside several.
-pub fn time_of(scheme: &Scheme, request: &Request<'_>) -> Option<UnixMs> {
+pub fn time_of(scheme: &SignedScheme, request: &Request<'_>) -> Option<UnixMs> {
     let time = scheme.form.timestamp.as_ref()?;
     let texts = texts(&scheme.form, request).ok()?;
     let texts: Vec<&str> = texts.iter().map(Cow::as_ref).collect();
     let lists = read(&scheme.form, &texts, None).ok()?;
     let [list] = lists.as_slice() else { return None };
     let text = match &time.from {
-        Some(source) => request.text(source, Reason::MalformedTimestamp).ok()??,
+        Some(locator) => request.text(locator, Reason::MalformedTimestamp).ok()??,
         None => Cow::Borrowed(list.time?),
     };
     timestamp::read(&text, time.format).ok()

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::form::{Algorithm, DeliveryIdForm, Locator, SignedForm, TokenScheme};
 use super::handshake::{HandshakeCheck, HandshakeMethod};
-use super::profile::{Algorithm, Identity, SignedAuth, Source, TokenScheme};
-use super::{Method, Origin, Profile};
+use super::scheme::Proof;
+use super::{Origin, Profile};
 
 /// What is shown of a profile.
 #[derive(Debug, Clone, Serialize)]
@@ -55,14 +56,14 @@ impl Profile {
     /// What is shown of it.
     pub fn summary(&self) -> ProfileSummary {
         let file = &self.file;
-        let main = self.methods().last();
+        let main = self.proofs().last();
         ProfileSummary {
             name: file.name.clone(),
             title: file.title.clone(),
-            scheme: main.map_or("none", Method::word),
+            scheme: main.map_or("none", Proof::word),
             keys: self.keys(),
-            algorithm: distinct(self.methods().flat_map(Method::algorithms)).join(", "),
-            signature: distinct(self.methods().flat_map(Method::places).map(Source::place)),
+            algorithm: distinct(self.proofs().flat_map(Proof::algorithms)).join(", "),
+            signature: distinct(self.proofs().flat_map(Proof::places).map(Locator::place)),
             signed_content: distinct(self.signed().map(|form| form.content.clone())),
             timestamp: self.signed().any(|form| form.timestamp.is_some()),
             tolerance_seconds: self.tolerance_seconds(),
@@ -88,8 +89,8 @@ impl Profile {
         }
     }
 
-    fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.schemes.iter().map(|scheme| &scheme.method)
+    fn proofs(&self) -> impl Iterator<Item = &Proof> {
+        self.schemes.iter().map(|scheme| &scheme.proof)
     }
 
     fn handshakes(&self) -> Vec<String> {
@@ -122,18 +123,18 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     once
 }
 
-impl Method {
+impl Proof {
     /// The kind of scheme, as profiles name it.
     fn word(&self) -> &'static str {
         match self {
-            Self::Signed(scheme) => scheme.kind,
+            Self::Signed(scheme) => scheme.kind.as_str(),
             Self::Token(_) => "token",
             Self::Jwt(_) => "jwt",
             Self::None => "none",
         }
     }
 
-    fn places(&self) -> &[Source] {
+    fn places(&self) -> &[Locator] {
         match self {
             Self::Signed(scheme) => &scheme.form.signature.from,
             Self::Token(form) => std::slice::from_ref(&form.from),
@@ -156,7 +157,7 @@ impl Method {
     }
 }
 
-impl SignedAuth {
+impl SignedForm {
     /// The algorithm, or those a delivery may name.
     pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         let chosen = self.algorithm_from.iter().flat_map(|choice| choice.values.values());
@@ -183,7 +184,7 @@ impl Algorithm {
     }
 }
 
-impl Source {
+impl Locator {
     /// The place in words.
     fn place(&self) -> String {
         match self {
@@ -201,13 +202,14 @@ impl Source {
     }
 }
 
-fn replay_key(identity: &Identity, main: Option<&Method>) -> String {
-    let places = |sources: &[Source]| sources.iter().map(Source::place).collect::<Vec<_>>().join(", else ");
-    let signs = matches!(main, Some(Method::Signed(_)));
-    let alone = if identity.retries_differ { " alone" } else { "" };
-    match (identity.replay_key.as_slice(), identity.from.as_slice()) {
+fn replay_key(id_form: &DeliveryIdForm, main: Option<&Proof>) -> String {
+    let places =
+        |locators: &[Locator]| locators.iter().map(Locator::place).collect::<Vec<_>>().join(", else ");
+    let signs = matches!(main, Some(Proof::Signed(_)));
+    let alone = if id_form.retries_differ { " alone" } else { "" };
+    match (id_form.replay_key.as_slice(), id_form.from.as_slice()) {
         (key @ [_, ..], _) if signs => format!("{}{alone}, else digest", places(key)),
-        (_, id @ [_, ..]) if identity.signed || !signs => format!("{}{alone}, else digest", places(id)),
+        (_, id @ [_, ..]) if id_form.signed || !signs => format!("{}{alone}, else digest", places(id)),
         _ if signs => format!("digest of the signed content{alone}"),
         _ => "digest of the body".to_owned(),
     }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use super::form::Locator;
 use super::handshake::is_bare_word;
-use super::profile::Source;
 use super::request::{Request, single_header};
 use super::{ContentKind, Reason, Reject, url};
 use crate::json;
@@ -28,7 +28,7 @@ pub(super) enum Piece {
     /// A header that must be there.
     Header(String),
     /// A place in the body or the query; empty when it is missing.
-    Place(Source),
+    Place(Locator),
     /// RFC 8785 form of the JSON body, without the member at this pointer.
     CanonicalJsonWithout(String),
     /// CRC-32 (ISO 3309) of the body, in decimal.
@@ -119,18 +119,18 @@ impl Template {
         self.covers_bytes() || self.0.iter().any(whole)
     }
 
-    /// Whether what stands at `source` is part of the content by itself.
-    pub fn covers(&self, source: &Source) -> bool {
-        self.0.iter().any(|piece| match (piece, source) {
-            (Piece::Header(name), Source::Header(other)) => name.eq_ignore_ascii_case(other),
-            (Piece::ListedHeaders(_), Source::Header(_)) => true,
-            (Piece::Place(Source::Json(pointer)), Source::Json(other)) => pointer == other,
-            (Piece::Place(Source::Form(field)), Source::Form(other)) => field == other,
-            (Piece::Place(Source::Query(name)), Source::Query(other)) => name == other,
-            (Piece::Members(names), Source::Json(pointer)) => {
+    /// Whether what stands at `locator` is part of the content by itself.
+    pub fn covers(&self, locator: &Locator) -> bool {
+        self.0.iter().any(|piece| match (piece, locator) {
+            (Piece::Header(name), Locator::Header(other)) => name.eq_ignore_ascii_case(other),
+            (Piece::ListedHeaders(_), Locator::Header(_)) => true,
+            (Piece::Place(Locator::Json(pointer)), Locator::Json(other)) => pointer == other,
+            (Piece::Place(Locator::Form(field)), Locator::Form(other)) => field == other,
+            (Piece::Place(Locator::Query(name)), Locator::Query(other)) => name == other,
+            (Piece::Members(names), Locator::Json(pointer)) => {
                 pointer.strip_prefix('/').is_some_and(|name| names.iter().any(|own| own == name))
             }
-            (_, Source::Join { from, .. }) => from.iter().all(|source| self.covers(source)),
+            (_, Locator::Join { from, .. }) => from.iter().all(|locator| self.covers(locator)),
             _ => false,
         })
     }
@@ -139,8 +139,8 @@ impl Template {
     pub fn kinds_read(&self) -> impl Iterator<Item = (ContentKind, &'static str)> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::SortedForm => Some((ContentKind::Form, "{sorted_form}")),
-            Piece::Place(Source::Form(_)) => Some((ContentKind::Form, "{form:…}")),
-            Piece::Place(Source::Json(_)) => Some((ContentKind::Json, "{json:…}")),
+            Piece::Place(Locator::Form(_)) => Some((ContentKind::Form, "{form:…}")),
+            Piece::Place(Locator::Json(_)) => Some((ContentKind::Json, "{json:…}")),
             Piece::Members(_) => Some((ContentKind::Json, "{members:…}")),
             Piece::CanonicalJsonWithout(_) => Some((ContentKind::Json, "{canonical_json_without:…}")),
             _ => None,
@@ -157,7 +157,7 @@ impl Template {
                     | Piece::UriEncoded
                     | Piece::Header(_)
                     | Piece::ListedHeaders(_)
-            ) || matches!(piece, Piece::Place(Source::Query(_)))
+            ) || matches!(piece, Piece::Place(Locator::Query(_)))
         })
     }
 
@@ -235,9 +235,9 @@ impl Piece {
             ("listed_headers", name) if !name.is_empty() => Self::ListedHeaders(name.to_ascii_lowercase()),
             ("param", name) if !name.is_empty() => Self::Parameter(name.to_owned()),
             ("h", name) if !name.is_empty() => Self::Header(name.to_ascii_lowercase()),
-            ("json", pointer) if pointer.starts_with('/') => Self::Place(Source::Json(pointer.to_owned())),
-            ("form", field) if !field.is_empty() => Self::Place(Source::Form(field.to_owned())),
-            ("query", name) if !name.is_empty() => Self::Place(Source::Query(name.to_owned())),
+            ("json", pointer) if pointer.starts_with('/') => Self::Place(Locator::Json(pointer.to_owned())),
+            ("form", field) if !field.is_empty() => Self::Place(Locator::Form(field.to_owned())),
+            ("query", name) if !name.is_empty() => Self::Place(Locator::Query(name.to_owned())),
             ("canonical_json_without", pointer) if pointer.starts_with('/') => {
                 Self::CanonicalJsonWithout(pointer.to_owned())
             }
@@ -266,8 +266,8 @@ impl Piece {
                     text.ok_or_else(|| missing(format!("signed header {name} is missing")))?.as_bytes(),
                 )
             }
-            Self::Place(source) => {
-                bytes(request.text(source, Reason::MalformedSignature)?.unwrap_or_default())
+            Self::Place(locator) => {
+                bytes(request.text(locator, Reason::MalformedSignature)?.unwrap_or_default())
             }
             Self::CanonicalJsonWithout(pointer) => Cow::Owned(canonical_without(request, pointer)?),
             Self::BodyCrc32 => owned(crc32fast::hash(request.body.raw()).to_string()),

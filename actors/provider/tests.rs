@@ -1,19 +1,24 @@
 mod hostile;
-mod identity;
 mod keys;
 mod parts;
 mod public_keys;
 mod rules;
 mod signatures;
 mod tokens;
+mod told_apart;
 mod vectors;
 
 use std::sync::Arc;
 
+use super::form::{Algorithm, Encoding, Locator, SignatureForm};
 use super::key::Key;
-use super::profile::{Algorithm, Encoding, SignatureForm, Source};
+use super::profile::key_of;
+use super::scheme::Proof;
 use super::*;
+use crate::clock::UnixMs;
+use crate::ids::Digest;
 use crate::secret::Secret;
+use crate::secret::{SecretVersion, SecretVersions};
 
 static NO_PARAMETERS: Parameters = Parameters::new();
 
@@ -42,11 +47,15 @@ const SECRET: &str = "whsec_gC7cpm0eD4s04kmpgbmB4+Xonv/oFcgxVQRHgB77kOs=";
 
 const URL: &str = "https://hooks.example/in";
 
-fn signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Signed {
+fn signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> MadeRequest {
     try_signed(profile, payload, key).unwrap()
 }
 
-fn try_signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -> Result<Signed, SignError> {
+fn try_signed(
+    profile: &Profile,
+    payload: Option<&[u8]>,
+    key: &SecretVersions,
+) -> Result<MadeRequest, SignError> {
     let parameters = Parameters::from([("audience".to_owned(), "us".to_owned())]);
     let draft = SignDraft {
         event: "push",
@@ -63,7 +72,7 @@ fn try_signed(profile: &Profile, payload: Option<&[u8]>, key: &SecretVersions) -
 
 fn verify_signed(
     profile: &Profile,
-    signed: &Signed,
+    signed: &MadeRequest,
     keys: &SecretVersions,
     now: UnixMs,
 ) -> Result<Verified, VerifyError> {
@@ -127,11 +136,11 @@ fn an_envelope_may_carry_its_signature_inside() {
     let code = mac::compute(Algorithm::HmacSha256, SECRET.as_bytes(), &[Some(canonical.into())]).unwrap();
     for prefix in ["", "sha256=", "hmac-sha256="] {
         document["replay_protection"]["signature"] = format!("{prefix}{}", hex::encode(&code)).into();
-        let posted = Signed { headers: Vec::new(), body: serde_json::to_vec_pretty(&document).unwrap() };
+        let posted = MadeRequest { headers: Vec::new(), body: serde_json::to_vec_pretty(&document).unwrap() };
         assert!(verify_signed(&profile, &posted, &keys(SECRET), NOW).is_ok(), "{prefix}");
     }
     document["payload"]["big"] = serde_json::from_str("9007199254740993").unwrap();
-    let posted = Signed { headers: Vec::new(), body: serde_json::to_vec(&document).unwrap() };
+    let posted = MadeRequest { headers: Vec::new(), body: serde_json::to_vec(&document).unwrap() };
     let error = verify_signed(&profile, &posted, &keys(SECRET), NOW).unwrap_err().to_string();
     assert!(error.contains("double"), "{error}");
 }
@@ -142,7 +151,7 @@ fn repeated_headers_are_refused_whichever_is_genuine() {
     let genuine = signed(&profile, None, &keys(SECRET));
     let forged = ("x-hub-signature-256".to_owned(), format!("sha256={}", "0".repeat(64)));
     for first in [true, false] {
-        let mut doubled = Signed { headers: genuine.headers.clone(), body: genuine.body.clone() };
+        let mut doubled = MadeRequest { headers: genuine.headers.clone(), body: genuine.body.clone() };
         doubled.headers.insert(if first { 0 } else { doubled.headers.len() }, forged.clone());
         let refused = verify_signed(&profile, &doubled, &keys(SECRET), NOW).unwrap_err();
         assert!(refused.to_string().starts_with("malformed_signature"), "{refused}");
@@ -164,7 +173,7 @@ fn replay_key(
 }
 
 /// The replay key of a delivery that verifies.
-fn verified_key(profile: &Profile, signed: &Signed, url: &str) -> Digest {
+fn verified_key(profile: &Profile, signed: &MadeRequest, url: &str) -> Digest {
     let headers: Vec<(String, Vec<u8>)> =
         signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
     let body = Body::new(signed.body.clone(), profile.content_kind(&headers).unwrap());

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::profile::{TimeFormat, TimestampForm};
+use super::form::{TimeFormat, TimestampForm};
 use super::{Reason, Reject};
 use crate::clock::UnixMs;
 

@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::profile::{Encoding, Source, TokenAuth, TokenScheme};
+use super::form::{Encoding, Locator, TokenForm, TokenScheme};
 use super::request::{Headers, Request, single_header};
 use super::signature::decode;
 use super::verify::{Verified, uncovered};
@@ -16,7 +16,7 @@ use crate::secret::{SecretVersion, SecretVersions};
 ///
 /// # Errors
 /// [`Reason::MissingSignature`], [`Reason::MalformedSignature`].
-pub fn precheck(form: &TokenAuth, headers: &dyn Headers) -> Result<(), Reject> {
+pub fn precheck(form: &TokenForm, headers: &dyn Headers) -> Result<(), Reject> {
     if form.or_query.is_some() { Ok(()) } else { precheck_header(&form.from, headers) }
 }
 
@@ -24,8 +24,8 @@ pub fn precheck(form: &TokenAuth, headers: &dyn Headers) -> Result<(), Reject> {
 ///
 /// # Errors
 /// As [`precheck`].
-pub fn precheck_header(from: &Source, headers: &dyn Headers) -> Result<(), Reject> {
-    let Source::Header(name) = from else { return Ok(()) };
+pub fn precheck_header(from: &Locator, headers: &dyn Headers) -> Result<(), Reject> {
+    let Locator::Header(name) = from else { return Ok(()) };
     header(headers, name).map(drop)
 }
 
@@ -43,12 +43,12 @@ pub fn header<'a>(headers: &'a dyn Headers, name: &str) -> Result<&'a str, Rejec
 ///
 /// # Errors
 /// Why it is not one of `keys`.
-pub fn verify(form: &TokenAuth, request: &Request<'_>, keys: &SecretVersions) -> Result<Verified, Reject> {
+pub fn verify(form: &TokenForm, request: &Request<'_>, keys: &SecretVersions) -> Result<Verified, Reject> {
     if let Some(array) = &form.each {
         let version = verify_each(form, array, request, keys)?;
         return Ok(uncovered(Some(version)));
     }
-    if let Source::Json(pointer) = &form.from
+    if let Locator::Json(pointer) = &form.from
         && request.body.json().and_then(|document| document.pointer(pointer)).is_some_and(is_no_text)
     {
         return Err(malformed());
@@ -70,12 +70,12 @@ fn is_no_text(value: Element<'_>) -> bool {
 }
 
 fn verify_each(
-    form: &TokenAuth,
+    form: &TokenForm,
     array: &str,
     request: &Request<'_>,
     keys: &SecretVersions,
 ) -> Result<u32, Reject> {
-    let Source::Json(pointer) = &form.from else { return Err(missing()) };
+    let Locator::Json(pointer) = &form.from else { return Err(missing()) };
     let items = request.body.json().and_then(|document| document.pointer(array)).ok_or_else(missing)?;
     let mut tokens = Vec::new();
     for item in items.items() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::profile::{PinnedUrl, SignedAuth, UrlVariant};
+use super::form::{PinnedUrl, SignedForm, UrlVariant};
 
 /// What `encodeURI` (ECMA-262) leaves as it is.
 const URI: AsciiSet = COMPONENT
@@ -35,7 +35,7 @@ const COMPONENT: AsciiSet = NON_ALPHANUMERIC
 const PINNED_URL_BYTES_MAX: usize = 2_048;
 
 /// The forms of `url` that may have been signed.
-pub fn variants<'a>(url: &'a str, form: &'a SignedAuth) -> impl Iterator<Item = Cow<'a, str>> {
+pub fn variants<'a>(url: &'a str, form: &'a SignedForm) -> impl Iterator<Item = Cow<'a, str>> {
     let variants = match form.url_variants.as_slice() {
         [] => &[UrlVariant::AsIs],
         variants => variants,
@@ -134,12 +134,12 @@ pub fn uri_encoded(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::profile::Source;
+    use crate::provider::form::Locator;
 
     #[test]
     fn only_pinned_hosts_over_https_are_believed() {
         let pin = |hosts: &[&str]| PinnedUrl {
-            from: Source::Const(String::new()),
+            from: Locator::Const(String::new()),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             path_suffix: ".pem".to_owned(),
             chain_name: None,

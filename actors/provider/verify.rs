@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::request::{Headers, Request, head_fits};
-use super::{AuthScheme, Method, Reason, Reject, jwt, signed, token};
+use super::scheme::{Proof, Scheme};
+use super::{Reason, Reject, jwt, signed, token};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::secret::{SecretVersion, SecretVersions};
@@ -103,21 +104,20 @@ pub(super) fn none_of_ours() -> Reject {
 ///
 /// # Errors
 /// What refuses the delivery whatever its body is.
-pub fn precheck(scheme: &AuthScheme, headers: &dyn Headers) -> Result<(), Reject> {
-    match &scheme.method {
-        Method::Signed(scheme) => signed::precheck(scheme, headers),
-        Method::Token(form) => token::precheck(form, headers),
-        Method::Jwt(form) => token::precheck_header(&form.from, headers),
-        Method::None => Err(nothing_signed()),
+pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
+    match &scheme.proof {
+        Proof::Signed(scheme) => signed::precheck(scheme, headers),
+        Proof::Token(form) => token::precheck(form, headers),
+        Proof::Jwt(form) => token::precheck_header(&form.from, headers),
+        Proof::None => Err(nothing_signed()),
     }
 }
 
 /// The first scheme whose condition may hold, as far as headers tell.
-pub fn scheme_by_head<'a>(schemes: &'a [AuthScheme], headers: &dyn Headers) -> Option<&'a AuthScheme> {
+pub fn scheme_by_head<'a>(schemes: &'a [Scheme], headers: &dyn Headers) -> Option<&'a Scheme> {
     let undecided =
         schemes.iter().any(|one| one.when.as_ref().is_some_and(|when| head_fits(when, headers).is_none()));
-    let fits =
-        |one: &&AuthScheme| one.when.as_ref().is_none_or(|when| head_fits(when, headers) == Some(true));
+    let fits = |one: &&Scheme| one.when.as_ref().is_none_or(|when| head_fits(when, headers) == Some(true));
     if undecided { None } else { schemes.iter().find(fits) }
 }
 
@@ -126,16 +126,16 @@ pub fn scheme_by_head<'a>(schemes: &'a [AuthScheme], headers: &dyn Headers) -> O
 /// # Errors
 /// Why it is not authentic, or why that cannot be told.
 pub fn verify(
-    scheme: &AuthScheme,
+    scheme: &Scheme,
     request: &Request<'_>,
     keys: &SecretVersions,
     now: UnixMs,
 ) -> Result<Verified, VerifyError> {
-    match &scheme.method {
-        Method::Signed(scheme) => signed::verify(scheme, request, keys, now),
-        Method::Token(form) => Ok(token::verify(form, request, keys)?),
-        Method::Jwt(form) => jwt::verify(form, request, keys, now),
-        Method::None => Err(nothing_signed().into()),
+    match &scheme.proof {
+        Proof::Signed(scheme) => signed::verify(scheme, request, keys, now),
+        Proof::Token(form) => Ok(token::verify(form, request, keys)?),
+        Proof::Jwt(form) => jwt::verify(form, request, keys, now),
+        Proof::None => Err(nothing_signed().into()),
     }
 }
 
@@ -148,11 +148,11 @@ fn nothing_signed() -> Reject {
 ///
 /// # Errors
 /// Why not, without the value.
-pub fn check_key(scheme: &AuthScheme, secret: &[u8]) -> Result<(), String> {
-    match &scheme.method {
-        Method::Signed(scheme) => signed::check_key(&scheme.form, secret),
-        Method::Jwt(form) => jwt::check_key(form, secret),
-        Method::Token(_) | Method::None => Ok(()),
+pub fn check_key(scheme: &Scheme, secret: &[u8]) -> Result<(), String> {
+    match &scheme.proof {
+        Proof::Signed(scheme) => signed::check_key(&scheme.form, secret),
+        Proof::Jwt(form) => jwt::check_key(form, secret),
+        Proof::Token(_) | Proof::None => Ok(()),
     }
 }
 

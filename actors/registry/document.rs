@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::error::{Fault, RegistryError};
+use super::error::{FileFault, RegistryError};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
 use crate::json;
-use crate::places::{self, Place};
 use crate::provider::Catalogue;
 use crate::schemas::{REGISTRY, SchemaFault};
+use crate::text_places::{self, TextPlace};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
@@ -43,13 +43,13 @@ impl RegistryDocument {
     /// The first fault, with its place.
     pub fn parse(text: &str, checks: &Checks<'_>) -> Result<Self, RegistryError> {
         let document: DocumentMut = text.parse().map_err(|error| {
-            let (place, message) = places::syntax_error(text, &error);
-            match places::stands_twice(text, error.message(), error.span()) {
+            let (place, message) = text_places::syntax_error(text, &error);
+            match text_places::stands_twice(text, error.message(), error.span()) {
                 Some(name) => checks.fault(
                     place,
                     &name,
                     "is set a second time here",
-                    Some(places::REMOVE_ONE.to_owned()),
+                    Some(text_places::REMOVE_ONE.to_owned()),
                 ),
                 None => checks.fault(place, "file", &message, None),
             }
@@ -57,7 +57,9 @@ impl RegistryDocument {
         let values: Value = toml::from_str::<toml::Table>(text)
             .ok()
             .and_then(|table| serde_json::to_value(table).ok())
-            .ok_or_else(|| checks.fault(Place { line: 1, column: 1 }, "file", "this is not TOML", None))?;
+            .ok_or_else(|| {
+                checks.fault(TextPlace { line: 1, column: 1 }, "file", "this is not TOML", None)
+            })?;
         REGISTRY.check_file(&values).map_err(|fault| checks.schema_fault(text, &fault))?;
         let records = checks.records(text, &values)?;
         Ok(Self { document, records })
@@ -114,8 +116,8 @@ impl RegistryDocument {
 }
 
 impl Checks<'_> {
-    fn fault(&self, place: Place, field: &str, message: &str, hint: Option<String>) -> RegistryError {
-        let fault = Fault {
+    fn fault(&self, place: TextPlace, field: &str, message: &str, hint: Option<String>) -> RegistryError {
+        let fault = FileFault {
             file: self.file.to_owned(),
             line: place.line,
             column: place.column,
@@ -127,9 +129,9 @@ impl Checks<'_> {
     }
 
     fn at(&self, text: &str, pointer: &str, message: &str, hint: Option<String>) -> RegistryError {
-        let field = places::path(pointer);
+        let field = text_places::path(pointer);
         let field = if field.is_empty() { "file" } else { &field };
-        self.fault(places::find(text, pointer), field, message, hint)
+        self.fault(text_places::find(text, pointer), field, message, hint)
     }
 
     fn schema_fault(&self, text: &str, fault: &SchemaFault) -> RegistryError {

@@ -6,7 +6,7 @@ use crate::ids::nearest;
 
 /// A place in `webhooks.toml` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct FileFault {
     /// The file.
     pub file: String,
     /// Line, from 1.
@@ -28,7 +28,7 @@ pub enum RegistryError {
     #[error("{}:{}:{}: {}: {}", fault.file, fault.line, fault.column, fault.field, fault.message)]
     InvalidFile {
         /// Where and why.
-        fault: Box<Fault>,
+        fault: Box<FileFault>,
     },
     /// A profile of the operator's cannot be used.
     #[error(transparent)]

@@ -6,17 +6,19 @@
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
 //! | `shared.rs` | changes of it, one at a time, beside those who read it |
-//! | `published.rs` | the integrations in force, for the threads that take deliveries in |
+//! | `own_profiles.rs` | the profiles of the program and of the operator |
+//! | `in_force.rs` | the integrations in force, for the threads that take deliveries in |
 //! | `secrets.rs` | which secrets an integration uses, and what for |
 //! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
 
 mod amendment;
 mod document;
 mod error;
+mod in_force;
 mod lending;
 mod messages;
 mod once;
-mod published;
+mod own_profiles;
 mod readiness;
 mod record;
 mod rules;
@@ -31,9 +33,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 pub use amendment::Amendment;
-pub use error::{Fault, RegistryError};
+pub use error::{FileFault, RegistryError};
+pub use in_force::InForce;
 pub use messages::*;
-pub use published::InForce;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
 pub use secrets::{MadeUseless, SecretUse, made_useless, users_of, verified_with};
@@ -43,7 +45,7 @@ pub use store::{Registry, RegistryConfig};
 use crate::clock::{SharedClock, UnixMs};
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::provider::Catalogue;
-use crate::supervision::{Close, Exit, WatchGuard};
+use crate::supervision::{Close, Ended, WatchGuard};
 
 /// The actor around the [`SharedRegistry`].
 pub struct RegistryActor {
@@ -164,7 +166,7 @@ impl Handler<Observe> for RegistryActor {
 }
 
 impl Handler<Close> for RegistryActor {
-    type Result = ResponseActFuture<Self, Exit>;
+    type Result = ResponseActFuture<Self, Ended>;
 
     fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
         // What was asked for before is done to its end.

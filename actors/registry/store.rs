@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::amendment::Amendment;
 use super::document::{Checks, RegistryDocument};
 use super::error::RegistryError;
+use super::in_force::{ById, InForce};
 use super::lending;
 use super::messages::{Changes, Draft, Integration, RegistrySnapshot};
-use super::published::{ById, InForce};
+use super::own_profiles;
 use super::readiness::{ReadinessReport, readiness};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
@@ -292,7 +293,7 @@ struct Files {
 
 fn read(config: &RegistryConfig) -> Result<Files, RegistryError> {
     let catalogue =
-        Catalogue::load(&config.profiles_dir).map_err(|error| RegistryError::Profile(Arc::new(error)))?;
+        own_profiles::load(&config.profiles_dir).map_err(|error| RegistryError::Profile(Arc::new(error)))?;
     let text = text_of(config)?;
     let document = match &text {
         Some(text) => parse(text, config, &catalogue)?,

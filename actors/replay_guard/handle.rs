@@ -1,6 +1,6 @@
 //! How deliveries are submitted.
 
-use super::messages::{Permit, Submit, SubmitError};
+use super::messages::{HeldUntilAnswered, Submit, SubmitError};
 use super::{ReplayError, ReplayGuardActor};
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
@@ -15,8 +15,8 @@ pub struct ReplayHandle {
 
 impl ReplayHandle {
     /// Submits a delivery and waits for the row that holds its key. Once it is handed on to the journal it goes on to its
-    /// end, and keeps `permit` until then, even if this future is dropped. A copy that waits for another is dropped when
-    /// its turn comes.
+    /// end, and keeps `held_until_answered` until then, even if this future is dropped. A copy that waits for another is
+    /// dropped when its turn comes.
     ///
     /// # Errors
     /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
@@ -24,10 +24,10 @@ impl ReplayHandle {
         &self,
         event: NewEvent,
         claim: ReplayClaim,
-        permit: Permit,
+        held_until_answered: HeldUntilAnswered,
     ) -> Result<Appended, SubmitError> {
         let (reply, answer) = Reply::to_this_thread();
-        self.door.tell(Submit { event, claim, reply, permit }).map_err(not_taken)?;
+        self.door.tell(Submit { event, claim, reply, held_until_answered }).map_err(not_taken)?;
         // It went with the guard that held it back, or with the journal in the middle of a group.
         answer.await.unwrap_or(Err(SubmitError::Journal(JournalError::Unknown)))
     }

@@ -26,9 +26,9 @@ pub(crate) type LeaseEnds = Arc<dyn Fn(Grant, LeaseEnd) + Send + Sync>;
 
 /// Leases that ended and that the replay guard has not heard of, each once, so at most as many as there may be.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ended(Arc<Mutex<Vec<(Grant, LeaseEnd)>>>);
+pub(crate) struct EndedLeases(Arc<Mutex<Vec<(Grant, LeaseEnd)>>>);
 
-impl Ended {
+impl EndedLeases {
     /// Adds one. Whether it is the first to be heard of: then the guard has to be told that there are any.
     pub(crate) fn add(&self, grant: Grant, end: LeaseEnd) -> bool {
         let mut ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::limits::{LEASE_WAITERS_MAX, LEASES_MAX};
 use crate::replies::Wakes;
 
 /// A lease in flight.
-struct Flight {
+struct OpenLease {
     ticket: u64,
     waiters: Vec<Submit>,
 }
@@ -24,7 +24,7 @@ struct Flight {
 /// journal does.
 pub(crate) struct Leases {
     ends: LeaseEnds,
-    flights: HashMap<Digest, Flight>,
+    open: HashMap<Digest, OpenLease>,
     seen: Seen,
     last_ticket: u64,
     totals: ReplaySnapshot,
@@ -34,15 +34,15 @@ impl Leases {
     /// An empty table that adds what it hears to `seen`. `ends` is called when a lease ends; it has to bring [`Leases::end`]
     /// about.
     pub(crate) fn new(ends: LeaseEnds, seen: Seen) -> Self {
-        Self { ends, flights: HashMap::new(), seen, last_ticket: 0, totals: ReplaySnapshot::default() }
+        Self { ends, open: HashMap::new(), seen, last_ticket: 0, totals: ReplaySnapshot::default() }
     }
 
     /// Takes a delivery in. It is answered at once, waits for the copy that is in flight, or is given back as what the
     /// journal is to append.
     pub(crate) fn submit(&mut self, submit: Submit, now: UnixMs, wakes: &mut Wakes) -> Option<Append> {
         let Submit { claim, .. } = &submit;
-        if let Some(flight) = self.flights.get_mut(&claim.key) {
-            wait(flight, submit, wakes);
+        if let Some(lease) = self.open.get_mut(&claim.key) {
+            wait(lease, submit, wakes);
             return None;
         }
         if let Some(held) = self.held(claim, now) {
@@ -61,11 +61,11 @@ impl Leases {
     /// Ends a lease, and gives what the journal is to append in its place. One that is not in flight any more changes
     /// nothing.
     pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs, wakes: &mut Wakes) -> Vec<Append> {
-        let Entry::Occupied(flight) = self.flights.entry(grant.key) else { return Vec::new() };
-        if flight.get().ticket != grant.ticket {
+        let Entry::Occupied(lease) = self.open.entry(grant.key) else { return Vec::new() };
+        if lease.get().ticket != grant.ticket {
             return Vec::new();
         }
-        let waiters = flight.remove().waiters;
+        let waiters = lease.remove().waiters;
         match end {
             LeaseEnd::Settled(holder) => self.seen.lock().remember(grant.key, holder),
             LeaseEnd::Released => self.totals.released_total += 1,
@@ -79,8 +79,8 @@ impl Leases {
     pub(crate) fn observe(&self) -> ReplaySnapshot {
         let recent = self.seen.lock();
         ReplaySnapshot {
-            leases: self.flights.len(),
-            waiters: self.flights.values().map(|flight| flight.waiters.len()).sum(),
+            leases: self.open.len(),
+            waiters: self.open.values().map(|lease| lease.waiters.len()).sum(),
             recent_keys: recent.len(),
             seen_total: recent.hits_total,
             ..self.totals.clone()
@@ -98,20 +98,20 @@ impl Leases {
     }
 
     fn lease(&mut self, key: Digest) -> Result<Lease, ReplayError> {
-        if self.flights.len() >= LEASES_MAX {
+        if self.open.len() >= LEASES_MAX {
             return Err(ReplayError::TooManyLeases { leases: LEASES_MAX });
         }
         self.last_ticket += 1;
         self.totals.submitted_total += 1;
         let grant = Grant { key, ticket: self.last_ticket };
-        self.flights.insert(key, Flight { ticket: grant.ticket, waiters: Vec::new() });
+        self.open.insert(key, OpenLease { ticket: grant.ticket, waiters: Vec::new() });
         Ok(Lease::new(grant, Arc::clone(&self.ends)))
     }
 }
 
-fn wait(flight: &mut Flight, submit: Submit, wakes: &mut Wakes) {
-    if flight.waiters.len() < LEASE_WAITERS_MAX {
-        flight.waiters.push(submit);
+fn wait(lease: &mut OpenLease, submit: Submit, wakes: &mut Wakes) {
+    if lease.waiters.len() < LEASE_WAITERS_MAX {
+        lease.waiters.push(submit);
     } else {
         answer(submit, Err(ReplayError::TooManyWaiters { waiters: LEASE_WAITERS_MAX }), wakes);
     }
@@ -123,7 +123,7 @@ fn answer(submit: Submit, answer: Result<Appended, ReplayError>, wakes: &mut Wak
 
 /// What the journal is to append. With its answer the lease ends, and the caller is told.
 fn hand_on(submit: Submit, lease: Lease) -> Append {
-    let Submit { event, claim, reply, permit } = submit;
+    let Submit { event, claim, reply, held_until_answered } = submit;
     let answered = AppendReply::new(move |outcome, wakes| {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
@@ -131,7 +131,7 @@ fn hand_on(submit: Submit, lease: Lease) -> Append {
             // It was not stored, or nobody knows: the journal's own index keeps a second row out.
             Err(_) => drop(lease),
         }
-        drop(permit);
+        drop(held_until_answered);
         reply.lay_down(outcome.map_err(Into::into), wakes);
     });
     Append { event, claim: Some(claim), reply: answered }

@@ -14,7 +14,7 @@ use crate::replies::Reply;
 pub type SubmitReply = Reply<Result<Appended, SubmitError>>;
 
 /// What a delivery holds on to until it is answered, whoever still waits for it: the room it was given.
-pub type Permit = Arc<dyn fmt::Debug + Send + Sync>;
+pub type HeldUntilAnswered = Arc<dyn fmt::Debug + Send + Sync>;
 
 /// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
 /// the row that holds its key, or hands it on to the journal, which answers it itself. What was handed on runs to its end
@@ -29,7 +29,7 @@ pub struct Submit {
     /// Answered with the row that holds the key: its own, after the COMMIT of its group, or an earlier one.
     pub reply: SubmitReply,
     /// Given back with the answer.
-    pub permit: Permit,
+    pub held_until_answered: HeldUntilAnswered,
 }
 
 /// Why a delivery that was submitted has no row that is known.
@@ -43,7 +43,7 @@ pub enum SubmitError {
     Journal(#[from] JournalError),
 }
 
-/// Says that leases have ended: those that lie in [`super::lease::Ended`].
+/// Says that leases have ended: those that lie in [`super::lease::EndedLeases`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct LeasesEnded;

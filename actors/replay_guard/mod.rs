@@ -29,14 +29,14 @@ use crate::clock::{SharedClock, UnixMs};
 use crate::journal::{Append, JournalHandle};
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::replies::Wakes;
-use crate::supervision::{Close, Exit, WatchGuard};
-use lease::{Ended, LeaseEnds};
+use crate::supervision::{Close, Ended, WatchGuard};
+use lease::{EndedLeases, LeaseEnds};
 use leases::Leases;
 
 /// The actor around the table of leases.
 pub struct ReplayGuardActor {
     leases: Leases,
-    ended: Ended,
+    ended: EndedLeases,
     /// Whom answers were laid down for since the mailbox was empty last.
     wakes: Wakes,
     journal: JournalHandle,
@@ -55,7 +55,7 @@ impl ReplayGuardActor {
         watch: WatchGuard,
     ) -> Addr<Self> {
         Self::start_in_arbiter(arbiter, move |ctx| {
-            let ended = Ended::default();
+            let ended = EndedLeases::default();
             let leases = Leases::new(tell_of_ends(ctx.address(), ended.clone()), seen);
             Self { leases, ended, wakes: Wakes::default(), journal, clock, watch }
         })
@@ -88,7 +88,7 @@ impl ReplayGuardActor {
 
 /// The leases of a group end together: one message tells of them. It is sent through a fresh clone of the address, for a
 /// full mailbox still has a place for the first message of a sender. A guard that is gone has no lease to end.
-fn tell_of_ends(guard: Addr<ReplayGuardActor>, ended: Ended) -> LeaseEnds {
+fn tell_of_ends(guard: Addr<ReplayGuardActor>, ended: EndedLeases) -> LeaseEnds {
     Arc::new(move |grant, end| {
         if ended.add(grant, end) {
             drop(guard.clone().try_send(LeasesEnded));
@@ -133,10 +133,10 @@ impl Handler<Observe> for ReplayGuardActor {
 }
 
 impl Handler<Close> for ReplayGuardActor {
-    type Result = Exit;
+    type Result = Ended;
 
     /// Whoever still waits is told, as the table goes, that the outcome is not known.
-    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Exit {
+    fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Ended {
         ctx.stop();
         self.watch.ends_as_asked()
     }

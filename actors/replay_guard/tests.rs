@@ -43,7 +43,7 @@ fn receipt(seq: u64) -> Receipt {
 fn delivery(claim: ReplayClaim) -> (Submit, Answer) {
     let (reply, answer) = Fetched::by_hand();
     let event = NewEvent::System(SystemEvent::new("a", "b"));
-    (Submit { event, claim, reply, permit: Arc::new(()) }, answer)
+    (Submit { event, claim, reply, held_until_answered: Arc::new(()) }, answer)
 }
 
 type Answer = Fetched<Result<Appended, SubmitError>>;

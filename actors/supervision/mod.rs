@@ -18,9 +18,9 @@ pub use door::{Door, DoorError};
 pub use policy::{BackOff, Decision, RestartPolicy};
 pub use presence::{ActorPresence, ActorState, PresenceBoard};
 pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
-pub use watch::{Exit, Exited, WatchGuard};
+pub use watch::{Ended, Exited, WatchGuard};
 
 /// Asks an actor to finish what it holds and stop. Answered when it has, with how it ended.
 #[derive(Debug, Message)]
-#[rtype(result = "Exit")]
+#[rtype(result = "Ended")]
 pub struct Close;

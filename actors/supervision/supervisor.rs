@@ -3,7 +3,6 @@
 //! actix's own `Supervisor` does not survive a panic, so each actor is rebuilt by a factory instead.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::future::LocalBoxFuture;
@@ -14,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::policy::{Decision, RestartPolicy};
 use super::presence::{ActorState, PresenceBoard};
-use super::watch::{Exit, Exited, WatchGuard};
+use super::watch::{Ended, Exited, WatchGuard};
 use crate::clock::SharedClock;
 
 /// Builds and starts a fresh incarnation of an actor and opens its door to it; what blocks is done on another thread. The error
@@ -55,7 +54,7 @@ struct Child {
     /// The newest one, counted from 1.
     incarnation: u64,
     /// How the newest one ended, if it did before its start was over.
-    early_end: Option<Exit>,
+    early_end: Option<Ended>,
 }
 
 /// A start that is over.
@@ -127,12 +126,12 @@ impl Supervisor {
         }
     }
 
-    fn exited(&mut self, Exited { name, incarnation, exit }: Exited) -> Result<(), Escalation> {
+    fn exited(&mut self, Exited { name, incarnation, ended }: Exited) -> Result<(), Escalation> {
         match self.children.get_mut(&name) {
             Some(child) if child.incarnation == incarnation => match child.factory {
-                Some(_) => self.ended(name, exit),
+                Some(_) => self.ended(name, ended),
                 None => {
-                    child.early_end = Some(exit);
+                    child.early_end = Some(ended);
                     Ok(())
                 }
             },
@@ -141,14 +140,14 @@ impl Supervisor {
         }
     }
 
-    fn ended(&mut self, name: String, exit: Exit) -> Result<(), Escalation> {
-        match exit {
-            Exit::Asked => self.board.ended(&name, exit.to_string(), ActorState::Stopped),
-            Exit::Poisoned(reason) => {
+    fn ended(&mut self, name: String, ended: Ended) -> Result<(), Escalation> {
+        match ended {
+            Ended::Asked => self.board.ended(&name, ended.to_string(), ActorState::Stopped),
+            Ended::Poisoned(reason) => {
                 self.board.ended(&name, reason.clone(), ActorState::Stopped);
                 return Err(Escalation::Poisoned { actor: name, reason });
             }
-            Exit::Stopped | Exit::Panicked => self.revive(name, exit.to_string(), RestartPolicy::ended)?,
+            Ended::Stopped | Ended::Panicked => self.revive(name, ended.to_string(), RestartPolicy::ended)?,
         }
         Ok(())
     }
@@ -187,17 +186,6 @@ impl Supervisor {
         child.policy.started();
         self.board.started(&name, self.clock.now_unix_ms());
         (self.on_restart)(&name, &how);
-        early_end.map_or(Ok(()), |exit| self.ended(name, exit))
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked => f.write_str("closed"),
-            Self::Stopped => f.write_str("stopped without being asked"),
-            Self::Panicked => f.write_str("panicked"),
-            Self::Poisoned(reason) => write!(f, "poisoned: {reason}"),
-        }
+        early_end.map_or(Ok(()), |ended| self.ended(name, ended))
     }
 }

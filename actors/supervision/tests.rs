@@ -35,7 +35,7 @@ impl Handler<Order> for Worker {
             Order::Answer => 7,
             Order::Panic => panic!("a planted panic"),
             Order::Poison => {
-                self.watch.ends_with(Exit::Poisoned("disk on fire".into()));
+                self.watch.ends_with(Ended::Poisoned("disk on fire".into()));
                 actix::ActorContext::stop(ctx);
                 0
             }

@@ -1,11 +1,13 @@
 //! Death watch: an actor carries a [`WatchGuard`]; when the actor ends, for whatever reason, its supervisor hears of it.
 
+use std::fmt;
+
 use actix::MessageResponse;
 use tokio::sync::mpsc;
 
 /// How an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq, MessageResponse)]
-pub enum Exit {
+pub enum Ended {
     /// It was asked to close and did.
     Asked,
     /// It stopped although nobody asked it to.
@@ -16,6 +18,17 @@ pub enum Exit {
     Poisoned(String),
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("closed"),
+            Self::Stopped => f.write_str("stopped without being asked"),
+            Self::Panicked => f.write_str("panicked"),
+            Self::Poisoned(reason) => write!(f, "poisoned: {reason}"),
+        }
+    }
+}
+
 /// The news that an incarnation of the actor called `name` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exited {
@@ -24,7 +37,7 @@ pub struct Exited {
     /// And the incarnation.
     pub incarnation: u64,
     /// How it ended.
-    pub exit: Exit,
+    pub ended: Ended,
 }
 
 /// Kept in an actor's struct; reports the actor's end when it is dropped with it.
@@ -32,7 +45,7 @@ pub struct Exited {
 pub struct WatchGuard {
     name: String,
     incarnation: u64,
-    exit: Exit,
+    ended: Ended,
     report_to: mpsc::UnboundedSender<Exited>,
 }
 
@@ -40,7 +53,7 @@ impl WatchGuard {
     /// A guard for one incarnation of the actor called `name`; the number tells it from those before. At most one report
     /// follows from each guard, so the channel is bounded by the actors alive.
     pub fn new(name: impl Into<String>, incarnation: u64, report_to: mpsc::UnboundedSender<Exited>) -> Self {
-        Self { name: name.into(), incarnation, exit: Exit::Stopped, report_to }
+        Self { name: name.into(), incarnation, ended: Ended::Stopped, report_to }
     }
 
     /// A guard nobody listens to.
@@ -49,23 +62,23 @@ impl WatchGuard {
     }
 
     /// Says before the end how the actor ends.
-    pub fn ends_with(&mut self, exit: Exit) {
-        self.exit = exit;
+    pub fn ends_with(&mut self, ended: Ended) {
+        self.ended = ended;
     }
 
     /// Says before the end that it was asked for.
     #[must_use = "it answers `Close`"]
-    pub fn ends_as_asked(&mut self) -> Exit {
-        self.ends_with(Exit::Asked);
-        Exit::Asked
+    pub fn ends_as_asked(&mut self) -> Ended {
+        self.ends_with(Ended::Asked);
+        Ended::Asked
     }
 }
 
 impl Drop for WatchGuard {
     fn drop(&mut self) {
-        let exit = if std::thread::panicking() { Exit::Panicked } else { self.exit.clone() };
+        let ended = if std::thread::panicking() { Ended::Panicked } else { self.ended.clone() };
         let name = std::mem::take(&mut self.name);
-        let news = Exited { name, incarnation: self.incarnation, exit };
+        let news = Exited { name, incarnation: self.incarnation, ended };
         // Nobody listens any more once the daemon itself is going down.
         drop(self.report_to.send(news));
     }

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::reference::{Source, VaultRef};
+use super::reference::{Keeper, VaultRef};
 use crate::clock::UnixMs;
 use crate::limits::{SECRET_CACHE_ENTRIES_MAX, SECRET_CACHE_SECONDS};
 use crate::secret::SecretVersions;
 
 /// The secrets that were resolved of late, as every thread that verifies may read them.
 #[derive(Clone, Default)]
-pub struct KeyCache(Arc<Mutex<Cache>>);
+pub struct SecretCache(Arc<Mutex<Cache>>);
 
-impl KeyCache {
+impl SecretCache {
     /// The secret, if it is known and need not be read again at `now`.
     pub fn get(&self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
         self.lock().get(vault_ref, now)
@@ -42,7 +42,7 @@ impl Cache {
     /// The secret, if it is known and need not be read again at `now`. One that expired is wiped.
     pub fn get(&mut self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
         let entry = self.entries.get_mut(vault_ref)?;
-        if !is_fresh(vault_ref.source(), entry.read_at, now) {
+        if !is_fresh(vault_ref.keeper(), entry.read_at, now) {
             self.entries.remove(vault_ref);
             return None;
         }
@@ -91,7 +91,7 @@ impl Cache {
 
 /// Secrets of the vault change only through it, which tells the cache. A clock that went back proves nothing about
 /// how long ago a value was read, so it is read again.
-fn is_fresh(source: Source, read_at: UnixMs, now: UnixMs) -> bool {
+fn is_fresh(keeper: Keeper, read_at: UnixMs, now: UnixMs) -> bool {
     let age_ms = now.checked_sub(read_at);
-    source == Source::Vault || age_ms.is_some_and(|age_ms| age_ms < SECRET_CACHE_SECONDS * 1_000)
+    keeper == Keeper::Vault || age_ms.is_some_and(|age_ms| age_ms < SECRET_CACHE_SECONDS * 1_000)
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use super::identity::Identity;
+use super::age_identity::AgeIdentity;
 use super::pins::{Pin, Pins};
 use super::store::secret_refs;
 use super::{Store, VaultConfig, VaultError, VaultRef};
@@ -84,12 +84,12 @@ impl Looked {
 
 /// The identity of the vault in `folder`. Pins are begun where there are no secrets, so that a vault without pins that holds
 /// some has lost them.
-fn open_identity(folder: &Path, pins: &Path) -> Result<Identity, VaultError> {
+fn open_identity(folder: &Path, pins: &Path) -> Result<AgeIdentity, VaultError> {
     let path = folder.join(IDENTITY_FILE);
-    let identity = Identity::load(&path)?;
+    let identity = AgeIdentity::load(&path)?;
     if secret_refs(folder)?.is_empty() {
         Pins::begin(pins)?;
-        return Ok(identity.map_or_else(|| Identity::create(&path), Ok)?);
+        return Ok(identity.map_or_else(|| AgeIdentity::create(&path), Ok)?);
     }
     identity.ok_or_else(|| {
         let reason = format!("`{}` is missing, although the vault has secrets", path.display());

@@ -1,11 +1,11 @@
 //! The vault resolver: secrets by reference, encrypted at rest, journaled when they are read.
 
+mod age_identity;
 mod cache;
+mod env_and_file;
 mod error;
-mod identity;
 mod looked;
 mod messages;
-mod outside;
 mod pins;
 mod record;
 mod reference;
@@ -19,17 +19,17 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext as _, Context, Handler, MessageResult, ResponseFuture};
 
-pub use cache::KeyCache;
+pub use cache::SecretCache;
 pub use error::VaultError;
 pub use looked::Looked;
 pub use messages::*;
-pub use reference::{InvalidRef, Source, VaultRef};
+pub use reference::{InvalidRef, Keeper, VaultRef};
 pub use resolver::{Audit, Resolver};
 pub use store::{Store, VaultConfig};
 
 use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::secret::SecretVersions;
-use crate::supervision::{Close, Exit, WatchGuard};
+use crate::supervision::{Close, Ended, WatchGuard};
 
 /// The vault resolver.
 pub struct VaultActor {
@@ -126,9 +126,9 @@ impl Handler<Observe> for VaultActor {
 }
 
 impl Handler<Close> for VaultActor {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, context: &mut Self::Context) -> Ended {
         // A change under way goes on to its end: it does not run in the actor.
         self.resolver.forget_all();
         context.stop();

@@ -19,7 +19,7 @@ const BEGINNINGS_OUTSIDE: [&str; 3] = ["env", "file", "hashivault"];
 
 /// Where the value of a reference is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Source {
+pub enum Keeper {
     /// In the vault: `<scope>/<key>`.
     Vault,
     /// In an environment variable of the daemon: `env:NAME`.
@@ -34,7 +34,7 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VaultRef {
     text: String,
-    source: Source,
+    keeper: Keeper,
 }
 
 /// Why a text names no secret.
@@ -63,8 +63,8 @@ impl VaultRef {
                 "shorten it",
             )));
         }
-        let source = check(text, beginning).map_err(invalid)?;
-        Ok(Self { text: text.to_owned(), source })
+        let keeper = check(text, beginning).map_err(invalid)?;
+        Ok(Self { text: text.to_owned(), keeper })
     }
 
     /// Reads a reference whose secret is about to be changed: what it is not, it is told as a name in the vault itself.
@@ -92,17 +92,17 @@ impl VaultRef {
     }
 
     /// Where its value is kept.
-    pub fn source(&self) -> Source {
-        self.source
+    pub fn keeper(&self) -> Keeper {
+        self.keeper
     }
 
-    /// What follows the prefix of an outside source (the name, the path); the whole text for the vault itself.
+    /// What follows the prefix of a keeper outside the vault (the name, the path); the whole text for the vault itself.
     pub fn place(&self) -> &str {
-        let prefix = match self.source {
-            Source::Vault => "",
-            Source::Env => "env:",
-            Source::File => "file:",
-            Source::HashiVault => "hashivault:",
+        let prefix = match self.keeper {
+            Keeper::Vault => "",
+            Keeper::Env => "env:",
+            Keeper::File => "file:",
+            Keeper::HashiVault => "hashivault:",
         };
         self.text.strip_prefix(prefix).unwrap_or(&self.text)
     }
@@ -110,11 +110,11 @@ impl VaultRef {
     /// How the operator gives it a value.
     pub fn how_to_provide(&self) -> String {
         let place = self.place();
-        match self.source {
-            Source::Vault => format!("store it with `palyra vault put {place}`"),
-            Source::Env => format!("set the variable `{place}` in the daemon's environment and restart it"),
-            Source::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
-            Source::HashiVault => {
+        match self.keeper {
+            Keeper::Vault => format!("store it with `palyra vault put {place}`"),
+            Keeper::Env => format!("set the variable `{place}` in the daemon's environment and restart it"),
+            Keeper::File => format!("write the secret to `{place}` and run `chmod 600 {place}`"),
+            Keeper::HashiVault => {
                 "keep the secret in the vault, in an environment variable or in a file".to_owned()
             }
         }
@@ -137,22 +137,22 @@ fn shown(text: &str, beginning: &str) -> String {
     }
 }
 
-fn check(text: &str, beginning: &str) -> Result<Source, Complaint> {
+fn check(text: &str, beginning: &str) -> Result<Keeper, Complaint> {
     if let Some(name) = text.strip_prefix("env:") {
-        return check_variable(name).map(|()| Source::Env);
+        return check_variable(name).map(|()| Keeper::Env);
     }
     if let Some(path) = text.strip_prefix("file:") {
-        return check_path(path).map(|()| Source::File);
+        return check_path(path).map(|()| Keeper::File);
     }
     if let Some(place) = text.strip_prefix("hashivault:") {
-        return check_hashivault(place).map(|()| Source::HashiVault);
+        return check_hashivault(place).map(|()| Keeper::HashiVault);
     }
     let Some((scope, key)) = text.split_once('/') else {
         return Err(complain("it has no `/` between scope and key", expected(beginning)));
     };
     check_scope(scope, beginning)?;
     check_part("key", key)?;
-    Ok(Source::Vault)
+    Ok(Keeper::Vault)
 }
 
 fn check_scope(scope: &str, beginning: &str) -> Result<(), Complaint> {

@@ -11,16 +11,16 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::cache::KeyCache;
+use super::cache::SecretCache;
 use super::messages::{Listed, SecretStatus, VaultSnapshot};
 use super::{Store, VaultError, VaultRef};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
-use crate::flights::{Flight, Flights};
 use crate::journal::SystemEvent;
 use crate::limits::SECRET_PROBE_SECONDS;
 use crate::provider::Profile;
 use crate::secret::SecretVersions;
+use crate::single_flight::{SingleFlight, SingleFlights};
 
 /// Writes the reads of secrets into the journal.
 pub trait Audit: Send + Sync + 'static {
@@ -31,14 +31,14 @@ pub trait Audit: Send + Sync + 'static {
 type Answer = Result<Arc<SecretVersions>, VaultError>;
 
 /// One read by which probes are answered; nothing until it has ended.
-type Sounding = watch::Receiver<Option<Answer>>;
+type ProbeRead = watch::Receiver<Option<Answer>>;
 
 /// The logic of the vault resolver. It outlives an actor that is rebuilt: a change or a read of the one before goes on.
 pub struct Resolver {
     store: Arc<Store>,
     clock: SharedClock,
     audit: Arc<dyn Audit>,
-    cache: KeyCache,
+    cache: SecretCache,
     /// Locked before the cache is.
     memory: Mutex<Memory>,
 }
@@ -46,29 +46,29 @@ pub struct Resolver {
 #[derive(Default)]
 struct Memory {
     /// Reads that are under way.
-    flights: Flights<VaultRef, Answer>,
-    soundings: HashMap<VaultRef, Sounding>,
+    under_way: SingleFlights<VaultRef, Answer>,
+    probe_reads: HashMap<VaultRef, ProbeRead>,
     reads_total: u64,
     failures_total: u64,
 }
 
 impl Memory {
-    /// Lets go of a sounding that has ended, unless another has begun since the secret was changed.
-    fn sounded(&mut self, vault_ref: &VaultRef, ended: &Sounding) {
-        if self.soundings.get(vault_ref).is_some_and(|sounding| sounding.same_channel(ended)) {
-            self.soundings.remove(vault_ref);
+    /// Lets go of a read for probes that has ended, unless another has begun since the secret was changed.
+    fn probe_read_ended(&mut self, vault_ref: &VaultRef, ended: &ProbeRead) {
+        if self.probe_reads.get(vault_ref).is_some_and(|reading| reading.same_channel(ended)) {
+            self.probe_reads.remove(vault_ref);
         }
     }
 }
 
 enum Known {
     Cached(Arc<SecretVersions>),
-    Flying(Flight<Answer>),
+    UnderWay(SingleFlight<Answer>),
 }
 
 impl Resolver {
     /// The resolver of the secrets in `store`. What it resolves stands in `cache`.
-    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: KeyCache) -> Self {
+    pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: SecretCache) -> Self {
         Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
     }
 
@@ -76,7 +76,7 @@ impl Resolver {
     pub(super) async fn resolve(self: Arc<Self>, vault_ref: VaultRef) -> Answer {
         let flight = match self.look_up(&vault_ref) {
             Known::Cached(versions) => return Ok(versions),
-            Known::Flying(flight) => flight,
+            Known::UnderWay(flight) => flight,
         };
         let answer = flight.get_or_init(|| self.read_and_journal(&vault_ref)).await.clone();
         self.land(vault_ref, &flight, &answer);
@@ -89,7 +89,7 @@ impl Resolver {
         vault_ref: VaultRef,
         profile: Option<Arc<Profile>>,
     ) -> SecretStatus {
-        match self.sound_in_time(&vault_ref).await {
+        match self.read_within_probe_deadline(&vault_ref).await {
             Ok(versions) => match profile.map_or(Ok(()), |profile| profile.check_keys(&versions)) {
                 Ok(()) => SecretStatus::Found,
                 Err(unusable) => SecretStatus::Unusable(unusable),
@@ -99,9 +99,9 @@ impl Resolver {
         }
     }
 
-    async fn sound_in_time(self: &Arc<Self>, vault_ref: &VaultRef) -> Answer {
-        let mut sounding = self.sound(vault_ref);
-        let ended = sounding.wait_for(Option::is_some);
+    async fn read_within_probe_deadline(self: &Arc<Self>, vault_ref: &VaultRef) -> Answer {
+        let mut reading = self.probe_read(vault_ref);
+        let ended = reading.wait_for(Option::is_some);
         let why = match timeout(Duration::from_secs(SECRET_PROBE_SECONDS), ended).await {
             Ok(answer) => match answer.ok().and_then(|answer| answer.clone()) {
                 Some(answer) => return answer,
@@ -117,22 +117,22 @@ impl Resolver {
     }
 
     /// The read of a secret that is under way for probes, or a new one.
-    fn sound(self: &Arc<Self>, vault_ref: &VaultRef) -> Sounding {
+    fn probe_read(self: &Arc<Self>, vault_ref: &VaultRef) -> ProbeRead {
         let mut memory = self.memory();
-        let begun = memory.soundings.get(vault_ref).filter(|sounding| sounding.has_changed().is_ok());
+        let begun = memory.probe_reads.get(vault_ref).filter(|reading| reading.has_changed().is_ok());
         if let Some(begun) = begun {
             return begun.clone();
         }
-        let (answer, sounding) = watch::channel(None);
-        memory.soundings.insert(vault_ref.clone(), sounding.clone());
-        let (resolver, vault_ref, own) = (Arc::clone(self), vault_ref.clone(), sounding.clone());
+        let (answer, reading) = watch::channel(None);
+        memory.probe_reads.insert(vault_ref.clone(), reading.clone());
+        let (resolver, vault_ref, own) = (Arc::clone(self), vault_ref.clone(), reading.clone());
         spawn_blocking(move || {
             fail::fail_point!("vault::probe");
             let read = resolver.store.read(&vault_ref).map(Arc::new);
-            resolver.memory().sounded(&vault_ref, &own);
+            resolver.memory().probe_read_ended(&vault_ref, &own);
             answer.send_replace(Some(read));
         });
-        sounding
+        reading
     }
 
     /// Runs a change of the secret `vault_ref` where blocking is allowed, to its end, whoever still waits for it. Who asks for
@@ -163,15 +163,15 @@ impl Resolver {
     /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
     fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
-        memory.flights.forget(vault_ref);
-        memory.soundings.remove(vault_ref);
+        memory.under_way.forget(vault_ref);
+        memory.probe_reads.remove(vault_ref);
         self.cache.lock().remove(vault_ref);
     }
 
     /// Wipes all secrets from memory.
     pub(super) fn forget_all(&self) {
         let mut memory = self.memory();
-        memory.flights.forget_all();
+        memory.under_way.forget_all();
         self.cache.lock().clear();
     }
 
@@ -192,7 +192,7 @@ impl Resolver {
         if let Some(versions) = self.cache.get(vault_ref, now) {
             return Known::Cached(versions);
         }
-        Known::Flying(memory.flights.join(vault_ref).0)
+        Known::UnderWay(memory.under_way.join(vault_ref).0)
     }
 
     async fn read_and_journal(&self, vault_ref: &VaultRef) -> Answer {
@@ -228,10 +228,10 @@ impl Resolver {
     }
 
     /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
-    fn land(&self, vault_ref: VaultRef, flight: &Flight<Answer>, answer: &Answer) {
+    fn land(&self, vault_ref: VaultRef, flight: &SingleFlight<Answer>, answer: &Answer) {
         let now = self.clock.now_unix_ms();
         let mut memory = self.memory();
-        let has_landed = memory.flights.land(&vault_ref, flight);
+        let has_landed = memory.under_way.land(&vault_ref, flight);
         if let Some(versions) = answer.as_ref().ok().filter(|_| has_landed) {
             self.cache.lock().insert(vault_ref, Arc::clone(versions), now);
         }
@@ -272,11 +272,11 @@ mod tests {
     fn a_sounding_that_ended_lets_go_of_itself_alone() {
         let (vault_ref, mut memory) = (VaultRef::parse("global/a").unwrap(), Memory::default());
         let [(_one, first), (_two, second)] = [watch::channel(None), watch::channel(None)];
-        memory.soundings.insert(vault_ref.clone(), second.clone());
-        memory.sounded(&vault_ref, &first);
-        assert_eq!(memory.soundings.len(), 1, "the one that took its place");
-        memory.sounded(&vault_ref, &second);
-        assert_eq!(memory.soundings.len(), 0);
+        memory.probe_reads.insert(vault_ref.clone(), second.clone());
+        memory.probe_read_ended(&vault_ref, &first);
+        assert_eq!(memory.probe_reads.len(), 1, "the one that took its place");
+        memory.probe_read_ended(&vault_ref, &second);
+        assert_eq!(memory.probe_reads.len(), 0);
     }
 
     #[tokio::test]
@@ -285,13 +285,13 @@ mod tests {
         let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
         let clock = ManualClock::at(1_000);
         let store = Store::open(crate::vault::VaultConfig { dir, pins }, clock.clone()).unwrap();
-        let opened = Resolver::new(store, clock, Arc::new(Silent), KeyCache::default());
+        let opened = Resolver::new(store, clock, Arc::new(Silent), SecretCache::default());
         let (resolver, vault_ref) = (Arc::new(opened), VaultRef::parse("file:/share/hung").unwrap());
-        let (_answer, sounding) = watch::channel(None);
-        resolver.memory().soundings.insert(vault_ref.clone(), sounding);
+        let (_answer, reading) = watch::channel(None);
+        resolver.memory().probe_reads.insert(vault_ref.clone(), reading);
         let put = |store: &Store, vault_ref: &VaultRef| store.put(vault_ref, Secret::new(b"v".to_vec()));
         let refused = Arc::clone(&resolver).change(vault_ref, put).await.unwrap_err();
         assert!(matches!(refused, VaultError::Outside(_)), "{refused}");
-        assert_eq!(resolver.memory().soundings.len(), 1);
+        assert_eq!(resolver.memory().probe_reads.len(), 1);
     }
 }

@@ -6,13 +6,13 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::identity::Identity;
+use super::age_identity::AgeIdentity;
 use super::looked::Looked;
 use super::messages::{Listed, SecretEntry};
 use super::pins::{Pin, Pins};
 use super::record::Record;
-use super::reference::{Source, VaultRef};
-use super::{VaultError, outside};
+use super::reference::{Keeper, VaultRef};
+use super::{VaultError, env_and_file};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
 use crate::files;
@@ -35,7 +35,7 @@ pub struct VaultConfig {
 /// One process at a time: the state root's lock sees to that.
 pub struct Store {
     folder: PathBuf,
-    identity: Identity,
+    identity: AgeIdentity,
     pins: Pins,
     clock: SharedClock,
     /// Held from reading a secret to replacing it, so that two changes follow each other.
@@ -43,7 +43,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn new(folder: PathBuf, identity: Identity, pins: Pins, clock: SharedClock) -> Self {
+    pub(super) fn new(folder: PathBuf, identity: AgeIdentity, pins: Pins, clock: SharedClock) -> Self {
         Self { folder, identity, pins, clock, changing: Mutex::new(()) }
     }
 
@@ -79,11 +79,13 @@ impl Store {
     /// # Errors
     /// It is missing, blank, unreadable or not as it was written.
     pub fn read(&self, vault_ref: &VaultRef) -> Result<SecretVersions, VaultError> {
-        let versions = match vault_ref.source() {
-            Source::Vault => self.load(vault_ref)?.into_versions(),
-            Source::Env => only_version(outside::from_variable(vault_ref, env::var_os(vault_ref.place()))?),
-            Source::File => only_version(outside::from_file(vault_ref)?),
-            Source::HashiVault => {
+        let versions = match vault_ref.keeper() {
+            Keeper::Vault => self.load(vault_ref)?.into_versions(),
+            Keeper::Env => {
+                only_version(env_and_file::from_variable(vault_ref, env::var_os(vault_ref.place()))?)
+            }
+            Keeper::File => only_version(env_and_file::from_file(vault_ref)?),
+            Keeper::HashiVault => {
                 return Err(VaultError::unavailable(vault_ref, "not supported in this version"));
             }
         };
@@ -225,7 +227,7 @@ impl Store {
     }
 
     fn path_of(&self, vault_ref: &VaultRef) -> Result<PathBuf, VaultError> {
-        if vault_ref.source() != Source::Vault {
+        if vault_ref.keeper() != Keeper::Vault {
             return Err(VaultError::Outside(vault_ref.clone()));
         }
         Ok(self.folder.join(file_of(vault_ref.as_str())))
@@ -245,7 +247,7 @@ pub(super) fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
         let name = entry?.file_name();
         let stem = name.to_str().and_then(|name| name.strip_suffix(SECRET_FILE_END));
         let vault_ref = stem.and_then(|stem| VaultRef::parse(&stem.replace('~', "/")).ok());
-        refs.extend(vault_ref.filter(|vault_ref| vault_ref.source() == Source::Vault));
+        refs.extend(vault_ref.filter(|vault_ref| vault_ref.keeper() == Keeper::Vault));
     }
     Ok(refs)
 }

@@ -1,7 +1,7 @@
 //! What a command that does not succeed tells, and with which exit code.
 
 use palyra_actors::journal::JournalError;
-use palyra_actors::places;
+use palyra_actors::text_places;
 use serde_json::{Value, json};
 
 use super::text::visible;
@@ -204,7 +204,7 @@ fn issue_text(issue: &Value) -> String {
     match (issue.as_str(), text("pointer"), text("message")) {
         (Some(reason), ..) => reason.to_owned(),
         (None, Some("") | None, Some(message)) => message.to_owned(),
-        (None, Some(pointer), Some(message)) => format!("{}: {message}", places::path(pointer)),
+        (None, Some(pointer), Some(message)) => format!("{}: {message}", text_places::path(pointer)),
         (None, _, None) => issue.to_string(),
     }
 }

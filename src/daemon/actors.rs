@@ -19,8 +19,8 @@ use palyra_actors::journal::{
 };
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
-use palyra_actors::supervision::{Close, Door, Exit, PresenceBoard, Supervisor, WatchGuard};
-use palyra_actors::vault::{Audit, KeyCache, Resolver, Store, VaultActor, VaultConfig, VaultError};
+use palyra_actors::supervision::{Close, Door, Ended, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::vault::{Audit, Resolver, SecretCache, Store, VaultActor, VaultConfig, VaultError};
 use tokio::sync::watch;
 
 use crate::random::random_u128;
@@ -40,7 +40,7 @@ pub struct Actors {
     /// The integrations in force, published by the registry.
     pub integrations: InForce,
     /// Secrets that are known already, published by the vault.
-    pub keys: KeyCache,
+    pub keys: SecretCache,
     /// What was accepted lately, published by the replay guard.
     pub seen: Seen,
     /// Deliveries on their way into the journal.
@@ -107,7 +107,7 @@ pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
         registry: Door::default(),
         vault: Door::default(),
         integrations: InForce::default(),
-        keys: KeyCache::default(),
+        keys: SecretCache::default(),
         seen: Seen::default(),
         replay_guard: ReplayHandle::default(),
         connectors: Door::default(),
@@ -306,7 +306,7 @@ impl Stopper {
                 join(arbiter).await;
             }
         }
-        journal == Some(Exit::Asked)
+        journal == Some(Ended::Asked)
     }
 }
 
@@ -334,19 +334,19 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
 }
 
 /// How it ended, if it did in time. An actor that has gone already stopped unasked.
-async fn close<A>(door: &Door<A>) -> Option<Exit>
+async fn close<A>(door: &Door<A>) -> Option<Ended>
 where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
 {
     let actor = std::any::type_name::<A>();
     match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
-        Ok(Ok(exit)) => {
-            if exit != Exit::Asked {
-                tracing::error!(actor, how = %exit, "an actor ended in another way than by closing");
+        Ok(Ok(ended)) => {
+            if ended != Ended::Asked {
+                tracing::error!(actor, how = %ended, "an actor ended in another way than by closing");
             }
-            Some(exit)
+            Some(ended)
         }
-        Ok(Err(_)) => Some(Exit::Stopped),
+        Ok(Err(_)) => Some(Ended::Stopped),
         Err(_) => {
             tracing::error!(actor, "an actor did not close in time");
             None

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use palyra_actors::provider::{Catalogue, Parameters, SignDraft, Signed};
+use palyra_actors::provider::{Catalogue, MadeRequest, Parameters, SignDraft};
 use palyra_actors::secret::{Secret, SecretVersion};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -153,7 +153,7 @@ impl House {
     }
 
     /// Signs a delivery as the provider would; `id` tells one from another.
-    pub fn sign(&self, event: &str, payload: &str, id: u128) -> Result<Signed, CliError> {
+    pub fn sign(&self, event: &str, payload: &str, id: u128) -> Result<MadeRequest, CliError> {
         let catalogue = Catalogue::built_in().map_err(|error| failed("the profiles", error))?;
         let profile = catalogue.get("github").ok_or_else(|| CliError::failed("the profile is missing"))?;
         let key = SecretVersion { version: 1, secret: Secret::new(SECRET.to_vec()) };
@@ -172,7 +172,7 @@ impl House {
     }
 
     /// Posts a delivery to the ingress.
-    pub fn post(&self, delivery: &Signed) -> Result<Answer, CliError> {
+    pub fn post(&self, delivery: &MadeRequest) -> Result<Answer, CliError> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(10)))

@@ -4,7 +4,7 @@ mod house;
 mod story;
 
 use actix_rt::System;
-use palyra_actors::provider::Signed;
+use palyra_actors::provider::MadeRequest;
 use serde_json::Value;
 
 use crate::cli::{CliError, DemoArgs, Output};
@@ -67,11 +67,12 @@ fn play(house: &mut House, story: &Story<'_>) -> Result<(), CliError> {
 }
 
 /// Five deliveries and their answers; the first one is given back to be sent again.
-fn deliveries(house: &House, story: &Story<'_>) -> Result<Signed, CliError> {
+fn deliveries(house: &House, story: &Story<'_>) -> Result<MadeRequest, CliError> {
     let push = house.sign("push", PUSH, 1)?;
     expect(house, story, "a signed push", &push, 202, "accepted")?;
     expect(house, story, "the same again", &push, 200, "duplicate")?;
-    let forged = Signed { headers: push.headers.clone(), body: PUSH.replace("hello", "hallo").into_bytes() };
+    let forged =
+        MadeRequest { headers: push.headers.clone(), body: PUSH.replace("hello", "hallo").into_bytes() };
     expect(house, story, "one byte changed", &forged, 401, "unauthenticated")?;
     let captured = house.sign("push", PUSH, 2)?;
     expect(house, story, "captured, with a fresh X-GitHub-Delivery", &captured, 200, "duplicate")?;
@@ -84,7 +85,7 @@ fn expect(
     house: &House,
     story: &Story<'_>,
     step: &str,
-    delivery: &Signed,
+    delivery: &MadeRequest,
     status: u16,
     outcome: &str,
 ) -> Result<(), CliError> {

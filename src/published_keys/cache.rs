@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use palyra_actors::flights::{Flight, Flights};
 use palyra_actors::provider::Published;
 use palyra_actors::secret::SecretVersions;
+use palyra_actors::single_flight::{SingleFlight, SingleFlights};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
@@ -35,7 +35,7 @@ pub struct Shelves {
 pub struct Shelf {
     kept: Mutex<HashMap<Published, Kept>>,
     /// Fetches that deliveries wait for.
-    flights: Mutex<Flights<Published, Keys>>,
+    under_way: Mutex<SingleFlights<Published, Keys>>,
     /// One document is fetched at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
@@ -94,7 +94,7 @@ impl Default for Shelf {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
-            flights: Mutex::default(),
+            under_way: Mutex::default(),
             turn: Arc::default(),
             places: Semaphore::new(WAITING_MAX),
             fetches: Rates::per(Duration::from_secs(60)),
@@ -114,8 +114,8 @@ impl Shelf {
     }
 
     /// The fetch of `published` that is under way, or a new one, and whether it is new.
-    pub fn flight(&self, published: &Published) -> (Flight<Keys>, bool) {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner).join(published)
+    pub fn flight(&self, published: &Published) -> (SingleFlight<Keys>, bool) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).join(published)
     }
 
     /// The turn to fetch a document, at once or after a wait; `None` when it would have to wait and there is no place, or

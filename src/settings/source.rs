@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use palyra_actors::ids::nearest;
-use palyra_actors::places::{self, Place};
+use palyra_actors::text_places::{self, TextPlace};
 use toml::Table;
 use toml::de::{DeTable, DeValue};
 
@@ -29,7 +29,7 @@ impl Source<'_> {
 
     /// `/root/palyra.toml:line:column: ` of the byte at `offset`.
     pub fn place(&self, offset: usize) -> String {
-        let Place { line, column } = Place::at(self.text, offset);
+        let TextPlace { line, column } = TextPlace::at(self.text, offset);
         format!("{}:{line}:{column}: ", self.file.display())
     }
 
@@ -92,8 +92,8 @@ impl Source<'_> {
 
     /// A value without its quotes, and the like, is told by its setting; anything else by what the reader says.
     fn no_toml(&self, error: &toml::de::Error, message: &str) -> Told {
-        if let Some(name) = places::stands_twice(self.text, error.message(), error.span()) {
-            return (format!("{name} is set a second time here"), Some(places::REMOVE_ONE.to_owned()));
+        if let Some(name) = text_places::stands_twice(self.text, error.message(), error.span()) {
+            return (format!("{name} is set a second time here"), Some(text_places::REMOVE_ONE.to_owned()));
         }
         let offset = error.span().map_or(0, |span| span.start);
         let begin = self.text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);

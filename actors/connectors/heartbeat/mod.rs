@@ -9,7 +9,7 @@ use super::{ConnectorFactory, ConnectorLink};
 use crate::causes::in_full;
 use crate::clock::{SharedClock, UnixMs};
 use crate::journal::SystemEvent;
-use crate::supervision::{Close, Exit};
+use crate::supervision::{Close, Ended};
 
 /// Emits `connector.heartbeat` every `interval`.
 pub struct Heartbeat {
@@ -55,9 +55,9 @@ impl Heartbeat {
 }
 
 impl Handler<Close> for Heartbeat {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
         ctx.stop();
         self.link.closing()
     }

@@ -14,9 +14,9 @@ impl Actor for Owner {
 }
 
 impl Handler<Close> for Owner {
-    type Result = Exit;
+    type Result = Ended;
 
-    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Exit {
+    fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
         if self.closes {
             ctx.run_later(Duration::from_secs(1), |_, ctx| ctx.stop());
         }
@@ -73,7 +73,7 @@ async fn a_supervisor_has_closed_when_its_connectors_have() {
     house.register("prompt").await.unwrap();
     let found = found_by_each(&house, true).await;
     let (puppet, asked) = (house.puppets.lock().unwrap()[0].clone(), Instant::now());
-    assert_eq!(house.door.ask(Close).await.unwrap(), Exit::Asked);
+    assert_eq!(house.door.ask(Close).await.unwrap(), Ended::Asked);
     assert!(!puppet.connected());
     assert_eq!(asked.elapsed().as_secs(), 1);
     assert_eq!(found.lock().unwrap().len(), 1);
@@ -85,7 +85,7 @@ async fn all_who_ask_a_supervisor_to_close_are_told_when_it_has() {
     let house = house();
     found_by_each(&house, true).await;
     let (first, second) = futures_util::future::join(house.door.ask(Close), house.door.ask(Close)).await;
-    assert_eq!((first.unwrap(), second.unwrap()), (Exit::Asked, Exit::Asked));
+    assert_eq!((first.unwrap(), second.unwrap()), (Ended::Asked, Ended::Asked));
 }
 
 #[actix::test]
@@ -94,7 +94,7 @@ async fn a_supervisor_does_not_wait_for_ever_for_a_connector_that_does_not_close
     let house = house();
     found_by_each(&house, false).await;
     let asked = Instant::now();
-    assert_eq!(house.door.ask(Close).await.unwrap(), Exit::Asked);
+    assert_eq!(house.door.ask(Close).await.unwrap(), Ended::Asked);
     assert_eq!(asked.elapsed().as_secs(), CONNECTOR_CLOSE_SECONDS);
 }
 
@@ -112,7 +112,7 @@ async fn a_supervisor_that_closes_starts_nothing_and_still_takes_events() {
     let restart = house.door.ask(Restart("billing".into())).await.unwrap();
     assert!(matches!(restart, Err(ConnectorError::Closing)));
     house.emitter().emit(SystemEvent::new("last.words", "emitted")).await.unwrap();
-    assert_eq!(closed.await.unwrap().unwrap(), Exit::Asked);
+    assert_eq!(closed.await.unwrap().unwrap(), Ended::Asked);
     house.settle().await;
     assert_eq!((house.puppets.lock().unwrap().len(), found.lock().unwrap().len()), (1, 1));
 }

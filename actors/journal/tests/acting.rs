@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::*;
 use crate::clock::{ManualClock, SharedClock};
 use crate::limits::SEAL_WAITERS_MAX;
-use crate::supervision::{Close, Door, DoorError, Exit, Exited};
+use crate::supervision::{Close, Door, DoorError, Ended, Exited};
 
 /// A running journal actor and what its supervisor hears.
 pub(super) struct Running {
@@ -48,8 +48,8 @@ impl Running {
         self.journal.door.ask(Observe).await.unwrap();
     }
 
-    async fn exit(&mut self) -> Exit {
-        self.exits.recv().await.unwrap().exit
+    async fn ended(&mut self) -> Ended {
+        self.exits.recv().await.unwrap().ended
     }
 }
 
@@ -113,7 +113,7 @@ fn close_commits_what_came_before_it_and_empties_the_log() {
         for reply in replies {
             assert!(matches!(reply.await, Ok(Ok(Appended::Stored(_)))));
         }
-        assert_eq!(running.exit().await, Exit::Asked);
+        assert_eq!(running.ended().await, Ended::Asked);
         assert!(comes_too_late(&running.journal.append(push(0), None).await));
         assert_eq!((place.reader().head().unwrap().seq, place.problems()), (20, vec![]));
         let wal = place.folder.path().join("journal.db-wal");
@@ -158,7 +158,7 @@ fn a_panic_costs_the_group_never_what_was_acknowledged() {
             fail::cfg(point, "1*panic").unwrap();
             let result = running.journal.append(push(2), None).await;
             assert!(matches!(result, Err(JournalError::Unknown)), "{point}: {result:?}");
-            assert_eq!(running.exit().await, Exit::Panicked);
+            assert_eq!(running.ended().await, Ended::Panicked);
             let mut head = running.config.head.subscribe();
             running.reopen().await;
             let receipt = running.journal.append_system(SystemEvent::new("a", "b")).await.unwrap();
@@ -179,7 +179,7 @@ fn a_poisoned_journal_answers_so_and_ends_for_good() {
         std::fs::remove_file(place.path()).unwrap();
         let result = running.journal.append(push(2), None).await;
         assert!(matches!(result, Err(JournalError::Poisoned { .. })), "{result:?}");
-        assert!(matches!(running.exit().await, Exit::Poisoned(_)));
+        assert!(matches!(running.ended().await, Ended::Poisoned(_)));
         assert!(comes_too_late(&running.journal.append(push(3), None).await));
         assert_eq!(*running.config.head.borrow(), 1);
     });
@@ -196,7 +196,7 @@ fn a_probe_tells_whether_the_journal_can_commit() {
         // A commit of the last second would answer for the journal.
         clock.advance_ms(1_000);
         assert!(running.journal.door.ask(ProbeCommit).await.unwrap().is_err());
-        assert!(matches!(running.exit().await, Exit::Poisoned(_)));
+        assert!(matches!(running.ended().await, Ended::Poisoned(_)));
     });
 }
 
@@ -266,8 +266,8 @@ fn a_journal_that_is_poisoned_while_it_closes_says_so_to_all_who_wait_for_its_en
         let last = running.journal.append(push(2), None);
         let ((first, second), _) = futures_util::future::join(closed, last).await;
         fail::remove("journal::sign");
-        for exit in [first.unwrap(), second.unwrap(), running.exit().await] {
-            assert!(matches!(exit, Exit::Poisoned(_)), "{exit}");
+        for ended in [first.unwrap(), second.unwrap(), running.ended().await] {
+            assert!(matches!(ended, Ended::Poisoned(_)), "{ended}");
         }
         drop(asked.await);
     });
@@ -306,7 +306,7 @@ fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
         running.journal.append(push(1), None).await.unwrap();
         fail::cfg("journal::append", "1*panic").unwrap();
         drop(running.journal.append(push(2), None).await);
-        assert_eq!(running.exit().await, Exit::Panicked);
+        assert_eq!(running.ended().await, Ended::Panicked);
         running.reopen().await;
         assert!(!matches!(asked.await, Ok(Ok(Ok(())))), "nobody was told that it is stored");
         running.journal.append(push(3), None).await.unwrap();
@@ -326,7 +326,7 @@ fn a_panic_while_signing_or_storing_loses_nothing() {
             fail::cfg(point, "1*panic").unwrap();
             let result = running.journal.door.ask(Seal).await;
             assert!(!matches!(result, Ok(Ok(()))), "{point}");
-            assert_eq!(running.exit().await, Exit::Panicked, "{point}");
+            assert_eq!(running.ended().await, Ended::Panicked, "{point}");
             running.reopen().await;
             running.journal.append(push(2), None).await.unwrap();
             running.journal.door.ask(Seal).await.unwrap().unwrap();

@@ -154,7 +154,7 @@ impl World {
         let (reply, answer) = Fetched::by_hand();
         let event = delivery("", &sent.text(), verdict).event;
         self.mailbox.extend(self.leases.submit(
-            Submit { event, claim, reply, permit: Arc::new(()) },
+            Submit { event, claim, reply, held_until_answered: Arc::new(()) },
             self.now,
             &mut Wakes::default(),
         ));

@@ -12,7 +12,7 @@ use super::{DUPLICATE, JsonError, UNREADABLE, classify, reversed};
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let mut duplicate_at = None;
     let mut deserializer = Deserializer::from_slice(bytes);
-    let place = Place { duplicate_at: &mut duplicate_at };
+    let place = ValueSeed { duplicate_at: &mut duplicate_at };
     let parsed = place.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match (parsed, duplicate_at) {
         (_, Some(pointer)) => Err(JsonError::Refused { pointer: reversed(&pointer), reason: DUPLICATE }),
@@ -22,11 +22,11 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 }
 
 /// Reads one value; after a duplicate key it reads on only to leave.
-struct Place<'a> {
+struct ValueSeed<'a> {
     duplicate_at: &'a mut Option<Vec<String>>,
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -34,7 +34,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_> {
+impl<'de> Visitor<'de> for ValueSeed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
         loop {
-            match items.next_element_seed(Place { duplicate_at: &mut *self.duplicate_at }) {
+            match items.next_element_seed(ValueSeed { duplicate_at: &mut *self.duplicate_at }) {
                 Ok(Some(item)) => array.push(item),
                 Ok(None) => return Ok(Value::Array(array)),
                 Err(error) => {
@@ -90,7 +90,7 @@ impl<'de> Visitor<'de> for Place<'_> {
                 *self.duplicate_at = Some(vec![key]);
                 return Err(de::Error::custom(DUPLICATE));
             }
-            match members.next_value_seed(Place { duplicate_at: &mut *self.duplicate_at }) {
+            match members.next_value_seed(ValueSeed { duplicate_at: &mut *self.duplicate_at }) {
                 Ok(value) => drop(object.insert(key, value)),
                 Err(error) => {
                     note(self.duplicate_at, || key);

@@ -1,12 +1,13 @@
 //! Whether what a profile reads stands in the bodies that it takes.
 
 use super::Findings;
-use crate::provider::identity::covers_content;
-use crate::provider::profile::{Source, When};
-use crate::provider::{AuthScheme, ContentKind, Method, Profile};
+use crate::provider::form::{Locator, When};
+use crate::provider::scheme::{Proof, Scheme};
+use crate::provider::told_apart::covers_content;
+use crate::provider::{ContentKind, Profile};
 
 /// Finds what a scheme asks of a body that is of another kind.
-pub fn check_scheme(profile: &Profile, scheme: &AuthScheme, pointer: &str, findings: &mut Findings<'_>) {
+pub fn check_scheme(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let wanted = scheme.when.as_ref().and_then(kind_asked_for);
     if wanted.is_some_and(|kind| !profile.takes(kind)) {
         findings.error(
@@ -18,7 +19,7 @@ pub fn check_scheme(profile: &Profile, scheme: &AuthScheme, pointer: &str, findi
         return;
     }
     let is_there = |kind| wanted.map_or_else(|| profile.takes(kind), |wanted| wanted == kind);
-    for (kind, what, member) in kinds_read(&scheme.method) {
+    for (kind, what, member) in kinds_read(&scheme.proof) {
         if !is_there(kind) {
             let kind = if kind == ContentKind::Form { "a form" } else { "JSON" };
             let message = format!("`{what}` is read from {kind}, but `content` accepts no such body");
@@ -34,10 +35,10 @@ pub fn check_deliveries_without(profile: &Profile, findings: &mut Findings<'_>) 
         return;
     }
     let has_id =
-        profile.file.delivery_id.from.iter().any(|source| !source.is_constant() && !is_of_body(source));
-    let are_told_apart = |scheme: &AuthScheme| match &scheme.method {
-        Method::Signed(scheme) => scheme.content.tells_apart_without_body(),
-        method => has_id && !covers_content(method),
+        profile.file.delivery_id.from.iter().any(|locator| !locator.is_constant() && !is_of_body(locator));
+    let are_told_apart = |scheme: &Scheme| match &scheme.proof {
+        Proof::Signed(scheme) => scheme.content.tells_apart_without_body(),
+        proof => has_id && !covers_content(proof),
     };
     if !profile.schemes.iter().all(are_told_apart) {
         findings.error(
@@ -58,17 +59,17 @@ fn kind_asked_for(when: &When) -> Option<ContentKind> {
 }
 
 /// The kinds of body that a scheme reads, what it reads there, and the member that says so.
-fn kinds_read(method: &Method) -> Vec<(ContentKind, String, String)> {
-    let read = |source: &Source, member: &str| {
-        let (kind, what) = kind_of(source)?;
+fn kinds_read(proof: &Proof) -> Vec<(ContentKind, String, String)> {
+    let read = |locator: &Locator, member: &str| {
+        let (kind, what) = kind_of(locator)?;
         Some((kind, what.to_owned(), member.to_owned()))
     };
-    match method {
-        Method::Token(form) => read(&form.from, "token/from").into_iter().collect(),
-        Method::Jwt(form) => read(&form.from, "jwt/from").into_iter().collect(),
-        Method::None => Vec::new(),
-        Method::Signed(scheme) => {
-            let at = |member: &str| format!("{}/{member}", scheme.kind);
+    match proof {
+        Proof::Token(form) => read(&form.from, "token/from").into_iter().collect(),
+        Proof::Jwt(form) => read(&form.from, "jwt/from").into_iter().collect(),
+        Proof::None => Vec::new(),
+        Proof::Signed(scheme) => {
+            let at = |member: &str| format!("{}/{member}", scheme.kind.as_str());
             let signed = scheme.content.kinds_read();
             let signed = signed.map(|(kind, what)| (kind, what.to_owned(), at("content")));
             let signatures = scheme.form.signature.from.iter();
@@ -80,16 +81,16 @@ fn kinds_read(method: &Method) -> Vec<(ContentKind, String, String)> {
     }
 }
 
-fn kind_of(source: &Source) -> Option<(ContentKind, &str)> {
-    match source {
-        Source::Json(pointer) => Some((ContentKind::Json, pointer)),
-        Source::JsonFirstKeyExcept(_) => Some((ContentKind::Json, "json_first_key_except")),
-        Source::Form(field) | Source::FormJson { field, .. } => Some((ContentKind::Form, field)),
-        Source::Join { from, .. } => from.iter().find_map(kind_of),
+fn kind_of(locator: &Locator) -> Option<(ContentKind, &str)> {
+    match locator {
+        Locator::Json(pointer) => Some((ContentKind::Json, pointer)),
+        Locator::JsonFirstKeyExcept(_) => Some((ContentKind::Json, "json_first_key_except")),
+        Locator::Form(field) | Locator::FormJson { field, .. } => Some((ContentKind::Form, field)),
+        Locator::Join { from, .. } => from.iter().find_map(kind_of),
         _ => None,
     }
 }
 
-fn is_of_body(source: &Source) -> bool {
-    kind_of(source).is_some()
+fn is_of_body(locator: &Locator) -> bool {
+    kind_of(locator).is_some()
 }

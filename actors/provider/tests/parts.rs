@@ -1,6 +1,6 @@
 //! The parts of verification at their edges, each by itself.
 
-use super::profile::{KeyDecoding, KeyForm, TimeFormat, TimestampForm};
+use super::form::{KeyDecoding, KeyForm, TimeFormat, TimestampForm};
 use super::template::Template;
 use super::*;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
@@ -162,22 +162,22 @@ fn a_placeholder_without_what_it_needs_is_none() {
 
 #[test]
 fn a_template_covers_what_it_names_and_nothing_else() {
-    let covers = |text: &str, source: Source| Template::compile(text).unwrap().covers(&source);
-    let (json, form) = (|name: &str| Source::Json(name.into()), |name: &str| Source::Form(name.into()));
-    let header = |name: &str| Source::Header(name.into());
+    let covers = |text: &str, locator: Locator| Template::compile(text).unwrap().covers(&locator);
+    let (json, form) = (|name: &str| Locator::Json(name.into()), |name: &str| Locator::Form(name.into()));
+    let header = |name: &str| Locator::Header(name.into());
     for (text, own, other) in [
         ("{members:a,b}", json("/b"), json("/c")),
         ("{json:/a}", json("/a"), json("/b")),
         ("{form:a}", form("a"), form("b")),
-        ("{query:a}", Source::Query("a".into()), Source::Query("b".into())),
+        ("{query:a}", Locator::Query("a".into()), Locator::Query("b".into())),
         ("{h:x-a}", header("X-A"), header("x-b")),
         ("{listed_headers:x-list}", header("x-any"), json("/x-any")),
-        ("{body}", Source::Join { from: Vec::new(), separator: String::new() }, json("/a")),
+        ("{body}", Locator::Join { from: Vec::new(), separator: String::new() }, json("/a")),
     ] {
         assert!(covers(text, own), "{text}");
         assert!(!covers(text, other), "{text}");
     }
-    let join = |names: [&str; 2]| Source::Join { from: names.map(json).to_vec(), separator: ":".into() };
+    let join = |names: [&str; 2]| Locator::Join { from: names.map(json).to_vec(), separator: ":".into() };
     assert!(
         covers("{json:/a}{json:/b}", join(["/a", "/b"])) && !covers("{json:/a}{json:/b}", join(["/a", "/c"]))
     );

@@ -1,7 +1,7 @@
 //! Public keys in the forms in which providers hand them out.
 
 use super::*;
-use crate::provider::profile::{KeyDecoding, KeyForm};
+use crate::provider::form::{KeyDecoding, KeyForm};
 
 // Made with openssl, as the signatures over `{}` are.
 const ED25519_PEM: &str = "\

@@ -1,12 +1,12 @@
 //! How signatures, and the times beside them, are read from the text of a header.
 
-use super::profile::SignatureItem;
+use super::form::SignatureItem;
 use super::*;
 use crate::limits::{SIGNATURE_CANDIDATES_MAX, SIGNATURE_HEADER_BYTES_MAX};
 
 fn form(split: &str, pair: Option<&str>) -> SignatureForm {
     SignatureForm {
-        from: vec![Source::Header("s".into())],
+        from: vec![Locator::Header("s".into())],
         encoding: Encoding::Hex,
         prefixes: Vec::new(),
         split_lists: None,

@@ -38,7 +38,7 @@ async fn changes_are_made_in_the_order_they_were_asked_for_and_a_close_waits_for
     let (_registry, actor) = start(&folder);
     let ids: Vec<String> = (0..8).map(|n| format!("hook-{n}")).collect();
     let asked: Vec<_> = ids.iter().map(|id| actor.send(add(id))).collect();
-    assert_eq!(actor.send(Close).await.unwrap(), Exit::Asked);
+    assert_eq!(actor.send(Close).await.unwrap(), Ended::Asked);
     let written: Vec<String> =
         folder.open().list().iter().map(|one| one.record.integration_id.clone()).collect();
     assert_eq!(written, ids);

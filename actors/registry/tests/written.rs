@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::limits::{ALLOW_LIST_ENTRIES_MAX, ALLOW_LIST_ENTRY_BYTES_MAX, REGISTRY_FILE_BYTES_MAX};
+use crate::limits::{ALLOW_LIST_ENTRIES_MAX, ALLOW_LIST_ENTRY_CHARS_MAX, REGISTRY_FILE_BYTES_MAX};
 
 /// A registry of [`HAND_WRITTEN`] that must be what it was after a refusal, in memory, in the file and for a reader.
 struct Unchanged {
@@ -58,7 +58,7 @@ fn padded_to(bytes: u64) -> String {
 #[test]
 fn what_a_reader_would_refuse_is_refused_before_it_is_written() {
     let list = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
-    let long = "e".repeat(ALLOW_LIST_ENTRY_BYTES_MAX + 1);
+    let long = "e".repeat(ALLOW_LIST_ENTRY_CHARS_MAX + 1);
     let cases = [
         (json!({"allowed_events": list(65)}), "allowed_events: a list of 65 entries has more than 64 items"),
         (
@@ -106,7 +106,7 @@ fn what_a_reader_would_refuse_is_refused_before_it_is_written() {
 #[test]
 fn a_list_may_be_as_long_as_its_bound() {
     let entries: Vec<String> =
-        (0..ALLOW_LIST_ENTRIES_MAX).map(|n| format!("{n:0>ALLOW_LIST_ENTRY_BYTES_MAX$}")).collect();
+        (0..ALLOW_LIST_ENTRIES_MAX).map(|n| format!("{n:0>ALLOW_LIST_ENTRY_CHARS_MAX$}")).collect();
     let folder = Folder::with(None);
     let draft = draft_with("new", &json!({"allowed_events": entries, "allowed_sources": entries}));
     folder.open().add(draft, &SecretStatus::Found, NOW).unwrap();

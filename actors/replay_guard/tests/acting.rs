@@ -158,7 +158,7 @@ fn a_panic_costs_those_who_wait_an_answer_and_nobody_a_second_row() {
         assert!(matches!(running.submit("k").await, Ok(Appended::Stored(_))));
         fail::cfg("replay_guard::submit", "1*panic").unwrap();
         assert!(matches!(running.submit("k").await, Err(SubmitError::Journal(JournalError::Unknown))));
-        assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Panicked);
+        assert_eq!(running.exits.recv().await.unwrap().ended, Ended::Panicked);
         assert!(running.submit("k").await.is_err());
         running.restart().await;
         assert!(matches!(running.submit("k").await, Ok(Appended::Held { .. })), "the journal knows");
@@ -204,8 +204,8 @@ fn a_journal_whose_mailbox_is_full_is_told_as_one_that_did_not_act() {
 fn close_is_told_to_those_who_come_after() {
     run(async {
         let mut running = Running::start().await;
-        assert_eq!(running.guard.door.ask(Close).await, Ok(Exit::Asked));
-        assert_eq!(running.exits.recv().await.unwrap().exit, Exit::Asked);
+        assert_eq!(running.guard.door.ask(Close).await, Ok(Ended::Asked));
+        assert_eq!(running.exits.recv().await.unwrap().ended, Ended::Asked);
         running.arbiter_has_finished_its_turn().await;
         assert!(matches!(running.submit("k").await, Err(SubmitError::Replay(ReplayError::Stopped))));
     });

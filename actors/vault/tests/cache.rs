@@ -12,7 +12,7 @@ fn versions(value: &str) -> Arc<SecretVersions> {
 
 #[test]
 fn what_is_kept_outside_is_fresh_for_its_time_and_wiped_after_it() {
-    // (source, age in ms, still served)
+    // (keeper, age in ms, still served)
     let table = [
         ("env:X", 0, true),
         ("env:X", TTL_MS - 1, true),

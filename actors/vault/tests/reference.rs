@@ -6,19 +6,19 @@ use crate::limits::{VAULT_REF_BYTES_MAX, VAULT_REF_PART_BYTES_MAX};
 #[test]
 fn every_documented_form_is_read_and_written_back_unchanged() {
     let table = [
-        ("global/github", Source::Vault, "global/github"),
-        ("global/9.a_b-C", Source::Vault, "global/9.a_b-C"),
-        ("principal:ann/key", Source::Vault, "principal:ann/key"),
-        ("channel:slack:acct-1/key", Source::Vault, "channel:slack:acct-1/key"),
-        ("skill:deploy/key", Source::Vault, "skill:deploy/key"),
-        ("env:GITHUB_SECRET", Source::Env, "GITHUB_SECRET"),
-        ("env:_x", Source::Env, "_x"),
-        ("file:/etc/palyra/a secret", Source::File, "/etc/palyra/a secret"),
-        ("hashivault:secret/team/github#hmac", Source::HashiVault, "secret/team/github#hmac"),
+        ("global/github", Keeper::Vault, "global/github"),
+        ("global/9.a_b-C", Keeper::Vault, "global/9.a_b-C"),
+        ("principal:ann/key", Keeper::Vault, "principal:ann/key"),
+        ("channel:slack:acct-1/key", Keeper::Vault, "channel:slack:acct-1/key"),
+        ("skill:deploy/key", Keeper::Vault, "skill:deploy/key"),
+        ("env:GITHUB_SECRET", Keeper::Env, "GITHUB_SECRET"),
+        ("env:_x", Keeper::Env, "_x"),
+        ("file:/etc/palyra/a secret", Keeper::File, "/etc/palyra/a secret"),
+        ("hashivault:secret/team/github#hmac", Keeper::HashiVault, "secret/team/github#hmac"),
     ];
-    for (text, source, place) in table {
+    for (text, keeper, place) in table {
         let parsed = vault_ref(text);
-        assert_eq!((parsed.to_string().as_str(), parsed.source(), parsed.place()), (text, source, place));
+        assert_eq!((parsed.to_string().as_str(), parsed.keeper(), parsed.place()), (text, keeper, place));
     }
 }
 
@@ -135,6 +135,6 @@ proptest! {
         key in "[A-Za-z0-9][A-Za-z0-9._-]{0,60}",
     ) {
         let text = format!("{scope}/{key}");
-        prop_assert_eq!(VaultRef::parse(&text).unwrap().source(), Source::Vault);
+        prop_assert_eq!(VaultRef::parse(&text).unwrap().keeper(), Keeper::Vault);
     }
 }

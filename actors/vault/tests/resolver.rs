@@ -19,7 +19,7 @@ struct Running {
     journal: Arc<Recorder>,
     resolver: Arc<Resolver>,
     vault: Addr<VaultActor>,
-    keys: KeyCache,
+    keys: SecretCache,
     exits: mpsc::UnboundedReceiver<Exited>,
 }
 
@@ -30,7 +30,7 @@ fn start_with(recorder: Recorder) -> Running {
     let (dir, pins) = (folder.path().join("vault"), folder.path().join("anchor/vault"));
     let store = Store::open(VaultConfig { dir, pins }, clock.clone()).unwrap();
     let audit = Arc::new(Shared(Arc::clone(&journal)));
-    let (keys, watch) = (KeyCache::default(), WatchGuard::new("vault", 1, report_to));
+    let (keys, watch) = (SecretCache::default(), WatchGuard::new("vault", 1, report_to));
     let resolver = Arc::new(Resolver::new(store, clock.clone(), audit, keys.clone()));
     let vault = VaultActor::new(Arc::clone(&resolver), watch).start();
     Running { resolver, vault, keys, folder, clock, journal, exits }
@@ -283,8 +283,9 @@ async fn there_are_many_ways_to_have_no_secret_and_none_is_answered_with_one() {
 #[test]
 fn an_unset_or_oversized_variable_is_no_secret() {
     let name = vault_ref("env:X");
-    let read =
-        |value: Option<Vec<u8>>| super::super::outside::from_variable(&name, value.map(OsString::from_vec));
+    let read = |value: Option<Vec<u8>>| {
+        super::super::env_and_file::from_variable(&name, value.map(OsString::from_vec))
+    };
     assert!(matches!(read(None), Err(VaultError::NotFound(_))));
     assert!(matches!(read(Some(vec![b'v'; SECRET_BYTES_MAX + 1])), Err(VaultError::TooLarge(_))));
     assert!(read(Some(vec![0xff, b'v'])).unwrap().matches(&[0xff, b'v']));
@@ -331,7 +332,7 @@ async fn closing_ends_the_actor_as_asked() {
     let mut running = start();
     running.vault.send(Close).await.unwrap();
     let exited = running.exits.recv().await.unwrap();
-    assert_eq!((exited.name.as_str(), exited.exit), ("vault", Exit::Asked));
+    assert_eq!((exited.name.as_str(), exited.ended), ("vault", Ended::Asked));
     assert!(running.vault.send(Observe).await.is_err());
 }
 

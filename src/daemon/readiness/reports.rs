@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness};
-use palyra_actors::vault::{Probe, SecretStatus};
+use palyra_actors::vault::{Keeper, Probe, SecretStatus};
 use tokio::time::{Instant, timeout_at};
 
 use crate::daemon::state::AppState;
@@ -36,8 +36,17 @@ pub async fn secret_statuses(
     app: &AppState,
     integrations: impl IntoIterator<Item = &Integration>,
 ) -> Vec<SecretStatus> {
-    let asked = integrations.into_iter().map(|integration| asked(app, integration));
+    let mut numbered: Vec<_> = integrations.into_iter().enumerate().collect();
+    // Those that cannot hang go first: others would use up the time for them.
+    numbered.sort_by_key(|(_, integration)| lies_elsewhere(integration));
+    let asked = numbered.into_iter().map(|(number, integration)| (number, asked(app, integration)));
     within(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
+}
+
+/// Whether a secret of it is kept outside the vault, such as on a share, which may hang.
+fn lies_elsewhere(integration: &Integration) -> bool {
+    let mut kept = integration.secrets().filter_map(|(_, vault_ref)| Some(vault_ref.ok()?.keeper()));
+    kept.any(|keeper| keeper != Keeper::Vault)
 }
 
 /// As [`secret_statuses`], of one.
@@ -46,15 +55,14 @@ pub async fn secret_status(app: &AppState, integration: &Integration) -> SecretS
     in_time(patience, Instant::now() + patience, asked(app, integration)).await
 }
 
-/// What each of `asked` comes to; where that is not known in time, that it is not.
+/// What each of `asked` comes to, in the order of their numbers; where that is not known in time, that it is not.
 async fn within(
     patience: Duration,
-    asked: impl Iterator<Item = impl Future<Output = SecretStatus>>,
+    asked: impl Iterator<Item = (usize, impl Future<Output = SecretStatus>)>,
 ) -> Vec<SecretStatus> {
     let deadline = Instant::now() + patience;
-    let numbered = asked
-        .enumerate()
-        .map(|(number, asked)| async move { (number, in_time(patience, deadline, asked).await) });
+    let numbered =
+        asked.map(|(number, asked)| async move { (number, in_time(patience, deadline, asked).await) });
     // In no order: one that hangs holds up a place, and not all behind it.
     let mut statuses: Vec<_> =
         stream::iter(numbered).buffer_unordered(INTEGRATIONS_AT_A_TIME_MAX).collect().await;
@@ -106,16 +114,33 @@ mod tests {
     use std::future::{pending, ready};
 
     use futures_util::future::Either;
+    use serde_json::json;
     use tokio::task::yield_now;
 
     use super::*;
+
+    fn with_secret(vault_ref: &str) -> Integration {
+        let record = json!({"integration_id": "gh", "provider": "github", "secret_vault_ref": vault_ref});
+        let record = serde_json::from_value(record).unwrap();
+        Integration { record, profile: None, lent_with: None }
+    }
+
+    #[test]
+    fn only_secrets_outside_the_vault_can_hang() {
+        for outside in ["env:NAME", "file:/run/secret", "hashivault:kv/app#field"] {
+            assert!(lies_elsewhere(&with_secret(outside)), "{outside}");
+        }
+        for sound in ["global/github", "no reference"] {
+            assert!(!lies_elsewhere(&with_secret(sound)), "{sound}");
+        }
+    }
 
     #[actix_web::test]
     async fn what_is_not_known_in_time_is_told_as_that_and_the_rest_as_it_is() {
         let hangs = |number: usize| number % INTEGRATIONS_AT_A_TIME_MAX == 1;
         let asked = (0..9 * INTEGRATIONS_AT_A_TIME_MAX).map(|number| match hangs(number) {
-            true => Either::Left(pending()),
-            false => Either::Right(ready(SecretStatus::Found)),
+            true => (number, Either::Left(pending())),
+            false => (number, Either::Right(ready(SecretStatus::Found))),
         });
         for (number, status) in within(Duration::from_millis(500), asked).await.iter().enumerate() {
             match status {
@@ -142,7 +167,7 @@ mod tests {
             now.set(now.get() - 1);
             SecretStatus::Found
         };
-        let many = || (0..3 * INTEGRATIONS_AT_A_TIME_MAX).map(|_| ask());
+        let many = || (0..3 * INTEGRATIONS_AT_A_TIME_MAX).map(|number| (number, ask()));
         let statuses = within(Duration::from_secs(60), many()).await;
         assert_eq!(statuses, vec![SecretStatus::Found; 3 * INTEGRATIONS_AT_A_TIME_MAX]);
         assert_eq!(most.get(), INTEGRATIONS_AT_A_TIME_MAX);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::limits::WEBHOOK_NAME_CHARS_MAX;
-use palyra_actors::provider::{Mutation, Profile, SignDraft, Signed};
+use palyra_actors::provider::{MadeRequest, Mutation, Profile, SignDraft};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
@@ -126,7 +126,7 @@ async fn sign(
     order: &Dispatch,
     integration: &Integration,
     profile: &Profile,
-) -> Result<Signed, Problem> {
+) -> Result<MadeRequest, Problem> {
     let payload = order.payload_base64.as_deref().map(|text| decoded("payload_base64", text)).transpose()?;
     let private_key = order.private_key_base64.as_ref().map(|text| decoded("private_key_base64", text));
     let private_key = private_key.transpose()?.map(Zeroizing::new);
@@ -172,7 +172,7 @@ async fn resolve(app: &AppState, integration: &Integration) -> Result<Arc<Secret
 }
 
 /// Posts once, or twice; tells the last answer.
-async fn post_to_ingress(url: String, signed: Signed, twice: bool) -> Result<(u16, Value), Problem> {
+async fn post_to_ingress(url: String, signed: MadeRequest, twice: bool) -> Result<(u16, Value), Problem> {
     let posted = threads::on_its_own(move || {
         if twice {
             post(&url, &signed)?;
@@ -186,7 +186,7 @@ async fn post_to_ingress(url: String, signed: Signed, twice: bool) -> Result<(u1
     })
 }
 
-fn post(url: &str, signed: &Signed) -> Result<(u16, Value), ureq::Error> {
+fn post(url: &str, signed: &MadeRequest) -> Result<(u16, Value), ureq::Error> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(ANSWER_DEADLINE))

@@ -6,59 +6,60 @@
 //! fixed only where the content can be read in one way: from either end, over parts whose end is known, and
 //! what is left between them if it is one part.
 
-use super::profile::{Content, ProfileFile, Source, TimeFormat};
+use super::form::{Content, Locator, ProfileFile, TimeFormat};
+use super::scheme::Proof;
 use super::template::{Piece, Template};
-use super::{Body, ContentKind, Method};
+use super::{Body, ContentKind};
 
-/// What identifies deliveries that `method` signs: of the sources that the profile names for it, those that are fixed.
-pub fn of(method: &Method, file: &ProfileFile) -> Vec<Source> {
-    let identity = &file.delivery_id;
-    let named = match identity.replay_key.is_empty() {
-        true if identity.signed => &identity.from,
-        _ => &identity.replay_key,
+/// What identifies deliveries that `proof` signs: of the locators that the profile names for it, those that are fixed.
+pub fn of(proof: &Proof, file: &ProfileFile) -> Vec<Locator> {
+    let id_form = &file.delivery_id;
+    let named = match id_form.replay_key.is_empty() {
+        true if id_form.signed => &id_form.from,
+        _ => &id_form.replay_key,
     };
-    named.iter().filter(|source| fixes(method, source, &file.content)).cloned().collect()
+    named.iter().filter(|locator| fixes(proof, locator, &file.content)).cloned().collect()
 }
 
-/// Whether what `method` verifies covers something of the delivery, be it not all of the body.
-pub fn covers_content(method: &Method) -> bool {
-    match method {
-        Method::Signed(_) => true,
-        Method::Jwt(form) => form.body_sha256_claim.is_some(),
-        Method::Token(_) | Method::None => false,
+/// Whether what `proof` verifies covers something of the delivery, be it not all of the body.
+pub fn covers_content(proof: &Proof) -> bool {
+    match proof {
+        Proof::Signed(_) => true,
+        Proof::Jwt(form) => form.body_sha256_claim.is_some(),
+        Proof::Token(_) | Proof::None => false,
     }
 }
 
 /// Whether retries that are written anew are told apart where no id is signed: by the part of them that is, or by the id
 /// that whoever has the token gives them.
-pub fn tells_retries(method: &Method) -> bool {
-    match method {
-        Method::Signed(scheme) => !scheme.content.covers_body() && scheme.form.body_sha256_query.is_none(),
-        Method::Jwt(form) => form.body_sha256_claim.is_none(),
-        Method::Token(_) => true,
-        Method::None => false,
+pub fn tells_retries(proof: &Proof) -> bool {
+    match proof {
+        Proof::Signed(scheme) => !scheme.content.covers_body() && scheme.form.body_sha256_query.is_none(),
+        Proof::Jwt(form) => form.body_sha256_claim.is_none(),
+        Proof::Token(_) => true,
+        Proof::None => false,
     }
 }
 
-/// Whether a signature of `method` fixes the text at `source`, where bodies are of the kinds in `content`.
-pub fn fixes(method: &Method, source: &Source, content: &[Content]) -> bool {
+/// Whether a signature of `proof` fixes the text at `locator`, where bodies are of the kinds in `content`.
+pub fn fixes(proof: &Proof, locator: &Locator, content: &[Content]) -> bool {
     let kinds = Kinds::of(content);
-    match method {
-        Method::Signed(scheme) => {
+    match proof {
+        Proof::Signed(scheme) => {
             let time = scheme.form.timestamp.as_ref().map(|time| time.format);
             let fixed = fixed(&scheme.content, time, kinds);
-            is_among(&fixed, source, kinds)
+            is_among(&fixed, locator, kinds)
         }
-        Method::Jwt(form) => form.body_sha256_claim.is_some() && kinds.are_told_apart && is_in_body(source),
-        Method::Token(_) | Method::None => false,
+        Proof::Jwt(form) => form.body_sha256_claim.is_some() && kinds.are_told_apart && is_in_body(locator),
+        Proof::Token(_) | Proof::None => false,
     }
 }
 
-/// Whether the text at `source` is part of the body.
-pub fn is_in_body(source: &Source) -> bool {
-    match source {
-        Source::Json(_) | Source::JsonEach { .. } | Source::Form(_) | Source::FormJson { .. } => true,
-        Source::Join { from, .. } => from.iter().all(is_in_body),
+/// Whether the text at `locator` is part of the body.
+pub fn is_in_body(locator: &Locator) -> bool {
+    match locator {
+        Locator::Json(_) | Locator::JsonEach { .. } | Locator::Form(_) | Locator::FormJson { .. } => true,
+        Locator::Join { from, .. } => from.iter().all(is_in_body),
         _ => false,
     }
 }
@@ -170,18 +171,18 @@ fn ends_digits(piece: &Piece, kinds: Kinds) -> bool {
     }
 }
 
-fn is_among(fixed: &[&Piece], source: &Source, kinds: Kinds) -> bool {
-    let holds = |piece: &&Piece| match (*piece, source) {
-        (Piece::Header(name), Source::Header(other)) => name.eq_ignore_ascii_case(other),
-        (Piece::Place(Source::Json(name)), Source::Json(other))
-        | (Piece::Place(Source::Form(name)), Source::Form(other))
-        | (Piece::Place(Source::Query(name)), Source::Query(other)) => name == other,
-        (Piece::Body | Piece::BodySha256, _) => kinds.are_told_apart && is_in_body(source),
-        (Piece::CanonicalJsonWithout(left_out), Source::Json(pointer)) => !is_within(pointer, left_out),
+fn is_among(fixed: &[&Piece], locator: &Locator, kinds: Kinds) -> bool {
+    let holds = |piece: &&Piece| match (*piece, locator) {
+        (Piece::Header(name), Locator::Header(other)) => name.eq_ignore_ascii_case(other),
+        (Piece::Place(Locator::Json(name)), Locator::Json(other))
+        | (Piece::Place(Locator::Form(name)), Locator::Form(other))
+        | (Piece::Place(Locator::Query(name)), Locator::Query(other)) => name == other,
+        (Piece::Body | Piece::BodySha256, _) => kinds.are_told_apart && is_in_body(locator),
+        (Piece::CanonicalJsonWithout(left_out), Locator::Json(pointer)) => !is_within(pointer, left_out),
         _ => false,
     };
-    match source {
-        Source::Join { from, .. } => from.iter().all(|part| is_among(fixed, part, kinds)),
+    match locator {
+        Locator::Join { from, .. } => from.iter().all(|part| is_among(fixed, part, kinds)),
         _ => fixed.iter().any(holds),
     }
 }

@@ -13,9 +13,9 @@ use crate::files;
 use crate::limits::IDENTITY_FILE_BYTES_MAX;
 
 /// An X25519 identity, kept as `age-keygen` writes it, so that `age -d -i identity.txt` opens the same files.
-pub(super) struct Identity(x25519::Identity);
+pub(super) struct AgeIdentity(x25519::Identity);
 
-impl Identity {
+impl AgeIdentity {
     /// Reads the identity at `path`; `None` when there is none yet.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Identity {
         age::encrypt(&self.0.to_public(), plaintext).map_err(io::Error::other)
     }
 
-    /// Decrypts what [`Identity::seal`] made, into a buffer that is wiped.
+    /// Decrypts what [`AgeIdentity::seal`] made, into a buffer that is wiped.
     ///
     /// # Errors
     /// It was sealed for another identity, or altered since.

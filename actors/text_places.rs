@@ -9,14 +9,14 @@ const NAME_CHARS_MAX: usize = 64;
 
 /// Line and column, both from 1, counted in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct TextPlace {
     /// Line.
     pub line: usize,
     /// Column.
     pub column: usize,
 }
 
-impl Place {
+impl TextPlace {
     /// The place of a byte offset in `text`.
     pub fn at(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
@@ -27,10 +27,10 @@ impl Place {
 }
 
 /// Text that is not TOML: where, and why.
-pub fn syntax_error(text: &str, error: &TomlError) -> (Place, String) {
+pub fn syntax_error(text: &str, error: &TomlError) -> (TextPlace, String) {
     let offset = error.span().map_or(0, |span| span.start);
     let message = error.message().lines().next().unwrap_or("this is not TOML");
-    (Place::at(text, offset), message.to_owned())
+    (TextPlace::at(text, offset), message.to_owned())
 }
 
 /// What to do about a name that stands twice.
@@ -43,8 +43,8 @@ pub fn stands_twice(text: &str, message: &str, span: Option<Range<usize>>) -> Op
 }
 
 /// Where the value at the JSON pointer `pointer` stands; for one that is missing, the nearest table around it.
-pub fn find(text: &str, pointer: &str) -> Place {
-    let Ok(document) = Document::parse(text) else { return Place { line: 1, column: 1 } };
+pub fn find(text: &str, pointer: &str) -> TextPlace {
+    let Ok(document) = Document::parse(text) else { return TextPlace { line: 1, column: 1 } };
     let mut item = document.as_item();
     let mut offset = 0;
     for segment in pointer.split('/').skip(1) {
@@ -53,7 +53,7 @@ pub fn find(text: &str, pointer: &str) -> Place {
         offset = start.unwrap_or(offset);
         item = inner;
     }
-    Place::at(text, offset)
+    TextPlace::at(text, offset)
 }
 
 /// A member or an element, and where it begins: at its key, if it has one.

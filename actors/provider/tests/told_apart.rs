@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::provider::identity::FixedBodies;
-use crate::provider::profile::TimeFormat;
+use crate::provider::form::TimeFormat;
 use crate::provider::template::Template;
+use crate::provider::told_apart::FixedBodies;
 
 /// The replay key of a line of `tests/vectors` that verifies.
 fn key_of_line(line: &Value) -> Digest {
@@ -253,7 +253,7 @@ fn a_batch_is_told_by_the_ids_of_all_that_is_in_it() {
             ("x-line-signature", signature::encode(&code.unwrap(), Encoding::Base64)),
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        verified_key(&line, &Signed { headers, body: body.as_bytes().to_vec() }, URL)
+        verified_key(&line, &MadeRequest { headers, body: body.as_bytes().to_vec() }, URL)
     };
     let batch = |ids: &[&str], again: bool| {
         let event = |id: &&str| json!({"webhookEventId": id, "deliveryContext": {"isRedelivery": again}});

@@ -1,0 +1,59 @@
+//! The profiles in force: those of the program, and the operator's own, which are files in a folder.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::files;
+use crate::limits::{OWN_PROFILES_MAX, PROFILE_FILE_BYTES_MAX};
+use crate::provider::{Catalogue, Profile, ProfileError, read_profile};
+
+/// The profiles of the program, and those in `dir`, if there is such a folder.
+///
+/// # Errors
+/// The first profile that cannot be used, or makes a mistake that the lint calls an error.
+pub(super) fn load(dir: &Path) -> Result<Catalogue, ProfileError> {
+    let mut catalogue = Catalogue::built_in()?;
+    for path in own_files(dir)? {
+        let profile = load_own(&path)?;
+        catalogue.add_own(profile, path)?;
+    }
+    Ok(catalogue)
+}
+
+fn own_files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(dir, &error.to_string())),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(dir, &error.to_string()))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    if files.len() > OWN_PROFILES_MAX {
+        return Err(unreadable(dir, &format!("there are more than {OWN_PROFILES_MAX} profiles")));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn load_own(path: &Path) -> Result<Profile, ProfileError> {
+    let bytes = files::read_private(path, PROFILE_FILE_BYTES_MAX)
+        .map_err(|error| unreadable(path, &error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
+    read_profile(&path.display().to_string(), &text)
+}
+
+fn unreadable(path: &Path, message: &str) -> ProfileError {
+    ProfileError {
+        file: path.display().to_string(),
+        line: 1,
+        column: 1,
+        field: "profile".to_owned(),
+        message: message.to_owned(),
+        hint: None,
+    }
+}
