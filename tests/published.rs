@@ -125,7 +125,45 @@ fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
         server.requests() == 2
     });
     assert_eq!([(); 8].map(|()| next()), [202; 8], "others that come meanwhile");
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "others are not there in time");
     assert_eq!(server.requests(), 2, "one at a time fetches them");
+}
+
+#[test]
+fn a_delivery_that_names_a_key_newer_than_ageing_ones_waits_for_it() {
+    waits_for_the_key_of(&Signer::of_id("2"));
+}
+
+#[test]
+fn a_delivery_signed_with_a_newer_key_of_the_same_id_waits_for_it() {
+    waits_for_the_key_of(&Signer::new());
+}
+
+/// `new` signs deliveries while the keys that are kept are older than its own, and so do strangers.
+fn waits_for_the_key_of(new: &Signer) {
+    let (root, authority) = (state_root(), Authority::new());
+    let (old, stranger) = (Signer::new(), Signer::new());
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
+    prepare(root.path(), &key_set_profile(&server.address), &authority, "");
+    let only_the_first_end_soon = [("FAILPOINTS", "published::life_ends_soon=1*return")];
+    let daemon = Daemon::start_with(root.path(), &[], &only_the_first_end_soon);
+    assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
+    server.publish(new.set());
+    server.pause_ms.store(1_000, Ordering::SeqCst);
+    let mut numbers = 0..;
+    eventually("their life ends", || {
+        let body = format!("[{}]", numbers.next().unwrap());
+        assert_eq!(post(&daemon, &old.token(), &body).status, 202);
+        server.requests() == 2
+    });
+    std::thread::scope(|scope| {
+        for (signer, status) in [(new, 202), (&stranger, 401), (new, 202), (&stranger, 401)] {
+            let (daemon, body) = (&daemon, format!("[\"{}\"]", numbers.next().unwrap()));
+            scope.spawn(move || assert_eq!(post(daemon, &signer.token(), &body).status, status));
+        }
+    });
+    assert_eq!(post(&daemon, &stranger.token(), "{}").status, 401, "by the new keys");
+    assert_eq!(server.requests(), 2, "all share the one fetch");
 }
 
 #[test]

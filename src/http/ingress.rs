@@ -148,11 +148,11 @@ impl Delivery<'_> {
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
         // 5. Resolve the keys. No key, no acceptance.
-        let keys = self.keys(&integration, profile, &request, arrival).await?;
+        let mut keys = self.keys(&integration, profile, &request, arrival).await?;
         arrival.passed(Passed::Keys(keys.as_deref()));
-        // 6. Verify, over the bytes from the wire.
+        // 6. Verify, over the bytes from the wire; with newer keys where these are outdated.
         let now = arrival.now();
-        let verified = checks::signature(&integration.record, profile, &request, keys.as_deref(), now)?;
+        let verified = self.verify(&integration, profile, &request, &mut keys, now, arrival).await?;
         arrival.passed(Passed::Signature(verified.as_ref()));
         let verified = match verified {
             Some(verified) => verified,

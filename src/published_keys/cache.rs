@@ -68,6 +68,14 @@ impl Shelves {
         self.new.find(published, now).or_else(|| self.proven.find(published, now))
     }
 
+    /// Whether `keys` are the ones of `published` that are used.
+    pub fn uses(&self, published: &Published, keys: &Arc<SecretVersions>, now: Instant) -> bool {
+        matches!(
+            self.find(published, now),
+            Some(Found::Fresh(Ok(used)) | Found::Ageing(used)) if Arc::ptr_eq(&used, keys)
+        )
+    }
+
     /// Where the keys at `published` are, or are to be.
     pub fn shelf(&self, published: &Published) -> Arc<Shelf> {
         let is_proven = self.proven.lock().contains_key(published);
@@ -255,6 +263,8 @@ mod tests {
             [end - second, end, last].map(|now| found(&shelves, &at, now)),
             ["fresh", "ageing", "nothing"]
         );
+        assert_eq!([end - second, end, last].map(|now| shelves.uses(&at, &keys, now)), [true, true, false]);
+        assert!(!shelves.uses(&at, &self::keys(), end), "others");
         add(away(), end);
         assert_eq!(found(&shelves, &at, end), "fresh", "the next try is put off");
         assert_eq!(found(&shelves, &at, end + FAILURE_LIFE), "ageing");

@@ -83,7 +83,7 @@ impl PublishedKeys {
         provider: &str,
         published: Published,
         now: UnixMs,
-        mut may_wait: impl FnMut() -> bool,
+        may_wait: impl FnMut() -> bool,
     ) -> Keys {
         let shelves = self.shelves(provider);
         match shelves.find(&published, Instant::now()) {
@@ -94,6 +94,41 @@ impl PublishedKeys {
             }
             None => {}
         }
+        self.fetched(provider, shelves, published, now, may_wait).await
+    }
+
+    /// As [`PublishedKeys::get`], but nothing is given that is ageing: what comes of its fetch is waited for.
+    ///
+    /// # Errors
+    /// Why there are none, for the log; ageing ones may still be used.
+    pub async fn newest(
+        &self,
+        provider: &str,
+        published: Published,
+        now: UnixMs,
+        may_wait: impl FnMut() -> bool,
+    ) -> Keys {
+        let shelves = self.shelves(provider);
+        match shelves.find(&published, Instant::now()) {
+            Some(Found::Fresh(keys)) => keys,
+            _ => self.fetched(provider, shelves, published, now, may_wait).await,
+        }
+    }
+
+    /// Whether `keys` are the ones at `published` that are used.
+    pub fn uses(&self, provider: &str, published: &Published, keys: &Arc<SecretVersions>) -> bool {
+        self.shelves(provider).uses(published, keys, Instant::now())
+    }
+
+    /// What comes of the fetch that is under way, or of a new one.
+    async fn fetched(
+        &self,
+        provider: &str,
+        shelves: Arc<Shelves>,
+        published: Published,
+        now: UnixMs,
+        mut may_wait: impl FnMut() -> bool,
+    ) -> Keys {
         let (flight, is_new) = shelves.shelf(&published).flight(&published);
         if !is_new && !may_wait() {
             return Err(too_many_wait(provider));

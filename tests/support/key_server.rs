@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -42,6 +42,7 @@ pub struct Server {
     requests: Arc<AtomicUsize>,
     pub is_away: Arc<AtomicBool>,
     pub pause_ms: Arc<AtomicU64>,
+    body: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -63,7 +64,9 @@ impl Server {
         let address = format!("localhost:{}", listener.local_addr().unwrap().port());
         let is_away = Arc::new(AtomicBool::new(false));
         let pause_ms = Arc::new(AtomicU64::new(u64::try_from(pause.as_millis()).unwrap()));
+        let body = Arc::new(Mutex::new(body));
         let (counted, away, pause) = (Arc::clone(&requests), Arc::clone(&is_away), Arc::clone(&pause_ms));
+        let said = Arc::clone(&body);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -74,13 +77,19 @@ impl Server {
                     counted.fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
                     let head = if away.load(Ordering::SeqCst) { "HTTP/1.1 500 No" } else { head };
+                    let body = said.lock().unwrap().clone();
                     let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                     stream.write_all(answer.as_bytes()).unwrap_or_default();
                     stream.flush().unwrap_or_default();
                 }
             }
         });
-        Self { address, requests, is_away, pause_ms }
+        Self { address, requests, is_away, pause_ms, body }
+    }
+
+    /// Answers with another body from now on.
+    pub fn publish(&self, body: String) {
+        *self.body.lock().unwrap() = body;
     }
 
     pub fn requests(&self) -> usize {
@@ -88,21 +97,25 @@ impl Server {
     }
 }
 
-/// A pair of keys on a curve, published as a JWK set.
-pub struct Signer(EcdsaKeyPair);
+/// A pair of keys on a curve, published as a JWK set, and the id it has there.
+pub struct Signer(EcdsaKeyPair, &'static str);
 
 impl Signer {
     pub fn new() -> Self {
+        Self::of_id("1")
+    }
+
+    pub fn of_id(id: &'static str) -> Self {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
-        Self(pair.unwrap())
+        Self(pair.unwrap(), id)
     }
 
     pub fn set(&self) -> String {
         let point = self.0.public_key().as_ref();
         let [x, y] = [&point[1..33], &point[33..]].map(|part| URL_SAFE_NO_PAD.encode(part));
-        json!({"keys": [{"kid": "1", "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
+        json!({"keys": [{"kid": self.1, "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
     }
 
     pub fn token(&self) -> String {
@@ -110,7 +123,7 @@ impl Signer {
         let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
         let signed = format!(
             "{}.{}",
-            part(json!({"alg": "ES256", "kid": "1"})),
+            part(json!({"alg": "ES256", "kid": self.1})),
             part(json!({"exp": expiry, "aud": ["us"]}))
         );
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();

@@ -1,8 +1,10 @@
-//! Step 5 of the path of a delivery: the keys that it is verified with, and the tokens of handshakes.
+//! Steps 5 and 6 of the path of a delivery: the keys that it is verified with, newer ones where those are outdated, and the
+//! tokens of handshakes.
 
 use std::sync::Arc;
 
-use palyra_actors::provider::{Handshake, Profile, Published, Request};
+use palyra_actors::clock::UnixMs;
+use palyra_actors::provider::{Handshake, Profile, Published, Reason, Request, Verified, VerifyError};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
@@ -10,9 +12,11 @@ use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 use crate::daemon::state::AppState;
 use crate::http::delivery::arrival::Arrival;
 use crate::http::delivery::cause::Cause;
+use crate::http::delivery::checks;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
+use crate::published_keys::FetchFailed;
 
 impl AppState {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
@@ -103,8 +107,72 @@ impl Delivery<'_> {
             return Err(Fault::of(Cause::PublishedKeys, none));
         };
         let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
-        let asked = self.app.intake.published.get(profile.name(), published, now, may_wait);
+        self.in_time(self.app.intake.published.get(profile.name(), published, now, may_wait)).await
+    }
+
+    /// Verifies `request` with `keys`. Where these are published ones that did not make its signature, and the provider
+    /// publishes others by now, the others take their place: a key may be newer than what is kept of it.
+    ///
+    /// # Errors
+    /// Why it is not authentic, or why that cannot be told.
+    pub(in crate::http) async fn verify(
+        &self,
+        integration: &Integration,
+        profile: &Profile,
+        request: &Request<'_>,
+        keys: &mut Option<Arc<SecretVersions>>,
+        now: UnixMs,
+        arrival: &mut impl Arrival,
+    ) -> Result<Option<Verified>, Stopped> {
+        let record = &integration.record;
+        let first = checks::signature(record, profile, request, keys.as_deref(), now);
+        let outdated =
+            keys.as_ref().filter(|_| integration.takes_published_keys() && asks_for_others(&first));
+        let newer = match outdated {
+            Some(used) => self.newer(profile, request, used, arrival).await?,
+            None => None,
+        };
+        if newer.is_none() {
+            return Ok(first?);
+        }
+        *keys = newer;
+        Ok(checks::signature(record, profile, request, keys.as_deref(), now)?)
+    }
+
+    /// The keys that the provider publishes by now; `None` where these are `used`, or others cannot be had and `used` are
+    /// still in force.
+    async fn newer(
+        &self,
+        profile: &Profile,
+        request: &Request<'_>,
+        used: &Arc<SecretVersions>,
+        arrival: &mut impl Arrival,
+    ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
+        let Some(published) = profile.published(request)? else { return Ok(None) };
+        let (kept, provider) = (&self.app.intake.published, profile.name());
+        let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
+        match self.in_time(kept.newest(provider, published.clone(), now, may_wait)).await {
+            Ok(newest) => Ok(Some(newest).filter(|newest| !Arc::ptr_eq(newest, used))),
+            Err(_) if kept.uses(provider, &published, used) => Ok(None),
+            Err(fault) => Err(Stopped::NoKeys(fault)),
+        }
+    }
+
+    /// Published keys, if they are there before the deadline.
+    async fn in_time(
+        &self,
+        asked: impl Future<Output = Result<Arc<SecretVersions>, FetchFailed>>,
+    ) -> Result<Arc<SecretVersions>, Fault> {
         let keys = self.app.before_deadline(Cause::PublishedKeys, asked).await?;
         keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
+}
+
+/// Whether other keys may come to another verdict.
+fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> bool {
+    let rejected = match verdict {
+        Err(VerifyError::Rejected(reject)) => Some(reject.reason),
+        _ => None,
+    };
+    matches!(rejected, Some(Reason::BadSignature | Reason::UntrustedKey))
 }
