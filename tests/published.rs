@@ -125,7 +125,7 @@ fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
         server.requests() == 2
     });
     assert_eq!([(); 8].map(|()| next()), [202; 8], "others that come meanwhile");
-    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "others are not there in time");
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 503, "others are not there in time");
     assert_eq!(server.requests(), 2, "one at a time fetches them");
 }
 

@@ -107,7 +107,9 @@ impl Delivery<'_> {
             return Err(Fault::of(Cause::PublishedKeys, none));
         };
         let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
-        self.in_time(self.app.intake.published.get(profile.name(), published, now, may_wait)).await
+        let asked = self.app.intake.published.get(profile.name(), published, now, may_wait);
+        let keys = self.app.before_deadline(Cause::PublishedKeys, asked).await?;
+        keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
 
     /// Verifies `request` with `keys`. Where these are published ones that did not make its signature, and the provider
@@ -139,8 +141,8 @@ impl Delivery<'_> {
         Ok(checks::signature(record, profile, request, keys.as_deref(), now)?)
     }
 
-    /// The keys that the provider publishes by now; `None` where these are `used`, or others cannot be had and `used` are
-    /// still in force.
+    /// The keys that the provider publishes by now; `None` if these are `used`, or if it was asked in vain and `used` are
+    /// still in force. Whether it has others must be known: a delivery signed with them is not to be refused for our being late.
     async fn newer(
         &self,
         profile: &Profile,
@@ -150,21 +152,17 @@ impl Delivery<'_> {
     ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let Some(published) = profile.published(request)? else { return Ok(None) };
         let (kept, provider) = (&self.app.intake.published, profile.name());
-        let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
-        match self.in_time(kept.newest(provider, published.clone(), now, may_wait)).await {
+        let (now, mut may_ask) = (self.app.clock.now_unix_ms(), true);
+        let may_wait = || {
+            may_ask = arrival.may_wait_for_keys();
+            may_ask
+        };
+        let asked = kept.newest(provider, published.clone(), now, may_wait);
+        match self.app.before_deadline(Cause::PublishedKeys, asked).await.map_err(Stopped::NoKeys)? {
             Ok(newest) => Ok(Some(newest).filter(|newest| !Arc::ptr_eq(newest, used))),
-            Err(_) if kept.uses(provider, &published, used) => Ok(None),
-            Err(fault) => Err(Stopped::NoKeys(fault)),
+            Err(_) if may_ask && kept.uses(provider, &published, used) => Ok(None),
+            Err(why) => Err(Stopped::NoKeys(Fault::told_by(Cause::PublishedKeys, &why))),
         }
-    }
-
-    /// Published keys, if they are there before the deadline.
-    async fn in_time(
-        &self,
-        asked: impl Future<Output = Result<Arc<SecretVersions>, FetchFailed>>,
-    ) -> Result<Arc<SecretVersions>, Fault> {
-        let keys = self.app.before_deadline(Cause::PublishedKeys, asked).await?;
-        keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
 }
 
