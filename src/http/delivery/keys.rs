@@ -16,7 +16,6 @@ use crate::http::delivery::checks;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
-use crate::published_keys::FetchFailed;
 
 impl AppState {
     /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
