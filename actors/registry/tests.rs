@@ -5,7 +5,6 @@ mod written;
 
 use std::os::unix::fs::PermissionsExt;
 
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::document::{Checks, RegistryDocument};
@@ -374,28 +373,4 @@ fn ids_are_unique_and_unknown_ones_bring_the_nearest() {
     assert!(matches!(taken, Err(RegistryError::Exists { id }) if id == "gh"));
     let unknown = registry.remove("paz", NOW).unwrap_err();
     assert_eq!(unknown.hint().as_deref(), Some("did you mean `pay`?"));
-}
-
-proptest! {
-    #[test]
-    fn what_is_written_is_read_back(
-        id in "[a-z0-9][a-z0-9._-]{0,20}x",
-        name in "[^\\p{Cc}]{1,30}",
-        events in prop::collection::vec("[^\\p{Cc}]{1,20}", 0..5),
-        enabled: bool,
-        bytes in 1_u64..1_048_576,
-        window in proptest::option::of(600_u64..1_000_000),
-    ) {
-        let folder = Folder::with(Some(HAND_WRITTEN));
-        let mut registry = folder.open();
-        let mut draft = draft(&id, "stripe");
-        draft.display_name = Some(name);
-        draft.allowed_events = events;
-        draft.enabled = enabled;
-        draft.max_payload_bytes = Some(bytes);
-        draft.replay_window_seconds = window;
-        let stored = registry.add(draft, &SecretStatus::Found, NOW).unwrap();
-        let read = folder.open().get(&id).unwrap();
-        prop_assert_eq!(&read.record, &stored.record);
-    }
 }

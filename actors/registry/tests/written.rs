@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -219,5 +220,29 @@ proptest! {
             }
             Err(_) => known.assert("refused"),
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        id in "[a-z0-9][a-z0-9._-]{0,20}x",
+        name in "[^\\p{Cc}]{1,30}",
+        events in prop::collection::vec("[^\\p{Cc}]{1,20}", 0..5),
+        enabled: bool,
+        bytes in 1_u64..1_048_576,
+        window in proptest::option::of(600_u64..1_000_000),
+    ) {
+        let folder = Folder::with(Some(HAND_WRITTEN));
+        let mut registry = folder.open();
+        let mut draft = draft(&id, "stripe");
+        draft.display_name = Some(name);
+        draft.allowed_events = events;
+        draft.enabled = enabled;
+        draft.max_payload_bytes = Some(bytes);
+        draft.replay_window_seconds = window;
+        let stored = registry.add(draft, &SecretStatus::Found, NOW).unwrap();
+        let read = folder.open().get(&id).unwrap();
+        prop_assert_eq!(&read.record, &stored.record);
     }
 }
