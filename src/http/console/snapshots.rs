@@ -1,4 +1,4 @@
-//! What the five actors show of themselves: the one source of `system insights` and of the metrics.
+//! The snapshots of the five actors: the single source of `system insights` and of the metrics.
 
 use palyra_actors::connectors::{self, ConnectorsSnapshot};
 use palyra_actors::journal::{self, JournalSnapshot};
@@ -24,7 +24,7 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Asks all actors at once; within two seconds, whatever stands still.
+    /// Asks all actors at once. Takes at most two seconds, even if some hang.
     pub async fn take(actors: &Actors) -> Self {
         let (registry, vault, replay_guard, journal, connectors) = tokio::join!(
             answer_of(actors.registry.ask(registry::Observe)),
