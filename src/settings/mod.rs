@@ -41,8 +41,8 @@ pub struct Settings {
     pub in_flight_bytes_max: usize,
     /// From the connection to the last byte of the head; later is answered 408. Default 5 s.
     pub head_deadline: Duration,
-    /// From the head to the last byte of the body; later is answered 408. Default 10 s. While half of `in_flight_max` bodies
-    /// have taken longer than 1 s, the others have only 1 s.
+    /// From the head to the last byte of the body; later is answered 408. Default 10 s. When unfinished bodies have used up
+    /// their share of the deliveries in flight, slow ones are cancelled sooner.
     pub body_deadline: Duration,
     /// Time after which an idle connection is closed, and one that accepts none of its answers. Default 15 s.
     pub idle_deadline: Duration,
