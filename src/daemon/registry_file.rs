@@ -21,8 +21,8 @@ pub fn refuse_if_lost(root: &StateRoot, journal: &JournalReader) -> anyhow::Resu
     Err(RegistryError::Lost { file: file.display().to_string() }.into())
 }
 
-/// Whether the journal has accepted deliveries or additions of integrations. An addition is journaled before it is made, and
-/// a second event follows if it then failed.
+/// Whether the journal contains deliveries, or more additions of integrations than failed ones: an addition is journaled
+/// before it is made, and a second event follows if it failed.
 fn tells_of_integrations(journal: &JournalReader) -> Result<bool, JournalError> {
     let deliveries = EventFilter { kind: Some(EventKind::Webhook), ..EventFilter::default() };
     let named = |name: &str| EventFilter { name: Some(name.to_owned()), ..EventFilter::default() };
