@@ -8,7 +8,6 @@ use crate::wrk::{Load, Mode, Run};
 pub struct Duel {
     /// The name of the load.
     pub name: String,
-    /// The load.
     pub load: Load,
     /// The runs of the daemon, one per round.
     pub ours: Vec<Run>,

@@ -14,11 +14,9 @@ const COLOURS: [&str; 4] = ["#c0392b", "#2c3e50", "#2980b9", "#27ae60"];
 /// Horizontal grid lines besides the one at 0.
 const STEPS: u8 = 4;
 
-/// A chart.
 pub struct Chart {
     /// Its file name, without `.svg`.
     pub file: &'static str,
-    /// Its title.
     pub title: &'static str,
     /// The label of the horizontal axis.
     pub across: &'static str,
@@ -30,7 +28,6 @@ pub struct Chart {
 
 /// One line.
 pub struct Line {
-    /// Its label.
     pub name: &'static str,
     /// Its points; horizontal values are greater than 0.
     pub points: Vec<(f64, f64)>,

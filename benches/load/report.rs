@@ -10,7 +10,6 @@ use crate::plot::Chart;
 const BEGIN: &str = "<!-- begin: measured -->";
 const END: &str = "<!-- end: measured -->";
 
-/// All results.
 #[derive(Default)]
 pub struct Report {
     /// Figures with a bar and an aim.
@@ -21,7 +20,6 @@ pub struct Report {
     pub limits: Vec<(String, String)>,
     /// Tables with their titles.
     pub tables: Vec<(&'static str, Table)>,
-    /// Charts.
     pub charts: Vec<Chart>,
 }
 

@@ -52,7 +52,6 @@ pub fn start(root: &Path) -> Daemon {
 
 /// A daemon on a state root of its own.
 pub struct Palyra {
-    /// The process.
     pub daemon: Daemon,
     /// Its state root.
     pub root: TempDir,

@@ -21,7 +21,6 @@ pub enum Mode {
     Emit,
 }
 
-/// A load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     /// The kind of requests.
@@ -34,7 +33,6 @@ pub struct Load {
     pub hooks: u32,
     /// Requests per second over all connections; 0: as many as are answered.
     pub rate: f64,
-    /// Duration.
     pub seconds: u64,
 }
 
@@ -48,7 +46,6 @@ impl Load {
 /// The result of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Run {
-    /// Requests answered.
     pub requests: u64,
     /// Duration, in seconds.
     pub seconds: f64,

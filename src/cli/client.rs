@@ -40,7 +40,6 @@ enum AnswerTimeout {
     Stream,
 }
 
-/// A request.
 struct Ask<'a> {
     method: Method,
     route: &'a str,

@@ -80,7 +80,6 @@ pub type FindJournal = Box<dyn Fn() -> Result<JournalFiles, CliError>>;
 
 /// What every command is given.
 pub struct Context {
-    /// Its output.
     pub out: Output,
     /// The source of payloads and secrets when no file is named.
     pub stdin: RefCell<Box<dyn Read>>,

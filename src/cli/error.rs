@@ -47,7 +47,6 @@ pub struct CliError {
     pub message: String,
     /// Details, if there are several.
     pub issues: Vec<String>,
-    /// The next step.
     pub hint: Option<String>,
 }
 

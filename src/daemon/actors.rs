@@ -67,7 +67,6 @@ pub struct Plan {
     pub journal: JournalFiles,
     /// Whether to accept a journal that is behind its anchor, and secrets that are older copies.
     pub accept_rollback: bool,
-    /// The source of time.
     pub clock: SharedClock,
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
@@ -84,7 +83,6 @@ struct Threads {
 
 /// The running actors, and the supervisor that restarts them.
 pub struct Started {
-    /// Their doors.
     pub actors: Actors,
     /// Runs until the process cannot continue.
     pub supervisor: Supervisor,

@@ -18,7 +18,6 @@ const BACKLOG_CONNECTIONS: i32 = 1_024;
 pub struct Bound {
     /// The ingress; `None` for the console of a command.
     pub ingress: Option<TcpListener>,
-    /// The console.
     pub console: TcpListener,
 }
 

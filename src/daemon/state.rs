@@ -35,7 +35,6 @@ pub struct AppState {
     pub actors: Actors,
     /// The settings in force.
     pub settings: Settings,
-    /// The source of time.
     pub clock: SharedClock,
     /// Where the daemon serves, and since when.
     pub serving: Serving,

@@ -52,7 +52,7 @@ pub enum Verification {
     },
     /// It could not be carried out.
     Broken {
-        /// Why.
+        /// The error that prevented it.
         reason: String,
     },
 }

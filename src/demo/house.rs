@@ -32,9 +32,7 @@ pub struct House {
 
 /// An answer of the ingress.
 pub struct Answer {
-    /// Status.
     pub status: u16,
-    /// The JSON document.
     pub document: Value,
 }
 

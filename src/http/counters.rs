@@ -49,7 +49,6 @@ pub enum Summary {
         integration_id: String,
         /// The reason, in one word.
         reason: &'static str,
-        /// Number of deliveries.
         count: u64,
     },
     /// Console requests without the token, by reason.

@@ -52,7 +52,6 @@ pub struct Head<'a> {
     pub method: &'a str,
     /// Path and query.
     pub url: &'a str,
-    /// Headers.
     pub headers: &'a HeaderMap,
     /// The other end of the connection.
     pub peer: Option<Peer>,

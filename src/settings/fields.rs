@@ -17,7 +17,6 @@ pub enum Form {
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 const SECONDS: Form = Form::Number { least: 1, most: 300 };
 
-/// Every setting.
 pub const FIELDS: [(&str, Form); 18] = [
     ("ingress", Form::Address),
     ("public_url", Form::Url),

@@ -15,9 +15,7 @@ const WRITTEN_CHARS_MAX: usize = 64;
 
 /// The text of `palyra.toml`, and its path.
 pub struct Source<'a> {
-    /// The file.
     pub file: &'a Path,
-    /// Its text.
     pub text: &'a str,
 }
 

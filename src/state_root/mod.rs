@@ -44,7 +44,6 @@ pub enum StateRootError {
     /// The state root, or something in it, is accessible to others or is not of the expected kind.
     #[error("`{path}` {problem}; {remedy}")]
     Unsafe {
-        /// The path concerned.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -57,9 +56,7 @@ pub enum StateRootError {
     /// An error of the operating system.
     #[error("cannot use the state root `{path}`")]
     Io {
-        /// The path concerned.
         path: PathBuf,
-        /// The error.
         #[source]
         source: std::io::Error,
     },
@@ -68,7 +65,6 @@ pub enum StateRootError {
 /// The addresses of the running daemon, written to `daemon.json` once it serves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Runtime {
-    /// Process id.
     pub pid: u32,
     /// `http://ADDR:PORT` of the ingress.
     pub ingress: String,

@@ -20,7 +20,6 @@ pub struct Window {
 /// The events found, in the order of `seq`, and where to continue.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Found {
-    /// The events.
     pub events: Vec<Value>,
     /// The cursor for the events that follow: those after this seq.
     pub next_after: Option<u64>,

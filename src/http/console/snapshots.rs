@@ -11,15 +11,10 @@ use crate::http::health::{Unanswered, answer_of};
 
 /// A snapshot of each actor, or why there is none.
 pub struct Snapshots {
-    /// Of the registry.
     pub registry: Result<RegistrySnapshot, Unanswered>,
-    /// Of the vault.
     pub vault: Result<VaultSnapshot, Unanswered>,
-    /// Of the replay guard.
     pub replay_guard: Result<ReplaySnapshot, Unanswered>,
-    /// Of the journal.
     pub journal: Result<JournalSnapshot, Unanswered>,
-    /// Of the connectors' supervisor.
     pub connectors: Result<ConnectorsSnapshot, Unanswered>,
 }
 
