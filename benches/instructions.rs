@@ -1,8 +1,8 @@
-//! Instructions of one delivery on its way in, and of one event that is emitted, by step: counted by valgrind and held to
+//! Counts the instructions of one incoming delivery and of one emitted event, by step, with valgrind, and compares them with
 //! `benches/instructions.toml`.
 //!
-//! `cargo bench --bench instructions`, or with `-- --update` to take today's counts as the new ones. A count does not
-//! depend on what else runs. valgrind shows no SHA instructions to a program, so hashing counts for more than it costs.
+//! `cargo bench --bench instructions`; with `-- --update` the new counts become the baseline. Counts do not depend on other
+//! processes. valgrind hides the SHA instructions of the processor, so hashing counts for more than it really costs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -16,18 +16,18 @@ use std::process::{Command, ExitCode};
 use delivery::{Delivery, NOW};
 use palyra_actors::journal::{BodyFormat, JournalFiles, NewEvent, NewRow, Writer, operator_event};
 
-/// The steps of a delivery, and those of an event that is emitted through the console.
+/// The steps of a delivery, and those of an event emitted through the console.
 const WAYS: [(&str, &[&str]); 2] = [
     ("delivery", &["precheck", "verify", "parse", "describe", "replay_key", "judge", "append"]),
     ("emission", &["read_event", "append_event"]),
 ];
-/// An event of an operator's own, about as large as a delivery.
+/// Size of an emitted event, about that of a delivery.
 const EVENT_TEXT_BYTES: usize = 1_000;
-/// Deliveries or events of one count.
+/// Deliveries or events per count.
 const DELIVERIES: u64 = 2_000;
-/// Rows of one commit.
+/// Rows per commit.
 const GROUP_ROWS: u64 = 64;
-/// What a count may be more than the baseline's, in parts of it.
+/// Fraction by which a count may exceed its baseline.
 const MARGIN: f64 = 0.05;
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     compare(&counts)
 }
 
-/// Does one step for so many deliveries.
+/// Runs one step for `count` deliveries.
 fn work(step: &str, count: u64) {
     let delivery = Delivery::of_github();
     let body = delivery.body();
@@ -82,7 +82,7 @@ fn work(step: &str, count: u64) {
     }
 }
 
-/// As it is emitted.
+/// An event as a client emits it.
 fn event() -> String {
     let text = "x".repeat(EVENT_TEXT_BYTES);
     format!(r#"{{"name":"deploy.done","message":"one","tags":["a","b"],"details":{{"text":"{text}"}}}}"#)
@@ -95,7 +95,7 @@ fn append(writer: &mut Writer, count: u64, row: impl Fn(u64) -> NewRow) {
     }
 }
 
-/// Instructions of one delivery or event, by step: those of a run less those of one that does nothing.
+/// Instructions of one delivery or event, by step: those of a run minus those of a run that does nothing.
 fn count_all() -> Counts {
     let nothing = instructions("precheck", 0);
     let each = |step: &str| instructions(step, DELIVERIES).saturating_sub(nothing) / DELIVERIES;

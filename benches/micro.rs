@@ -1,4 +1,4 @@
-//! What the parts of the way in cost, each beside the bare code that does the least of it over the same bytes.
+//! Measures the parts of the path of a delivery, each beside the minimal code for the same work on the same bytes.
 //!
 //! `cargo bench --bench micro [-- FILTER]`
 
@@ -32,9 +32,9 @@ use subtle::ConstantTimeEq;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// One of each way to sign with a shared secret.
+/// One profile for each way to sign with a shared secret.
 const MACS: [&str; 6] = ["github", "shopify", "stripe", "standard-webhooks", "hubspot-v3", "square"];
-/// Rows of a commit.
+/// Rows per commit.
 const GROUPS: [u64; 4] = [1, 8, 64, 256];
 /// Deliveries in flight at once.
 const SUBMITTED: u64 = 64;
@@ -138,12 +138,12 @@ fn append(writer: &mut Writer, rows: Vec<NewRow>) {
     assert!(writer.append(rows, NOW).unwrap().iter().all(Result::is_ok));
 }
 
-/// On the disk that holds the build, not in a memory file system.
+/// A folder on the disk that holds the build, not in a memory file system.
 fn folder() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// A table of bodies, as durable as the journal.
+/// A plain table of bodies, with the same durability as the journal.
 fn bare_table(folder: &TempDir) -> Connection {
     let db = Connection::open(folder.path().join("bare.db")).unwrap();
     let setup = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE bodies (seq INTEGER PRIMARY KEY, body BLOB)";
@@ -159,10 +159,10 @@ fn insert(db: &mut Connection, rows: u64, body: &[u8]) {
     transaction.commit().unwrap();
 }
 
-/// A replay guard and its journal, as the daemon has them.
+/// A replay guard and its journal, set up as in the daemon.
 fn guarded(arbiter: &ArbiterHandle, folder: &TempDir) -> ReplayHandle {
     let (journal, guard) = (JournalHandle::default(), ReplayHandle::default());
-    // The time at which the windows of the deliveries are open.
+    // A time at which the replay windows of the deliveries are open.
     let clock: SharedClock = ManualClock::at(NOW);
     let config = JournalConfig {
         files: JournalFiles::in_folder(folder.path()),
@@ -201,7 +201,7 @@ fn submissions(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("replay guard");
     group.throughput(Throughput::Elements(SUBMITTED));
-    // With a filter, the one below may be the only one: something has to be seen by then.
+    // With a filter, the next benchmark may be the only one, and it needs earlier deliveries.
     fresh();
     group.bench_function("submit, append, settle", |bench| bench.iter(fresh));
     let before = submitted_total();

@@ -14,8 +14,8 @@ use palyra_actors::journal::{
 };
 use palyra_actors::supervision::{Close, Door, Ended, WatchGuard};
 
-/// A meter that reports a reading every 50 ms. It keeps its link: when the actor ends, the supervisor
-/// hears of it and builds the next one.
+/// A meter that reports a reading every 50 ms. It keeps its link to the supervisor, which learns through it when the actor
+/// ends, and then builds a new one.
 struct Meter {
     link: ConnectorLink,
     readings: u32,
@@ -84,7 +84,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Where the random bits of event ids come from. Ids of an example may repeat; those of a daemon may not.
+/// The source of random bits for event ids. In an example, ids may repeat; in a daemon they must not.
 fn random_bits() -> u128 {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The daemon: takes the state root, starts the actors, serves, and stops in the reverse order.
+//! The daemon: takes the state root, starts the actors, serves, and stops everything in reverse order.
 
 pub mod actors;
 pub mod checking;
@@ -46,14 +46,14 @@ use reserve::Reserve;
 use signals::{Asked, Signals};
 use state::{Addresses, AppState};
 
-/// Time the actors are given at a start to answer and to commit for the first time: a disk that is busy may take long.
+/// Time the actors are given at a start to answer and to make their first commit; a busy disk may need long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
-/// Time that what goes on without its client is given at a stop, however long the clients took.
+/// Least time that work which outlives its client is given at a stop, however long the clients took.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
-/// Pause between two looks at the clock: as often as HTTP looks at it.
+/// Interval at which the system clock is checked, the same as that of actix-http.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Runs the daemon until it is told to stop, or cannot go on.
+/// Runs the daemon until it is asked to stop or cannot continue.
 ///
 /// # Errors
 /// When it cannot start.
@@ -75,7 +75,7 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
     })
 }
 
-/// What says on stdout that it serves, and where.
+/// The line on stdout that says that the daemon serves, and at which addresses.
 fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> String {
     if as_json {
         return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
@@ -85,7 +85,7 @@ fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> Stri
 
 async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Daemon> {
     let taken = root.clone();
-    // A command may have to be waited for.
+    // Runs on its own thread because it may wait for a command that holds the lock.
     let possession = threads::on_its_own(move || taken.take(Role::Daemon)).await??;
     let settings = Settings::load(&root.settings_file(), flags)?;
     logging::for_daemon(verbose, settings.log_json);
@@ -99,17 +99,17 @@ async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Dae
 pub enum Serve {
     /// Ingress and console.
     Both,
-    /// The console alone, on a free port of loopback: for a command while no daemon runs.
+    /// The console alone, on a free loopback port: for a command while no daemon runs.
     ConsoleOnly,
-    /// The same, for a command that asks for no integration: a `webhooks.toml` that was lost is not in its way.
+    /// As [`Serve::ConsoleOnly`], for a command that uses no integration: a lost `webhooks.toml` is no obstacle to it.
     ConsoleWithoutIntegrations,
 }
 
 /// A daemon that serves.
 pub struct Daemon {
-    /// What its listeners share.
+    /// The state that its listeners share.
     pub app: Arc<AppState>,
-    /// None for the console of a command. It is given back while the root is ours.
+    /// `None` for the console of a command. The disk space is released while the root is still locked.
     reserve: Option<Reserve>,
     possession: Possession,
     supervisor: Supervisor,
@@ -118,7 +118,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the actors and opens the listeners; when it returns, deliveries are taken in.
+    /// Starts the actors and opens the listeners; when it returns, deliveries are accepted.
     ///
     /// # Errors
     /// What could not be started.
@@ -195,7 +195,7 @@ impl Daemon {
         readiness.abort();
         verification.abort();
         drop(reserve);
-        // Commands are told that it stops: its console hears nobody any more.
+        // Commands must not find the address any more: the console is about to stop.
         possession.withdraw();
         let is_journal_well = tokio::select! {
             is_well = shut_down(&app, listeners, journaling, stopper, &end) => is_well,
@@ -207,7 +207,7 @@ impl Daemon {
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
-    /// Stops a daemon that served one command. What it still does then is given [`CLOSE_DEADLINE`] to end.
+    /// Stops a daemon that served one command. Unfinished work is given [`CLOSE_DEADLINE`].
     pub async fn close(self) {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
@@ -220,7 +220,7 @@ impl Daemon {
     }
 }
 
-/// Waits until the clock of this machine stands before 1970.
+/// Resolves when the system clock stands before 1970.
 async fn wrong_clock() -> BeforeEpoch {
     let mut looks = interval(CLOCK_INTERVAL);
     loop {
@@ -231,7 +231,8 @@ async fn wrong_clock() -> BeforeEpoch {
     }
 }
 
-/// Not ready, stop accepting, finish what is in flight, then the actors. Says whether the journal closed as it should.
+/// Reports not ready, stops accepting, finishes the work in flight, then closes the actors. Returns whether the journal
+/// closed cleanly.
 async fn shut_down(
     app: &Arc<AppState>,
     listeners: Listeners,
@@ -248,7 +249,7 @@ async fn shut_down(
     let left = app.settings.drain_deadline.saturating_sub(asked_at.elapsed());
     let rest = async {
         app.changes.under_way.ended().await;
-        // One that is being started again can be closed then, and the journal be written to.
+        // Wait for actors that are being restarted, so that they can be closed and the journal can be written to.
         app.actors.board.settled().await;
     };
     is_finished &= timeout(left.max(LEAST_PATIENCE), rest).await.is_ok();
@@ -260,12 +261,12 @@ async fn shut_down(
     stopper.close(Some(end.event())).await
 }
 
-/// The parts were started, and do not work together.
+/// The parts were started but do not work together.
 #[derive(Debug, thiserror::Error)]
 #[error("the daemon started but cannot accept deliveries: {}", .0.join("; "))]
 pub struct NotReady(Vec<String>);
 
-/// Asks every actor on the path once, up to a commit, before anybody else does.
+/// Probes every actor on the path once, including a commit, before the first request can arrive.
 async fn prove_ready(app: &AppState) -> anyhow::Result<()> {
     let reasons = reasons_within(START_DEADLINE, app).await;
     if reasons.is_empty() {
@@ -274,7 +275,7 @@ async fn prove_ready(app: &AppState) -> anyhow::Result<()> {
     Err(NotReady(reasons).into())
 }
 
-/// At every start: the key is of use only where somebody else has put it.
+/// Logged at every start, because the key is only useful to those who keep a copy elsewhere.
 fn tell_public_key(app: &AppState) {
     match app.actors.reader.checkpoint() {
         Ok(Some(newest)) => {
@@ -286,11 +287,11 @@ fn tell_public_key(app: &AppState) {
     }
 }
 
-/// Reads the registry again whenever it is asked for, until it is time to stop.
+/// Reloads the registry on every `SIGHUP`, until it is time to stop.
 async fn until_told_to_stop(signals: &mut Signals, app: &Arc<AppState>) {
     while signals.next().await == Asked::Reload {
         tokio::select! {
-            // Whatever came of it is logged and journaled.
+            // The result is logged and journaled by the reload itself.
             _ = reloading::reload(app, "palyra") => {}
             () = signals.stop() => return,
         }

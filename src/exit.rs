@@ -1,18 +1,18 @@
-//! Every way the process ends.
+//! The exit codes of the process.
 
 use std::process::ExitCode;
 
-/// How the process ended, for scripts. The numbers above 64 are those of BSD's `sysexits.h`.
+/// How the process ended, for scripts. The numbers above 64 follow BSD's `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done. Also when the reader of our output went away first.
+    /// Success; also when the reader of the output closed it early.
     Ok = 0,
-    /// The command ran and what it was asked for did not succeed.
+    /// The command ran, but what it was asked to do did not succeed.
     Failed = 1,
-    /// The command line was not understood.
+    /// The command line is invalid.
     Usage = 2,
-    /// The journal (or what was read from it) does not verify.
+    /// The journal, or a document made from it, does not verify.
     DoesNotVerify = 65,
     /// The daemon cannot be reached.
     Unreachable = 69,
@@ -25,7 +25,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, in the order of their numbers.
+    /// All exit codes, in ascending order.
     pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::Failed,
@@ -37,12 +37,12 @@ impl Exit {
         Self::Config,
     ];
 
-    /// The number the shell sees.
+    /// The numeric exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// What it means, for the help and the reference.
+    /// What the code means, for the help and the reference.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done",

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Of a daemon: `info`, more with `-v`.
+/// Starts the log of a daemon: level `info`, more with `-v`.
 pub fn for_daemon(verbose: u8, json: bool) {
     let level = match verbose {
         0 => LevelFilter::INFO,
@@ -18,7 +18,7 @@ pub fn for_daemon(verbose: u8, json: bool) {
     start(level, json);
 }
 
-/// Of a command, which speaks for itself: nothing, more with `-v`.
+/// Starts the log of a command, which prints its own messages: nothing, unless `-v` is given.
 pub fn for_commands(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::OFF,
@@ -29,14 +29,14 @@ pub fn for_commands(verbose: u8) {
     start(level, false);
 }
 
-/// Other libraries are held to warnings at any level: what they would say of a request may hold its headers.
+/// Other libraries are limited to warnings at every level, because their debug output may contain request headers.
 fn start(level: LevelFilter, json: bool) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let ours = Targets::new().with_target("palyra", level).with_target("palyra_actors", level);
-    // What a stranger sends that is no HTTP would be an error each time.
+    // actix-http logs an error for every request that is not HTTP, and strangers can send any number of those.
     let requests = if level > LevelFilter::INFO { LevelFilter::WARN } else { LevelFilter::OFF };
     let others = ours.with_default(level.min(LevelFilter::WARN)).with_target("actix_http::h1", requests);
-    // It would be told on the stream that just failed, and what cannot be told there is a panic.
+    // Errors of the log would go to the stream that has just failed, and failing to write them panics.
     let log = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).log_internal_errors(false);
     let log = if json { log.json().boxed() } else { log.boxed() };
     tracing_subscriber::registry().with(log.with_filter(others)).init();

@@ -25,14 +25,14 @@ use exit::Exit;
 use settings::Flags;
 use state_root::StateRoot;
 
-/// Memory is taken on one thread and given back on another all the time; this allocator is made for that.
+/// Memory is often allocated on one thread and freed on another, which this allocator handles well.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     take_memory_in_small_pages();
     keep_memory_to_ourselves();
-    // Faults that tests plant in a build made for them; nothing in any other.
+    // Enables planted faults in builds made for tests; does nothing in any other.
     let faults = fail::FailScenario::setup();
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             let flags = Flags { ingress, console, accept_rollback, json: cli.json };
             match check {
                 true => cli::finish(check_root(cli.state_root, flags, &output), &output),
-                // That nobody could be told where it serves was logged, and is no fault of how it ended.
+                // If the ready line could not be printed, that was logged; it does not affect the exit code.
                 false => cli::ended(serve(cli.state_root, flags, cli.verbose), &output),
             }
         }
@@ -56,14 +56,14 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// A huge page is zeroed at once, all 2 MiB of it, by the thread that touches it first, while deliveries wait for that
-/// thread; and an idle daemon would hold many that it hardly uses. Where the kernel does not do it, that is all that happens.
+/// A huge page is zeroed as a whole, all 2 MiB, by the thread that touches it first, which delays the deliveries on that
+/// thread; and an idle daemon would hold many mostly unused ones. If the kernel refuses, nothing else is lost.
 fn take_memory_in_small_pages() {
     #[cfg(target_os = "linux")]
     rustix::thread::disable_transparent_huge_pages(true).unwrap_or_default();
 }
 
-/// Secrets lie in it: no core file is made of it, and nobody but root looks into it.
+/// Memory contains secrets: no core file may be written, and no other process than root's may read it.
 fn keep_memory_to_ourselves() {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)

@@ -4,18 +4,18 @@ use std::cell::RefCell;
 
 use zeroize::Zeroizing;
 
-/// Bytes asked for at a time: an event id in its turn need not wait for the kernel.
+/// Bytes fetched at a time, so that an event id seldom waits for a system call.
 const POOL_BYTES: usize = 4_096;
 const TAKEN_BYTES: usize = 16;
 
 thread_local! {
-    /// Bytes that were not given out yet. Those that were are gone from it.
+    /// Bytes that were not handed out yet; those handed out are removed.
     static POOL: RefCell<Zeroizing<Vec<u8>>> = RefCell::new(Zeroizing::new(Vec::new()));
 }
 
-/// 128 random bits, given out once.
+/// 128 random bits; no bits are handed out twice.
 ///
-/// On a system whose generator fails there is nothing to go on with: the process ends.
+/// If the random generator of the system fails, the process ends, because nothing can be done safely without it.
 pub fn random_u128() -> u128 {
     POOL.with_borrow_mut(|pool| {
         if pool.len() < TAKEN_BYTES {

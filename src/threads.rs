@@ -1,16 +1,16 @@
-//! Threads for what blocks and is not to hold up a stop.
+//! Threads for blocking work that must not delay a stop.
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 
-/// Does `work` on a thread of its own. One that is not waited for to its end goes with the process, which would wait for
-/// what the runtime's own threads do.
+/// Runs `work` on a thread of its own. If it is not awaited to its end it dies with the process; the threads of the runtime,
+/// in contrast, are waited for at a stop.
 ///
 /// # Errors
-/// When the system gives no thread, or the work panicked.
+/// When the system cannot start a thread, or the work panicked.
 pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
     let (done, outcome) = oneshot::channel();
-    // Who waited may have given up.
+    // The receiver may have been dropped.
     let work = move || drop(done.send(work()));
     std::thread::Builder::new().spawn(work).context("the operating system refused the daemon a thread")?;
     outcome.await.ok().context("a thread of the daemon panicked")

@@ -1,13 +1,14 @@
-//! Which build this is.
+//! The version of this build.
 
-/// The version. One in which faults can be planted says so: benches and tests build it, and nobody should install it.
+/// The version. A build in which faults can be planted says so: it is made for benches and tests, and nobody should install
+/// it.
 pub const VERSION: &str = if fail::has_failpoints() {
     concat!(env!("CARGO_PKG_VERSION"), "+failpoints")
 } else {
     env!("CARGO_PKG_VERSION")
 };
 
-/// Warns of a build that is made for tests.
+/// Warns if this is a build made for tests.
 pub fn warn_of_test_build() {
     if fail::has_failpoints() {
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! One signed delivery and the pure steps of its way in: the daemon's own code, in the order of the ingress.
+//! One signed delivery and the pure steps of its path: the daemon's own code, in the order of the ingress.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use palyra_actors::registry::IntegrationRecord;
 use palyra_actors::secret::{Secret, SecretVersion, SecretVersions};
 use serde_json::json;
 
-/// When everything happens, Unix ms.
+/// The time of everything, Unix ms.
 pub const NOW: u64 = 1_760_000_000_000;
-/// The secret of every profile but those with key pairs.
+/// The secret of every profile except those that use key pairs.
 pub const SECRET: &str = "00112233445566778899aabbccddeeff";
 const URL: &str = "https://hooks.example.test/hooks/gh";
 const BODY_BYTES: usize = 1_200;
 
-/// A delivery, and what the daemon knows when it comes.
+/// A delivery, and what the daemon has loaded when it arrives.
 pub struct Delivery {
     profile: Arc<Profile>,
     record: IntegrationRecord,
@@ -32,7 +32,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// One of the built-in profile `name`, verified with `secret`, and signed with it or with a private key in PEM.
+    /// A delivery of the built-in profile `name`, verified with `secret`, and signed with it or with a private key in PEM.
     pub fn of(name: &str, secret: &[u8], private_key: Option<&[u8]>) -> Self {
         let profile = Arc::clone(Catalogue::built_in().unwrap().get(name).expect("there is such a profile"));
         let version = || SecretVersion { version: 1, secret: Secret::new(secret.to_vec()) };
@@ -57,17 +57,17 @@ impl Delivery {
         Self { profile, record, keys, parameters, headers, kind, raw: signed.body }
     }
 
-    /// One of GitHub's.
+    /// A delivery of GitHub.
     pub fn of_github() -> Self {
         Self::of("github", SECRET.as_bytes(), None)
     }
 
-    /// A header's value.
+    /// The value of a header.
     pub fn header(&self, name: &str) -> &[u8] {
         self.headers.first(name).expect("it is set").0
     }
 
-    /// Its body, not yet read.
+    /// Its body, not yet parsed.
     pub fn body(&self) -> Body {
         Body::new(self.raw.clone(), self.kind)
     }
@@ -77,7 +77,7 @@ impl Delivery {
         Request { method: "POST", url: URL, headers: &self.headers, body, parameters: &self.parameters }
     }
 
-    /// Whether the head alone condemns it.
+    /// Checks the head.
     pub fn precheck(&self) {
         self.profile.precheck(&self.headers).expect("its head is in order");
     }
@@ -87,17 +87,17 @@ impl Delivery {
         self.profile.verify(request, &self.keys, NOW).expect("it is authentic")
     }
 
-    /// What it says it is.
+    /// The names that its profile extracts from it.
     pub fn names(&self, request: &Request<'_>) -> Names {
         Names::of(self.profile.describe(request), &self.profile, NOW)
     }
 
-    /// What tells it from others.
+    /// Its replay key.
     pub fn key(&self, verified: &Verified, request: &Request<'_>) -> Digest {
         self.profile.replay_key("gh", verified, request)
     }
 
-    /// Judges it; it is accepted.
+    /// Judges it; it must be accepted.
     pub fn judge(&self, body: &Body, names: &Names, key: Digest) -> BodyFormat {
         match judging::judge(&self.record, &self.profile, body, names, key) {
             Judgement::Accept(format) => format,

@@ -1,4 +1,4 @@
-//! The bare server: actix-web that reads the body and answers 202.
+//! The bare server: an actix-web handler that reads the body and answers 202.
 
 use std::net::TcpListener;
 
@@ -8,7 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 /// The largest body it reads.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Serves on a free port, which it prints, until it is killed. As many workers as the daemon has by default.
+/// Serves until it is killed, on a free port, which it prints. It has as many workers as the daemon has by default.
 ///
 /// # Errors
 /// When it cannot listen.

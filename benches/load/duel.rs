@@ -1,28 +1,27 @@
-//! The daemon and the bare server under the same load, in turns.
+//! Runs the daemon and the bare server under the same load, alternately.
 
 use crate::figures::{Table, median, number, spread};
 use crate::targets::{Other, Palyra};
 use crate::wrk::{Load, Mode, Run};
 
-/// The runs of both under one load.
+/// The runs of both servers under one load.
 pub struct Duel {
-    /// What the load is called.
+    /// The name of the load.
     pub name: String,
-    /// The load.
     pub load: Load,
-    /// The daemon's, one a round.
+    /// The runs of the daemon, one per round.
     pub ours: Vec<Run>,
-    /// The bare server's, one a round.
+    /// The runs of the bare server, one per round.
     pub bare: Vec<Run>,
 }
 
 impl Duel {
-    /// No round yet.
+    /// Starts without rounds.
     pub fn new(name: impl Into<String>, load: Load) -> Self {
         Self { name: name.into(), load, ours: Vec::new(), bare: Vec::new() }
     }
 
-    /// One round; the two take turns in who goes first.
+    /// Runs one round; the two alternate in going first.
     pub fn round(&mut self, palyra: &Palyra, bare: &Other) {
         if self.ours.len().is_multiple_of(2) {
             self.ours.push(palyra.drive(&self.load));
@@ -33,7 +32,7 @@ impl Duel {
         }
     }
 
-    /// `of` the daemon's run ÷ `of` the bare server's, for each round in which neither had errors.
+    /// The ratio of `of` for the daemon to `of` for the bare server, for each round in which neither had errors.
     pub fn ratios(&self, of: impl Fn(&Run) -> f64) -> Vec<f64> {
         let rounds = self.ours.iter().zip(&self.bare);
         let clean =
@@ -41,7 +40,7 @@ impl Duel {
         clean.map(|(ours, bare)| of(ours) / of(bare)).collect()
     }
 
-    /// How many rounds do not count, in words; empty when all do.
+    /// The number of rounds that do not count, in words; empty if all count.
     pub fn errors(&self) -> String {
         let lost = self.ours.len() - self.ratios(Run::per_second).len();
         if lost == 0 { String::new() } else { format!("{lost} rounds with errors do not count") }
@@ -55,8 +54,8 @@ impl Duel {
         ]
     }
 
-    /// The median of what `of` says of the runs without errors: the daemon's, then the bare server's. Not a number where
-    /// there is none.
+    /// The medians of `of` over the runs without errors: the daemon's, then the bare server's. NaN if there are no such
+    /// runs.
     pub fn medians(&self, of: impl Fn(&Run) -> f64) -> [f64; 2] {
         let figure = |runs: &[Run], mode| {
             let clean = runs.iter().filter(|run| is_clean(run, mode)).map(&of);
@@ -66,19 +65,19 @@ impl Duel {
     }
 }
 
-/// Whether every request got the answer it was to get.
+/// Whether every request got the expected answer.
 pub fn is_clean(run: &Run, mode: Mode) -> bool {
     let refused = if mode == Mode::Wrong { run.requests } else { 0 };
     run.failed == 0 && run.refused == refused && run.requests > 0
 }
 
-/// A table of runs.
+/// An empty table of runs.
 pub fn runs_table() -> Table {
     let head = ["load", "target", "answers/s", "all rounds", "p50 ms", "p99 ms", "CPU µs each", "errors"];
     Table::new(&head)
 }
 
-/// Its row of one target.
+/// The row of one target for that table.
 pub fn row(name: &str, target: &str, mode: Mode, runs: &[Run]) -> Vec<String> {
     let of = |what: fn(&Run) -> f64| runs.iter().map(what).collect::<Vec<f64>>();
     let shown = |what| median(&of(what)).map_or("-".to_owned(), number);

@@ -1,23 +1,23 @@
-//! Figures: a criterion with its bar and aim, and tables.
+//! Figures, each with a bar it must meet and an aim beyond it, and tables.
 
-/// What a figure is held to.
+/// A quantity that is measured, and its requirement.
 pub struct Criterion {
     /// What was measured.
     pub what: String,
-    /// The bar and the aim, in words that carry their unit: `≥ 0.40`.
+    /// The requirement, shown with its unit: `≥ 0.40`.
     pub wanted: Wanted,
-    /// One figure a round.
+    /// One figure per round.
     pub samples: Vec<f64>,
-    /// What else is to be known, or why there are no samples.
+    /// Further remarks, or why there are no samples.
     pub remark: String,
 }
 
-/// A bar, an aim beyond it, and on which side of them a figure has to be.
+/// A bar that must be met, an aim beyond it, and the side on which a figure has to be.
 #[derive(Clone, Copy)]
 pub enum Wanted {
-    /// The bar or more, the aim or more.
+    /// At least the bar; at least the aim.
     AtLeast(f64, f64),
-    /// The bar or less, the aim or less.
+    /// At most the bar; at most the aim.
     AtMost(f64, f64),
 }
 
@@ -43,12 +43,12 @@ impl Wanted {
 }
 
 impl Criterion {
-    /// A criterion and what was measured.
+    /// A criterion and its samples.
     pub fn new(what: impl Into<String>, wanted: Wanted, samples: Vec<f64>) -> Self {
         Self { what: what.into(), wanted, samples, remark: String::new() }
     }
 
-    /// With a remark.
+    /// Adds a remark.
     pub fn remark(mut self, remark: impl Into<String>) -> Self {
         self.remark = remark.into();
         self
@@ -71,14 +71,14 @@ pub fn verdicts(criteria: &[Criterion]) -> Table {
     table
 }
 
-/// The middle one; `None` of nothing.
+/// The median; `None` if there are no figures.
 pub fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
 }
 
-/// Least to greatest.
+/// The range from least to greatest.
 pub fn spread(figures: &[f64]) -> String {
     let least = figures.iter().copied().min_by(f64::total_cmp);
     let greatest = figures.iter().copied().max_by(f64::total_cmp);
@@ -90,7 +90,7 @@ pub fn spread(figures: &[f64]) -> String {
     }
 }
 
-/// With three places that count.
+/// Rounded to three significant digits.
 pub fn number(figure: f64) -> String {
     match figure.abs() {
         1_000.0.. => grouped(&format!("{figure:.0}")),
@@ -100,7 +100,7 @@ pub fn number(figure: f64) -> String {
     }
 }
 
-/// Digits with a comma before every three, counted from the end.
+/// Digits with a comma between groups of three.
 fn grouped(digits: &str) -> String {
     let comma = |at: usize| at > 0 && (digits.len() - at).is_multiple_of(3);
     let digits = digits.chars().enumerate();
@@ -120,7 +120,7 @@ impl Table {
         Self { head: head.iter().map(|&word| word.to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// As Markdown, its columns aligned.
+    /// The table in Markdown, its columns aligned.
     pub fn markdown(&self) -> String {
         let lines = || std::iter::once(&self.head).chain(&self.rows);
         let width = |column: usize| lines().map(|row| row[column].chars().count()).max().unwrap_or(0);

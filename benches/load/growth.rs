@@ -1,4 +1,4 @@
-//! How rates and latencies grow with bodies, connections and integrations.
+//! Measures how rates and latencies change with the size of bodies and the number of connections and integrations.
 
 use crate::duel::{Duel, runs_table};
 use crate::figures::Table;
@@ -11,7 +11,7 @@ const BODY_BYTES: [u32; 6] = [200, 1_200, 8 * 1_024, 64 * 1_024, 256 * 1_024, 1_
 const CONNECTIONS: [u32; 6] = [1, 4, 16, 64, 256, 1_024];
 const INTEGRATIONS: [u32; 4] = [1, 16, 256, 1_024];
 
-/// Runs every point; gives a table of each curve, and the charts by connections.
+/// Measures every point; returns a table of each curve, and the charts by connections.
 pub fn measure(options: &Options) -> (Vec<(&'static str, Table)>, Vec<Chart>) {
     let bare = Other::bare();
     let seconds = options.seconds().min(3);

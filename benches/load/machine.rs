@@ -1,4 +1,4 @@
-//! The machine, and what it can do at most.
+//! The machine, and its limits.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -16,10 +16,10 @@ use crate::process::{busy_now, is_installed, says};
 use crate::targets::{Palyra, folder};
 use crate::wrk::{BODY_BYTES, Load, Mode};
 
-/// For how long each thing is done.
+/// Duration of each measurement.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// What it is, before anything is started.
+/// The description of the machine, before anything is started.
 pub fn what_it_is() -> Vec<(String, String)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn what_it_is() -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// What no receiver on it can beat.
+/// Limits that no receiver on this machine can exceed.
 pub fn limits() -> Vec<(String, String)> {
     let folder = folder();
     let body = vec![b'x'; BODY_BYTES as usize];
@@ -75,7 +75,7 @@ pub fn limits() -> Vec<(String, String)> {
     pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// The size of the program as it is released.
+/// The size of the released program.
 pub fn binary_size(program: &Path) -> Criterion {
     let bytes = std::fs::metadata(program).map_or(f64::NAN, |program| program.len() as f64);
     Criterion::new("release binary, MiB", Wanted::AtMost(25.0, 15.0), vec![bytes / 1_048_576.0])
@@ -91,7 +91,8 @@ fn rate(mut work: impl FnMut()) -> f64 {
     count / begun.elapsed().as_secs_f64()
 }
 
-/// Counted by strace over two seconds; being traced slows the daemon, and smaller groups make more calls.
+/// System calls, counted by strace for two seconds. Tracing slows the daemon, and the smaller commit groups then cause more
+/// calls.
 fn syscalls() -> String {
     if !is_installed("strace") {
         return "not counted: strace is not installed".to_owned();
@@ -115,7 +116,7 @@ fn syscalls() -> String {
     }
 }
 
-/// All calls of a table of `strace -c`, and those of the five most frequent.
+/// All calls in a table of `strace -c`, and those of the five most frequent.
 fn per_delivery(table: &str, deliveries: u64) -> Option<String> {
     let mut calls: Vec<(&str, f64)> = table
         .lines()

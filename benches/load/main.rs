@@ -1,7 +1,7 @@
-//! The daemon beside a bare server and adnanh/webhook, under the same load in the same minutes.
+//! Compares the daemon with a bare server and adnanh/webhook, under the same load at the same time.
 //!
-//! `cargo bench --bench load -- --help`. It needs wrk. A whole run writes `docs/performance.md`; `--quick` and `--only`
-//! print, and write into the build's folder.
+//! `cargo bench --bench load -- --help`. It needs wrk. A complete run writes `docs/performance.md`; `--quick` and `--only`
+//! print, and write into the build folder.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// 1,024 connections are more than most shells allow by default; the programs started here inherit the limit.
+/// 1,024 connections exceed the default limit of most shells. The programs started here inherit the raised limit.
 fn open_files_as_allowed() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

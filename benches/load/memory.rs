@@ -9,12 +9,12 @@ use crate::process::resident_mib;
 use crate::targets::Palyra;
 use crate::wrk::{Load, Mode};
 
-/// Time after which a daemon that does nothing is idle.
+/// Time after which a daemon without work counts as idle.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Pause between two looks under load.
+/// Pause between two samples under load.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Measures both.
+/// Measures memory when idle and under load.
 pub fn measure(options: &Options) -> Vec<Criterion> {
     let idle = (0..options.rounds_of_a_point()).map(|_| {
         let palyra = Palyra::start();
@@ -27,7 +27,7 @@ pub fn measure(options: &Options) -> Vec<Criterion> {
     vec![idle, loaded.remark("from there on, as high as it came in 5 s; 64 connections")]
 }
 
-/// Takes in as many deliveries, all within their replay window, then looks while more come.
+/// Sends `keys` deliveries within their replay window, then samples memory while more arrive.
 fn under_load(keys: u64) -> Vec<f64> {
     let palyra = Palyra::start();
     let load = Load::of(Mode::Signed, 5);

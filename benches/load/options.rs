@@ -1,4 +1,4 @@
-//! What is measured, how often and how long.
+//! The options: what is measured, how often and how long.
 
 use clap::{Parser, ValueEnum};
 
@@ -43,17 +43,17 @@ pub enum Part {
 }
 
 impl Options {
-    /// Rounds.
+    /// Number of rounds.
     pub fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 2 } else { 5 }).max(1)
     }
 
-    /// Rounds of each point of a curve.
+    /// Number of rounds for each point of a curve.
     pub fn rounds_of_a_point(&self) -> usize {
         self.rounds().min(3)
     }
 
-    /// Seconds of one run.
+    /// Duration of one run, in seconds.
     pub fn seconds(&self) -> u64 {
         self.seconds.unwrap_or(if self.quick { 1 } else { 5 }).max(1)
     }
@@ -63,22 +63,22 @@ impl Options {
         self.rows.unwrap_or(if self.quick { 20_000 } else { 1_000_000 }).max(20_000)
     }
 
-    /// Live replay keys.
+    /// Number of live replay keys.
     pub fn keys(&self) -> u64 {
         self.keys.unwrap_or(if self.quick { 10_000 } else { 1_000_000 })
     }
 
-    /// Whether this part is asked for.
+    /// Whether this part is requested.
     pub fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
 
-    /// Whether the results are those that `docs/` is to hold.
+    /// Whether the run is complete, so that its results may go into `docs/`.
     pub fn is_whole(&self) -> bool {
         !self.quick && self.only.is_empty()
     }
 
-    /// Every value of a curve, or the first and the last.
+    /// Every value of a curve, or only the first and the last.
     pub fn points<'a>(&self, all: &'a [u32]) -> Vec<&'a u32> {
         if self.quick {
             [all.first(), all.last()].into_iter().flatten().collect()

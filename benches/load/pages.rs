@@ -7,22 +7,22 @@ use crate::figures::{Table, number};
 use crate::support::Daemon;
 use crate::support::seed::{INTEGRATIONS, NAMES};
 
-/// How often each page is asked for.
+/// Number of requests for each page.
 const ASKED: usize = 200;
-/// Time the verification beside a daemon may take after its start.
+/// Time limit for the verification after a start of the daemon.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// One kind of page and what it took.
+/// One kind of page and its latencies.
 pub struct Page {
     query: String,
     /// Median, milliseconds.
     pub median_ms: f64,
-    /// The slowest hundredth, milliseconds.
+    /// 99th percentile, milliseconds.
     pub p99_ms: f64,
 }
 
-/// Asks for every kind of page of a journal of `rows` rows, the first recorded at `begun`, each a millisecond after the
-/// one before. The newest page comes first.
+/// Requests every kind of page of a journal of `rows` rows, the first recorded at `begun`, the others one millisecond apart.
+/// The newest page comes first.
 pub fn measure(daemon: &Daemon, root: &Path, begun: u64, rows: u64) -> Vec<Page> {
     wait_for_verification(daemon, root);
     queries(begun, rows).into_iter().map(|query| page(daemon, root, query)).collect()
@@ -42,7 +42,7 @@ fn page(daemon: &Daemon, root: &Path, query: String) -> Page {
     Page { query, median_ms: times[ASKED / 2], p99_ms: times[ASKED * 99 / 100] }
 }
 
-/// A daemon reads its whole journal once after its start, and that is not what is measured.
+/// Waits for the verification of the journal after the start, so that it does not distort the measurement.
 fn wait_for_verification(daemon: &Daemon, root: &Path) {
     let deadline = Instant::now() + PATIENCE;
     let running = || {
@@ -58,7 +58,7 @@ fn wait_for_verification(daemon: &Daemon, root: &Path) {
     }
 }
 
-/// All pages.
+/// The table of all pages.
 pub fn table(pages: &[Page]) -> Table {
     let mut table = Table::new(&["page", "median ms", "p99 ms"]);
     let row = |page: &Page| vec![format!("`{}`", page.query), number(page.median_ms), number(page.p99_ms)];

@@ -1,4 +1,4 @@
-//! Line charts as SVG: the values across on a logarithmic scale, those upward from 0.
+//! Line charts as SVG: a logarithmic horizontal axis, and a vertical axis from 0.
 
 use std::fmt::Write as _;
 
@@ -11,32 +11,29 @@ const RIGHT: f64 = 110.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 50.0;
 const COLOURS: [&str; 4] = ["#c0392b", "#2c3e50", "#2980b9", "#27ae60"];
-/// Lines across the chart, beside that at 0.
+/// Horizontal grid lines besides the one at 0.
 const STEPS: u8 = 4;
 
-/// A chart.
 pub struct Chart {
-    /// Name of its file, without `.svg`.
+    /// Its file name, without `.svg`.
     pub file: &'static str,
-    /// What it shows.
     pub title: &'static str,
-    /// What runs across.
+    /// The label of the horizontal axis.
     pub across: &'static str,
-    /// What runs upward, with its unit.
+    /// The label of the vertical axis, with its unit.
     pub up: &'static str,
-    /// At most four.
+    /// Its lines, at most four.
     pub lines: Vec<Line>,
 }
 
 /// One line.
 pub struct Line {
-    /// What it stands for.
     pub name: &'static str,
-    /// Where it goes through; across more than 0.
+    /// Its points; horizontal values are greater than 0.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Where values come to lie.
+/// Maps values to positions in the chart.
 struct Scale {
     least: f64,
     decades: f64,
@@ -62,7 +59,7 @@ impl Scale {
 }
 
 impl Chart {
-    /// As SVG.
+    /// The chart as SVG.
     pub fn svg(&self) -> String {
         let scale = Scale::of(&self.lines);
         let mut svg = format!(

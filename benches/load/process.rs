@@ -1,4 +1,4 @@
-//! Processes, as /proc shows them.
+//! Processes, observed through /proc.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 /// Microseconds in one tick of /proc (USER_HZ is 100 on Linux).
 const TICK_US: f64 = 10_000.0;
-/// The span in which it is seen what else runs.
+/// The span over which other processes are observed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Processor time of a process and of the children it waited for, microseconds; 0 for one that is gone.
+/// Processor time of a process and of its awaited children, microseconds; 0 if the process has ended.
 pub fn cpu_us(pid: u32) -> f64 {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0.0 };
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
@@ -20,7 +20,7 @@ pub fn cpu_us(pid: u32) -> f64 {
     ticks * TICK_US
 }
 
-/// Waits until a process has done next to nothing for a moment, or a minute has gone by.
+/// Waits until a process is nearly idle, for at most a minute.
 pub fn wait_until_idle(pid: u32) {
     for _ in 0..300 {
         let before = cpu_us(pid);
@@ -39,7 +39,7 @@ pub fn resident_mib(pid: u32) -> f64 {
     kib / 1_024.0
 }
 
-/// Names of the processes that use more than a twentieth of a core now, with their share of one.
+/// Names of the processes that use more than a twentieth of a core, with their share of one.
 pub fn busy_now() -> String {
     let before: Vec<(u32, f64)> = pids().map(|pid| (pid, cpu_us(pid))).collect();
     std::thread::sleep(LOOK);
@@ -58,13 +58,13 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(move |pid| *pid != own)
 }
 
-/// Whether a program is on the path.
+/// Whether a program is in the `PATH`.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|folder| folder.join(program)).any(|file: PathBuf| file.is_file())
 }
 
-/// The first line a program prints; empty when it cannot be run.
+/// The first line of a program's output; empty if it cannot be run.
 pub fn says(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Rates and latencies against the bare server and adnanh/webhook.
+//! Compares rates and latencies with the bare server and adnanh/webhook.
 
 use crate::duel::{Duel, is_clean, row, runs_table};
 use crate::figures::{Criterion, Table, Wanted, median};
@@ -6,7 +6,8 @@ use crate::options::Options;
 use crate::targets::{Other, Palyra};
 use crate::wrk::{Load, Mode, Run};
 
-/// The loads, with what their rate ÷ the bare server's is held to. The first is the one whose rate the pace is taken from.
+/// The loads, each with the requirement for its rate ÷ that of the bare server. The rate of the first sets the pace of paced
+/// runs.
 const LOADS: [(&str, Mode, u32, Wanted); 5] = [
     ("accepted/s, 64 connections", Mode::Signed, 64, Wanted::AtLeast(0.40, 0.60)),
     ("accepted/s, 256 connections", Mode::Signed, 256, Wanted::AtLeast(0.40, 0.60)),
@@ -15,7 +16,7 @@ const LOADS: [(&str, Mode, u32, Wanted); 5] = [
     ("system events emitted/s", Mode::Emit, 64, Wanted::AtLeast(0.40, 0.60)),
 ];
 
-/// Runs the rounds; gives the criteria and all runs.
+/// Runs the rounds; returns the criteria and all runs.
 pub fn measure(options: &Options) -> (Vec<Criterion>, Table) {
     let (palyra, bare, adnanh) = (Palyra::start(), Other::bare(), Other::adnanh());
     let seconds = options.seconds();

@@ -1,4 +1,4 @@
-//! What was measured, as Markdown between two marks of `docs/performance.md`, and as charts beside it.
+//! Writes the results as Markdown between two markers of `docs/performance.md`, and as charts beside it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,21 @@ use crate::plot::Chart;
 const BEGIN: &str = "<!-- begin: measured -->";
 const END: &str = "<!-- end: measured -->";
 
-/// Everything that was measured.
 #[derive(Default)]
 pub struct Report {
     /// Figures with a bar and an aim.
     pub criteria: Vec<Criterion>,
     /// The machine, by name and value.
     pub machine: Vec<(String, String)>,
-    /// What it can do at most.
+    /// The limits of the machine.
     pub limits: Vec<(String, String)>,
-    /// Titles and tables.
+    /// Tables with their titles.
     pub tables: Vec<(&'static str, Table)>,
-    /// Charts.
     pub charts: Vec<Chart>,
 }
 
 impl Report {
-    /// As Markdown.
+    /// The report in Markdown.
     pub fn markdown(&self, options: &Options) -> String {
         let mut text = format!(
             "`cargo bench --bench load`: {} rounds, {} s a run. A figure is the median of its rounds, beside the least \
@@ -47,8 +45,8 @@ impl Report {
         text
     }
 
-    /// Puts the Markdown between the marks of `folder/performance.md`, which is made when there is none, and the charts
-    /// into `folder/performance`. Gives the document's path.
+    /// Puts the Markdown between the markers of `folder/performance.md`, which is created if missing, and the charts into
+    /// `folder/performance`. Returns the path of the document.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -71,7 +69,7 @@ impl Report {
     }
 }
 
-/// `around` with `text` in the place of what stands between the marks; at its end when it has none.
+/// `around` with `text` between the markers, or at the end if it has no markers.
 fn between_marks(around: &str, text: &str) -> String {
     let (before, rest) = around.split_once(BEGIN).unwrap_or((around, ""));
     let after = rest.split_once(END).map_or("\n", |(_, after)| after);

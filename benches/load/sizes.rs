@@ -1,4 +1,4 @@
-//! What a journal costs as it grows: appends, pages, the start, a verification.
+//! Measures how costs grow with the journal: appends, pages, start, verification.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,13 +15,13 @@ use crate::support::seed::{append, began_at, extend};
 use crate::support::{Daemon, palyra};
 use crate::targets::{self, folder};
 
-/// Rows of the journal that is compared with.
+/// Rows of the small journal, the reference.
 const SMALL_ROWS: u64 = 10_000;
-/// Rows of an appended group: about what 64 connections make.
+/// Rows per appended group: about as many as 64 connections produce.
 const GROUP_ROWS: u64 = 64;
-/// Groups whose median is the figure of one round.
+/// Number of groups; their median is the figure of one round.
 const GROUPS: usize = 30;
-/// Time a daemon may take to end, its last checkpoint included.
+/// Time limit for a daemon to stop, including its last checkpoint.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A seeded journal.
@@ -31,19 +31,19 @@ struct Journal {
     begun: u64,
 }
 
-/// What it costs at one size. Times in seconds, one figure a round.
+/// The costs at one size. Times in seconds, one figure per round.
 struct Stage {
     rows: u64,
     bytes: u64,
     append: Vec<f64>,
     append_ratio: Vec<f64>,
     start: Vec<f64>,
-    /// Bytes a second of `journal verify` ÷ those of `sha256sum`.
+    /// Bytes per second of `journal verify` ÷ those of `sha256sum`.
     verify_ratio: Vec<f64>,
     pages: Vec<Page>,
 }
 
-/// Grows a journal and measures it at each size; gives the criteria, the tables and the chart.
+/// Grows a journal and measures it at each size; returns the criteria, the tables and the chart.
 pub fn measure(options: &Options) -> (Vec<Criterion>, Vec<(&'static str, Table)>, Chart) {
     let mut large = Journal::new(options.rows());
     let sizes = [SMALL_ROWS, 100_000, 1_000_000, 10_000_000];
@@ -90,7 +90,7 @@ fn stage(large: &mut Journal, rounds: usize) -> Stage {
     let rows = large.rows;
     let (append, append_ratio) = (0..rounds).map(|_| appends(large)).unzip();
     let root = large.root.path();
-    // The first start signs a checkpoint of all that was seeded; later ones find it.
+    // The first start signs a checkpoint over all seeded events, so that later starts need not.
     stop(targets::start(root));
     let start = (0..rounds).map(|_| start(root)).collect();
     let daemon = targets::start(root);
@@ -107,7 +107,8 @@ fn stage(large: &mut Journal, rounds: usize) -> Stage {
     }
 }
 
-/// Seconds for a group at the end of the large journal, and that ÷ the same in one of [`SMALL_ROWS`]; groups take turns.
+/// Seconds for a group at the end of the large journal, and their ratio to those for one of [`SMALL_ROWS`]; groups alternate
+/// between the two.
 fn appends(large: &mut Journal) -> (f64, f64) {
     let mut small = Journal::new(SMALL_ROWS);
     small.grow(SMALL_ROWS);
@@ -123,7 +124,7 @@ fn stop(daemon: Daemon) {
     assert!(daemon.wait(PATIENCE).success());
 }
 
-/// Seconds from starting the process to its line that it is ready; then it is killed, as a crash would.
+/// Seconds from starting the process to its ready line; then the process is killed, as in a crash.
 fn start(root: &Path) -> f64 {
     let begun = Instant::now();
     let daemon = targets::start(root);
@@ -132,7 +133,7 @@ fn start(root: &Path) -> f64 {
     took
 }
 
-/// Both read the same bytes, from memory after the first time.
+/// Both read the same bytes, from memory after the first run.
 fn verify_ratios(root: &Path, rounds: usize) -> Vec<f64> {
     let sum = || {
         let mut program = Command::new("sha256sum");

@@ -1,4 +1,4 @@
-//! What is driven, each as a process of its own on loopback.
+//! The servers that are measured, each in a process of its own on loopback.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use crate::process::{is_installed, wait_until_idle};
 use crate::support::{Daemon, SECRET, add_github};
 use crate::wrk::{self, Load, Mode, Run};
 
-/// Beginnings of the names of what cargo sets for a program it runs.
+/// Prefixes of the environment variables that cargo sets for a program it runs.
 const TOLD_BY_CARGO: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
 
 /// A folder on the disk that holds the build, not in a memory file system.
@@ -22,12 +22,12 @@ pub fn folder() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("the build's folder takes a temporary one")
 }
 
-/// The daemon as it is released. A build of benchmarks has the tests' failpoints in it, so it is built once more.
+/// Builds the daemon as released. The build for benchmarks includes failpoints for tests, so a second build is needed.
 pub fn build_release() -> PathBuf {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_palyra"));
     let target = program.parent().and_then(Path::parent).expect("it lies in target/release");
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells this program about its package would have build scripts run again.
+    // With these variables, cargo would run build scripts again.
     for (name, _) in
         std::env::vars().filter(|(name, _)| TOLD_BY_CARGO.iter().any(|told| name.starts_with(told)))
     {
@@ -43,16 +43,15 @@ pub fn build_release() -> PathBuf {
     program
 }
 
-/// Starts a daemon with default settings; its log goes to `palyra.log` in the build's folder for temporary files.
+/// Starts a daemon with default settings; its log goes to `palyra.log` in the build's temporary folder.
 pub fn start(root: &Path) -> Daemon {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("palyra.log");
     let log = File::options().append(true).create(true).open(log).expect("a log can be written");
     Daemon::logging_to(root, log, &[], &[])
 }
 
-/// The daemon, on a state root of its own.
+/// A daemon on a state root of its own.
 pub struct Palyra {
-    /// The process.
     pub daemon: Daemon,
     /// Its state root.
     pub root: TempDir,
@@ -60,7 +59,7 @@ pub struct Palyra {
 }
 
 impl Palyra {
-    /// Starts one with default settings and the integration `gh`.
+    /// Starts a daemon with default settings and the integration `gh`.
     pub fn start() -> Self {
         let root = folder();
         add_github(root.path());
@@ -69,7 +68,7 @@ impl Palyra {
         Self { daemon, root, token: token.trim().to_owned() }
     }
 
-    /// Drives it. A run that was answered more often than the journal has new rows counts as failed.
+    /// Puts the load on it. A run with more answers than new rows in the journal counts as failed.
     pub fn drive(&self, load: &Load) -> Run {
         let before = self.events();
         let (base, secret) = match load.mode {
@@ -77,7 +76,7 @@ impl Palyra {
             _ => (&self.daemon.ingress, SECRET),
         };
         let mut run = wrk::drive(base, self.daemon.pid(), secret, load);
-        // What wrk no longer waited for is not to fall into the next run.
+        // Requests that wrk did not wait for must not fall into the next run.
         wait_until_idle(self.daemon.pid());
         let taken_in = run.requests - run.refused;
         if matches!(load.mode, Mode::Signed | Mode::Emit) && self.events() - before < taken_in {
@@ -92,7 +91,7 @@ impl Palyra {
         answer.json()["journal"]["head_seq"].as_u64().expect("insights name the head")
     }
 
-    /// Has it take bodies up to its cap of 1 MiB at `gh`, and adds `gh1` and so on until there are `count`.
+    /// Raises the body limit of `gh` to the cap of 1 MiB, and adds `gh1` and so on until there are `count` integrations.
     pub fn widen(&self, count: u32) {
         let post = |method: &str, path: &str, body: String| {
             let answer = self.daemon.console(self.root.path(), method, path, body.as_bytes());
@@ -109,7 +108,7 @@ impl Palyra {
     }
 }
 
-/// A server that is compared with.
+/// A server for comparison.
 pub struct Other {
     child: Child,
     base: String,
@@ -117,7 +116,7 @@ pub struct Other {
 }
 
 impl Other {
-    /// This program once more, as the bare server.
+    /// Starts this program again, as the bare server.
     pub fn bare() -> Self {
         let program = std::env::current_exe().expect("it has a path");
         let mut child =
@@ -128,7 +127,7 @@ impl Other {
         Self { child, base: base.trim().to_owned(), _folder: None }
     }
 
-    /// adnanh/webhook, which verifies the same signature and runs `true`; `None` where it is not installed.
+    /// Starts adnanh/webhook, which verifies the same signature and runs `true`; `None` if it is not installed.
     pub fn adnanh() -> Option<Self> {
         let hooks = json!([{
             "id": "gh",
@@ -160,7 +159,7 @@ impl Other {
         None
     }
 
-    /// Drives it, and waits until it has done what it may have put off.
+    /// Puts the load on it, and waits until deferred work is done.
     pub fn drive(&self, load: &Load) -> Run {
         let run = wrk::drive(&self.base, self.child.id(), SECRET, load);
         wait_until_idle(self.child.id());
@@ -170,7 +169,7 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // One that ended by itself is gone already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -5,52 +5,49 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::process;
 
-/// Bytes of a delivery, unless the size is what varies.
+/// Bytes of a delivery, unless the size is varied.
 pub const BODY_BYTES: u32 = 1_200;
 
-/// What is asked.
+/// The kind of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Deliveries that are new and genuine.
+    /// New and genuine deliveries.
     Signed,
-    /// Deliveries under another secret.
+    /// Deliveries signed with another secret.
     Wrong,
-    /// One delivery for ever.
+    /// The same delivery again and again.
     Repeat,
     /// System events for the console.
     Emit,
 }
 
-/// A load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// What is asked.
+    /// The kind of requests.
     pub mode: Mode,
     /// Connections, each with one request at a time.
     pub connections: u32,
     /// Bytes of a body.
     pub bytes: u32,
-    /// Integrations that take turns.
+    /// Number of integrations, used in turn.
     pub hooks: u32,
-    /// Requests a second over all connections; 0: as many as are answered.
+    /// Requests per second over all connections; 0: as many as are answered.
     pub rate: f64,
-    /// For how long.
     pub seconds: u64,
 }
 
 impl Load {
-    /// New deliveries of [`BODY_BYTES`] to one integration over 64 connections, as fast as it goes.
+    /// New deliveries of [`BODY_BYTES`] to one integration over 64 connections, at full speed.
     pub fn of(mode: Mode, seconds: u64) -> Self {
         Self { mode, connections: 64, bytes: BODY_BYTES, hooks: 1, rate: 0.0, seconds }
     }
 }
 
-/// What became of it.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Run {
-    /// Requests answered.
     pub requests: u64,
-    /// For how long, in seconds.
+    /// Duration, in seconds.
     pub seconds: f64,
     /// Answered with a status of 400 or more.
     pub refused: u64,
@@ -58,23 +55,23 @@ pub struct Run {
     pub failed: u64,
     /// Median latency, milliseconds.
     pub p50_ms: f64,
-    /// The latency of the slowest hundredth, milliseconds.
+    /// 99th percentile of the latency, milliseconds.
     pub p99_ms: f64,
-    /// Processor time of the target for one request, microseconds.
+    /// Processor time of the target per request, microseconds.
     pub cpu_us: f64,
 }
 
 impl Run {
-    /// Answers a second.
+    /// Answers per second.
     pub fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 }
 
-/// Drives `base`, the process `pid`.
+/// Puts the load on the server at `base`, whose process is `pid`.
 ///
 /// # Panics
-/// When wrk cannot be run or says nothing.
+/// When wrk cannot be run or prints no result.
 pub fn drive(base: &str, pid: u32, secret: &str, load: &Load) -> Run {
     let before = process::cpu_us(pid);
     let output = command(base, secret, load).output().expect("wrk runs");

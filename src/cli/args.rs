@@ -59,7 +59,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// How much is written, and for whom.
+    /// The amount and the format of the output.
     pub fn mode(&self) -> Mode {
         Mode { json: self.json, quiet: self.quiet }
     }
@@ -108,7 +108,7 @@ pub enum ClientCommand {
 }
 
 impl ClientCommand {
-    /// What it does where no state root was begun: only what is put there begins one.
+    /// What the command does when no state root exists yet: only commands that store something create one.
     pub fn bare(&self) -> Bare {
         match self {
             Self::Vault(VaultCommand::Put(_)) => Bare::Begin,

@@ -16,31 +16,30 @@ pub use lines::Lines;
 
 use super::error::CliError;
 
-/// Longest wait for a connection. Longer: the daemon is not reachable.
+/// Longest wait for a connection, in seconds; after it the daemon counts as unreachable.
 const CONNECT_SECONDS_MAX: u64 = 5;
-/// Longest wait for an ordinary answer. Longer: the daemon is not reachable.
+/// Longest wait for an ordinary answer, in seconds; after it the daemon counts as unreachable.
 const ANSWER_SECONDS_MAX: u64 = 30;
-/// Longest silence within a stream: several of the console's keep-alives, and time for a slow disk.
-/// Longer: it is lost.
+/// Longest silence within a stream, in seconds: several keep-alives of the console, and time for a slow disk. After it the
+/// stream counts as broken.
 const STREAM_SILENCE_SECONDS_MAX: u64 = 60;
-/// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over.
-/// Larger: refused.
+/// Largest answer that is one document: a page of 1,000 events with 8 KiB of details each, four times over. A larger one is
+/// refused.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Largest body of an event that is read: the most that the settings let in. Larger: refused.
+/// Largest body of an event, as far as the settings can allow one. A larger one is refused.
 pub const BODY_BYTES_MAX: u64 = PAYLOAD_BYTES_CAP_MAX;
-/// Largest problem document that is read. Larger: only the status is told.
+/// Largest problem document that is read. Of a larger one only the status is shown.
 const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
 
-/// How long a request may take.
+/// The time limits of a request.
 #[derive(Clone, Copy)]
 enum AnswerTimeout {
-    /// An ordinary answer.
+    /// For an ordinary answer.
     Ordinary,
-    /// A stream without end, in which something comes from time to time.
+    /// For a stream without end that sends something from time to time.
     Stream,
 }
 
-/// One request.
 struct Ask<'a> {
     method: Method,
     route: &'a str,
@@ -48,7 +47,7 @@ struct Ask<'a> {
     timeout: AnswerTimeout,
 }
 
-/// Speaks to one console with one token.
+/// A client for one console, with its token.
 pub struct ConsoleClient {
     agent: Agent,
     base_url: String,
@@ -59,7 +58,7 @@ impl ConsoleClient {
     /// A client for the console at `base_url` (`http://127.0.0.1:7143`).
     pub fn new(base_url: impl Into<String>, token: Zeroizing<String>) -> Self {
         let config = Agent::config_builder()
-            // The token goes to the console and nowhere else: to no proxy and to no other address.
+            // The token must reach only the console: no proxy, and no redirect to another address.
             .proxy(None)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -75,7 +74,7 @@ impl ConsoleClient {
         self.exchange(&Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Ordinary })
     }
 
-    /// Asks for something to be done.
+    /// Requests an action.
     pub fn post(&self, route: &str, body: &Value) -> Result<Value, CliError> {
         self.send(Method::POST, route, body.to_string().as_bytes())
     }
@@ -85,8 +84,7 @@ impl ConsoleClient {
         self.exchange(&Ask { method: Method::DELETE, route, json: None, timeout: AnswerTimeout::Ordinary })
     }
 
-    /// Sends the document of `members`, and with them the member `name`: `secret` in Base64. Of the secret no copy is
-    /// left that is not wiped.
+    /// Sends the document of `members` with one more member, `name`: `secret` in Base64. Every copy of the secret is wiped.
     pub fn send_with_secret(
         &self,
         method: Method,
@@ -97,12 +95,12 @@ impl ConsoleClient {
         self.send(method, route, &with_secret(members, name, secret))
     }
 
-    /// Sends `json` as it stands.
+    /// Sends `json` unchanged.
     pub fn send(&self, method: Method, route: &str, json: &[u8]) -> Result<Value, CliError> {
         self.exchange(&Ask { method, route, json: Some(json), timeout: AnswerTimeout::Ordinary })
     }
 
-    /// Reads an answer that is no document, at most [`BODY_BYTES_MAX`] bytes of it.
+    /// Reads an answer that is not a document, at most [`BODY_BYTES_MAX`] bytes.
     pub fn bytes(&self, route: &str) -> Result<Vec<u8>, CliError> {
         let ask = Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Stream };
         let mut response = self.run(&ask)?;
@@ -110,7 +108,7 @@ impl ConsoleClient {
         bytes.map_err(|error| transport_error(&self.base_url, &error))
     }
 
-    /// Reads an answer line by line, while it comes in.
+    /// Reads an answer line by line as it arrives.
     pub fn lines(&self, route: &str) -> Result<Lines, CliError> {
         let ask = Ask { method: Method::GET, route, json: None, timeout: AnswerTimeout::Stream };
         Ok(Lines::new(self.run(&ask)?.into_body(), self.base_url.clone()))
@@ -127,7 +125,7 @@ impl ConsoleClient {
         })
     }
 
-    /// Runs a request; an answer other than 2xx is an error.
+    /// Sends a request; an answer other than 2xx is an error.
     fn run(&self, ask: &Ask<'_>) -> Result<Response<Body>, CliError> {
         let response = self.request(ask).map_err(|error| transport_error(&self.base_url, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response)) }
@@ -161,8 +159,9 @@ impl ConsoleClient {
     }
 }
 
-/// The document of `members` and of `name`, which is none of them and needs no escaping; as Base64 does not. It is written
-/// into a buffer that never grows, for one that does leaves a copy behind.
+/// The document of `members` with the member `name` added, which must not be among them and must need no escaping; Base64
+/// needs none either. It is written into a buffer of sufficient capacity, because one that grows would leave an unwiped
+/// copy.
 fn with_secret(members: &Map<String, Value>, name: &'static str, secret: &[u8]) -> Zeroizing<Vec<u8>> {
     let others: String = members.iter().map(|(name, value)| format!("{}:{value},", json!(name))).collect();
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(secret));
@@ -180,7 +179,7 @@ fn refusal(mut response: Response<Body>) -> CliError {
     CliError::problem(response.status().as_u16(), body.as_ref(), retry_after.as_deref())
 }
 
-/// What a failure below HTTP means for the person.
+/// Translates a failure below HTTP into a message for the user.
 fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
     match error {
         ureq::Error::Timeout(Timeout::Connect)

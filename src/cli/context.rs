@@ -1,4 +1,4 @@
-//! What every command is given: where to write, how to reach the console, the time.
+//! What every command is given: its output, access to the console, and the time.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,57 +13,58 @@ use super::client::ConsoleClient;
 use super::error::CliError;
 use super::output::Output;
 
-/// Which console a command can do with.
+/// The kind of console that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// That of the running daemon.
+    /// The console of the running daemon.
     Daemon,
-    /// That of the running daemon; while it is stopped, one in this process, over the same state root.
+    /// The console of the running daemon or, if none runs, one in this process over the same state root.
     DaemonOrOffline,
-    /// The same, for what has no use for integrations: it works beside a `webhooks.toml` that was lost.
+    /// As [`Need::DaemonOrOffline`], for commands that do not use integrations: a lost `webhooks.toml` is no obstacle to
+    /// them.
     NoIntegrations,
 }
 
-/// What a command does without a daemon where no state root was begun.
+/// What a command does when no daemon runs and no state root exists yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bare {
-    /// Begins one.
+    /// It creates a state root.
     Begin,
-    /// Shows what is built in, and leaves nothing behind.
+    /// It shows what is built in, and leaves nothing behind.
     BuiltIn,
-    /// Says that there is none.
+    /// It fails and says that there is none.
     Refuse,
 }
 
-/// A console that answers.
+/// A connection to a console.
 pub struct Connection {
-    /// Speaks to it.
+    /// The client for it.
     pub client: ConsoleClient,
     _guard: Option<Box<dyn Any>>,
     remark: Option<Remark>,
 }
 
-/// What the person is told of how a console was found.
+/// A message about how the console was found.
 pub enum Remark {
-    /// Something that was done on the way.
+    /// Something that was done in the process.
     Note(String),
-    /// Something that is not as it should be, and the next step.
+    /// A fault, and the next step.
     Warning(String, String),
 }
 
 impl Connection {
-    /// To the console of a running daemon.
+    /// A connection to the running daemon.
     pub fn to_daemon(client: ConsoleClient) -> Self {
         Self { client, _guard: None, remark: None }
     }
 
-    /// To a console that lives as long as `guard`, which is dropped when the command is done: an offline
-    /// console stops then and frees the state root.
+    /// A connection to a console that lives as long as `guard`, which is dropped at the end of the command: a console in
+    /// this process then stops and releases the state root.
     pub fn guarded(client: ConsoleClient, guard: impl Any) -> Self {
         Self { client, _guard: Some(Box::new(guard)), remark: None }
     }
 
-    /// With something to be told of it.
+    /// Adds a message for the user.
     #[must_use]
     pub fn remarking(mut self, remark: Remark) -> Self {
         self.remark = Some(remark);
@@ -71,28 +72,27 @@ impl Connection {
     }
 }
 
-/// Reaches a console. Its errors carry the exit code: 69 not reachable, 73 in use, 78 configuration.
+/// Connects to a console. Its errors carry the exit code: 69 not reachable, 73 in use, 78 configuration.
 pub type Connect = Box<dyn Fn(Need) -> Result<Connection, CliError>>;
 
-/// Where the journal's files lie. Its errors are those of settings that cannot be used.
+/// Finds the files of the journal. Its errors are those of settings that cannot be used.
 pub type FindJournal = Box<dyn Fn() -> Result<JournalFiles, CliError>>;
 
 /// What every command is given.
 pub struct Context {
-    /// Where it writes.
     pub out: Output,
-    /// Where payloads and secrets come from when no file is named.
+    /// The source of payloads and secrets when no file is named.
     pub stdin: RefCell<Box<dyn Read>>,
     /// The time, for `--since 15m`.
     pub clock: SharedClock,
-    /// Waits between attempts to reach the daemon again.
+    /// Waits between attempts to reconnect to the daemon.
     pub pause: fn(Duration),
     connect: Connect,
     find_journal: FindJournal,
 }
 
 impl Context {
-    /// With the process's own stdin, clock and sleep.
+    /// A context with the stdin, clock and sleep of the process.
     pub fn new(out: Output, connect: Connect, find_journal: FindJournal) -> Self {
         Self {
             out,
@@ -104,12 +104,12 @@ impl Context {
         }
     }
 
-    /// Where the journal's files lie, for a command that only reads them.
+    /// The files of the journal, for a command that only reads them.
     pub fn journal_files(&self) -> Result<JournalFiles, CliError> {
         (self.find_journal)()
     }
 
-    /// Reaches a console of the kind the command needs, and tells what there is to say of it.
+    /// Connects to a console of the kind the command needs, and prints its message, if any.
     pub fn connect(&self, need: Need) -> Result<Connection, CliError> {
         let connection = (self.connect)(need)?;
         match &connection.remark {

@@ -1,4 +1,4 @@
-//! What a command that does not succeed tells, and with which exit code.
+//! The errors of commands: their messages and exit codes.
 
 use palyra_actors::journal::JournalError;
 use palyra_actors::text_places;
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::text::visible;
 use crate::exit::Exit;
 
-/// What kind of failure it is. It decides the exit code.
+/// The kind of failure, which decides the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// The arguments cannot mean anything.
+    /// The arguments are invalid.
     Usage,
-    /// What was asked for did not succeed.
+    /// The requested action did not succeed.
     Failed,
     /// The daemon cannot be reached, or stopped answering.
     Unreachable,
@@ -24,45 +24,44 @@ pub enum Kind {
     Config,
     /// The journal does not verify.
     DoesNotVerify,
-    /// The daemon's own fault.
+    /// A fault of the daemon itself.
     Internal,
-    /// The console refused (`application/problem+json`, RFC 9457).
+    /// The console refused the request (`application/problem+json`, RFC 9457).
     Problem {
         /// Status of the answer.
         status: u16,
         /// The problem's code in the catalogue.
         code: String,
     },
-    /// Whoever read our output has gone. Not a failure.
+    /// The reader of the output has closed it. Not a failure.
     OutputClosed,
 }
 
-/// A failure as the person is told it: what happened, to what, and what to do next.
+/// A failure as the user sees it: what happened, to what, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CliError {
-    /// What kind it is.
+    /// The kind of failure.
     pub kind: Kind,
     /// What happened, in one line without a full stop.
     pub message: String,
-    /// The particulars, when there are several.
+    /// Details, if there are several.
     pub issues: Vec<String>,
-    /// The next step.
     pub hint: Option<String>,
 }
 
 impl CliError {
-    /// A failure of this kind.
+    /// A failure of the given kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), issues: Vec::new(), hint: None }
     }
 
-    /// The arguments cannot mean anything.
+    /// The arguments are invalid.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
-    /// What was asked for did not succeed.
+    /// The requested action did not succeed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
@@ -104,7 +103,7 @@ impl CliError {
         Self::new(Kind::DoesNotVerify, message)
     }
 
-    /// A journal that cannot be opened or read.
+    /// The error for a journal that cannot be opened or read.
     pub fn journal(error: &JournalError, message: impl Into<String>) -> Self {
         let kind = match error {
             full if full.is_for_want_of_room() => {
@@ -123,14 +122,14 @@ impl CliError {
         Self::new(kind, message)
     }
 
-    /// With the next step.
+    /// Adds the next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The console's refusal with `status`. `body` is its problem document; `None` when it sent something
+    /// The error for a refusal by the console with `status`. `body` is its problem document; `None` if it sent something
     /// else.
     pub fn problem(status: u16, body: Option<&Value>, retry_after: Option<&str>) -> Self {
         let text =
@@ -143,7 +142,7 @@ impl CliError {
         };
         let issues = body.and_then(|body| body.get("issues")).and_then(Value::as_array);
         let issues = issues.into_iter().flatten().map(issue_text).collect();
-        // Of the token the console says how it is sent, which this program knows.
+        // The console's hint on 401 explains how to send the token, which this program does itself.
         let theirs = text("hint").filter(|_| status != 401);
         let hint = theirs.or_else(|| own_hint(status, retry_after));
         Self { kind: Kind::Problem { status, code }, message, issues, hint }
@@ -163,7 +162,7 @@ impl CliError {
         }
     }
 
-    /// Its code for scripts: the problem's own, or the kind.
+    /// Its code for scripts: that of the problem, or the kind.
     pub fn code(&self) -> &str {
         match &self.kind {
             Kind::Usage => "usage",
@@ -198,7 +197,7 @@ impl CliError {
     }
 }
 
-/// A reason, or what is wrong at a place of the document that was sent.
+/// A reason, or what is wrong at a place in the document that was sent.
 fn issue_text(issue: &Value) -> String {
     let text = |name: &str| issue.get(name).and_then(Value::as_str);
     match (issue.as_str(), text("pointer"), text("message")) {

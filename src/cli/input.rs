@@ -1,4 +1,4 @@
-//! What a command reads: payloads and secrets, from a file or from stdin, never more than allowed.
+//! Reads payloads and secrets from a file or from stdin, within size limits.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::error::CliError;
 
-/// The payload in `file`, else what `stdin` holds.
+/// The payload in `file`, or else on `stdin`.
 pub fn payload(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Vec<u8>, CliError> {
     let bytes = bounded(file, stdin, PAYLOAD_BYTES_CAP_MAX)?;
     bytes.map(|mut bytes| std::mem::take(&mut *bytes)).ok_or_else(|| {
@@ -18,8 +18,7 @@ pub fn payload(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Vec<u8>, Cli
     })
 }
 
-/// The secret in `file`, else what `stdin` holds. One trailing line end is dropped: editors and `echo` add
-/// it.
+/// The secret in `file`, or else on `stdin`. One trailing line end is dropped, because editors and `echo` add it.
 pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>, CliError> {
     let line_end = 2;
     let bytes_max = u64::try_from(SECRET_BYTES_MAX + line_end).unwrap_or(u64::MAX);
@@ -39,7 +38,7 @@ pub fn secret(file: Option<&Path>, stdin: &mut dyn Read) -> Result<Zeroizing<Vec
     Ok(bytes)
 }
 
-/// What `path` holds, at most `bytes_max` bytes.
+/// The content of the file `path`, at most `bytes_max` bytes.
 pub fn file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CliError> {
     let bytes = bounded(Some(path), &mut std::io::empty(), bytes_max)?;
     bytes
@@ -47,7 +46,7 @@ pub fn file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, CliError> {
         .ok_or_else(|| CliError::failed(format!("{} is larger than {bytes_max} bytes", path.display())))
 }
 
-/// At most `bytes_max` bytes; `None` when there are more. Every buffer it uses is wiped.
+/// Reads at most `bytes_max` bytes; `None` if there are more. Every buffer used is wiped.
 fn bounded(
     file: Option<&Path>,
     stdin: &mut dyn Read,
@@ -83,7 +82,7 @@ fn read_bounded(
     }
 }
 
-/// Appends; a buffer that becomes too small is wiped, not merely freed.
+/// Appends bytes. If the buffer has to grow, the old one is wiped, not merely freed.
 fn append_wiping(bytes: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
     let needed = bytes.len() + more.len();
     if bytes.capacity() < needed {

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and how each command ends.
+//! The command line: its grammar, and how each command ends.
 //!
 //! Every command but `daemon` and `demo` is a client of the console API. A command family is a file (or a
 //! folder) with its arguments and one `run`; [`Context`] gives it everything else.
@@ -38,8 +38,7 @@ pub use output::{Mode, Output};
 
 use crate::exit::Exit;
 
-/// Reads the command line. Help, the version and refusals are printed here; `Err` is how the process ends
-/// then.
+/// Parses the command line. Help, the version and usage errors are printed here; `Err` is the exit code then.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     Cli::try_parse_from(&arguments).map_err(|refused| {
@@ -50,14 +49,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit>
             let mode = Mode { json: true, quiet: false };
             Output::terminal(mode).error(&usage_error(&refused));
         } else {
-            // Nobody is left to tell that the stream is closed.
+            // If the stream is closed, there is nowhere to report that.
             refused.print().unwrap_or_default();
         }
         if asked_for { Exit::Ok } else { Exit::Usage }
     })
 }
 
-/// The first paragraph of what clap says is the message; the usage and the tips are the hint.
+/// The first paragraph of clap's error is the message; the usage and the tips become the hint.
 fn usage_error(refused: &clap::Error) -> CliError {
     let text = refused.render().to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -77,12 +76,12 @@ pub fn run(command: ClientCommand, context: &Context) -> Result<Exit, CliError> 
     }
 }
 
-/// Tells how a command ended, and with which exit code: its answer has to be written.
+/// Prints the error of a command and returns the exit code. Fails if the answer cannot be written.
 pub fn finish(result: Result<Exit, CliError>, out: &Output) -> Exit {
     ended(result.and_then(|exit| out.flush().map(|()| exit)), out)
 }
 
-/// Tells how the process ended, and with which exit code, whatever became of what it wrote.
+/// Prints the error of the process and returns the exit code, whether or not its output could be written.
 pub fn ended(result: Result<Exit, CliError>, out: &Output) -> Exit {
     result.unwrap_or_else(|error| {
         out.error(&error);

@@ -1,4 +1,4 @@
-//! Where a command writes: its answer on stdout, remarks and errors on stderr.
+//! The output of commands: answers on stdout, remarks and errors on stderr.
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
@@ -9,7 +9,7 @@ use super::error::{CliError, Kind};
 use super::table::{Table, Tone};
 use super::text::{safe_json, visible, visible_lines};
 
-/// How much is written, and for whom.
+/// The amount and the format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mode {
     /// One JSON document instead of text.
@@ -18,7 +18,7 @@ pub struct Mode {
     pub quiet: bool,
 }
 
-/// The two streams of a command and the rules for them.
+/// The two output streams of a command and their rules.
 pub struct Output {
     mode: Mode,
     stdout: RefCell<BufWriter<Box<dyn Write>>>,
@@ -31,45 +31,45 @@ impl Output {
         Self::new(mode, Box::new(anstream::stdout()), Box::new(anstream::stderr()))
     }
 
-    /// Writes to these streams.
+    /// Writes to the given streams.
     pub fn new(mode: Mode, stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Self {
         Self { mode, stdout: RefCell::new(BufWriter::new(stdout)), stderr: RefCell::new(stderr) }
     }
 
-    /// How much is written, and for whom.
+    /// The amount and the format of the output.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The answer of a command: `document` with `--json`, else what `text` makes of it.
+    /// Prints the answer of a command: `document` with `--json`, otherwise the text that `text` makes of it.
     pub fn answer(&self, document: &Value, text: impl FnOnce(&Value) -> String) -> Result<(), CliError> {
         if self.mode.json { self.document(document) } else { self.text(&text(document)) }
     }
 
-    /// One JSON document, over several lines.
+    /// Prints one JSON document, over several lines.
     pub fn document(&self, document: &Value) -> Result<(), CliError> {
         self.text(&(safe_json(&format!("{document:#}")).into_owned() + "\n"))
     }
 
-    /// One JSON document on one line. It stays in the buffer until [`Output::flush`].
+    /// Prints one JSON document on one line. It stays in the buffer until [`Output::flush`].
     pub fn json_line(&self, line: &str) -> Result<(), CliError> {
         let mut stdout = self.stdout.borrow_mut();
         writeln!(stdout, "{}", safe_json(line)).map_err(written)
     }
 
-    /// Text that was made safe before: by a [`Table`], by fields or by [`visible`].
+    /// Prints text that is already safe: from a [`Table`], from fields or from [`visible`].
     pub fn text(&self, text: &str) -> Result<(), CliError> {
         self.stdout.borrow_mut().write_all(text.as_bytes()).map_err(written)?;
         self.flush()
     }
 
-    /// Bytes as they are, on the process's own stdout; made safe where a person looks at them.
+    /// Writes bytes unchanged to the stdout of the process; made safe if stdout is a terminal.
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
         self.flush()?;
         if io::stdout().is_terminal() {
             return self.text(&visible_lines(&String::from_utf8_lossy(bytes)));
         }
-        // The stream of text takes out what looks like a colour.
+        // Bypasses the text stream, which removes colour sequences.
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(written)
     }
@@ -79,7 +79,7 @@ impl Output {
         table.render(!self.mode.quiet)
     }
 
-    /// How far something is, on a line of its own that is written over. Only a person at a terminal is told.
+    /// Shows progress on a line that is overwritten each time. Only for a user at a terminal.
     pub fn progress(&self, what: &str, done: u64, of: u64) {
         if !self.shows_progress() {
             return;
@@ -87,11 +87,11 @@ impl Output {
         let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100).min(100);
         let filled = usize::try_from(percent / 4).unwrap_or(0);
         let line = format!("\r{what} [{:<25}] {percent:>3} % {done} of {of}", "=".repeat(filled));
-        // It is a remark: a stream that is closed is no failure of the command.
+        // This is only a remark: a closed stream must not fail the command.
         self.stderr.borrow_mut().write_all(line.as_bytes()).unwrap_or_default();
     }
 
-    /// Takes the line of [`Output::progress`] away.
+    /// Removes the line of [`Output::progress`].
     pub fn progress_is_over(&self) {
         if self.shows_progress() {
             self.stderr.borrow_mut().write_all(b"\r\x1b[2K").unwrap_or_default();
@@ -102,7 +102,7 @@ impl Output {
         !self.mode.json && !self.mode.quiet && io::stderr().is_terminal()
     }
 
-    /// That something was done: `document` with `--json`, else the `sentence`, which `--quiet` leaves out.
+    /// Confirms an action: `document` with `--json`, otherwise `sentence`, which `--quiet` omits.
     pub fn done(&self, document: &Value, sentence: &str) -> Result<(), CliError> {
         match self.mode {
             Mode { json: true, .. } => self.document(document),
@@ -111,14 +111,14 @@ impl Output {
         }
     }
 
-    /// A remark beside the answer, on stderr, neither with `--json` nor `--quiet`.
+    /// Prints a remark on stderr; not with `--json` or `--quiet`.
     pub fn note(&self, remark: &str) {
         if self.for_people() {
             self.aside(&format!("{}\n", visible(remark)));
         }
     }
 
-    /// A warning with the next step, on stderr, with `--quiet` too; with `--json` a document on one line.
+    /// Prints a warning with the next step on stderr, even with `--quiet`; with `--json` as a document on one line.
     pub fn warn(&self, warning: &str, next: &str) {
         if self.mode.json {
             let line = json!({"warning": warning, "next": next}).to_string();
@@ -128,7 +128,7 @@ impl Output {
         self.aside(&format!("palyra: {label}: {}\n  next: {}\n", visible(warning), visible(next)));
     }
 
-    /// Why the command did not succeed, on stderr.
+    /// Prints on stderr why the command failed.
     pub fn error(&self, error: &CliError) {
         match &error.kind {
             Kind::OutputClosed => {}
@@ -137,7 +137,7 @@ impl Output {
         }
     }
 
-    /// Hands everything written so far on.
+    /// Flushes everything written so far.
     pub fn flush(&self) -> Result<(), CliError> {
         self.stdout.borrow_mut().flush().map_err(written)
     }
@@ -147,7 +147,7 @@ impl Output {
     }
 
     fn aside(&self, text: &str) {
-        // Nobody is left to tell that stderr is closed.
+        // If stderr is closed, there is nowhere to report that.
         self.stderr.borrow_mut().write_all(text.as_bytes()).unwrap_or_default();
     }
 }

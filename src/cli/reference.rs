@@ -1,5 +1,4 @@
-//! `docs/cli.md` is written from the command line itself; this test tells when it no longer fits.
-//! `UPDATE=1 cargo test reference` writes it anew.
+//! Checks that `docs/cli.md` matches the command line. `UPDATE=1 cargo test reference` rewrites it.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Points in time, as people write and read them.
+//! Parses and prints points in time for people.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use palyra_actors::clock::UnixMs;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Smallest number taken for milliseconds: March 1973. A smaller one is more likely seconds, and refused.
+/// Smallest number accepted as milliseconds: March 1973. A smaller one is probably meant as seconds, and refused.
 const UNIX_MS_MIN: u64 = 100_000_000_000;
 
 /// The argument of `--since`.
@@ -14,12 +14,12 @@ const UNIX_MS_MIN: u64 = 100_000_000_000;
 pub enum Since {
     /// A point in time.
     At(UnixMs),
-    /// So many milliseconds before now.
+    /// This many milliseconds ago.
     Ago(u64),
 }
 
 impl Since {
-    /// The point in time it means.
+    /// The point in time, as of `now`.
     pub fn resolve(self, now: UnixMs) -> UnixMs {
         match self {
             Self::At(at) => at,
@@ -70,7 +70,7 @@ impl FromStr for Moment {
     }
 }
 
-/// None for what is no time, or one before 1970.
+/// `None` if the text is not a point in time, or is before 1970.
 fn rfc3339_ms(text: &str) -> Option<UnixMs> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     UnixMs::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()

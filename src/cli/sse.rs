@@ -3,7 +3,7 @@
 /// One event of the stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// Its `id:`; for the journal's stream the seq.
+    /// Its `id:`; in the journal's stream, the seq.
     pub id: String,
     /// Its `event:`.
     pub event: String,
@@ -11,7 +11,7 @@ pub struct Frame {
     pub data: String,
 }
 
-/// Puts frames together from lines.
+/// Assembles frames from lines.
 #[derive(Debug, Default)]
 pub struct FrameParser {
     frame: Frame,
@@ -19,8 +19,8 @@ pub struct FrameParser {
 }
 
 impl FrameParser {
-    /// Takes the next line, without its end; a blank one completes a frame. Frames without data are dropped,
-    /// and so are comments (the keep-alives) and fields nobody knows.
+    /// Takes the next line, without its end; a blank line completes a frame. Frames without data, comments (the keep-alives)
+    /// and unknown fields are ignored.
     pub fn push(&mut self, line: &str) -> Option<Frame> {
         if line.is_empty() {
             let complete = std::mem::take(self);

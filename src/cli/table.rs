@@ -1,4 +1,4 @@
-//! What is shown to people: tables, fields and sections. Every foreign text goes through [`clipped`] here.
+//! Tables, fields and sections for people. All text of foreign origin passes through [`clipped`] here.
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
@@ -6,16 +6,16 @@ use comfy_table::{CellAlignment, ContentArrangement, Table as Grid};
 
 use super::text::{CELL_CHARS_MAX, FIELD_CHARS_MAX, clipped};
 
-/// What a line tells at a glance. It is only ever repeated by colour, never told by colour alone.
+/// The importance of a line. Colour only repeats what the text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing to see.
+    /// Neutral.
     Plain,
-    /// As it should be.
+    /// All is well.
     Good,
-    /// Somebody should look, not at once.
+    /// Needs attention, but not at once.
     Warn,
-    /// Somebody should look now.
+    /// Needs attention now.
     Bad,
 }
 
@@ -29,7 +29,7 @@ impl Tone {
         }
     }
 
-    /// `text` in its colour. The output takes colours out again where they are not wanted.
+    /// Adds the colour to `text`. The output removes colours where they are not wanted.
     pub fn paint(self, text: &str) -> String {
         paint(self.style(), text)
     }
@@ -43,7 +43,7 @@ fn paint(style: Style, text: &str) -> String {
 pub struct Table {
     grid: Grid,
     tones: Vec<Tone>,
-    /// The column whose cells are not cut.
+    /// The column whose cells are not shortened.
     whole: Option<usize>,
 }
 
@@ -58,7 +58,7 @@ impl Table {
         Self { grid, tones: Vec::new(), whole: None }
     }
 
-    /// With column `index` aligned to the right, for numbers.
+    /// Aligns column `index` to the right, for numbers.
     #[must_use]
     pub fn right(mut self, index: usize) -> Self {
         if let Some(column) = self.grid.column_mut(index) {
@@ -67,7 +67,7 @@ impl Table {
         self
     }
 
-    /// With the cells of column `index` as long as they are: for what nobody may miss the end of.
+    /// Does not shorten the cells of column `index`, for text whose end matters.
     #[must_use]
     pub fn whole(mut self, index: usize) -> Self {
         self.whole = Some(index);
@@ -89,7 +89,7 @@ impl Table {
         self.tones.is_empty()
     }
 
-    /// The lines of the table, painted; without the header when only the data are wanted.
+    /// The lines of the table with colours; without the header if only the data are wanted.
     pub fn render(&self, with_header: bool) -> String {
         let styles = std::iter::once(Style::new().bold()).chain(self.tones.iter().map(|tone| tone.style()));
         let lines = self.grid.lines().zip(styles).skip(usize::from(!with_header));

@@ -1,4 +1,4 @@
-//! A console that answers from a script, and a command line run against it.
+//! A scripted console, and a way to run a command line against it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,10 +17,10 @@ use super::{Cli, CliError, Command, Connection, ConsoleClient, Context, Need, Ou
 
 /// The time in every test: 2026-07-01T12:00:00Z.
 pub const NOW: u64 = 1_782_907_200_000;
-/// The token every stub is asked with.
+/// The token expected by every stub.
 pub const TOKEN: &str = "5e7";
 
-/// One request as it arrived.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// `GET /console/v1/webhooks`.
@@ -30,13 +30,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Its body as a document.
+    /// Its body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
-/// A console that gives its answers one after the other, whatever is asked; then it is gone.
+/// A console that returns its answers one after the other, whatever the requests; then it closes.
 pub struct Stub {
     pub base_url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -101,13 +101,13 @@ pub fn cut_off(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len())
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: u8,
     pub stdout: String,
     pub stderr: String,
-    /// What it needed of a console, each time.
+    /// The kinds of console it asked for, in order.
     pub needs: Vec<Need>,
 }
 
@@ -117,7 +117,7 @@ impl Ran {
     }
 }
 
-/// Bytes written where a test can read them.
+/// Output bytes that a test can read.
 #[derive(Clone, Default)]
 pub struct Kept(Rc<RefCell<Vec<u8>>>);
 
@@ -126,7 +126,7 @@ impl Kept {
         String::from_utf8(self.0.borrow().clone()).unwrap()
     }
 
-    /// A stream that takes colours out, like one that is no terminal.
+    /// A stream that removes colours, like one that is not a terminal.
     pub fn plain(&self) -> Box<dyn Write> {
         Box::new(anstream::StripStream::new(Box::new(self.clone()) as Box<dyn Write>))
     }
@@ -142,7 +142,7 @@ impl Write for Kept {
     }
 }
 
-/// A stream whose reader has gone.
+/// A stream whose reader has closed it.
 pub struct Gone;
 
 impl Write for Gone {
@@ -167,7 +167,7 @@ pub fn palyra_with(words: &[&str], stdin: &[u8], stub: &Stub) -> Ran {
     Ran { stdout: stdout.text(), ..ran }
 }
 
-/// Runs a command line that writes its answer into `stdout`.
+/// Runs a command line that writes its answer to `stdout`.
 pub fn palyra_into(words: &[&str], stdin: &[u8], stub: &Stub, stdout: Box<dyn Write>) -> Ran {
     let words = ["palyra"].iter().chain(words).map(OsString::from);
     let cli = Cli::try_parse_from(words).unwrap_or_else(|refused| panic!("{refused}"));

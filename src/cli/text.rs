@@ -1,15 +1,15 @@
-//! Foreign text made safe to show: nothing in it can move the cursor, hide, reorder or forge a line.
+//! Makes foreign text safe to show: it cannot move the cursor, hide or reorder text, or forge a line.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Longest cell of a table, in characters, whatever the terminal. Longer: cut, and the last one is `…`.
+/// Longest cell of a table, in characters, regardless of the terminal. A longer one is cut, and ends in `…`.
 pub const CELL_CHARS_MAX: usize = 60;
-/// Longest value of a field that stands on a line of its own, in characters. Longer: cut like a cell.
+/// Longest value of a field on its own line, in characters. A longer one is cut like a cell.
 pub const FIELD_CHARS_MAX: usize = 400;
 
-/// Whether `c` steers a terminal or a reader's eye instead of being read: control characters, line and
-/// paragraph separators, bidirectional controls (CVE-2021-42574) and characters without a width.
+/// Whether `c` controls a terminal or misleads a reader instead of being visible: control characters, line and paragraph
+/// separators, bidirectional controls (CVE-2021-42574) and characters without a width.
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -51,9 +51,9 @@ pub fn clipped(text: &str, chars_max: usize) -> String {
     shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// JSON text that means the same and holds no deceptive character but line feeds and tabs. Such characters
-/// can only stand inside the strings of a valid document, where `\uXXXX` says the same (RFC 8259, section 7);
-/// a carriage return can only stand between its parts.
+/// Equivalent JSON without deceptive characters except line feeds and tabs. In a valid document such characters occur only
+/// inside strings, where `\uXXXX` is equivalent (RFC 8259, section 7), except a carriage return, which may also stand
+/// between tokens.
 pub fn safe_json(json: &str) -> Cow<'_, str> {
     let keep = |c: char| matches!(c, '\n' | '\t') || !is_deceptive(c);
     if json.chars().all(keep) {

@@ -1,4 +1,4 @@
-//! `palyra vault`: the secrets deliveries are verified with. A value goes in and never comes out.
+//! `palyra vault`: the secrets that deliveries are verified with. Values can be stored but never read back.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -116,7 +116,7 @@ fn forced(route: String, force: bool) -> String {
     with_query(route, &[("force", force.then(|| "true".to_owned()))])
 }
 
-/// Which versions verify.
+/// The versions that verify deliveries.
 fn versions(entry: &Value) -> String {
     let current = format!("version {} is current", shown(entry, "version"));
     match shown(entry, "previous_version") {
@@ -125,7 +125,7 @@ fn versions(entry: &Value) -> String {
     }
 }
 
-/// Which versions a change ended, if there are any.
+/// The versions that a change ended, if any.
 fn ended(entry: &Value) -> Option<String> {
     let ended: Vec<String> = items(entry, "ended_versions").map(show).collect();
     match ended.as_slice() {

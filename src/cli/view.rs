@@ -1,19 +1,19 @@
-//! Reading the console's documents for people.
+//! Reads the console's documents for display.
 
 use serde_json::Value;
 
 use super::since::time_text;
 use super::table::Fields;
 
-/// Stands for nothing.
+/// Shown in place of a missing value.
 pub const NONE: &str = "-";
 
-/// The member `name` of `document` as it is shown; [`NONE`] when it is missing.
+/// The member `name` of `document` as text; [`NONE`] if it is missing.
 pub fn shown(document: &Value, name: &str) -> String {
     document.get(name).map_or_else(|| NONE.to_owned(), show)
 }
 
-/// A value as it is shown: text as it is, truth as yes or no, lists with commas, nothing as [`NONE`].
+/// A value as text: text unchanged, booleans as yes or no, lists with commas, null as [`NONE`].
 pub fn show(value: &Value) -> String {
     match value {
         Value::Null => NONE.to_owned(),
@@ -33,12 +33,12 @@ pub fn shown_time(document: &Value, name: &str) -> String {
     document.get(name).and_then(Value::as_u64).map_or_else(|| NONE.to_owned(), time_text)
 }
 
-/// The items of the list `name`; none when it is missing.
+/// The items of the list `name`; none if it is missing.
 pub fn items<'a>(document: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     document.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The text `name`; empty when it is missing.
+/// The text `name`; empty if it is missing.
 pub fn text<'a>(document: &'a Value, name: &str) -> &'a str {
     document.get(name).and_then(Value::as_str).unwrap_or_default()
 }
@@ -48,7 +48,7 @@ pub fn is_true(document: &Value, name: &str) -> bool {
     document.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Every member of `document`, those of nested objects under `outer.inner`, as lines.
+/// Every member of `document`, one per line; those of nested objects as `outer.inner`.
 pub fn all_fields(document: &Value) -> Fields {
     let mut fields = Fields::default();
     add_members(&mut fields, "", document);

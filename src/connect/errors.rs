@@ -1,4 +1,5 @@
-//! What kept a daemon, or a command's own console, from starting: with its exit code and what to do about it.
+//! Translates the reasons why a daemon, or the console of a command, did not start into errors with an exit code and a
+//! remedy.
 
 use std::io::{self, ErrorKind};
 
@@ -13,7 +14,7 @@ use crate::daemon::NotReady;
 use crate::settings::SettingsError;
 use crate::state_root::StateRootError;
 
-/// A state root that cannot be used, with its exit code.
+/// The error for a state root that cannot be used.
 pub fn refused(error: StateRootError) -> CliError {
     unusable(&error, in_full(&error))
 }
@@ -35,7 +36,7 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
     }
 }
 
-/// A disk that is full, or a quota that is used up.
+/// Whether a disk is full or a quota is used up.
 fn is_for_want_of_room(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
@@ -44,7 +45,7 @@ fn no_room(message: String) -> CliError {
     CliError::cannot_write(message).hint("free some space on its disk, or raise the quota")
 }
 
-/// Settings that cannot be used.
+/// The error for settings that cannot be used.
 pub fn misconfigured(error: SettingsError) -> CliError {
     let shown = CliError::config(error.to_string());
     match error.hint {
@@ -53,7 +54,7 @@ pub fn misconfigured(error: SettingsError) -> CliError {
     }
 }
 
-/// A daemon that did not start: what is wrong decides the exit code.
+/// The error for a daemon that did not start; the cause decides the exit code.
 pub fn not_started(error: &anyhow::Error) -> CliError {
     let message = in_full(error.as_ref());
     if let Some(registry) = error.downcast_ref::<RegistryError>() {
@@ -87,7 +88,7 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
     }
 }
 
-/// A registry that cannot be read as it is, nor be changed by any command.
+/// The error for a registry that cannot be read, and therefore not changed by a command either.
 fn faulty(error: &RegistryError, message: String) -> CliError {
     let shown = CliError::config(message);
     let by_hand = match error {
@@ -103,7 +104,7 @@ fn faulty(error: &RegistryError, message: String) -> CliError {
 
 const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";
 
-/// An address that can never be listened on is a fault of the settings; one that is taken may be free later.
+/// An address that can never be bound is a fault of the settings; one that is in use may become free.
 fn not_listening(kind: ErrorKind, message: String) -> CliError {
     match kind {
         ErrorKind::AddrNotAvailable => {

@@ -1,4 +1,4 @@
-//! How a command finds its console: that of the running daemon, or one of its own while none runs.
+//! Finds the console for a command: that of the running daemon, or one in this process if none runs.
 
 mod errors;
 mod offline;
@@ -56,7 +56,7 @@ fn no_daemon(root: &StateRoot) -> CliError {
         .hint(format!("start one: palyra --state-root {path} daemon"))
 }
 
-/// Where the journal's files lie, by the settings.
+/// The files of the journal, according to the settings.
 ///
 /// # Errors
 /// When the state root or the settings cannot be used.
@@ -69,7 +69,7 @@ pub fn journal_files(root: &StateRoot) -> Result<JournalFiles, CliError> {
     Ok(root.journal_files(settings.anchor_dir.as_deref()))
 }
 
-/// The console of the daemon that holds the root; none when none does.
+/// The console of the daemon that holds the state root; `None` if no daemon does.
 fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
     let holder = root.holder().map_err(refused)?;
     if let Some(unlocked) = holder.filter(|holder| holder.role == Role::Unlocked) {
@@ -94,7 +94,7 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
     Ok(Some(ConsoleClient::new(&runtime.console, token)))
 }
 
-/// What a command does where no state root was begun.
+/// What a command does when no state root exists yet.
 fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> {
     match bare {
         Bare::Begin => {
@@ -107,17 +107,17 @@ fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> 
     }
 }
 
-/// A console over a temporary state root, which knows what is built in.
+/// A console over a temporary state root, which knows only the built-in profiles.
 fn built_in() -> Result<Connection, CliError> {
     let folder = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot create a temporary folder: {error}")))?;
     let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations);
     let (client, guard) = started.map_err(|error| not_started(&error))?;
-    // The console stops before its folder goes.
+    // The order matters: the console stops before its folder is removed.
     Ok(Connection::guarded(client, (guard, folder)))
 }
 
-/// What is built in can be shown whatever is wrong with what is configured.
+/// Shows the built-in profiles even though the configuration has a fault, and warns of the fault.
 fn beside_a_fault(fault: &anyhow::Error) -> Result<Connection, CliError> {
     let CliError { message, hint, .. } = not_started(fault);
     let warning = format!("only the built-in profiles are shown: {message}");

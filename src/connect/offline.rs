@@ -1,4 +1,4 @@
-//! The console of a command, in its own process, while no daemon runs.
+//! The console that a command runs in its own process while no daemon runs.
 
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
@@ -13,10 +13,10 @@ use crate::daemon::{Daemon, Serve};
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
 
-/// Refuses to start anything while the clock of this machine stands before 1970.
+/// Refuses to start anything while the system clock stands before 1970.
 ///
 /// # Errors
-/// What it says, and how it is set.
+/// What the clock says, and how to set it.
 pub fn check_clock() -> Result<(), CliError> {
     SystemClock::check().map_err(|error| {
         CliError::config(error.to_string())
@@ -38,7 +38,7 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
                 Err(error) => drop(started.send(Err(error))),
                 Ok(daemon) => {
                     drop(started.send(Ok(daemon.app.serving.addresses.console.clone())));
-                    // The command is done when it sends, and when it drops its end without a word.
+                    // Resolves when the guard sends or is dropped.
                     drop(stopped.await);
                     daemon.close().await;
                 }
@@ -56,7 +56,7 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
     }
 }
 
-/// A console in this process; stopped when it is dropped, and waited for.
+/// A console in this process. Dropping this stops it and waits for its end.
 pub(super) struct Offline {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +65,7 @@ pub(super) struct Offline {
 impl Drop for Offline {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // The sender's end is what counts; the console may have ended already.
+            // If the console has already ended, there is nobody to receive this.
             stop.send(()).unwrap_or_default();
         }
         if let Some(thread) = self.thread.take()

@@ -1,4 +1,4 @@
-//! Starts the five actors in order, keeps them alive, hands out their doors, closes them in reverse.
+//! Starts the five actors in order, restarts them when they fail, hands out their doors, and closes them in reverse order.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -27,47 +27,46 @@ use crate::random::random_u128;
 use crate::state_root::StateRoot;
 use crate::threads;
 
-/// Time the closing of one actor may take, then the next one is closed; and what is journaled on the way out.
+/// Time limit for closing one actor, after which the next one is closed, and for the last events to be journaled.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The doors of the five actors, and what is read without them.
+/// The doors of the five actors, and the state that they publish for reading without a message.
 #[derive(Clone)]
 pub struct Actors {
-    /// Integrations.
+    /// The registry of integrations.
     pub registry: Door<RegistryActor>,
-    /// Secrets.
+    /// The vault of secrets.
     pub vault: Door<VaultActor>,
     /// The integrations in force, published by the registry.
     pub integrations: InForce,
-    /// Secrets that are known already, published by the vault.
+    /// Secrets that are already resolved, published by the vault.
     pub keys: SecretCache,
-    /// What was accepted lately, published by the replay guard.
+    /// Recently accepted deliveries, published by the replay guard.
     pub seen: Seen,
-    /// Deliveries on their way into the journal.
+    /// Takes deliveries on their way into the journal.
     pub replay_guard: ReplayHandle,
-    /// Appends of anything else.
+    /// Appends all other events.
     pub journal: JournalHandle,
-    /// Connectors.
+    /// The supervisor of the connectors.
     pub connectors: Door<ConnectorSupervisor>,
-    /// The journal itself, for a verification.
+    /// The files of the journal, for a verification.
     pub journal_files: JournalFiles,
-    /// Reads of the journal; they block.
+    /// Reads the journal; its calls block.
     pub reader: JournalReader,
     /// `seq` of the newest event.
     pub head: watch::Receiver<u64>,
-    /// What runs.
+    /// Which actors and connectors run.
     pub board: PresenceBoard,
 }
 
-/// What the actors are made of.
+/// What is needed to start the actors.
 pub struct Plan {
-    /// Where their files lie.
+    /// The state root, in which their files are.
     pub root: StateRoot,
-    /// Where the journal's do.
+    /// The files of the journal.
     pub journal: JournalFiles,
-    /// Whether a journal that is behind its anchor, and secrets that are older copies, are taken as they are.
+    /// Whether to accept a journal that is behind its anchor, and secrets that are older copies.
     pub accept_rollback: bool,
-    /// The time.
     pub clock: SharedClock,
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
@@ -75,26 +74,25 @@ pub struct Plan {
     pub roster: Roster,
 }
 
-/// The threads of the actors. Commits block, so the journal has one of its own; the replay guard shares it, for whatever
-/// comes out of the one goes into the other.
+/// The threads of the actors. Commits block, so the journal has a thread of its own. The replay guard shares it, because
+/// each of its deliveries goes on to the journal.
 struct Threads {
     control: Arbiter,
     journal: Arbiter,
 }
 
-/// The actors that run, and the supervisor that keeps them running.
+/// The running actors, and the supervisor that restarts them.
 pub struct Started {
-    /// Their doors.
     pub actors: Actors,
-    /// Runs until the process cannot go on.
+    /// Runs until the process cannot continue.
     pub supervisor: Supervisor,
     threads: Threads,
 }
 
-/// Starts the five actors: the journal first, for everything else is told to it.
+/// Starts the five actors; the journal first, because all others write to it.
 ///
 /// # Errors
-/// The error of the first actor that does not start, as itself.
+/// The error of the first actor that does not start, unwrapped.
 pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
     let threads = Threads { control: Arbiter::new(), journal: Arbiter::new() };
     let journal = JournalHandle::default();
@@ -124,7 +122,7 @@ pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
     Ok(Started { actors, supervisor, threads })
 }
 
-/// The journal is opened on a thread of its own, for that may take seconds, while this one hears signals.
+/// Opens the journal on a thread of its own: that may take seconds, and this thread must handle signals.
 async fn start_journal(
     plan: &Plan,
     journal: &JournalHandle,
@@ -142,7 +140,7 @@ async fn start_journal(
     let door = journal.door.clone();
     let open = move |watch: WatchGuard| {
         let (config_of_this, door, arbiter) = (config.clone(), door.clone(), arbiter.clone());
-        // A loss is accepted once, not whenever the actor is opened again.
+        // A rollback is accepted once, not again at every restart of the actor.
         config.accept_rollback = false;
         async move {
             let opened = threads::on_its_own(move || OpenJournal::open(config_of_this)).await??;
@@ -172,8 +170,8 @@ async fn start_vault(
     supervise(supervisor, "vault", open).await
 }
 
-/// Opens the vault. Where older copies of secrets are accepted, that is journaled first: what cannot be recorded does not
-/// happen, and the daemon does not start.
+/// Opens the vault. If older copies of secrets are accepted, that is journaled first: what cannot be recorded must not
+/// happen, and the daemon does not start then.
 async fn open_vault(plan: &Plan, journal: &JournalHandle) -> anyhow::Result<Store> {
     let config =
         VaultConfig { dir: plan.root.vault_dir(), pins: plan.journal.anchor.with_file_name("vault") };
@@ -249,7 +247,7 @@ async fn start_connectors(
     supervise(supervisor, "connectors", open).await
 }
 
-/// Starts an actor for good; the first error is kept as itself, later ones are for the log.
+/// Starts an actor under supervision. The first error is returned unwrapped; later ones are only logged.
 async fn supervise<F: Future<Output = anyhow::Result<()>> + 'static>(
     supervisor: &mut Supervisor,
     name: &str,
@@ -273,22 +271,22 @@ async fn supervise<F: Future<Output = anyhow::Result<()>> + 'static>(
 }
 
 impl Started {
-    /// Splits off what must run beside the doors.
+    /// Separates the parts that run beside the doors.
     pub fn into_parts(self) -> (Actors, Supervisor, Stopper) {
         let stopper = Stopper { actors: self.actors.clone(), threads: self.threads };
         (self.actors, self.supervisor, stopper)
     }
 }
 
-/// Closes the actors, each after those that send to it.
+/// Closes the actors, each one after those that send to it.
 pub struct Stopper {
     actors: Actors,
     threads: Threads,
 }
 
 impl Stopper {
-    /// Connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
-    /// `last_words` are journaled when nothing else writes any more. Says whether the journal closed as it was asked to.
+    /// Closes the connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
+    /// `last_words` are journaled when nothing else writes any more. Returns whether the journal closed cleanly.
     pub async fn close(self, last_words: Option<SystemEvent>) -> bool {
         let Self { actors, threads } = self;
         let mut all_closed = close(&actors.connectors).await.is_some();
@@ -310,7 +308,7 @@ impl Stopper {
     }
 }
 
-/// Waits for the end of a thread. One that hangs, over a file on a share that is gone for example, goes with the process.
+/// Waits for a thread to end. A thread that hangs, for example on a file of an unreachable share, ends with the process.
 async fn join(arbiter: Arbiter) {
     match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
         Ok(Ok(Ok(()))) => {}
@@ -333,7 +331,7 @@ async fn last_event(journal: &JournalHandle, event: SystemEvent) {
     }
 }
 
-/// How it ended, if it did in time. An actor that has gone already stopped unasked.
+/// How the actor ended, if it did in time. An actor that is already gone stopped by itself.
 async fn close<A>(door: &Door<A>) -> Option<Ended>
 where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
@@ -365,7 +363,7 @@ fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::Resta
     })
 }
 
-/// Journaled before older copies of secrets are accepted.
+/// Name of the event that is journaled before older copies of secrets are accepted.
 const OLDER_SECRETS_ACCEPTED: &str = "vault.rollback.accepted";
 
 fn older_secrets_accepted(accepted: &[String]) -> SystemEvent {
@@ -381,13 +379,13 @@ fn older_secrets_refused(error: &VaultError) -> SystemEvent {
         .detail("why", in_full(error))
 }
 
-/// Journals what nobody waits for.
+/// Appends an event in the background; nobody waits for the result.
 fn journal_aside(journal: &JournalHandle, event: SystemEvent) {
     let journal = journal.clone();
     actix_rt::spawn(async move { journal.append_or_log(event).await });
 }
 
-/// Has every read of a secret journaled.
+/// Journals every read of a secret.
 struct JournalAudit(JournalHandle);
 
 impl Audit for JournalAudit {

@@ -1,5 +1,5 @@
-//! `palyra daemon --check`: what the next start would say of the configuration. It takes no lock, changes nothing and
-//! listens nowhere, so that it works beside a running daemon.
+//! `palyra daemon --check`: reports what the next start would report about the configuration. It takes no lock, changes
+//! nothing and opens no listener, so it works beside a running daemon.
 
 use palyra_actors::clock::{Clock as _, SystemClock};
 use palyra_actors::journal::JournalReader;
@@ -14,10 +14,10 @@ use crate::exit::Exit;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{StateRoot, StateRootError};
 
-/// Reads what a start would read and tells what it comes to.
+/// Reads what a start would read and reports the result.
 ///
 /// # Errors
-/// What a start would refuse, with file, line and field: the first fault of the state root, of the settings and of the
+/// What would make a start fail, with file, line and field: the first fault of the state root, of the settings, and of the
 /// registry with its profiles.
 pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliError> {
     if root.is_bare().map_err(connect::refused)? {
@@ -45,7 +45,7 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
     }
 }
 
-/// How a file of the state root is called that others can get at: whoever reads it complains of that too.
+/// The file of the state root that others can access, if that is the error: reading the same file reports it too.
 fn unsafe_entry(error: &StateRootError) -> Option<String> {
     match error {
         StateRootError::Unsafe { path, .. } => Some(format!("`{}`", path.display())),
@@ -60,7 +60,7 @@ fn read_settings(root: &StateRoot, flags: Flags) -> Result<Settings, CliError> {
     Ok(settings)
 }
 
-/// Without settings its integrations are held to the highest cap there can be.
+/// If the settings cannot be read, its integrations are checked against the highest possible cap.
 fn open_registry(root: &StateRoot, settings: Option<&Settings>) -> Result<Registry, CliError> {
     let config = RegistryConfig {
         file: root.registry_file(),
@@ -71,14 +71,14 @@ fn open_registry(root: &StateRoot, settings: Option<&Settings>) -> Result<Regist
     let refused = |error: RegistryError| connect::not_started(&error.into());
     let registry = Registry::open(config, SystemClock.now_unix_ms()).map_err(refused)?;
     let database = root.journal_files(None).database;
-    // A journal that cannot be read has faults of its own; they are not the configuration's.
+    // An unreadable journal is not a fault of the configuration and is ignored here.
     if let Ok(journal) = JournalReader::open(&database) {
         registry_file::refuse_if_lost(root, &journal).map_err(|error| connect::not_started(&error))?;
     }
     Ok(registry)
 }
 
-/// One fault as it is told at a start; of several, each in a line.
+/// A single fault as a start would print it; several faults, one per line.
 fn all_of(mut faults: Vec<CliError>) -> CliError {
     if faults.len() == 1 {
         return faults.remove(0);

@@ -8,20 +8,20 @@ use crate::exit::Exit;
 
 /// Why the daemon stops.
 pub enum End {
-    /// It was told to.
+    /// It was asked to.
     Asked,
     /// The supervisor gave up.
     Escalated(Escalation),
-    /// The supervision itself ended: why.
+    /// The supervisor itself failed: the reason.
     Unsupervised(String),
-    /// A listener ended by itself: which.
+    /// A listener ended by itself: its name.
     Unserved(&'static str),
-    /// What gives HTTP its time ends over such a clock, and no request is in time after that.
+    /// The clock stands before 1970. The clock task of actix-http ends then, and every later request would count as late.
     Untimely(BeforeEpoch),
 }
 
 impl End {
-    /// With which exit code.
+    /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Asked => Exit::Ok,
@@ -31,7 +31,7 @@ impl End {
         }
     }
 
-    /// Why it cannot go on; none where it could.
+    /// Why the daemon cannot continue; `None` after a requested stop.
     pub fn fault(&self) -> Option<String> {
         match self {
             Self::Asked => None,
@@ -42,7 +42,7 @@ impl End {
         }
     }
 
-    /// The last row.
+    /// The last event of the daemon.
     pub fn event(&self) -> SystemEvent {
         match self.fault() {
             None => SystemEvent::new("system.daemon.stopped", "the daemon stopped as requested"),

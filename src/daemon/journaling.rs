@@ -1,4 +1,5 @@
-//! The rows that the daemon writes of its own: its start, and now and then the refusals that leave no row by themselves.
+//! The events that the daemon journals by itself: its start, and periodic summaries of the refusals that leave no row of
+//! their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,24 @@ use crate::daemon::state::AppState;
 use crate::http::counters::Summary;
 use crate::version::VERSION;
 
-/// Pause between two summaries of deliveries nobody could authenticate.
+/// Interval of the summaries of unauthenticated deliveries.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The task that writes them.
+/// The task that writes these events.
 pub struct Journaling {
     task: JoinHandle<()>,
     end: oneshot::Sender<()>,
 }
 
 impl Journaling {
-    /// Journals the start, and from then on the refusals, one row each integration and reason.
+    /// Journals the start, then periodically the refusals, one row for each integration and reason.
     pub fn start(app: &Arc<AppState>) -> Self {
         let (end, told_to_end) = oneshot::channel();
         Self { task: actix_rt::spawn(run(Arc::clone(app), told_to_end)), end }
     }
 
-    /// Journals the refusals since the last time, and ends. What is being journaled is waited for: the counters have let
-    /// go of it.
+    /// Journals the refusals since the last summary, and ends. An append in progress is awaited: its counts have already
+    /// been taken out of the counters, so aborting would lose them.
     pub async fn end(self) {
         let Self { mut task, end } = self;
         drop(end);
@@ -86,7 +87,8 @@ async fn journal_refusals(app: &AppState) {
     let outcomes = summaries.into_iter().zip(appended);
     let (mut rows, mut why) = (0, None);
     for (summary, error) in outcomes.filter_map(|(summary, appended)| Some((summary, appended.err()?))) {
-        // What is not known to be stored is rather told twice than never; what can never be stored is not tried again.
+        // If it is unknown whether the row was stored, a duplicate is better than a loss; a row that can never be stored is
+        // not retried.
         if !matches!(error, JournalError::Invalid { .. }) {
             app.counters.put_back(summary);
         }
@@ -98,8 +100,8 @@ async fn journal_refusals(app: &AppState) {
     }
 }
 
-/// Appends events, as many at a time as a group of the journal holds, so that they share its commits. Says of each, in
-/// order, what became of it.
+/// Appends events in batches of at most one commit group of the journal, so that they share commits. Returns the result of
+/// each, in order.
 pub async fn append_together(
     actors: &Actors,
     events: impl IntoIterator<Item = SystemEvent>,

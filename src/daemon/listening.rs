@@ -11,22 +11,21 @@ use tokio::time::timeout;
 
 use crate::daemon::state::Addresses;
 
-/// Connections that wait to be accepted, each listener; the kernel may allow fewer (`net.core.somaxconn`).
+/// Connections that may wait to be accepted, for each listener; the kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG_CONNECTIONS: i32 = 1_024;
 
-/// Addresses that are taken, and not served yet.
+/// Addresses that are bound but not served yet.
 pub struct Bound {
-    /// The ingress; none for the console of a command.
+    /// The ingress; `None` for the console of a command.
     pub ingress: Option<TcpListener>,
-    /// The console.
     pub console: TcpListener,
 }
 
 impl Bound {
-    /// Takes the addresses.
+    /// Binds the addresses.
     ///
     /// # Errors
-    /// Which one cannot be had, and what the system says.
+    /// Which address cannot be bound, and the error of the system.
     pub fn to(ingress: Option<SocketAddr>, console: SocketAddr) -> anyhow::Result<Self> {
         let ingress = ingress.map(|address| listen(address, "ingress")).transpose()?;
         Ok(Self { ingress, console: listen(console, "console")? })
@@ -35,7 +34,7 @@ impl Bound {
     /// The base URLs.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn addresses(&self) -> anyhow::Result<Addresses> {
         let ingress = self.ingress.as_ref().map(base_url).transpose()?.unwrap_or_default();
         Ok(Addresses { ingress, console: base_url(&self.console)? })
@@ -45,7 +44,8 @@ impl Bound {
 fn listen(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
     let listener =
         TcpListener::bind(address).with_context(|| format!("the {what} cannot listen on {address}"))?;
-    // The standard library lets only 128 wait, which a burst of senders exceeds: those are then heard a second late.
+    // The standard library sets a backlog of 128. A burst of senders exceeds that, and those left over are delayed by a
+    // second.
     rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
     Ok(listener)
 }
@@ -54,7 +54,7 @@ fn base_url(listener: &TcpListener) -> anyhow::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-/// The servers that run.
+/// The running servers.
 pub struct Listeners(Vec<Listener>);
 
 struct Listener {
@@ -64,7 +64,7 @@ struct Listener {
 }
 
 impl Listeners {
-    /// Has them run.
+    /// Runs the servers.
     pub fn run(ingress: Option<Server>, console: Server) -> Self {
         let servers = ingress.map(|server| ("ingress", server)).into_iter().chain([("console", console)]);
         let run = |(name, server): (_, Server)| Listener {
@@ -75,7 +75,7 @@ impl Listeners {
         Self(servers.map(run).collect())
     }
 
-    /// Waits until one of them serves no more, which none does unasked as long as all is well. Says which.
+    /// Waits until a server ends, which none does unasked as long as all is well. Returns its name.
     pub async fn ended(&mut self) -> &'static str {
         let ends = self.0.iter_mut().map(|listener| {
             Box::pin(async {
@@ -87,16 +87,16 @@ impl Listeners {
         futures_util::future::select_all(ends).await.0
     }
 
-    /// From here on none accepts anything. Waits until what they took in is answered.
+    /// Stops accepting connections, and waits until all accepted requests are answered.
     pub async fn stop(&self) {
         join_all(self.0.iter().map(|listener| listener.handle.stop(true))).await;
     }
 
-    /// As [`Listeners::stop`], and closes what is still open after `patience`. Says whether all was finished by then.
+    /// As [`Listeners::stop`], but closes what is still open after `patience`. Returns whether all was finished by then.
     pub async fn stop_within(self, patience: Duration) -> bool {
         let is_finished = timeout(patience, self.stop()).await.is_ok();
         for Listener { server, .. } in self.0 {
-            // A server that waits for its connections hears of nothing else; one that is dropped closes them.
+            // A server that waits for its connections handles no other command; dropping it closes them.
             if !server.is_finished() {
                 server.abort();
                 drop(server.await);

@@ -1,5 +1,5 @@
-//! Journals it when an enabled integration cannot verify deliveries, and when it can again. The heartbeat tells of those
-//! that cannot, the metrics how many there are.
+//! Journals when an enabled integration becomes unable to verify deliveries, and when it recovers. The heartbeat names such
+//! integrations, the metrics count them.
 
 mod reports;
 
@@ -19,16 +19,16 @@ pub use reports::{report, reports, secret_status, secret_statuses};
 
 use crate::daemon::state::AppState;
 
-/// Pause between two looks.
+/// Interval of the checks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
-/// Integrations that a complaint names at most.
+/// Most integrations that a complaint names.
 const NAMED_MAX: usize = 5;
-/// Integrations whose faults a reload tells at most.
+/// Most integrations whose faults a reload lists.
 const WARNINGS_MAX: usize = 24;
-/// Time a change waits for a look at what it came to: secrets may lie on slow disks.
+/// Time a change waits for the check that follows it; secrets may be on slow disks.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Looks at the enabled integrations at once, then now and then, and whenever [`look_anew`] asks for it.
+/// Checks the enabled integrations at once, then periodically, and whenever [`look_anew`] requests it.
 pub async fn watch(app: Arc<AppState>) {
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -40,7 +40,7 @@ pub async fn watch(app: Arc<AppState>) {
             _ = asked.changed() => {}
         }
         let number = *asked.borrow_and_update();
-        // The registry may be on its way back.
+        // The registry may be restarting.
         let Some(look) = look(&app).await else { continue };
         let now = look.reports.clone();
         app.health.last_look.set(look);
@@ -56,8 +56,8 @@ pub async fn watch(app: Arc<AppState>) {
     }
 }
 
-/// Has the integrations looked at after a change, so that heartbeat and metrics tell what it came to. Says whether that
-/// was done in time; it is done in any case while somebody watches, as nobody does beside a command's own console.
+/// Requests a check after a change, so that heartbeat and metrics show its effect. Returns whether it was done in time.
+/// Later it is done all the same, but only while [`watch`] runs, which it does not beside the console of a command.
 pub async fn look_anew(app: &AppState) -> bool {
     let LastLook { asked, answered, .. } = &app.health.last_look;
     if asked.receiver_count() == 0 {
@@ -73,13 +73,13 @@ pub async fn look_anew(app: &AppState) -> bool {
     matches!(timeout(LOOK_PATIENCE, done).await, Ok(Ok(_)))
 }
 
-/// How the integrations were when they were looked at last; nothing before the first look.
+/// The result of the latest check; empty before the first one.
 #[derive(Debug, Default)]
 pub struct LastLook {
     look: Mutex<Option<Look>>,
-    /// Counts the looks that were asked for.
+    /// Counts the checks requested.
     asked: watch::Sender<u64>,
-    /// The last of those that was done, and all before it.
+    /// The number of the latest request that was served, together with all before it.
     answered: watch::Sender<u64>,
 }
 
@@ -98,7 +98,7 @@ impl LastLook {
         *self.look() = Some(look);
     }
 
-    /// How many integrations are in each state. One that is disabled counts as that, whatever it lacks.
+    /// The number of integrations in each state. A disabled one counts as disabled, whatever else it lacks.
     pub fn by_readiness(&self) -> Option<[(Readiness, usize); Readiness::ALL.len()]> {
         let look = self.look();
         let Look { reports, disabled } = look.as_ref()?;
@@ -108,7 +108,7 @@ impl LastLook {
         }))
     }
 
-    /// What somebody has to look into, if there is anything.
+    /// What the operator should look into, if anything.
     pub fn complaint(&self) -> Option<String> {
         let look = self.look();
         let unready: Vec<&str> = unready(look.as_ref()).map(|(id, _)| id.as_str()).collect();
@@ -121,7 +121,8 @@ impl LastLook {
         (!unready.is_empty()).then_some(said)
     }
 
-    /// The same, each with what it lacks; of many, some and how many more there are.
+    /// As [`LastLook::complaint`], but each integration with what it lacks; of very many, only some, and the number of the
+    /// others.
     pub fn warnings(&self) -> Vec<String> {
         let look = self.look();
         let mut warnings: Vec<String> =
@@ -140,12 +141,12 @@ fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessRepo
     reports.filter(|(_, report)| report.readiness != Readiness::Ready)
 }
 
-/// What is told of an enabled integration that is not ready.
+/// The message for an enabled integration that is not ready.
 pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
     format!("`{id}` is enabled but cannot verify deliveries: {}", report.issues.join("; "))
 }
 
-/// What each enabled integration lacks, by its id.
+/// The readiness of each enabled integration, by id.
 type Reports = BTreeMap<String, ReadinessReport>;
 
 async fn look(app: &AppState) -> Option<Look> {
@@ -157,7 +158,8 @@ async fn look(app: &AppState) -> Option<Look> {
     Some(Look { reports: ids.zip(reports).collect(), disabled })
 }
 
-/// What the next look is compared with: those whose change was not journaled are as they were, so that it is told then.
+/// The state that the next check is compared with. Integrations whose change could not be journaled keep their previous
+/// state, so that the next check reports the change again.
 fn as_told(mut before: Reports, mut now: Reports, untold: &[String]) -> Reports {
     for id in untold {
         match before.remove(id) {
@@ -168,7 +170,8 @@ fn as_told(mut before: Reports, mut now: Reports, untold: &[String]) -> Reports 
     now
 }
 
-/// What became otherwise, by the ids. One that was not looked at before is taken for ready: that it is, nobody need be told.
+/// The changes of readiness, by id. An integration that was not checked before counts as ready, so that a new one that is
+/// ready causes no event.
 fn changes(before: &Reports, now: &Reports) -> Vec<(String, SystemEvent)> {
     let was = |id: &String| before.get(id).map_or(Readiness::Ready, |report| report.readiness);
     let changed = now.iter().filter(|(id, report)| was(id) != report.readiness);

@@ -1,4 +1,4 @@
-//! `webhooks.toml`, where it is missing: a state root may have none yet, or have lost it.
+//! Handles a missing `webhooks.toml`: the state root may be new, or may have lost it.
 
 use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, JournalReader};
 use palyra_actors::limits::PAGE_EVENTS_MAX;
@@ -7,21 +7,22 @@ use palyra_actors::registry::RegistryError;
 use crate::state_root::StateRoot;
 use palyra_actors::event_names::{self, REFUSED, WEBHOOK_CREATE};
 
-/// Refuses a state root without the file whose journal knows of integrations: every delivery to them would be turned away
-/// as one to nobody.
+/// Refuses a state root that lacks the file although the journal contains events of integrations: every delivery to them
+/// would be refused as unknown.
 ///
 /// # Errors
-/// [`RegistryError::Lost`], and what the journal says when it cannot be read.
+/// [`RegistryError::Lost`], or the error of the journal when it cannot be read.
 pub fn refuse_if_lost(root: &StateRoot, journal: &JournalReader) -> anyhow::Result<()> {
     let file = root.registry_file();
-    // What cannot be looked at is told by who reads it.
+    // If it cannot be examined, reading it later reports why.
     if file.try_exists().unwrap_or(true) || !tells_of_integrations(journal)? {
         return Ok(());
     }
     Err(RegistryError::Lost { file: file.display().to_string() }.into())
 }
 
-/// By a delivery that was taken in, or by one that was added: that is journaled before it is done, and again if it was not.
+/// Whether the journal contains deliveries, or more additions of integrations than failed ones: an addition is journaled
+/// before it is made, and a second event follows if it failed.
 fn tells_of_integrations(journal: &JournalReader) -> Result<bool, JournalError> {
     let deliveries = EventFilter { kind: Some(EventKind::Webhook), ..EventFilter::default() };
     let named = |name: &str| EventFilter { name: Some(name.to_owned()), ..EventFilter::default() };
@@ -30,7 +31,7 @@ fn tells_of_integrations(journal: &JournalReader) -> Result<bool, JournalError> 
             > count(journal, &named(&event_names::ended(WEBHOOK_CREATE, REFUSED)), usize::MAX)?)
 }
 
-/// How many events pass the filter; it goes on to so many, or to a few more.
+/// Number of events that pass the filter; counting stops once there are `enough`, and may run slightly over.
 fn count(journal: &JournalReader, filter: &EventFilter, enough: usize) -> Result<usize, JournalError> {
     let (mut count, mut after) = (0, 0);
     while count < enough {

@@ -1,4 +1,4 @@
-//! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again; the settings wait for a start.
+//! `SIGHUP` and `system reload`: reads the registry and the operator's profiles again. Settings are read only at a start.
 
 use std::sync::Arc;
 
@@ -14,49 +14,49 @@ use crate::daemon::state::AppState;
 use crate::http::under_way::Broken;
 use crate::settings::Since;
 
-/// What a reload came to.
+/// The result of a reload.
 #[derive(Debug, Serialize)]
 pub struct Reloaded {
-    /// What reads differently.
+    /// What changed.
     #[serde(flatten)]
     pub changes: Changes,
-    /// What is otherwise in `palyra.toml` since the start; none where nothing is.
+    /// What has changed in `palyra.toml` since the start; `None` if nothing has.
     pub settings: Option<Waiting>,
     /// Enabled integrations that cannot verify deliveries, with what each lacks.
     pub warnings: Vec<String>,
 }
 
-/// Settings that wait for a start.
+/// Changed settings that wait for the next start.
 #[derive(Debug, Serialize)]
 pub struct Waiting {
-    /// What is otherwise.
+    /// What has changed.
     pub problem: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// Why a reload changed nothing, or is not known to have.
+/// Why a reload changed nothing, or may have changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReloaded {
-    /// What cannot be recorded does not happen.
+    /// It could not be journaled, and what cannot be recorded must not happen.
     #[error("nothing was reloaded, because the reload cannot be journaled")]
     Unjournaled(#[source] JournalError),
-    /// A file has a fault; what was in force stays so.
+    /// A file has an error; the running configuration stays in force.
     #[error("{0}")]
     Refused(RegistryError),
-    /// The registry is between two lives, or ended before it answered.
+    /// The registry is restarting, or ended before it answered.
     #[error("the registry did not confirm the reload: {0}")]
     Silent(DoorError),
-    /// It was not done to its end.
+    /// It was not completed.
     #[error(transparent)]
     Broken(#[from] Broken),
 }
 
-/// Reads the files again as `asked_by` asked. It is journaled before it takes effect, and what came of it after: that is
-/// done to its end when this future is dropped, because the client has gone or the daemon is told to stop.
+/// Reloads the files on behalf of `asked_by`. The reload is journaled before it takes effect, and its result afterwards. It
+/// is completed even if this future is dropped because the client has disconnected or the daemon stops.
 ///
 /// # Errors
-/// Why nothing changed; it is logged too.
+/// Why nothing changed; that is also logged.
 pub async fn reload(app: &Arc<AppState>, asked_by: &'static str) -> Result<Reloaded, NotReloaded> {
     let of_task = Arc::clone(app);
     app.changes.under_way.to_the_end(move || async move { read_again(&of_task, asked_by).await }).await?
@@ -97,7 +97,7 @@ async fn warnings(app: &AppState) -> Vec<String> {
     ]
 }
 
-/// A profile under the name of a built-in one goes for every integration of that provider: it may be meant so, or not.
+/// Warns of profiles that replace a built-in one, for every integration of that provider: it may be intended or a mistake.
 pub async fn tell_hidden_profiles(app: &AppState) {
     let Ok(catalogue) = app.actors.registry.ask(Profiles).await else { return };
     for profile in catalogue.iter() {
@@ -133,7 +133,7 @@ fn refused(error: &RegistryError) -> SystemEvent {
         .detail("fault", error.to_string())
 }
 
-/// `palyra.toml` is read at a start alone: what is otherwise in it, told and logged.
+/// `palyra.toml` is read at a start only. Reports and logs what has changed since.
 fn since_the_start(app: &AppState) -> Option<Waiting> {
     match app.settings.since() {
         Since::Same => None,

@@ -1,8 +1,8 @@
-//! Room that is kept free on the disk of the state root, for the end.
+//! A reserve of disk space in the state root, for an orderly end.
 //!
-//! When the disk is full the journal is poisoned and the daemon ends. To begin again it has to write: the log moved into
-//! the database, its first events, a checkpoint. So has one that is told to stop on a disk that fills up. The reserve is
-//! given back to the disk first thing on the way out, and taken again at the start.
+//! When the disk is full the journal is poisoned and the daemon ends. The next start has to write: it moves the write-ahead
+//! log into the database, appends its first events and signs a checkpoint. So does a stop on a disk that is filling up. The
+//! reserve is released first thing on the way out, and taken again at the start.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -12,22 +12,22 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-/// Largest reserve: several times what the write-ahead log holds before it begins anew.
+/// Largest reserve: several times the size at which the write-ahead log is reset.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// On a small disk, the reserve is this part of it.
+/// On a small disk, the reserve is one part in this many.
 const PART_OF_DISK: u64 = 8;
 
-/// A file that holds nothing but room. The room is given back when this is dropped.
+/// A file that only occupies disk space. The space is released when this is dropped.
 #[derive(Debug)]
 pub struct Reserve {
     path: PathBuf,
 }
 
 impl Reserve {
-    /// Takes the room, unless a daemon that was killed left it taken.
+    /// Allocates the space, unless a killed daemon has left it allocated.
     ///
     /// # Errors
-    /// [`io::ErrorKind::StorageFull`] when the disk has no such room, else what the system says.
+    /// [`io::ErrorKind::StorageFull`] when the disk lacks the space, or another error of the system.
     pub fn take(folder: &Path) -> io::Result<Self> {
         let path = folder.join("reserve");
         let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
@@ -37,7 +37,7 @@ impl Reserve {
         let file = options.open(&reserve.path)?;
         match fallocate(&file, FallocateFlags::empty(), 0, bytes_of(folder)?) {
             Ok(()) => {}
-            // Where room cannot be promised, or files may not be so large, there is no reserve.
+            // A file system that cannot preallocate, or a limit on file sizes, means no reserve.
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::FBIG) => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -1,18 +1,18 @@
-//! The signals a daemon heeds, and one that must not end it.
+//! The signals the daemon handles, including one that must not end it.
 
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     /// SIGTERM or SIGINT: stop.
     Stop,
-    /// SIGHUP: read the registry again.
+    /// SIGHUP: reload the registry.
     Reload,
 }
 
-/// The signals, from [`Signals::listen`] on.
+/// Receives the signals, from [`Signals::listen`] on.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -21,11 +21,11 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens: none of the signals ends the process by itself any more. That goes for SIGXFSZ too, so that
-    /// a file size limit shows as a failed write, which the journal answers by its rules. Rust ignores SIGPIPE.
+    /// Installs handlers, so that none of the signals ends the process by itself. SIGXFSZ is included: a file size limit
+    /// then shows as a failed write, which the journal handles. Rust already ignores SIGPIPE.
     ///
     /// # Errors
-    /// When the operating system takes no handler.
+    /// When the operating system accepts no handler.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -35,7 +35,7 @@ impl Signals {
         })
     }
 
-    /// What is asked for next.
+    /// Waits for the next request.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
@@ -44,7 +44,7 @@ impl Signals {
         }
     }
 
-    /// Waits until it is asked to stop; whatever else is asked for meanwhile is what comes next.
+    /// Waits for the next request to stop; a request to reload stays pending.
     pub async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

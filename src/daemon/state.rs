@@ -1,6 +1,6 @@
-//! The state of a running daemon that both listeners, and what runs beside them, share.
+//! The state of a running daemon, shared by both listeners and the background tasks.
 //!
-//! Each group of fields belongs to one part: a handler that needs one thing names the part it belongs to.
+//! Each group of fields belongs to one part, so that a handler shows which part it depends on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,38 +26,37 @@ use crate::settings::Settings;
 
 /// Event streams open at a time; one more is answered 503.
 const STREAMS_MAX: usize = 32;
-/// Captured deliveries that are tried out at a time, each on a thread of its own; one more waits for its turn.
+/// Captured deliveries that are tried out at a time, each on a thread of its own; one more is queued.
 const TRIALS_MAX: usize = 4;
 
-/// What every request handler is given.
+/// The state available to every request handler.
 pub struct AppState {
     /// The doors of the actors.
     pub actors: Actors,
-    /// What the daemon runs with.
+    /// The settings in force.
     pub settings: Settings,
-    /// The time.
     pub clock: SharedClock,
-    /// Where and since when it serves.
+    /// Where the daemon serves, and since when.
     pub serving: Serving,
-    /// What bounds deliveries, and remembers those that were refused.
+    /// The limits of deliveries, and the refusals kept in memory.
     pub intake: Intake,
     /// Changes of registry and vault.
     pub changes: Changes,
-    /// What bounds the console.
+    /// The limits of the console.
     pub console: ConsoleLimits,
-    /// What is known of the daemon's own health.
+    /// The results of the daemon's own health checks.
     pub health: Health,
     /// Deliveries by integration and answer.
     pub counters: Counters,
 }
 
-/// Where and since when the daemon serves.
+/// Where the daemon serves, and since when.
 pub struct Serving {
     /// The addresses of the listeners.
     pub addresses: Addresses,
     /// When it began to serve.
     pub started_at: UnixMs,
-    /// Set once the daemon is told to stop.
+    /// Set once the daemon is asked to stop.
     pub stopping: AtomicBool,
     /// Open connections of the ingress.
     pub ingress_connections: Connections,
@@ -65,7 +64,7 @@ pub struct Serving {
     pub console_connections: Connections,
 }
 
-/// What bounds deliveries, and remembers those that were refused.
+/// The limits of deliveries, and the refusals kept in memory.
 pub struct Intake {
     /// Permits for deliveries in flight.
     pub admission: Admission,
@@ -79,38 +78,38 @@ pub struct Intake {
     pub bad_signatures: Rates<Peer>,
     /// Refusals of throttled peers, by peer and integration.
     pub throttled: Rates<(Option<Peer>, String)>,
-    /// Log lines about deliveries that could not be taken in, by integration and cause.
+    /// Log lines about deliveries that could not be accepted, by integration and cause.
     pub complaints: Rates<(String, Cause)>,
 }
 
 /// Changes of registry and vault.
 pub struct Changes {
-    /// Those that go on to their end although nobody may wait for them.
+    /// Changes in progress, which are completed even if the client disconnects.
     pub under_way: UnderWay,
-    /// Held by the one change that is being made: what it found out stays true until it is made.
+    /// Held during a change, so that what it has checked stays true until it is made.
     pub one_at_a_time: Mutex<()>,
 }
 
-/// What bounds the console.
+/// The limits of the console.
 pub struct ConsoleLimits {
     /// Wrong tokens by peer.
     pub bad_tokens: Rates<Peer>,
-    /// Places for event streams.
+    /// Permits for event streams.
     pub streams: Arc<Semaphore>,
-    /// The place for a verification of the journal.
+    /// The permit for a verification of the journal.
     pub verifying: Arc<Semaphore>,
-    /// Places for captured deliveries that are tried out.
+    /// Permits for trials of captured deliveries.
     pub trials: Arc<Semaphore>,
 }
 
-/// What is known of the daemon's own health.
+/// The results of the daemon's own health checks.
 #[derive(Default)]
 pub struct Health {
-    /// Whether it was ready when somebody last asked.
+    /// The latest verdict on readiness.
     pub probe: LatestProbe,
-    /// What the verification of the whole journal found.
+    /// The result of the verification of the whole journal.
     pub verification: VerificationStatus,
-    /// What the latest look at the integrations found.
+    /// The result of the latest check of the integrations.
     pub last_look: LastLook,
 }
 
@@ -124,7 +123,7 @@ pub struct Addresses {
 }
 
 impl AppState {
-    /// The state of a daemon that serves at `addresses`. To be called on the thread of its system.
+    /// The state of a daemon that serves at `addresses`. Must be called on the thread of the daemon's actix system.
     pub fn new(actors: Actors, settings: Settings, clock: SharedClock, addresses: Addresses) -> Arc<Self> {
         Arc::new(Self {
             actors,
@@ -139,19 +138,19 @@ impl AppState {
         })
     }
 
-    /// Where senders of an integration post to: a URL below `public_url`, or a bare path without that setting, because
-    /// nobody knows then under which address others reach the ingress.
+    /// The address senders of an integration post to: a URL below `public_url`, or only a path without that setting, because
+    /// the daemon cannot know under which address others reach the ingress.
     pub fn hook_url(&self, id: &str) -> String {
         let front = self.settings.public_url.as_deref().unwrap_or_default();
         format!("{front}/hooks/{id}")
     }
 
-    /// Where programs on this machine post to it; `None` where there is no ingress.
+    /// The URL that programs on this machine post to; `None` if there is no ingress.
     pub fn local_url(&self, id: &str) -> Option<String> {
         self.serving.addresses.local_ingress().map(|ingress| format!("{ingress}/hooks/{id}"))
     }
 
-    /// The URL that senders sign, as the ingress sees it: with TLS in front of it.
+    /// The URL that senders sign, as the ingress reconstructs it: with `https`, as behind a TLS proxy.
     pub fn signed_url(&self, id: &str) -> String {
         match self.settings.public_url {
             Some(_) => self.hook_url(id),
@@ -159,7 +158,7 @@ impl AppState {
         }
     }
 
-    /// Whether the daemon was told to stop.
+    /// Whether the daemon was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.serving.stopping.load(Ordering::Relaxed)
     }
@@ -206,14 +205,14 @@ impl ConsoleLimits {
         }
     }
 
-    /// Event streams that are open.
+    /// Number of open event streams.
     pub fn open_streams(&self) -> usize {
         STREAMS_MAX.saturating_sub(self.streams.available_permits())
     }
 }
 
 impl Addresses {
-    /// The base URL under which programs on this machine reach the ingress: loopback, if it listens on all addresses.
+    /// The base URL by which programs on this machine reach the ingress: a loopback address if it listens on all addresses.
     fn local_ingress(&self) -> Option<String> {
         let bound: SocketAddr = self.ingress.strip_prefix("http://")?.parse().ok()?;
         let ip = match bound.ip() {

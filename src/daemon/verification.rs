@@ -1,8 +1,8 @@
-//! The verification of the whole journal that runs beside a daemon after each start.
+//! The verification of the whole journal, which runs in the background after each start.
 //!
-//! It has a thread of its own and rests as long as it works; only the check of SQLite's structure goes through at once. What
-//! it finds stands in the heartbeat; what does not verify is told in the log and journaled. The daemon goes on: what
-//! comes in now is sound, and refusing it would lose it.
+//! It has a thread of its own and pauses for as long as it works; only SQLite's own integrity check runs without pauses. Its
+//! state is part of the heartbeat. A failure is logged and journaled, but the daemon goes on: new events are stored soundly,
+//! and refusing them would lose them.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,42 +17,42 @@ use serde::Serialize;
 use crate::daemon::state::AppState;
 use crate::threads;
 
-/// Longest rest between two batches of events.
+/// Longest pause between two batches of events.
 const REST_MAX: Duration = Duration::from_millis(250);
 
-/// How far it is.
+/// The progress of the verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Verification {
-    /// None runs: a console of a command.
+    /// None is run, as in the console of a command.
     #[default]
     None,
-    /// So many events are read.
+    /// Events are being read.
     Running {
-        /// `seq` of the last one.
+        /// `seq` of the last event read.
         seq: u64,
         /// `seq` of the newest event when it began.
         head_seq: u64,
     },
     /// Everything verified.
     Verified {
-        /// Events read.
+        /// Number of events read.
         events: u64,
-        /// When it was done.
+        /// When it was completed.
         at_unix_ms: u64,
     },
     /// Something does not verify.
     Failed {
-        /// The first event that does not.
+        /// `seq` of the first event that does not verify.
         first_bad_seq: Option<u64>,
-        /// How many problems there are.
+        /// Number of problems.
         problems_total: u64,
-        /// When it was done.
+        /// When it was completed.
         at_unix_ms: u64,
     },
-    /// It could not be done.
+    /// It could not be carried out.
     Broken {
-        /// Why.
+        /// The error that prevented it.
         reason: String,
     },
 }
@@ -61,7 +61,7 @@ impl Verification {
     /// The names of all states.
     pub const STATES: [&str; 5] = ["none", "running", "verified", "failed", "broken"];
 
-    /// The name of the state it is in.
+    /// The name of its state.
     pub fn state(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -72,7 +72,7 @@ impl Verification {
         }
     }
 
-    /// What somebody has to look into, if there is anything.
+    /// What the operator should look into, if anything.
     pub fn complaint(&self) -> Option<String> {
         match self {
             Self::Failed { .. } => {
@@ -84,12 +84,12 @@ impl Verification {
     }
 }
 
-/// Its state, for whoever asks.
+/// The state of the verification, readable from any thread.
 #[derive(Debug, Clone, Default)]
 pub struct VerificationStatus(Arc<Mutex<Verification>>);
 
 impl VerificationStatus {
-    /// The state now.
+    /// The current state.
     pub fn now(&self) -> Verification {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,7 +99,7 @@ impl VerificationStatus {
     }
 }
 
-/// Verifies the journal once, and journals it if it does not verify.
+/// Verifies the journal once, and journals a failure.
 pub async fn run(app: Arc<AppState>) {
     let for_thread = Arc::clone(&app);
     let verify = move || verify_slowly(&for_thread, &for_thread.actors.journal_files);

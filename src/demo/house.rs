@@ -1,4 +1,4 @@
-//! The state root of the demo, its daemon, and how it is talked to.
+//! The state root of the demo, its daemon, and the means to talk to it.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -17,24 +17,22 @@ use super::SECRET;
 use crate::cli::CliError;
 use crate::daemon::signals::Signals;
 
-/// How often it is looked whether the daemon has ended.
+/// How often it is checked whether the daemon has ended.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// Lines of a daemon that does not start that are told.
+/// Most lines of stderr shown of a daemon that does not start.
 const LAST_LINES: usize = 10;
 
-/// A state root that goes when this goes, and the daemon on it.
+/// A temporary state root and the daemon on it; both end when this is dropped.
 pub struct House {
     root: TempDir,
     daemon: Option<Child>,
     ingress: String,
 }
 
-/// What the ingress answered.
+/// An answer of the ingress.
 pub struct Answer {
-    /// Status.
     pub status: u16,
-    /// The document.
     pub document: Value,
 }
 
@@ -42,7 +40,7 @@ fn failed(what: &str, error: impl std::fmt::Display) -> CliError {
     CliError::failed(format!("{what}: {error}"))
 }
 
-/// The last that a daemon says on stderr, which is read to its end: a pipe that is full would hold it up.
+/// The last lines of a daemon's stderr. All of it is read, because a full pipe would block the daemon.
 fn last_lines(stderr: ChildStderr) -> VecDeque<String> {
     let mut last = VecDeque::with_capacity(LAST_LINES + 1);
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -52,14 +50,14 @@ fn last_lines(stderr: ChildStderr) -> VecDeque<String> {
     last
 }
 
-/// A daemon that said nothing of where it serves, with what it said instead.
+/// The error for a daemon that printed no ready line, with what it printed instead.
 fn not_started(last_words: Option<JoinHandle<VecDeque<String>>>) -> CliError {
     let lines = last_words.and_then(|reader| reader.join().ok()).unwrap_or_default();
     CliError { issues: lines.into(), ..CliError::failed("the daemon did not start; its last output was:") }
 }
 
 impl House {
-    /// An empty state root.
+    /// Creates an empty state root.
     pub fn build() -> Result<Self, CliError> {
         let root = tempfile::Builder::new().prefix("palyra-demo-").tempdir();
         let root = root.map_err(|error| failed("no temporary folder", error))?;
@@ -83,7 +81,7 @@ impl House {
         Ok(command)
     }
 
-    /// Runs a command of this program to its end.
+    /// Runs a command of this program until it ends.
     pub fn command(&self, args: &[&str], input: &[u8]) -> Result<String, CliError> {
         let what = args.join(" ");
         let mut child = self
@@ -96,7 +94,7 @@ impl House {
             .map_err(|error| failed(&what, error))?;
         if let Some(mut stdin) = child.stdin.take() {
             match stdin.write_all(input) {
-                // It ended before it read everything: it says why itself.
+                // It ended before it had read all its input; its own error says why.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
                 written => written.map_err(|error| failed(&what, error))?,
             }
@@ -152,7 +150,7 @@ impl House {
         Ok(())
     }
 
-    /// Signs a delivery as the provider would; `id` tells one from another.
+    /// Signs a delivery as the provider would; `id` makes it distinct from others.
     pub fn sign(&self, event: &str, payload: &str, id: u128) -> Result<MadeRequest, CliError> {
         let catalogue = Catalogue::built_in().map_err(|error| failed("the profiles", error))?;
         let profile = catalogue.get("github").ok_or_else(|| CliError::failed("the profile is missing"))?;
@@ -193,7 +191,7 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         if let Some(daemon) = &mut self.daemon {
-            // One that has ended already is what is wanted.
+            // An error means that the daemon has ended already.
             daemon.kill().unwrap_or_default();
             drop(daemon.wait());
         }
@@ -204,7 +202,7 @@ impl Drop for House {
 mod tests {
     use super::*;
 
-    /// The program these tests are in knows no `--state-root`: it says so, reads nothing, and ends.
+    /// The test program does not know `--state-root`: it says so, reads nothing, and ends.
     #[test]
     fn what_a_process_that_fails_said_is_told() {
         let mut house = House::build().unwrap();

@@ -1,4 +1,4 @@
-//! `palyra demo`: the whole product on a temporary state root. A real daemon, real HTTP, a real kill.
+//! `palyra demo`: the whole product on a temporary state root, with a real daemon, real HTTP and a real kill.
 
 mod house;
 mod story;
@@ -13,15 +13,15 @@ use crate::exit::Exit;
 use house::{Answer, House};
 use story::Story;
 
-/// What the demo signs with. It protects nothing.
+/// The secret the demo signs with. It protects nothing.
 const SECRET: &[u8] = b"a secret for the demo only";
 const PUSH: &str = r#"{"ref":"refs/heads/main","repository":{"full_name":"octo/hello"},"head_commit":{"message":"Say hello"}}"#;
 const ISSUE: &str = r#"{"action":"opened","repository":{"full_name":"octo/hello"},"issue":{"number":1}}"#;
 
-/// Runs the demo, step by step. Its state root goes with it, whatever ends it but a kill.
+/// Runs the demo, step by step. Its state root is removed at the end, unless the demo itself is killed.
 ///
 /// # Errors
-/// The first step that does not answer as it should.
+/// The first step whose answer is not as expected.
 pub fn run(args: &DemoArgs, out: &Output) -> Result<Exit, CliError> {
     let system = System::new();
     let signals = system.block_on(async { Signals::listen() });
@@ -66,7 +66,7 @@ fn play(house: &mut House, story: &Story<'_>) -> Result<(), CliError> {
     story.show("verification", "Verification", house, &["journal", "verify"])
 }
 
-/// Five deliveries and their answers; the first one is given back to be sent again.
+/// Sends five deliveries and shows their answers; returns the first one, to be sent again.
 fn deliveries(house: &House, story: &Story<'_>) -> Result<MadeRequest, CliError> {
     let push = house.sign("push", PUSH, 1)?;
     expect(house, story, "a signed push", &push, 202, "accepted")?;
@@ -100,7 +100,7 @@ fn expect(
     Err(CliError::failed(format!("{step}: expected {status} {outcome}, got {got} {said}")))
 }
 
-/// What can be done with a daemon that stays up.
+/// What the user can do with a daemon that stays up.
 fn how_to_go_on(house: &House) -> String {
     format!(
         "The daemon keeps running. To point a real webhook at it:

@@ -1,4 +1,4 @@
-//! How the demo is told: line by line as it happens, or with `--json` in one document at its end.
+//! The output of the demo: line by line as it happens, or with `--json` one document at the end.
 
 use std::cell::RefCell;
 
@@ -7,32 +7,32 @@ use serde_json::{Map, Value, json};
 use super::house::House;
 use crate::cli::{CliError, Output};
 
-/// What is told of the demo.
+/// The output of one run of the demo.
 pub struct Story<'a> {
     out: &'a Output,
-    /// What was kept for the document.
+    /// The steps, kept for the document.
     steps: RefCell<Vec<Value>>,
     shown: RefCell<Map<String, Value>>,
 }
 
 impl<'a> Story<'a> {
-    /// One that is told through `out`.
+    /// A story that is printed to `out`.
     pub fn new(out: &'a Output) -> Self {
         Self { out, steps: RefCell::default(), shown: RefCell::default() }
     }
 
-    /// Something for people alone.
+    /// Prints text for people; nothing with `--json`.
     pub fn say(&self, text: &str) -> Result<(), CliError> {
         if self.out.mode().json { Ok(()) } else { self.out.text(text) }
     }
 
-    /// A step that was done: by what, and what came of it.
+    /// Reports a completed step: how it was done, and the answer.
     pub fn step(&self, step: &str, how: &str, answer: &str) -> Result<(), CliError> {
         self.steps.borrow_mut().push(json!({"step": step, "how": how, "answer": answer}));
         self.say(&format!("  {step:<42} {how:<42} {answer}\n"))
     }
 
-    /// What a command answers; `name` is its place in the document.
+    /// Runs a command and shows its answer; `name` is its member in the document.
     pub fn show(&self, name: &str, title: &str, house: &House, command: &[&str]) -> Result<(), CliError> {
         if !self.out.mode().json {
             return self.out.text(&format!("\n{title}:\n\n{}\n", house.command(command, b"")?));
@@ -43,7 +43,7 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// The document, with `--json`.
+    /// Prints the document, with `--json`.
     pub fn end(&self, house: &House) -> Result<(), CliError> {
         if !self.out.mode().json {
             return Ok(());

@@ -1,4 +1,4 @@
-//! How much work is let in: permits for deliveries in flight, and for the bytes of their bodies.
+//! Bounds the work in progress: permits for deliveries in flight, and for the bytes of their bodies.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use tokio::time::Instant;
 use crate::http::delivery::unfinished::{Slot, Unfinished};
 use crate::http::problem::{Kind, Problem};
 
-/// Body bytes are counted in units of this many, begun ones as whole.
+/// Body bytes are counted in units of this size; a part of a unit counts as a whole one.
 const UNIT_BYTES: usize = 1_024;
 
-/// The budgets. Whoever finds one empty is answered 503 at once; nobody waits in line.
+/// The budgets. When one is exhausted, a delivery is answered 503 at once; there is no queue.
 ///
-/// A body that did not come along with its head is unfinished until its last byte is there. Unfinished bodies, however many,
-/// leave a quarter of the places and of the bytes to the others.
+/// A body that did not arrive together with its head is unfinished until its last byte is there. Unfinished bodies, however
+/// many, leave a quarter of the places and of the bytes to the others.
 #[derive(Debug)]
 pub struct Admission {
     deliveries: Arc<Semaphore>,
     body_units: Arc<Semaphore>,
-    /// For three quarters of each, but always for the largest body.
+    /// At most three quarters of the places and bytes, but always enough for the largest body.
     unfinished: Arc<Unfinished>,
-    /// For half of the deliveries.
+    /// At most half of the deliveries.
     waiting_for_keys: Arc<Semaphore>,
     deliveries_max: usize,
 }
@@ -42,7 +42,7 @@ impl Admission {
         }
     }
 
-    /// Lets one delivery in. The permit is to live as long as the work.
+    /// Admits one delivery. The permit must be held as long as the work lasts.
     ///
     /// # Errors
     /// [`Kind::Overloaded`].
@@ -58,7 +58,7 @@ impl Admission {
         })
     }
 
-    /// Deliveries in flight now.
+    /// Number of deliveries in flight.
     pub fn in_flight(&self) -> usize {
         self.deliveries_max.saturating_sub(self.deliveries.available_permits())
     }
@@ -85,16 +85,17 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Whether it may wait for keys that others fetch: not while half of all deliveries that may be in flight do.
+    /// Whether the delivery may wait for keys that are being fetched; not when half of all places are taken by waiting
+    /// deliveries.
     pub fn may_wait_for_keys(&mut self) -> bool {
         self.waits_for_keys = self.waits_for_keys.take().or_else(|| take(&self.waiting_for_keys, 1).ok());
         self.waits_for_keys.is_some()
     }
 
-    /// Makes sure that `bytes` bytes of body are covered, as they arrive rather than as they are declared.
+    /// Reserves budget so that `bytes` bytes of body are covered: as they arrive, not as they are declared.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when all deliveries together hold too many.
+    /// [`Kind::Overloaded`] when all deliveries together hold too many bytes.
     pub fn cover(&mut self, bytes: usize, now: Instant) -> Result<(), Problem> {
         let units = bytes.div_ceil(UNIT_BYTES);
         let held = self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -113,10 +114,10 @@ impl Permit {
         Ok(())
     }
 
-    /// Its place among the unfinished bodies, which hold what is covered of it.
+    /// The place of this body among the unfinished ones; it is charged with the bytes covered.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when those have all that they may.
+    /// [`Kind::Overloaded`] when the unfinished bodies have used up their share.
     pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Slot, Problem> {
         let place = match self.place.take() {
             Some(place) => place,
@@ -126,7 +127,7 @@ impl Permit {
         Ok(self.place.insert(place))
     }
 
-    /// Its body is there to the last byte.
+    /// Gives the place back: the body is complete.
     pub fn be_whole(&mut self) {
         self.place = None;
     }

@@ -15,15 +15,15 @@ use crate::http::problem::{Kind, Problem};
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
-    /// Largest body; one byte more is 413.
+    /// Largest body; one byte more is answered 413.
     pub bytes_max: u64,
-    /// From the head of the request to the last byte; later is 408.
+    /// From the head of the request to the last byte; later is answered 408.
     pub deadline: Duration,
-    /// Slowest sender after the first two seconds; slower is 408.
+    /// Slowest transfer after the first two seconds; slower is answered 408.
     pub bytes_per_second_min: u64,
 }
 
-/// Refuses by the declared length, before anything is read.
+/// Refuses a body by its declared length, before anything is read.
 ///
 /// # Errors
 /// [`Kind::PayloadTooLarge`].
@@ -34,11 +34,11 @@ pub fn check_declared(declared: Option<u64>, bytes_max: u64) -> Result<(), Probl
     }
 }
 
-/// Reads the body to its end. What is read is covered by `permit`: bodies that have to be waited for, however many, leave
-/// room for the others.
+/// Reads the whole body. Its bytes are covered by `permit`. Bodies that do not arrive at once are limited, so that they
+/// leave room for the others.
 ///
 /// # Errors
-/// Too large, too slow, cut off, or more than all deliveries together may hold.
+/// When the body is too large, too slow or cut off, or exceeds the bytes that all deliveries together may hold.
 pub async fn read(
     payload: &mut Payload,
     limits: BodyLimits,
@@ -65,8 +65,8 @@ pub async fn read(
 
 type Next = Option<Result<Bytes, PayloadError>>;
 
-/// What comes next, if it is there. A body that came along with its head is handed over only after its reader has asked for
-/// it, so it is asked for twice.
+/// The next chunk, if it is already there. actix-http hands a body that arrived with its head over only after it was polled,
+/// so it is polled twice.
 async fn at_once(payload: &mut Payload) -> Option<Next> {
     let mut was_asked = false;
     poll_fn(|cx| match payload.poll_next_unpin(cx) {
@@ -80,7 +80,7 @@ async fn at_once(payload: &mut Payload) -> Option<Next> {
     .await
 }
 
-/// Waits for what comes next until `latest`, or until it has to give way to others.
+/// Waits for the next chunk until `latest`, or until this body is cancelled to make room for others.
 async fn wait(payload: &mut Payload, latest: Instant, permit: &mut Permit) -> Result<Next, Problem> {
     let place = permit.be_unfinished(Instant::now())?;
     tokio::select! {
@@ -89,7 +89,7 @@ async fn wait(payload: &mut Payload, latest: Instant, permit: &mut Permit) -> Re
     }
 }
 
-/// Until when the next bytes must come: the deadline, or sooner for a sender that trickles.
+/// When the next bytes must have arrived: the deadline, or sooner for a sender below the least rate.
 fn patience(started: Instant, limits: BodyLimits, received: usize) -> Instant {
     let received = u64::try_from(received).unwrap_or(u64::MAX);
     let earned = received / limits.bytes_per_second_min.max(1);

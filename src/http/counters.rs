@@ -1,5 +1,5 @@
-//! What the listeners did, in numbers: the one source of `system insights`, of the metrics, and of the summary rows for
-//! deliveries nobody could authenticate and requests without the console's token.
+//! Counts what the listeners did: the single source of `system insights`, of the metrics, and of the summary rows for
+//! unauthenticated deliveries and for console requests without the token.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use palyra_actors::event_names;
 
-/// Integrations counted apart, those that were removed since the start among them. What comes for any more is counted
+/// Integrations that are counted separately, including those removed since the start. Deliveries to any more are counted
 /// under [`NONE`].
 const COUNTED_MAX: usize = 4 * INTEGRATIONS_MAX;
-/// The id under which deliveries are counted that reached no integration.
+/// The id under which deliveries to no known integration are counted.
 pub const NONE: &str = "";
-/// Answers that are told of before they were given.
+/// Answers that are shown with a count of 0 before they were first given.
 const TOLD_FROM_THE_START: [&str; 8] = [
     "accepted",
     "duplicate",
@@ -40,24 +40,23 @@ struct Counts {
     unsummed_of_console: BTreeMap<&'static str, u64>,
 }
 
-/// Refusals that one row tells of.
+/// The refusals that one summary row reports.
 #[derive(Debug)]
 pub enum Summary {
-    /// Deliveries of one integration that did not authenticate, for one reason.
+    /// Unauthenticated deliveries of one integration, for one reason.
     Deliveries {
         /// The integration, or [`NONE`].
         integration_id: String,
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: &'static str,
-        /// How many.
         count: u64,
     },
-    /// Requests of the console without its token, by reason.
+    /// Console requests without the token, by reason.
     OfConsole(BTreeMap<&'static str, u64>),
 }
 
 impl Summary {
-    /// The row.
+    /// The row to journal.
     pub fn event(&self) -> SystemEvent {
         match self {
             Self::Deliveries { integration_id, reason, count } => {
@@ -68,12 +67,12 @@ impl Summary {
     }
 }
 
-/// What became of the deliveries of one integration.
+/// The counts of one integration.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    /// By what they were answered: an outcome, or the code of a problem.
+    /// By answer: an outcome, or the code of a problem.
     pub answers: BTreeMap<&'static str, u64>,
-    /// Those that did not authenticate, by reason, whatever they were answered.
+    /// Unauthenticated deliveries by reason, whatever they were answered.
     pub unauthenticated: BTreeMap<&'static str, u64>,
 }
 
@@ -95,7 +94,7 @@ impl Tally {
 }
 
 impl Counts {
-    /// Has `add` count for an integration. Nothing is allocated for one that was counted before.
+    /// Applies `add` to the counts of an integration. Allocates nothing for one that was counted before.
     fn tally(&mut self, integration_id: &str, add: impl FnOnce(&mut Tally)) {
         if let Some(tally) = self.integrations.get_mut(integration_id) {
             return add(tally);
@@ -106,13 +105,14 @@ impl Counts {
 }
 
 impl Counters {
-    /// Counts an answer to a delivery of an integration that exists, or of [`NONE`]: never under a name that a stranger chose.
+    /// Counts an answer to a delivery, under the id of an existing integration or [`NONE`]; never under a name chosen by a
+    /// stranger.
     pub fn count(&self, integration_id: &str, answer: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.tally(integration_id, |tally| *tally.answers.entry(answer).or_default() += 1);
     }
 
-    /// Counts a delivery that did not authenticate. Bounded by the integrations that exist and the reasons there are.
+    /// Counts an unauthenticated delivery. Bounded by the number of integrations and of reasons.
     pub fn refuse(&self, integration_id: &str, reason: Reason) {
         let reason = reason.as_str();
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,14 +120,14 @@ impl Counters {
         *counts.unsummed.entry((integration_id.to_owned(), reason)).or_default() += 1;
     }
 
-    /// Counts a request of the console without its token. Bounded by the reasons there are.
+    /// Counts a console request without the token. Bounded by the number of reasons.
     pub fn refuse_at_console(&self, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.unauthorized.entry(reason).or_default() += 1;
         *counts.unsummed_of_console.entry(reason).or_default() += 1;
     }
 
-    /// Sums up the refusals counted since the last call: one summary for each integration and reason, one for the console.
+    /// Takes the refusals counted since the last call: one summary for each integration and reason, one for the console.
     pub fn sum_up(&self) -> Vec<Summary> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let deliveries = std::mem::take(&mut counts.unsummed);
@@ -142,7 +142,7 @@ impl Counters {
         deliveries.chain((!of_console.is_empty()).then_some(Summary::OfConsole(of_console))).collect()
     }
 
-    /// Counts a summary among the refusals that are not summed up yet: it did not get where it was to go.
+    /// Adds the counts of a summary that could not be journaled back, for the next one.
     pub fn put_back(&self, summary: Summary) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match summary {
@@ -158,18 +158,18 @@ impl Counters {
         }
     }
 
-    /// Refusals that are not summed up yet.
+    /// Number of refusals not yet summed up.
     pub fn untold(&self) -> u64 {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.unsummed.values().chain(counts.unsummed_of_console.values()).sum()
     }
 
-    /// What became of deliveries, by the id of their integration.
+    /// The counts of deliveries, by the id of their integration.
     pub fn deliveries(&self) -> BTreeMap<String, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).integrations.clone()
     }
 
-    /// All counts of deliveries, whatever their integration.
+    /// The counts of deliveries, summed over all integrations.
     pub fn deliveries_in_all(&self) -> Value {
         let mut all = Tally::default();
         self.deliveries().values().for_each(|tally| all.add(tally));
@@ -180,7 +180,7 @@ impl Counters {
         deliveries
     }
 
-    /// Requests of the console without its token, by reason.
+    /// Console requests without the token, by reason.
     pub fn unauthorized(&self) -> BTreeMap<&'static str, u64> {
         let mut counted = BTreeMap::from([("missing_token", 0), ("wrong_token", 0)]);
         counted.extend(&self.0.lock().unwrap_or_else(PoisonError::into_inner).unauthorized);

@@ -1,6 +1,6 @@
-//! What a load balancer or a process manager asks.
+//! The health checks for load balancers and process managers.
 //!
-//! `/healthz`: the process answers. `/readyz`: the data path works, up to a commit.
+//! `/healthz`: the process answers. `/readyz`: the data path works, including a commit.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use tokio::time::{Instant, timeout};
 use crate::daemon::state::AppState;
 use crate::http::problem::RETRY_AFTER_SECONDS;
 
-/// Time the actors are given to answer whoever asks how they are.
+/// Time the actors are given to answer a probe.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
-/// For so long a verdict is given to all who ask, so that probes, however many, cost the journal one look.
+/// A verdict is cached this long, so that any number of probes costs the journal one commit.
 const PROBE_KEPT: Duration = Duration::from_secs(1);
 
 /// `/healthz` and `/readyz`, by `GET` and `HEAD`. They need no token.
@@ -35,7 +35,7 @@ async fn alive() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": "alive"}))
 }
 
-/// It names no reasons: those are the console's to tell.
+/// The answer gives no reasons; only the console does.
 async fn ready(app: Data<AppState>) -> HttpResponse {
     let ready = is_ready(&app).await;
     let (status, text) =
@@ -47,18 +47,18 @@ async fn ready(app: Data<AppState>) -> HttpResponse {
     answer.insert_header((CACHE_CONTROL, "no-store")).json(json!({"status": text}))
 }
 
-/// Whether deliveries can be taken in, not longer than a second ago.
+/// Whether deliveries can be accepted; the verdict is at most a second old.
 pub async fn is_ready(app: &AppState) -> bool {
     let find = async { reasons_not_ready(app).await.is_empty() };
     !app.is_stopping() && app.health.probe.get_or_find(Instant::now, find).await
 }
 
-/// Whether the daemon is ready, as it was found out last. Who asks meanwhile waits for the same answer.
+/// The latest verdict on readiness. Concurrent requests wait for the same probe.
 #[derive(Debug, Default)]
 pub struct LatestProbe(Mutex<Option<(Instant, bool)>>);
 
 impl LatestProbe {
-    /// Its age counts from when it was found out, which may take longer than it is kept.
+    /// The age counts from the end of the probe, which may take longer than its result is cached.
     async fn get_or_find(&self, now: impl Fn() -> Instant, find: impl Future<Output = bool>) -> bool {
         let mut last = self.0.lock().await;
         if let Some((found_at, ready)) = *last
@@ -72,12 +72,12 @@ impl LatestProbe {
     }
 }
 
-/// Why deliveries cannot be taken in right now, found out anew within two seconds; empty when they can.
+/// Probes the actors and lists why deliveries cannot be accepted; empty when they can. Takes at most two seconds.
 pub async fn reasons_not_ready(app: &AppState) -> Vec<String> {
     reasons_within(PROBE_DEADLINE, app).await
 }
 
-/// As [`reasons_not_ready`], with more or less patience.
+/// As [`reasons_not_ready`], within `patience`.
 pub async fn reasons_within(patience: Duration, app: &AppState) -> Vec<String> {
     let actors = &app.actors;
     let (committed, registry, vault, replay_guard) = tokio::join!(
@@ -105,18 +105,18 @@ pub async fn reasons_within(patience: Duration, app: &AppState) -> Vec<String> {
     reasons
 }
 
-/// Why an actor did not say how it is.
+/// Why an actor gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    /// It is busy, or stuck.
+    /// It is busy or stuck.
     #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
-    /// It does not run.
+    /// It is not running.
     #[error(transparent)]
     Gone(#[from] DoorError),
 }
 
-/// What an actor answers, if it does within two seconds.
+/// Awaits the answer of an actor for at most two seconds.
 ///
 /// # Errors
 /// Why there is no answer.

@@ -1,4 +1,4 @@
-//! The path of one delivery, step by step: [`Delivery::take_in`] and [`Delivery::walk`] read like the list in ARCHITECTURE.md.
+//! The path of one delivery. [`Delivery::take_in`] and [`Delivery::walk`] follow the numbered steps in ARCHITECTURE.md.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,18 +24,19 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::Peer;
 use palyra_actors::judging::{self, Judgement, Names};
 
-/// `POST /hooks/{integration_id}`.
+/// Handles `POST /hooks/{integration_id}`.
 ///
 /// # Errors
-/// What refuses the delivery.
+/// The answer that refuses the delivery.
 pub(super) async fn deliver(delivery: &Delivery<'_>, payload: Payload) -> Result<HttpResponse, Problem> {
     Ok(delivery.take_in(payload).await?.respond(delivery.app, &delivery.id))
 }
 
-/// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body, which is to be let in again with it.
+/// Steps 1 to 3 for a sender that waits for `100 Continue` before it sends the body. The permit is released again: the
+/// delivery is admitted anew with its body.
 ///
 /// # Errors
-/// What refuses the delivery before its body is read.
+/// The answer that refuses the delivery before its body is read.
 pub async fn expect(app: &AppState, head: Head<'_>, id: &str) -> Result<(), Problem> {
     if head.method != "POST" {
         return Ok(());
@@ -44,16 +45,15 @@ pub async fn expect(app: &AppState, head: Head<'_>, id: &str) -> Result<(), Prob
     delivery.go_on().await.map_err(|stopped| delivery.kept(delivery.refused(stopped)))
 }
 
-/// What is known of a delivery before its body.
+/// The head of a delivery: all that is known before its body is read.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
-    /// Method, `POST`.
+    /// Method; `POST` for a delivery, any other for a handshake.
     pub method: &'a str,
     /// Path and query.
     pub url: &'a str,
-    /// Headers.
     pub headers: &'a HeaderMap,
-    /// Who is at the other end of the connection.
+    /// The other end of the connection.
     pub peer: Option<Peer>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Head<'a> {
         Self::made_of(request.method(), request.uri(), request.headers(), request.peer_addr())
     }
 
-    /// A head of these parts.
+    /// Builds a head from its parts.
     pub fn made_of(
         method: &'a Method,
         uri: &'a Uri,
@@ -79,39 +79,39 @@ impl<'a> Head<'a> {
     }
 }
 
-/// One delivery on its way in.
+/// A delivery that is being processed.
 pub(super) struct Delivery<'a> {
     pub app: &'a AppState,
     pub head: Head<'a>,
     pub id: String,
 }
 
-/// What the path comes to before anything is journaled.
+/// The result of steps 2 to 8, before anything is journaled.
 #[expect(
     clippy::large_enum_variant,
     reason = "there is one of a delivery, and a box would be memory for each"
 )]
 pub enum Walked {
-    /// It is a question of the provider's, with this answer.
+    /// A handshake of the provider, with the reply to it.
     Handshake(HandshakeReply),
-    /// The same bytes were accepted a moment ago.
+    /// A duplicate: the same bytes were accepted recently.
     AcceptedBefore(Receipt, DeliveryAnswer),
-    /// It is authentic, and is to leave a row.
+    /// An authentic delivery that will leave a row in the journal.
     Judged(Authentic, Judgement, Body),
 }
 
 impl Delivery<'_> {
     async fn take_in(&self, payload: Payload) -> Result<Answer, Problem> {
-        // 1. Admit: a permit that lives as long as the work.
+        // 1. Admit: take a permit that is held as long as the work lasts.
         let permit = self.app.intake.admission.enter()?;
         let mut wire = Wire { delivery: self, payload, permit };
-        // 2.–8. Nothing is journaled of what does not get through these.
+        // 2.–8. A delivery that fails one of these steps is not journaled.
         match self.walk(&mut wire).await.map_err(|stopped| self.refused(stopped))? {
             Walked::Handshake(reply) => Ok(Answer::Handshake(reply)),
             Walked::AcceptedBefore(receipt, form) => {
                 Ok(Answer::Taken { outcome: Outcome::Duplicate, receipt, form })
             }
-            // 9.–11. Reserve the key and append in one go, answer once it is durable.
+            // 9.–11. Reserve the replay key and append in one go; answer once the row is durable.
             Walked::Judged(of, judgement, body) => {
                 let permit = Arc::new(wire.permit);
                 Conclusion { delivery: self, of, permit }.conclude(judgement, body).await
@@ -119,21 +119,22 @@ impl Delivery<'_> {
         }
     }
 
-    /// Steps 2 to 8, however it arrives: a captured delivery that is tried out goes the same way.
+    /// Steps 2 to 8. A captured delivery that `webhooks test` tries out takes the same path as one from the wire.
     ///
     /// # Errors
-    /// Why it goes no further.
+    /// Why the delivery was stopped.
     pub async fn walk(&self, arrival: &mut impl Arrival) -> Result<Walked, Stopped> {
-        // 2. Look up: unknown and disabled are told apart by nobody outside.
+        // 2. Look up. Unknown and disabled integrations get the same answer, so that nobody outside can tell which ids
+        // exist.
         let integration = arrival.look_up()?;
         let profile = profile_of(&integration)?;
         if let Some(reply) = self.unsigned_handshake(&integration, &Body::empty()).await? {
             return Ok(Walked::Handshake(reply));
         }
-        // 3. Refuse early what the head alone condemns.
+        // 3. Refuse early what can be refused by the head alone.
         let kind = checks::head(self.head.headers, &integration, profile)?;
         arrival.passed(Passed::Head);
-        // 4. Read the bytes from the wire, bounded.
+        // 4. Read the raw body, bounded in bytes and time.
         let raw = arrival.read(integration.record.max_payload_bytes).await?;
         let (integration, kind) = self.look_up_again(arrival, integration, kind, raw.len())?;
         arrival.passed(Passed::Size(raw.len()));
@@ -147,10 +148,10 @@ impl Delivery<'_> {
         let (url, parameters) = (self.public_url(), &integration.record.parameters);
         let request =
             Request { method: self.head.method, url: &url, headers: &view, body: &body, parameters };
-        // 5. Resolve the keys. No key, no acceptance.
+        // 5. Resolve the keys. Without a key nothing is accepted.
         let mut keys = self.keys(&integration, profile, &request, arrival).await?;
         arrival.passed(Passed::Keys(keys.as_deref()));
-        // 6. Verify, over the bytes from the wire; with newer keys where these are outdated.
+        // 6. Verify the raw bytes; if the published keys are outdated, fetch newer ones and verify again.
         let now = arrival.now();
         let verified = self.verify(&integration, profile, &request, &mut keys, now, arrival).await?;
         arrival.passed(Passed::Signature(verified.as_ref()));
@@ -164,21 +165,21 @@ impl Delivery<'_> {
         if let Some(handshake) = profile.asks(&request) {
             return handshake::reply(handshake, &request, keys.as_deref()).map(Walked::Handshake);
         }
-        // What was accepted a moment ago need not be read again.
+        // A duplicate of a recently accepted delivery need not be parsed again.
         let key = profile.replay_key(&self.id, &verified, &request);
         if let Some(receipt) = arrival.accepted_before(&key, &body.digest(), now) {
             return Ok(Walked::AcceptedBefore(receipt, profile.answer()));
         }
-        // 7. Parse, and find what the profile says the delivery is.
+        // 7. Parse, and extract the names that the profile defines for the delivery.
         let names = Names::of(profile.describe(&request), profile, now);
-        // 8. Judge: the envelope against its schema, then the allow lists.
+        // 8. Judge: check the envelope against its schema, then apply the allow lists.
         let judgement = judging::judge(&integration.record, profile, &body, &names, key);
         let (form, retries_differ) = (profile.answer(), profile.retries_differ(&verified));
         let authentic = Authentic { integration, names, verified, key, retries_differ, form };
         Ok(Walked::Judged(authentic, judgement, body))
     }
 
-    /// Whether its body is wanted.
+    /// Whether the sender should go on and send the body.
     async fn go_on(&self) -> Result<(), Stopped> {
         let _permit = self.app.intake.admission.enter()?;
         let integration = self.look_up()?;
@@ -188,7 +189,7 @@ impl Delivery<'_> {
         checks::head(self.head.headers, &integration, profile_of(&integration)?).map(drop)
     }
 
-    /// The URL as the sender wrote it, as far as it can be known behind a proxy.
+    /// The URL to which the sender addressed the request, as far as it can be known behind a proxy.
     pub(super) fn public_url(&self) -> String {
         match &self.app.settings.public_url {
             Some(front) => format!("{front}{}", self.head.url),
@@ -204,7 +205,7 @@ impl Delivery<'_> {
         self.app.actors.integrations.lookup(&self.id).ok_or_else(|| Problem::new(Kind::NotFound))
     }
 
-    /// The integration as it is once the body is read: with a slow sender that may be long after the head was.
+    /// Looks the integration up again after the body was read: with a slow sender it may have changed since the head came.
     fn look_up_again(
         &self,
         arrival: &impl Arrival,
@@ -222,7 +223,7 @@ impl Delivery<'_> {
     }
 }
 
-/// Without a profile that is known there is nothing to deliver to.
+/// An integration whose profile is unknown is answered like one that does not exist.
 fn profile_of(integration: &Integration) -> Result<&Profile, Problem> {
     integration.profile.as_deref().ok_or_else(|| Problem::new(Kind::NotFound))
 }

@@ -1,7 +1,7 @@
-//! The front door: turns HTTP requests into messages to the actors, and their answers into responses.
+//! The HTTP layer: turns requests into messages to the actors, and their answers into responses.
 //!
-//! [`ingress`] is the path of a delivery, [`console`] the admin API, [`health`] what a load balancer asks.
-//! Both listeners share one [`AppState`]; nothing here keeps state of its own beyond counters and permits.
+//! [`ingress`] is the path of a delivery, [`console`] the admin API, [`health`] serves health checks. Both listeners share
+//! one [`AppState`]; nothing here keeps state of its own beyond counters and permits.
 
 pub mod admission;
 pub mod body;
@@ -25,8 +25,8 @@ use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 
 impl AppState {
-    /// The answer that refuses a delivery, counted: under `id` only if that is an integration in force, for a stranger
-    /// may ask for any.
+    /// The answer that refuses a delivery, counted under `id` only if that is an existing integration, since a stranger may
+    /// ask for any id.
     fn refuse(&self, id: &str, problem: &Problem) -> HttpResponse {
         let is_in_force = self.actors.integrations.lookup(id).is_some();
         self.counters.count(if is_in_force { id } else { counters::NONE }, problem.kind().entry().1);
@@ -34,7 +34,7 @@ impl AppState {
     }
 }
 
-/// The routes of the ingress. A hook is found by hand: a pattern would be a regular expression for every delivery.
+/// The routes of the ingress. Hooks are matched by hand: a pattern would run a regular expression for every delivery.
 pub fn ingress_routes(config: &mut ServiceConfig) {
     config.configure(health::routes).default_service(web::to(hook));
 }
@@ -51,8 +51,8 @@ async fn hook(request: HttpRequest, payload: Payload, app: Data<AppState>) -> Ht
     answered.unwrap_or_else(|problem| app.refuse(&delivery.id, &delivery.kept(problem)))
 }
 
-/// The integration that is asked for: whatever stands behind `/hooks/`, as it was sent. An id has nothing in it that would
-/// have to be encoded, so what is encoded, or goes on behind an id, is one of nobody.
+/// The integration id in the path: everything after `/hooks/`, undecoded. A valid id has no character that needs encoding,
+/// so an encoded id, or one with more path behind it, matches no integration.
 fn hook_id(uri: &Uri) -> Option<&str> {
     match uri.path().strip_prefix("/hooks")? {
         "" => Some(""),

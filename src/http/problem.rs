@@ -1,7 +1,7 @@
 //! The closed catalogue of everything that can go wrong over HTTP (RFC 9457).
 //!
-//! A sender learns a code and, in a header, an id to name it by; why a signature was refused is for `webhooks explain`, the
-//! log and the counters.
+//! A sender learns a code and, in a header, an id that it can quote. Why a signature was refused is shown only by `webhooks
+//! explain`, the log and the counters.
 
 use std::error::Error;
 
@@ -18,33 +18,33 @@ use serde_json::{Value, json};
 
 use crate::http::delivery::cause::Cause;
 
-/// Seconds after which a sender may try again, where the answer names none of its own.
+/// Default of `Retry-After`, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
-/// Names a refused delivery to its sender, so that `webhooks explain` can tell the operator why.
+/// The header with the id of a refused delivery, by which the operator finds the reason with `webhooks explain`.
 const REFUSAL: HeaderName = HeaderName::from_static("palyra-refusal");
 
-/// What kind of problem it is: status, code, title. The catalogue is closed and documented in `docs/answers.md`.
+/// The kind of problem: status, code, title. The catalogue is closed and documented in `docs/answers.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The signature is missing, malformed, wrong, stale or of an unknown key.
+    /// The signature is missing, malformed, wrong, expired or of an unknown key.
     Unauthenticated,
-    /// No enabled integration has that id, or there is nothing at that path.
+    /// No enabled integration has that id, or the path does not exist.
     NotFound,
     /// The method is not served there.
     MethodNotAllowed,
     /// The request did not arrive in time.
     RequestTimeout,
-    /// It came before with other bytes, or under other names.
+    /// Its key belongs to a delivery with other bytes, or with other names.
     Conflict,
     /// The body is larger than the integration takes.
     PayloadTooLarge,
-    /// The body is encoded or typed in a way that is not taken.
+    /// The encoding or type of the body is not supported.
     UnsupportedMediaType,
     /// The body is not JSON.
     NotJson,
     /// The body is JSON, but breaks the envelope's schema.
     SchemaViolation,
-    /// An allow list leaves the event out, and the integration rejects what it leaves out.
+    /// An allow list leaves the event out, and the integration is set to reject such events.
     Filtered,
     /// Too many bad signatures from one peer, or too many unsigned deliveries.
     TooManyRequests,
@@ -56,17 +56,17 @@ pub enum Kind {
     Unauthorized,
     /// Console: the request comes from a web page of another origin.
     ForeignOrigin,
-    /// Console: the `Host` is not one this console answers for.
+    /// Console: the `Host` header does not name this console.
     MisdirectedRequest,
-    /// The request cannot be read, or breaks off.
+    /// The request is malformed or breaks off.
     BadRequest,
-    /// Console: the request can be read, but asks for something invalid.
+    /// Console: the request is well-formed, but asks for something invalid.
     Invalid,
-    /// Console: there is one of that name already.
+    /// Console: the name is taken.
     Exists,
     /// Console: the integration cannot be enabled yet.
     NotReady,
-    /// Console: an enabled integration would not verify any more.
+    /// Console: an enabled integration could not verify deliveries after the change.
     InUse,
 }
 
@@ -155,7 +155,7 @@ impl Kind {
     }
 }
 
-/// A problem as it is answered.
+/// A problem, with everything its answer contains.
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: Kind,
@@ -167,29 +167,29 @@ pub struct Problem {
     aside: Option<Box<Aside>>,
 }
 
-/// What few problems have, and what is no part of the document.
+/// Members that few problems have, and what is not part of the document.
 #[derive(Debug, Clone, Default)]
 struct Aside {
-    /// Why a delivery was refused, and more of it in words of ours: for the operator alone.
+    /// Why a delivery was refused, with details; for the operator only.
     cause: Option<(Cause, String)>,
     id: Option<EventId>,
     became: Became,
 }
 
-/// What became of a change that was answered with a problem.
+/// The state of a requested change that was answered with a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Became {
     /// It was not made.
     #[default]
     Refused,
-    /// It is in force, and may not outlast a power cut.
+    /// It is in effect, but may be lost in a power cut.
     Unsynced,
-    /// Whether it was made is not known.
+    /// It is not known whether it was made.
     Unknown,
 }
 
 impl Problem {
-    /// A bare problem; 429 and 503 ask the sender to come again.
+    /// A problem without details; 429 and 503 ask the sender to retry.
     pub fn new(kind: Kind) -> Self {
         let again = matches!(kind, Kind::TooManyRequests | Kind::Overloaded | Kind::Unavailable);
         let retry_after_seconds = again.then_some(RETRY_AFTER_SECONDS);
@@ -197,40 +197,40 @@ impl Problem {
         Self { kind, detail, hint, issues, outcome, retry_after_seconds, aside }
     }
 
-    /// That something cannot be done now, as `error` and its causes say.
+    /// Something is unavailable, for the reason that `error` and its sources give.
     pub fn unavailable(error: &dyn Error) -> Self {
         Self::new(Kind::Unavailable).detail(in_full(error))
     }
 
-    /// With why it was refused, which the answer does not tell.
+    /// Adds why a delivery was refused; not part of the answer.
     #[must_use]
     pub fn because(mut self, cause: Cause, detail: impl Into<String>) -> Self {
         self.aside.get_or_insert_default().cause = Some((cause, detail.into()));
         self
     }
 
-    /// With what the operator finds it by.
+    /// Adds the id by which the operator finds the refusal.
     #[must_use]
     pub fn id(mut self, id: EventId) -> Self {
         self.aside.get_or_insert_default().id = Some(id);
         self
     }
 
-    /// With what happened, for whoever may know. Never for [`Kind::Unauthenticated`].
+    /// Adds what happened, which the caller will see. Never for [`Kind::Unauthenticated`].
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// With what to do next.
+    /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }
 
-    /// What is wrong with an authentic delivery's body, with the places.
+    /// The problem for a flaw in the body of an authentic delivery, with the places.
     pub fn of_flaw(flaw: &Flaw) -> Self {
         match flaw {
             Flaw::Unreadable(JsonError::NotJson { .. }) => Self::new(Kind::NotJson),
@@ -240,7 +240,7 @@ impl Problem {
         }
     }
 
-    /// With the places of a document that break a schema.
+    /// Adds the places of a document that break a schema.
     #[must_use]
     pub fn schema_issues(mut self, issues: &[SchemaIssue]) -> Self {
         self.issues =
@@ -248,21 +248,21 @@ impl Problem {
         self
     }
 
-    /// With reasons in words.
+    /// Adds reasons in words.
     #[must_use]
     pub fn reasons(mut self, reasons: &[String]) -> Self {
         self.issues = reasons.iter().map(|reason| Value::String(reason.clone())).collect();
         self
     }
 
-    /// With what became of the delivery.
+    /// Adds the outcome of the delivery.
     #[must_use]
     pub fn outcome(mut self, outcome: &'static str) -> Self {
         self.outcome = Some(outcome);
         self
     }
 
-    /// With a change that was made all the same, or may have been: nobody is asked to come again with it.
+    /// Marks the change as made, or possibly made: the client is not asked to retry.
     #[must_use]
     pub fn of_a_change(mut self, became: Became) -> Self {
         self.aside.get_or_insert_default().became = became;
@@ -270,28 +270,28 @@ impl Problem {
         self
     }
 
-    /// What became of the change that was asked for.
+    /// The state of the requested change.
     pub fn became(&self) -> Became {
         self.aside.as_ref().map(|aside| aside.became).unwrap_or_default()
     }
 
-    /// Which kind it is.
+    /// The kind of problem.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Why, as far as the answer does not tell.
+    /// The cause that the answer does not reveal, if any.
     pub fn cause(&self) -> Option<Cause> {
         Some(self.aside.as_ref()?.cause.as_ref()?.0)
     }
 
-    /// What happened: as the operator may know, else as the answer tells.
+    /// A description of what happened: the operator's version if there is one, else that of the answer.
     pub fn told(&self) -> Option<&str> {
         let cause = self.aside.as_ref().and_then(|aside| aside.cause.as_ref());
         cause.map(|(_, detail)| detail.as_str()).or(self.detail.as_deref())
     }
 
-    /// The document (`schemas/problem.v1.json`).
+    /// The JSON document (`schemas/problem.v1.json`).
     pub fn document(&self) -> Value {
         json!(self.members())
     }
@@ -353,7 +353,7 @@ impl ResponseError for Problem {
         if self.kind == Kind::MethodNotAllowed {
             answer.insert_header((ALLOW, "POST"));
         }
-        // It holds nothing that could not be written as JSON.
+        // Serialisation cannot fail: every member has a JSON form.
         answer.body(serde_json::to_vec(&self.members()).unwrap_or_default())
     }
 }

@@ -1,5 +1,5 @@
-//! The refusals of late that leave no row, in memory alone, so that `webhooks explain` tells the operator why: a delivery
-//! that nobody could authenticate writes nothing durable.
+//! Recent refusals that leave no row, kept in memory only, so that `webhooks explain` can show the operator the reason: an
+//! unauthenticated delivery writes nothing durable.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,29 +15,29 @@ use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
 use palyra_actors::cut::cut;
 
-/// Refusals kept. One more takes the place of the oldest of the integration that has the most, so that a flood at one hides
-/// nothing of the others.
+/// Number of refusals kept. One more replaces the oldest refusal of the integration that has the most, so that a flood at
+/// one integration hides nothing of the others.
 pub const REFUSALS_MAX: usize = 1_024;
-/// Longest detail of one that is kept. Longer: cut.
+/// Longest detail; longer ones are cut.
 const DETAIL_BYTES_MAX: usize = 240;
 
-/// A delivery that was refused without a row. Nothing of it is kept, and nothing that its sender wrote.
+/// A delivery that was refused without a row. Nothing that its sender wrote is kept.
 #[derive(Debug, Clone, Serialize)]
 pub struct Refusal {
-    /// What the answer named it by.
+    /// The id in the answer.
     pub id: EventId,
     /// When it was refused.
     #[serde(rename = "refused_at_unix_ms")]
     pub at: UnixMs,
-    /// The integration, which was there then.
+    /// The integration, which existed at that time.
     pub integration_id: String,
-    /// What it was answered; `status` and `code` of the document.
+    /// The kind of answer; `status` and `code` of the document.
     #[serde(flatten, serialize_with = "status_and_code")]
     pub kind: Kind,
-    /// Why, in one word; none where the code is all there is.
+    /// Why, in one word; `None` where the code says it all.
     #[serde(rename = "reason")]
     pub cause: Option<Cause>,
-    /// More of it, in words of ours.
+    /// Details, in palyra's own words.
     pub detail: Option<String>,
 }
 
@@ -62,7 +62,7 @@ struct Kept {
 }
 
 impl Refusals {
-    /// Keeps one.
+    /// Adds a refusal.
     pub fn keep(&self, refusal: Refusal) {
         let mut kept = self.kept();
         if kept.latest.len() >= REFUSALS_MAX {
@@ -72,12 +72,12 @@ impl Refusals {
         kept.latest.push_back(refusal);
     }
 
-    /// The one of that id, if it is still kept.
+    /// The refusal with that id, if it is still kept.
     pub fn find(&self, id: EventId) -> Option<Refusal> {
         self.kept().latest.iter().rev().find(|refusal| refusal.id == id).cloned()
     }
 
-    /// At most `most` of an integration, the newest first.
+    /// At most `most` refusals of an integration, newest first.
     pub fn latest_of(&self, integration_id: &str, most: usize) -> Vec<Refusal> {
         let kept = self.kept();
         let own = kept.latest.iter().rev().filter(|refusal| refusal.integration_id == integration_id);
@@ -90,7 +90,7 @@ impl Refusals {
 }
 
 impl Kept {
-    /// Lets go of the oldest of the integration that has the most.
+    /// Removes the oldest refusal of the integration that has the most.
     fn make_room(&mut self) {
         let most = self.by_integration.iter().max_by_key(|(_, count)| **count).map(|(id, _)| id.clone());
         let Some(crowding) = most else { return };
@@ -104,9 +104,9 @@ impl Kept {
 }
 
 impl Delivery<'_> {
-    /// Keeps why it was refused and has the answer name it, where the operator can learn more than its code. What no
-    /// integration was found for leaves nothing, nor does an overload: what came then is not looked at. Of what a throttle
-    /// refuses the first says it for the others: they would push out what was refused before them.
+    /// Keeps the reason of a refusal and puts its id into the answer, where there is more to learn than the code. Unknown
+    /// integrations and overload are not kept: nothing was examined. Of the deliveries that a throttle refuses only the
+    /// first is kept; the others would displace earlier refusals and add nothing.
     pub(super) fn kept(&self, problem: Problem) -> Problem {
         let is_left_out = match problem.kind() {
             Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
@@ -129,7 +129,7 @@ impl Delivery<'_> {
         problem.id(id)
     }
 
-    /// Whether its peer was told so at this integration before, within the span.
+    /// Whether another refusal of this peer at this integration was throttled before, within the span.
     fn was_throttled_lately(&self) -> bool {
         self.app.intake.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
     }

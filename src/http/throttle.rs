@@ -1,7 +1,7 @@
-//! Rates: bad signatures by peer, unsigned deliveries and complaints of the log by integration.
+//! Rate limits: bad signatures by peer; unsigned deliveries and log lines by integration.
 //!
-//! A throttled peer is told 429 where it would be told 401. Deliveries that verify are taken in all the same:
-//! behind a proxy all senders look like one peer, and a flood of forgeries must not cost a genuine event.
+//! A throttled peer is answered 429 instead of 401. Deliveries that verify are accepted all the same: behind a proxy all
+//! senders look like one peer, and a flood of forgeries must not cost a genuine event.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Bad signatures a peer is allowed within [`BAD_SIGNATURES_WINDOW`].
+/// Bad signatures a peer may send within [`BAD_SIGNATURES_WINDOW`].
 pub const BAD_SIGNATURES_MAX: u32 = 300;
-/// The span they are counted in.
+/// The span for [`BAD_SIGNATURES_MAX`].
 pub const BAD_SIGNATURES_WINDOW: Duration = Duration::from_secs(60);
-/// Lines of the log about one integration and one thing it lacks within [`COMPLAINTS_SPAN`].
+/// Log lines for one integration and one cause within [`COMPLAINTS_SPAN`].
 pub const COMPLAINTS_PER_SPAN_MAX: u32 = 10;
-/// The span they are counted in.
+/// The span for [`COMPLAINTS_PER_SPAN_MAX`].
 pub const COMPLAINTS_SPAN: Duration = Duration::from_secs(60);
-/// Peers and integrations counted at once. When all places are taken, those whose span is over leave;
-/// if none is, newcomers go uncounted.
+/// Keys counted at once. When all places are taken, keys whose span is over are removed; if there are none, new keys are not
+/// counted.
 const COUNTED_MAX: usize = 8_192;
 
 /// Counts events by key in spans of fixed length.
@@ -36,7 +36,7 @@ impl<K: Eq + Hash> Rates<K> {
         Self { span, counts: Mutex::new(HashMap::new()) }
     }
 
-    /// Counts one event of `key` and says whether there are more than `most` of them in the span now.
+    /// Counts one event of `key` and returns whether there are more than `most` in the current span.
     pub fn exceeds(&self, key: K, most: u32, now: Instant) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= COUNTED_MAX && !counts.contains_key(&key) {
@@ -54,7 +54,7 @@ impl<K: Eq + Hash> Rates<K> {
     }
 }
 
-/// A peer, as far as it can be told apart: an IPv4 address, or the /64 an IPv6 address lies in.
+/// A peer, as far as peers can be distinguished: an IPv4 address, or the /64 network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Peer(IpAddr);
 

@@ -1,9 +1,9 @@
-//! What goes on to its end, whoever asked for it.
+//! Work that is completed even if its client disconnects.
 //!
-//! The future of a handler is dropped when the client resets its connection. What it was in the middle of would stay half
-//! done: a row that says a change was made, and neither the change nor a row that it was not. So a change is made in a task
-//! of its own, on the daemon's thread, which outlives those of the listeners. Nothing begins once the daemon has stopped
-//! waiting for what is under way, so that its last row is the last one.
+//! The future of a handler is dropped when the client resets its connection. That could leave a change half done: a row that
+//! says it was made, without the change and without a row that takes it back. So a change runs in a task of its own, on the
+//! thread of the daemon, which outlives the threads of the listeners. No work begins once the daemon has stopped waiting for
+//! it, so that the last row of the daemon is the last one in the journal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use tokio::time::timeout;
 
 use crate::http::problem::{Became, Problem};
 
-/// What is under way at a time; one more waits, and is given up with its client.
+/// Tasks in progress at a time. Another one waits, and is cancelled if its client disconnects.
 const UNDER_WAY_MAX: u32 = 256;
 
-/// Why something was not done to its end.
+/// Why work was not completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// It was not begun.
+    /// It was not started.
     #[error("the daemon is stopping; nothing was changed")]
     Stopping,
-    /// It panicked, or the daemon ended first. How far it came is not known.
+    /// It panicked, or the daemon ended first. How much of it was done is not known.
     #[error("it was interrupted, and it is not known how far it came; check before you try again")]
     Off,
 }
@@ -37,19 +37,19 @@ impl From<Broken> for Problem {
     }
 }
 
-/// What changes something, or appends a row, because somebody asked for it.
+/// Runs changes, and appends of rows, that a client asked for.
 pub struct UnderWay {
     places: Arc<Semaphore>,
     thread: ArbiterHandle,
 }
 
 impl UnderWay {
-    /// Nothing yet. It will be done on this thread, which runs an actix system.
+    /// Creates it empty. The work will run on this thread, which must run an actix system.
     pub fn on_this_thread() -> Self {
         Self { places: Arc::new(Semaphore::new(UNDER_WAY_MAX as usize)), thread: Arbiter::current() }
     }
 
-    /// Waits for a place. What has one is waited for.
+    /// Waits for a place. Work that holds a place is waited for at a stop.
     ///
     /// # Errors
     /// [`Broken::Stopping`].
@@ -57,10 +57,10 @@ impl UnderWay {
         Arc::clone(&self.places).acquire_owned().await.map_err(|_| Broken::Stopping)
     }
 
-    /// Does `work` in a task of its own: it goes on when this future is dropped.
+    /// Runs `work` in a task of its own, which continues when this future is dropped.
     ///
     /// # Errors
-    /// Why it was not done to its end.
+    /// Why the work was not completed.
     pub async fn to_the_end<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> Result<T, Broken>
     where
         T: Send + 'static,
@@ -72,28 +72,28 @@ impl UnderWay {
             actix_rt::spawn(async move {
                 let outcome = work().await;
                 drop(place);
-                // Who waited may have gone.
+                // The receiver may have been dropped.
                 drop(done.send(outcome));
             });
         });
         outcome.await.map_err(|_| Broken::Off)
     }
 
-    /// Waits until nothing is under way. Nothing begins after that.
+    /// Waits until all work is done, and lets none begin after that.
     pub async fn ended(&self) {
         let all = self.places.acquire_many(UNDER_WAY_MAX).await;
         self.begin_nothing();
         drop(all);
     }
 
-    /// The same for so long at most. Says whether nothing was under way any more.
+    /// As [`UnderWay::ended`], for at most `patience`. Returns whether all work was done.
     pub async fn ended_within(&self, patience: Duration) -> bool {
         let is_ended = timeout(patience, self.ended()).await.is_ok();
         self.begin_nothing();
         is_ended
     }
 
-    /// Nothing begins after this.
+    /// Lets no work begin from here on.
     pub fn begin_nothing(&self) {
         self.places.close();
     }

@@ -1,4 +1,4 @@
-//! A bounded number of one provider's keys, and the line of deliveries that wait for more.
+//! A bounded cache of one provider's keys, and the queue of deliveries that wait for a fetch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,62 +13,63 @@ use tokio::time::Instant;
 use super::Keys;
 use crate::http::throttle::Rates;
 
-/// Addresses whose keys are kept; the one that ends first leaves for another.
+/// Addresses whose keys are cached; the entry that expires first is evicted for another.
 const KEPT_MAX: usize = 32;
-/// Fetches that wait for their turn; one more does not wait.
+/// Deliveries that wait for their turn to fetch; one more does not wait.
 const WAITING_MAX: usize = 32;
-/// Documents of one sort of a provider's that are fetched in a minute; over it deliveries that need another are answered 503.
+/// Documents of one cache of a provider that are fetched in a minute; above it, deliveries that need another fetch are
+/// answered 503.
 pub const FETCHES_PER_MINUTE_MAX: u32 = 30;
-/// How long a failure is kept, so that a provider that is away is not asked by every delivery.
+/// How long a failure is cached, so that an unreachable provider is not asked for every delivery.
 const FAILURE_LIFE: Duration = Duration::from_secs(10);
-/// How long keys that have verified a delivery are used beyond their life, in seconds, until they are fetched anew.
+/// How long keys that have verified a delivery remain usable after their life, in seconds, until they are renewed.
 const GRACE_SECONDS: u64 = 10 * 60;
 
-/// The keys of one provider, those that have verified a delivery apart: whoever names addresses at will puts none of
-/// these out, and keeps nobody from fetching them again.
+/// The caches of one provider. Keys that have verified a delivery are kept apart: an attacker who names arbitrary addresses
+/// can neither evict them nor prevent their renewal.
 pub struct Shelves {
     new: Arc<Shelf>,
     proven: Arc<Shelf>,
 }
 
-/// Some keys, and the line of those who wait for more.
+/// A cache of keys, with the queue for its fetches.
 pub struct Shelf {
     kept: Mutex<HashMap<Published, Kept>>,
-    /// Fetches that deliveries wait for.
+    /// Fetches in progress that deliveries wait for, single-flight by address.
     under_way: Mutex<SingleFlights<Published, Keys>>,
-    /// One document is fetched at a time.
+    /// Held during a fetch: one document at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     places: Semaphore,
     fetches: Rates<()>,
-    /// How long its keys are used beyond their life.
+    /// How long its keys remain usable after their life.
     grace: Duration,
 }
 
 #[derive(Clone)]
 struct Kept {
     keys: Keys,
-    /// The end of their life: from then on they are to be fetched anew.
+    /// End of their life: from then on they should be renewed.
     renewed_from: Instant,
     /// From then on they are not used.
     until: Instant,
 }
 
-/// What is kept of a document.
+/// The cached result for a document.
 pub enum Found {
-    /// Its keys, or why there are none.
+    /// Its keys, or the reason why there are none.
     Fresh(Keys),
-    /// Keys that are to be fetched anew, and used until that is done.
+    /// Keys that are due for renewal, and usable until then.
     Ageing(Arc<SecretVersions>),
 }
 
 impl Shelves {
-    /// What is kept of `published`, as long as it is used.
+    /// The cached result for `published`, as long as it may be used.
     pub fn find(&self, published: &Published, now: Instant) -> Option<Found> {
-        // In this order: what is proven meanwhile is on both for a moment.
+        // In this order, because keys that have just been proven are in both for a moment.
         self.new.find(published, now).or_else(|| self.proven.find(published, now))
     }
 
-    /// Whether `keys` are the ones of `published` that are used.
+    /// Whether `keys` are the cached and usable keys of `published`.
     pub fn uses(&self, published: &Published, keys: &Arc<SecretVersions>, now: Instant) -> bool {
         matches!(
             self.find(published, now),
@@ -76,13 +77,13 @@ impl Shelves {
         )
     }
 
-    /// Where the keys at `published` are, or are to be.
+    /// The cache that the keys at `published` belong to.
     pub fn shelf(&self, published: &Published) -> Arc<Shelf> {
         let is_proven = self.proven.lock().contains_key(published);
         Arc::clone(if is_proven { &self.proven } else { &self.new })
     }
 
-    /// `keys` have verified a delivery.
+    /// Moves `keys` to the proven ones, because they have verified a delivery.
     pub fn prove(&self, keys: &Arc<SecretVersions>) {
         if let Some((published, kept)) = self.new.find_kept(keys) {
             self.proven.insert(published.clone(), kept.keys, kept.renewed_from);
@@ -121,13 +122,13 @@ impl Shelf {
         })
     }
 
-    /// The fetch of `published` that is under way, or a new one, and whether it is new.
+    /// Joins the fetch of `published` in progress or starts one; also returns whether it is new.
     pub fn flight(&self, published: &Published) -> (SingleFlight<Keys>, bool) {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).join(published)
     }
 
-    /// The turn to fetch a document, at once or after a wait; `None` when it would have to wait and there is no place, or
-    /// it may not.
+    /// Acquires the turn to fetch a document, waiting if necessary; `None` when it would have to wait but the queue is full,
+    /// or `may_wait` returns false.
     pub async fn turn(&self, may_wait: impl FnOnce() -> bool) -> Option<OwnedMutexGuard<()>> {
         if let Some(turn) = self.turn_at_once() {
             return Some(turn);
@@ -136,17 +137,17 @@ impl Shelf {
         Some(Arc::clone(&self.turn).lock_owned().await)
     }
 
-    /// The turn to fetch a document, where nobody else has it.
+    /// Acquires the turn to fetch a document, if it is free.
     pub fn turn_at_once(&self) -> Option<OwnedMutexGuard<()>> {
         Arc::clone(&self.turn).try_lock_owned().ok()
     }
 
-    /// Counts a fetch, and says whether there are too many.
+    /// Counts a fetch and returns whether there are too many.
     pub fn fetches_too_often(&self) -> bool {
         self.fetches.exceeds((), FETCHES_PER_MINUTE_MAX, Instant::now())
     }
 
-    /// Keeps what was fetched. Keys that are still used stay when others could not be had, and are tried again later.
+    /// Caches the result of a fetch. When it failed, keys that are still usable stay, and are renewed later.
     pub fn add(&self, published: Published, keys: Keys, now: Instant) {
         match &keys {
             Ok(_) => {
@@ -160,7 +161,7 @@ impl Shelf {
         }
     }
 
-    /// Has keys that are still used renewed later. False: there are none.
+    /// Postpones the renewal of keys that are still usable. Returns false if there are none.
     fn put_off(&self, published: &Published, now: Instant) -> bool {
         let mut shelf = self.lock();
         let used = shelf.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
@@ -235,7 +236,7 @@ mod tests {
         assert!(Arc::ptr_eq(&shelves.shelf(&genuine), &shelves.proven), "whatever is fetched of it next");
     }
 
-    /// How what is kept of `published` is found: nothing, `fresh`, `ageing` or `failed`.
+    /// The state of `published` in the caches: nothing, `fresh`, `ageing` or `failed`.
     fn found(shelves: &Shelves, published: &Published, now: Instant) -> &'static str {
         match shelves.find(published, now) {
             None => "nothing",

@@ -1,4 +1,4 @@
-//! Keys that providers publish, fetched from pinned addresses and kept: bounded in number, size, time and rate.
+//! Keys that providers publish, fetched from pinned addresses and cached; bounded in number, size, time and rate.
 
 mod cache;
 
@@ -16,44 +16,44 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use cache::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
 
-/// Largest document that is read.
+/// Largest document, in bytes.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
-/// From the first packet to the last byte.
+/// Time limit of a fetch, from the first packet to the last byte.
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
-/// Documents fetched at a time, of all providers; one more is not waited for: it is 503.
+/// Concurrent fetches over all providers. One more is not started: the delivery is answered 503.
 const FETCHES_MAX: usize = 16;
 
-/// The keys of providers.
+/// The published keys of all providers.
 pub struct PublishedKeys {
     trust: Arc<Trust>,
-    /// By provider, of which there are as many as profiles: what a delivery of one asks for, genuine or not, costs another
-    /// nothing.
+    /// By provider; there are as many as profiles. The deliveries of one provider, genuine or not, do not use up the limits
+    /// of another.
     shelves: Mutex<HashMap<String, Arc<Shelves>>>,
     fetches: Arc<Semaphore>,
 }
 
-/// Authorities, for the connection and for the certificates that come over it.
+/// The certificate authorities: for TLS connections, and for signing certificates that are fetched.
 #[derive(Debug, Clone)]
 pub struct Trust {
     roots: Roots,
     tls: RootCerts,
 }
 
-/// Keys that could not be had: from where, and why.
+/// Keys that could not be fetched: from where, and why.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct FetchFailed(String);
 
-/// Keys, or why there are none.
+/// Keys, or the reason why there are none.
 type Keys = Result<Arc<SecretVersions>, FetchFailed>;
 
 impl Trust {
-    /// The authorities of the web.
+    /// The root certificates of the web PKI.
     pub fn web() -> Self {
         Self { roots: Roots::web(), tls: RootCerts::WebPki }
     }
 
-    /// The authorities in a PEM file; `None` when there is none in it.
+    /// The authorities in a PEM file; `None` if it contains none.
     pub fn from_pem(text: &[u8]) -> Option<Self> {
         let roots = Roots::from_pem(text)?;
         let certificates = parse_pem(text).filter_map(|item| match item {
@@ -66,15 +66,16 @@ impl Trust {
 }
 
 impl PublishedKeys {
-    /// None kept yet.
+    /// An empty cache.
     pub fn new(trust: Trust) -> Self {
         let fetches = Arc::new(Semaphore::new(FETCHES_MAX));
         Self { trust: Arc::new(trust), shelves: Mutex::default(), fetches }
     }
 
-    /// The keys of `provider` at `published`: kept ones, or fetched now. Ageing ones are given at once and fetched anew
-    /// meanwhile. A fetch goes on to its end, and what came of it is kept, even if this future is dropped. `may_wait` is
-    /// asked where a fetch of others comes before, be it of the same keys, whose outcome is shared.
+    /// The keys of `provider` at `published`, from the cache or fetched. Ageing keys are returned at once and renewed in the
+    /// background. A fetch is completed, and its result cached, even if this future is dropped. `may_wait` is called when
+    /// this delivery would have to wait for a fetch that others started, including one of the same keys, whose result is
+    /// shared.
     ///
     /// # Errors
     /// Why there are none, for the log.
@@ -97,10 +98,10 @@ impl PublishedKeys {
         self.fetched(provider, shelves, published, now, may_wait).await
     }
 
-    /// As [`PublishedKeys::get`], but nothing is given that is ageing: what comes of its fetch is waited for.
+    /// As [`PublishedKeys::get`], but instead of ageing keys it returns the result of their renewal.
     ///
     /// # Errors
-    /// Why there are none, for the log; ageing ones may still be used.
+    /// Why none could be fetched, for the log; ageing keys may still be used.
     pub async fn newest(
         &self,
         provider: &str,
@@ -115,12 +116,12 @@ impl PublishedKeys {
         }
     }
 
-    /// Whether `keys` are the ones at `published` that are used.
+    /// Whether `keys` are the cached and usable keys at `published`.
     pub fn uses(&self, provider: &str, published: &Published, keys: &Arc<SecretVersions>) -> bool {
         self.shelves(provider).uses(published, keys, Instant::now())
     }
 
-    /// What comes of the fetch that is under way, or of a new one.
+    /// The result of the fetch in progress, or of a new one.
     async fn fetched(
         &self,
         provider: &str,
@@ -136,11 +137,11 @@ impl PublishedKeys {
         flight.get_or_init(|| self.fetch_in_turn(provider, shelves, published, now, may_wait)).await.clone()
     }
 
-    /// Has ageing keys fetched anew, unless something else is being fetched. Nobody waits for what comes of it.
+    /// Renews ageing keys in the background, unless another fetch is running.
     fn renew(&self, provider: &str, shelves: Arc<Shelves>, published: Published, now: UnixMs) {
         let shelf = shelves.shelf(&published);
         let Some(turn) = shelf.turn_at_once() else { return };
-        // Another delivery may have had them fetched since they were found.
+        // They may have been renewed since they were found to be ageing.
         if !matches!(shelves.find(&published, Instant::now()), Some(Found::Ageing(_))) {
             return;
         }
@@ -149,7 +150,7 @@ impl PublishedKeys {
         }
     }
 
-    /// What is fetched when it is its turn; `may_wait` is asked when that is not at once.
+    /// Fetches when it is this fetch's turn; `may_wait` is called if it has to wait for it.
     async fn fetch_in_turn(
         &self,
         provider: &str,
@@ -160,7 +161,7 @@ impl PublishedKeys {
     ) -> Keys {
         let shelf = shelves.shelf(&published);
         let turn = shelf.turn(may_wait).await.ok_or_else(|| too_many_wait(provider))?;
-        // Another delivery may have fetched them while this one waited.
+        // Another delivery may have fetched them during the wait.
         if let Some(Found::Fresh(kept)) = shelves.find(&published, Instant::now()) {
             return kept;
         }
@@ -169,7 +170,8 @@ impl PublishedKeys {
         fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
     }
 
-    /// Fetches on a thread of its own, whether or not it is waited for. The turn and the room are held until what came of it is kept.
+    /// Fetches on a thread of its own, whether or not anyone awaits the result. The turn and the permit are held until the
+    /// result is cached.
     fn begin_fetch(
         &self,
         shelves: Arc<Shelves>,
@@ -186,7 +188,7 @@ impl PublishedKeys {
         })
     }
 
-    /// `keys` have verified a delivery of `provider`. Keys that have not put them out no more.
+    /// Records that `keys` have verified a delivery of `provider`: from here on only other proven keys can evict them.
     pub fn have_verified(&self, provider: &str, keys: &Arc<SecretVersions>) {
         self.shelves(provider).prove(keys);
     }
@@ -215,7 +217,7 @@ fn too_many_wait(provider: &str) -> FetchFailed {
     FetchFailed(format!("too many deliveries are waiting for keys of `{provider}`"))
 }
 
-/// No redirect is followed: the address is pinned, not what it points to.
+/// No redirect is followed: only this address is pinned, not the one it redirects to.
 fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Keys {
     let failed = |error: &dyn std::fmt::Display| FetchFailed(format!("{}: {error}", published.url()));
     let tls = TlsConfig::builder().root_certs(trust.tls.clone()).build();

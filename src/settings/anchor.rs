@@ -1,4 +1,4 @@
-//! What the folder of the anchor may be.
+//! Which folders can hold the anchor.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use palyra_actors::files;
 
-/// Why a folder cannot hold the anchor of the state root at `root`; none where it can, or where a start can make it.
+/// Why a folder cannot hold the anchor of the state root at `root`; `None` if it can, or if a start can create it.
 pub fn problem(dir: &Path, root: &Path) -> Option<String> {
     let we = rustix::process::geteuid().as_raw();
     match fs::symlink_metadata(dir) {
@@ -20,7 +20,7 @@ pub fn problem(dir: &Path, root: &Path) -> Option<String> {
         Ok(meta) if meta.uid() != we => {
             Some(format!("belongs to user {}, but this runs as user {we}", meta.uid()))
         }
-        // Either is locked for itself.
+        // Each of the two takes a lock on its own folder, so they cannot be the same.
         Ok(meta) if is_same(&meta, root) => Some("is the state root itself".to_owned()),
         Ok(meta) if meta.mode() & 0o077 != 0 => {
             Some(format!("is open to other users (mode {:03o})", meta.mode() & 0o777))

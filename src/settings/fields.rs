@@ -1,9 +1,9 @@
-//! What each setting of `palyra.toml` may be, and what to write when it is something else.
+//! The permitted values of each setting in `palyra.toml`, and what to write instead of an invalid one.
 
 use palyra_actors::ids::nearest;
 use palyra_actors::limits::{PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_MAX, REPLAY_WINDOW_SECONDS_MIN};
 
-/// What a setting may be.
+/// The kind of value that a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Address,
@@ -17,7 +17,6 @@ pub enum Form {
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 const SECONDS: Form = Form::Number { least: 1, most: 300 };
 
-/// Every setting.
 pub const FIELDS: [(&str, Form); 18] = [
     ("ingress", Form::Address),
     ("public_url", Form::Url),
@@ -43,12 +42,12 @@ pub const FIELDS: [(&str, Form); 18] = [
 ];
 
 impl Form {
-    /// Of the setting of that name, if there is one.
+    /// The form of the setting with that name, if it exists.
     pub fn of(field: &str) -> Option<Self> {
         FIELDS.iter().find(|(name, _)| *name == field).map(|(_, form)| *form)
     }
 
-    /// What it is called.
+    /// The noun for it in messages.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Address => "an address and a port",

@@ -1,4 +1,4 @@
-//! Flags and `palyra.toml` become [`Settings`]: validated, with what is left out at its default.
+//! Turns flags and `palyra.toml` into validated [`Settings`], with defaults for what is left out.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,76 +18,76 @@ mod fields;
 mod source;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
-/// Several times what the authorities of the web take.
+/// Largest `key_roots_file`: several times the size of the root certificates of the web PKI.
 const KEY_ROOTS_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Body bytes in flight unless the file says otherwise: two of the largest that the cap can be raised to.
+/// Default limit for body bytes in flight: room for two bodies of the highest possible cap.
 const IN_FLIGHT_BYTES_MAX_DEFAULT: usize = 64 * 1024 * 1024;
 
-/// What the daemon runs with.
+/// The settings the daemon runs with.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where deliveries come in. Default 127.0.0.1:7142.
+    /// The address on which deliveries are accepted. Default 127.0.0.1:7142.
     pub ingress: SocketAddr,
-    /// What senders see in front of the paths of the ingress, `https://your.host`: for providers that sign the URL.
+    /// The base URL by which senders reach the ingress, such as `https://your.host`; needed for providers that sign the URL.
     /// Default: `https` and the `Host` of the request.
     pub public_url: Option<String>,
-    /// Where the admin API listens. Default 127.0.0.1:7143.
+    /// The address of the admin API. Default 127.0.0.1:7143.
     pub console: SocketAddr,
-    /// Threads that serve the ingress. Default: one per processor.
+    /// Worker threads of the ingress. Default: one per processor.
     pub workers: usize,
-    /// Deliveries in flight; over it 503. Default 1,024.
+    /// Most deliveries in flight; more are answered 503. Default 1,024.
     pub in_flight_max: usize,
-    /// Body bytes in flight; over it 503. At least `payload_bytes_cap`. Default 64 MiB.
+    /// Most body bytes in flight; more are answered 503. At least `payload_bytes_cap`. Default 64 MiB.
     pub in_flight_bytes_max: usize,
-    /// From connecting to the last byte of the head; later is 408. Default 5 s.
+    /// From the connection to the last byte of the head; later is answered 408. Default 5 s.
     pub head_deadline: Duration,
-    /// From the head to the last byte of the body; later is 408. Default 10 s. While half of
-    /// `in_flight_max` take over 1 s, the others have 1 s.
+    /// From the head to the last byte of the body; later is answered 408. Default 10 s. When unfinished bodies have used up
+    /// their share of the deliveries in flight, slow ones are cancelled sooner.
     pub body_deadline: Duration,
-    /// Time after which a kept connection that is idle is closed, and one that takes nothing of its answers. Default 15 s.
+    /// Time after which an idle connection is closed, and one that accepts none of its answers. Default 15 s.
     pub idle_deadline: Duration,
     /// Time a delivery may wait for the actors before it is answered 503. Default 10 s.
     pub answer_deadline: Duration,
-    /// Time to finish what is in flight at shutdown. Default 25 s.
+    /// Time to finish the work in flight at a stop. Default 25 s.
     pub drain_deadline: Duration,
-    /// Cap on every integration's `max_payload_bytes`.
+    /// Upper limit for the `max_payload_bytes` of every integration.
     pub payload_bytes_cap: u64,
-    /// Window of replay keys of integrations that name none.
+    /// Replay window, in seconds, of integrations that set none.
     pub replay_window_seconds: u64,
-    /// Pause between two heartbeats. Default 300 s.
+    /// Interval of the heartbeat events. Default 300 s.
     pub heartbeat_interval: Duration,
     /// The folder of the journal's anchor. Default: `anchor` in the state root.
     pub anchor_dir: Option<PathBuf>,
-    /// Whether a journal that is behind its anchor is taken as it is, this once.
+    /// Whether to accept a journal that is behind its anchor, for this start only.
     pub accept_rollback: bool,
-    /// Authorities that the keys providers publish are trusted by. Default: those of the web.
+    /// The authorities that fetched keys of providers are checked against. Default: the root certificates of the web PKI.
     pub key_trust: Trust,
-    /// Whether logs are JSON lines: with `--json`, or when the file says so.
+    /// Whether to log JSON lines: with `--json`, or if the file says so.
     pub log_json: bool,
-    /// Whether where it serves is told as JSON: with `--json`.
+    /// Whether to print the ready line as JSON: with `--json`.
     pub ready_json: bool,
-    /// The file they were read from, there or not.
+    /// The path of `palyra.toml`, whether or not it exists.
     file: PathBuf,
-    /// Where `anchor_dir` stands in it.
+    /// The place of `anchor_dir` in the file, for messages.
     anchor_place: String,
-    /// The flags that won over the file.
+    /// The flags, which override the file.
     flags: Flags,
-    /// Of the text of the file.
+    /// Digest of the text of the file.
     digest: Digest,
 }
 
-/// What became of `palyra.toml` since the settings were read from it.
+/// How `palyra.toml` compares with the settings read from it.
 #[derive(Debug)]
 pub enum Since {
-    /// It says what it said.
+    /// It is unchanged.
     Same,
-    /// It says something else, which waits for a start.
+    /// It has changed; the changes wait for the next start.
     Changed,
     /// The next start would refuse it.
     Faulty(SettingsError),
 }
 
-/// `palyra.toml` as it is written.
+/// The contents of `palyra.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SettingsFile {
@@ -118,7 +118,7 @@ enum LogFormat {
     Json,
 }
 
-/// What is given on the command line; it wins over the file.
+/// Settings given on the command line; they override the file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flags {
     /// `--ingress`.
@@ -131,7 +131,7 @@ pub struct Flags {
     pub json: bool,
 }
 
-/// A setting that cannot be used. Where it stands, what is wrong, what to do.
+/// A setting that cannot be used: where it is, what is wrong, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}{message}")]
 pub struct SettingsError {
@@ -147,7 +147,7 @@ impl SettingsError {
     }
 }
 
-/// A value that cannot be used, and the field whose it is.
+/// A value that cannot be used, and its field.
 struct Misused {
     field: &'static str,
     error: SettingsError,
@@ -158,25 +158,25 @@ impl Misused {
         Self { field, error: SettingsError::new(message, hint) }
     }
 
-    /// With its place in the file.
+    /// Adds the place in the file.
     fn located(self, source: &Source<'_>) -> SettingsError {
         SettingsError { place: source.place_of(self.field), ..self.error }
     }
 }
 
 impl Settings {
-    /// Reads `palyra.toml` (a missing file means defaults) and lets `flags` win over it. Relative paths in it begin at
-    /// its own folder.
+    /// Reads `palyra.toml` (a missing file means defaults) and applies `flags` over it. Relative paths are relative to the
+    /// folder of the file.
     ///
     /// # Errors
-    /// The first setting that cannot be used, with line and column where it stands in the file.
+    /// The first setting that cannot be used, with its line and column in the file.
     pub fn load(file: &Path, flags: Flags) -> Result<Self, SettingsError> {
         let text = match files::read_private(file, SETTINGS_FILE_BYTES_MAX) {
             Ok(bytes) => String::from_utf8(bytes).map_err(|_| {
                 SettingsError::new(format!("{} is not UTF-8", file.display()), "write it as UTF-8 text")
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            // What to do stands in it.
+            // The message already says what to do.
             Err(error) => {
                 return Err(SettingsError { place: String::new(), message: error.to_string(), hint: None });
             }
@@ -184,7 +184,7 @@ impl Settings {
         Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// What became of their file since they were read from it.
+    /// Compares the file with the settings that were read from it.
     pub fn since(&self) -> Since {
         match Self::load(&self.file, self.flags) {
             Ok(read) => match read.check_anchor_dir() {
@@ -196,10 +196,10 @@ impl Settings {
         }
     }
 
-    /// Refuses one address for both listeners: the second could never be opened.
+    /// Refuses the same address for both listeners, because the second could never be opened.
     ///
     /// # Errors
-    /// When they name the same one.
+    /// When both settings name the same address.
     pub fn check_addresses(&self) -> Result<(), SettingsError> {
         if !is_one_address(self.ingress, self.console) {
             return Ok(());
@@ -213,11 +213,10 @@ impl Settings {
         ))
     }
 
-    /// Refuses an `anchor_dir` that is no folder of ours alone, and in which nothing could be written. A missing one is made by
-    /// a start.
+    /// Refuses an `anchor_dir` that is not a writable folder private to this user. A missing one is created by a start.
     ///
     /// # Errors
-    /// What is wrong with it, with line and column where it stands in the file.
+    /// What is wrong with it, with line and column of the setting.
     pub fn check_anchor_dir(&self) -> Result<(), SettingsError> {
         let root = self.file.parent().unwrap_or(Path::new("/"));
         let Some((folder, problem)) =
@@ -311,13 +310,13 @@ impl SettingsFile {
         self.check_room()
     }
 
-    /// A delivery with more bytes than may be in flight at all would never be let in.
+    /// The largest body must fit into the bytes in flight, or it could never be accepted.
     fn check_room(&self) -> Result<(), Misused> {
         let (cap, room) = (self.payload_bytes_cap(), self.in_flight_bytes_max());
         if usize::try_from(cap).is_ok_and(|cap| cap <= room) {
             return Ok(());
         }
-        // The default of either fits every value of the other, so both stand in the file.
+        // The default of each setting fits every value of the other, so both must have been set in the file.
         Err(Misused::of(
             "in_flight_bytes_max",
             format!("in_flight_bytes_max is {room}, below payload_bytes_cap, which is {cap}"),
@@ -373,14 +372,14 @@ fn check_range(field: &'static str, value: Option<u64>) -> Result<(), Misused> {
     }
 }
 
-/// Whether a listener on one keeps the other from being opened; port 0 takes a free one.
+/// Whether a listener on one prevents a listener on the other. Port 0 picks a free port and never conflicts.
 fn is_one_address(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     let (a, b) = (one.ip(), other.ip());
     one.port() != 0 && one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
 }
 
-/// A file in the state root is held to what all that is read there is held to.
+/// A file inside the state root must satisfy the rules for everything that is read there.
 fn read_roots(path: &Path, folder: &Path) -> std::io::Result<Vec<u8>> {
     if path.starts_with(folder) {
         files::read_private(path, KEY_ROOTS_BYTES_MAX)

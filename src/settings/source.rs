@@ -1,4 +1,4 @@
-//! Where in `palyra.toml` something cannot be used, and what to write instead.
+//! Locates errors in `palyra.toml` and says what to write instead.
 
 use std::path::Path;
 
@@ -10,37 +10,35 @@ use toml::de::{DeTable, DeValue};
 use super::fields::{FIELDS, Form};
 use super::{SettingsError, SettingsFile};
 
-/// Characters of a value that cannot be used that are shown.
+/// Most characters of an invalid value that a message shows.
 const WRITTEN_CHARS_MAX: usize = 64;
 
-/// The text of `palyra.toml`, and where it lies.
+/// The text of `palyra.toml`, and its path.
 pub struct Source<'a> {
-    /// The file.
     pub file: &'a Path,
-    /// Its text.
     pub text: &'a str,
 }
 
 impl Source<'_> {
-    /// `/root/palyra.toml: `, of the file as a whole.
+    /// The prefix `/root/palyra.toml: `, for an error of the whole file.
     pub fn unplaced(&self) -> String {
         format!("{}: ", self.file.display())
     }
 
-    /// `/root/palyra.toml:line:column: ` of the byte at `offset`.
+    /// The prefix `/root/palyra.toml:line:column: ` for the byte at `offset`.
     pub fn place(&self, offset: usize) -> String {
         let TextPlace { line, column } = TextPlace::at(self.text, offset);
         format!("{}:{line}:{column}: ", self.file.display())
     }
 
-    /// The same of a setting, by its name; of the file as a whole where it does not stand there.
+    /// The prefix for a setting, by its name; for the whole file if the setting is not in it.
     pub fn place_of(&self, field: &str) -> String {
         let table = DeTable::parse(self.text).ok();
         let key = table.as_ref().and_then(|table| table.get_ref().get_key_value(field));
         key.map_or_else(|| self.unplaced(), |(key, _)| self.place(key.span().start))
     }
 
-    /// The error of the TOML reader, with its place, and what to write instead.
+    /// Translates an error of the TOML parser into one with its place and a remedy.
     pub fn told(&self, error: &toml::de::Error) -> SettingsError {
         let message = error.message().lines().next().unwrap_or_default();
         let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
@@ -70,7 +68,7 @@ impl Source<'_> {
         (format!("unknown setting `{name}`"), Some(hint))
     }
 
-    /// The first setting that cannot be read, by itself neither, and where it begins.
+    /// The first setting that does not deserialise on its own, with its byte offset.
     fn unreadable(&self, table: &DeTable<'_>) -> Option<(usize, Told)> {
         let values = self.text.parse::<Table>().ok()?;
         let cannot_be_read = |name: &str| {
@@ -90,7 +88,8 @@ impl Source<'_> {
         Some((key.span().start, told))
     }
 
-    /// A value without its quotes, and the like, is told by its setting; anything else by what the reader says.
+    /// The error for text that is not TOML. An unquoted value and the like is reported by its setting, anything else in the
+    /// words of the parser.
     fn no_toml(&self, error: &toml::de::Error, message: &str) -> Told {
         if let Some(name) = text_places::stands_twice(self.text, error.message(), error.span()) {
             return (format!("{name} is set a second time here"), Some(text_places::REMOVE_ONE.to_owned()));

@@ -41,7 +41,7 @@ fn every_number_has_bounds() {
     for (field, form) in fields::FIELDS {
         let Form::Number { least, most } = form else { continue };
         for (value, is_within) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
-            // A delivery of the largest size has to find room, however little the field in question leaves.
+            // The largest body must fit into the bytes in flight, whatever the tested field is set to.
             let room = if field == "payload_bytes_cap" { "in_flight_bytes_max = 26214401\n" } else { "" };
             let read = parse(&format!("{room}{field} = {value}"), Flags::default());
             assert_eq!(read.is_ok(), is_within, "{field} = {value}: {read:?}");

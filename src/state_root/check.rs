@@ -1,4 +1,4 @@
-//! What a state root may be, and what may lie in it.
+//! Checks that a folder is a safe state root, and that everything in it is.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata, Permissions};
@@ -10,28 +10,28 @@ use palyra_actors::files::{self, UNFINISHED_PREFIX};
 
 use super::StateRootError;
 
-/// Files that only a state root has.
+/// Files that identify a folder as a state root.
 const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
-/// What a state root can hold before it has any of those.
+/// What a state root may contain before it has any of those.
 const PARTS: [&str; 7] = ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "daemon.json"];
-/// What SQLite makes beside the journal.
+/// Files that SQLite creates beside the journal.
 const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
-/// Made by the file system at the top of a volume, for root alone. It may be there; nobody looks into it.
+/// Created by the file system at the root of a volume, accessible to root only. It is allowed and ignored.
 const OF_THE_VOLUME: &str = "lost+found";
 
-/// What lies in a folder.
+/// The kind of contents of a folder.
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
     Nothing,
     StateRoot,
-    /// Something, and nothing of ours.
+    /// Other files only, none of a state root.
     Foreign,
 }
 
-/// Makes the folder if need be, and closes it to others. One that holds foreign things and none of ours is left as it is.
+/// Creates the folder if needed and makes it private. A folder that contains only foreign files is left unchanged.
 ///
 /// # Errors
-/// When it is not ours, or was open to changes by others.
+/// When it belongs to another user, contains only foreign files, or is a state root that others could write to.
 pub fn make(root: &Path) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
     files::make_private_dirs(root).map_err(io)?;
@@ -39,10 +39,11 @@ pub fn make(root: &Path) -> Result<(), StateRootError> {
     fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
 }
 
-/// Refuses a folder that is not ours, holds foreign things and none of ours, or was open to changes by others.
+/// Refuses a folder that belongs to another user, contains only foreign files, or is a state root that others could write
+/// to.
 ///
 /// # Errors
-/// Which of it, or what the file system says.
+/// Which of these applies, or the error of the file system.
 pub fn folder_itself(root: &Path) -> Result<(), StateRootError> {
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
     owner(root)?;
@@ -59,10 +60,10 @@ pub fn folder_itself(root: &Path) -> Result<(), StateRootError> {
     Ok(())
 }
 
-/// Refuses a folder that belongs to another user; one that is missing is nobody's.
+/// Refuses a folder that belongs to another user; a missing one is accepted.
 ///
 /// # Errors
-/// When it is another's, or cannot be looked at.
+/// When it belongs to another user, or cannot be examined.
 pub fn owner(root: &Path) -> Result<(), StateRootError> {
     let meta = match fs::metadata(root) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -79,14 +80,14 @@ pub fn owner(root: &Path) -> Result<(), StateRootError> {
     Err(refused(root, problem, remedy))
 }
 
-/// Folders that are written in, and files that are written to in their place; all else is replaced as a whole. The state root
-/// itself has no name in it.
+/// Folders in which files are created, and files that are written in place; all other files are replaced as a whole. The
+/// empty name stands for the state root itself.
 const WRITTEN: [&str; 7] = ["", "vault", "anchor", "lock", "journal.db", "journal.db-wal", "journal.db-shm"];
 
-/// Refuses a state root in which a daemon could not write what it has to.
+/// Refuses a state root in which a daemon could not write everything it has to.
 ///
 /// # Errors
-/// The first thing that cannot be written to.
+/// The first item that is not writable.
 pub fn writable(root: &Path) -> Result<(), StateRootError> {
     for name in WRITTEN {
         let path = if name.is_empty() { root.to_owned() } else { root.join(name) };
@@ -104,10 +105,10 @@ pub fn writable(root: &Path) -> Result<(), StateRootError> {
     Ok(())
 }
 
-/// Whether nothing was begun there.
+/// Whether the folder is missing or empty.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn is_bare(root: &Path) -> io::Result<bool> {
     match content(root) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
@@ -133,11 +134,12 @@ fn content(root: &Path) -> io::Result<Content> {
     Ok(content)
 }
 
-/// Refuses symbolic links, hard links, foreign owners and anything open to group or others. Regular files at the top that
-/// bear no name of ours are neither read nor written, whoever may read them: they are passed over, and given.
+/// Refuses symbolic links, hard links, foreign owners and anything accessible to group or others. Regular files at the top
+/// level with unknown names are neither read nor written, so their permissions do not matter: they are ignored and returned,
+/// so that the caller can warn of them.
 ///
 /// # Errors
-/// The first of what is refused.
+/// The first item that is refused.
 pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
     let mut foreign = Foreign::default();
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
@@ -159,12 +161,12 @@ pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
     Ok(foreign)
 }
 
-/// Files in a state root that nobody here reads or writes.
+/// Files in a state root that palyra neither reads nor writes.
 #[derive(Debug, Default)]
 pub struct Foreign {
-    /// As many of them as are named.
+    /// The first of them.
     pub named: Vec<PathBuf>,
-    /// How many more there are.
+    /// The number of the others.
     pub more: usize,
 }
 
@@ -186,7 +188,7 @@ fn is_ours(path: &Path) -> bool {
     known.into_iter().any(|known| name == *known) || is_unfinished(name)
 }
 
-/// Whether a write that was cut short left a file of that name.
+/// Whether the name is that of a temporary file left by an interrupted write.
 fn is_unfinished(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes())
 }
@@ -205,7 +207,7 @@ fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
     Ok(())
 }
 
-/// None of what a running daemon has moved away meanwhile.
+/// The metadata of a file; `None` if a running daemon has moved it away in the meantime.
 fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -235,7 +237,7 @@ fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
     Ok(())
 }
 
-/// `path` as it must not be.
+/// The error for a path that is refused.
 pub fn refused(path: &Path, problem: impl Into<String>, remedy: impl Into<String>) -> StateRootError {
     StateRootError::Unsafe { path: path.to_owned(), problem: problem.into(), remedy: remedy.into() }
 }

@@ -1,4 +1,4 @@
-//! The lock of a state root, and what it says of who holds it.
+//! The lock of a state root, and the note in it about its holder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -10,39 +10,39 @@ use palyra_actors::files::folder_of;
 use serde::{Deserialize, Serialize};
 
 const LOCK_FILE_BYTES_MAX: u64 = 256;
-/// Who asks for the holder has the lock for an instant, while the file may still name a daemon that was killed: a daemon
-/// is believed in possession only when it is so for this long.
+/// A process that merely asks for the holder takes the lock for an instant, during which the file may still name a daemon
+/// that was killed. So a daemon is reported as the holder only when it appears as such for this long.
 const DAEMON_PATIENCE: Duration = Duration::from_millis(250);
 /// A command that works on the files of a stopped daemon holds the lock for moments; others wait this long for it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 
 const UNLOCKED: Holder = Holder { pid: 0, role: Role::Unlocked };
 
-/// Who holds a state root.
+/// The process that holds a state root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Process id, in the holder's process namespace.
+    /// Process id, in the process namespace of the holder.
     pub pid: u32,
-    /// What it does there.
+    /// What the process does with the state root.
     pub role: Role,
 }
 
-/// What a process does in a state root.
+/// The purpose for which a process holds a state root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Serves.
+    /// Runs the daemon.
     Daemon,
-    /// Runs one command and leaves.
+    /// Runs one command and exits.
     Command,
-    /// The lock file says nothing yet.
+    /// The lock file does not name its holder yet.
     Unknown,
-    /// Holds the folder; the lock file is not the one it took.
+    /// Holds the lock of the folder, but its lock file was removed or replaced.
     Unlocked,
 }
 
 impl Holder {
-    /// How long to wait for the lock before it is believed that this one holds it.
+    /// How long to wait for the lock before this holder is reported.
     pub fn patience(self) -> Duration {
         match self.role {
             Role::Daemon | Role::Unlocked => DAEMON_PATIENCE,
@@ -67,20 +67,21 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The lock, ours until this is dropped. The file is empty when it is free. The folder it lies in is locked too, where the
-/// file system has such locks: a file can be removed, and another one be taken in its place.
+/// The lock, held until this is dropped. The file is empty while the lock is free. The folder is locked too, if the file
+/// system supports that, because the file could be removed and replaced by another one.
 #[derive(Debug)]
 pub struct Lock {
-    /// Let go of first: who holds the file finds the folder free, or held by one whose file is gone.
+    /// Released before the file, so that whoever locks the file finds the folder free, or held by a process whose lock file
+    /// is gone.
     folder: Option<File>,
     file: File,
 }
 
 impl Lock {
-    /// Takes the lock if it is free; `Err` inside names who holds it.
+    /// Takes the lock if it is free; the inner `Err` is its holder.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn try_take(path: &Path) -> io::Result<Result<Self, Holder>> {
         let mut file = open(path)?;
         match file.try_lock() {
@@ -101,10 +102,10 @@ impl Lock {
         Ok(Ok(Self { folder, file }))
     }
 
-    /// Says who holds it.
+    /// Writes the holder into the file.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn sign(&mut self, holder: Holder) -> io::Result<()> {
         self.file.rewind()?;
         self.file.write_all(serde_json::to_string(&holder)?.as_bytes())
@@ -112,7 +113,7 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Empties the file while it is ours: what the next reader finds there was written by who holds the lock then.
+    /// Empties the file while it is still locked, so that any text in it is from the current holder.
     fn drop(&mut self) {
         if let Err(error) = self.file.set_len(0) {
             tracing::debug!(%error, "the lock still names its last holder");
@@ -121,10 +122,10 @@ impl Drop for Lock {
     }
 }
 
-/// Who holds the lock at `path` now.
+/// The current holder of the lock at `path`.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -135,14 +136,14 @@ pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
         opened => opened?,
     };
     match file.try_lock_shared() {
-        // Nobody takes the folder while this is held.
+        // While this shared lock is held, nobody can take the lock of the folder.
         Ok(()) => unlocked(path),
         Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-/// Who holds the folder of a lock that nobody holds.
+/// The holder of the folder's lock, when the file's lock is free.
 fn unlocked(path: &Path) -> io::Result<Option<Holder>> {
     let folder = match File::open(folder_of(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -1,4 +1,5 @@
-//! The state root: the folder that holds everything the daemon keeps, and the lock that makes it ours.
+//! The state root: the folder that holds everything the daemon keeps, and the lock that gives one process exclusive use of
+//! it.
 
 mod check;
 mod lock;
@@ -24,7 +25,7 @@ pub use lock::{Holder, Role};
 
 const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;
 const TOKEN_FILE_BYTES_MAX: u64 = 256;
-/// Shortest token of the console, in characters: nobody guesses one of 128 random bits in hexadecimal.
+/// Shortest token of the console, in characters: 128 random bits in hexadecimal cannot be guessed.
 const TOKEN_CHARACTERS_MIN: usize = 32;
 /// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -35,39 +36,35 @@ pub enum StateRootError {
     /// Another process holds it.
     #[error("the state root `{path}` is in use by {holder}")]
     InUse {
-        /// The root.
+        /// The state root.
         path: PathBuf,
-        /// Who holds it, as far as the lock file says.
+        /// Its holder, as far as the lock file says.
         holder: Holder,
     },
-    /// It, or something in it, could be read or changed by others, or is not what it seems.
+    /// The state root, or something in it, is accessible to others or is not of the expected kind.
     #[error("`{path}` {problem}; {remedy}")]
     Unsafe {
-        /// What.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
         /// What to do.
         remedy: String,
     },
-    /// No folder was named and none can be derived.
+    /// No folder was named, and none can be derived from the environment.
     #[error("no state root is named: set --state-root, PALYRA_STATE_ROOT, STATE_DIRECTORY or HOME")]
     Unnamed,
-    /// The operating system refused.
+    /// An error of the operating system.
     #[error("cannot use the state root `{path}`")]
     Io {
-        /// What.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// Where the running daemon can be reached; written to `daemon.json` once it serves.
+/// The addresses of the running daemon, written to `daemon.json` once it serves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Runtime {
-    /// Process id.
     pub pid: u32,
     /// `http://ADDR:PORT` of the ingress.
     pub ingress: String,
@@ -77,12 +74,12 @@ pub struct Runtime {
     pub started_at_unix_ms: u64,
 }
 
-/// The names of what lies in a state root.
+/// The state root as a path, and the names of the files in it.
 #[derive(Debug, Clone)]
 pub struct StateRoot(PathBuf);
 
 impl StateRoot {
-    /// The folder `named`, or else the one the environment implies. A variable that is empty counts as not set.
+    /// The folder `named`, or else the one that the environment implies. An empty variable counts as not set.
     ///
     /// # Errors
     /// [`StateRootError::Unnamed`].
@@ -125,7 +122,7 @@ impl StateRoot {
         self.0.join("vault")
     }
 
-    /// `journal.db`, the events, and `anchor/journal`, unless the anchor is to be in another folder.
+    /// `journal.db`, the events, and `anchor/journal`, unless the anchor is in another folder.
     pub fn journal_files(&self, anchor_dir: Option<&Path>) -> JournalFiles {
         let mut files = JournalFiles::in_folder(&self.0);
         if let Some(dir) = anchor_dir {
@@ -151,11 +148,11 @@ impl StateRoot {
         self.0.join("lock")
     }
 
-    /// Makes the folder if need be, takes its lock and checks that nothing in it is open to others.
-    /// A process in possession is waited for, a daemon for moments only.
+    /// Creates the folder if needed, takes its lock and checks that nothing in it is accessible to others. Waits for another
+    /// holder: for a command up to ten seconds, for a daemon only moments.
     ///
     /// # Errors
-    /// When the root is held or unsafe.
+    /// When the state root is held or unsafe.
     pub fn take(&self, role: Role) -> Result<Possession, StateRootError> {
         check::make(&self.0)?;
         let path = self.lock_file();
@@ -181,14 +178,14 @@ impl StateRoot {
         }
     }
 
-    /// What is told of a root that is held.
+    /// The error for a state root that is held by another process.
     pub fn in_use(&self, holder: Holder) -> StateRootError {
         let announced = || self.runtime().ok().flatten().map_or(0, |runtime| runtime.pid);
         let pid = if holder.role == Role::Unlocked { announced() } else { holder.pid };
         StateRootError::InUse { path: self.0.clone(), holder: Holder { pid, ..holder } }
     }
 
-    /// What keeps a lock from being opened is told as it is of any other file.
+    /// An error when opening a lock is reported like that of any other file.
     fn lock_refused(&self, path: &Path, source: io::Error) -> StateRootError {
         let looked = || check::tree(&self.0).and_then(|_| check::writable(&self.0));
         match (std::fs::symlink_metadata(path), source.kind()) {
@@ -200,7 +197,7 @@ impl StateRoot {
         }
     }
 
-    /// Removes the announcement of a daemon that does not run: its address may be anybody's by now.
+    /// Removes `daemon.json` when no daemon runs: its address may belong to another program.
     fn withdraw(&self) -> Result<(), StateRootError> {
         let path = self.runtime_file();
         match std::fs::remove_file(&path) {
@@ -209,18 +206,18 @@ impl StateRoot {
         }
     }
 
-    /// Refuses a root that belongs to another user.
+    /// Refuses a state root that belongs to another user.
     ///
     /// # Errors
-    /// When it does, or cannot be looked at.
+    /// When it does, or cannot be examined.
     pub fn check_owner(&self) -> Result<(), StateRootError> {
         check::owner(&self.0)
     }
 
-    /// Looks at all that [`StateRoot::take`] and [`Possession::token`] refuse, and changes nothing.
+    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing.
     ///
     /// # Errors
-    /// The first of what would be refused.
+    /// The first fault they would refuse.
     pub fn check(&self) -> Result<(), StateRootError> {
         check::folder_itself(&self.0)?;
         check::tree(&self.0)?;
@@ -228,37 +225,37 @@ impl StateRoot {
         self.usable_token().map(drop)
     }
 
-    /// Refuses a place where no state root could be begun.
+    /// Refuses a place in which no state root can be created.
     ///
     /// # Errors
-    /// What is in the way.
+    /// The obstacle.
     pub fn check_place(&self) -> Result<(), StateRootError> {
         let io = |source| StateRootError::Io { path: self.0.clone(), source };
         check::owner(&self.0)?;
         files::check_makeable(&self.0).map_err(io)
     }
 
-    /// Whether nothing was begun there: it is missing or empty.
+    /// Whether the folder is missing or empty.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// When it cannot be examined.
     pub fn is_bare(&self) -> Result<bool, StateRootError> {
         check::is_bare(&self.0).map_err(|source| StateRootError::Io { path: self.0.clone(), source })
     }
 
-    /// Which process holds the root now.
+    /// The process that holds the state root.
     ///
     /// # Errors
-    /// When the lock cannot be looked at.
+    /// When the lock cannot be examined.
     pub fn holder(&self) -> Result<Option<Holder>, StateRootError> {
         let path = self.lock_file();
         lock::holder(&path).map_err(|source| StateRootError::Io { path, source })
     }
 
-    /// Where the running daemon says it can be reached; none as long as it does not say.
+    /// The addresses in `daemon.json`; `None` if there is no such file.
     ///
     /// # Errors
-    /// When what it says cannot be read: the file, the reason and what to do.
+    /// When the file cannot be read: its path, the reason and what to do.
     pub fn runtime(&self) -> io::Result<Option<Runtime>> {
         let file = self.runtime_file();
         let Some(bytes) = read_if_there(&file, RUNTIME_FILE_BYTES_MAX)? else { return Ok(None) };
@@ -268,16 +265,16 @@ impl StateRoot {
         })
     }
 
-    /// The token of the console, as it lies there.
+    /// The token of the console, as stored; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be read: the file, the reason and what to do.
+    /// When the file cannot be read: its path, the reason and what to do.
     pub fn token(&self) -> io::Result<Option<Zeroizing<String>>> {
         let bytes = read_if_there(&self.token_file(), TOKEN_FILE_BYTES_MAX)?.map(Zeroizing::new);
         Ok(bytes.map(|bytes| Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned())))
     }
 
-    /// The same, if it is none that could be guessed, or that no header can hold.
+    /// The token, provided that it is long enough and can be sent in a header.
     fn usable_token(&self) -> Result<Option<Zeroizing<String>>, StateRootError> {
         let path = self.token_file();
         let token = self.token().map_err(|source| StateRootError::Io { path: path.clone(), source })?;
@@ -288,7 +285,7 @@ impl StateRoot {
     }
 }
 
-/// A state root that is ours until this is dropped.
+/// Exclusive use of a state root, until this is dropped.
 #[derive(Debug)]
 pub struct Possession {
     root: StateRoot,
@@ -297,12 +294,12 @@ pub struct Possession {
 }
 
 impl Possession {
-    /// The root.
+    /// The state root.
     pub fn root(&self) -> &StateRoot {
         &self.root
     }
 
-    /// Warns of files that were passed over because they are none of ours.
+    /// Warns of foreign files in the state root, which are ignored.
     pub fn warn_of_foreign_files(&self) {
         for file in &self.foreign.named {
             let file = file.display();
@@ -313,10 +310,10 @@ impl Possession {
         }
     }
 
-    /// The token of the console, made at the first start: 256 random bits in hexadecimal.
+    /// The token of the console, created at the first start: 256 random bits in hexadecimal.
     ///
     /// # Errors
-    /// When it can be neither read nor written, or is so short that it could be guessed.
+    /// When it can be neither read nor written, or is short enough to be guessed.
     pub fn token(&self) -> Result<Zeroizing<String>, StateRootError> {
         if let Some(token) = self.root.usable_token()? {
             return Ok(token);
@@ -330,16 +327,16 @@ impl Possession {
         Ok(token)
     }
 
-    /// Keeps some room on the disk for the end of the daemon.
+    /// Reserves disk space for an orderly end of the daemon.
     ///
     /// # Errors
-    /// [`StateRootError::Io`], of kind [`std::io::ErrorKind::StorageFull`] when there is none.
+    /// [`StateRootError::Io`], of kind [`std::io::ErrorKind::StorageFull`] when the disk lacks the space.
     pub fn reserve(&self) -> Result<Reserve, StateRootError> {
         let path = self.root.path().to_owned();
         Reserve::take(&path).map_err(|source| StateRootError::Io { path, source })
     }
 
-    /// Tells commands where the daemon can be reached.
+    /// Writes the addresses of the daemon for commands to find.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -349,7 +346,7 @@ impl Possession {
         files::atomic_replace(&path, text.as_bytes()).map_err(|source| StateRootError::Io { path, source })
     }
 
-    /// Takes the announcement back. What a killed daemon leaves behind is told apart by the lock.
+    /// Removes the addresses. Those left by a killed daemon are recognised by the lock, which is free.
     pub fn withdraw(&self) {
         if let Err(error) = self.root.withdraw() {
             tracing::debug!(%error, "`daemon.json` was not removed");
@@ -357,7 +354,7 @@ impl Possession {
     }
 }
 
-/// systemd gives all folders of `StateDirectory=`, with colons between them.
+/// The first folder of a list separated by colons, as systemd passes those of `StateDirectory=`.
 fn first_of_list(folders: &OsStr) -> Option<PathBuf> {
     let first = folders.as_bytes().split(|byte| *byte == b':').next();
     first.filter(|first| !first.is_empty()).map(|first| PathBuf::from(OsStr::from_bytes(first)))
@@ -370,17 +367,17 @@ fn read_if_there(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// 256 random bits in hexadecimal, with room for the end of its line: one that grew would leave a part behind.
+/// 256 random bits in hexadecimal, with capacity for the line end: a string that grew would leave an unwiped copy behind.
 fn new_token() -> Zeroizing<String> {
     let mut token = Zeroizing::new(String::with_capacity(65));
     for _ in 0..2 {
-        // A string takes whatever is written to it.
+        // Writing to a String cannot fail.
         write!(token, "{:032x}", random_u128()).unwrap_or_default();
     }
     token
 }
 
-/// Why a token cannot be one; none where it can.
+/// Why a text cannot be a token; `None` if it can.
 fn token_problem(token: &str) -> Option<String> {
     if token.chars().count() < TOKEN_CHARACTERS_MIN {
         return Some(format!("has fewer than {TOKEN_CHARACTERS_MIN} characters and could be guessed"));

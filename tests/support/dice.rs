@@ -1,10 +1,10 @@
-//! Chance that can be had again: the same seed gives the same throws.
+//! Reproducible randomness: the same seed gives the same numbers.
 
 /// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>, public domain): good enough to choose test cases with.
 pub struct Dice(u64);
 
 impl Dice {
-    /// Seeded by `PALYRA_TEST_SEED`, or with 1; the seed is printed, so that a failure can be thrown again.
+    /// Seeded by `PALYRA_TEST_SEED`, or with 1; the seed is printed, so that a failure can be reproduced.
     pub fn new() -> Self {
         let seed = std::env::var("PALYRA_TEST_SEED").ok().map_or(1, |seed| seed.parse().unwrap());
         println!("PALYRA_TEST_SEED={seed}");

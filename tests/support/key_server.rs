@@ -1,4 +1,4 @@
-//! What a provider has who publishes its keys: an authority, an HTTPS server, and a pair of keys.
+//! A provider that publishes its keys: a certificate authority, an HTTPS server, and key pairs.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 
-/// An authority that the daemon trusts, or not.
+/// A certificate authority; the daemon trusts it only if configured to.
 pub struct Authority(pub Issuer<'static, KeyPair>, pub String);
 
 impl Authority {
@@ -27,7 +27,7 @@ impl Authority {
         Self(Issuer::new(params, key), pem)
     }
 
-    /// A certificate for `name` (DER), and its key (PKCS #8).
+    /// A certificate for `name` (DER), and its private key (PKCS #8).
     pub fn issue(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -36,7 +36,7 @@ impl Authority {
     }
 }
 
-/// An HTTPS server at `localhost` that answers every request alike until it is told otherwise, and counts them.
+/// An HTTPS server at `localhost` that gives every request the same answer until it is changed, and counts the requests.
 pub struct Server {
     pub address: String,
     requests: Arc<AtomicUsize>,
@@ -50,7 +50,7 @@ impl Server {
         Self::slow(authority, head, body, Duration::ZERO)
     }
 
-    /// One that takes so long for an answer.
+    /// A server that waits for `pause` before each answer.
     pub fn slow(authority: &Authority, head: &'static str, body: String, pause: Duration) -> Self {
         let (certificate, key) = authority.issue("localhost");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -72,7 +72,7 @@ impl Server {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
                 let mut stream = StreamOwned::new(connection, stream.unwrap());
                 let mut request = [0; 4_096];
-                // A client that does not trust us goes away here.
+                // A client that does not trust the certificate disconnects here.
                 if stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
                     counted.fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
@@ -87,7 +87,7 @@ impl Server {
         Self { address, requests, is_away, pause_ms, body }
     }
 
-    /// Answers with another body from now on.
+    /// Changes the body of the answers from here on.
     pub fn publish(&self, body: String) {
         *self.body.lock().unwrap() = body;
     }
@@ -97,7 +97,7 @@ impl Server {
     }
 }
 
-/// A pair of keys on a curve, published as a JWK set, and the id it has there.
+/// An elliptic-curve key pair, published as a JWK set, and its id there.
 pub struct Signer(EcdsaKeyPair, &'static str);
 
 impl Signer {

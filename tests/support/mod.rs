@@ -1,4 +1,4 @@
-//! A daemon as a process of its own, and what it takes to talk to it.
+//! Runs the daemon as a process of its own, and talks to it.
 
 pub mod dice;
 pub mod key_server;
@@ -30,7 +30,7 @@ pub fn palyra(root: &Path) -> Command {
     command
 }
 
-/// The library that has a program see another time.
+/// The path of libfaketime, which shifts the clock that a program sees.
 pub fn libfaketime() -> String {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
     let library = folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|path| path.is_file());
@@ -63,7 +63,7 @@ pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
     output
 }
 
-/// Runs what must fail with `expected`, and gives what it said.
+/// Runs a command that must fail with exit code `expected`, and returns its messages.
 pub fn fail(root: &Path, args: &[&str], expected: i32) -> String {
     let output = run(root, args, b"");
     let said = String::from_utf8(output.stderr).unwrap();
@@ -121,7 +121,7 @@ impl Daemon {
         Self::launch(limited, Stdio::inherit(), &[], &[])
     }
 
-    /// Starts a daemon whose clock is off by so much, as libfaketime takes it (`-1h`).
+    /// Starts a daemon whose clock is shifted by `off_by`, in the notation of libfaketime (`-1h`).
     pub fn with_clock(root: &Path, off_by: &str) -> Self {
         Self::start_with(root, &[], &[("LD_PRELOAD", &libfaketime()), ("FAKETIME", off_by)])
     }
@@ -157,18 +157,17 @@ impl Daemon {
         Self { child, _stdout: stdout, ingress, console }
     }
 
-    /// A daemon with the integration `gh` of GitHub under [`SECRET`].
+    /// Starts a daemon with the integration `gh` of GitHub under [`SECRET`].
     pub fn with_github(root: &Path) -> Self {
         add_github(root);
         Self::start(root)
     }
 
-    /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Tells it to stop, and waits until it takes nothing more in.
+    /// Asks it to stop, and waits until it accepts no more deliveries.
     pub fn tell_to_stop(&self) {
         self.signal("TERM");
         eventually("it takes nothing more in", || is_closed(&self.ingress) && is_closed(&self.console));
@@ -181,7 +180,7 @@ impl Daemon {
         assert!(status.success());
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub fn wait(mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
@@ -193,7 +192,7 @@ impl Daemon {
         panic!("the daemon did not end in {patience:?}");
     }
 
-    /// Kills it without warning, and waits until it is gone.
+    /// Kills it without warning, and waits until it has ended.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -216,7 +215,7 @@ impl Daemon {
         self.post("gh", &headers, body.as_bytes())
     }
 
-    /// Asks the console, with its token.
+    /// Sends a request to the console, with its token.
     pub fn console(&self, root: &Path, method: &str, path: &str, body: &[u8]) -> Answer {
         let token = std::fs::read_to_string(root.join("admin.token")).unwrap();
         let bearer = format!("Bearer {}", token.trim());
@@ -225,7 +224,7 @@ impl Daemon {
     }
 }
 
-/// The address of a listener, from the line that says where a daemon serves.
+/// The address of a listener, from the ready line of a daemon.
 fn told(line: &str, listener: &str) -> Option<String> {
     let document: Value = serde_json::from_str(line).unwrap_or_default();
     let of_text = || line.split_whitespace().find_map(|word| word.strip_prefix(listener)?.strip_prefix('='));
@@ -234,20 +233,18 @@ fn told(line: &str, listener: &str) -> Option<String> {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // One that was waited for is gone already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// An answer over HTTP.
+/// An HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Status.
     pub status: u16,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Body.
     pub body: String,
 }
 
@@ -262,7 +259,7 @@ impl Answer {
         self.json()["outcome"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The seq of the receipt.
+    /// The `seq` of the receipt.
     pub fn seq(&self) -> u64 {
         self.json()["receipt"]["seq"].as_u64().unwrap_or_else(|| panic!("no receipt: {self:?}"))
     }
@@ -273,7 +270,7 @@ impl Answer {
     }
 }
 
-/// One request over a connection of its own.
+/// Sends one request over a connection of its own.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut answer = ask(method, url, headers, body).unwrap();
     let headers = answer
@@ -285,7 +282,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -
     Answer { status: answer.status().as_u16(), headers, body }
 }
 
-/// Posts to a daemon that may be gone, and gives the status once the whole answer was read.
+/// Posts to a daemon that may have been killed; returns the status once the whole answer was read.
 pub fn try_post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<u16> {
     let mut answer = ask("POST", url, headers, body).ok()?;
     answer.body_mut().read_to_string().ok()?;
@@ -345,7 +342,7 @@ pub fn github_head(event: &str, delivery_id: &str, body: &[u8]) -> String {
     )
 }
 
-/// Writes a file of the state root as the daemon wants it: readable by its owner alone.
+/// Writes a file of the state root with the permissions the daemon requires: readable by its owner only.
 pub fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -357,17 +354,17 @@ pub fn events(root: &Path) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The events of that name.
+/// The events with that name.
 pub fn events_named(root: &Path, name: &str) -> Vec<Value> {
     events(root).into_iter().filter(|event| event["name"] == name).collect()
 }
 
-/// Asks until it is so; fails when it is not within ten seconds.
+/// Retries until `so` returns true; fails after ten seconds.
 pub fn eventually(what: &str, so: impl FnMut() -> bool) {
     within(Duration::from_secs(10), what, so);
 }
 
-/// As [`eventually`], with more or less patience.
+/// As [`eventually`], with another time limit.
 pub fn within(patience: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !so() {

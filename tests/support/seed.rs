@@ -1,4 +1,4 @@
-//! A journal filled with events of long ago, through the journal's own writer.
+//! Fills a journal with old events, through the journal's own writer.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,19 +10,19 @@ use palyra_actors::journal::{
     WebhookEvent, Writer,
 };
 
-/// Rows committed at a time.
+/// Rows per commit.
 const GROUP_ROWS: u64 = 1_000;
-/// Names, integrations and severities take turns.
+/// Event names, which alternate, as integrations and severities do.
 pub const NAMES: [&str; 4] = ["push", "issues", "ping", "release"];
 /// Integrations of the seeded deliveries.
 pub const INTEGRATIONS: [&str; 8] = ["gh", "a", "b", "c", "d", "e", "f", "g"];
 
-/// When the first seeded event was recorded, Unix ms; each follows a millisecond after the one before.
+/// The time of the first seeded event, Unix ms, so that `rows` events one millisecond apart end in the past.
 pub fn began_at(rows: u64) -> u64 {
     SystemClock.now_unix_ms() - rows - 60_000
 }
 
-/// Appends `rows` events under keys of their own.
+/// Appends `rows` events under distinct keys.
 pub fn fill(root: &Path, rows: u64) {
     extend(root, 0..rows, began_at(rows));
 }
@@ -77,7 +77,7 @@ fn row(n: u64) -> NewRow {
     NewRow { event: NewEvent::Webhook(event), claim: Some(claim) }
 }
 
-/// `short`, or `long` when the sweeps are asked for in full by `PALYRA_TEST_LONG=1`.
+/// `short`, or `long` when full sweeps are requested by `PALYRA_TEST_LONG=1`.
 pub fn scaled<T>(short: T, long: T) -> T {
     if std::env::var_os("PALYRA_TEST_LONG").is_some() { long } else { short }
 }

@@ -1,17 +1,17 @@
-//! Bytes on a bare connection.
+//! Raw bytes on a TCP connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Writes `bytes` to the listener at `base` and reads until it closes or falls silent.
+/// Sends `bytes` to the listener at `base` and reads until it closes the connection or sends nothing more.
 pub fn raw(base: &str, bytes: &[u8]) -> String {
     let mut stream = connect(base);
     stream.write_all(bytes).unwrap();
     read_available(&mut stream)
 }
 
-/// A bare connection to the listener at `base`.
+/// A TCP connection to the listener at `base`.
 pub fn connect(base: &str) -> TcpStream {
     let stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
@@ -19,12 +19,12 @@ pub fn connect(base: &str) -> TcpStream {
     stream
 }
 
-/// Whether nobody listens there any more.
+/// Whether nothing listens at `base`.
 pub fn is_closed(base: &str) -> bool {
     TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err()
 }
 
-/// What comes until the other end closes, resets or falls silent.
+/// Reads until the other end closes or resets the connection, or sends nothing more.
 pub fn read_available(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let mut chunk = [0; 4_096];

@@ -1,4 +1,4 @@
-//! An answer read line by line while it comes in.
+//! An answer that is read line by line as it arrives.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -7,8 +7,8 @@ use ureq::{Body, BodyReader};
 use super::transport_error;
 use crate::cli::error::CliError;
 
-/// Longest line of a stream: an event with the largest body the settings allow, in an envelope, with every
-/// byte escaped at its worst. Longer: the stream is given up.
+/// Longest line of a stream: an event with the largest body the settings allow, in an envelope, with every byte escaped in
+/// the longest form. A longer line ends the stream.
 const LINE_BYTES_MAX: u64 = 192 * 1024 * 1024;
 
 /// The lines of an answer, without their ends. One line is in memory at a time.

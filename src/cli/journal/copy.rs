@@ -14,7 +14,7 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
 
-/// Problems that are told with a copy; `journal verify` tells all.
+/// Most problems that are listed for a copy; `journal verify` lists all.
 const PROBLEMS_TOLD_MAX: usize = 10;
 
 fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
@@ -31,8 +31,8 @@ fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
     }
 }
 
-/// A journal that is not all there, or not what was appended. Whoever keeps copies is not to let this one take the place
-/// of a whole one.
+/// The error for a journal that is incomplete or was changed. Whoever keeps backups must not replace a good one with this
+/// copy.
 fn behind(verdict: &Value, made: &str) -> CliError {
     let mut told = does_not_verify("journal", verdict)
         .hint("keep the backups you have, and delete none of them for this one; `palyra journal verify` lists every problem");
@@ -41,7 +41,7 @@ fn behind(verdict: &Value, made: &str) -> CliError {
     told
 }
 
-/// A problem on a line; what concerns the file as a whole has no seq.
+/// A problem on one line; one that concerns the file as a whole has no seq.
 fn problem_text(one: &Value) -> String {
     let problem = shown(one, "problem");
     match one.get("seq").and_then(Value::as_u64) {
@@ -68,8 +68,8 @@ fn not_copied(error: &JournalError, file: &Path) -> CliError {
     }
 }
 
-/// Has a running daemon sign for what there is, so that all of the copy can be proven. A daemon that cannot is no reason for
-/// no copy: one is wanted most then.
+/// Asks a running daemon to sign a checkpoint, so that every event in the copy can be proven. If that fails, the copy is
+/// made all the same: a failing journal needs a backup most of all.
 fn sign_for_what_there_is(context: &Context) {
     let connection = context.connect(Need::Daemon);
     let signed =
@@ -86,7 +86,7 @@ fn sign_for_what_there_is(context: &Context) {
     }
 }
 
-/// Copies the journal, verifies the copy, and holds it against what was acknowledged and signed before.
+/// Copies the journal, verifies the copy, and compares it with what was acknowledged and signed before.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let files = context.journal_files()?;
     refuse_without_journal(&files)?;

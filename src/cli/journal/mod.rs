@@ -1,7 +1,7 @@
 //! `palyra journal`: proof that nothing was changed, and everything to take away.
 //!
-//! `verify` and `backup` read the files themselves, beside a running daemon or without one; so does a journal that no
-//! daemon would open any more still get its verdict. `check-proof` needs neither. The others ask the console.
+//! `verify` and `backup` read the files directly, with or without a running daemon, so that even a journal that no daemon
+//! would open gets a verdict. `check-proof` needs neither journal nor daemon. The others ask the console.
 
 mod copy;
 mod proofs;
@@ -169,7 +169,7 @@ fn export(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// Why there is no more, where a line is not an event but says so.
+/// The error in the last line of an export that broke off; `None` if the line is an event.
 fn last_words(line: &str) -> Option<CliError> {
     let line = line.starts_with("{\"problem\":").then(|| serde_json::from_str::<Value>(line).ok())??;
     Some(CliError::problem(503, line.get("problem"), None))

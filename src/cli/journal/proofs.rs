@@ -1,4 +1,4 @@
-//! Proofs: made by the console, checked here.
+//! Proofs, made by the console and checked here.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::cli::table::{Fields, Tone};
 use crate::cli::view::shown;
 use crate::exit::Exit;
 
-/// `prove`: the proof as it goes into a file.
+/// `prove`: prints the proof in the form of its file.
 pub fn prove(event: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::NoIntegrations)?;
     let document = connection.client.get(&route(&["journal", "proof", event]))?;
@@ -48,7 +48,7 @@ pub fn check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// `consistency`: the proof as it goes into a file.
+/// `consistency`: prints the proof in the form of its file.
 pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::NoIntegrations)?;
     let (old, new, is_newest) =
@@ -60,7 +60,7 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     let found = connection.client.get(&with_query(route(&["journal", "consistency"]), &query));
     let found = found.map_err(|refused| old.or_lost(refused)).map_err(|refused| new.or_lost(refused))?;
     let mut proof: ConsistencyProof = parsed(found)?;
-    // What the file says is what has to be proven, whatever the journal has under that size.
+    // The checkpoint in the file is the one to prove, whatever checkpoint the journal has for that size.
     proof.old = old.note.unwrap_or(proof.old);
     proof.new = new.note.unwrap_or(proof.new);
     let key = own_key(&connection)?;
@@ -76,7 +76,7 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
     Ok(Exit::Ok)
 }
 
-/// `checkpoint`: the note itself, byte for byte.
+/// `checkpoint`: prints the note itself, byte for byte.
 pub fn checkpoint(context: &Context) -> Result<Exit, CliError> {
     let connection = context.connect(Need::NoIntegrations)?;
     let newest = connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
@@ -93,7 +93,7 @@ pub fn public_key(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// The public key in a file.
+/// Reads a public key from a file.
 pub fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
     let unread = |fault: CliError| CliError { kind: Kind::Config, ..fault };
     let file = input::file(path, NOTE_BYTES_MAX as u64).map_err(unread)?;
@@ -103,13 +103,13 @@ pub fn read_key(path: &Path) -> Result<VerifierKey, CliError> {
     })
 }
 
-/// The word for the newest checkpoint of the journal.
+/// The argument that stands for the newest checkpoint of the journal.
 const NEWEST: &str = "newest";
 
-/// A checkpoint that the command line names.
+/// A checkpoint named on the command line.
 struct Named {
     size: u64,
-    /// The checkpoint itself, when it came in a file.
+    /// The checkpoint itself, if it was given in a file.
     note: Option<String>,
 }
 
@@ -133,7 +133,7 @@ impl Named {
         Ok(Self { size, note: Some(note) })
     }
 
-    /// A journal that does not know a checkpoint that was signed has lost it.
+    /// The error for a signed checkpoint that the journal does not know: the journal has lost it.
     fn or_lost(&self, refused: CliError) -> CliError {
         if self.note.is_none() || refused.code() != "not_found" {
             return refused;
@@ -146,7 +146,7 @@ impl Named {
     }
 }
 
-/// Whether a checkpoint belongs to the log of `key`. One that cannot be read is left to the check.
+/// Whether a checkpoint belongs to the log of `key`. A malformed one passes, because the check reports it.
 fn is_of_log(note: &str, key: &VerifierKey) -> bool {
     origin(note).is_none_or(|origin| origin == key.name())
 }

@@ -38,7 +38,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     Err(does_not_verify(what, &verdict).hint(hint(&verdict, scope.is_copy)))
 }
 
-/// What to do about a journal that does not verify. Where its events do, no older copy is of use.
+/// What to do about a journal that does not verify. If its events do verify, an older copy would not help.
 fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     let are_all = |concern: &str| items(verdict, "problems").all(|one| shown(one, "concerns") == concern);
     if are_all("public_key") {
@@ -56,7 +56,7 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     }
 }
 
-/// What is wrong with a copy is told of its file, not of a state root.
+/// A fault of a copy is reported for its file, not for a state root.
 fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
     let problem = match copy.metadata() {
         Ok(found) if found.is_file() => return Ok(()),
@@ -68,7 +68,7 @@ fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
         .hint("name a file that `palyra journal backup` made"))
 }
 
-/// Where no event was read nothing was verified. What is damaged or missing is told all the same.
+/// If `--from` is beyond the newest event nothing was verified, which is an error. Damage that was found is reported first.
 fn refuse_beyond_the_newest(from: u64, verdict: &Value) -> Result<(), CliError> {
     let head_seq = verdict.get("head_seq").and_then(Value::as_u64).unwrap_or_default();
     if from <= head_seq.max(1) || !is_true(verdict, "verified") {
@@ -78,7 +78,7 @@ fn refuse_beyond_the_newest(from: u64, verdict: &Value) -> Result<(), CliError> 
     Err(CliError::usage(refused).hint(format!("name a seq up to {head_seq}, or leave out --from")))
 }
 
-/// Exit code 65, with how much is wrong with the journal, or with a copy.
+/// The error with exit code 65, with the number of problems in the journal or a copy.
 pub fn does_not_verify(what: &str, verdict: &Value) -> CliError {
     let count = |name: &str| verdict.get(name).and_then(Value::as_u64).unwrap_or_default();
     let problems = match count("problems_total") {
@@ -93,7 +93,7 @@ pub fn does_not_verify(what: &str, verdict: &Value) -> CliError {
     CliError::does_not_verify(format!("the {what} does not verify: {problems}{missing}"))
 }
 
-/// What a verification found, as the document it is printed as. A person at a terminal is told how far it is.
+/// Runs a verification and returns its JSON document. Shows the progress to a user at a terminal.
 pub fn verdict_of(
     context: &Context,
     verify: impl FnOnce(OnProgress<'_>) -> Result<VerifyReport, JournalError>,
@@ -107,7 +107,7 @@ pub fn verdict_of(
     Ok(report.map_err(|error| not_read(&error))?.to_json(started.elapsed()))
 }
 
-/// A journal that cannot be read, with what was said below.
+/// The error for a journal that cannot be read, with its cause.
 pub fn not_read(error: &JournalError) -> CliError {
     CliError::journal(error, in_full(error))
 }

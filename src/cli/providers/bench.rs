@@ -1,4 +1,4 @@
-//! `providers lint` and `providers check`: profiles tried on the spot, without a daemon and without a state root.
+//! `providers lint` and `providers check`: check profiles locally, without a daemon or a state root.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ pub fn run_lint(args: &LintArgs, context: &Context) -> Result<Exit, CliError> {
     Ok(if errors == 0 { Exit::Ok } else { Exit::Failed })
 }
 
-/// The findings in one file; a profile that cannot be read at all is one finding.
+/// The findings in one file; a profile that cannot be read at all counts as one finding.
 fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     let (file, profile) = (path.display().to_string(), read_text(path, PROFILE_FILE_BYTES_MAX)?);
     let view = |weight, rule, place: (usize, usize), field: String, message: String, remedy: String| {
@@ -71,7 +71,7 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     Ok(findings.into_iter().map(one).collect())
 }
 
-/// As compilers write it, so that editors jump to the place.
+/// The format of compilers, so that editors can jump to the place.
 fn finding_text(finding: &Value) -> String {
     let number = |name| finding.get(name).and_then(Value::as_u64).unwrap_or(1);
     let tone = if text(finding, "weight") == "error" { Tone::Bad } else { Tone::Warn };
@@ -85,7 +85,7 @@ fn finding_text(finding: &Value) -> String {
     )
 }
 
-/// Runs signed requests against their profiles; fails when one is judged otherwise than it says.
+/// Runs signed requests against their profiles; fails if a verdict differs from the expected one.
 pub fn run_check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
     let catalogue = catalogue(&args.profile)?;
     let mut cases = Vec::new();

@@ -1,4 +1,4 @@
-//! `palyra providers`: the profiles that say how each provider signs.
+//! `palyra providers`: the profiles that describe how each provider signs.
 
 mod bench;
 #[cfg(test)]
@@ -142,7 +142,7 @@ fn profile_text(profile: &Value, only_toml: bool) -> String {
     format!("{}\n{}{toml}", fields.render(0), heading("Profile"))
 }
 
-/// The profile `name`; when there is none, the refusal with the nearest name there is.
+/// Finds the profile `name`, or fails with the most similar name.
 fn find(name: &str, client: &ConsoleClient) -> Result<Value, CliError> {
     let refused = match client.get(&route(&["providers", name])) {
         Err(refused)

@@ -1,5 +1,4 @@
-//! `docs/providers.md` is written from the profiles themselves; this test tells when it no longer fits.
-//! `UPDATE=1 cargo test reference` writes it anew.
+//! Checks that `docs/providers.md` matches the profiles. `UPDATE=1 cargo test reference` rewrites it.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -64,7 +64,7 @@ fn the_hint_of_the_console_goes_first() {
 
 const GITHUB: &str = include_str!("../../../schemas/providers/github.toml");
 
-/// Runs a command over files of these names and contents; no console may be asked.
+/// Runs a command over files with these names and contents; no console may be used.
 fn over_files(words: &[&str], files: &[(&str, &str)]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let paths = files.iter().map(|(name, text)| {

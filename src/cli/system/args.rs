@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::since::Since;
 
-/// Most events one `event list` shows. More: refused; `palyra journal export` has no limit.
+/// Most events that one `event list` shows; more are refused. `palyra journal export` has no limit.
 const LIST_EVENTS_MAX: u64 = 100_000;
 
 /// Commands for the daemon and its events.
@@ -159,7 +159,7 @@ pub enum KindArg {
 }
 
 impl KindArg {
-    /// As the console takes it.
+    /// The name of the kind in the console API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
@@ -180,7 +180,7 @@ pub enum SeverityArg {
 }
 
 impl SeverityArg {
-    /// As the console takes it.
+    /// The name of the severity in the console API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",

@@ -29,7 +29,7 @@ pub(super) fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError>
     Ok(Exit::Ok)
 }
 
-/// The events `args` ask for.
+/// The events that `args` select.
 pub(super) fn find(args: &ListArgs, context: &Context, client: &ConsoleClient) -> Result<Found, CliError> {
     let since = args.since.map(|since| since.resolve(context.clock.now_unix_ms()));
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
@@ -62,7 +62,7 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError>
         context.out.bytes(&connection.client.bytes(&route(&["system", "events", &args.event, "body"]))?)?;
         return Ok(Exit::Ok);
     }
-    // Its envelope may be larger than any other document, and keeps the text of its numbers.
+    // The envelope may be larger than any other document, and its numbers must keep their exact text.
     let mut lines = connection.client.lines(&route(&["system", "events", &args.event]))?;
     let line = lines.next_line()?.unwrap_or_default();
     if context.out.mode().json {

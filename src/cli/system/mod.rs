@@ -1,4 +1,4 @@
-//! `palyra system`: how the daemon is, and what happened.
+//! `palyra system`: the health of the daemon, and its events.
 
 mod args;
 mod events;
@@ -39,13 +39,13 @@ pub fn run(command: SystemCommand, context: &Context) -> Result<Exit, CliError> 
     }
 }
 
-/// A daemon that is not well is a failure, so that a script sees it too.
+/// An unhealthy daemon gives a failure exit code, for scripts.
 fn heartbeat(context: &Context) -> Result<Exit, CliError> {
     let heartbeat = report("heartbeat", view::heartbeat, context)?;
     Ok(if text(&heartbeat, "status") == "ok" { Exit::Ok } else { Exit::Failed })
 }
 
-/// The page as it is served.
+/// Prints the page unchanged.
 fn metrics(context: &Context) -> Result<Exit, CliError> {
     let page = context.connect(Need::Daemon)?.client.bytes(&route(&["metrics"]))?;
     let page = String::from_utf8_lossy(&page);

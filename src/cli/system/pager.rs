@@ -1,4 +1,4 @@
-//! Fetches page after page until there are as many events as were asked for.
+//! Fetches pages until there are as many events as requested.
 
 use palyra_actors::journal::Cursor;
 use palyra_actors::limits::PAGE_EVENTS_MAX;
@@ -6,25 +6,24 @@ use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
 
-/// Which part of the journal is wanted.
+/// The part of the journal that is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// At most so many events.
+    /// Most events.
     pub limit: usize,
-    /// Those that follow this seq, the oldest first.
+    /// Events after this seq, the oldest first.
     pub after: Option<u64>,
-    /// Those that precede this seq.
+    /// Events before this seq.
     pub before: Option<u64>,
 }
 
-/// The events found, in the order of `seq`, and where to go on.
+/// The events found, in the order of `seq`, and where to continue.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Found {
-    /// The events.
     pub events: Vec<Value>,
-    /// Those that follow are after this seq.
+    /// The cursor for the events that follow: those after this seq.
     pub next_after: Option<u64>,
-    /// There are more before this seq.
+    /// The cursor for the events before: those before this seq.
     pub next_before: Option<u64>,
 }
 
@@ -54,8 +53,9 @@ pub fn seq(event: &Value) -> u64 {
     event.get("seq").and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// Collects the window. `fetch` answers with the page at a cursor, of at most so many events. A page may be
-/// short or empty and yet have a successor: the journal ends a page when it examined many rows for few events.
+/// Collects the requested events. `fetch` returns the page at a cursor, with at most the given number of events. A page may
+/// be short or empty and still have a successor, because the journal ends a page after it has examined a certain number of
+/// rows.
 pub fn collect(
     window: Window,
     fetch: impl FnMut(Cursor, usize) -> Result<Value, CliError>,
@@ -85,7 +85,7 @@ fn forward(
             after = next;
             found.next_after = Some(next.min(before.saturating_sub(1)));
         }
-        // At the end of the journal the cursor stands still.
+        // At the end of the journal the cursor does not advance.
         let at_end = next.is_none() || after.saturating_add(1) >= before;
         if at_end || found.events.len() >= window.limit {
             return Ok(found);

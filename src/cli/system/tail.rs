@@ -1,4 +1,4 @@
-//! `palyra system event tail`: the latest events, and those to come.
+//! `palyra system event tail`: the latest events, then new ones.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::cli::error::{CliError, Kind};
 use crate::cli::sse::FrameParser;
 use crate::exit::Exit;
 
-/// Events shown before those to come.
+/// Number of past events shown first.
 const LATEST_EVENTS: u64 = 20;
-/// Attempts in a row to reach the daemon again. One more: exit 69.
+/// Consecutive attempts to reconnect to the daemon; then exit code 69.
 const ATTEMPTS_MAX: u32 = 10;
-/// Longest pause between two attempts.
+/// Longest pause between two attempts, in seconds.
 const PAUSE_SECONDS_MAX: u64 = 15;
 
 pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit, CliError> {
     let latest = {
-        // What happened can be read without a daemon; what is to come needs one.
+        // Past events can be read without a daemon; new ones need one.
         let need = if args.follow { Need::Daemon } else { Need::NoIntegrations };
         let connection = context.connect(need)?;
         find(&ListArgs { limit: LATEST_EVENTS, ..ListArgs::default() }, context, &connection.client)?
@@ -41,12 +41,12 @@ fn print(event: &Value, context: &Context) -> Result<(), CliError> {
     }
 }
 
-/// Prints what comes after `after`, until the reader goes away or the daemon stays away.
+/// Prints the events after `after`, until the output is closed or the daemon stays unreachable.
 fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     let mut progress = Progress { after, attempts: 0 };
     loop {
         let lost = match stream(&mut progress, context) {
-            // The daemon ends each stream after a while; the next one goes on where it ended.
+            // The daemon ends each stream after a while; the next one continues from there.
             Ok(Brought::Lines) => continue,
             Ok(Brought::Nothing) => CliError::unreachable("the daemon closed the event stream"),
             Err(error) if may_come_back(&error) => error,
@@ -62,19 +62,19 @@ fn follow(after: u64, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// What a stream brought before its end.
+/// What a stream delivered before it ended.
 enum Brought {
-    /// Events, or signs of life.
+    /// Events or keep-alives.
     Lines,
     /// Nothing at all.
     Nothing,
 }
 
-/// How far the following came.
+/// The state of following the events.
 struct Progress {
     /// The last event printed.
     after: u64,
-    /// Attempts since something last came.
+    /// Failed attempts since something was last received.
     attempts: u32,
 }
 
@@ -88,7 +88,7 @@ fn pause_after(attempts: u32) -> Duration {
     Duration::from_secs(seconds.min(PAUSE_SECONDS_MAX))
 }
 
-/// Follows one stream to its end. The daemon is looked up anew: it may have come back at another address.
+/// Follows one stream to its end. The address of the daemon is looked up each time, because a restart may change it.
 fn stream(progress: &mut Progress, context: &Context) -> Result<Brought, CliError> {
     let connection = context.connect(Need::Daemon)?;
     let after = progress.after.to_string();

@@ -1,4 +1,4 @@
-//! How the daemon and its events look to people.
+//! Text for people about the daemon and its events.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::cli::table::{Fields, Table, Tone, heading};
 use crate::cli::text::{CELL_CHARS_MAX, FIELD_CHARS_MAX, clipped};
 use crate::cli::view::{NONE, all_fields, is_true, items, show, shown, shown_time, text};
 
-/// How the daemon is.
+/// The health of the daemon.
 pub fn heartbeat(heartbeat: &Value) -> String {
     let mut fields = Fields::default();
     let ready = is_true(heartbeat, "ready");
@@ -40,7 +40,7 @@ pub fn heartbeat(heartbeat: &Value) -> String {
     fields.render(0)
 }
 
-/// What is known of the journal as a whole.
+/// The state of the verification of the journal.
 fn verification(found: &Value) -> Option<(Tone, String)> {
     let told = match found.get("state").and_then(Value::as_str)? {
         "running" => (Tone::Plain, format!("{} of {} events", shown(found, "seq"), shown(found, "head_seq"))),
@@ -55,7 +55,7 @@ fn verification(found: &Value) -> Option<(Tone, String)> {
     Some(told)
 }
 
-/// An index or a checkpoint has no seq.
+/// The failure of a verification. A problem with an index or a checkpoint has no seq.
 fn failed(found: &Value) -> String {
     match found.get("first_bad_seq").and_then(Value::as_u64) {
         Some(seq) => format!("FAILED from seq {seq} on"),
@@ -68,7 +68,7 @@ fn uptime(heartbeat: &Value) -> String {
     format!("{} (since {})", span_text(seconds), shown_time(heartbeat, "started_at_unix_ms"))
 }
 
-/// What reads differently since the files were read again.
+/// What a reload changed.
 pub fn reloaded(reloaded: &Value) -> String {
     let mut fields = Fields::default();
     for name in ["added", "removed", "changed", "profiles"] {
@@ -92,7 +92,7 @@ pub fn presence(presence: &Value, out: &Output) -> String {
     out.table_text(&table)
 }
 
-/// The counters, part by part.
+/// The counters, grouped by part.
 pub fn insights(insights: &Value, out: &Output) -> String {
     let parts = [
         ("Deliveries", "deliveries"),
@@ -141,7 +141,7 @@ pub fn events<'a>(events: impl Iterator<Item = &'a Value>) -> Table {
     table
 }
 
-/// Every column of an event, and its particulars.
+/// Every column of an event, and its details.
 pub fn event(event: &Value) -> String {
     let mut fields = Fields::default();
     for name in ["seq", "event_id", "kind", "name"] {
@@ -172,7 +172,7 @@ fn tone(event: &Value) -> Tone {
     }
 }
 
-/// One event on one line, for a stream whose widths nobody knows beforehand.
+/// One event on one line, not aligned, because the widths in a stream are not known beforehand.
 pub fn event_line(event: &Value) -> String {
     let cell = |name: &str| clipped(&shown(event, name), CELL_CHARS_MAX);
     let about =

@@ -194,7 +194,7 @@ impl SettingArgs {
         self.parameters.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
     }
 
-    /// What was typed, by the names of the console.
+    /// The settings that were given, by their names in the console API.
     fn typed(&self) -> Map<String, Value> {
         let list = |texts: &[String]| (!texts.is_empty()).then(|| json!(texts));
         let parameters = self.parameters();
@@ -216,12 +216,12 @@ fn named<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Val
 }
 
 impl AddArgs {
-    /// Whether it was said what deliveries are verified with.
+    /// Whether the arguments say how deliveries are verified.
     pub fn says_what_verifies(&self) -> bool {
         self.secret_ref.is_some() || self.published_keys || self.allow_unsigned
     }
 
-    /// The integration as the console is asked for it. What was not typed is left to the daemon.
+    /// The document that asks the console to add the integration. Settings that were not given are left to the daemon.
     pub fn draft(&self) -> Value {
         let mut draft = self.settings.typed();
         draft.extend(named([
@@ -236,14 +236,14 @@ impl AddArgs {
 }
 
 impl SetArgs {
-    /// Those that were given, and nothing for those that are to go.
+    /// The parameters to set, and null for those to remove.
     fn parameters(&self) -> Option<Value> {
         let mut parameters = self.settings.parameters();
         parameters.extend(self.removed_parameters.iter().map(|name| (name.clone(), Value::Null)));
         (!parameters.is_empty()).then_some(Value::Object(parameters))
     }
 
-    /// What is to be otherwise.
+    /// The settings to change.
     pub fn amendment(&self) -> Map<String, Value> {
         let mut amendment = self.settings.typed();
         let none = || Value::Array(Vec::new());
@@ -261,7 +261,7 @@ impl SetArgs {
     }
 }
 
-/// How long a delivery is remembered; none: as long as the daemon says.
+/// The replay window in seconds; `None` restores the default.
 #[derive(Debug, Clone, Copy)]
 struct Window(Option<u64>);
 
@@ -333,7 +333,7 @@ pub struct SendArgs {
     pub mutate: Option<String>,
 }
 
-/// A name of an event; nothing that takes more than a line is one.
+/// Parses the name of an event, which must be a single line.
 fn parse_event(text: &str) -> Result<String, &'static str> {
     match text.trim().is_empty() || text.contains(char::is_control) {
         true => Err("the name of an event must not be empty or contain control characters"),
@@ -341,15 +341,15 @@ fn parse_event(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// What `send --mutate` can do.
+/// The values of `send --mutate`.
 const MUTATIONS: [&str; 5] = ["signature", "timestamp", "body", "duplicate", "drop-header"];
 
-/// A header as `curl -H` takes it.
+/// A header in the notation of `curl -H`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderArg {
-    /// Before the first colon.
+    /// The text before the first colon.
     pub name: String,
-    /// After it, without the white space around it.
+    /// The text after it, without surrounding blanks.
     pub value: String,
 }
 

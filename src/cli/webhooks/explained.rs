@@ -1,4 +1,4 @@
-//! How an explanation looks to people.
+//! Text for people for the answers of `webhooks explain`.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::cli::output::Output;
 use crate::cli::table::{Fields, Table, Tone, heading};
 use crate::cli::view::{items, show, shown, shown_time};
 
-/// What happened, when, why and what to do; of an integration also what came of late.
+/// What happened, when, why and what to do; for an integration also its recent refusals and rows.
 pub fn text(explained: &Value, out: &Output) -> String {
     let mut fields = Fields::default();
     fields.add("what", shown(explained, "happened"));

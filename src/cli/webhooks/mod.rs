@@ -51,7 +51,8 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     Ok(if is_as_asked { Exit::Ok } else { Exit::Failed })
 }
 
-/// Refuses to add what nothing was said of that its deliveries could be verified with, and keys that nobody publishes.
+/// Refuses an integration for which nothing says how its deliveries are verified, or that relies on published keys its
+/// provider does not have.
 fn check_keys(args: &AddArgs, client: &ConsoleClient) -> Result<(), CliError> {
     if args.says_what_verifies() && !args.published_keys {
         return Ok(());
@@ -105,7 +106,7 @@ fn warn_if_open(integration: &Value, context: &Context) {
     }
 }
 
-/// Says why an integration is stored disabled, and the commands that make it ready.
+/// Warns that an integration is stored disabled: why, and the commands that make it ready.
 fn warn_not_ready(added: &Value, context: &Context) {
     let id = text(added, "integration_id");
     let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();

@@ -1,4 +1,4 @@
-//! How integrations, tests and sent deliveries look to people.
+//! Text for people about integrations, tests and sent deliveries.
 
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ fn add_last_test(fields: &mut Fields, integration: &Value) {
     fields.toned(tone, "last test", format!("{word} {at} {}", text(integration, "last_test_message")));
 }
 
-/// A new integration, and what has to be entered at the provider.
+/// A new integration, and what to enter at the provider.
 pub fn added(integration: &Value) -> String {
     let mut fields = Fields::default();
     let state = if is_true(integration, "enabled") { "enabled" } else { "disabled" };
@@ -104,7 +104,8 @@ pub fn added(integration: &Value) -> String {
     fields.render(0)
 }
 
-/// Where senders post to; as far as it is not known, what to put in front, and where it is tried on this machine.
+/// The URL senders post to. If its base is unknown, says what to put in front of the path, and where to try it on this
+/// machine.
 fn address(integration: &Value) -> String {
     let url = shown(integration, "url");
     if !url.starts_with('/') {
@@ -115,7 +116,7 @@ fn address(integration: &Value) -> String {
     format!("{url} after the address at which senders reach the ingress ({KNOWN_BY}){here}")
 }
 
-/// How the daemon learns under which address it is reached.
+/// The setting that tells the daemon its public address.
 pub const KNOWN_BY: &str = "`public_url` in palyra.toml";
 
 fn secret_text(integration: &Value) -> String {
@@ -125,7 +126,7 @@ fn secret_text(integration: &Value) -> String {
     }
 }
 
-/// Where the keys of an integration are.
+/// Where the keys of an integration come from.
 fn keys_text(integration: &Value) -> String {
     match integration.get("secret_vault_ref").and_then(Value::as_str) {
         Some(vault_ref) => vault_ref.to_owned(),
@@ -157,7 +158,7 @@ pub fn test_outcome(outcome: &Value) -> String {
     format!("{}{verdict}: {}\n", fields.render(0), clipped(answer.trim_end(), FIELD_CHARS_MAX))
 }
 
-/// What was posted where, and how it was answered.
+/// What was posted where, and the answer.
 pub fn sent(sent: &Value) -> String {
     let status = number(sent, "status").unwrap_or(0);
     let tone = if as_expected(sent) { Tone::Good } else { Tone::Bad };
@@ -177,7 +178,7 @@ pub fn sent(sent: &Value) -> String {
     fields.render(0)
 }
 
-/// Whether it was answered as documented: with any 2xx, unless it was made wrong on purpose.
+/// Whether the answer is as documented: any 2xx, or for a corrupted delivery the expected status.
 pub fn as_expected(sent: &Value) -> bool {
     let status = number(sent, "status").unwrap_or(0);
     match number(sent, "expected_status") {

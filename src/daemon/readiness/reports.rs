@@ -1,5 +1,5 @@
-//! What integrations lack, as the vault says it of their secrets: of many at once, and within a bound, for a secret may lie
-//! on a share that hangs.
+//! What integrations lack, including what the vault says about their secrets. Many are checked concurrently and within a
+//! time limit, because a secret may be on a share that hangs.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::daemon::state::AppState;
 
-/// Integrations whose secrets are asked for at a time; each may hold a thread of the vault's.
+/// Integrations whose secrets are checked at a time; each may occupy a thread of the vault.
 const INTEGRATIONS_AT_A_TIME_MAX: usize = 32;
-/// Time to find out what secrets are good for, those of all integrations together.
+/// Time limit for checking the secrets of all integrations together, in seconds.
 const FINDING_OUT_SECONDS_MAX: u64 = 10;
 
 /// What each of `integrations` lacks, in their order.
@@ -26,36 +26,36 @@ pub async fn reports(
     integrations.into_iter().zip(&statuses).map(|(one, status)| readiness(one, status)).collect()
 }
 
-/// As [`reports`], of one.
+/// As [`reports`], for one integration.
 pub async fn report(app: &AppState, integration: &Integration) -> ReadinessReport {
     readiness(integration, &secret_status(app, integration).await)
 }
 
-/// What the vault says of the secrets of each of `integrations`, in their order.
+/// The status of the secrets of each of `integrations`, in their order.
 pub async fn secret_statuses(
     app: &AppState,
     integrations: impl IntoIterator<Item = &Integration>,
 ) -> Vec<SecretStatus> {
     let mut numbered: Vec<_> = integrations.into_iter().enumerate().collect();
-    // Those that cannot hang go first: others would use up the time for them.
+    // Checks that cannot hang go first; otherwise those that hang could use up the time for them.
     numbered.sort_by_key(|(_, integration)| lies_elsewhere(integration));
     let asked = numbered.into_iter().map(|(number, integration)| (number, asked(app, integration)));
     within(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
 }
 
-/// Whether a secret of it is kept outside the vault, such as on a share, which may hang.
+/// Whether one of its secrets is kept outside the vault, such as on a share, which may hang.
 fn lies_elsewhere(integration: &Integration) -> bool {
     let mut kept = integration.secrets().filter_map(|(_, vault_ref)| Some(vault_ref.ok()?.keeper()));
     kept.any(|keeper| keeper != Keeper::Vault)
 }
 
-/// As [`secret_statuses`], of one.
+/// As [`secret_statuses`], for one integration.
 pub async fn secret_status(app: &AppState, integration: &Integration) -> SecretStatus {
     let patience = Duration::from_secs(FINDING_OUT_SECONDS_MAX);
     in_time(patience, Instant::now() + patience, asked(app, integration)).await
 }
 
-/// What each of `asked` comes to, in the order of their numbers; where that is not known in time, that it is not.
+/// The result of each of `asked`, in the order of their numbers; those that are late are reported as not known in time.
 async fn within(
     patience: Duration,
     asked: impl Iterator<Item = (usize, impl Future<Output = SecretStatus>)>,
@@ -63,7 +63,7 @@ async fn within(
     let deadline = Instant::now() + patience;
     let numbered =
         asked.map(|(number, asked)| async move { (number, in_time(patience, deadline, asked).await) });
-    // In no order: one that hangs holds up a place, and not all behind it.
+    // Unordered: one that hangs occupies one place and does not block all behind it.
     let mut statuses: Vec<_> =
         stream::iter(numbered).buffer_unordered(INTEGRATIONS_AT_A_TIME_MAX).collect().await;
     statuses.sort_unstable_by_key(|(number, _)| *number);
@@ -75,7 +75,7 @@ async fn in_time(
     deadline: Instant,
     asked: impl Future<Output = SecretStatus>,
 ) -> SecretStatus {
-    // What is late already asks the vault nothing.
+    // After the deadline the vault is not asked again.
     if deadline <= Instant::now() {
         return late(patience);
     }
@@ -89,8 +89,8 @@ fn late(patience: Duration) -> SecretStatus {
     ))
 }
 
-/// What the vault says of the secrets that an integration names, of the first that cannot be used. Whatever is not named
-/// counts as found.
+/// Asks the vault for the secrets of an integration, and returns the status of the first that cannot be used. A secret that
+/// is not named counts as found.
 async fn asked(app: &AppState, integration: &Integration) -> SecretStatus {
     for (used, vault_ref) in integration.secrets() {
         let vault_ref = match vault_ref {

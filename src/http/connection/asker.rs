@@ -1,19 +1,19 @@
-//! Whether whoever asks for something still waits for it.
+//! Whether the client of a connection still waits for its answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the other end of a connection is still there: it may have closed its half, or the connection may be over.
+/// A flag that is set once the other end has closed its half of the connection, or the connection has ended.
 #[derive(Debug, Clone, Default)]
 pub struct Asker(Arc<AtomicBool>);
 
 impl Asker {
-    /// Whether nobody waits for an answer any more.
+    /// Whether nobody waits for an answer.
     pub fn is_gone(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// It has gone.
+    /// Marks the other end as gone.
     pub fn leave(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

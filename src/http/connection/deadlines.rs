@@ -1,8 +1,8 @@
-//! What a connection may take up: how long its other end may take nothing of what is written to it, how long it may take
-//! over a head, and how many requests it may send before it takes an answer: one.
+//! The limits of one connection: how long a write may stall, how long the next head may take, and that only one request is
+//! in progress at a time.
 //!
-//! actix-http bounds the first head of a connection alone, and parses all it has read before it answers any of it. What a
-//! sender writes on meanwhile waits in the kernel's buffers, not in ours.
+//! actix-http limits the time for the first head of a connection only, and parses everything it has read before it answers
+//! any of it. Bytes that a sender pipelines stay in the buffers of the kernel instead of ours.
 
 use std::future::Future as _;
 use std::io;
@@ -19,44 +19,44 @@ use crate::http::connection::framing::Framing;
 use crate::http::connection::idle::Member;
 use crate::http::connection::limits::OpenConnection;
 
-/// What only asks for the body. An answer may follow it at once.
+/// The interim answer that only asks for the body. The final answer may follow in the same write.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How long a connection is waited for.
+/// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// Without anything being taken of what is written.
+    /// Longest time for which the other end may accept none of the bytes written to it.
     pub to_write: Duration,
-    /// From an answer to the end of the next head; `None`: for ever.
+    /// Longest time from an answer to the end of the next head; `None`: unlimited.
     pub to_read_head: Option<Duration>,
-    /// Whether it is heard when the other end leaves while it is owed an answer.
+    /// Whether to keep reading while an answer is due, in order to notice when the other end closes the connection.
     pub hears_leaving: bool,
 }
 
-/// A connection that is waited for only so long. It fails with [`io::ErrorKind::TimedOut`] then, and with
-/// [`io::ErrorKind::ConnectionAborted`] where it gives way to another.
+/// A connection with deadlines. It fails with [`io::ErrorKind::TimedOut`] when one has passed, and with
+/// [`io::ErrorKind::ConnectionAborted`] when it is closed to make room for another.
 #[derive(Debug)]
 pub struct Patient {
     io: TcpStream,
     patience: Deadlines,
     framing: Framing,
     asker: Asker,
-    /// Runs while a write stands still.
+    /// Runs while a write is stalled.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Whether a read was held up that may go on once there is an answer, or it is taken.
+    /// Whether a read was suspended that has to be woken once an answer is written or accepted.
     is_held_up: bool,
-    /// When something was written last.
+    /// Time of the last write.
     written_at: Instant,
-    /// Runs, with breaks, while no request is there.
+    /// Deadline of the next head; polled only between requests.
     head_due: Option<Pin<Box<Sleep>>>,
-    /// What was read and is not handed over yet.
+    /// Bytes that were read from the socket but not yet handed over.
     kept: Vec<u8>,
     _open: OpenConnection,
     member: Option<Member>,
 }
 
 impl Patient {
-    /// `io`, with so much `patience`. It is `open`, and the `member` of a crowd, as long as this lives.
+    /// Wraps `io`. The connection is counted as `open`, and remains a `member` of its crowd, until this is dropped.
     pub fn new(io: TcpStream, patience: Deadlines, open: OpenConnection, member: Option<Member>) -> Self {
         Self {
             io,
@@ -73,7 +73,7 @@ impl Patient {
         }
     }
 
-    /// Its other end.
+    /// A handle that shows whether the other end is gone.
     pub fn asker(&self) -> Asker {
         self.asker.clone()
     }
@@ -91,7 +91,7 @@ impl Patient {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Nothing is read now. What is there, or comes, is read later.
+    /// Suspends reading. What has arrived, or arrives meanwhile, is read after the answer.
     fn hold_up(&mut self, cx: &mut Context<'_>) {
         let is_there = !self.kept.is_empty() || self.io.poll_read_ready(cx).is_ready();
         self.is_held_up |= is_there || self.stalled.is_some();
@@ -103,7 +103,7 @@ impl Patient {
         }
     }
 
-    /// An answer, or a part of it, was written.
+    /// Notes that an answer, or a part of one, was written.
     fn answer(&mut self, cx: &mut Context<'_>) {
         self.written_at = Instant::now();
         self.framing.answer();
@@ -118,7 +118,8 @@ impl Patient {
         self.framing.is_idle() && self.member.as_ref().is_some_and(Member::gives_way)
     }
 
-    /// Fails once the next head is due. The clock is looked at seldom: a timer that is set for each request costs more.
+    /// Fails once the next head is overdue. The timer is reset only when it fires, because setting one for each request
+    /// costs more.
     fn expect_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(most) = self.patience.to_read_head.filter(|_| self.framing.is_idle()) else {
             return Ok(());
@@ -134,7 +135,7 @@ impl Patient {
         Ok(())
     }
 
-    /// Fills `buffer` with what belongs to the request that is there or comes.
+    /// Fills `buffer` with bytes of the current or the next request only.
     fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let is_owed = self.framing.is_whole() && !(self.patience.hears_leaving && self.kept.is_empty());
         if self.stalled.is_some() || is_owed {
@@ -152,7 +153,7 @@ impl Patient {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads from the connection. Nothing that can be handed over is not the end of what comes.
+    /// Reads from the socket. It is pending, rather than at the end, when no byte read may be handed over yet.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let from = buffer.filled().len();
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));

@@ -1,40 +1,40 @@
-//! Where a request ends, in bytes that come in parts (RFC 9112, sections 6 and 7.1).
+//! Finds the end of each request in a byte stream that arrives in parts (RFC 9112, sections 6 and 7.1).
 //!
-//! actix-http parses all it has read before it answers any of it, and gives an answer the form that was asked for last: a HEAD
-//! that follows takes the body off it. So it is given one request at a time. It stays the judge of what a request is: what it
-//! refuses is handed over as it comes.
+//! actix-http parses everything it has read before it answers any of it, and shapes an answer by the request parsed last: a
+//! pipelined HEAD strips the body of the answer before it. So it is given one request at a time. It remains the judge of
+//! what is valid: a malformed request is passed through unchanged, for it to refuse.
 
 use memchr::memchr;
 
-/// Longest line that is put together from parts; actix-http refuses a head that is longer.
+/// Longest line that is assembled from parts; actix-http refuses a head that is longer.
 const LINE_BYTES_MAX: usize = 131_072;
 
-/// The requests of one connection.
+/// The state of the request stream of one connection.
 #[derive(Debug, Default)]
 pub struct Framing {
     stage: Stage,
-    /// What has come of a line that is not there to its end.
+    /// The part of an incomplete line that has arrived.
     line: Vec<u8>,
-    /// Whether the request was answered before its end came.
+    /// Whether the request was answered before its end arrived.
     is_answered: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Stage {
-    /// Before the first line of a head: lines may be blank.
+    /// Before the first line of a head, where lines may be blank.
     #[default]
     Between,
-    /// Within a head, whose lines so far declare this body.
+    /// Within a head; the lines so far declare this body.
     Head(Body),
     Bytes(u64),
     ChunkSize,
-    /// Bytes of a chunk, and the end of the line behind them.
+    /// Within a chunk or the line end after it: bytes left.
     Chunk(u64),
     ChunkEnd,
     Trailers,
-    /// There to its end, and not answered.
+    /// Complete, and not answered.
     Whole,
-    /// Nothing that would be taken for a request.
+    /// Not recognisable as a request; everything is passed through.
     Unclear,
 }
 
@@ -46,8 +46,8 @@ enum Body {
 }
 
 impl Framing {
-    /// How many of these bytes belong to the request that is there now, or comes. The others are to be shown again once it is
-    /// answered.
+    /// How many of these bytes belong to the current or the next request. The caller keeps the others and passes them in
+    /// again once that request is answered.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while let Some(rest @ [_, ..]) = bytes.get(taken..).filter(|_| !self.is_whole()) {
@@ -56,18 +56,18 @@ impl Framing {
         taken
     }
 
-    /// Whether a request is there to its end and not answered, so that nothing more is to be read.
+    /// Whether a request is complete and not answered, so that nothing more may be read.
     pub fn is_whole(&self) -> bool {
         self.stage == Stage::Whole
     }
 
-    /// Whether nobody is owed an answer: no request is there, or but a part of its head, or the rest of one that is
+    /// Whether no answer is due: there is no request, only a part of a head, or the rest of a request that is already
     /// answered.
     pub fn is_idle(&self) -> bool {
         self.is_answered || matches!(self.stage, Stage::Between | Stage::Head(_) | Stage::Unclear)
     }
 
-    /// The answer was written, or the first part of one that is written in parts.
+    /// Notes that the answer was written, or the first part of it.
     pub fn answer(&mut self) {
         match self.stage {
             Stage::Whole => self.stage = Stage::Between,
@@ -121,7 +121,7 @@ impl Framing {
             None => (line, false),
         };
         match (self.stage, line) {
-            // Where actix-http sees them end is another matter.
+            // actix-http may see the end of such a line elsewhere, so the framing is not certain.
             (Stage::Trailers, _) if !is_ended_well => self.stage = Stage::Unclear,
             (Stage::Between, []) => {}
             (Stage::Between, _) => self.stage = Stage::Head(Body::Length(0)),
@@ -140,13 +140,13 @@ impl Framing {
     }
 }
 
-/// How many of `bytes` are among those that are left, and how many are left then.
+/// How many of `bytes` lie within the `left` bytes, and how many of those remain then.
 fn pass(bytes: &[u8], left: u64) -> (usize, u64) {
     let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
     (count, left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX)))
 }
 
-/// The body that a line of a head declares, if it does. actix-http refuses a head that declares more than one.
+/// The body that a header line declares, if any. actix-http refuses a head that declares more than one.
 fn declared(line: &[u8]) -> Option<Body> {
     let colon = memchr(b':', line)?;
     let (name, value) = (line.get(..colon)?, line.get(colon + 1..)?.trim_ascii());
@@ -160,7 +160,7 @@ fn declared(line: &[u8]) -> Option<Body> {
         .then(|| if is_chunked() { Body::Chunked } else { Body::Unclear })
 }
 
-/// What follows the line of a chunk's size, which may have extensions.
+/// The stage after a chunk-size line, which may have extensions.
 fn after_size(line: &[u8]) -> Stage {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let size = line.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    /// Requests as they are cut, each answered once it is whole, in parts of so many bytes.
+    /// The requests as they are cut, each answered once it is complete; the input arrives in parts of `part_bytes`.
     fn cut(bytes: &[u8], part_bytes: usize) -> Vec<String> {
         let (mut framing, mut requests, mut request) = (Framing::default(), Vec::new(), Vec::new());
         for part in bytes.chunks(part_bytes) {

@@ -1,7 +1,7 @@
-//! Which connection gives way where a worker has room for no more: the idle one that has been quiet longest.
+//! Selects the connection to close when a worker has no room for another: the one that has been idle longest.
 //!
-//! A sender has its head there soon after it connects, and is served until it has its answer. Who holds connections for their
-//! own sake is idle, and goes first, however many of those there are.
+//! A genuine sender sends its head soon after it connects, and is busy until it has its answer. Connections that are held
+//! open just to occupy places are idle, and are closed first, however many there are.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ struct Members {
     seats: RefCell<BTreeMap<u64, Rc<Seat>>>,
 }
 
-/// What the others know of one connection.
+/// The state of one connection that the other connections can see.
 #[derive(Debug)]
 struct Seat {
     is_idle: Cell<bool>,
@@ -31,12 +31,12 @@ struct Seat {
 }
 
 impl Crowd {
-    /// Room for `members_max` connections. For one more an idle one gives way, if there is any.
+    /// Room for `members_max` connections. One more closes an idle one, if there is any.
     pub fn new(members_max: usize) -> Self {
         Self(Rc::new(Members { members_max, entered_total: Cell::default(), seats: RefCell::default() }))
     }
 
-    /// One more connection, until it is dropped.
+    /// Adds a connection, which remains until the result is dropped.
     pub fn enter(&self, now: Instant) -> Member {
         let number = self.0.entered_total.get();
         self.0.entered_total.set(number + 1);
@@ -80,7 +80,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// `waker` is woken when it is to give way.
+    /// Sets the `waker` to wake when this connection is to be closed.
     pub fn read_by(&self, waker: &Waker) {
         match &mut *self.seat.reader.borrow_mut() {
             Some(reader) => reader.clone_from(waker),
@@ -88,17 +88,17 @@ impl Member {
         }
     }
 
-    /// Whether no request is there. It gives way only while that is so.
+    /// Sets whether no request is in progress. The connection is closed only while that is so.
     pub fn be_idle(&self, is_idle: bool) {
         self.seat.is_idle.set(is_idle);
     }
 
-    /// Something was written.
+    /// Notes that something was written.
     pub fn wrote(&self, now: Instant) {
         self.seat.quiet_since.set(now);
     }
 
-    /// Whether it is to end as soon as nothing is left to be read.
+    /// Whether it is to be closed as soon as there is nothing left to read.
     pub fn gives_way(&self) -> bool {
         self.seat.gives_way.get()
     }

@@ -1,31 +1,31 @@
-//! How many connections the process has room for: each takes a file descriptor, and the journal needs some too. And how
-//! many there are.
+//! How many connections the process may hold open, and how many are open. Each takes a file descriptor, and the journal
+//! needs some as well.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Connections one worker of the ingress holds open at most; more wait in the backlog.
+/// Most connections one worker of the ingress holds open; more wait in the backlog.
 const CONNECTIONS_PER_WORKER_MAX: u64 = 4_096;
 /// Connections the console holds open, at most and at least.
 const CONSOLE_CONNECTIONS_MAX: u64 = 1_024;
 const CONSOLE_CONNECTIONS_MIN: u64 = 4;
-/// Descriptors that are for no connection: those of the journal and its readers, secrets, keys that are fetched, and what
-/// the threads wait on.
+/// File descriptors reserved for other uses: the journal and its readers, secrets, fetches of published keys, and the event
+/// queues of the threads.
 const OTHER_DESCRIPTORS: u64 = 192;
 
 /// Connections each listener may hold open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Of the ingress, each worker.
+    /// For each worker of the ingress.
     pub per_worker: usize,
-    /// Of the console.
+    /// For the console.
     pub console: usize,
 }
 
 impl Room {
-    /// Raises the limit of open files as far as this process may, and shares it out.
+    /// Raises the limit of open files as far as this process may, and divides it between the listeners.
     pub fn make(workers: usize) -> Self {
         let room = Self::within(raise_limit(), workers);
         if room.per_worker < 64 {
@@ -39,7 +39,8 @@ impl Room {
         room
     }
 
-    /// Connections of a worker of the ingress from which on idle ones give way. The rest is for those on their way out.
+    /// Number of connections of an ingress worker above which idle ones are closed. The places above it are for those that
+    /// are still closing.
     pub fn before_idle_give_way(self) -> usize {
         self.per_worker.saturating_sub((self.per_worker / 16).max(1))
     }
@@ -53,12 +54,12 @@ impl Room {
     }
 }
 
-/// The connections of a listener.
+/// Counts the open connections of a listener.
 #[derive(Debug, Clone, Default)]
 pub struct Connections(Arc<AtomicUsize>);
 
 impl Connections {
-    /// Counts one more until it is dropped.
+    /// Counts one more connection until the result is dropped.
     pub fn open(&self) -> OpenConnection {
         self.0.fetch_add(1, Ordering::Relaxed);
         OpenConnection(self.clone())
@@ -70,7 +71,7 @@ impl Connections {
     }
 }
 
-/// One connection that is open.
+/// One open connection.
 #[derive(Debug)]
 pub struct OpenConnection(Connections);
 
@@ -84,7 +85,7 @@ fn small(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// The limit as it is then. None is as good as endless.
+/// The limit of open files after it was raised. No limit counts as [`u64::MAX`].
 fn raise_limit() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

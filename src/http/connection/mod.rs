@@ -1,6 +1,6 @@
-//! The life of a connection: how many there may be, when one has to end, and how its requests are told apart.
+//! The life of a connection: how many there may be, when one is closed, and how its requests are separated.
 //!
-//! Nothing here knows of integrations or of the console; [`server`] puts the parts together for both listeners.
+//! Nothing here knows integrations or the console, except [`server`], which assembles the parts for both listeners.
 
 pub mod asker;
 pub mod deadlines;

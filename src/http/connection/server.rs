@@ -1,7 +1,7 @@
 //! The two listeners.
 //!
-//! They are built on `actix-http` rather than `HttpServer`, which offers no say in what a connection may take up, nor in
-//! `Expect: 100-continue`: a sender that waits for it is to be refused before it sends a body nobody wants.
+//! They are built on `actix-http` rather than `HttpServer`, which offers no control over the limits of a connection, nor
+//! over `Expect: 100-continue`: a sender that waits for it should be refused before it sends a body that would be discarded.
 
 use std::fmt::Debug;
 use std::net::{SocketAddr, TcpListener};
@@ -31,12 +31,12 @@ use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
-/// How long the clock stands still by which actix-http ends what takes too long; an end may come that much early.
+/// Resolution of the clock that actix-http checks its time-outs by; a time-out may come this much early.
 const CLOCK_TICK: Duration = Duration::from_millis(500);
-/// Threads of the console.
+/// Worker threads of the console.
 const CONSOLE_WORKERS: usize = 1;
-/// Threads of each worker for what blocks: journal reads, and keys that are fetched. More of it waits; none of it waits for
-/// other such work.
+/// Threads of each worker for blocking work: journal reads and fetches of published keys. More work is queued. No such work
+/// may wait for other such work, or the pool could deadlock.
 const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
 
 /// Serves deliveries on `listener`.
@@ -68,7 +68,7 @@ pub fn serve_ingress(app: &Arc<AppState>, room: Room, listener: TcpListener) -> 
     Ok(builder.run())
 }
 
-/// A server of so many threads, each with so many connections. Signals are the daemon's business, not the server's.
+/// A server with that many threads and connections. Signals are handled by the daemon, not by the server.
 fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -> ServerBuilder {
     Server::build()
         .workers(workers)
@@ -78,7 +78,7 @@ fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -
         .disable_signals()
 }
 
-/// HTTP with the deadlines of a connection. Idle connections end once the server is `draining`.
+/// The HTTP service with its time-outs. Idle connections are closed once the server is `draining`.
 fn timed<S>(settings: &Settings, draining: GracefulShutdownSignal) -> HttpServiceBuilder<Patient, S>
 where
     S: ServiceFactory<Request, Config = ()>,
@@ -96,7 +96,7 @@ where
         })
 }
 
-/// A connection that is given up when its other end takes longer than that, or another of the crowd needs its place.
+/// Wraps a connection with its deadlines; it fails when one passes, or when its place is needed for another.
 async fn patient(
     io: TcpStream,
     patience: Deadlines,
@@ -107,10 +107,11 @@ async fn patient(
     Ok((Patient::new(io, patience, open, member), Protocol::Http1, peer))
 }
 
-/// What the HTTP service takes.
+/// The input of the HTTP service.
 type Connection = (Patient, Protocol, Option<SocketAddr>);
 
-/// Decides about `Expect: 100-continue`: refuses what the head alone condemns, without `100 Continue`.
+/// Handles `Expect: 100-continue`: a request that can be refused by its head alone gets the refusal instead of `100
+/// Continue`.
 async fn continue_or_refuse(app: Data<AppState>, request: Request) -> Result<Request, Response<BoxBody>> {
     let Some(id) = hook_id(request.uri()) else { return Ok(request) };
     let (uri, headers) = (request.uri(), request.headers());
@@ -145,7 +146,7 @@ pub fn serve_console(
         let http = timed(&settings, draining)
             .on_connect_ext(|io: &Patient, data| drop(data.insert(io.asker())))
             .finish(map_config(app, |_| AppConfig::default()));
-        // Its streams and exports are answers that take as long as they take.
+        // Streams and exports may take any time, so there is no deadline for the next head.
         let patience =
             Deadlines { to_write: settings.idle_deadline, to_read_head: None, hears_leaving: true };
         fn_service(move |io| patient(io, patience, connections.open(), None)).and_then(http)

@@ -1,10 +1,12 @@
-//! Closes a connection whose body nobody reads to its end, soon after the answer.
+//! Closes a connection soon after the answer when the body of the request was not read to its end.
 //!
-//! Once the reader of a chunked body has gone, actix-http reads it on for as long as it comes, without a bound in bytes or
-//! in time, before it looks at the connection again. While a reader is left when the answer is written, it closes instead,
-//! within its disconnect deadline, as it does with a body of declared length. So the reader stays with the answer.
+//! When the reader of a chunked body is dropped, actix-http goes on reading the body, without a bound in bytes or time,
+//! before it serves the connection again. While a reader still exists when the answer is written, it closes the connection
+//! instead, within its disconnect deadline, as it does for a body of declared length. So the reader is kept alive until the
+//! answer is written.
 //!
-//! Where a WebSocket is asked for, it takes all that ever comes for the body. There is none here, so that is refused.
+//! For a WebSocket upgrade, actix-http takes everything that follows for the body. WebSockets are not supported, so such a
+//! request is refused.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -22,11 +24,10 @@ use futures_util::Stream;
 
 use crate::http::problem::{Kind, Problem};
 
-/// Middleware: refuses a body without an end, and sees to it that a chunked one which was not read to its end closes the
-/// connection.
+/// Middleware: refuses a body without an end, and closes the connection after a chunked body that was not read to its end.
 ///
 /// # Errors
-/// Those of the service below, which has to answer with a response of its own before the body is read.
+/// Those of the service below. That service must turn its own errors into responses before the body is read.
 pub async fn close_after_answer(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -45,7 +46,7 @@ pub async fn close_after_answer(
     Ok(answered.map_body(|_, answer| BoxBody::new(Answer { answer, _body: body })))
 }
 
-/// Whether actix-http takes all that comes after the head for the body, whatever length was declared.
+/// Whether actix-http takes everything after the head for the body, whatever length was declared.
 fn is_endless(request: &ServiceRequest) -> bool {
     let mut protocols = request.headers().get_all(UPGRADE);
     let is_websocket =
@@ -53,7 +54,7 @@ fn is_endless(request: &ServiceRequest) -> bool {
     !request.method().is_safe() && protocols.any(is_websocket)
 }
 
-/// The body of a request, for its reader and for the answer.
+/// The body of a request, shared by its reader and the answer.
 #[derive(Clone)]
 struct Body(Rc<RefCell<Payload>>);
 
@@ -65,7 +66,7 @@ impl Stream for Body {
     }
 }
 
-/// An answer that keeps the body of its request until it is written.
+/// An answer that keeps the body of its request alive until it is written.
 struct Answer {
     answer: BoxBody,
     _body: Body,

@@ -1,4 +1,4 @@
-//! Every change is journaled before it takes effect, and again if it then did not, or may not last.
+//! Journals every change before it takes effect, and again if it then failed or may not last.
 
 use actix_web::web::Data;
 use palyra_actors::journal::{Severity, SystemEvent};
@@ -10,10 +10,10 @@ use crate::http::problem::{Became, Problem};
 use palyra_actors::cut::cut;
 use palyra_actors::event_names;
 
-/// Longest subject that is journaled; the rest is cut, so that it fits the summary behind the name of the change.
+/// Longest subject that is journaled; the rest is cut, so that it fits into the summary after the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;
 
-/// A change somebody asks the console for.
+/// A change that a client of the console requests.
 pub struct Change {
     name: &'static str,
     subject: String,
@@ -21,23 +21,24 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change called `name` to `subject`.
+    /// A change of kind `name` to `subject`.
     pub fn new(name: &'static str, subject: &str) -> Self {
         Self { name, subject: cut(subject, SUBJECT_BYTES_MAX), particulars: json!({}) }
     }
 
-    /// With more of it. Never a secret.
+    /// Adds details. Never a secret.
     #[must_use]
     pub fn particulars(mut self, particulars: Value) -> Self {
         self.particulars = particulars;
         self
     }
 
-    /// Journals the change, then makes it: what cannot be recorded does not happen. It goes on to its end when this future
-    /// is dropped, because the client has gone: else a row would say of a change that it was made, and it never was.
+    /// Journals the change, then makes it: what cannot be recorded must not happen. The change is completed even if this
+    /// future is dropped because the client has disconnected; otherwise the journal could report a change that was never
+    /// made.
     ///
     /// # Errors
-    /// Those of the change, and a 503 when it could not be journaled, or the daemon is stopping.
+    /// Those of the change, and 503 when it cannot be journaled or the daemon is stopping.
     pub async fn journaled<T: Send + 'static>(
         self,
         app: &Data<AppState>,
@@ -63,16 +64,17 @@ impl Change {
         made
     }
 
-    /// That the change was not made, may not last, or is not known to have been made. Who asked for it is told that,
-    /// whatever becomes of the row.
+    /// Journals that the change was not made, may not last, or possibly was not made. The client is told so in any case,
+    /// even if this event cannot be stored.
     async fn tell_what_became(&self, app: &AppState, problem: &Problem) {
         let became = ending(problem.became());
         let event = self.event(event_names::ended(self.name, became), Severity::Warn);
         app.actors.journal.append_or_log(event.detail("problem", problem.kind().entry().1)).await;
     }
 
-    /// The same of a change of what integrations verify with. It is made while no other is, so that what it looks up and
-    /// probes is still so when it takes effect; heartbeat and metrics tell what it came to when it is answered.
+    /// As [`Change::journaled`], for a change of what integrations verify with. Such changes are made one at a time, so that
+    /// what one has looked up and probed is still true when it takes effect. Heartbeat and metrics reflect the change before
+    /// it is answered.
     ///
     /// # Errors
     /// As [`Change::journaled`].
@@ -101,7 +103,7 @@ impl Change {
     }
 }
 
-/// What the name of the row that tells it ends with.
+/// The suffix of the event name that reports this state.
 fn ending(became: Became) -> &'static str {
     match became {
         Became::Refused => event_names::REFUSED,

@@ -1,4 +1,4 @@
-//! Who may use the console: whoever holds the token, from this machine's own names, never a foreign web page.
+//! Access to the console: only with the token, under a name of this machine, and never from a foreign web page.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
 
-/// The token of the console, kept as its digest: comparing digests takes the same time wherever they differ.
+/// The token of the console, kept as its digest, so that a comparison takes the same time wherever the texts differ.
 #[derive(Clone)]
 pub struct Token(Arc<Secret>);
 
@@ -36,10 +36,10 @@ impl Token {
     }
 }
 
-/// Stands in a request that showed the token.
+/// Marks a request that presented the token.
 struct Known;
 
-/// Refuses what is not for this console, before any handler runs.
+/// Refuses requests that are not meant for this console or not authorised, before any handler runs.
 pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     match check(&request) {
         Ok(()) => {
@@ -50,7 +50,7 @@ pub async fn guard(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servi
     }
 }
 
-/// Ends the connection with the answer to a request that did not show the token: who went on asking would keep a place.
+/// Closes the connection after answering a request without the token, so that strangers cannot occupy connections.
 pub async fn close_to_strangers(
     request: ServiceRequest,
     next: Next<BoxBody>,
@@ -87,13 +87,15 @@ fn check(request: &ServiceRequest) -> Result<(), Problem> {
     }
 }
 
-/// What follows the scheme, which may be written in any case, and blanks (RFC 9110, section 11.4).
+/// The token after the scheme. The scheme is case-insensitive and may be followed by several blanks (RFC 9110, section
+/// 11.4).
 fn bearer(credentials: &str) -> Option<&str> {
     let (scheme, token) = credentials.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_start_matches(' '))
 }
 
-/// Whoever guesses is counted and told so; the token is taken all the same.
+/// The answer to a request without a valid token; wrong tokens are counted and throttled. A correct token is accepted even
+/// then.
 fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
     if let Some(app) = app(request) {
         app.counters.refuse_at_console(if has_token { "wrong_token" } else { "missing_token" });
@@ -114,8 +116,8 @@ fn app(request: &ServiceRequest) -> Option<&Data<AppState>> {
     request.app_data::<Data<AppState>>()
 }
 
-/// A form of a web page cannot send JSON without asking first; what it can send is refused. An order that needs no body
-/// needs no type.
+/// Requires JSON: an HTML form cannot send it without a preflight request, and the types a form can send are refused. A
+/// request without a body needs no type.
 fn check_content_type(request: &ServiceRequest) -> Result<(), Problem> {
     let changes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     let typed = single(request, CONTENT_TYPE.as_str()).unwrap_or_default();
@@ -124,22 +126,22 @@ fn check_content_type(request: &ServiceRequest) -> Result<(), Problem> {
     if changes && !is_json && !is_bare(request) { Err(untyped()) } else { Ok(()) }
 }
 
-/// Whether it has neither a body nor a type of one.
+/// Whether the request has neither a body nor a content type.
 fn is_bare(request: &ServiceRequest) -> bool {
     let headers = request.headers();
     let is_empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0");
     is_empty && !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_TYPE)
 }
 
-/// The value of a header that comes once.
+/// The value of a header that occurs exactly once.
 fn single<'a>(request: &'a ServiceRequest, name: &str) -> Option<&'a str> {
     let mut values = request.headers().get_all(name);
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-/// Names under which only this machine reaches itself, and the address it is `listening` on; a name that was rebound by DNS
-/// is none of them.
+/// Whether `host` is a loopback name or the address the console is `listening` on. A DNS name that was rebound to this
+/// machine is neither.
 fn is_own_name(host: &str, listening: Option<IpAddr>) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -1,4 +1,4 @@
-//! Connectors: what runs.
+//! The connectors that run.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};

@@ -1,4 +1,4 @@
-//! `webhooks send`: a delivery as the provider would make it, or almost, posted to the real ingress.
+//! `webhooks send`: makes a delivery as the provider would, optionally corrupts it, and posts it to the real ingress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::threads;
 
 /// Longest answer of the ingress that is shown.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
-/// How long the ingress may take.
+/// Time limit for the answer of the ingress.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// `/webhooks/{id}/dispatch`.
@@ -42,7 +42,7 @@ struct Dispatch {
     mutate: Option<Mutation>,
 }
 
-/// Signs as the provider would and posts to the ingress, over HTTP like any sender.
+/// Signs as the provider would, and posts to the ingress over HTTP like any sender.
 async fn dispatch(
     app: Data<AppState>,
     id: Path<String>,
@@ -59,7 +59,7 @@ async fn dispatch(
     let expected = expected(&order, &integration, &profile)?;
     let signed = sign(&app, &order, &integration, &profile).await?;
     let url = format!("{}/hooks/{}", app.serving.addresses.ingress, integration.record.integration_id);
-    // Names only: the value of a header may be the secret itself.
+    // Names only: a header value may be the secret itself.
     let headers: Vec<String> = signed.headers.iter().map(|(name, _)| name.clone()).collect();
     let twice = order.mutate == Some(Mutation::Duplicate);
     let send = post_to_ingress(url.clone(), signed, twice);
@@ -75,7 +75,7 @@ async fn dispatch(
     })))
 }
 
-/// An event is named as in an envelope.
+/// Event names follow the rule of the envelope.
 fn check_event(event: &str) -> Result<(), Problem> {
     if (1..=WEBHOOK_NAME_CHARS_MAX).contains(&event.chars().count()) {
         return Ok(());
@@ -84,7 +84,7 @@ fn check_event(event: &str) -> Result<(), Problem> {
     Err(Problem::new(Kind::Invalid).detail(detail))
 }
 
-/// What is disabled answers 404 to whatever is sent to it.
+/// A disabled integration answers 404 to every delivery, so nothing is sent to it.
 fn check_enabled(integration: &Integration) -> Result<(), Problem> {
     let id = &integration.record.integration_id;
     if integration.record.enabled {
@@ -96,7 +96,7 @@ fn check_enabled(integration: &Integration) -> Result<(), Problem> {
         .hint(Some(hint)))
 }
 
-/// The status a mutated delivery is to be answered with; none for one that is not mutated.
+/// The status with which a mutated delivery should be answered; `None` for one that is not mutated.
 fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> Result<Option<u16>, Problem> {
     let Some(mutation) = order.mutate else { return Ok(None) };
     if has_nothing_to_sign_with(integration)
@@ -120,7 +120,7 @@ fn has_nothing_to_sign_with(integration: &Integration) -> bool {
     !integration.record.signature_required && integration.record.secret_vault_ref.is_none()
 }
 
-/// A request as the provider would send it; unsigned where there is nothing to sign with, and no need to.
+/// Builds a request as the provider would send it; unsigned if there is no key and none is required.
 async fn sign(
     app: &AppState,
     order: &Dispatch,
@@ -160,7 +160,7 @@ async fn sign(
     signed.map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()))
 }
 
-/// The keys of an integration, with a problem that says what is missing.
+/// The keys of an integration, or a problem that says what is missing.
 async fn resolve(app: &AppState, integration: &Integration) -> Result<Arc<SecretVersions>, Problem> {
     let missing = || Problem::new(Kind::Invalid).detail("the integration names no secret");
     let vault_ref = integration.record.vault_ref().ok_or_else(missing)?;
@@ -171,7 +171,7 @@ async fn resolve(app: &AppState, integration: &Integration) -> Result<Arc<Secret
     resolved.map_err(|error| Problem::unavailable(&error).hint(Some(error.hint())))
 }
 
-/// Posts once, or twice; tells the last answer.
+/// Posts the delivery once or twice, and returns the last answer.
 async fn post_to_ingress(url: String, signed: MadeRequest, twice: bool) -> Result<(u16, Value), Problem> {
     let posted = threads::on_its_own(move || {
         if twice {

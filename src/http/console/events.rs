@@ -79,21 +79,21 @@ async fn show(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, 
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(shown))
 }
 
-/// The bytes that `body_sha256` is over, as they came.
+/// The bytes that `body_sha256` is computed over, exactly as received.
 async fn body(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, Problem> {
     let event = find(&app, event.into_inner()).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::octet_stream()).body(event.body))
 }
 
-/// The event of that seq or id.
+/// Finds an event by its seq or id.
 ///
 /// # Errors
-/// [`Kind::NotFound`], and [`Kind::BadRequest`] for what is neither.
+/// [`Kind::NotFound`]; [`Kind::BadRequest`] for text that is neither a seq nor an id.
 pub async fn find(app: &AppState, event: String) -> Result<StoredEvent, Problem> {
     view(app, event, |event| event).await
 }
 
-/// What `seen` makes of that event, where it may take long.
+/// Applies `seen` to that event, on a thread where it may block.
 async fn view<T: Send + 'static>(
     app: &AppState,
     event: String,
@@ -110,7 +110,7 @@ async fn emit(app: Data<AppState>, body: Json<Box<RawValue>>) -> Result<HttpResp
         let first = issues.first().map(|issue| format!("{}: {}", issue.pointer, issue.message));
         Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
     })?;
-    // One that was handed over goes into the journal, whether its client waits or not.
+    // An event that was handed over will be journaled even if the client disconnects, so a stop has to wait for it.
     let _place = app.changes.under_way.place().await?;
     let receipt = app.actors.journal.append_system(event.by("console")).await.map_err(|error| {
         let kind = match error {
@@ -122,7 +122,7 @@ async fn emit(app: Data<AppState>, body: Json<Box<RawValue>>) -> Result<HttpResp
     Ok(HttpResponse::Created().json(receipt))
 }
 
-/// An event of one's own has no replay key: one that is emitted again is there twice.
+/// An emitted event has no replay key, so emitting it again would store it twice.
 fn how_to_find_out(error: &JournalError) -> Option<String> {
     let is_unknown = matches!(error, JournalError::Unknown);
     is_unknown.then(|| {

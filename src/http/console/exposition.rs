@@ -1,4 +1,4 @@
-//! The text format that Prometheus reads, in its version 0.0.4:
+//! The Prometheus text format, version 0.0.4:
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
 
 use std::borrow::Cow;
@@ -9,17 +9,17 @@ use palyra_actors::clock::UnixMs;
 /// The media type of a page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A page of metrics, written family by family.
+/// A page of metrics, written one family at a time.
 #[derive(Debug, Default)]
 pub struct Page(String);
 
 impl Page {
-    /// Begins a family of counts that only grow until a restart, `name` ending in `_total`.
+    /// Begins a family of counters, which only grow until a restart; `name` ends in `_total`.
     pub fn counter(&mut self, name: &'static str, help: &'static str) -> Family<'_> {
         self.family(name, "counter", help)
     }
 
-    /// Begins a family of values that go up and down.
+    /// Begins a family of gauges, which go up and down.
     pub fn gauge(&mut self, name: &'static str, help: &'static str) -> Family<'_> {
         self.family(name, "gauge", help)
     }
@@ -36,19 +36,19 @@ impl Page {
     }
 }
 
-/// A family that was begun; its samples follow its head.
+/// A family whose head has been written; its samples follow.
 pub struct Family<'a> {
     page: &'a mut Page,
     name: &'static str,
 }
 
 impl Family<'_> {
-    /// The one value of a family without labels.
+    /// Writes the single value of a family without labels.
     pub fn value(self, value: impl Display) {
         self.page.0 += &format!("{} {value}\n", self.name);
     }
 
-    /// The values of a family with one label.
+    /// Writes the values of a family with one label.
     pub fn each<'a, V: Display>(
         mut self,
         label: &'static str,
@@ -57,7 +57,7 @@ impl Family<'_> {
         values.into_iter().for_each(|(text, value)| self.labelled(&[(label, text)], value));
     }
 
-    /// One value of a family with labels, which must not be the same twice.
+    /// Writes one value of a family with labels. No combination of labels may be repeated.
     pub fn labelled(&mut self, labels: &[(&'static str, &str)], value: impl Display) {
         let label =
             |(name, value): &(&str, &str)| format!("{name}=\"{}\"", escaped(value, &['\\', '"', '\n']));
@@ -66,12 +66,12 @@ impl Family<'_> {
     }
 }
 
-/// Times are told in seconds since 1970.
+/// A point in time as seconds since 1970.
 pub fn seconds(time: UnixMs) -> impl Display {
     format!("{}.{:03}", time / 1_000, time % 1_000)
 }
 
-/// Truth is 1.
+/// 1 for true, 0 for false.
 pub fn truth(is_so: bool) -> u8 {
     u8::from(is_so)
 }

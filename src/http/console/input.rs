@@ -1,4 +1,4 @@
-//! What the console reads from a request.
+//! Parses what clients send to the console.
 
 use actix_web::error::JsonPayloadError;
 use actix_web::web::JsonConfig;
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::http::problem::{Kind, Problem};
 
-/// JSON bodies up to `bytes_max`; what is wrong with one is told.
+/// Configures JSON bodies of up to `bytes_max`, with precise error messages.
 pub fn json_config(bytes_max: usize) -> JsonConfig {
     JsonConfig::default().limit(bytes_max).error_handler(|error, _| match error {
         JsonPayloadError::ContentType => untyped().into(),
@@ -18,7 +18,7 @@ pub fn json_config(bytes_max: usize) -> JsonConfig {
     })
 }
 
-/// What was expected of a body, and where. Nothing that stands in it, for that may be a secret.
+/// What was expected of a body, and where. Nothing of the body itself, because it may contain a secret.
 fn told(error: &JsonPayloadError) -> String {
     let JsonPayloadError::Deserialize(error) = error else { return error.to_string() };
     let text = error.to_string();
@@ -37,12 +37,12 @@ fn told(error: &JsonPayloadError) -> String {
     }
 }
 
-/// A body that does not say that it is JSON.
+/// The problem for a body that is not declared as JSON.
 pub fn untyped() -> Problem {
     Problem::new(Kind::UnsupportedMediaType).hint(Some("send the body as application/json".to_owned()))
 }
 
-/// Bytes that came as base64. The error names the member, never the value.
+/// Decodes base64. The error names the member, never the value.
 ///
 /// # Errors
 /// [`Kind::BadRequest`].

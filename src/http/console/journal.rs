@@ -24,9 +24,9 @@ use crate::daemon::state::AppState;
 use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
 
-/// Events read at a time for an export.
+/// Events read at a time during an export.
 const EXPORT_PAGE_EVENTS: usize = 256;
-/// Time in which the last line of an export that breaks off is sent: what is not is lost with the connection.
+/// Time for the last line of an export to be sent before the connection is aborted; unsent data would be lost.
 const LAST_WORDS_LEAD: Duration = Duration::from_millis(200);
 
 /// `/journal`.
@@ -40,7 +40,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/journal/consistency", web::get().to(prove_consistency));
 }
 
-/// One at a time: each reads all of the journal. It ends early when the daemon stops, and when nobody waits for it any more.
+/// One verification at a time, because each reads the whole journal. It ends early when the daemon stops or the client
+/// disconnects.
 async fn verify_all(app: Data<AppState>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let place = Arc::clone(&app.console.verifying).try_acquire_owned();
@@ -68,7 +69,7 @@ async fn newest_checkpoint(app: Data<AppState>) -> Result<HttpResponse, Problem>
     newest(&app).await.map(|newest| HttpResponse::Ok().json(checkpoint_view(&newest)))
 }
 
-/// Signs for everything there is before it answers.
+/// Signs a checkpoint over all events so far, then answers with it.
 async fn sign_checkpoint(app: Data<AppState>) -> Result<HttpResponse, Problem> {
     seal(&app).await?;
     newest_checkpoint(app).await
@@ -104,10 +105,10 @@ async fn prove_consistency(
     Ok(HttpResponse::Ok().json(proof))
 }
 
-/// The place of an event that is named by its seq or its id.
+/// The seq of an event that is named by its seq or its id.
 ///
 /// # Errors
-/// [`Kind::BadRequest`] for what is neither, [`Kind::NotFound`] for an id that no event has.
+/// [`Kind::BadRequest`] for text that is neither, [`Kind::NotFound`] for an id that no event has.
 pub async fn place(app: &AppState, event: String) -> Result<u64, Problem> {
     if let Ok(seq) = event.parse() {
         return Ok(seq);
@@ -123,8 +124,8 @@ async fn head(app: &AppState) -> Result<u64, Problem> {
     blocking(move || reader.head()).await.map(|head| head.seq)
 }
 
-/// Refuses to go on after an event that is not there: the journal lost it, or is another one, and what its seq is given to next
-/// would be passed over. The newest event itself is there.
+/// Refuses to continue after a seq that does not exist yet: the journal has lost that event or is a different one, and the
+/// client would skip the events that get the seqs up to it. The newest seq itself is accepted.
 ///
 /// # Errors
 /// [`Kind::Invalid`].
@@ -171,9 +172,9 @@ struct ExportQuery {
     integration: Option<String>,
 }
 
-/// One event a line, in pages: no read of the database is held open while the client reads. A daemon that stops breaks it
-/// off, so that nobody takes what he has for the whole, and so does an event that cannot be read, after a last line that
-/// says why: `{"problem": …}`.
+/// Streams one event per line, in pages, so that no database read stays open while the client reads. A daemon that stops
+/// aborts the connection, so that nobody takes a part for the whole. If an event cannot be read, a last line says why,
+/// `{"problem": …}`, and the connection is aborted too.
 async fn export(app: Data<AppState>, query: Query<ExportQuery>) -> Result<HttpResponse, Problem> {
     let ExportQuery { after, limit, integration } = query.into_inner();
     refuse_beyond_the_newest(&app, after).await?;
@@ -188,24 +189,24 @@ async fn export(app: Data<AppState>, query: Query<ExportQuery>) -> Result<HttpRe
     Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines))
 }
 
-/// Breaks an export off once what was written of it is on its way.
+/// Aborts an export after the last line has had time to be sent.
 async fn broken_off() -> Problem {
     tokio::time::sleep(LAST_WORDS_LEAD).await;
     Problem::new(Kind::Unavailable)
 }
 
-/// What is left of an export.
+/// The remainder of an export.
 struct Export {
     app: Data<AppState>,
     filter: EventFilter,
-    /// What comes up to here was written, or is not asked for.
+    /// Events up to this seq were written, or not requested.
     after: u64,
-    /// Events that may still be written.
+    /// Most events that may still be written.
     left: u64,
 }
 
 impl Export {
-    /// The next lines, or one that says why there are no more.
+    /// The next lines, or a line that says why there are no more.
     async fn next_or_why_not(self) -> Result<Option<(Bytes, Option<Self>)>, Problem> {
         let app = self.app.clone();
         match self.next().await {
@@ -218,7 +219,7 @@ impl Export {
         }
     }
 
-    /// The next lines; none at the end. A page without events is not the end: a chunk without bytes would be.
+    /// The next lines; `None` at the end. Empty pages are skipped, because an empty chunk would end the response.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
         while self.left > 0 {
             if self.app.is_stopping() {
@@ -238,7 +239,7 @@ impl Export {
         Ok(None)
     }
 
-    /// The lines of a page, of how many events, and after which the next begins.
+    /// The lines of a page, their number, and the cursor for the next page.
     async fn page(&self) -> Result<(String, usize, Option<u64>), Problem> {
         let (reader, filter) = (self.app.actors.reader.clone(), self.filter.clone());
         let cursor = Cursor::After(self.after);
@@ -252,7 +253,7 @@ impl Export {
     }
 }
 
-/// An event with its envelope, on one line. The envelope keeps the bytes it was sent with.
+/// An event with its envelope, on one line. The envelope keeps its original bytes.
 pub fn document(event: &StoredEvent) -> String {
     let mut view = views::event(event).to_string();
     if event.kind == EventKind::Webhook {
@@ -267,10 +268,10 @@ pub fn document(event: &StoredEvent) -> String {
     view
 }
 
-/// Runs a read of the journal, and what is made of it, where it may block.
+/// Runs a read of the journal, and the work on its result, on a thread where it may block.
 ///
 /// # Errors
-/// [`Kind::Unavailable`] with what the journal said.
+/// [`Kind::Unavailable`] with the error of the journal.
 pub async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, Problem> {

@@ -1,7 +1,7 @@
-//! `GET /metrics`: what the parts of the daemon show of themselves, as Prometheus reads it.
+//! `GET /metrics`: the figures of all parts of the daemon in the Prometheus format.
 //!
-//! Labels hold ids that the operator gave, names of parts, and words of closed sets: nothing that came with a request. A
-//! part that does not answer in time has no series until it does.
+//! Labels contain only ids given by the operator, names of parts, and words from closed sets; nothing from a request. An
+//! actor that does not answer in time has no series until it does.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ fn process(page: &mut Page, app: &AppState, ready: bool) {
     .value(truth(ready));
 }
 
-/// Integrations in force are there before anything was delivered to them, so that their first refusal is an increase.
+/// Integrations in force appear with 0 before their first delivery, so that their first refusal shows as an increase.
 fn deliveries(page: &mut Page, app: &AppState) {
     let mut tallies = app.counters.deliveries();
     for id in app.actors.integrations.ids() {

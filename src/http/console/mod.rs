@@ -1,7 +1,7 @@
-//! The admin API: `/console/v1/…`, on a listener of its own.
+//! The admin API: `/console/v1/…`, on its own listener.
 //!
-//! Every request passes [`auth`]; every change is journaled before it takes effect. Handlers turn requests
-//! into messages and answers into the documents of [`views`].
+//! Every request passes [`auth`]; every change is journaled before it takes effect. Handlers turn requests into messages,
+//! and the replies into the documents of [`views`].
 
 mod audit;
 mod auth;
@@ -31,7 +31,7 @@ pub use auth::{Token, close_to_strangers};
 
 use super::health;
 
-/// Largest body of a console request: a payload of 25 MiB in base64, and slack.
+/// Largest body of a console request: a payload of 25 MiB in base64, with some margin.
 const CONSOLE_BODY_BYTES_MAX: usize = 36 * 1024 * 1024;
 
 /// The routes of the console.
@@ -40,7 +40,8 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .app_data(web::Data::new(token.clone()))
         .app_data(input::json_config(CONSOLE_BODY_BYTES_MAX))
         .wrap(from_fn(auth::guard))
-        // Tried in turn, and each pattern with a place in it is a regular expression: what is asked most comes first.
+        // Scopes are tried in order, and each pattern with a parameter is a regular expression, so the most frequent come
+        // first.
         .configure(events::routes)
         .configure(system::routes)
         .configure(metrics::routes)
@@ -53,6 +54,6 @@ pub fn routes(config: &mut ServiceConfig, token: &Token) {
         .configure(connectors::routes)
         .configure(journal::routes)
         .default_service(web::to(super::nothing_here));
-    // The health needs no token: there are probes that only see this listener.
+    // Health needs no token, because some probes can only reach this listener.
     config.service(api).configure(health::routes).default_service(web::to(super::nothing_here));
 }

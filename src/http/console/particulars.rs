@@ -1,7 +1,7 @@
-//! What the journal keeps of the settings of an integration that somebody asks for: bounded, and of names no more than
-//! profiles have, of references no more than well-formed ones. Anything else there may be a secret in the wrong place.
+//! What the journal records of the settings in a request for an integration: bounded in size, parameter names only if a
+//! profile defines them, references only if they are well-formed. Any other text may be a secret in the wrong place.
 //!
-//! Each setting is named, so that a new one does not compile before somebody has decided what of it may be kept.
+//! Each setting is destructured by name, so that a new one does not compile before it is decided what may be recorded of it.
 
 use palyra_actors::ids::{canonical, is_canonical_id};
 use palyra_actors::provider::Catalogue;
@@ -11,23 +11,23 @@ use serde_json::{Value, json};
 
 use palyra_actors::cut::cut;
 
-/// Longest text that is kept.
+/// Longest text that is recorded.
 const TEXT_BYTES_MAX: usize = 64;
-/// Entries of a list that are kept; the rest is counted.
+/// Entries of a list that are recorded; the others are only counted.
 const ENTRIES_MAX: usize = 16;
-/// Parameters that are named; no profile has more.
+/// Most parameter names that are recorded; no profile has more.
 const PARAMETERS_MAX: usize = 8;
 
-/// What is journaled as the subject of a draft.
+/// The subject of the event for a draft.
 pub fn subject(draft: &Draft) -> &str {
     let id = draft.integration_id.as_str();
     if is_canonical_id(&canonical(id)) { id } else { "not a valid id" }
 }
 
-/// The settings of a draft, each under its name.
+/// The settings of a draft, by name.
 pub fn of_draft(draft: &Draft, profiles: &Catalogue) -> Value {
     let Draft {
-        // See `subject`.
+        // Recorded by `subject`.
         integration_id: _,
         provider,
         display_name,
@@ -58,7 +58,7 @@ pub fn of_draft(draft: &Draft, profiles: &Catalogue) -> Value {
     ])
 }
 
-/// The settings that an amendment names.
+/// The settings that an amendment changes, by name.
 pub fn of_amendment(amendment: &Amendment, profiles: &Catalogue) -> Value {
     let Amendment {
         provider,
@@ -110,7 +110,7 @@ fn known_provider(name: &str, profiles: &Catalogue) -> Option<Value> {
     Some(json!(profile.name()))
 }
 
-/// `null` where none is named, nothing where the text is no reference.
+/// `null` if the reference is removed, `None` if the text is not a valid reference.
 fn reference(named: Option<&str>) -> Option<Value> {
     named.map_or(Some(Value::Null), |text| VaultRef::parse(text).ok().map(|named| json!(named)))
 }

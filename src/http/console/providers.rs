@@ -1,4 +1,4 @@
-//! Provider profiles in force.
+//! The provider profiles in force.
 
 use std::sync::Arc;
 

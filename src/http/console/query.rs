@@ -1,4 +1,4 @@
-//! The query of a request, read into a form; what is wrong with it is told by the name of the parameter.
+//! Reads the query of a request into a struct; an error names the parameter.
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -12,11 +12,11 @@ use serde::forward_to_deserialize_any;
 
 use crate::http::problem::{Kind, Problem};
 
-/// The parameters of a query. A request with others, or with one that cannot be read, is [`Kind::BadRequest`].
+/// The parameters of a query. An unknown or malformed parameter is [`Kind::BadRequest`].
 pub struct Query<T>(T);
 
 impl<T> Query<T> {
-    /// The parameters.
+    /// Returns the parameters.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -47,7 +47,7 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
     T::deserialize(MapDeserializer::new(parameters)).map_err(|error| error.to_string())
 }
 
-/// The text of a parameter, and what it is called where it cannot be read.
+/// The text of a parameter, and its name for errors.
 struct Parameter {
     name: String,
     text: String,

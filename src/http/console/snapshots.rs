@@ -1,4 +1,4 @@
-//! What the five actors show of themselves: the one source of `system insights` and of the metrics.
+//! The snapshots of the five actors: the single source of `system insights` and of the metrics.
 
 use palyra_actors::connectors::{self, ConnectorsSnapshot};
 use palyra_actors::journal::{self, JournalSnapshot};
@@ -11,20 +11,15 @@ use crate::http::health::{Unanswered, answer_of};
 
 /// A snapshot of each actor, or why there is none.
 pub struct Snapshots {
-    /// Of the registry.
     pub registry: Result<RegistrySnapshot, Unanswered>,
-    /// Of the vault.
     pub vault: Result<VaultSnapshot, Unanswered>,
-    /// Of the replay guard.
     pub replay_guard: Result<ReplaySnapshot, Unanswered>,
-    /// Of the journal.
     pub journal: Result<JournalSnapshot, Unanswered>,
-    /// Of the connectors' supervisor.
     pub connectors: Result<ConnectorsSnapshot, Unanswered>,
 }
 
 impl Snapshots {
-    /// Asks all actors at once; within two seconds, whatever stands still.
+    /// Asks all actors at once. Takes at most two seconds, even if some hang.
     pub async fn take(actors: &Actors) -> Self {
         let (registry, vault, replay_guard, journal, connectors) = tokio::join!(
             answer_of(actors.registry.ask(registry::Observe)),

@@ -18,17 +18,17 @@ use super::views;
 use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 
-/// Pause after which a comment shows that the stream is alive. A client that has gone is noticed by the first or the second,
-/// and gives its place back.
+/// Interval of keep-alive comments. A client that has disconnected is noticed by the first or second of them, and its place
+/// is released.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// How often a quiet stream looks whether the daemon stops.
+/// How often an idle stream checks whether the daemon is stopping.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How long a stream is open. Its end gives back the place of a client that reads nothing: as long as little happens, the
-/// kernel takes all there is to be read, and nobody can tell.
+/// How long a stream stays open. The limit releases the place of a client that does not read: while there are few events,
+/// the kernel buffers all of them, so such a client cannot be detected.
 const OPEN: Duration = Duration::from_secs(60 * 60);
-/// Events sent at a time.
+/// Most events sent at a time.
 const BATCH_EVENTS: usize = 100;
-/// The `id` of the last frame a client had; the standard of server-sent events has it sent when a client comes back.
+/// The header with the `id` of the last frame a client received. The SSE standard has clients send it when they reconnect.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 #[derive(Deserialize)]
@@ -46,8 +46,8 @@ struct Stream {
     _place: OwnedSemaphorePermit,
 }
 
-/// Streams the events that follow the last one a client had, as it says when it comes back (`Last-Event-ID`), or those that
-/// follow `after`; without either, those that follow the newest one.
+/// Streams the events after the one in `Last-Event-ID`, which a reconnecting client sends, or else after `after`; without
+/// either, those after the newest event.
 pub async fn follow(
     app: Data<AppState>,
     query: Query<FollowQuery>,
@@ -69,7 +69,7 @@ pub async fn follow(
         .streaming(chunks))
 }
 
-/// The client sees no more than that the stream broke off.
+/// Logs the reason, because the client only sees that the stream broke off.
 fn tell_why(problem: &Problem) {
     tracing::error!(%problem, "an event stream ended early");
 }
@@ -87,7 +87,7 @@ fn open_for() -> Duration {
 }
 
 impl Stream {
-    /// The next chunk; none once it was open for long enough, or the daemon stops.
+    /// The next chunk; `None` once the stream has been open long enough or the daemon is stopping.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Problem> {
         while !self.app.is_stopping() && Instant::now() < self.until {
             if let Some(chunk) = self.batch().await? {
@@ -122,7 +122,7 @@ impl Stream {
     }
 }
 
-/// One frame. The document is one line of JSON, so no value can forge a frame.
+/// One frame. The document is a single line of JSON, so no value can forge a frame.
 fn frame(event: &StoredEvent) -> String {
     let view = views::event(event);
     let kind = view.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();

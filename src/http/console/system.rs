@@ -1,4 +1,4 @@
-//! The daemon itself: heartbeat, presence, insights, and reading its files again.
+//! The daemon itself: heartbeat, presence, insights and reload.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -17,10 +17,10 @@ use crate::http::health::{Unanswered, answer_of, reasons_not_ready};
 use crate::http::problem::Problem;
 use crate::version::VERSION;
 
-/// How far the clock may stand behind the newest event before somebody has to look into it.
+/// How far the clock may be behind the newest event before the operator is told.
 const CLOCK_BEHIND_SECONDS_MAX: u64 = 300;
 
-/// `/system`, without its events.
+/// `/system`, except its events.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/system/heartbeat", web::get().to(heartbeat))
@@ -29,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/system/reload", web::post().to(reload));
 }
 
-/// As `SIGHUP` does.
+/// Does the same as `SIGHUP`.
 async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
     let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(|error| match &error {
         NotReloaded::Refused(fault) => problem_of(fault),
@@ -38,7 +38,7 @@ async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(reloaded))
 }
 
-/// Answered within two seconds, with what is known then.
+/// Answers within two seconds, with what is known by then.
 async fn heartbeat(app: Data<AppState>) -> HttpResponse {
     let actors = &app.actors;
     let (mut reasons, journal, registry) = tokio::join!(
@@ -48,7 +48,7 @@ async fn heartbeat(app: Data<AppState>) -> HttpResponse {
     );
     let is_ready = reasons.is_empty();
     reasons.extend(journal.as_ref().err().filter(|_| is_ready).map(|error| format!("journal: {error}")));
-    // Deliveries are taken in all the same: what is new is stored well.
+    // Deliveries are accepted nevertheless: new events are stored soundly.
     reasons.extend(app.health.verification.now().complaint());
     reasons.extend(app.health.last_look.complaint());
     let behind =
@@ -77,7 +77,7 @@ async fn heartbeat(app: Data<AppState>) -> HttpResponse {
     }))
 }
 
-/// Events are never stamped earlier than the one before, so one wrong reading of the clock stays.
+/// An event is never stamped earlier than the one before it, so a single wrong reading of the clock persists.
 fn clock_behind(now: UnixMs, newest: UnixMs) -> Option<String> {
     let seconds = newest.saturating_sub(now) / 1_000;
     let said = format!(
@@ -91,7 +91,7 @@ fn refused_reload(fault: String) -> String {
     format!("the last reload was refused, and the previous configuration stays in force: {fault}")
 }
 
-/// While the connectors' supervisor does not answer their list is empty; its own state stands among the actors.
+/// If the supervisor of the connectors does not answer, their list is empty; its own state is listed among the actors.
 async fn presence(app: Data<AppState>) -> HttpResponse {
     let connectors = answer_of(app.actors.connectors.ask(Presence)).await.unwrap_or_default();
     HttpResponse::Ok().json(json!({"actors": app.actors.board.snapshot(), "connectors": connectors}))
@@ -112,7 +112,7 @@ async fn insights(app: Data<AppState>) -> HttpResponse {
     }))
 }
 
-/// A snapshot, or why there is none.
+/// A snapshot, or the reason why there is none.
 fn shown(snapshot: Result<impl Serialize, Unanswered>) -> Value {
     match snapshot {
         Ok(snapshot) => json!(snapshot),

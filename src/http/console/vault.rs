@@ -43,11 +43,11 @@ async fn list(app: Data<AppState>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(json!({"secrets": secrets})))
 }
 
-/// Of a change that enabled integrations may be in the way of.
+/// Query of a change that an enabled integration may stand in the way of.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Force {
-    /// Whether it is made all the same.
+    /// Whether to make it all the same.
     #[serde(default)]
     force: bool,
 }
@@ -73,9 +73,9 @@ async fn rotate(
 /// How a value is stored.
 #[derive(Clone, Copy)]
 enum Order {
-    /// In the place of all that was there.
+    /// It replaces all versions of the secret.
     Put,
-    /// Beside the version before.
+    /// It is added; the previous version stays valid.
     Rotate,
 }
 
@@ -139,7 +139,7 @@ async fn remove(
     Ok(HttpResponse::Ok().json(json!({"removed": *reference, "warnings": warnings})))
 }
 
-/// Who cannot verify deliveries without a secret that was removed.
+/// The enabled integrations that cannot verify deliveries because a secret was removed.
 async fn left_without(app: &AppState, vault_ref: &VaultRef) -> Vec<String> {
     let users = users_of(&all(app).await.unwrap_or_default(), vault_ref);
     let reports = reports(app, users.iter().map(AsRef::as_ref)).await;
@@ -151,7 +151,7 @@ fn change(name: &'static str, reference: &str, query: &Force) -> Change {
     Change::new(name, reference).particulars(json!({"force": query.force}))
 }
 
-/// Refuses to take a secret from enabled integrations.
+/// Refuses to remove a secret that enabled integrations use.
 async fn refuse_needed(app: &AppState, vault_ref: &VaultRef) -> Result<(), Problem> {
     let users = users_of(&all(app).await?, vault_ref);
     if users.is_empty() {
@@ -163,7 +163,7 @@ async fn refuse_needed(app: &AppState, vault_ref: &VaultRef) -> Result<(), Probl
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&ids).hint(Some(hint.to_owned())))
 }
 
-/// Refuses a value of which the profile of an enabled integration can make no key.
+/// Refuses a value from which the profile of an enabled integration cannot derive a key.
 async fn refuse_useless(app: &AppState, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
     let useless = made_useless(&all(app).await?, vault_ref, value);
     if useless.is_empty() {
@@ -182,10 +182,10 @@ fn parsed(reference: &str) -> Result<VaultRef, Problem> {
         .map_err(|error| Problem::new(Kind::Invalid).detail(error.to_string()).hint(Some(error.hint)))
 }
 
-/// A value that was stored, and who cannot use all there is of the secret.
+/// The answer to a stored value, with the integrations that cannot use all versions of the secret.
 async fn stored(app: &AppState, entry: SecretEntry) -> Result<HttpResponse, Problem> {
     let vault_ref = parsed(&entry.vault_ref)?;
-    // It is stored, whoever can say what it is good for.
+    // The value is stored, even if the registry cannot be asked who uses it.
     let users = verified_with(&all(app).await.unwrap_or_default(), &vault_ref);
     let statuses = secret_statuses(app, users.iter().map(AsRef::as_ref)).await;
     let unusable =
@@ -202,7 +202,7 @@ fn answered<T>(asked: Result<Result<T, VaultError>, DoorError>) -> Result<T, Pro
     asked.map_err(unanswered)?.map_err(|error| problem_of(&error))
 }
 
-/// What the vault refused, as it is answered.
+/// Translates an error of the vault into an answer.
 fn problem_of(error: &VaultError) -> Problem {
     let kind = match error {
         VaultError::NotFound(_) => Kind::NotFound,

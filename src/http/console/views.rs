@@ -1,4 +1,4 @@
-//! The documents of the console: what an integration and an event look like from outside.
+//! The JSON documents of the console for integrations and events.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ pub fn event(event: &StoredEvent) -> Value {
     })
 }
 
-/// A point in time as RFC 3339 in UTC, to the millisecond; empty for times beyond the calendar.
+/// A point in time as RFC 3339 in UTC, in milliseconds; empty beyond the range of the calendar.
 pub fn rfc3339(time: UnixMs) -> String {
     let moment = OffsetDateTime::from_unix_timestamp((time / 1_000).cast_signed()).ok();
     let seconds = moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default();

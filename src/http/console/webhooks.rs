@@ -96,7 +96,7 @@ async fn amend(
     Ok(HttpResponse::Ok().json(views::integration(&app, &integration).await))
 }
 
-/// What the vault says of the secret of an integration that is not stored yet.
+/// The status of the secret of an integration that is not stored yet.
 async fn secret_of(app: &AppState, record: IntegrationRecord) -> Result<SecretStatus, Problem> {
     let profiles = profiles(app).await?;
     let profile = profiles.get(&canonical(&record.provider)).map(Arc::clone);
@@ -125,7 +125,7 @@ async fn set_enabled(
         let integration = find(&asked, &integration_id).await?;
         let secret = match enabled {
             true => secret_status(&asked, &integration).await,
-            // Nothing need be there to take deliveries no longer.
+            // Disabling has no preconditions.
             false => SecretStatus::Found,
         };
         answered(asked.actors.registry.ask(SetEnabled { integration_id, enabled, secret }).await)
@@ -147,7 +147,7 @@ async fn diagnostics(app: Data<AppState>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(diagnose(&app).await?))
 }
 
-/// Totals by readiness and provider, and what is wrong with whom.
+/// Totals by readiness and provider, and the faults of each integration.
 ///
 /// # Errors
 /// When the registry does not answer in time.
@@ -185,10 +185,10 @@ pub async fn all(app: &AppState) -> Result<Vec<Arc<Integration>>, Problem> {
     app.actors.registry.ask(List).await.map_err(gone)
 }
 
-/// The integration of that id.
+/// Finds an integration by its id.
 ///
 /// # Errors
-/// [`Kind::NotFound`], with the nearest id.
+/// [`Kind::NotFound`], with the most similar id.
 pub async fn find(app: &AppState, id: &str) -> Result<Arc<Integration>, Problem> {
     if let Some(found) = app.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)? {
         return Ok(found);
@@ -206,12 +206,12 @@ fn answered(
     asked.map_err(unanswered)?.map_err(|error| problem_of(&error))
 }
 
-/// An actor that does not tell what it was asked.
+/// The problem for an actor that did not answer a query.
 pub fn gone(error: DoorError) -> Problem {
     Problem::unavailable(&error)
 }
 
-/// An actor that does not answer whether it made a change.
+/// The problem for an actor that did not confirm a change.
 pub fn unanswered(error: DoorError) -> Problem {
     if error != DoorError::Lost {
         return gone(error);
@@ -223,7 +223,7 @@ pub fn unanswered(error: DoorError) -> Problem {
         .of_a_change(Became::Unknown)
 }
 
-/// What the registry refused, as it is answered.
+/// Translates an error of the registry into an answer.
 pub fn problem_of(error: &RegistryError) -> Problem {
     let problem = match error {
         RegistryError::Exists { .. } => Problem::new(Kind::Exists),

@@ -1,4 +1,4 @@
-//! `webhooks test`: a captured delivery goes the way of one that comes, and nothing is stored but the result.
+//! `webhooks test`: sends a captured delivery along the path of a real one; nothing is stored but the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::threads;
 use palyra_actors::judging::{self, Judgement};
 
-/// How long a trial may take, its wait for a thread included. Less than a client of the console waits for an answer.
+/// Time limit of a trial, including the wait for a place. Shorter than the time-out of a console client.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// `/webhooks/{id}/test`.
@@ -42,14 +42,14 @@ pub fn routes(config: &mut ServiceConfig) {
 struct Sample {
     #[serde(default)]
     headers: Vec<(String, String)>,
-    /// What stands behind the `?` of its URL.
+    /// The query of its URL, without the `?`.
     query: Option<String>,
     payload_base64: String,
-    /// When it came; absent: now.
+    /// When it was received; `None`: now.
     at_unix_ms: Option<UnixMs>,
 }
 
-/// What each check of the path of a delivery says; later ones are not run after one that fails.
+/// The results of the checks along the path of a delivery; after one that fails, later ones are not run.
 #[derive(Default)]
 struct Checks(Vec<Value>);
 
@@ -66,7 +66,7 @@ impl Checks {
         self.0.iter().all(|check| check.get("passed") == Some(&Value::Bool(true)))
     }
 
-    /// What is kept of the test: the first failure, or what it all comes to.
+    /// The summary that is journaled: the first failure, or the overall result.
     fn gist(&self) -> String {
         let failed = self.0.iter().find(|check| check.get("passed") == Some(&Value::Bool(false)));
         failed.map_or("every check passed".to_owned(), |check| {
@@ -92,7 +92,7 @@ async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Re
     };
     let change = Change::new("registry.webhook.test", &id)
         .particulars(json!({"passed": passed, "at_unix_ms": at_unix_ms}));
-    // What was found out is told, even where it cannot be kept.
+    // The result is returned even if it cannot be journaled.
     let not_kept = change.journaled(&app, keep).await.err();
     Ok(HttpResponse::Ok().json(json!({
         "integration_id": integration_id,
@@ -103,7 +103,7 @@ async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Re
     })))
 }
 
-/// What the checks say of `sample`, and what the ingress would answer.
+/// Runs the checks on `sample`, and returns them with the answer the ingress would give.
 async fn tried(
     app: Data<AppState>,
     integration: Arc<Integration>,
@@ -117,8 +117,8 @@ async fn tried(
     tried.map_err(late)?
 }
 
-/// On a thread of its own: a large body would keep all others from the console. A thread that the journal's reads and the
-/// fetches of keys are done on would be waited for by the fetch that this one waits for.
+/// Runs on a thread of its own, because a large body would block the console. It must not occupy a thread of the blocking
+/// pool: the fetch of keys that it may wait for needs one, and the pool could deadlock.
 async fn try_out(
     app: Data<AppState>,
     integration: Arc<Integration>,
@@ -137,12 +137,12 @@ async fn try_out(
     tried.await.map_err(|error| Problem::unavailable(error.as_ref()))?
 }
 
-/// A captured delivery, as the ingress would have it.
+/// A captured delivery in the form the ingress would receive it.
 struct Captured {
     url: String,
     headers: HeaderMap,
     payload: Vec<u8>,
-    /// The moment by which it is judged.
+    /// The time that it is judged by.
     now: UnixMs,
 }
 
@@ -159,7 +159,8 @@ impl Captured {
                 .ok_or_else(|| malformed(format!("`headers[{index}]` is not a valid header")))?;
             headers.append(header.0, header.1);
         }
-        // Every request has one. Without it the delivery is taken to have come to the ingress itself.
+        // Every real request has a `Host`. If it was not captured, the delivery is taken to have been sent to the ingress
+        // directly.
         let own = app.serving.addresses.ingress.trim_start_matches("http://");
         if let (false, Ok(own)) = (headers.contains_key(HOST), HeaderValue::from_str(own)) {
             headers.insert(HOST, own);
@@ -176,7 +177,7 @@ impl Captured {
     }
 }
 
-/// Runs the checks in the order of the path; answers with what the ingress would answer.
+/// Runs the checks in the order of the path, and returns the answer the ingress would give.
 async fn run_checks(
     app: &AppState,
     integration: Arc<Integration>,
@@ -198,7 +199,7 @@ async fn run_checks(
     if is_enabled { answer } else { would(&Problem::new(Kind::NotFound)) }
 }
 
-/// A captured delivery on its way. Whether it came before is not asked, and it takes no place from one that comes.
+/// A captured delivery on its path. Duplicates are not detected, and it takes no permit from real deliveries.
 struct Trial<'a> {
     integration: Arc<Integration>,
     payload: Vec<u8>,
@@ -260,7 +261,7 @@ impl Arrival for Trial<'_> {
 }
 
 impl Trial<'_> {
-    /// What is answered to what gets through. The text of a handshake is the asker's and is left out.
+    /// The answer to a delivery that passes. The echoed text of a handshake is left out, because it comes from the caller.
     fn walked(&mut self, walked: Walked) -> Value {
         match walked {
             Walked::Handshake(reply) => {
@@ -296,7 +297,7 @@ impl Trial<'_> {
         }
     }
 
-    /// What is answered to what goes no further.
+    /// The answer to a delivery that was stopped.
     fn stopped(&mut self, stopped: Stopped) -> Value {
         let (check, why, problem) = match stopped {
             Stopped::Unauthentic(reject) => {
@@ -313,7 +314,7 @@ impl Trial<'_> {
         would(&problem)
     }
 
-    /// The check that a problem is one of, and what it says.
+    /// The check that a problem belongs to, and its message.
     fn refused(&self, problem: &Problem) -> (&'static str, String) {
         match problem.kind() {
             Kind::NotFound => {

@@ -1,4 +1,4 @@
-//! What becomes of a delivery that was authentic, as a response.
+//! The answers to authentic deliveries, as HTTP responses.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
@@ -11,37 +11,37 @@ use crate::daemon::state::AppState;
 use crate::http::delivery::handshake::handshake_answer;
 use crate::http::problem::{Kind, Problem};
 
-/// What a delivery that was authentic is answered with.
+/// The answer to an authentic delivery.
 pub enum Answer {
-    /// Its row is in the journal.
+    /// Its row is in the journal, stored by this delivery or by an earlier one.
     Taken {
-        /// Since when, and as what.
+        /// Whether it is new, a duplicate or filtered.
         outcome: Outcome,
-        /// The row's.
+        /// The receipt of the row.
         receipt: Receipt,
-        /// How its provider wants to hear of it.
+        /// The form of answer that its provider expects.
         form: DeliveryAnswer,
     },
-    /// It was a question.
+    /// The delivery was a handshake.
     Handshake(HandshakeReply),
-    /// It is refused, and that is journaled.
+    /// It is refused, and the refusal is journaled.
     Refused(Problem),
 }
 
-/// What became of a delivery that was taken.
+/// The outcome of a delivery whose row is in the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is an event.
+    /// A new event.
     Accepted,
-    /// It was one before.
+    /// A duplicate of an earlier delivery.
     Duplicate,
-    /// An allow list leaves it out.
+    /// Left out by an allow list.
     Filtered,
 }
 
 impl Answer {
-    /// The response to a delivery of an integration, counted.
+    /// Builds the response and counts it for the integration.
     pub fn respond(self, app: &AppState, integration_id: &str) -> HttpResponse {
         let count = |answer| app.counters.count(integration_id, answer);
         match self {
@@ -79,7 +79,7 @@ fn taken(outcome: Outcome, receipt: &Receipt, form: DeliveryAnswer) -> HttpRespo
     if form.has_content() { response.json(Document { outcome, receipt }) } else { response.finish() }
 }
 
-/// What the sender is told of its delivery.
+/// The JSON document the sender receives.
 #[derive(Serialize)]
 struct Document<'a> {
     outcome: Outcome,

@@ -1,5 +1,5 @@
-//! How a delivery arrives: over the wire, or captured, to be tried out (`console/workbench.rs`). What the two do otherwise
-//! on the same path is here.
+//! The two ways in which a delivery arrives: over the wire, or captured and tried out by `webhooks test`
+//! (`console/workbench.rs`). Everything in which the two differ on the common path is here.
 
 use std::sync::Arc;
 
@@ -18,42 +18,42 @@ use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 
-/// Slowest sender of a body.
+/// A sender of a body may not be slower than this.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
-/// What the path of a delivery asks of how it arrives.
+/// The steps of the path that depend on how the delivery arrives.
 pub trait Arrival {
-    /// The integration as it is now.
+    /// The integration in its current state.
     fn look_up(&self) -> Result<Arc<Integration>, Problem>;
 
-    /// Its body, of at most so many bytes.
+    /// The body, of at most `bytes_max` bytes.
     async fn read(&mut self, bytes_max: u64) -> Result<Vec<u8>, Problem>;
 
-    /// Whether it may wait for keys that others fetch.
+    /// Whether the delivery may wait for keys that are being fetched for others.
     fn may_wait_for_keys(&mut self) -> bool;
 
-    /// The time by which it is judged.
+    /// The time that signatures and replays are judged by.
     fn now(&self) -> UnixMs;
 
-    /// Lets in what is not signed.
+    /// Admits a delivery that is not signed.
     fn admit_unsigned(&self, integration: &Integration) -> Result<(), Problem>;
 
-    /// The receipt of the same bytes, where they were accepted a moment before.
+    /// The receipt of an earlier delivery with the same key and body, if it was accepted recently.
     fn accepted_before(&self, key: &Digest, body: &Digest, now: UnixMs) -> Option<Receipt>;
 
-    /// Takes note of a step that it has passed.
+    /// Records that the delivery has passed a step.
     fn passed(&mut self, step: Passed<'_>);
 }
 
 /// A step that a delivery has passed.
 pub enum Passed<'a> {
-    /// Its head is not refused.
+    /// The head was accepted.
     Head,
-    /// Its body has so many bytes, which are not too many.
+    /// The body has this many bytes, within the limit.
     Size(usize),
-    /// The keys that it is verified with; none where it needs none.
+    /// The keys to verify with; `None` if the integration needs none.
     Keys(Option<&'a SecretVersions>),
-    /// It is signed, or taken without a signature.
+    /// The signature was verified; `None` for a delivery that is accepted unsigned.
     Signature(Option<&'a Verified>),
 }
 
@@ -95,10 +95,10 @@ impl Arrival for Wire<'_> {
 }
 
 impl Delivery<'_> {
-    /// Lets in what is not signed, as often as the integration takes it.
+    /// Admits an unsigned delivery within the rate that the integration allows.
     ///
     /// # Errors
-    /// [`Kind::TooManyRequests`].
+    /// [`Kind::TooManyRequests`] above that rate.
     pub(in crate::http) fn admit_unsigned(&self, integration: &Integration) -> Result<(), Problem> {
         let record = &integration.record;
         let most = record.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);

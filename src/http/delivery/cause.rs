@@ -1,33 +1,34 @@
-//! Why a delivery was refused, where the answer does not say it. Counters, log, `webhooks explain` and the journal name it by one word.
+//! Why a delivery was refused, beyond what the answer says: one word, used alike in counters, log, journal and `webhooks
+//! explain`.
 
 use palyra_actors::provider::Reason;
 use serde::{Serialize, Serializer};
 
-/// Why, in one word. The first two are the sender's doing, the others our own faults.
+/// The cause of a refusal. The first two are faults of the sender, the others faults of the daemon or of its set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// It is not authentic.
+    /// The delivery is not authentic.
     Unauthentic(Reason),
-    /// More unsigned deliveries come than the integration takes in a second.
+    /// The unsigned deliveries of the integration exceed its limit per second.
     UnsignedRate,
-    /// The secret is missing, or cannot be used.
+    /// The secret is missing or unusable.
     Secret,
-    /// What names the secret cannot be read.
+    /// The reference to the secret cannot be parsed.
     VaultReference,
-    /// The vault does not answer.
+    /// The vault did not answer.
     Vault,
-    /// The provider's keys cannot be had.
+    /// The published keys of the provider are not available.
     PublishedKeys,
-    /// The token that a handshake is checked by cannot be had.
+    /// The token that a handshake is checked against is not available.
     HandshakeToken,
-    /// The journal did not take the event.
+    /// The journal did not store the event.
     Event,
-    /// Nobody knows whether the event was stored.
+    /// It is not known whether the event was stored.
     Unknown,
 }
 
 impl Cause {
-    /// The word. Operators search and count by it: it does not change.
+    /// The cause in one word. Operators search and count by it, so it must not change.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unauthentic(reason) => reason.as_str(),

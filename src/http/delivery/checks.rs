@@ -1,4 +1,4 @@
-//! What a delivery is held to by itself, alike for the ingress and for `webhooks test`. Nothing is counted or kept here.
+//! The checks on a single delivery, shared by the ingress and `webhooks test`. They count and keep nothing.
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use palyra_actors::clock::UnixMs;
@@ -11,10 +11,10 @@ use crate::http::delivery::headers::HeaderView;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::problem::{Kind, Problem};
 
-/// What its body is, of a delivery whose head is not refused: signature headers, encoding, type, declared length.
+/// Checks the head (signature headers, encoding, content type, declared length) and returns the kind of body to expect.
 ///
 /// # Errors
-/// The first thing the head is refused for.
+/// The first fault found in the head.
 pub fn head(
     headers: &HeaderMap,
     integration: &Integration,
@@ -35,11 +35,11 @@ pub fn head(
     Ok(kind)
 }
 
-/// Whether the body is of the kind that its type says, where the profile takes more than one: types are not signed, and
-/// under another the genuine delivery would leave a row of what it is not.
+/// Checks that the body is of the kind that its `Content-Type` declares, where the profile accepts several kinds. Content
+/// types are not signed: with a changed one, a genuine delivery would be journaled as something it is not.
 ///
 /// # Errors
-/// 415.
+/// 415 when they differ.
 pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Problem> {
     if profile.agrees_with_type(kind, raw) {
         return Ok(());
@@ -52,10 +52,11 @@ pub fn body(profile: &Profile, kind: ContentKind, raw: &[u8]) -> Result<(), Prob
     Err(Problem::new(Kind::UnsupportedMediaType).detail(said))
 }
 
-/// Verifies what has to be signed, and what is; `None` for what is taken without.
+/// Verifies the signature of a delivery that has to be signed, or that is signed anyway; `None` if it may be, and is,
+/// unsigned.
 ///
 /// # Errors
-/// Why it is not authentic, or why that cannot be told.
+/// Why the delivery is not authentic, or why that cannot be decided.
 pub fn signature(
     record: &IntegrationRecord,
     profile: &Profile,

@@ -1,4 +1,4 @@
-//! Steps 9 to 11 of the path of a delivery: what is authentic is journaled, and answered once that is durable.
+//! Steps 9 to 11 of the path of a delivery: an authentic delivery is journaled, and answered once the row is durable.
 
 use std::sync::Arc;
 
@@ -16,35 +16,35 @@ use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use palyra_actors::judging::{self, Judgement, Names};
 
-/// What is known of a delivery that is authentic.
+/// An authentic delivery, as far as the journal and the answer need it.
 pub struct Authentic {
-    /// Whose it is.
+    /// The integration it was sent to.
     pub integration: Arc<Integration>,
-    /// What it is called.
+    /// The names that its profile extracts from it.
     pub names: Names,
-    /// What its signature says.
+    /// What its signature covers.
     pub verified: Verified,
-    /// What identifies it.
+    /// The replay key, which identifies the delivery.
     pub key: Digest,
-    /// Whether another body under its key is another attempt at the same delivery.
+    /// Whether a different body under the same key is a retry of the same delivery.
     pub retries_differ: bool,
-    /// How its provider wants to hear that it was taken.
+    /// The form in which its provider expects to be answered.
     pub form: DeliveryAnswer,
 }
 
-/// The end of its path: from here on it leaves one row, whatever the verdict.
+/// The last steps of a delivery: from here on it leaves exactly one row, whatever the verdict.
 pub(in crate::http) struct Conclusion<'a> {
     pub delivery: &'a Delivery<'a>,
     pub of: Authentic,
-    /// Lives as long as the work.
+    /// Held as long as the work lasts.
     pub permit: Arc<Permit>,
 }
 
 impl Conclusion<'_> {
-    /// Reserves the key and appends in one go, and answers once it is durable.
+    /// Reserves the replay key and appends in one go, and answers once the row is durable.
     ///
     /// # Errors
-    /// When the row is not there in time, or nobody knows whether it is.
+    /// When the row is not durable in time, or it is not known whether it is.
     pub async fn conclude(self, judgement: Judgement, body: Body) -> Result<Answer, Problem> {
         let (digest, bytes, verdict) = (body.digest(), body.raw().len(), judgement.verdict());
         let event = self.event(&judgement, body, digest);
@@ -59,8 +59,8 @@ impl Conclusion<'_> {
         }
     }
 
-    /// Whatever conflicts is journaled once, under a key of its own: each distinct body, or, where the signature does not
-    /// cover all of it, each distinct thing that was signed. Without the secret nobody can make more rows of one delivery.
+    /// Journals a conflict under a key of its own, once for each distinct body or, where the signature does not cover the
+    /// whole body, once for each distinct signed content. So nobody without the secret can make a delivery leave more rows.
     async fn conflict(self, body: Digest, bytes: usize, other: &str) -> Result<Answer, Problem> {
         let why = [format!("an earlier delivery with the same replay key has another {other}")];
         let event = self.refusal(Verdict::Conflict, body, bytes, &why);
@@ -100,8 +100,8 @@ impl Conclusion<'_> {
         NewEvent::System(judging::refusal_event(record, &self.of.names, verdict, body, bytes, why))
     }
 
-    /// Hands the work over, and waits for the row that holds the key. When the outcome is not known, or not in time, the
-    /// journal's own index keeps a second row out, whatever became of the first.
+    /// Hands the append over and waits for the row that holds the key. When the outcome is unknown or late, the index of the
+    /// journal still prevents a second row for the same key.
     async fn submit(
         &self,
         event: NewEvent,
@@ -153,7 +153,7 @@ impl Conclusion<'_> {
     }
 }
 
-/// Whether nobody knows if the journal has it.
+/// Whether the journal may have stored the event despite the error.
 fn may_be_stored(error: &SubmitError) -> bool {
     matches!(error, SubmitError::Journal(JournalError::Unknown | JournalError::Poisoned { .. }))
 }

@@ -1,4 +1,5 @@
-//! Our own faults: what keeps a delivery from being taken in that may be genuine. Only the operator learns which.
+//! Faults of the daemon or its set-up that keep it from accepting a delivery that may be genuine. Only the operator sees
+//! which one.
 
 use std::error::Error;
 
@@ -11,7 +12,7 @@ use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::COMPLAINTS_PER_SPAN_MAX;
 
-/// What keeps a delivery from being taken in.
+/// A fault that keeps a delivery from being accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Fault {
@@ -20,22 +21,22 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// One of that cause, and how it shows.
+    /// A fault of this cause, described by `why`.
     pub fn of(cause: Cause, why: impl Into<String>) -> Self {
         Self { cause, why: why.into() }
     }
 
-    /// One of that cause, as `error` and its own causes say.
+    /// A fault of this cause, described by `error` and its sources.
     pub fn told_by(cause: Cause, error: &dyn Error) -> Self {
         Self::of(cause, in_full(error))
     }
 }
 
 impl AppState {
-    /// What `work` comes to within `answer_deadline_seconds`.
+    /// Awaits `work`, for at most `answer_deadline_seconds`.
     ///
     /// # Errors
-    /// A fault of that cause, when it takes longer.
+    /// A fault of this cause when it takes longer.
     pub(in crate::http) async fn before_deadline<T>(
         &self,
         cause: Cause,
@@ -48,8 +49,8 @@ impl AppState {
 }
 
 impl Delivery<'_> {
-    /// The answer to a delivery that met with `fault`: never a 4xx. The log is told too, but not at the pace of strangers,
-    /// who can bring it about that nothing can be verified.
+    /// The answer to a delivery that met with `fault`: never a 4xx, so that the provider retries. The fault is also logged,
+    /// at a limited rate, because strangers can cause any number of them.
     pub(in crate::http) fn unavailable(&self, fault: Fault) -> Problem {
         let Fault { cause, why: error } = fault;
         let complaint = (self.id.clone(), cause);

@@ -1,4 +1,4 @@
-//! Handshakes: what a provider asks before it delivers. They change nothing and leave no row.
+//! Handshakes: requests by which a provider checks the endpoint before it delivers. They change nothing and leave no row.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -13,10 +13,10 @@ use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 
-/// Any other method on `/hooks/{integration_id}`: a handshake of the provider's, or not allowed.
+/// Answers any method other than `POST` on `/hooks/{integration_id}`: a handshake of the provider, or 405.
 ///
 /// # Errors
-/// What refuses it.
+/// The answer that refuses the request.
 pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
     let reply = delivery.greet().await.map_err(|stopped| delivery.refused(stopped))?;
     delivery.app.counters.count(&delivery.id, "handshake");
@@ -24,10 +24,10 @@ pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpRespon
 }
 
 impl Delivery<'_> {
-    /// The answer to a handshake that comes by `POST` and is not signed.
+    /// The reply to an unsigned handshake that comes by `POST`; `None` if the request is not one.
     ///
     /// # Errors
-    /// When its token is wrong, or there is nothing to give back.
+    /// When its token is wrong, or it contains no challenge to echo.
     pub(in crate::http) async fn unsigned_handshake(
         &self,
         integration: &Integration,
@@ -59,7 +59,7 @@ impl Delivery<'_> {
         reply(handshake, request, keys)
     }
 
-    /// A handshake that comes by another method than `POST`.
+    /// Checks a handshake that comes by a method other than `POST`.
     async fn greet(&self) -> Result<HandshakeReply, Stopped> {
         let _permit = self.app.intake.admission.enter()?;
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
@@ -85,10 +85,10 @@ impl Delivery<'_> {
     }
 }
 
-/// What a handshake that was checked is answered with.
+/// The reply to a handshake that has been checked.
 ///
 /// # Errors
-/// When there is nothing to give back, or too much.
+/// When the challenge to echo is missing or too long.
 pub(in crate::http) fn reply(
     handshake: &Handshake,
     request: &Request<'_>,
@@ -97,7 +97,7 @@ pub(in crate::http) fn reply(
     handshake.reply(request, keys).ok_or_else(|| Problem::new(Kind::BadRequest).into())
 }
 
-/// Which ids exist is nobody's to find out by another method.
+/// Answers an unknown id with 405 as well, so that other methods do not reveal which ids exist.
 fn not_allowed_if_unknown(problem: Problem) -> Problem {
     match problem.kind() {
         Kind::NotFound => Problem::new(Kind::MethodNotAllowed),
@@ -105,7 +105,7 @@ fn not_allowed_if_unknown(problem: Problem) -> Problem {
     }
 }
 
-/// What is given back is text of the asker's, so no browser may take it for anything else.
+/// The echoed text comes from the caller, so the headers keep browsers from interpreting it as anything but plain text.
 pub(in crate::http) fn handshake_answer(reply: HandshakeReply) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let mut answer = HttpResponse::build(status);

@@ -1,21 +1,22 @@
-//! The headers of a request as the provider engine reads them.
+//! Gives the provider engine read access to the headers of a request.
 
 use actix_web::http::header::HeaderMap;
 use palyra_actors::provider::Headers;
 
-/// A view of actix's header map.
+/// A view of the header map of actix.
 pub struct HeaderView<'a>(pub &'a HeaderMap);
 
 impl Headers for HeaderView<'_> {
     fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)> {
-        // A look into the map would have to make a name of its own of the text first; headers are few.
+        // A lookup in the map would first allocate a `HeaderName` from the text; headers are few, so a scan is cheaper.
         let mut named = self.0.iter().filter(|(own, _)| own.as_str().eq_ignore_ascii_case(name));
         let (_, first) = named.next()?;
         Some((first.as_bytes(), named.next().is_some()))
     }
 }
 
-/// Whether a `Host` names a host and nothing else: a part of the path in it would sign for another URL (RFC 9110, 7.2).
+/// Whether a `Host` names a host (and port) and nothing else: a path inside it would change the URL that is verified (RFC
+/// 9110, 7.2).
 pub(in crate::http) fn is_authority(host: &str) -> bool {
     host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }

@@ -1,4 +1,4 @@
-//! Steps 5 and 6 of the path of a delivery: the keys that it is verified with, newer ones where those are outdated, and the
+//! Steps 5 and 6 of the path of a delivery: the keys to verify with, newer published keys when those are outdated, and the
 //! tokens of handshakes.
 
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
 
 impl AppState {
-    /// The keys of an integration; `None` only where it neither names nor needs any. A secret that is named is never done
-    /// without, whether a signature is required or not: what is signed wrongly would be taken for what is not signed.
+    /// The keys of an integration; `None` only if it neither names nor needs any. A secret that is named must be available
+    /// even if signatures are optional: without it, a wrong signature would pass as no signature.
     ///
     /// # Errors
-    /// Why there are none now, or not in time.
+    /// Why there are none, or that they are not available in time.
     pub(in crate::http) async fn resolve(
         &self,
         integration: &Integration,
@@ -42,7 +42,7 @@ impl AppState {
         self.secret(vault_ref).await?.map(Some).map_err(|error| Fault::told_by(Cause::Secret, &error))
     }
 
-    /// What the vault gives for a reference.
+    /// Resolves a reference in the vault.
     async fn secret(
         &self,
         vault_ref: Result<VaultRef, InvalidRef>,
@@ -55,10 +55,10 @@ impl AppState {
         self.before_deadline(Cause::Vault, asked).await?.map_err(|error| Fault::told_by(Cause::Vault, &error))
     }
 
-    /// The token that a handshake is checked by; `None` where the integration was told none.
+    /// The token that a handshake is checked against; `None` if the integration has none configured.
     ///
     /// # Errors
-    /// Why it cannot be had.
+    /// Why it is not available.
     pub(in crate::http) async fn token(
         &self,
         integration: &Integration,
@@ -74,10 +74,11 @@ impl AppState {
 }
 
 impl Delivery<'_> {
-    /// The keys that `request` is verified with; `None` only where the integration neither names nor needs any.
+    /// The keys to verify `request` with; `None` only if the integration neither names nor needs any.
     ///
     /// # Errors
-    /// When there are none now, or not in time, or too many wait for theirs, and when it names keys of somebody else.
+    /// When none are available in time, when too many deliveries wait for keys, or when the request names keys of another
+    /// party.
     pub(in crate::http) async fn keys(
         &self,
         integration: &Integration,
@@ -111,11 +112,12 @@ impl Delivery<'_> {
         keys.map_err(|why| Fault::told_by(Cause::PublishedKeys, &why))
     }
 
-    /// Verifies `request` with `keys`. Where these are published ones that did not make its signature, and the provider
-    /// publishes others by now, the others take their place: a key may be newer than what is kept of it.
+    /// Verifies `request` with `keys`. If these are published keys that did not make the signature, and the provider
+    /// publishes others by then, replaces `keys` with the newer ones and verifies again: the signing key may be newer than
+    /// the cached ones.
     ///
     /// # Errors
-    /// Why it is not authentic, or why that cannot be told.
+    /// Why the delivery is not authentic, or why that cannot be decided.
     pub(in crate::http) async fn verify(
         &self,
         integration: &Integration,
@@ -140,8 +142,9 @@ impl Delivery<'_> {
         Ok(checks::signature(record, profile, request, keys.as_deref(), now)?)
     }
 
-    /// The keys that the provider publishes by now; `None` if these are `used`, or if it was asked in vain and `used` are
-    /// still in force. Whether it has others must be known: a delivery signed with them is not to be refused for our being late.
+    /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider could not
+    /// be reached and `used` are still in force. If it is unknown whether there are newer keys, the delivery is 503 rather
+    /// than 401: one signed with a new key must not be refused because the cache is stale.
     async fn newer(
         &self,
         profile: &Profile,
@@ -165,7 +168,7 @@ impl Delivery<'_> {
     }
 }
 
-/// Whether other keys may come to another verdict.
+/// Whether other keys could change the verdict.
 fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> bool {
     let rejected = match verdict {
         Err(VerifyError::Rejected(reject)) => Some(reject.reason),

@@ -1,4 +1,4 @@
-//! The steps of a delivery that [`ingress`](crate::http::ingress) takes one after another, and the forms of its answers.
+//! The steps of a delivery, which [`ingress`](crate::http::ingress) takes in order, and the forms of its answers.
 
 pub mod answer;
 pub mod arrival;

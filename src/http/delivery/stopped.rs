@@ -1,4 +1,4 @@
-//! Why a delivery goes no further on its path, and what comes of that where it came over the wire.
+//! Why processing of a delivery stops, and how a delivery from the wire is answered then.
 
 use palyra_actors::provider::{Reject, VerifyError};
 use tokio::time::Instant;
@@ -9,16 +9,16 @@ use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::BAD_SIGNATURES_MAX;
 
-/// Why a delivery goes no further before it is judged. Nothing is counted or logged by it.
+/// Why a delivery is stopped before it is judged. Creating one counts and logs nothing.
 #[derive(Debug)]
 pub enum Stopped {
-    /// It is not authentic: the sender learns no reason.
+    /// It is not authentic; the sender is not told why.
     Unauthentic(Reject),
-    /// What it is verified with cannot be had, or cannot be used.
+    /// The keys to verify it with are not available, or not usable.
     NoKeys(Fault),
-    /// The token that its handshake is checked by cannot be had.
+    /// The token to check its handshake against is not available.
     NoToken(Fault),
-    /// It has this answer.
+    /// It is answered with this problem.
     Refused(Problem),
 }
 
@@ -44,7 +44,7 @@ impl From<Problem> for Stopped {
 }
 
 impl Delivery<'_> {
-    /// The answer to it, now that it goes no further: counted, and told to the log.
+    /// The answer to a delivery that was stopped; counts and logs it.
     pub(in crate::http) fn refused(&self, stopped: Stopped) -> Problem {
         match stopped {
             Stopped::Unauthentic(reject) => self.unauthenticated(&reject),
@@ -53,7 +53,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// One body for every reason: the sender learns nothing, the operator everything.
+    /// The sender gets the same body for every reason; only the operator learns which one it is.
     fn unauthenticated(&self, reject: &Reject) -> Problem {
         let reason = reject.reason;
         self.app.counters.refuse(&self.id, reason);

@@ -1,8 +1,8 @@
-//! Bodies that have to be waited for: so many, and so many bytes of them, at a time.
+//! Bounds the bodies that have not fully arrived: their number, and the bytes they hold.
 //!
-//! Where there is no room for another, a slow one gives way: the one that stands still longest, or else the one that became
-//! slow last, so that what was begun long ago comes to its end. Who holds places for their own sake is slow, however many of
-//! them there are; a body that comes in a few packets is not.
+//! When there is no place for another one, a slow body is cancelled: the one that has not grown for the longest time or, if
+//! all grow, the one that began last, so that long transfers can complete. Bodies sent slowly just to hold places are slow,
+//! however many there are; a body that comes in a few packets is not.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use crate::http::problem::{Kind, Problem};
 
-/// A body that has been waited for so long is slow.
+/// A body that is still incomplete after this time is slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
-/// A slow body that has not grown by a unit for so long stands still.
+/// A slow body that has not grown by a unit for this time is stalled.
 const STILL_AFTER: Duration = Duration::from_secs(1);
 
-/// The places of unfinished bodies.
+/// The places for unfinished bodies.
 #[derive(Debug)]
 pub struct Unfinished {
     bodies_max: usize,
@@ -29,7 +29,7 @@ pub struct Unfinished {
 #[derive(Debug, Default)]
 struct Waiting {
     entered_total: u64,
-    /// In the order in which they came.
+    /// By number, in order of arrival.
     bodies: BTreeMap<u64, Waiter>,
     units: usize,
 }
@@ -39,20 +39,20 @@ struct Waiter {
     units: usize,
     entered_at: Instant,
     grew_at: Instant,
-    /// Dropped with it, which tells whoever waits that it has given way.
+    /// Dropped with this entry, which tells the reader of the body that it has been cancelled.
     _keep: oneshot::Sender<()>,
 }
 
 impl Unfinished {
-    /// Places for so many bodies that hold so many units of bytes.
+    /// Places for `bodies_max` bodies that together hold at most `units_max` units of bytes.
     pub fn new(bodies_max: usize, units_max: usize) -> Self {
         Self { bodies_max, units_max, waiting: Mutex::default() }
     }
 
-    /// A place for one more, which holds no units yet.
+    /// Takes a place for one more body, which holds no units yet.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] where there is no place at all.
+    /// [`Kind::Overloaded`] when there are no places at all.
     pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Slot, Problem> {
         let mut waiting = self.lock();
         let number = waiting.entered_total;
@@ -69,7 +69,7 @@ impl Unfinished {
 }
 
 impl Waiting {
-    /// Has others than number `but` give way until there is enough.
+    /// Cancels other bodies than number `but` until `is_enough` holds.
     fn make_room(
         &mut self,
         but: u64,
@@ -83,7 +83,7 @@ impl Waiting {
         Ok(())
     }
 
-    /// Where none is slow, it is the one that is waited for longest.
+    /// The next body to cancel. If none is slow, it is the one that began first.
     fn next_to_go(&self, but: u64, now: Instant) -> Option<u64> {
         let others = || self.bodies.iter().filter(|(number, _)| **number != but);
         let slow = || others().filter(|(_, body)| now.duration_since(body.entered_at) >= SLOW_AFTER);
@@ -99,7 +99,7 @@ impl Waiting {
     }
 }
 
-/// The place of one body, until it is dropped.
+/// The place of one body, given back when dropped.
 #[derive(Debug)]
 pub struct Slot {
     of: Arc<Unfinished>,
@@ -108,10 +108,10 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Holds so many units in all, if those who came before leave them or give way.
+    /// Raises the units held to `units` in all; cancels other bodies if needed.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when there are not so many, or it has given way itself.
+    /// [`Kind::Overloaded`] when there are not enough units, or when this body has been cancelled.
     pub fn hold(&self, units: usize, now: Instant) -> Result<(), Problem> {
         let waiting = &mut *self.of.lock();
         let held = waiting.bodies.get(&self.number).map(|body| body.units);
@@ -125,9 +125,9 @@ impl Slot {
         Ok(())
     }
 
-    /// Ends when it has given way.
+    /// Resolves when this body has been cancelled to make room.
     pub async fn given_way(&mut self) {
-        // Nothing is ever sent; the sender is dropped.
+        // Nothing is ever sent; the channel closes when the sender is dropped.
         drop((&mut self.kept).await);
     }
 }

@@ -1,7 +1,7 @@
-//! `webhooks explain`: what became of a delivery or an integration, why, and what mends it.
+//! `webhooks explain`: what happened to a delivery or an integration, why, and how to fix it.
 //!
-//! It is asked with whatever an operator has in hand: the id of an integration, the id that a refused delivery was answered
-//! with, the seq or id of an event, or the provider's own id of a delivery.
+//! The subject is named by any identifier the operator has: the id of an integration, the id in the answer to a refused
+//! delivery, the seq or id of an event, or the provider's own id of a delivery.
 
 mod search;
 mod words;
@@ -25,10 +25,10 @@ use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
 use crate::http::refusals::{REFUSALS_MAX, Refusal};
 
-/// Refusals, and rows, that the explanation of an integration names at most.
+/// Most refusals, and most rows, listed for an integration.
 const LATEST_MAX: usize = 10;
 
-/// `/explain`: below `/webhooks` it would stand where the ids of integrations do.
+/// `/explain`. Below `/webhooks` it would collide with the ids of integrations.
 pub fn routes(config: &mut ServiceConfig) {
     config.route("/explain/{subject}", web::get().to(explain));
 }
@@ -50,7 +50,7 @@ enum Subject {
 }
 
 impl Subject {
-    /// The first of these that `named` names.
+    /// The first kind of subject that `named` identifies.
     async fn find(app: &AppState, named: &str) -> Result<Self, Problem> {
         if let Some(integration) = integration(app, named).await? {
             return Ok(Self::Integration(integration));
@@ -77,7 +77,7 @@ async fn integration(app: &AppState, id: &str) -> Result<Option<Arc<Integration>
     app.actors.registry.ask(Get(id.to_owned())).await.map_err(gone)
 }
 
-/// What names nothing that is known. Where not every event was searched, it may be the id of an older delivery.
+/// The problem for a name that identifies nothing known. If the search was cut short, it may be the id of an older delivery.
 async fn unknown(app: &AppState, named: &str, searched_from: Option<u64>) -> Result<Problem, Problem> {
     let all = app.actors.registry.ask(List).await.map_err(gone)?;
     let near = nearest(named, all.iter().map(|one| one.record.integration_id.as_str()));
@@ -85,7 +85,7 @@ async fn unknown(app: &AppState, named: &str, searched_from: Option<u64>) -> Res
     let (rest, on) = match searched_from {
         Some(seq) => (
             format!("refusal or event, and no delivery from seq {seq} on (older events were not searched)"),
-            // What a sender may have written stands in no command that is to be copied.
+            // The text may come from a sender, so it is not put into a command for the operator to copy.
             format!(
                 "continue the search with `palyra system event list --contains {} --before {seq} --limit 1`",
                 if words::is_plain(named) { named } else { "ID" }
@@ -139,7 +139,7 @@ async fn of_integration(app: &AppState, integration: &Integration) -> Result<Val
     Ok(document("integration", told, latest))
 }
 
-/// The newest rows of an integration, the newest first, as far back as one page looks.
+/// The newest rows of an integration, newest first, as far back as one page examines.
 async fn latest_rows(app: &AppState, id: &str) -> Result<Vec<StoredEvent>, Problem> {
     let filter = EventFilter { integration_id: Some(id.to_owned()), ..EventFilter::default() };
     let reader = app.actors.reader.clone();

@@ -1,5 +1,5 @@
-//! Looks for the row of a delivery by its provider's own id, of which the journal keeps no index: from the newest event back,
-//! page by page, until it is found or the time is up.
+//! Searches for the row of a delivery by the provider's own id, for which the journal has no index: from the newest event
+//! back, page by page, until it is found or the time is up.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::daemon::state::AppState;
 use crate::http::console::journal::blocking;
 use crate::http::problem::Problem;
 
-/// Time in which events are searched, some millions of them. What is older then is not searched, and that is told.
+/// Time limit of a search, enough for some millions of events. The answer says if older events were not searched.
 const SEARCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug)]
 pub enum Searched {
     /// The newest event of that delivery.
     Found(Box<StoredEvent>),
-    /// The journal holds none.
+    /// The journal contains none.
     NotThere,
-    /// There is none from this seq on. Those before it were not searched.
+    /// There is none at or after this seq; earlier events were not searched.
     NotFrom(u64),
 }
 
-/// Searches for the newest event of the delivery that its provider names so.
+/// Searches for the newest event of the delivery with this id of its provider.
 ///
 /// # Errors
 /// When the journal cannot be read.
@@ -39,7 +39,7 @@ pub async fn by_delivery_id(app: &AppState, delivery_id: &str) -> Result<Searche
     back_through(page, || started.elapsed() < SEARCH_DEADLINE && !app.is_stopping()).await
 }
 
-/// Goes through pages from the newest back, as long as `may_go_on`, to one that holds an event.
+/// Searches page by page from the newest back, as long as `may_go_on` allows, until a page contains an event.
 async fn back_through<P: Future<Output = Result<Page, Problem>>>(
     page: impl Fn(Cursor) -> P,
     may_go_on: impl Fn() -> bool,
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// A journal of which each page examines ten events, and none is found before `oldest`.
+    /// Searches a journal in which each page examines ten events, and none is found before `oldest`.
     async fn search(oldest: u64, pages: u64) -> Searched {
         let asked = Cell::new(0);
         let page = async |cursor| {

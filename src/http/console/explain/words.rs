@@ -1,4 +1,4 @@
-//! The words of an explanation. Pure. What a sender wrote stands in no command that is to be copied.
+//! The wording of explanations; pure functions. Text that a sender wrote is never put into a command to be copied.
 
 use palyra_actors::journal::{EventKind, StoredEvent};
 use palyra_actors::provider::Reason;
@@ -11,17 +11,17 @@ use crate::http::problem::Kind;
 use crate::http::refusals::Refusal;
 use palyra_actors::event_names;
 
-/// Names of an allow list that a command repeats at most.
+/// Most names of an allow list that a command repeats.
 const REPEATED_MAX: usize = 16;
 
-/// What happened, why, and what to do, in the order in which it is to be tried.
+/// What happened, why, and what to do, the most promising step first.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// What became of it, in one sentence.
+    /// What happened, in one sentence.
     pub happened: String,
-    /// The reasons; none where they are not known.
+    /// The reasons; empty if they are not known.
     pub why: Vec<String>,
-    /// What mends it, commands in backticks.
+    /// How to fix it, with commands in backticks.
     pub next: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Explanation {
     }
 }
 
-/// Of a refusal that left no row.
+/// Explains a refusal that left no row.
 pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Explanation {
     let Refusal { integration_id: id, kind, cause, detail, .. } = refusal;
     let kept = match cause {
@@ -72,7 +72,7 @@ pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Expla
     }
 }
 
-/// What mends that a delivery was not authentic.
+/// How to fix a delivery that was not authentic.
 fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     let provider = record.map_or("PROVIDER", |record| record.provider.as_str());
     let form = format!("`palyra providers show {provider}` shows which headers are signed, and how");
@@ -93,7 +93,7 @@ fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) ->
     }
 }
 
-/// What mends that a delivery was refused for that cause.
+/// How to fix a refusal with this cause.
 fn mends_cause(cause: Cause, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     match cause {
         Cause::Unauthentic(reason) => mends_reason(reason, id, record),
@@ -141,7 +141,7 @@ fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
     }
 }
 
-/// What mends the rest.
+/// How to fix any other refusal.
 fn mends_kind(kind: Kind, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
     match kind {
         Kind::PayloadTooLarge => {
@@ -159,7 +159,7 @@ fn mends_kind(kind: Kind, id: &str, record: Option<&IntegrationRecord>) -> Vec<S
     }
 }
 
-/// Of a row of the journal.
+/// Explains a row of the journal.
 pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Explanation {
     let id = event.integration_id.as_deref().unwrap_or_default();
     let record = integration.map(|integration| &integration.record);
@@ -228,7 +228,7 @@ fn filtered(
     told.then("then have the provider deliver it again; it is judged anew")
 }
 
-/// The command that takes `name` beside what is taken already.
+/// The command that adds `name` to the names already allowed.
 fn widened(record: &IntegrationRecord, what: &str, allowed: &[String], name: &str) -> String {
     let id = &record.integration_id;
     let names: Vec<&str> = allowed.iter().map(String::as_str).chain([name]).collect();
@@ -241,7 +241,7 @@ fn widened(record: &IntegrationRecord, what: &str, allowed: &[String], name: &st
     format!("if you want it: `palyra webhooks set {id}{flags}`")
 }
 
-/// Whether a shell takes it as it stands.
+/// Whether a shell takes the text unchanged, without quotes.
 pub fn is_plain(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@-".contains(&byte);
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(fits)
@@ -263,7 +263,7 @@ fn unauthenticated(
     told.then(format!("`palyra webhooks explain {id}` lists the latest ones"))
 }
 
-/// Of an integration as it is.
+/// Explains the current state of an integration.
 pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_served: bool) -> Explanation {
     let record = &integration.record;
     let id = &record.integration_id;
