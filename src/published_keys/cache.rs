@@ -27,13 +27,13 @@ const GRACE_SECONDS: u64 = 10 * 60;
 
 /// The caches of one provider. Keys that have verified a delivery are kept apart: an attacker who names arbitrary addresses
 /// can neither evict them nor prevent their renewal.
-pub struct Shelves {
-    new: Arc<Shelf>,
-    proven: Arc<Shelf>,
+pub struct ProviderCaches {
+    new: Arc<KeyCache>,
+    proven: Arc<KeyCache>,
 }
 
 /// A cache of keys, with the queue for its fetches.
-pub struct Shelf {
+pub struct KeyCache {
     kept: Mutex<HashMap<Published, Kept>>,
     /// Fetches in progress that deliveries wait for, single-flight by address.
     under_way: Mutex<SingleFlights<Published, Keys>>,
@@ -62,7 +62,7 @@ pub enum Found {
     Ageing(Arc<SecretVersions>),
 }
 
-impl Shelves {
+impl ProviderCaches {
     /// The cached result for `published`, as long as it may be used.
     pub fn find(&self, published: &Published, now: Instant) -> Option<Found> {
         // In this order, because keys that have just been proven are in both for a moment.
@@ -78,7 +78,7 @@ impl Shelves {
     }
 
     /// The cache that the keys at `published` belong to.
-    pub fn shelf(&self, published: &Published) -> Arc<Shelf> {
+    pub fn cache(&self, published: &Published) -> Arc<KeyCache> {
         let is_proven = self.proven.lock().contains_key(published);
         Arc::clone(if is_proven { &self.proven } else { &self.new })
     }
@@ -92,14 +92,14 @@ impl Shelves {
     }
 }
 
-impl Default for Shelves {
+impl Default for ProviderCaches {
     fn default() -> Self {
-        let proven = Shelf { grace: Duration::from_secs(GRACE_SECONDS), ..Shelf::default() };
+        let proven = KeyCache { grace: Duration::from_secs(GRACE_SECONDS), ..KeyCache::default() };
         Self { new: Arc::default(), proven: Arc::new(proven) }
     }
 }
 
-impl Default for Shelf {
+impl Default for KeyCache {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
@@ -112,10 +112,10 @@ impl Default for Shelf {
     }
 }
 
-impl Shelf {
+impl KeyCache {
     fn find(&self, published: &Published, now: Instant) -> Option<Found> {
-        let shelf = self.lock();
-        let kept = shelf.get(published).filter(|kept| now < kept.until)?;
+        let cache = self.lock();
+        let kept = cache.get(published).filter(|kept| now < kept.until)?;
         Some(match &kept.keys {
             Ok(keys) if now >= kept.renewed_from => Found::Ageing(Arc::clone(keys)),
             keys => Found::Fresh(keys.clone()),
@@ -163,8 +163,8 @@ impl Shelf {
 
     /// Postpones the renewal of keys that are still usable. Returns false if there are none.
     fn put_off(&self, published: &Published, now: Instant) -> bool {
-        let mut shelf = self.lock();
-        let used = shelf.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
+        let mut cache = self.lock();
+        let used = cache.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
         used.map(|kept| kept.renewed_from = now + FAILURE_LIFE).is_some()
     }
 
@@ -181,8 +181,8 @@ impl Shelf {
 
     fn find_kept(&self, keys: &Arc<SecretVersions>) -> Option<(Published, Kept)> {
         let is_it = |kept: &Kept| kept.keys.as_ref().is_ok_and(|own| Arc::ptr_eq(own, keys));
-        let shelf = self.lock();
-        let (published, kept) = shelf.iter().find(|(_, kept)| is_it(kept))?;
+        let cache = self.lock();
+        let (published, kept) = cache.iter().find(|(_, kept)| is_it(kept))?;
         Some((published.clone(), kept.clone()))
     }
 
@@ -221,24 +221,24 @@ mod tests {
 
     #[test]
     fn keys_that_have_verified_are_put_out_by_no_others() {
-        let (shelves, keys, catalogue) = (Shelves::default(), keys(), Catalogue::built_in().unwrap());
+        let (caches, keys, catalogue) = (ProviderCaches::default(), keys(), Catalogue::built_in().unwrap());
         let (profile, now) = (catalogue.get("aws-sns").unwrap(), Instant::now());
         let genuine = address(profile, "genuine");
-        shelves.shelf(&genuine).add(genuine.clone(), Ok(Arc::clone(&keys)), now);
-        shelves.prove(&keys);
+        caches.cache(&genuine).add(genuine.clone(), Ok(Arc::clone(&keys)), now);
+        caches.prove(&keys);
         for number in 0..4 * KEPT_MAX {
             let other = address(profile, &number.to_string());
-            shelves.shelf(&other).add(other, Ok(self::keys()), now);
+            caches.cache(&other).add(other, Ok(self::keys()), now);
         }
-        assert!(shelves.find(&genuine, now).is_some());
-        assert_eq!((shelves.new.lock().len(), shelves.proven.lock().len()), (KEPT_MAX, 1));
-        shelves.shelf(&genuine).add(genuine.clone(), Err(FetchFailed("away".to_owned())), now);
-        assert!(Arc::ptr_eq(&shelves.shelf(&genuine), &shelves.proven), "whatever is fetched of it next");
+        assert!(caches.find(&genuine, now).is_some());
+        assert_eq!((caches.new.lock().len(), caches.proven.lock().len()), (KEPT_MAX, 1));
+        caches.cache(&genuine).add(genuine.clone(), Err(FetchFailed("away".to_owned())), now);
+        assert!(Arc::ptr_eq(&caches.cache(&genuine), &caches.proven), "whatever is fetched of it next");
     }
 
     /// The state of `published` in the caches: nothing, `fresh`, `ageing` or `failed`.
-    fn found(shelves: &Shelves, published: &Published, now: Instant) -> &'static str {
-        match shelves.find(published, now) {
+    fn found(caches: &ProviderCaches, published: &Published, now: Instant) -> &'static str {
+        match caches.find(published, now) {
             None => "nothing",
             Some(Found::Fresh(Ok(_))) => "fresh",
             Some(Found::Fresh(Err(_))) => "failed",
@@ -248,46 +248,46 @@ mod tests {
 
     #[test]
     fn keys_that_have_verified_are_used_beyond_their_life_while_others_cannot_be_had_and_not_for_ever() {
-        let (shelves, keys, catalogue) = (Shelves::default(), keys(), Catalogue::built_in().unwrap());
+        let (caches, keys, catalogue) = (ProviderCaches::default(), keys(), Catalogue::built_in().unwrap());
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let at = address(catalogue.get("aws-sns").unwrap(), "a");
-        let add = |keys: Keys, now| shelves.shelf(&at).add(at.clone(), keys, now);
+        let add = |keys: Keys, now| caches.cache(&at).add(at.clone(), keys, now);
         let away = || Err(FetchFailed("away".to_owned()));
         let end = start + Duration::from_secs(at.life_seconds());
         let last = end + Duration::from_secs(GRACE_SECONDS);
 
         add(Ok(Arc::clone(&keys)), start);
-        assert_eq!(found(&shelves, &at, end - second), "fresh");
-        assert_eq!(found(&shelves, &at, end), "nothing", "they have verified nothing");
-        shelves.prove(&keys);
+        assert_eq!(found(&caches, &at, end - second), "fresh");
+        assert_eq!(found(&caches, &at, end), "nothing", "they have verified nothing");
+        caches.prove(&keys);
         assert_eq!(
-            [end - second, end, last].map(|now| found(&shelves, &at, now)),
+            [end - second, end, last].map(|now| found(&caches, &at, now)),
             ["fresh", "ageing", "nothing"]
         );
-        assert_eq!([end - second, end, last].map(|now| shelves.uses(&at, &keys, now)), [true, true, false]);
-        assert!(!shelves.uses(&at, &self::keys(), end), "others");
+        assert_eq!([end - second, end, last].map(|now| caches.uses(&at, &keys, now)), [true, true, false]);
+        assert!(!caches.uses(&at, &self::keys(), end), "others");
         add(away(), end);
-        assert_eq!(found(&shelves, &at, end), "fresh", "the next try is put off");
-        assert_eq!(found(&shelves, &at, end + FAILURE_LIFE), "ageing");
+        assert_eq!(found(&caches, &at, end), "fresh", "the next try is put off");
+        assert_eq!(found(&caches, &at, end + FAILURE_LIFE), "ageing");
         add(away(), last - second);
-        assert_eq!(found(&shelves, &at, last), "nothing", "a try that failed does not prolong them");
+        assert_eq!(found(&caches, &at, last), "nothing", "a try that failed does not prolong them");
         add(away(), last);
-        assert_eq!(found(&shelves, &at, last), "failed");
+        assert_eq!(found(&caches, &at, last), "failed");
         add(Ok(self::keys()), last + FAILURE_LIFE);
-        assert_eq!(found(&shelves, &at, last + FAILURE_LIFE), "fresh");
+        assert_eq!(found(&caches, &at, last + FAILURE_LIFE), "fresh");
     }
 
     #[tokio::test]
     async fn whoever_may_not_wait_or_finds_no_place_is_told_at_once() {
-        let shelf = Arc::new(Shelf::default());
-        let turn = shelf.turn(|| panic!("nobody is before it")).await.unwrap();
-        assert!(shelf.turn(|| false).await.is_none());
-        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| shelf.turn(|| true)).collect();
+        let cache = Arc::new(KeyCache::default());
+        let turn = cache.turn(|| panic!("nobody is before it")).await.unwrap();
+        assert!(cache.turn(|| false).await.is_none());
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| cache.turn(|| true)).collect();
         let mut waiting: Vec<_> = waiting.into_iter().map(Box::pin).collect();
         for one in &mut waiting {
             assert!(futures_util::poll!(one).is_pending());
         }
-        assert!(shelf.turn(|| true).await.is_none());
+        assert!(cache.turn(|| true).await.is_none());
         drop(turn);
         assert!(waiting.remove(0).await.is_some());
     }

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use cache::{FETCHES_PER_MINUTE_MAX, Found, Shelf, Shelves};
+use cache::{FETCHES_PER_MINUTE_MAX, Found, KeyCache, ProviderCaches};
 
 /// Largest document, in bytes.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
@@ -28,7 +28,7 @@ pub struct PublishedKeys {
     trust: Arc<Trust>,
     /// By provider; there are as many as profiles. The deliveries of one provider, genuine or not, do not use up the limits
     /// of another.
-    shelves: Mutex<HashMap<String, Arc<Shelves>>>,
+    caches: Mutex<HashMap<String, Arc<ProviderCaches>>>,
     fetches: Arc<Semaphore>,
 }
 
@@ -69,7 +69,7 @@ impl PublishedKeys {
     /// An empty cache.
     pub fn new(trust: Trust) -> Self {
         let fetches = Arc::new(Semaphore::new(FETCHES_MAX));
-        Self { trust: Arc::new(trust), shelves: Mutex::default(), fetches }
+        Self { trust: Arc::new(trust), caches: Mutex::default(), fetches }
     }
 
     /// The keys of `provider` at `published`, from the cache or fetched. Ageing keys are returned at once and renewed in the
@@ -86,16 +86,16 @@ impl PublishedKeys {
         now: UnixMs,
         may_wait: impl FnMut() -> bool,
     ) -> Keys {
-        let shelves = self.shelves(provider);
-        match shelves.find(&published, Instant::now()) {
+        let caches = self.caches(provider);
+        match caches.find(&published, Instant::now()) {
             Some(Found::Fresh(keys)) => return keys,
             Some(Found::Ageing(keys)) => {
-                self.renew(provider, shelves, published, now);
+                self.renew(provider, caches, published, now);
                 return Ok(keys);
             }
             None => {}
         }
-        self.fetched(provider, shelves, published, now, may_wait).await
+        self.fetched(provider, caches, published, now, may_wait).await
     }
 
     /// As [`PublishedKeys::get`], but instead of ageing keys it returns the result of their renewal.
@@ -109,44 +109,44 @@ impl PublishedKeys {
         now: UnixMs,
         may_wait: impl FnMut() -> bool,
     ) -> Keys {
-        let shelves = self.shelves(provider);
-        match shelves.find(&published, Instant::now()) {
+        let caches = self.caches(provider);
+        match caches.find(&published, Instant::now()) {
             Some(Found::Fresh(keys)) => keys,
-            _ => self.fetched(provider, shelves, published, now, may_wait).await,
+            _ => self.fetched(provider, caches, published, now, may_wait).await,
         }
     }
 
     /// Whether `keys` are the cached and usable keys at `published`.
     pub fn uses(&self, provider: &str, published: &Published, keys: &Arc<SecretVersions>) -> bool {
-        self.shelves(provider).uses(published, keys, Instant::now())
+        self.caches(provider).uses(published, keys, Instant::now())
     }
 
     /// The result of the fetch in progress, or of a new one.
     async fn fetched(
         &self,
         provider: &str,
-        shelves: Arc<Shelves>,
+        caches: Arc<ProviderCaches>,
         published: Published,
         now: UnixMs,
         mut may_wait: impl FnMut() -> bool,
     ) -> Keys {
-        let (flight, is_new) = shelves.shelf(&published).flight(&published);
+        let (flight, is_new) = caches.cache(&published).flight(&published);
         if !is_new && !may_wait() {
             return Err(too_many_wait(provider));
         }
-        flight.get_or_init(|| self.fetch_in_turn(provider, shelves, published, now, may_wait)).await.clone()
+        flight.get_or_init(|| self.fetch_in_turn(provider, caches, published, now, may_wait)).await.clone()
     }
 
     /// Renews ageing keys in the background, unless another fetch is running.
-    fn renew(&self, provider: &str, shelves: Arc<Shelves>, published: Published, now: UnixMs) {
-        let shelf = shelves.shelf(&published);
-        let Some(turn) = shelf.turn_at_once() else { return };
+    fn renew(&self, provider: &str, caches: Arc<ProviderCaches>, published: Published, now: UnixMs) {
+        let cache = caches.cache(&published);
+        let Some(turn) = cache.turn_at_once() else { return };
         // They may have been renewed since they were found to be ageing.
-        if !matches!(shelves.find(&published, Instant::now()), Some(Found::Ageing(_))) {
+        if !matches!(caches.find(&published, Instant::now()), Some(Found::Ageing(_))) {
             return;
         }
-        if let Ok(room) = self.room(provider, &shelf) {
-            drop(self.begin_fetch(shelves, published, now, (turn, room)));
+        if let Ok(room) = self.room(provider, &cache) {
+            drop(self.begin_fetch(caches, published, now, (turn, room)));
         }
     }
 
@@ -154,19 +154,19 @@ impl PublishedKeys {
     async fn fetch_in_turn(
         &self,
         provider: &str,
-        shelves: Arc<Shelves>,
+        caches: Arc<ProviderCaches>,
         published: Published,
         now: UnixMs,
         may_wait: impl FnOnce() -> bool,
     ) -> Keys {
-        let shelf = shelves.shelf(&published);
-        let turn = shelf.turn(may_wait).await.ok_or_else(|| too_many_wait(provider))?;
+        let cache = caches.cache(&published);
+        let turn = cache.turn(may_wait).await.ok_or_else(|| too_many_wait(provider))?;
         // Another delivery may have fetched them during the wait.
-        if let Some(Found::Fresh(kept)) = shelves.find(&published, Instant::now()) {
+        if let Some(Found::Fresh(kept)) = caches.find(&published, Instant::now()) {
             return kept;
         }
-        let room = self.room(provider, &shelf)?;
-        let fetched = self.begin_fetch(shelves, published, now, (turn, room));
+        let room = self.room(provider, &cache)?;
+        let fetched = self.begin_fetch(caches, published, now, (turn, room));
         fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
     }
 
@@ -174,7 +174,7 @@ impl PublishedKeys {
     /// result is cached.
     fn begin_fetch(
         &self,
-        shelves: Arc<Shelves>,
+        caches: Arc<ProviderCaches>,
         published: Published,
         now: UnixMs,
         held: (OwnedMutexGuard<()>, OwnedSemaphorePermit),
@@ -183,26 +183,26 @@ impl PublishedKeys {
         spawn_blocking(move || {
             let _held = held;
             let keys = fetch(&trust, &published, now);
-            shelves.shelf(&published).add(published, keys.clone(), Instant::now());
+            caches.cache(&published).add(published, keys.clone(), Instant::now());
             keys
         })
     }
 
     /// Records that `keys` have verified a delivery of `provider`: from here on only other proven keys can evict them.
     pub fn have_verified(&self, provider: &str, keys: &Arc<SecretVersions>) {
-        self.shelves(provider).prove(keys);
+        self.caches(provider).prove(keys);
     }
 
-    fn shelves(&self, provider: &str) -> Arc<Shelves> {
-        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
-        match shelves.get(provider) {
+    fn caches(&self, provider: &str) -> Arc<ProviderCaches> {
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        match caches.get(provider) {
             Some(own) => Arc::clone(own),
-            None => Arc::clone(shelves.entry(provider.to_owned()).or_default()),
+            None => Arc::clone(caches.entry(provider.to_owned()).or_default()),
         }
     }
 
-    fn room(&self, provider: &str, shelf: &Shelf) -> Result<OwnedSemaphorePermit, FetchFailed> {
-        if shelf.fetches_too_often() {
+    fn room(&self, provider: &str, cache: &KeyCache) -> Result<OwnedSemaphorePermit, FetchFailed> {
+        if cache.fetches_too_often() {
             let why = format!(
                 "the limit of {FETCHES_PER_MINUTE_MAX} key fetches a minute for `{provider}` is reached"
             );

@@ -56,7 +56,7 @@ pub struct Patient {
 }
 
 impl Patient {
-    /// Wraps `io`. The connection is counted as `open`, and remains a `member` of its crowd, until this is dropped.
+    /// Wraps `io`. The connection is counted as `open`, and remains a `member` of its worker, until this is dropped.
     pub fn new(io: TcpStream, patience: Deadlines, open: OpenConnection, member: Option<Member>) -> Self {
         Self {
             io,

@@ -12,57 +12,57 @@ use tokio::time::Instant;
 
 /// The connections of one worker.
 #[derive(Debug, Clone)]
-pub struct Crowd(Rc<Members>);
+pub struct WorkerConnections(Rc<Members>);
 
 #[derive(Debug)]
 struct Members {
     members_max: usize,
     entered_total: Cell<u64>,
-    seats: RefCell<BTreeMap<u64, Rc<Seat>>>,
+    states: RefCell<BTreeMap<u64, Rc<ConnectionState>>>,
 }
 
 /// The state of one connection that the other connections can see.
 #[derive(Debug)]
-struct Seat {
+struct ConnectionState {
     is_idle: Cell<bool>,
     quiet_since: Cell<Instant>,
     gives_way: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
-impl Crowd {
+impl WorkerConnections {
     /// Room for `members_max` connections. One more closes an idle one, if there is any.
     pub fn new(members_max: usize) -> Self {
-        Self(Rc::new(Members { members_max, entered_total: Cell::default(), seats: RefCell::default() }))
+        Self(Rc::new(Members { members_max, entered_total: Cell::default(), states: RefCell::default() }))
     }
 
     /// Adds a connection, which remains until the result is dropped.
     pub fn enter(&self, now: Instant) -> Member {
         let number = self.0.entered_total.get();
         self.0.entered_total.set(number + 1);
-        let mut seats = self.0.seats.borrow_mut();
-        if seats.len() >= self.0.members_max
-            && let Some(quiet) = quiet_longest(&seats).and_then(|number| seats.remove(&number))
+        let mut states = self.0.states.borrow_mut();
+        if states.len() >= self.0.members_max
+            && let Some(quiet) = quiet_longest(&states).and_then(|number| states.remove(&number))
         {
             quiet.give_way();
         }
-        let seat = Rc::new(Seat {
+        let state = Rc::new(ConnectionState {
             is_idle: Cell::new(true),
             quiet_since: Cell::new(now),
             gives_way: Cell::default(),
             reader: RefCell::default(),
         });
-        seats.insert(number, Rc::clone(&seat));
-        Member { number, seat, of: self.clone() }
+        states.insert(number, Rc::clone(&state));
+        Member { number, state, of: self.clone() }
     }
 }
 
-fn quiet_longest(seats: &BTreeMap<u64, Rc<Seat>>) -> Option<u64> {
-    let idle = seats.iter().filter(|(_, seat)| seat.is_idle.get());
-    idle.min_by_key(|(_, seat)| seat.quiet_since.get()).map(|(number, _)| *number)
+fn quiet_longest(states: &BTreeMap<u64, Rc<ConnectionState>>) -> Option<u64> {
+    let idle = states.iter().filter(|(_, state)| state.is_idle.get());
+    idle.min_by_key(|(_, state)| state.quiet_since.get()).map(|(number, _)| *number)
 }
 
-impl Seat {
+impl ConnectionState {
     fn give_way(&self) {
         self.gives_way.set(true);
         if let Some(reader) = &*self.reader.borrow() {
@@ -71,18 +71,18 @@ impl Seat {
     }
 }
 
-/// One connection of a [`Crowd`].
+/// One connection of a [`WorkerConnections`].
 #[derive(Debug)]
 pub struct Member {
     number: u64,
-    seat: Rc<Seat>,
-    of: Crowd,
+    state: Rc<ConnectionState>,
+    of: WorkerConnections,
 }
 
 impl Member {
     /// Sets the `waker` to wake when this connection is to be closed.
     pub fn read_by(&self, waker: &Waker) {
-        match &mut *self.seat.reader.borrow_mut() {
+        match &mut *self.state.reader.borrow_mut() {
             Some(reader) => reader.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
@@ -90,23 +90,23 @@ impl Member {
 
     /// Sets whether no request is in progress. The connection is closed only while that is so.
     pub fn be_idle(&self, is_idle: bool) {
-        self.seat.is_idle.set(is_idle);
+        self.state.is_idle.set(is_idle);
     }
 
     /// Notes that something was written.
     pub fn wrote(&self, now: Instant) {
-        self.seat.quiet_since.set(now);
+        self.state.quiet_since.set(now);
     }
 
     /// Whether it is to be closed as soon as there is nothing left to read.
     pub fn gives_way(&self) -> bool {
-        self.seat.gives_way.get()
+        self.state.gives_way.get()
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.of.0.seats.borrow_mut().remove(&self.number);
+        self.of.0.states.borrow_mut().remove(&self.number);
     }
 }
 
@@ -122,25 +122,25 @@ mod tests {
 
     #[test]
     fn the_idle_connection_that_is_quiet_longest_gives_way_and_none_twice() {
-        let (crowd, start) = (Crowd::new(3), Instant::now());
+        let (connections, start) = (WorkerConnections::new(3), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut members: Vec<Member> = (0..3).map(|second| crowd.enter(at(second))).collect();
+        let mut members: Vec<Member> = (0..3).map(|second| connections.enter(at(second))).collect();
         assert_eq!(over(&members), [false; 3]);
         members[0].be_idle(false);
         members[1].wrote(at(3));
-        members.push(crowd.enter(at(4)));
+        members.push(connections.enter(at(4)));
         assert_eq!(over(&members), [false, false, true, false]);
-        members.push(crowd.enter(at(5)));
+        members.push(connections.enter(at(5)));
         assert_eq!(over(&members), [false, true, true, false, false]);
     }
 
     #[test]
     fn one_that_has_gone_leaves_its_place() {
-        let crowd = Crowd::new(1);
-        drop(crowd.enter(Instant::now()));
-        let first = crowd.enter(Instant::now());
+        let connections = WorkerConnections::new(1);
+        drop(connections.enter(Instant::now()));
+        let first = connections.enter(Instant::now());
         assert!(!first.gives_way());
-        let _second = crowd.enter(Instant::now());
+        let _second = connections.enter(Instant::now());
         assert!(first.gives_way());
     }
 }

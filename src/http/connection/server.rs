@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::daemon::state::AppState;
 use crate::http::connection::deadlines::{Deadlines, Patient};
-use crate::http::connection::idle::{Crowd, Member};
+use crate::http::connection::idle::{Member, WorkerConnections};
 use crate::http::connection::limits::{OpenConnection, Room};
 use crate::http::connection::unread::close_after_answer;
 use crate::http::ingress::{self, Head};
@@ -61,8 +61,8 @@ pub fn serve_ingress(app: &Arc<AppState>, room: Room, listener: TcpListener) -> 
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
             hears_leaving: false,
         };
-        let crowd = Crowd::new(room.before_idle_give_way());
-        fn_service(move |io| patient(io, patience, connections.open(), Some(crowd.enter(Instant::now()))))
+        let of_worker = WorkerConnections::new(room.before_idle_give_way());
+        fn_service(move |io| patient(io, patience, connections.open(), Some(of_worker.enter(Instant::now()))))
             .and_then(http)
     })?;
     Ok(builder.run())

@@ -67,7 +67,7 @@ impl Checks {
     }
 
     /// The summary that is journaled: the first failure, or the overall result.
-    fn gist(&self) -> String {
+    fn summary(&self) -> String {
         let failed = self.0.iter().find(|check| check.get("passed") == Some(&Value::Bool(false)));
         failed.map_or("every check passed".to_owned(), |check| {
             let text = |name| check.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -83,7 +83,7 @@ async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Re
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
     let as_of = at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
-    let message = checks.gist() + &as_of;
+    let message = checks.summary() + &as_of;
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let registry = app.actors.registry.clone();
     let keep = async move {
