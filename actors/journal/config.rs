@@ -1,3 +1,4 @@
+//! Configuration of a journal writer: where its files are, and what it is given.
 
 use std::path::{Path, PathBuf};
 

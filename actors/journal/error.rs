@@ -23,6 +23,7 @@ pub enum JournalError {
         "the journal has stopped writing since an earlier failure ({reason}); remove its cause, then restart the daemon"
     )]
     Poisoned {
+        /// The failure.
         reason: String,
     },
     /// The writer ended before it answered.
@@ -125,6 +126,7 @@ pub enum JournalError {
     /// No checkpoint could be signed.
     #[error("cannot sign a checkpoint ({reason}); check the disks of the state root and of the anchor")]
     Seal {
+        /// The failure.
         reason: String,
     },
     /// No copy was made.

@@ -117,6 +117,7 @@ pub enum Locator {
     Form(String),
     /// A JSON pointer into the JSON document in a form field.
     FormJson {
+        /// Name of the field.
         field: String,
         json: String,
     },
@@ -237,17 +238,20 @@ pub enum When {
     BodyIs(Content),
     /// A header of the form `a=1, b=2` contains this item.
     HeaderItem {
+        /// Name of the header.
         header: String,
         name: String,
         value: String,
     },
     /// The header has one of these values.
     HeaderIs {
+        /// Name of the header.
         header: String,
         values: Vec<String>,
     },
     /// The text at a JSON pointer is one of these values.
     JsonIs {
+        /// The pointer.
         json: String,
         values: Vec<String>,
     },
@@ -329,7 +333,7 @@ pub struct AlgorithmChoice {
 pub struct PinnedUrl {
     /// Where the address is found.
     pub from: Locator,
-    /// Hosts it may name. A label `*` matches exactly one label, a leading `**.` any number of labels.
+    /// Hosts it may name. A label `*` matches exactly one label, a leading `**.` any number of labels, including none.
     pub hosts: Vec<String>,
     /// Required end of its path.
     #[serde(default)]
