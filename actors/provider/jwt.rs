@@ -40,7 +40,7 @@ struct Parts<'a> {
 /// Verifies the token of `request` with any of `keys`: a shared secret, or a JWK set (RFC 7517).
 ///
 /// # Errors
-/// Why it is not authentic, or why that cannot be told.
+/// Why it is not authentic, or why that could not be decided.
 pub fn verify(
     form: &JwtForm,
     request: &Request<'_>,
