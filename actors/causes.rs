@@ -1,12 +1,12 @@
-//! The text of an error, with what caused it.
+//! The message of an error together with its causes.
 
 use std::error::Error;
 
-/// Causes that are told at most, from the top down.
+/// Most causes in one text.
 const CAUSES_MAX: usize = 8;
 
-/// What `error` says, and after it what each of its causes says. A cause that the text holds already is not told again. No
-/// error of ours holds any part of a secret's value.
+/// The message of `error`, followed by those of its causes. A cause whose message the text already contains is omitted.
+/// No error of this library contains any part of a secret's value.
 pub fn in_full(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     for _ in 0..CAUSES_MAX {

@@ -1,4 +1,4 @@
-//! Time as an argument: whoever needs the time is given a [`Clock`].
+//! Time as an argument: code that needs the time is given a [`Clock`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,27 +12,26 @@ pub type UnixMs = u64;
 
 /// A source of wall-clock time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
     fn now_unix_ms(&self) -> UnixMs;
 }
 
-/// The clock as it is handed around.
+/// A clock shared between threads.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's clock. A time before 1970 reads as 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-/// The machine's clock stands where no time of an event can be.
+/// The machine's clock is set to a time that no event can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the clock of this machine says {0}, which is before 1970")]
 pub struct BeforeEpoch(String);
 
 impl SystemClock {
-    /// Refuses a clock that stands before 1970: HTTP has no such date.
+    /// Refuses a clock that is set before 1970, because HTTP has no such date.
     ///
     /// # Errors
-    /// What it says.
+    /// The time it shows.
     pub fn check() -> Result<(), BeforeEpoch> {
         check(now())
     }

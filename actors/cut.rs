@@ -1,6 +1,6 @@
-//! Text that somebody else wrote, made fit for a row.
+//! Makes text from outside fit for a row of the journal.
 
-/// `text` in at most `bytes_max` bytes, and without control characters.
+/// `text` without control characters, cut to at most `bytes_max` bytes.
 pub fn cut(text: &str, bytes_max: usize) -> String {
     let mut kept: String = text.chars().filter(|c| !c.is_control()).take(bytes_max).collect();
     kept.truncate(kept.floor_char_boundary(bytes_max));

@@ -1,7 +1,7 @@
-//! The envelope (`schemas/webhook-envelope.v1.json`): what an accepted delivery becomes.
+//! The envelope of an accepted delivery (`schemas/webhook-envelope.v1.json`).
 //!
-//! The journal keeps the bytes from the wire; the envelope is derived from them when it is read, byte for
-//! byte the same every time.
+//! The journal stores the bytes from the wire. The envelope is derived from them on each read, and is always the same
+//! byte for byte.
 
 use serde_json::{Value, json};
 
@@ -12,28 +12,30 @@ use crate::json::{self, Element, form_document, text_document};
 use crate::limits::{ENVELOPE_UNIX_MS_MAX, PAYLOAD_MEMBERS_MAX, WEBHOOK_NAME_CHARS_MAX};
 use crate::schemas::{SchemaIssue, WEBHOOK_ENVELOPE};
 
-/// What an envelope is made of besides its payload.
+/// The parts of an envelope besides its payload.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
     /// Name of the event.
     pub event: &'a str,
-    /// Where it came from.
+    /// Source of the delivery.
     pub source: &'a str,
-    /// What identifies the delivery: its replay key.
+    /// The replay key, which identifies the delivery.
     pub nonce: Digest,
     /// When it happened.
     pub timestamp_unix_ms: UnixMs,
 }
 
-/// Checks the envelope that a delivery becomes against its schema; one that was posted as it is goes to [`validate`].
+/// Checks the envelope of a delivery against its schema. An envelope that was posted as such is checked by [`validate`].
 ///
 /// # Errors
+/// The violations.
 /// What breaks it.
 pub fn check(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Result<(), Vec<SchemaIssue>> {
     if fits(parts, format, body) { Ok(()) } else { validate(&document(parts, format, body)) }
 }
 
-/// Whether the schema holds, told by the few values that it bounds and we do not make ourselves.
+/// Whether the envelope meets the schema, decided from the few values that the schema restricts and that we do not
+/// generate.
 fn fits(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> bool {
     let is_name = |text: &str| !text.is_empty() && text.chars().nth(WEBHOOK_NAME_CHARS_MAX).is_none();
     let is_payload = || body.is_object() && body.members().nth(PAYLOAD_MEMBERS_MAX).is_none();
@@ -43,7 +45,7 @@ fn fits(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> bool {
         && (format == BodyFormat::JsonArray || is_payload())
 }
 
-/// The envelope of a delivery that has no event id yet, as a document to validate.
+/// The envelope of a delivery without an event id yet, as a document to validate.
 fn document(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Value {
     let payload = match format {
         BodyFormat::JsonArray => json!({"items": body.to_value()}),
@@ -62,23 +64,23 @@ fn document(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Value {
 /// Checks an envelope against its schema.
 ///
 /// # Errors
-/// What breaks it.
+/// The violations.
 pub fn validate(envelope: &Value) -> Result<(), Vec<SchemaIssue>> {
     WEBHOOK_ENVELOPE.check(envelope)
 }
 
-/// A stored event that has no envelope.
+/// Why a stored event has no envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// Only accepted deliveries have one.
+    /// It is not an accepted delivery.
     #[error("event {0} is not a webhook event and has no envelope")]
     NoEnvelope(u64),
-    /// What is stored as JSON is not even UTF-8.
+    /// Its body, stored as JSON, is not valid UTF-8.
     #[error("the body of event {0} is not UTF-8; run `palyra journal verify`")]
     NotUtf8(u64),
 }
 
-/// The envelope of a stored delivery, on one line.
+/// The envelope of a stored delivery, as a single line of JSON.
 ///
 /// # Errors
 /// When the event has no envelope.
@@ -176,12 +178,12 @@ mod tests {
         assert_eq!(render(&stored(b"", BodyFormat::None)), Err(RenderError::NoEnvelope(7)));
     }
 
-    /// A payload of so many members.
+    /// A payload with `members` members.
     fn payload(members: usize) -> Value {
         (0..members).map(|n| (n.to_string(), Value::Null)).collect()
     }
 
-    /// The direct check, the schema, and whether they agree.
+    /// The result of the direct check and that of the schema; they must agree.
     fn checked(parts: &Parts<'_>, format: BodyFormat, body: &Value) -> (bool, Result<(), Vec<SchemaIssue>>) {
         let body = Document::from(body);
         let by_schema = validate(&document(parts, format, body.root()));

@@ -1,21 +1,21 @@
-//! Names of system events that more than one file knows: who writes the row, and who looks for it.
+//! Names of system events used in more than one file: where the event is written, and where it is searched for.
 
-/// An integration is added.
+/// An integration was added.
 pub const WEBHOOK_CREATE: &str = "registry.webhook.create";
 
-/// An authentic delivery was left out by an allow list.
+/// An authentic delivery was excluded by an allow list.
 pub const FILTERED: &str = "webhook.filtered";
-/// An authentic delivery is no valid envelope.
+/// An authentic delivery does not result in a valid envelope.
 pub const REJECTED: &str = "webhook.rejected";
-/// An authentic delivery was not as it came before.
+/// An authentic delivery differs from an earlier one with the same replay key.
 pub const CONFLICT: &str = "webhook.conflict";
-/// Deliveries of a minute that nobody could authenticate.
+/// The deliveries of one minute that could not be authenticated.
 pub const UNAUTHENTICATED: &str = "webhook.unauthenticated";
 
-/// What the name of a change goes on with in the row that says that it was not made.
+/// Suffix of a change's name in the event for a change that was not made.
 pub const REFUSED: &str = "refused";
 
-/// The row that says that the change called `name` came to `ending`.
+/// Name of the event for the change `name` that ended as `ending`.
 pub fn ended(name: &str, ending: &str) -> String {
     format!("{name}.{ending}")
 }

@@ -1,4 +1,4 @@
-//! Files of the state root: replaced as a whole, private to their owner.
+//! Files of the state root: private to their owner, and always replaced as a whole.
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -16,24 +16,25 @@ mod tests;
 
 pub use handed_down::read_secret;
 
-/// Begins the name of a file that is being written. What carries it after a crash is rubbish.
+/// Prefix of the name of a file that is being written. After a crash, files with this prefix can be deleted.
 pub const UNFINISHED_PREFIX: &str = ".unfinished-";
-/// How long a write waits for a descriptor while the process, or the machine, has none left; and the pause between two tries.
+/// How long to wait for a file descriptor if the process or the machine has none left, and the pause between two
+/// attempts.
 const DESCRIPTOR_WAIT: Duration = Duration::from_secs(5);
 const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(20);
-/// Bytes of a file that are written again in one go.
+/// Bytes of a file rewritten per step.
 const REWRITE_BYTES: usize = 1 << 16;
 /// Permission bits of group and others.
 const NOT_OWNER_BITS: u32 = 0o077;
 
-/// Puts `bytes` in the place of the file at `path`, mode 0600.
+/// Replaces the file at `path` by `bytes`, with mode 0600.
 ///
-/// After a crash at any moment the file holds the old bytes or the new ones, never a part: they are written to a
-/// file beside it and synced, which is then renamed; the folder is synced last.
+/// After a crash at any moment the file contains either the old or the new bytes completely: they are written to a
+/// temporary file in the same folder, which is synced and renamed; then the folder is synced.
 ///
 /// # Errors
-/// What the file system says, with the path. The old file is still there, unless only the last step failed: then the new one
-/// is, which [`holds`] tells, and a power cut may bring the old one back.
+/// The error of the file system, with the path. The old file is kept, unless only the last step failed. Then the new one
+/// is in place, which [`holds`] can tell, but a power failure may restore the old one.
 pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let replace = || {
         let folder = folder_of(path);
@@ -49,25 +50,25 @@ pub fn atomic_replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace().map_err(|error| with_path(path, "cannot be written", &error))
 }
 
-/// Whether the file at `path` is `bytes`, although it could not be replaced to the end.
+/// Whether the file at `path` contains `bytes`, after replacing it has failed.
 pub fn holds(path: &Path, bytes: &[u8]) -> bool {
     read_private(path, bytes.len() as u64).is_ok_and(|held| held == bytes)
 }
 
-/// Removes the file at `path` for good: the folder is synced after it.
+/// Removes the file at `path` durably: the folder is synced afterwards.
 ///
 /// # Errors
-/// `NotFound` when there is none, else what the file system says, with the path.
+/// `NotFound` when there is none, else the error of the file system, with the path.
 pub fn remove_durably(path: &Path) -> io::Result<()> {
     let remove = || fs::remove_file(path).and_then(|()| sync_folder(folder_of(path)));
     remove().map_err(|error| with_path(path, "cannot be removed", &error))
 }
 
-/// Moves the file `new` into the place of `old`, whose bytes are overwritten with zeros first: for keys that nobody may
-/// have again. A disk that writes elsewhere (an SSD) may keep them; its own encryption is what helps there.
+/// Replaces the file `old` by `new`, after overwriting `old` with zeros: for keys that must not be recoverable. A disk
+/// that writes to new locations (an SSD) may still keep them; only disk encryption helps there.
 ///
 /// # Errors
-/// What the file system says, with the path. After a crash `old` may be zeros or missing while `new` is still there.
+/// The error of the file system, with the path. After a crash `old` may be zeros or missing while `new` still exists.
 pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
     let wipe = |file: &mut File| {
         let bytes = file.metadata()?.len();
@@ -86,25 +87,25 @@ pub fn replace_and_wipe(old: &Path, new: &Path) -> io::Result<()> {
     replace().map_err(|error| with_path(old, "cannot be replaced", &error))
 }
 
-/// Reads a file that is nobody's but ours: a regular file, no symbolic link, owned by the user we run as, closed to
-/// group and others, of at most `max_bytes`.
+/// Reads a private file: a regular file, not a symbolic link, owned by the user the process runs as, without permissions
+/// for group and others, of at most `max_bytes`.
 ///
 /// # Errors
-/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+/// `NotFound` when there is none; else the path, the problem and the remedy.
 pub fn read_private(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     read_checked(path, max_bytes, |metadata| refuse_if_shared(path, metadata, "600"))
 }
 
-/// Reads a regular file of at most `max_bytes`, through links, whoever's it is and whoever may change it.
+/// Reads a regular file of at most `max_bytes`. Symbolic links are followed; owner and mode are not checked.
 ///
 /// # Errors
-/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+/// `NotFound` when there is none; else the path, the problem and the remedy.
 pub fn read_public(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let file = fs::canonicalize(path).map_err(|error| with_path(path, "cannot be opened", &error))?;
     read_checked(&file, max_bytes, |_| Ok(()))
 }
 
-/// Reads a regular file, no symbolic link, that passes `check`.
+/// Reads a regular file that is not a symbolic link and passes `check`.
 fn read_checked(
     path: &Path,
     max_bytes: u64,
@@ -121,15 +122,15 @@ fn read_checked(
     if metadata.len() > max_bytes {
         return Err(too_large());
     }
-    // One byte to spare, so that reading never moves the buffer: a copy left behind would not be wiped.
+    // One spare byte prevents the buffer from being reallocated: the old allocation would not be wiped.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
     let read = file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| with_path(path, "cannot be read", &error))?;
-    // It may have grown since it was measured.
+    // It may have grown since its size was read.
     if bytes.len() as u64 > max_bytes { Err(too_large()) } else { Ok(bytes) }
 }
 
-/// Writes the bytes of a file in the place where they are, and syncs it. The file may be read meanwhile, and not written to.
+/// Rewrites the bytes of a file in place and syncs it. Meanwhile it may be read, but not written.
 pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
     let rewrite = || {
         let file = File::options().read(true).write(true).open(path)?;
@@ -145,10 +146,11 @@ pub(crate) fn rewrite(path: &Path) -> io::Result<()> {
     rewrite().map_err(|error| with_path(path, "cannot be rewritten", &error))
 }
 
-/// Makes sure that `path` is a folder of ours alone, mode 0700, and makes it if it is missing, parents included.
+/// Ensures that `path` is a private folder, mode 0700; creates it and its missing parents.
 ///
 /// # Errors
-/// When it is no folder, a link, somebody else's, or open to group or others: the path, the reason and what to do.
+/// When it is not a folder, is a link, belongs to another user, or is accessible to group or others: the path, the
+/// problem and the remedy.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     if !path.try_exists().map_err(|error| with_path(path, "cannot be accessed", &error))? {
         make_private_dirs(path).map_err(|error| with_path(path, "cannot be created", &error))?;
@@ -163,10 +165,10 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     refuse_if_shared(path, &metadata, "700")
 }
 
-/// Makes the folder at `path` and those above it that are missing, mode 0700, each to outlast a power cut.
+/// Creates the folder at `path` and its missing parents durably, with mode 0700.
 ///
 /// # Errors
-/// What the file system says.
+/// The error of the file system.
 pub fn make_private_dirs(path: &Path) -> io::Result<()> {
     let is_missing = |folder: &&Path| fs::symlink_metadata(folder).is_err();
     let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
@@ -174,7 +176,7 @@ pub fn make_private_dirs(path: &Path) -> io::Result<()> {
     for folder in missing.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
         make(folder)?;
         match sync_folder(folder_of(folder)) {
-            // One that may be written in and not read cannot be opened for it.
+            // A folder that is writable but not readable cannot be opened to be synced.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
             synced => synced?,
         }
@@ -182,15 +184,15 @@ pub fn make_private_dirs(path: &Path) -> io::Result<()> {
     make(path)
 }
 
-/// Refuses what we could not write to, or in, at `path`; nothing is written to find that out.
+/// Fails if we could not write to the file, or into the folder, at `path`. Nothing is written for the check.
 ///
 /// # Errors
-/// What the file system says, with the path; `NotFound` when there is nothing.
+/// The error of the file system, with the path; `NotFound` when there is nothing.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     let checked = || {
         let enter = if fs::metadata(path)?.is_dir() { Access::EXEC_OK } else { Access::empty() };
         match rustix::fs::accessat(CWD, path, Access::READ_OK | Access::WRITE_OK | enter, AtFlags::EACCESS) {
-            // An old kernel cannot say; then the write does.
+            // An old kernel does not support the check; the write itself will fail instead.
             Err(Errno::NOSYS | Errno::INVAL) => Ok(()),
             checked => Ok(checked?),
         }
@@ -198,11 +200,11 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     checked().map_err(|error: io::Error| with_path(path, "cannot be written to", &error))
 }
 
-/// Refuses a place where no folder of ours can be made, parents included, nor is there to be written in; nothing is made to
-/// find that out.
+/// Fails if the folder can neither be created, with its parents, nor be written to if it exists. Nothing is created for
+/// the check.
 ///
 /// # Errors
-/// What is in the way, with its path.
+/// The obstacle, with its path.
 pub fn check_makeable(folder: &Path) -> io::Result<()> {
     let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok()).unwrap_or(folder);
     let metadata = fs::metadata(there).map_err(|error| with_path(there, "cannot be accessed", &error))?;
@@ -219,7 +221,7 @@ pub fn check_makeable(folder: &Path) -> io::Result<()> {
     check_writable(there)
 }
 
-/// Even root, whom no mode keeps out, makes nothing there.
+/// Whether it is in `/proc`, where not even root, to whom modes do not apply, can create anything.
 fn is_of_the_kernel(folder: &Path) -> bool {
     #[cfg(target_os = "linux")]
     return rustix::fs::statfs(folder).is_ok_and(|found| found.f_type == rustix::fs::PROC_SUPER_MAGIC);
@@ -227,11 +229,11 @@ fn is_of_the_kernel(folder: &Path) -> bool {
     return folder.starts_with("/proc");
 }
 
-/// Removes what writes cut short by a crash have left in `folder`, if there is one. Only for a folder nobody else writes to
-/// now.
+/// Removes the temporary files that a crash left in `folder`, if the folder exists. No other process may be writing to
+/// it.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// The error of the file system, with the path.
 pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     let sweep = || -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
@@ -248,9 +250,9 @@ pub fn remove_unfinished(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file to read it, whatever is at `path` but a symbolic link; of a named pipe no writer is waited for.
+/// Opens `path` for reading, unless it is a symbolic link. Opening a named pipe does not wait for a writer.
 pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
-    // NONBLOCK: opening a named pipe must not wait for its writer.
+    // NONBLOCK: otherwise opening a named pipe would wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => Ok(File::from(descriptor)),
@@ -278,13 +280,13 @@ fn refuse_if_shared(path: &Path, metadata: &Metadata, mode: &str) -> io::Result<
     Ok(())
 }
 
-/// Writes to the disk which files are in `folder`: without it a power cut may take the name of a new one away.
+/// Syncs the entries of `folder`. Without that, a power failure may remove the name of a new file.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     patiently(|| File::open(folder))?.sync_all()
 }
 
-/// Opens something, and waits a while for a descriptor to become free when there is none: others hold them for moments,
-/// and a journal that gave up for that would have to be started anew.
+/// Opens something. If no file descriptor is free, it retries for a while: such a shortage is usually brief, and the
+/// journal would have to be reopened if it gave up.
 pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let began = Instant::now();
     loop {
@@ -297,17 +299,17 @@ pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Resul
     }
 }
 
-/// Whether it says that the process or the machine has as many files open as it may.
+/// Whether the process or the machine has reached its limit of open files.
 fn lacks_descriptor(error: &io::Error) -> bool {
     matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// Whether it says that a disk failed to read or to write.
+/// Whether a disk failed to read or write.
 pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::IO)
 }
 
-/// What the system said, which [`with_path`] and `tempfile` wrap.
+/// The error of the operating system, inside the wrappers of [`with_path`] and `tempfile`.
 fn errno_of(error: &io::Error) -> Option<Errno> {
     let inner = error.get_ref();
     let wrapped_here = inner.and_then(|inner| inner.downcast_ref()).and_then(|own: &WithPath| own.errno);
@@ -315,12 +317,12 @@ fn errno_of(error: &io::Error) -> Option<Errno> {
     Errno::from_io_error(error).or(wrapped_here).or_else(|| Errno::from_io_error(wrapped()?))
 }
 
-/// `Path::parent` of a bare file name is the empty path, which cannot be opened.
+/// The folder of `path`. `Path::parent` of a bare file name is the empty path, which cannot be opened.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// An error with the file it is about.
+/// An error with the path it concerns.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 struct WithPath {

@@ -1,4 +1,4 @@
-//! Names and identifiers that cross module borders.
+//! Names and identifiers used across modules.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use ulid::Ulid;
 use crate::clock::UnixMs;
 use crate::limits::ID_BYTES_MAX;
 
-/// What identifies one event for good: a ULID (<https://github.com/ulid/spec>).
+/// The unique id of an event: a ULID (<https://github.com/ulid/spec>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Ulid);
@@ -21,12 +21,12 @@ impl EventId {
         Self(Ulid::from_parts(now, random))
     }
 
-    /// The time it was made at.
+    /// The time in the id.
     pub fn unix_ms(self) -> UnixMs {
         self.0.timestamp_ms()
     }
 
-    /// Reads the 26-character form.
+    /// Parses the 26-character form.
     pub fn parse(text: &str) -> Option<Self> {
         Ulid::from_string(text).ok().map(Self)
     }
@@ -38,8 +38,8 @@ impl fmt::Display for EventId {
     }
 }
 
-/// An id or the name of a provider in its one form, as somebody may have typed it otherwise: trimmed and lower-cased. Whether it
-/// [is one](is_canonical_id) it does not say.
+/// Normalises a typed id or provider name: trimmed and lower-cased. It does not check that the result [is
+/// one](is_canonical_id).
 pub fn canonical(typed: &str) -> String {
     typed.trim().to_lowercase()
 }
@@ -54,13 +54,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Reads 64 lower-case hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let digest = Self(hex::decode(text).ok()?.try_into().ok()?);
         (digest.to_string() == text).then_some(digest)
     }
 
-    /// From stored bytes; `None` when they are not 32.
+    /// From stored bytes; `None` if there are not exactly 32.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
@@ -69,13 +69,13 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 64];
-        // 32 bytes have 64 digits, and digits are text.
+        // 32 bytes have 64 hexadecimal digits, which are valid UTF-8.
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Bytes that carry their SHA-256 along, so that it is computed once, where there is time for it.
+/// Bytes with their SHA-256, so that it is computed only once, and outside of the critical path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     bytes: Vec<u8>,
@@ -83,22 +83,20 @@ pub struct Hashed {
 }
 
 impl Hashed {
-    /// `bytes`, whose digest is known.
+    /// `bytes` whose digest is known already.
     pub(crate) fn of_known(bytes: Vec<u8>, digest: Digest) -> Self {
         Self { bytes, digest }
     }
 
-    /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Their SHA-256.
+    /// The SHA-256 of the bytes.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The bytes, without their digest.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -130,12 +128,12 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// What an accepted delivery (or emitted event) is answered with.
+/// The answer to an accepted delivery or emitted event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Receipt {
     /// Id of the event.
     pub event_id: EventId,
-    /// Place of the event in the journal, from 1, without gaps.
+    /// `seq` of the event in the journal, from 1, without gaps.
     pub seq: u64,
     /// Leaf hash of the event in the journal's chain.
     pub leaf_hash: Digest,
@@ -150,7 +148,7 @@ pub fn is_canonical_id(text: &str) -> bool {
     starts_well && rest_fits && text.len() <= ID_BYTES_MAX
 }
 
-/// The candidate most like `name`, if one is like it at all: for "did you mean".
+/// The candidate most similar to `name`, if any is similar enough; for "did you mean".
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()

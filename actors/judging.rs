@@ -1,4 +1,4 @@
-//! Judges an authentic delivery: the envelope against its schema, then the allow lists. Pure.
+//! Judges an authentic delivery: checks the envelope against its schema, then the allow lists. Pure.
 
 use serde_json::{Value, json};
 
@@ -14,21 +14,21 @@ use crate::provider::{Body, ContentKind, Description, Profile};
 use crate::registry::{IntegrationRecord, OnFiltered};
 use crate::schemas::SchemaIssue;
 
-/// What a delivery is called, with the defaults of its profile filled in.
+/// Event, source and id of a delivery, with the defaults of its profile.
 #[derive(Debug, Clone)]
 pub struct Names {
-    /// Event; empty when neither the delivery nor the profile names one.
+    /// Event; empty if neither the delivery nor the profile names one.
     pub event: String,
-    /// Source; the profile's name when the delivery names none.
+    /// Source; the profile's name if the delivery names none.
     pub source: String,
-    /// The provider's id of the delivery, as claimed.
+    /// The provider's id of the delivery, as the provider states it.
     pub delivery_id: Option<String>,
-    /// When it happened, as its sender says; else when it came.
+    /// When it happened according to its sender, or else when it was received.
     pub occurred_at: UnixMs,
 }
 
 impl Names {
-    /// Fills what `description` leaves open.
+    /// Fills in what `description` lacks.
     pub fn of(description: Description, profile: &Profile, now: UnixMs) -> Self {
         let default_event = || profile.default_event().unwrap_or_default().to_owned();
         Self {
@@ -40,31 +40,31 @@ impl Names {
     }
 }
 
-/// The outcome of judging.
+/// The result of judging.
 #[derive(Debug, Clone)]
 pub enum Judgement {
-    /// Take it in.
+    /// The delivery is accepted.
     Accept(BodyFormat),
-    /// Leave it out: an allow list does not name `what`.
+    /// It is filtered: an allow list does not contain its event or source.
     Filter {
         /// `event` or `source`.
         what: &'static str,
     },
-    /// Refuse it: it is authentic, and no envelope can be made of it.
+    /// It is authentic, but cannot be turned into an envelope.
     Reject(Flaw),
 }
 
 /// What is wrong with the body of an authentic delivery.
 #[derive(Debug, Clone)]
 pub enum Flaw {
-    /// It is not the document that its content type promises, or not one that every reader reads the same.
+    /// It is not a valid document of its content type, or different readers could interpret it differently.
     Unreadable(JsonError),
-    /// It breaks the rules for an envelope at these places.
+    /// It violates the schema of an envelope in these places.
     Schema(Vec<SchemaIssue>),
 }
 
 impl Flaw {
-    /// The reasons, as they are journaled.
+    /// The reasons in the form in which they are journaled.
     pub fn reasons(&self) -> Vec<String> {
         match self {
             Self::Unreadable(error) => vec![error.to_string()],
@@ -76,7 +76,7 @@ impl Flaw {
 }
 
 impl Judgement {
-    /// The verdict that is journaled.
+    /// The verdict in the form in which it is journaled.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Accept(_) => Verdict::Accepted,
@@ -114,7 +114,7 @@ pub fn judge(
 fn body_format(profile: &Profile, kind: ContentKind, document: Element<'_>) -> BodyFormat {
     match kind {
         _ if profile.is_envelope() => BodyFormat::Envelope,
-        // No body is a form without fields.
+        // A missing body is treated as a form without fields.
         ContentKind::Form | ContentKind::None => BodyFormat::Form,
         ContentKind::Text => BodyFormat::Text,
         ContentKind::Json if document.is_array() => BodyFormat::JsonArray,
@@ -140,7 +140,7 @@ fn check_envelope(
     }
     let document = document.to_value();
     envelope::validate(&document)?;
-    // A whole number may be written as `1e3` or `1000.0` too.
+    // A whole number may also be written as `1e3` or `1000.0`.
     let own_limit = document.pointer("/limits/max_payload_bytes").and_then(Value::as_f64);
     match own_limit {
         Some(limit) if body_bytes as f64 > limit => Err(vec![SchemaIssue {
@@ -151,8 +151,8 @@ fn check_envelope(
     }
 }
 
-/// The system event of a delivery that is not accepted: it names the integration and the body's digest,
-/// and keeps no body.
+/// The system event for a delivery that is not accepted: it records the integration and the body's digest, but not the
+/// body.
 pub fn refusal_event(
     record: &IntegrationRecord,
     names: &Names,
@@ -181,12 +181,12 @@ pub fn refusal_event(
     event
 }
 
-/// What a sender wrote, cut to what an event may hold. A name that is not too long for an envelope stays whole.
+/// A text of the sender, cut to what an event may contain. A name that an envelope may contain is never cut.
 fn shortened(text: &str) -> String {
     text.chars().take(WEBHOOK_NAME_CHARS_MAX).collect()
 }
 
-/// The webhook event of an accepted delivery.
+/// The webhook event for an accepted delivery.
 pub fn webhook_event(
     record: &IntegrationRecord,
     names: Names,
@@ -207,7 +207,7 @@ pub fn webhook_event(
     }
 }
 
-/// Whether a filtered delivery is answered as a problem.
+/// Whether a filtered delivery is answered with an error.
 pub fn rejects_filtered(record: &IntegrationRecord) -> bool {
     record.on_filtered == OnFiltered::Reject
 }

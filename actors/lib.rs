@@ -8,9 +8,10 @@
 //! | [`journal`] | journal writer | `journal.db`, append-only |
 //! | [`connectors`] | connector supervisor | the connectors that run |
 //!
-//! Around them: [`provider`] verifies deliveries from data, [`judging`] holds it against schema and allow lists, [`envelope`] is what it becomes, [`tlog`] proves what
-//! the journal holds, [`supervision`] restarts what panics. actix stays in the `mod.rs` and `messages.rs` of an actor, in
-//! [`supervision`], in [`replies`], and where the journal's anchoring thread tells its actor; the rest is plain Rust.
+//! Around them: [`provider`] verifies deliveries as data describes it, [`judging`] checks them against schema and allow
+//! lists, [`envelope`] is the form of an accepted one, [`tlog`] proves what the journal contains, [`supervision`]
+//! restarts what panics. actix is used only in the `mod.rs` and `messages.rs` of an actor, in [`supervision`], in
+//! [`replies`], and where the journal's anchoring thread notifies its actor; the rest is plain Rust.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 

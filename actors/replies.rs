@@ -1,7 +1,8 @@
-//! Brings answers to the thread that waits for them, all of a group at a time.
+//! Delivers answers to the thread that waits for them, a whole group at a time.
 //!
-//! A thread that is woken takes the processor from the one that woke it. Were it woken for the first answer of a group, the
-//! others would have to wait for it, one by one. So answers are laid down first, and then each thread is woken once.
+//! A thread that is woken takes the processor from the one that woke it. If it were woken for the first answer of a
+//! group, all other answers would be delayed, one by one. So all answers are queued first, and then each thread is woken
+//! once.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,7 +17,7 @@ thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Arc<Replies>>> = const { RefCell::new(None) };
 }
 
-/// The answers on their way to one thread.
+/// Queued answers for one thread.
 #[derive(Default)]
 struct Replies {
     laid_down: Mutex<Vec<HandOut>>,
@@ -25,10 +26,10 @@ struct Replies {
 }
 
 impl Replies {
-    /// Those for this thread, which runs an actix system or arbiter.
+    /// The queue of this thread, which must run an actix system or arbiter.
     fn of_this_thread() -> Arc<Self> {
         OF_THIS_THREAD.with_borrow_mut(|known| {
-            // The task that hands out ends with its runtime.
+            // The task that delivers them ends with its runtime.
             if let Some(known) = known.as_ref().filter(|known| !known.has_ended.load(Ordering::Relaxed)) {
                 return Arc::clone(known);
             }
@@ -48,7 +49,7 @@ impl Replies {
     }
 }
 
-/// The task that hands out.
+/// The task that delivers queued answers.
 struct HandingOut(Arc<Replies>);
 
 impl HandingOut {
@@ -66,25 +67,25 @@ impl Drop for HandingOut {
     }
 }
 
-/// The way back to whoever waits for an answer. When it is dropped, they are told at once that none will come.
+/// The sender of an answer. If it is dropped, its receiver is notified at once that there will be no answer.
 pub struct Reply<T> {
     sender: oneshot::Sender<T>,
     to: Arc<Replies>,
 }
 
 impl<T: Send + 'static> Reply<T> {
-    /// A way back to this thread, which runs an actix system or arbiter.
+    /// A sender to this thread, which must run an actix system or arbiter.
     pub fn to_this_thread() -> (Self, oneshot::Receiver<T>) {
         let (sender, answer) = oneshot::channel();
         (Self { sender, to: Replies::of_this_thread() }, answer)
     }
 
-    /// Whether nobody waits any more.
+    /// Whether nobody waits for the answer any more.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// Lays the answer down. Who waits for it is told with `wakes`; they may have gone meanwhile.
+    /// Queues the answer. `wakes` wakes its receiver, which may be gone by then.
     pub fn lay_down(self, answer: T, wakes: &mut Wakes) {
         let Self { sender, to } = self;
         to.lock().push(Box::new(move || drop(sender.send(answer))));
@@ -98,12 +99,12 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
-/// The threads that answers were laid down for. Dropped, it wakes them.
+/// The threads with queued answers. Dropping it wakes them.
 #[derive(Default)]
 pub struct Wakes(Vec<Arc<Replies>>);
 
 impl Wakes {
-    /// Whether there is nobody to wake.
+    /// Whether there is no thread to wake.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -121,7 +122,7 @@ impl Drop for Wakes {
     }
 }
 
-/// An answer that is fetched where no thread waits for it: for what is tested without a runtime.
+/// An answer that is fetched without a waiting thread, for tests without a runtime.
 #[cfg(test)]
 pub(crate) struct Fetched<T>(oneshot::Receiver<T>, Arc<Replies>);
 

@@ -1,7 +1,7 @@
-//! The JSON Schemas (2020-12) of `schemas/`, compiled in, and compiled once each.
+//! The JSON Schemas (2020-12) of `schemas/`, embedded in the program, each compiled once.
 //!
-//! They are what the code validates with. A reference finds the embedded documents and nothing else:
-//! neither the network nor a file is ever asked.
+//! The code validates with exactly these. References resolve to embedded documents only, never to the network or the file
+//! system.
 
 use std::sync::LazyLock;
 
@@ -13,14 +13,14 @@ use serde_json::Value;
 use crate::ids::nearest;
 use crate::limits::SCHEMA_ISSUES_MAX;
 
-/// Longest message of an issue, in characters; the rest is cut.
+/// Longest message of an issue, in characters; the rest is cut off.
 const MESSAGE_CHARS_MAX: usize = 320;
-/// Longest text of a file that is quoted, in characters; the rest is cut.
+/// Longest quoted text of a file, in characters; the rest is cut off.
 const QUOTED_CHARS_MAX: usize = 40;
-/// The version of the files that people write, which each of them may name.
+/// The version of the files people write; each may name it.
 const FILE_VERSION: u64 = 1;
 
-/// One thing in a document that breaks its schema.
+/// One violation of a schema by a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchemaIssue {
     /// JSON pointer into the document.
@@ -29,16 +29,17 @@ pub struct SchemaIssue {
     pub message: String,
 }
 
-/// The one thing to tell a person who mends a file of a schema.
+/// The single violation to report to a person editing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaFault {
-    /// Where, and what is wrong: a number as it is, of anything else its size alone, for a text may be a secret.
+    /// The place and the problem. Of a value only numbers are shown, and for anything else its size, because a text may
+    /// be a secret.
     pub issue: SchemaIssue,
-    /// The field that there is none of, if that is the fault.
+    /// The name of an unknown field, if that is the fault.
     pub unknown: Option<String>,
-    /// The field of the schema whose name is most like that, or the word that is most like what stands there.
+    /// The most similar field of the schema, or the most similar word that is allowed in this place.
     pub nearest: Option<String>,
-    /// Whether the file says to be of a later version than is known.
+    /// Whether the file declares a later version than the program knows.
     pub is_newer: bool,
 }
 
@@ -64,11 +65,11 @@ macro_rules! schemas {
 }
 
 schemas! {
-    /// What an accepted delivery becomes.
+    /// The envelope of an accepted delivery.
     WEBHOOK_ENVELOPE = "webhook-envelope.v1.json";
     /// The part of an envelope that protects against replay.
     REPLAY_PROTECTION = "replay-protection.v1.json";
-    /// An operator's event, as it is emitted.
+    /// An operator's event, as it is sent.
     SYSTEM_EVENT = "system-event.v1.json";
     /// A provider profile.
     PROVIDER_PROFILE = "provider-profile.v1.json";
@@ -76,7 +77,7 @@ schemas! {
     REGISTRY = "registry.v1.json";
     /// Ids of integrations, and names of providers.
     CANONICAL_ID = "canonical-id.v1.json";
-    /// A problem as it is answered.
+    /// A problem in an answer (RFC 9457).
     PROBLEM = "problem.v1.json";
 }
 
@@ -84,7 +85,7 @@ impl Schema {
     /// Checks `document`.
     ///
     /// # Errors
-    /// What breaks the schema, at most [`SCHEMA_ISSUES_MAX`] things.
+    /// The violations, at most [`SCHEMA_ISSUES_MAX`].
     pub fn check(&self, document: &Value) -> Result<(), Vec<SchemaIssue>> {
         let validator = self.compiled.as_ref().map_err(|reason| vec![SchemaIssue::new("", reason)])?;
         if validator.is_valid(document) {
@@ -99,7 +100,8 @@ impl Schema {
     /// Checks the document of a file that a person writes.
     ///
     /// # Errors
-    /// The fault to mend first: a version that is not known before all else, a name that is not before what is missing for it.
+    /// The fault to correct first: an unknown version before all others, and an unknown field before a missing one,
+    /// because the latter may be the same field, misspelt.
     pub fn check_file(&self, document: &Value) -> Result<(), SchemaFault> {
         refuse_newer(document)?;
         let defect = |reason: &String| SchemaFault::of(SchemaIssue::new("", reason));
@@ -116,7 +118,7 @@ impl Schema {
         }
     }
 
-    /// Why the schema itself cannot be used; none of the embedded ones says so.
+    /// Why the schema itself is not valid; `None` for all embedded schemas.
     pub fn defect(&self) -> Option<&str> {
         self.compiled.as_ref().err().map(String::as_str)
     }
@@ -132,7 +134,7 @@ impl Schema {
     }
 }
 
-/// What else is not known in a file of a later version follows from that.
+/// Refuses a file of a later version. This is checked first, because other unknown content follows from the version.
 fn refuse_newer(document: &Value) -> Result<(), SchemaFault> {
     match document.get("version").and_then(Value::as_u64) {
         Some(version) if version > FILE_VERSION => {
@@ -144,7 +146,7 @@ fn refuse_newer(document: &Value) -> Result<(), SchemaFault> {
     }
 }
 
-/// What `schema` says of the value at the JSON pointer `pointer` of a document.
+/// The part of `schema` that applies to the value at the JSON pointer `pointer`.
 fn schema_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     let inner = |place: &'a Value, segment: &str| {
         let named = place.get("properties").and_then(|fields| fields.get(segment));
@@ -153,7 +155,8 @@ fn schema_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     pointer.split('/').skip(1).try_fold(schema, inner)
 }
 
-/// What a place of `schema` refers to; of one thing or a list of them, the one.
+/// Follows the reference at a place of `schema`. Where the schema permits either one value or a list of them, the `else`
+/// branch describes the one value.
 fn followed<'a>(schema: &'a Value, place: &'a Value) -> Option<&'a Value> {
     let place = match place.get("$ref").and_then(Value::as_str) {
         Some(reference) => schema.pointer(reference.strip_prefix('#')?)?,
@@ -162,7 +165,7 @@ fn followed<'a>(schema: &'a Value, place: &'a Value) -> Option<&'a Value> {
     place.get("else").map_or(Some(place), |one| followed(schema, one))
 }
 
-/// The member that should not be there, if that is the error.
+/// The unknown member, if that is the error.
 fn unknown_member<'a>(error: &'a ValidationError<'_>) -> Option<&'a str> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().map(String::as_str),
@@ -170,7 +173,7 @@ fn unknown_member<'a>(error: &'a ValidationError<'_>) -> Option<&'a str> {
     }
 }
 
-/// The word that was meant, where others than those there are cannot stand.
+/// The most similar allowed word, if the value is not one of a fixed set.
 fn nearest_word(error: &ValidationError<'_>) -> Option<String> {
     let ValidationErrorKind::Enum { options } = error.kind() else { return None };
     let words = options.as_array()?.iter().filter_map(Value::as_str);
@@ -197,7 +200,7 @@ impl SchemaFault {
         Self { issue, unknown: None, nearest: None, is_newer: false }
     }
 
-    /// The same with the text that is wrong, if it is one: for files of which no text is a secret.
+    /// Quotes the wrong value if it is a text, for files in which no text is a secret.
     pub fn quoting(mut self, document: &Value) -> Self {
         let text = document.pointer(&self.issue.pointer);
         if let Some(value @ Value::String(text)) = text {
@@ -208,7 +211,7 @@ impl SchemaFault {
         self
     }
 
-    /// What to do about it, where that is known.
+    /// The remedy, if one is known.
     pub fn hint(&self) -> Option<String> {
         if self.is_newer {
             let told = "a newer palyra wrote this file: run that version, or put back the earlier file; a file of this version begins \
@@ -220,7 +223,7 @@ impl SchemaFault {
 }
 
 impl SchemaIssue {
-    /// Without control characters, each part shortened to [`MESSAGE_CHARS_MAX`].
+    /// An issue without control characters, its parts cut to [`MESSAGE_CHARS_MAX`].
     pub(crate) fn new(pointer: &str, message: &str) -> Self {
         let message: String = message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS_MAX).collect();
         Self {

@@ -3,9 +3,9 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// The bytes of one secret. Wiped when dropped.
+/// The bytes of one secret. Wiped on drop.
 ///
-/// It has no `Debug`, `Display`, `Clone`, `PartialEq` or `Serialize`: a leak has to be written on purpose.
+/// It has no `Debug`, `Display`, `Clone`, `PartialEq` or `Serialize`, so that it cannot leak by accident.
 ///
 /// ```compile_fail
 /// let secret = palyra_actors::secret::Secret::new(b"k".to_vec());
@@ -14,17 +14,17 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over; the caller keeps no copy.
+    /// Takes ownership of the bytes; the caller must not keep a copy.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes, for a MAC or an encryption and nothing else.
+    /// The bytes, to be used only for a MAC or for encryption.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether it holds nothing but white space, characters that cannot be seen and NUL bytes, so that it cannot verify
+    /// Whether it contains nothing but white space, invisible characters and NUL bytes, so that it must not verify
     /// anything.
     pub fn is_blank(&self) -> bool {
         std::str::from_utf8(&self.0).is_ok_and(|text| text.chars().all(is_invisible))
@@ -36,7 +36,7 @@ impl Secret {
     }
 }
 
-/// White space, and what most fonts show nothing of (`Default_Ignorable_Code_Point` of Unicode).
+/// White space, and characters most fonts do not show (Unicode's `Default_Ignorable_Code_Point`).
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,
@@ -53,7 +53,7 @@ fn is_invisible(c: char) -> bool {
 
 /// One version of a secret.
 pub struct SecretVersion {
-    /// Counts up from 1 with every value the secret was given; journaled with each delivery it verified.
+    /// Number of the value, counted from 1; it is journaled with each delivery it verified.
     pub version: u32,
     /// The value.
     pub secret: Secret,
@@ -63,7 +63,7 @@ pub struct SecretVersion {
 pub struct SecretVersions(Vec<SecretVersion>);
 
 impl SecretVersions {
-    /// `None` when there is no version at all or one of them is blank: neither may verify anything.
+    /// `None` if there is no version, or one of them is blank: neither may verify anything.
     pub fn new(versions: Vec<SecretVersion>) -> Option<Self> {
         let usable = !versions.is_empty() && versions.iter().all(|version| !version.secret.is_blank());
         usable.then_some(Self(versions))

@@ -1,4 +1,4 @@
-//! Single-flight: who asks for what is being worked on already waits for that work, instead of doing it a second time.
+//! Single-flight: callers that ask for the same key while it is being computed share one computation.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::OnceCell;
 
-/// Work that is under way, and where its result will be. One of those who ask for it does it; the others wait.
+/// One computation under way and the cell its result goes into. One of the callers computes; the others wait.
 pub type SingleFlight<V> = Arc<OnceCell<V>>;
 
-/// What is under way, by what is asked for. It is bounded by those who wait: what all have left is let go of.
+/// The computations under way, by key. An entry lives only as long as somebody waits for it, so the callers bound their
+/// number.
 #[derive(Debug)]
 pub struct SingleFlights<K, V>(HashMap<K, Weak<OnceCell<V>>>);
 
@@ -20,7 +21,8 @@ impl<K, V> Default for SingleFlights<K, V> {
 }
 
 impl<K: Eq + Hash + Clone, V> SingleFlights<K, V> {
-    /// The flight of `key` that is under way, or a new one, and whether it is new. One that has ended is joined by nobody.
+    /// Joins the computation of `key` that is under way, or starts one; says whether it is new. A finished one is never
+    /// joined.
     pub fn join(&mut self, key: &K) -> (SingleFlight<V>, bool) {
         self.0.retain(|_, flight| flight.strong_count() > 0);
         let open = self.0.get(key).and_then(Weak::upgrade).filter(|flight| !flight.initialized());
@@ -32,18 +34,18 @@ impl<K: Eq + Hash + Clone, V> SingleFlights<K, V> {
         (flight, true)
     }
 
-    /// Closes `flight`. False where another has done so, or it was forgotten meanwhile.
+    /// Removes `flight` once it is finished. False if another caller removed it already, or [`Self::forget`] did.
     pub fn land(&mut self, key: &K, flight: &SingleFlight<V>) -> bool {
         let is_it = self.0.get(key).is_some_and(|open| open.as_ptr() == Arc::as_ptr(flight));
         is_it && self.0.remove(key).is_some()
     }
 
-    /// Who asks from now on does not join the flight of `key` that is under way.
+    /// Later callers will not join the computation of `key` that is under way, but start another.
     pub fn forget(&mut self, key: &K) {
         self.0.remove(key);
     }
 
-    /// As [`SingleFlights::forget`], of each.
+    /// Like [`SingleFlights::forget`], for every key.
     pub fn forget_all(&mut self) {
         self.0.clear();
     }

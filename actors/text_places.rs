@@ -1,23 +1,21 @@
-//! Where in a TOML text something stands, for errors a person can act on.
+//! Locates values in a TOML text, for error messages.
 
 use std::ops::Range;
 
 use toml_edit::{Document, Item, TomlError};
 
-/// Characters of a name that are shown.
+/// Longest name that is shown, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Line and column, both from 1, counted in characters.
+/// Line and column, both counted from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextPlace {
-    /// Line.
     pub line: usize,
-    /// Column.
     pub column: usize,
 }
 
 impl TextPlace {
-    /// The place of a byte offset in `text`.
+    /// The position of a byte offset in `text`.
     pub fn at(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -26,23 +24,23 @@ impl TextPlace {
     }
 }
 
-/// Text that is not TOML: where, and why.
+/// The position and message of a TOML syntax error.
 pub fn syntax_error(text: &str, error: &TomlError) -> (TextPlace, String) {
     let offset = error.span().map_or(0, |span| span.start);
     let message = error.message().lines().next().unwrap_or("this is not TOML");
     (TextPlace::at(text, offset), message.to_owned())
 }
 
-/// What to do about a name that stands twice.
+/// The remedy for a duplicate name.
 pub const REMOVE_ONE: &str = "remove one of the two";
 
-/// The name that stands twice, if that is what the reader of TOML says of `text`.
+/// The duplicate name, if that is the TOML parser's error in `text`.
 pub fn stands_twice(text: &str, message: &str, span: Option<Range<usize>>) -> Option<String> {
     let name = text.get(span?)?.trim_matches(['"', '\'']);
     (message == "duplicate key").then(|| name.chars().take(NAME_CHARS_MAX).collect())
 }
 
-/// Where the value at the JSON pointer `pointer` stands; for one that is missing, the nearest table around it.
+/// The position of the value at the JSON pointer `pointer`; for a missing value, that of the nearest enclosing table.
 pub fn find(text: &str, pointer: &str) -> TextPlace {
     let Ok(document) = Document::parse(text) else { return TextPlace { line: 1, column: 1 } };
     let mut item = document.as_item();
@@ -56,7 +54,7 @@ pub fn find(text: &str, pointer: &str) -> TextPlace {
     TextPlace::at(text, offset)
 }
 
-/// A member or an element, and where it begins: at its key, if it has one.
+/// A member or element, and the offset at which it begins: that of its key, if it has one.
 fn child<'a>(item: &'a Item, segment: &str) -> Option<(&'a Item, Option<usize>)> {
     if let Some(table) = item.as_table_like() {
         let (key, inner) = table.get_key_value(segment)?;
@@ -71,7 +69,7 @@ fn start_of(item: &Item) -> Option<usize> {
     item.span().map(|span| span.start)
 }
 
-/// A JSON pointer as people write paths: `webhooks[1].provider`.
+/// A JSON pointer in the notation people use: `webhooks[1].provider`.
 pub fn path(pointer: &str) -> String {
     let mut path = String::new();
     for segment in pointer.split('/').skip(1) {

@@ -1,4 +1,4 @@
-//! What a connector holds of its supervisor.
+//! The connection of a connector to its supervisor.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::ids::Receipt;
 use crate::journal::SystemEvent;
 use crate::supervision::{Door, DoorError, Ended, WatchGuard};
 
-/// Ties one incarnation of a connector to its supervisor. A connector keeps it in its actor: when the
-/// actor ends, the link is dropped with it and the supervisor starts the next incarnation.
+/// Connects one incarnation of a connector to its supervisor. The connector keeps it in its actor: when the actor ends,
+/// the link is dropped with it, and the supervisor starts the next incarnation.
 pub struct ConnectorLink {
     emitter: Emitter,
     guard: WatchGuard,
@@ -21,19 +21,19 @@ impl ConnectorLink {
         Self { emitter, guard }
     }
 
-    /// A way to emit that can be moved into a future.
+    /// An emitter that can be moved into a future.
     pub fn emitter(&self) -> Emitter {
         self.emitter.clone()
     }
 
-    /// Says that the coming end was asked for, so that no restart follows.
+    /// Declares that the following end is intended, so that no restart follows.
     #[must_use = "it answers `Close`"]
     pub fn closing(&mut self) -> Ended {
         self.guard.ends_as_asked()
     }
 }
 
-/// Emits events in the name of one connector.
+/// Emits events on behalf of one connector.
 #[derive(Clone)]
 pub struct Emitter {
     name: String,
@@ -46,12 +46,13 @@ impl Emitter {
         Self { name, supervisor, places }
     }
 
-    /// Has `event` written to the journal as `connector.<its name>` and waits until it is committed.
+    /// Writes `event` to the journal as `connector.<its name>` and waits until it is committed.
     ///
     /// # Errors
-    /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) events are under way already, those included that nobody waits
-    /// for any more. [`ConnectorError::Lost`], and [`ConnectorError::Journal`] of [`JournalError::Unknown`] or
-    /// [`JournalError::Poisoned`], when it is not known whether the event was written; otherwise it was not.
+    /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) events are in
+    /// flight, including those nobody waits for any more. With [`ConnectorError::Lost`], and with
+    /// [`ConnectorError::Journal`] of [`JournalError::Unknown`] or [`JournalError::Poisoned`], it is unknown whether the
+    /// event was written; with all other errors it was not.
     ///
     /// [`JournalError::Unknown`]: crate::journal::JournalError::Unknown
     /// [`JournalError::Poisoned`]: crate::journal::JournalError::Poisoned

@@ -1,4 +1,4 @@
-//! The connector supervisor's doors.
+//! The messages of the connector supervisor.
 
 use actix::{Message, Recipient};
 use serde::Serialize;
@@ -10,39 +10,40 @@ use crate::ids::Receipt;
 use crate::journal::SystemEvent;
 use crate::supervision::Close;
 
-/// An event a connector wants in the journal, sent by its [`Emitter`](super::Emitter). Answered when it is committed.
+/// An event of a connector for the journal, sent by its [`Emitter`](super::Emitter). Answered when it is committed.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Receipt, ConnectorError>")]
 pub struct Emit {
-    /// Which connector; it becomes the event's principal and source.
+    /// Name of the connector; it becomes the event's principal and source.
     pub connector: String,
-    /// The event. Its name is checked; `connector.` names are the connectors' own.
+    /// The event. Its name is checked; the prefix `connector.` is reserved for connectors.
     pub event: SystemEvent,
-    /// One of the [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) places of its connector, until it is answered.
+    /// One of the [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) permits of its connector, held until it is
+    /// answered.
     pub(super) place: OwnedSemaphorePermit,
 }
 
-/// Puts a connector under supervision and starts it.
+/// Registers a connector and starts it.
 #[derive(Message)]
 #[rtype(result = "Result<(), ConnectorError>")]
 pub struct Register {
     /// A canonical id, unique among connectors.
     pub name: String,
-    /// Builds a fresh connector actor and starts it, at once and after each end.
+    /// Builds and starts a new incarnation, first at once and then after each end.
     pub factory: ConnectorFactory,
 }
 
-/// Starts one incarnation of a connector. It keeps the link in the actor, so that the link's drop tells of its end. One
-/// that panics has started nothing, and is called again after the pause of a connector that panicked.
+/// Starts one incarnation of a connector. The connector keeps the link in its actor, so that dropping the actor reports
+/// its end. A factory that panics has started nothing; it is called again after the pause for a connector that panicked.
 pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + Send>;
 
-/// Closes a connector and starts it again as soon as it has ended, at once while none runs. One that does not
-/// close within [`CONNECTOR_CLOSE_SECONDS`](crate::limits::CONNECTOR_CLOSE_SECONDS) is not waited for. Clears its failures.
+/// Closes a connector and starts it again as soon as it has ended, or at once if it is not running. It waits at most
+/// [`CONNECTOR_CLOSE_SECONDS`](crate::limits::CONNECTOR_CLOSE_SECONDS) for the end. Resets the failures of the connector.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), ConnectorError>")]
 pub struct Restart(pub String);
 
-/// Asks for the state of every connector, in the order of their names.
+/// Asks for the state of every connector, sorted by name.
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<ConnectorPresence>")]
 pub struct Presence;
@@ -52,27 +53,25 @@ pub struct Presence;
 pub struct ConnectorPresence {
     /// Its name.
     pub name: String,
-    /// What it does now.
     pub state: ConnectorState,
     /// When this incarnation started.
     pub started_at_unix_ms: UnixMs,
-    /// Starts after its first, asked for or not.
+    /// Number of starts after the first, intended or not.
     pub restarts: u64,
-    /// How it ended when it last did so unasked.
+    /// How it ended when it last ended unintentionally.
     pub last_exit: Option<String>,
-    /// Events it emitted that were committed.
+    /// Number of its events that were committed.
     pub emitted_total: u64,
     /// When it last emitted.
     pub last_emitted_at_unix_ms: Option<UnixMs>,
 }
 
-/// What a connector does now.
+/// The state of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorState {
-    /// It runs.
     Running,
-    /// It ended and starts again after a pause.
+    /// It ended, and is restarted after a pause.
     BackingOff,
     /// It was closed on purpose, by itself or with the daemon.
     Stopped,
@@ -83,12 +82,12 @@ pub enum ConnectorState {
 #[rtype(result = "ConnectorsSnapshot")]
 pub struct Observe;
 
-/// What the supervisor shows of itself.
+/// The state the supervisor reports.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ConnectorsSnapshot {
     /// Connectors under supervision.
     pub connectors: usize,
-    /// Connectors that run now.
+    /// Connectors that are running.
     pub running: usize,
     /// Events emitted and committed.
     pub emitted_total: u64,

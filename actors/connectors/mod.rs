@@ -1,7 +1,7 @@
-//! The connector supervisor: the actor other subsystems emit events through.
+//! The connector supervisor: the actor through which other subsystems emit events.
 //!
-//! A connector is an actor of its own that holds a [`ConnectorLink`]. The supervisor starts it, hears when
-//! it ends and starts it again after a pause; connectors never bring the process down, nor do factories that panic.
+//! A connector is an actor that holds a [`ConnectorLink`]. The supervisor starts it, is notified when it ends, and
+//! restarts it after a pause. Neither a connector nor a factory that panics can bring the process down.
 
 mod error;
 pub mod heartbeat;
@@ -33,11 +33,10 @@ pub use link::{ConnectorLink, Emitter};
 pub use messages::*;
 pub use roster::Roster;
 
-/// The connector supervisor.
 pub struct ConnectorSupervisor {
     roster: Roster,
     running: HashMap<String, Running>,
-    /// Those that are in their pause, and what ends it.
+    /// Connectors waiting for their restart, with the timer of their pause.
     paused: HashMap<String, SpawnHandle>,
     started_total: u64,
     journal: JournalHandle,
@@ -45,22 +44,22 @@ pub struct ConnectorSupervisor {
     door: Door<Self>,
     report_to: mpsc::UnboundedSender<Exited>,
     exits: Option<mpsc::UnboundedReceiver<Exited>>,
-    /// Who is told once the connectors have closed. Nothing is started from then on.
+    /// Receivers that are notified once the connectors have closed. From then on nothing is started.
     closing: Vec<oneshot::Sender<Ended>>,
     watch: WatchGuard,
 }
 
-/// A connector that runs. It is asked to close when the supervisor drops it, so that none goes on beside the one that a
-/// supervisor that is rebuilt starts for it.
+/// A running connector. Dropping this asks it to close, so that it does not keep running beside the incarnation that a
+/// restarted supervisor starts.
 struct Running {
     incarnation: u64,
     connector: Recipient<Close>,
-    /// Whether it was asked to close, so that another is started in its place or with the supervisor.
+    /// Whether it was asked to close; its successor is then started after its end, or with the next supervisor.
     is_leaving: bool,
 }
 
 impl Running {
-    /// Asks it to close, if it was not asked before; says whether it was not.
+    /// Asks it to close, unless it was asked before. Returns whether this was the first time.
     fn leave(&mut self) -> bool {
         let is_first = !std::mem::replace(&mut self.is_leaving, true);
         if is_first {
@@ -69,8 +68,8 @@ impl Running {
         is_first
     }
 
-    /// Asks through a fresh sender, for whose first message a full mailbox still has a place. A connector that has ended
-    /// already needs no message.
+    /// Sends through a fresh clone of the sender, which can queue one message even in a full mailbox. A connector that
+    /// has ended needs no message.
     fn close(&self) {
         drop(self.connector.clone().try_send(Close));
     }
@@ -83,7 +82,7 @@ impl Drop for Running {
 }
 
 impl ConnectorSupervisor {
-    /// A supervisor that starts every connector of `roster` once it runs. `door` must lead to it.
+    /// A supervisor that starts every connector of `roster` when it starts. `door` must lead to it.
     pub fn new(
         roster: Roster,
         journal: JournalHandle,
@@ -107,7 +106,7 @@ impl ConnectorSupervisor {
         }
     }
 
-    /// Starts a connector that does not run. If it is in its pause, that is over.
+    /// Starts a connector that is not running, and cancels its pause if there is one.
     fn start_connector(&mut self, name: &str, ctx: &mut Context<Self>) {
         if let Some(pause) = self.paused.remove(name) {
             ctx.cancel_future(pause);
@@ -129,7 +128,7 @@ impl ConnectorSupervisor {
         }
     }
 
-    /// Starts a connector that ended unasked again, after a pause.
+    /// Restarts a connector that ended unintentionally, after a pause.
     fn back_off(&mut self, name: &str, ended: &Ended, ctx: &mut Context<Self>) {
         let how = ended.to_string();
         tracing::warn!(connector = name, how, "a connector ended");
@@ -143,7 +142,7 @@ impl ConnectorSupervisor {
         self.paused.insert(name.to_owned(), end);
     }
 
-    /// Asks the incarnation that runs to close; the next is started when it has, or is taking too long.
+    /// Asks the running incarnation to close. The next one is started when it has, or when the timeout expires.
     fn replace(&mut self, name: String, ctx: &mut Context<Self>) {
         let Some(running) = self.running.get_mut(&name) else { return self.start_connector(&name, ctx) };
         if !running.leave() {
@@ -161,7 +160,7 @@ impl ConnectorSupervisor {
         });
     }
 
-    /// The connector of that name, unless another incarnation has taken its place.
+    /// Removes and returns the running connector of that name, unless it is another incarnation.
     fn take(&mut self, name: &str, incarnation: u64) -> Option<Running> {
         self.running.get(name).filter(|running| running.incarnation == incarnation)?;
         self.running.remove(name)
@@ -181,7 +180,7 @@ impl ConnectorSupervisor {
         }
     }
 
-    /// The end, whoever has not closed by now.
+    /// Ends the supervisor, even if connectors have not closed yet.
     fn end(&mut self, ctx: &mut Context<Self>) {
         for name in std::mem::take(&mut self.running).into_keys() {
             tracing::warn!(
@@ -192,7 +191,7 @@ impl ConnectorSupervisor {
         }
         ctx.stop();
         let ended = self.watch.ends_as_asked();
-        // Who waited may have given up.
+        // A receiver may have given up.
         self.closing.drain(..).for_each(|closing| drop(closing.send(ended.clone())));
     }
 
@@ -221,7 +220,7 @@ impl Actor for ConnectorSupervisor {
 
 impl StreamHandler<Exited> for ConnectorSupervisor {
     fn handle(&mut self, Exited { name, incarnation, ended }: Exited, ctx: &mut Self::Context) {
-        // Another may have been started in its place, or none by a factory that panicked.
+        // Another incarnation may have been started meanwhile, or none because the factory panicked.
         let Some(connector) = self.take(&name, incarnation) else { return };
         match ended {
             _ if self.is_closing() => {
@@ -310,7 +309,7 @@ impl Handler<Close> for ConnectorSupervisor {
         }
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), Self::end);
         self.end_if_all_have_closed(ctx);
-        // It goes unanswered with a supervisor that panics on the way.
+        // If the supervisor panics before, this is never answered.
         Box::pin(async { answer.await.unwrap_or(Ended::Stopped) })
     }
 }

@@ -1,4 +1,4 @@
-//! The connectors under supervision and their history. It outlives the incarnations of the supervisor.
+//! The registered connectors and their history. It outlives the incarnations of the supervisor.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::journal::{JournalError, SystemEvent};
 use crate::limits::{CONNECTORS_MAX, EMITS_IN_FLIGHT_MAX, EVENT_NAME_BYTES_MAX};
 use crate::supervision::BackOff;
 
-/// Shared by every incarnation of the supervisor of one daemon.
+/// The registered connectors, shared by all incarnations of the supervisor of one daemon.
 #[derive(Clone, Default)]
 pub struct Roster(Arc<Mutex<BTreeMap<String, Entry>>>);
 
@@ -28,10 +28,10 @@ struct Entry {
 }
 
 impl Roster {
-    /// Takes a connector up; it does not run yet.
+    /// Registers a connector without starting it.
     ///
     /// # Errors
-    /// When the name is malformed or taken, or there are too many.
+    /// When the name is not valid or is taken, or there are too many connectors.
     pub fn add(&self, name: &str, factory: ConnectorFactory) -> Result<(), ConnectorError> {
         if !is_canonical_id(name) {
             return Err(ConnectorError::InvalidName(name.escape_debug().take(64).collect()));
@@ -47,20 +47,20 @@ impl Roster {
         Ok(())
     }
 
-    /// Names of the connectors that a supervisor starts with: all that were not closed on purpose.
+    /// Names of the connectors a supervisor starts: all that were not closed on purpose.
     pub fn to_be_started(&self) -> Vec<String> {
         let entries = self.entries();
         let due = entries.iter().filter(|(_, entry)| !entry.was_closed());
         due.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether a connector of that name is under supervision.
+    /// Whether a connector of that name is registered.
     pub fn has(&self, name: &str) -> bool {
         self.entries().contains_key(name)
     }
 
-    /// The factory of a connector, and the places for its events that all its incarnations share. Notes that one starts at
-    /// `unix_ms`, which is `now`.
+    /// Records that a connector starts at `unix_ms`, which is `now`. Returns its factory, and the permits for its events,
+    /// which all its incarnations share.
     pub fn starting(
         &self,
         name: &str,
@@ -79,7 +79,7 @@ impl Roster {
         Some((Arc::clone(&entry.factory), Arc::clone(&entry.emits)))
     }
 
-    /// Notes that a connector ended unasked, and says how long to wait before it is started again.
+    /// Records that a connector ended unintentionally. Returns how long to wait before it is restarted.
     pub fn ended(&self, name: &str, how: String, now: Instant) -> Option<Duration> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name)?;
@@ -88,21 +88,21 @@ impl Roster {
         Some(entry.back_off.ended(now))
     }
 
-    /// Notes that a connector was closed on purpose.
+    /// Records that a connector was closed on purpose.
     pub fn closed(&self, name: &str) {
         if let Some(entry) = self.entries().get_mut(name) {
             entry.presence.state = ConnectorState::Stopped;
         }
     }
 
-    /// Forgets a connector's failures, so that its next restart is prompt.
+    /// Resets a connector's failures, so that its next restart is quick.
     pub fn forgive(&self, name: &str) {
         if let Some(entry) = self.entries().get_mut(name) {
             entry.back_off = BackOff::default();
         }
     }
 
-    /// Counts an event that was committed.
+    /// Counts a committed event.
     pub fn emitted(&self, name: &str, now: UnixMs) {
         if let Some(entry) = self.entries().get_mut(name) {
             entry.presence.emitted_total += 1;
@@ -110,12 +110,12 @@ impl Roster {
         }
     }
 
-    /// The state of every connector, in the order of their names.
+    /// The state of every connector, sorted by name.
     pub fn presence(&self) -> Vec<ConnectorPresence> {
         self.entries().values().map(|entry| entry.presence.clone()).collect()
     }
 
-    /// Totals.
+    /// The totals over all connectors.
     pub fn snapshot(&self) -> ConnectorsSnapshot {
         let presence = self.presence();
         ConnectorsSnapshot {
@@ -152,7 +152,7 @@ impl Entry {
     }
 }
 
-/// The event as it is stored: named and signed by its connector.
+/// The event as it is stored, with the connector's name as principal and source.
 ///
 /// # Errors
 /// [`JournalError::Invalid`] when its name is longer than [`EVENT_NAME_BYTES_MAX`].

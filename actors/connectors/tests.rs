@@ -90,7 +90,7 @@ fn house() -> House {
 }
 
 impl House {
-    /// Another supervisor takes the place of the one there is.
+    /// Replaces the supervisor by a new incarnation.
     fn rebuild(&self) {
         let (roster, journal, clock) = (self.roster.clone(), self.journal.clone(), Arc::clone(&self.clock));
         let supervisor =

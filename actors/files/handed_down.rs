@@ -1,4 +1,4 @@
-//! Secrets that somebody else puts on the disk for us: root, a container's runtime, the service manager.
+//! Secrets that others place on the disk for us: root, a container runtime or the service manager.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -10,23 +10,23 @@ use rustix::process::geteuid;
 
 use super::{read_checked, read_private, refuse_if_shared, refused, with_path};
 
-/// Links followed on the way to one file, as many as the kernel follows. More: refused.
+/// Most symbolic links followed on the way to one file, the same as in the kernel. More: refused.
 const LINKS_MAX: usize = 40;
-/// Permission bits that let group or others change something.
+/// Permission bits that allow group or others to write.
 const OTHERS_WRITE_BITS: u32 = 0o022;
-/// Where it is set on a folder, nobody may rename or remove what belongs to another.
+/// In a folder with this bit, nobody may rename or remove the files of other users.
 const STICKY_BIT: u32 = 0o1000;
 const ROOT: u32 = 0;
 
-/// Reads a secret outside the state root: a private file as [`read_private`] does, or one that root hands down.
+/// Reads a secret outside the state root: a private file as [`read_private`] does, or one that root provides.
 ///
-/// Docker, Kubernetes and systemd make such files root's, readable to a group or to all within the container, and put
-/// links in front of them. Nobody but root decides who reads them, so that is left to root. What counts is that nobody
-/// else can put another file in their place: file, links and every folder on the way are root's or ours, and only their
+/// Docker, Kubernetes and systemd create such files as root, readable by a group or by everybody within the container,
+/// and behind symbolic links. Only root decides who can read them, so that is not checked. What is checked is that nobody
+/// else can substitute another file: the file, the links and every folder on the way belong to root or us, and only their
 /// owner can change them.
 ///
 /// # Errors
-/// `NotFound` when there is none; else the path, what is wrong with it and what to do about it.
+/// `NotFound` when there is none; else the path, the problem and the remedy.
 pub fn read_secret(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let metadata = fs::symlink_metadata(path).map_err(|error| with_path(path, "cannot be read", &error))?;
     let is_private = metadata.is_file() && refuse_if_shared(path, &metadata, "600").is_ok();
@@ -41,7 +41,7 @@ pub fn read_secret(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Where `path` leads, if nobody but root and us can have it lead elsewhere.
+/// Resolves the links in `path`, provided that only root and we can change them.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut reached = PathBuf::from("/");
     let mut ahead = names_backwards(path);
@@ -72,7 +72,7 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(reached)
 }
 
-/// The names in `path`, the last one first.
+/// The components of `path`, the last one first.
 fn names_backwards(path: &Path) -> Vec<OsString> {
     let names = path.components().rev().filter_map(|component| match component {
         Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
@@ -81,7 +81,7 @@ fn names_backwards(path: &Path) -> Vec<OsString> {
     names.collect()
 }
 
-/// A link has no mode of its own: the folder it is in says who can change it.
+/// A symbolic link has no mode of its own: its folder determines who can change it.
 fn refuse_if_changeable(path: &Path, metadata: &Metadata) -> io::Result<()> {
     let (owner, we) = (metadata.uid(), geteuid().as_raw());
     if owner != ROOT && owner != we {

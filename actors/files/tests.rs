@@ -183,7 +183,7 @@ fn a_secret_is_read_through_links_that_only_root_and_we_can_change() {
 
 #[test]
 fn a_secret_of_roots_may_be_read_by_others_and_changed_by_none() {
-    // This one every system has; to the superuser, one of its own is the same.
+    // Every system has this file; for the superuser, a file of its own serves as well.
     let roots = Path::new("/etc/passwd");
     assert_eq!(fs::metadata(roots).unwrap().mode() & 0o777, 0o644);
     assert!(!read_secret(roots, 1_000_000).unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! What an event has to be to be stored, and the way in for events from outside.
+//! The bounds an event must meet to be stored, and the parser for operators' events.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,10 +14,10 @@ use crate::limits::{
 };
 use crate::schemas::{SYSTEM_EVENT, SchemaIssue};
 
-/// What the names of operators' events begin with in the journal.
+/// Prefix of the names of operators' events in the journal.
 pub const OPERATOR_PREFIX: &str = "system.operator.";
 
-/// Longest name a system event is stored with.
+/// Longest name under which a system event is stored.
 const STORED_NAME_BYTES_MAX: usize = OPERATOR_PREFIX.len() + EVENT_NAME_BYTES_MAX;
 
 #[derive(Deserialize)]
@@ -34,8 +34,8 @@ struct OperatorEvent {
 /// Reads an operator's event (`schemas/system-event.v1.json`) as the system event `system.operator.<name>`.
 ///
 /// # Errors
-/// What cannot be kept as it is written, breaks the schema or a bound, at most
-/// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) things.
+/// Every violation of the schema or of a bound, and JSON that cannot be stored as it is written; at most
+/// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) of them.
 pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
     SYSTEM_EVENT.check(&json)?;
@@ -48,7 +48,7 @@ pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
         details: given.details,
         ..SystemEvent::new(format!("{OPERATOR_PREFIX}{}", given.name), "")
     };
-    // Put in as it is: one that is too long is refused rather than cut.
+    // Set directly rather than by `SystemEvent::new`: a summary that is too long is refused, not cut.
     let event = SystemEvent { summary: given.message.unwrap_or(given.name), ..event };
     check_system(&event).map_err(|error| vec![from_outside(error)])?;
     Ok(event)
@@ -61,7 +61,7 @@ fn unkept(error: JsonError) -> SchemaIssue {
     }
 }
 
-/// A bound of the journal, told in the names of the outside.
+/// Reports a violated bound under the field names of the schema.
 fn from_outside(error: JournalError) -> SchemaIssue {
     match error {
         JournalError::Invalid { field: "summary", problem } => SchemaIssue::new("/message", &problem),
@@ -70,7 +70,7 @@ fn from_outside(error: JournalError) -> SchemaIssue {
     }
 }
 
-/// Checks every bound of an event and that its claim speaks of it.
+/// Checks every bound of an event, and that its claim belongs to it.
 ///
 /// # Errors
 /// [`JournalError::Invalid`] with the first field that is out of bounds.

@@ -1,7 +1,7 @@
-//! Which delivery holds a replay key: the rule by which a later delivery takes the key over or is kept out.
+//! Which delivery holds a replay key: the rule that decides whether a later delivery takes the key over.
 //!
-//! It is asked in three places: by the replay guard of what it saw lately, by the writer within the transaction that appends
-//! the delivery, and, through [`HeldBecause`], by who answers the sender.
+//! It is applied in three places: by the replay guard to the keys it remembers, by the writer within the transaction that
+//! appends the delivery, and, through [`HeldBecause`], by the code that answers the sender.
 
 use std::convert::Infallible;
 
@@ -10,58 +10,55 @@ use serde::Serialize;
 use crate::clock::UnixMs;
 use crate::ids::{Digest, Receipt};
 
-/// What became of an authentic delivery. The order is the rank: one that is judged higher than before takes the key over.
+/// The outcome for an authentic delivery. The variants are ordered by rank: a higher one takes the key over from a lower
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Authentic, but its envelope breaks the schema or its body is not JSON.
+    /// Authentic, but its envelope violates the schema or its body is not JSON.
     Rejected,
-    /// Authentic and well formed, but an allow list leaves it out.
+    /// Authentic and well formed, but excluded by an allow list.
     Filtered,
-    /// The same id as an earlier delivery with other bytes, or the same bytes under other names.
+    /// It has the id of an earlier delivery but another body, or the same body under other names.
     Conflict,
-    /// In the journal with its body.
+    /// Stored in the journal with its body.
     Accepted,
 }
 
-/// The replay key an authentic delivery takes, in the same transaction as its row.
+/// The replay key an authentic delivery takes, in the transaction that stores its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplayClaim {
-    /// What identifies the delivery.
+    /// Identifies the delivery.
     pub key: Digest,
     /// SHA-256 of its body.
     pub body: Digest,
-    /// What became of it.
     pub verdict: Verdict,
     /// End of the window in which the key is remembered.
     pub expires_at: UnixMs,
-    /// Whether the signature covers every byte of the body, so that nobody can have put another in its place. Not stored: a
-    /// claim read from the file says `false`.
+    /// Whether the signature covers every byte of the body, so that nobody can have replaced it. Not stored: a claim read
+    /// from the file says `false`.
     pub is_whole: bool,
-    /// Whether the provider writes its retries anew, so that another body under the key is another attempt at the same
-    /// delivery. Not stored either.
+    /// Whether the provider rewrites its retries, so that a different body under the same key is another attempt at the
+    /// same delivery. Not stored either.
     pub retries_differ: bool,
 }
 
 /// The row a replay key points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyHolder {
-    /// Its verdict.
     pub verdict: Verdict,
     /// SHA-256 of its body.
     pub body: Digest,
-    /// Its receipt.
     pub receipt: Receipt,
     /// End of its window.
     pub expires_at: UnixMs,
 }
 
-/// Whether a claim gets a key that another delivery holds, unexpired.
+/// Whether a claim gets a key that another delivery holds within its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It takes the key over.
     TakesOver,
-    /// It does not.
+    /// The holder keeps it.
     Held(HeldBecause),
 }
 
@@ -70,23 +67,23 @@ pub(super) enum Decision {
 pub enum HeldBecause {
     /// The same delivery was accepted before.
     AlreadyAccepted,
-    /// The same delivery was left out before, and is judged no higher now.
+    /// The same delivery was rejected or filtered before, and the verdict is no higher this time.
     AlreadyJudged,
-    /// The holder has another body. Somebody may have put this one in its place.
+    /// The holder has another body, which an attacker may have substituted.
     OtherBody,
-    /// The holder came under another event or source. These may be in unsigned headers: whoever captured a delivery that was
-    /// filtered could send it again under names that are let through.
+    /// The holder has another event name or source. These may come from unsigned headers: whoever captured a filtered
+    /// delivery could send it again under allowed names.
     OtherNames,
 }
 
 impl ReplayClaim {
-    /// Decides whether it takes the key over from `holder`: a higher verdict takes it from a lower one if it is the same
-    /// delivery for certain. The body has to be the same, or signed as a whole, and the names have to be the same. What was
-    /// rejected keeps nothing out: somebody may have sent a spoilt copy first. `names_agree`, asked only where it matters,
-    /// says whether the delivery comes under the holder's event and source.
+    /// Decides whether this claim takes the key over from `holder`. A higher verdict takes the key from a lower one if
+    /// both are certainly the same delivery: the names are the same, and the body is the same or signed as a whole. A
+    /// rejected holder never keeps the key, because an attacker may have sent a spoilt copy first. `names_agree` is
+    /// called only where its answer matters, and says whether the delivery has the holder's event and source.
     ///
     /// # Errors
-    /// That of `names_agree`.
+    /// Those of `names_agree`.
     pub(super) fn decide<E>(
         &self,
         holder: &KeyHolder,
@@ -114,8 +111,8 @@ impl ReplayClaim {
         Ok(Decision::Held(held))
     }
 
-    /// Why `holder` keeps the key for certain, whatever the two deliveries are called; `None` where it may be taken over,
-    /// which only the journal can tell.
+    /// Why `holder` keeps the key whatever the names of the two deliveries are; `None` if the claim may take it over,
+    /// which only the journal can decide.
     pub(crate) fn is_kept_out_by(&self, holder: &KeyHolder) -> Option<HeldBecause> {
         match self.decide(holder, || Ok::<_, Infallible>(true)) {
             Ok(Decision::TakesOver) => None,
@@ -125,7 +122,7 @@ impl ReplayClaim {
 }
 
 impl KeyHolder {
-    /// The holder that an event of `claim` is, once it is stored.
+    /// The key holder that an event with `claim` becomes once it is stored.
     pub(crate) fn of(claim: &ReplayClaim, receipt: Receipt) -> Self {
         Self { verdict: claim.verdict, body: claim.body, receipt, expires_at: claim.expires_at }
     }
@@ -141,7 +138,7 @@ mod tests {
 
     const VERDICTS: [Verdict; 4] = [Rejected, Filtered, Conflict, Accepted];
 
-    /// What is told of a claim beside its verdict and that of the holder.
+    /// What a decision depends on besides the two verdicts.
     #[derive(Debug, Clone, Copy)]
     struct Case {
         same_body: bool,
@@ -178,7 +175,7 @@ mod tests {
         }
     }
 
-    /// What is decided in each case, for all verdicts of which `claimed` says so.
+    /// The decision in each case, for every pair of verdicts for which `compare` returns true.
     fn table(
         compare: impl Fn(Verdict, Verdict) -> bool,
         expected: impl Fn(Case, Verdict) -> Decision,

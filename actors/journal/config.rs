@@ -1,4 +1,4 @@
-//! What a journal writer is made of.
+//! Configuration of a journal writer: where its files are, and what it is given.
 
 use std::path::{Path, PathBuf};
 
@@ -7,47 +7,46 @@ use tokio::sync::watch;
 use super::writing::writer::RandomBits;
 use crate::clock::SharedClock;
 
-/// Where a journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalFiles {
-    /// The database.
     pub database: PathBuf,
-    /// The anchor; best on another disk than the database.
+    /// The anchor; preferably on another disk than the database.
     pub anchor: PathBuf,
 }
 
 impl JournalFiles {
-    /// The newest signed checkpoint, beside the anchor.
+    /// The file of the newest signed checkpoint, beside the anchor.
     pub fn checkpoint(&self) -> PathBuf {
         self.anchor.with_file_name("checkpoint")
     }
 
-    /// Where they are in a state root: `journal.db` and `anchor/journal`.
+    /// The files in a state root: `journal.db` and `anchor/journal`.
     pub fn in_folder(root: &Path) -> Self {
         Self { database: root.join("journal.db"), anchor: root.join("anchor/journal") }
     }
 }
 
-/// What a journal writer is made of. A writer that is reopened gets the same, but for an accepted loss, which holds once.
+/// The configuration of a journal writer. A reopened writer gets the same, except that an accepted loss applies only
+/// once.
 #[derive(Clone)]
 pub struct JournalConfig {
-    /// Where it is.
     pub files: JournalFiles,
-    /// Whether a journal that lost something ([`is_a_loss`](super::JournalError::is_a_loss)) is taken as it is; the loss is
-    /// journaled.
+    /// Whether a journal that lost something ([`is_a_loss`](super::JournalError::is_a_loss)) is opened nevertheless. The
+    /// loss is journaled.
     pub accept_rollback: bool,
-    /// Gives `recorded_at`.
+    /// Source of `recorded_at`.
     pub clock: SharedClock,
-    /// Gives the random bits of event ids.
+    /// Source of the random bits of event ids.
     pub random: RandomBits,
-    /// Told the head's `seq` once it is anchored, before the answers. It wakes who waits for new events.
+    /// Receives the head's `seq` once it is anchored, before the answers are sent. It wakes readers that wait for new
+    /// events.
     pub head: watch::Sender<u64>,
 }
 
-/// Where the head's `seq` is told.
+/// Publishes the head's `seq`.
 pub(super) type HeadSender = watch::Sender<u64>;
 
-/// Tells of a head, unless a later one was told.
+/// Publishes `seq` unless a later one is published already.
 pub(super) fn tell_of(head: &HeadSender, seq: u64) {
     head.send_if_modified(|told| {
         let is_news = seq > *told;

@@ -1,4 +1,4 @@
-//! What can go wrong with the journal, and what to do about it.
+//! The errors of the journal, each with its remedy.
 
 use std::error::Error;
 use std::io;
@@ -10,35 +10,34 @@ use rusqlite::ErrorCode;
 use crate::files;
 use crate::supervision::DoorError;
 
-/// An error of the system or of SQLite, shared by all whom it concerns.
+/// An error of the operating system or of SQLite, shared by all callers it concerns.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
-/// What can be done where the anchor or the checkpoint file is lost.
+/// The alternative remedy when the anchor or the checkpoint file is lost.
 pub(super) const TAKE_AS_IT_IS: &str = "accept the journal as it is";
 
-/// Why the journal did not do what it was asked to.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// An earlier write failed. Nothing is written any more: what that write left behind is known only after a restart.
+    /// An earlier write failed. Nothing more is written: only a restart can find out what that write left behind.
     #[error(
         "the journal has stopped writing since an earlier failure ({reason}); remove its cause, then restart the daemon"
     )]
     Poisoned {
-        /// What failed.
+        /// The failure.
         reason: String,
     },
     /// The writer ended before it answered.
     #[error("it is not known whether the event was stored")]
     Unknown,
-    /// The writer could not be reached. It did not act.
+    /// The writer could not be reached, so nothing was done.
     #[error(transparent)]
     Door(#[from] DoorError),
     /// This event cannot be stored; others can.
     #[error("the event was not stored: {field} {problem}")]
     Invalid {
-        /// Which part of it.
+        /// The field.
         field: &'static str,
-        /// What is wrong with it, to follow the name of the field.
+        /// What is wrong with it; follows the name of the field in the message.
         problem: String,
     },
     /// Another process holds the journal's write lock. Nothing was written.
@@ -46,30 +45,26 @@ pub enum JournalError {
         "another process has locked the journal; nothing was written; try again when that process is done"
     )]
     Busy,
-    /// All connections for reading stayed in use.
+    /// All connections for reading stayed in use until the timeout.
     #[error("the journal's readers are all in use; try again")]
     ReadersBusy,
     /// The file cannot be opened as a journal.
     #[error("cannot open the journal {}: {problem}; {hint}", path.display())]
     Open {
-        /// The file.
         path: PathBuf,
-        /// What is wrong.
         problem: &'static str,
-        /// What to do.
         hint: &'static str,
-        /// The error below, if there is one.
+        /// The underlying error, if there is one.
         #[source]
         source: Option<Cause>,
     },
-    /// The file was written by a newer program.
+    /// The file was written by a newer version of the program.
     #[error(
         "the journal has format {found}, but this program reads only up to {known}; run the newer program (the file was not changed)"
     )]
     Newer {
-        /// Format of the file.
         found: i64,
-        /// Newest format known here.
+        /// Newest format this program knows.
         known: i64,
     },
     /// What the journal holds does not verify.
@@ -79,106 +74,101 @@ pub enum JournalError {
         at(*seq)
     )]
     Corrupt {
-        /// The first event that does not verify; 0 for the file as a whole.
+        /// The first event that does not verify; 0 if the problem concerns the file as a whole.
         seq: u64,
-        /// What does not.
         problem: String,
     },
-    /// What shows that the journal is whole is not there any more, or cannot be believed.
+    /// A file that vouches for the journal's integrity is missing or cannot be trusted.
     #[error(
         "the journal's integrity cannot be confirmed: {what}; put the file back, or if it is gone, {instead}: start once with `palyra \
          daemon --accept-rollback`"
     )]
     Lost {
-        /// What is missing, or was changed.
+        /// What is missing or was changed.
         what: String,
-        /// What else can be done.
+        /// The alternative to putting the file back.
         instead: &'static str,
     },
-    /// Events that were acknowledged are not there any more.
+    /// Acknowledged events are missing.
     #[error(
         "the journal is behind its anchor: {missing} acknowledged events are missing from seq {first_missing} on \
          ({why}); restore a newer copy, or accept the loss: start once with `palyra daemon --accept-rollback`"
     )]
     Behind {
-        /// The first of them.
+        /// `seq` of the first missing event.
         first_missing: u64,
-        /// How many.
+        /// Number of missing events.
         missing: u64,
-        /// What gives it away.
+        /// How it was detected.
         why: &'static str,
     },
-    /// The database is gone or empty, and its log holds events. Nothing was touched.
+    /// The database is missing or empty although its write-ahead log holds events. Nothing was changed.
     #[error(
         "the journal's database {} {state}, but its write-ahead log {} holds events; nothing was changed. Put the database back beside \
          its log, or if it is gone for good, move the log away and start again",
         database.display(), log.display()
     )]
     LogAlone {
-        /// The database.
         database: PathBuf,
-        /// How it is, to follow its name.
+        /// Its state; follows its name in the message.
         state: &'static str,
-        /// Its log.
+        /// Its write-ahead log.
         log: PathBuf,
     },
-    /// The disk does not give back what is on it. What that is, nobody can say.
+    /// The disk fails to return what is stored on it, so nothing can be said about the content.
     #[error("the disk failed to read {}", path.display())]
     Disk {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: Cause,
     },
     /// No checkpoint could be signed.
     #[error("cannot sign a checkpoint ({reason}); check the disks of the state root and of the anchor")]
     Seal {
-        /// What failed.
+        /// The failure.
         reason: String,
     },
     /// No copy was made.
     #[error("the journal could not be copied to {}", path.display())]
     Backup {
-        /// Where to.
+        /// The destination.
         path: PathBuf,
-        /// What failed.
         #[source]
         source: Cause,
     },
-    /// What was asked about is not covered by the journal or its checkpoints.
+    /// Neither the journal nor its checkpoints cover what was asked for.
     #[error("{0}")]
     NotThere(String),
     /// A read failed.
     #[error("cannot read the journal; check its disk, then run `palyra journal verify`")]
     Read {
-        /// What SQLite said.
+        /// The error of SQLite.
         #[source]
         source: Cause,
     },
-    /// The system gives no thread to verify with.
+    /// The operating system refused the thread that verification needs.
     #[error(
         "verifying the journal needs two threads, and the second could not be started; raise the limit of threads (`ulimit -u`, `TasksMax`)"
     )]
     NoThread {
-        /// What the system said.
         #[source]
         source: Cause,
     },
-    /// A page of more events than one page may hold was asked for.
+    /// The caller asked for a page of more events than a page may hold.
     #[error(
         "a page of {asked} events was requested, but a page has 1 to {max}; request that many and follow the cursor"
     )]
     PageLength {
-        /// Asked for.
+        /// Events asked for.
         asked: usize,
-        /// Given at most.
+        /// Most events of a page.
         max: usize,
     },
 }
 
 impl JournalError {
-    /// Whether there was no room on the disk: some room is all that it takes.
+    /// Whether the disk is full: freeing some space is the whole remedy.
     pub fn is_for_want_of_room(&self) -> bool {
         let Self::Open { source: Some(cause), .. } = self else { return false };
         let by_the_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -186,23 +176,24 @@ impl JournalError {
         by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
-    /// Whether something is missing, or what vouches for the journal outside of the database cannot be believed: an operator
-    /// may go on without it. Events or stored checkpoints that were changed are no loss, nor is what cannot be read.
+    /// Whether something is missing, or a file outside the database that vouches for the journal cannot be trusted. An
+    /// operator may accept that. Changed events or stored checkpoints are not a loss, and neither is a file that cannot
+    /// be read.
     pub fn is_a_loss(&self) -> bool {
         matches!(self, Self::Behind { .. } | Self::Lost { .. })
     }
 
-    /// Whether the file is not what was written: cut, or changed.
+    /// Whether the file is truncated or altered.
     pub fn is_for_damage(&self) -> bool {
         matches!(self, Self::Corrupt { .. }) || self.code_of_sqlite() == Some(ErrorCode::DatabaseCorrupt)
     }
 
-    /// Whether it is what SQLite, or a check of ours, says of a file that a disk gives back wrong.
+    /// Whether SQLite or one of our own checks may report this error also when a disk returns wrong data.
     pub(super) fn may_be_for_the_disk(&self) -> bool {
         self.is_for_damage() || self.code_of_sqlite() == Some(ErrorCode::NotADatabase)
     }
 
-    /// Whether the disk failed to read or to write: that says nothing of what is in the journal.
+    /// Whether the disk failed to read or write; such an error says nothing about the journal's content.
     pub fn is_fault_of_the_disk(&self) -> bool {
         let by_the_system = || self.cause()?.downcast_ref().map(files::is_fault_of_the_disk);
         matches!(self, Self::Disk { .. })
@@ -222,7 +213,7 @@ impl JournalError {
         self.cause().and_then(code_of_sqlite)
     }
 
-    /// What is wrong, without what to do about it.
+    /// The problem without its remedy.
     pub fn reason(&self) -> String {
         match self {
             Self::Lost { what, .. } => what.clone(),
@@ -251,7 +242,7 @@ fn code_of_sqlite(cause: &Cause) -> Option<ErrorCode> {
     cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code)
 }
 
-/// Names an event, and nothing when a problem concerns the file as a whole.
+/// Names the event in a message; empty if the problem concerns the file as a whole.
 fn at(seq: u64) -> String {
     if seq == 0 { String::new() } else { format!(" at seq {seq}") }
 }

@@ -1,4 +1,4 @@
-//! An event: on its way into the journal, and as it is read.
+//! Events, as they are appended and as they are read.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,18 +9,18 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId, Hashed};
 use crate::limits::EVENT_NAMES_MAX;
 
-/// What journals an accepted loss. Verification takes another log for sound only after one.
+/// The event that journals an accepted loss. Verification accepts the start of another log only after it.
 pub(super) const ROLLBACK_ACCEPTED: &str = "journal.rollback.accepted";
 
 /// How serious a system event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Expected in good order.
+    /// Expected in normal operation.
     Info,
-    /// Somebody should look, not at once.
+    /// Somebody should look at it, but not immediately.
     Warn,
-    /// Somebody should look now.
+    /// Somebody should look at it immediately.
     Error,
 }
 
@@ -36,7 +36,7 @@ pub enum BodyFormat {
     JsonArray,
     /// `application/x-www-form-urlencoded`: the payload is an object of its fields.
     Form,
-    /// Text that is not read any further.
+    /// Text that is not parsed.
     Text,
     /// The sender posted a whole envelope.
     Envelope,
@@ -45,53 +45,51 @@ pub enum BodyFormat {
 /// A webhook event to append: an accepted delivery.
 #[derive(Debug, Clone)]
 pub struct WebhookEvent {
-    /// Name of the event, by the provider profile.
+    /// Name of the event, as the provider profile finds it.
     pub name: String,
-    /// Where it came from, by the provider profile.
+    /// Source, as the provider profile finds it.
     pub source: String,
-    /// The integration that took it in.
+    /// The integration that received it.
     pub integration_id: String,
     /// Name of the provider profile.
     pub provider: String,
-    /// The provider's id of the delivery, recorded as it was claimed.
+    /// The provider's id of the delivery, as the provider states it.
     pub delivery_id: Option<String>,
-    /// Which version of the secret verified it; `None` when nothing did (signature not required).
+    /// Version of the secret that verified it; `None` if nothing did (signature not required).
     pub key_version: Option<u32>,
-    /// When the sender says it happened; when we received it, if the sender says nothing.
+    /// When it happened according to the sender; the time of receipt if the sender gives none.
     pub occurred_at: UnixMs,
     /// The bytes from the wire.
     pub body: Hashed,
-    /// How they are read.
     pub body_format: BodyFormat,
 }
 
-/// A system event to append. `schemas/system-event.v1.json` is its form outside.
+/// A system event to append. Its external form is `schemas/system-event.v1.json`.
 #[derive(Debug, Clone)]
 pub struct SystemEvent {
     /// `[a-z0-9._:-]`, at most 64 bytes (with the prefix of operators' events: at most 80).
     pub name: String,
-    /// How serious it is.
     pub severity: Severity,
     /// Who caused it: `palyra`, `console`, `connector:<name>`.
     pub principal: String,
-    /// What part of the daemon tells it, or the source of the delivery it speaks of.
+    /// The part of the daemon that reports it, or the source of the delivery it concerns.
     pub source: String,
-    /// The integration it speaks of.
+    /// The integration it concerns.
     pub integration_id: Option<String>,
     /// The provider profile of that integration.
     pub provider: Option<String>,
-    /// The delivery it speaks of.
+    /// The delivery it concerns.
     pub delivery_id: Option<String>,
     /// One sentence, at most 240 bytes.
     pub summary: String,
-    /// Words to find it by.
+    /// Keywords to find it by.
     pub tags: Vec<String>,
-    /// The particulars, at most 8 KiB as JSON.
+    /// Details, at most 8 KiB as JSON.
     pub details: Map<String, Value>,
 }
 
 impl SystemEvent {
-    /// An `info` event of the daemon itself, without particulars. A summary that is too long is cut.
+    /// An `info` event of the daemon itself, without details. A summary that is too long is cut.
     pub fn new(name: impl Into<String>, summary: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -128,14 +126,14 @@ impl SystemEvent {
         self
     }
 
-    /// With one more particular.
+    /// With one more member of `details`.
     #[must_use]
     pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.details.insert(key.to_owned(), value.into());
         self
     }
 
-    /// With how many `names` there are, and the first [`EVENT_NAMES_MAX`] of them.
+    /// With the number of `names` and the first [`EVENT_NAMES_MAX`] of them.
     #[must_use]
     pub fn names(self, key: &str, names: &[String]) -> Self {
         let first: Vec<&String> = names.iter().take(EVENT_NAMES_MAX).collect();
@@ -152,48 +150,39 @@ pub enum NewEvent {
     System(SystemEvent),
 }
 
-/// One row as it is read.
+/// An event as it is read from the journal.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
-    /// Place in the journal, from 1.
+    /// Place in the journal, counted from 1.
     pub seq: u64,
-    /// Id.
     pub event_id: EventId,
-    /// `webhook` or `system`.
     pub kind: EventKind,
-    /// Name.
     pub name: String,
     /// Severity; `info` for webhook events.
     pub severity: Severity,
-    /// Who caused it.
+    /// Who caused it: `palyra`, `console`, `connector:<name>`.
     pub principal: String,
-    /// Source.
     pub source: String,
-    /// Integration.
     pub integration_id: Option<String>,
-    /// Provider profile.
     pub provider: Option<String>,
-    /// The provider's id of the delivery.
+    /// The provider's id of the delivery, as the provider states it.
     pub delivery_id: Option<String>,
     /// Version of the secret that verified it.
     pub key_version: Option<u32>,
-    /// When it happened, by its sender.
+    /// When it happened according to its sender.
     pub occurred_at: UnixMs,
     /// When it was appended.
     pub recorded_at: UnixMs,
-    /// One sentence.
     pub summary: String,
-    /// Words to find it by.
+    /// Keywords to find it by.
     pub tags: Vec<String>,
     /// The replay key it took, for deliveries.
     pub claim: Option<ReplayClaim>,
     /// Bytes of the body: from the wire for a webhook event, the details as JSON for a system event.
     pub body: Vec<u8>,
-    /// How they are read.
     pub body_format: BodyFormat,
-    /// Leaf hash of the event before.
+    /// Leaf hash of the preceding event.
     pub prev_hash: Digest,
-    /// Leaf hash.
     pub hash: Digest,
 }
 

@@ -1,4 +1,4 @@
-//! How the rest of the daemon appends.
+//! How the rest of the daemon appends events.
 
 use super::JournalActor;
 use super::claim::{KeyHolder, ReplayClaim};
@@ -13,12 +13,11 @@ use crate::supervision::Door;
 /// A handle to the journal writer. It stays valid when the writer is reopened.
 #[derive(Clone, Default)]
 pub struct JournalHandle {
-    /// The way to the writer.
     pub door: Door<JournalActor>,
 }
 
 impl JournalHandle {
-    /// Appends an event and waits for the COMMIT of its group. It goes on to its end even if this future is dropped.
+    /// Appends an event and waits for the COMMIT of its group. Dropping this future does not cancel the append.
     ///
     /// # Errors
     /// Any [`JournalError`] of writing. After [`JournalError::Unknown`] and [`JournalError::Poisoned`] the event may or
@@ -46,7 +45,7 @@ impl JournalHandle {
         }
     }
 
-    /// Appends a system event of the daemon's own, which nobody else is told of; that it was not stored is logged.
+    /// Appends one of the daemon's own system events. Nobody waits for the result, so a failure is logged.
     pub async fn append_or_log(&self, event: SystemEvent) {
         let (name, summary) = (event.name.clone(), event.summary.clone());
         if let Err(error) = self.append_system(event).await {

@@ -1,4 +1,4 @@
-//! The journal's doors: the messages it takes, and their answers.
+//! The messages the journal accepts, and their answers.
 
 use actix::Message;
 use serde::Serialize;
@@ -10,28 +10,26 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, Receipt};
 use crate::replies::Wakes;
 
-/// How an append ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
     /// Committed with `synchronous=FULL`.
     Stored(Receipt),
-    /// Another delivery holds the key, unexpired; nothing was written.
+    /// Another delivery holds the key and its window is open; nothing was written.
     Held {
-        /// The row that holds it.
         holder: KeyHolder,
-        /// Why it stays there.
+        /// Why the holder keeps the key.
         because: HeldBecause,
     },
 }
 
-/// What is done with the answer to an append. When it is dropped uncalled, the outcome is not known.
+/// The callback for the answer to an append. If it is dropped uncalled, the outcome is unknown.
 pub struct AppendReply(OnAnswer);
 
 type OnAnswer = Box<dyn FnOnce(Result<Appended, JournalError>, &mut Wakes) + Send>;
 
 impl AppendReply {
-    /// Does `reply` with the answer, on the thread of the journal: it must not take long. Whom it lays an answer down for
-    /// is woken once the whole group is answered.
+    /// `reply` is called with the answer on the journal's thread, so it must be quick. Receivers it puts into [`Wakes`]
+    /// are woken once the whole group is answered.
     pub fn new(reply: impl FnOnce(Result<Appended, JournalError>, &mut Wakes) + Send + 'static) -> Self {
         Self(Box::new(reply))
     }
@@ -41,24 +39,23 @@ impl AppendReply {
     }
 }
 
-/// Appends one event. It runs to its end even when the caller has gone.
+/// Appends one event. It is not cancelled when the caller goes away.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Append {
-    /// What to append.
     pub event: NewEvent,
     /// The key it takes, for deliveries.
     pub claim: Option<ReplayClaim>,
-    /// Answered after the COMMIT of the group that holds the row.
+    /// Called after the COMMIT of the group that holds the row.
     pub reply: AppendReply,
 }
 
-/// Checks that the journal can commit right now: by a commit of the last second, or else by one that changes nothing.
+/// Checks that the journal can commit: a commit within the last second proves it, else one is made that changes nothing.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
 pub struct ProbeCommit;
 
-/// Tells the journal that nothing is anchored any more: why, or that the thread panicked.
+/// Tells the journal that nothing more will be anchored: with the reason, or `None` if the thread panicked.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct AnchoringEnded(pub(super) Option<String>);
@@ -68,7 +65,7 @@ pub(super) struct AnchoringEnded(pub(super) Option<String>);
 #[rtype(result = "JournalSnapshot")]
 pub struct Observe;
 
-/// What the journal writer shows of itself.
+/// The state the journal writer reports.
 #[derive(Debug, Clone, Serialize)]
 pub struct JournalSnapshot {
     /// `seq` of the newest event; 0 in an empty journal.
@@ -81,7 +78,7 @@ pub struct JournalSnapshot {
     pub appended_total: u64,
     /// Groups committed since this writer started.
     pub groups_total: u64,
-    /// Appends answered with the holder of the key.
+    /// Appends answered with another delivery that holds the key.
     pub held_total: u64,
     /// SQLite's version.
     pub sqlite_version: String,
@@ -93,15 +90,15 @@ pub struct JournalSnapshot {
     pub database_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
-    /// Why nothing is written any more, if so.
+    /// Why nothing more is written, if so.
     pub poisoned: Option<String>,
-    /// Events that the newest signed checkpoint covers.
+    /// Events covered by the newest signed checkpoint.
     pub checkpoint_size: u64,
-    /// The epoch of the key that signs.
+    /// The epoch of the current signing key.
     pub epoch: u64,
 }
 
-/// Signs a checkpoint that covers every event appended so far, unless the newest one does; answers once it is stored.
+/// Signs a checkpoint that covers every event appended so far, unless one does already; answers once it is stored.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
 pub struct Seal;

@@ -1,22 +1,22 @@
 //! The journal writer: the append-only, tamper-evident record.
 //!
-//! | folder | what lives there |
+//! | folder | contents |
 //! |---|---|
-//! | `format/` | what an event is as a row and as a hash; touches no file |
-//! | `opening/` | how the files are opened, and refused |
-//! | `writing/` | groups of events, committed and anchored; the only way in |
-//! | `index/` | which event took a replay key, which events a filter lets through |
+//! | `format/` | an event as a row and as a hash; touches no file |
+//! | `opening/` | how the files are opened, and when they are refused |
+//! | `writing/` | groups of events, committed and anchored; nothing else writes events |
+//! | `index/` | which event took a replay key, which events match a filter |
 //! | `signing/` | signed checkpoints, and the key that signs them |
-//! | `reading/` | pages, proofs, a copy; on connections of their own |
-//! | `verify/` | whether it is still what was written |
+//! | `reading/` | pages, proofs and a copy, on read-only connections |
+//! | `verify/` | whether the journal still is what was written |
 //!
-//! Beside them: `messages.rs`, the doors; `handle.rs`, how the rest of the daemon appends; `event.rs`, what an event is, and
-//! `bounds.rs`, what it has to be; `claim.rs`, who holds a replay key; `config.rs`, `error.rs`.
+//! Beside them: `messages.rs`, the messages; `handle.rs`, how the rest of the daemon appends; `event.rs`, the events, and
+//! `bounds.rs`, their bounds; `claim.rs`, which delivery holds a replay key; `config.rs`, `error.rs`.
 //!
-//! The writer runs on an arbiter of its own, for a commit blocks its thread. It gathers the appends that wait in its
-//! mailbox and commits them when no more are waiting: the busier it is, the larger the groups. The first failed write
-//! poisons it: it answers what it has with [`JournalError::Poisoned`] and ends. Checkpoints are
-//! signed on a thread for blocking work, of the leaf hashes that the writer hands over; the writer stores them.
+//! The writer runs on an arbiter of its own, because a commit blocks its thread. It collects the appends waiting in its
+//! mailbox and commits them when no more are waiting, so the groups grow with the load. The first failed write poisons
+//! it: it answers everything pending with [`JournalError::Poisoned`] and ends. Checkpoints are signed on a thread for
+//! blocking work, over the leaf hashes the writer hands over; the writer stores them.
 
 mod bounds;
 mod claim;
@@ -79,18 +79,18 @@ pub struct JournalActor {
     writer: Writer,
     config: JournalConfig,
     group: Group,
-    /// Whether a drain of the group is under way.
+    /// Whether committing the group is scheduled already.
     armed: bool,
-    /// None before the actor has started and once it closes.
+    /// `None` before the actor has started and while it closes.
     anchoring: Option<Anchoring>,
     wal: WalGrowth,
     seals: SealSchedule,
-    /// Who waits for the end.
+    /// Receivers that wait for the actor to end.
     closing: Vec<oneshot::Sender<Ended>>,
     watch: WatchGuard,
 }
 
-/// A journal that is open, for an actor that has yet to be started.
+/// An open journal whose actor is not started yet.
 pub struct OpenJournal {
     writer: Writer,
     config: JournalConfig,
@@ -99,11 +99,11 @@ pub struct OpenJournal {
 }
 
 impl OpenJournal {
-    /// Opens the journal and signs a checkpoint of what it holds. It blocks: over the tail of the journal for moments, over
-    /// another process that signs for seconds.
+    /// Opens the journal and signs a checkpoint of what it holds. It blocks: briefly to check the newest part of the
+    /// journal, for seconds if another process holds the signing lock.
     ///
     /// # Errors
-    /// As [`Writer::open`], and when the journal is not what its checkpoints say.
+    /// As [`Writer::open`], and when the journal disagrees with its checkpoints.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
         Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_newest(&database, error))
@@ -128,7 +128,7 @@ impl OpenJournal {
 }
 
 impl JournalActor {
-    /// The actor of a journal that is opened for it; it blocks as [`OpenJournal::open`] does.
+    /// Opens the journal and makes its actor; it blocks as [`OpenJournal::open`] does.
     ///
     /// # Errors
     /// As [`OpenJournal::open`].
@@ -136,7 +136,8 @@ impl JournalActor {
         Ok(OpenJournal::open(config)?.into_actor(watch))
     }
 
-    /// Spawned futures run when the mailbox is empty, so the group holds all that was waiting.
+    /// Schedules the commit. Spawned futures run when the mailbox is empty, so the group holds everything that was
+    /// waiting.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         if !std::mem::replace(&mut self.armed, true) {
             ctx.spawn(fut::ready(()).map(|(), actor: &mut Self, ctx| {
@@ -168,7 +169,7 @@ impl JournalActor {
         }
     }
 
-    /// So many bytes of groups were written, and what there was beside them.
+    /// Counts `bytes` of written groups, and what probes and checkpoints wrote besides.
     fn grow_wal(&mut self, bytes: u64, ctx: &mut Context<Self>) {
         if self.writer.poisoned().is_some() {
             return;
@@ -186,7 +187,7 @@ impl JournalActor {
         ctx: &mut Context<Self>,
     ) {
         match moved.map(|took| self.wal.moved(mover, took)) {
-            // Should it fail, the journal is poisoned now.
+            // If it fails, the journal is poisoned.
             Ok(true) => drop(self.writer.move_rest_of_wal()),
             Ok(false) => {}
             Err(error) => self.writer.poison(error.to_string()),
@@ -194,7 +195,7 @@ impl JournalActor {
         self.stop_if_poisoned(ctx);
     }
 
-    /// Signs a checkpoint elsewhere, unless one is being signed.
+    /// Signs a checkpoint on another thread, unless one is being signed.
     fn seal(&mut self, ctx: &mut Context<Self>) {
         let Some(sealer) = self.seals.take_sealer().filter(|_| self.writer.poisoned().is_none()) else {
             return;
@@ -215,20 +216,20 @@ impl JournalActor {
         }
     }
 
-    /// Stores what was signed and is not stored yet.
+    /// Stores a signed checkpoint that is not stored yet.
     fn store(&mut self) {
         let now = self.config.clock.now_unix_ms();
         self.seals.store(&mut self.writer, &self.config.head, now);
     }
 
-    /// Whoever waits for more events than the newest checkpoint covers starts another one.
+    /// Answers those whose events are covered; starts another checkpoint if others still wait.
     fn answer_those_who_wait(&mut self, ctx: &mut Context<Self>) {
         if self.seals.answer(&self.writer.refuse_if_poisoned()) {
             self.seal(ctx);
         }
     }
 
-    /// Now and then: what is not covered, what was not stored, a key that has signed for long enough.
+    /// Periodic work: uncovered events, checkpoints that are not stored yet, and keys at the end of their lifetime.
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.store();
         self.stop_if_poisoned(ctx);
@@ -239,10 +240,10 @@ impl JournalActor {
         self.answer_those_who_wait(ctx);
     }
 
-    /// The last answers and the last checkpoint, then the end.
+    /// Sends the last answers, signs the last checkpoint, and ends.
     fn close(&mut self, ctx: &mut Context<Self>) {
         self.anchoring = None;
-        // Had the last record failed, the news of it would wait in the mailbox.
+        // If the last record failed, the notice of it would still be in the mailbox.
         self.anchor_head();
         let now = self.config.clock.now_unix_ms();
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
@@ -255,13 +256,13 @@ impl JournalActor {
         self.tell_of_end(&ended);
     }
 
-    /// Tells all who wait for the end how it ends.
+    /// Tells everybody who waits for the end how it ended.
     fn tell_of_end(&mut self, ended: &Ended) {
-        // Who waited may have given up.
+        // A receiver may have given up.
         self.closing.drain(..).for_each(|reply| drop(reply.send(ended.clone())));
     }
 
-    /// Does nothing when the head is anchored; waits for the record that is being written.
+    /// Does nothing if the head is anchored; waits for a record that is being written.
     fn anchor_head(&mut self) {
         if let Err(reason) = anchor(&self.writer.anchor(), self.writer.head()) {
             self.writer.poison(reason);
@@ -326,7 +327,7 @@ impl Handler<AnchoringEnded> for JournalActor {
     fn handle(&mut self, AnchoringEnded(reason): AnchoringEnded, ctx: &mut Self::Context) {
         match reason {
             Some(reason) => self.writer.poison(reason),
-            // The supervisor opens the journal again, as after any panic of its actor.
+            // The supervisor reopens the journal, as after any panic of its actor.
             None => std::panic::resume_unwind(Box::new("the thread that writes the anchor panicked")),
         }
         self.stop_if_poisoned(ctx);
@@ -364,7 +365,7 @@ impl Handler<Close> for JournalActor {
         if !self.seals.is_signing() || self.writer.poisoned().is_some() {
             self.close(ctx);
         }
-        // It goes unanswered with an actor that panics.
+        // If the actor panics, this is never answered.
         Box::pin(async { answer.await.unwrap_or(Ended::Stopped) })
     }
 }

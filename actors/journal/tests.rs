@@ -62,7 +62,7 @@ impl Place {
         JournalReader::open(&self.path()).unwrap()
     }
 
-    /// A connection without any of the journal's settings: somebody with a database tool.
+    /// A connection without any of the journal's settings, as from a database tool.
     fn intruder(&self) -> Connection {
         Connection::open(self.path()).unwrap()
     }

@@ -1,4 +1,4 @@
-//! A document that has been read: its nodes in the order of the text, on one tape, beside the text of its strings.
+//! A parsed document: its nodes in the order of the text, on a tape, with the text of its strings beside them.
 
 use std::borrow::Cow;
 use std::iter;
@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde_json::{Number, Value};
 
-/// Bytes of JSON text to one node, about: a member takes some thirty, and is two nodes.
+/// Approximate bytes of JSON text per node: a member takes about thirty, and consists of two nodes.
 const BYTES_PER_NODE: usize = 16;
 
 /// A JSON document, in two allocations whatever its size.
@@ -16,17 +16,17 @@ pub struct Document {
     text: String,
 }
 
-/// One entry of the tape. What an array or an object holds follows it, keys before their values.
+/// One entry of the tape. The content of an array or object follows it, each key before its value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Null,
     Bool(bool),
     Number(Number),
-    /// Where it stands in the text of the document.
+    /// Its range in the text of the document.
     Text(Range<usize>),
-    /// Nodes in all, this one included.
+    /// Number of nodes in it, including this one.
     Array(usize),
-    /// Nodes in all, this one included.
+    /// Number of nodes in it, including this one.
     Object(usize),
 }
 
@@ -40,9 +40,9 @@ impl Node {
 }
 
 impl Document {
-    /// Room for the document that `bytes` of JSON text hold.
+    /// An empty document with capacity for `bytes` bytes of JSON text.
     pub(super) fn with_room_for(bytes: usize) -> Self {
-        // A string is never longer than it is written.
+        // A decoded string is never longer than its written form.
         Self { nodes: Vec::with_capacity(bytes / BYTES_PER_NODE + 1), text: String::with_capacity(bytes) }
     }
 
@@ -56,13 +56,13 @@ impl Document {
         self.nodes.push(Node::Text(start..self.text.len()));
     }
 
-    /// Begins an array or an object, which stands at the place that is returned.
+    /// Begins an array or object, and returns its index on the tape.
     pub(super) fn open(&mut self) -> usize {
         self.nodes.push(Node::Null);
         self.nodes.len() - 1
     }
 
-    /// Ends what was begun at `place`: all that was pushed since is in it.
+    /// Ends the array or object begun at `place`: it contains everything pushed since.
     pub(super) fn close(&mut self, place: usize, container: fn(usize) -> Node) {
         let span = self.nodes.len() - place;
         if let Some(node) = self.nodes.get_mut(place) {
@@ -114,7 +114,7 @@ impl From<&Value> for Document {
     }
 }
 
-/// One value of a document, with all that is in it.
+/// One value of a document, with its content.
 #[derive(Debug, Clone, Copy)]
 pub struct Element<'d> {
     nodes: &'d [Node],
@@ -122,7 +122,8 @@ pub struct Element<'d> {
 }
 
 impl<'d> Element<'d> {
-    /// The value at a JSON pointer (RFC 6901), as [`Value::pointer`] finds it. Linear in the members it passes.
+    /// The value at a JSON pointer (RFC 6901), with the same result as [`Value::pointer`]. Linear in the members it
+    /// passes.
     pub fn pointer(self, pointer: &str) -> Option<Self> {
         if pointer.is_empty() {
             return Some(self);
@@ -140,13 +141,13 @@ impl<'d> Element<'d> {
         self.members().find(|(own, _)| *own == key).map(|(_, value)| value)
     }
 
-    /// The members of an object, in the order of the text; none of anything else.
+    /// The members of an object, in the order of the text; none if it is not an object.
     pub fn members(self) -> impl Iterator<Item = (&'d str, Self)> {
         let mut children = self.children(matches!(self.nodes.first(), Some(Node::Object(_))));
         iter::from_fn(move || Some((children.next()?.as_str()?, children.next()?)))
     }
 
-    /// The items of an array; none of anything else.
+    /// The items of an array; none if it is not an array.
     pub fn items(self) -> impl Iterator<Item = Self> {
         self.children(self.is_array())
     }
@@ -160,22 +161,18 @@ impl<'d> Element<'d> {
         })
     }
 
-    /// Whether it is an array.
     pub fn is_array(self) -> bool {
         matches!(self.nodes.first(), Some(Node::Array(_)))
     }
 
-    /// Whether it is an object.
     pub fn is_object(self) -> bool {
         matches!(self.nodes.first(), Some(Node::Object(_)))
     }
 
-    /// Whether it is a number.
     pub fn is_number(self) -> bool {
         matches!(self.nodes.first(), Some(Node::Number(_)))
     }
 
-    /// Whether it is `null`.
     pub fn is_null(self) -> bool {
         matches!(self.nodes.first(), Some(Node::Null))
     }
@@ -188,7 +185,7 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// A scalar as text: strings as they are, numbers and booleans as JSON writes them.
+    /// A scalar as text: strings unquoted, numbers and booleans as in JSON.
     pub fn scalar(self) -> Option<Cow<'d, str>> {
         match self.nodes.first()? {
             Node::Bool(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
@@ -197,7 +194,7 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// The same as a value of `serde_json`, which knows no order of members.
+    /// The same value for `serde_json`, which does not keep the order of members.
     pub fn to_value(self) -> Value {
         match self.nodes.first() {
             None | Some(Node::Null) => Value::Null,
@@ -214,7 +211,7 @@ fn unescaped(token: &str) -> Cow<'_, str> {
     if token.contains('~') { token.replace("~1", "/").replace("~0", "~").into() } else { token.into() }
 }
 
-/// An index is written in one way only: without a sign or leading zeros.
+/// Parses an array index, which must not have a sign or leading zeros (RFC 6901).
 fn index(token: &str) -> Option<usize> {
     let is_plain = !token.starts_with('+') && (token == "0" || !token.starts_with('0'));
     token.parse().ok().filter(|_| is_plain)

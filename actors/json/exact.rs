@@ -1,4 +1,4 @@
-//! Documents that are kept as values and have to say what was written.
+//! Documents that are stored as values and must not lose precision.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::document::Element;
 use super::text::{decimal, numbers};
 use super::{JsonError, ROUNDED, parse, reversed};
 
-/// Reads a document as [`parse`] does, and refuses numbers that a value would round.
+/// Parses a document like [`parse`], and refuses numbers that would be rounded as a value.
 ///
 /// # Errors
 /// [`JsonError::NotJson`] or [`JsonError::Refused`].
@@ -23,7 +23,7 @@ pub fn exact(text: &str) -> Result<Value, JsonError> {
     }
 }
 
-/// Where the number stands that comes after `before` others: the segments of its place, from the inside out.
+/// The location of the number that follows `before` others: the segments of its pointer, innermost first.
 fn place(element: Element<'_>, before: &mut usize) -> Option<Vec<String>> {
     if element.is_number() {
         let left = before.checked_sub(1);

@@ -1,13 +1,13 @@
-//! JSON documents of what is not JSON: forms and texts.
+//! JSON documents for bodies that are not JSON: forms and texts.
 
 use serde_json::{Map, Value, json};
 
-/// A text as an object with the one member `text`.
+/// A text as an object with the single member `text`.
 pub fn text_document(text: &str) -> Value {
     json!({ "text": text })
 }
 
-/// The fields of a form as an object: a field that comes once is a string, one that comes again an array.
+/// The fields of a form as an object: a field is a string if it appears once, an array if it appears several times.
 pub fn form_document(body: &[u8]) -> Value {
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(body) {

@@ -1,7 +1,7 @@
-//! The one JSON parser for bodies: strict where `serde_json` is lenient.
+//! The JSON parser for all bodies: strict where `serde_json` is lenient.
 //!
-//! A document with duplicate keys reads differently to different parsers, so it is refused. What two
-//! readers could disagree about never reaches the schema.
+//! Different parsers read a document with duplicate keys differently, so it is refused. Anything two readers could
+//! interpret differently is refused before the schema is checked.
 
 mod document;
 mod exact;
@@ -24,21 +24,21 @@ pub use text::{compact, numbers_survive_double};
 
 use read::Failure;
 
-/// Why a body is not taken as JSON.
+/// Why a body is not accepted as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// It breaks the grammar of RFC 8259, or is not UTF-8.
+    /// It violates the grammar of RFC 8259, or is not UTF-8.
     #[error("not JSON at line {line}, column {column}")]
     NotJson {
-        /// From 1; 0 where the place is not known.
+        /// From 1; 0 if unknown.
         line: usize,
-        /// From 1; 0 where the place is not known.
+        /// From 1; 0 if unknown.
         column: usize,
     },
-    /// It is JSON, but not such that every reader reads the same.
+    /// It is valid JSON, but different readers could interpret it differently.
     #[error("{reason} at `{pointer}`")]
     Refused {
-        /// JSON pointer to the place, as far as it is known.
+        /// JSON pointer to the place, as far as known.
         pointer: String,
         /// What is wrong.
         reason: &'static str,
@@ -49,7 +49,7 @@ const DUPLICATE: &str = "duplicate key";
 const ROUNDED: &str = "a number that would be rounded (write it as a string)";
 const UNREADABLE: &str = "nested too deeply, a number out of range, or a lone surrogate";
 
-/// Reads a document. Linear in its length; nesting up to 128 levels.
+/// Parses a document. Linear in its length; at most 128 levels of nesting.
 ///
 /// # Errors
 /// [`JsonError::NotJson`] or [`JsonError::Refused`].
@@ -62,7 +62,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, JsonError> {
     })
 }
 
-/// Whether the text is JSON by grammar although it could not be read.
+/// Decides whether a text that could not be parsed is nevertheless grammatical JSON.
 fn classify(bytes: &[u8], error: &serde_json::Error) -> JsonError {
     let mut grammar = Deserializer::from_slice(bytes);
     let is_json = std::str::from_utf8(bytes).is_ok()
@@ -74,7 +74,7 @@ fn classify(bytes: &[u8], error: &serde_json::Error) -> JsonError {
     JsonError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// Segments are collected from the inside out.
+/// The JSON pointer of segments collected innermost first.
 fn reversed(segments: &[String]) -> String {
     segments
         .iter()

@@ -1,12 +1,12 @@
-//! The keys of objects while they are read: whether one comes twice.
+//! Detects duplicate keys of objects while they are parsed.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Keys of one object that are compared one by one; a set of more is found faster by its hashes.
+/// Most keys of an object that are compared one by one; beyond it, a hash set is faster.
 const FEW_MAX: usize = 16;
 
-/// The keys of all objects that are open, the innermost last.
+/// The keys of all open objects, the innermost last.
 #[derive(Default)]
 pub struct OpenKeys<'de>(Vec<Cow<'de, str>>);
 
@@ -22,7 +22,7 @@ impl<'de> OpenKeys<'de> {
         ObjectKeys { few_from: self.0.len(), many: None }
     }
 
-    /// Adds a key to the innermost object; `false` when it has it already.
+    /// Adds a key to the innermost object; `false` if it is a duplicate.
     pub fn insert(&mut self, object: &mut ObjectKeys<'de>, key: Cow<'de, str>) -> bool {
         if let Some(many) = &mut object.many {
             return many.insert(key);

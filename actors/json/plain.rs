@@ -1,5 +1,5 @@
-//! The quick pass over text that nothing is wrong with. What it does not take, it leaves to the reader of `serde_json`,
-//! which knows what is wrong and where; numbers and strings that are not plain are read by `serde_json` here too.
+//! The fast path for valid text. Anything it does not accept is left to `serde_json`, which reports the error and its
+//! place. Numbers and strings that are not simple are parsed by `serde_json` here too.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use serde_json::Number;
 use super::document::{Document, Node};
 use super::open_objects::{ObjectKeys, OpenKeys};
 
-/// Levels of nesting, fewer than `serde_json` takes.
+/// Levels of nesting; fewer than `serde_json` accepts.
 const DEPTH_MAX: usize = 120;
-/// Digits of the longest whole number that surely fits.
+/// Digits of a whole number that certainly fits into 64 bits.
 const PLAIN_DIGITS_MAX: usize = 18;
 
-/// Reads a document; `None` says nothing about the text.
+/// Parses a document; `None` does not mean that the text is invalid.
 pub fn document(text: &str) -> Option<Document> {
     let document = Document::with_room_for(text.len());
     let mut reader = Reader { text, at: 0, depth: 0, document, keys: OpenKeys::default() };
@@ -23,7 +23,7 @@ pub fn document(text: &str) -> Option<Document> {
 
 struct Reader<'t> {
     text: &'t str,
-    /// The byte to be read next.
+    /// Index of the next byte.
     at: usize,
     depth: usize,
     document: Document,
@@ -35,7 +35,7 @@ impl<'t> Reader<'t> {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    /// The next byte that is not white space, not yet taken.
+    /// The next byte that is not white space, without consuming it.
     fn token(&mut self) -> Option<u8> {
         loop {
             match self.text.as_bytes().get(self.at)? {
@@ -94,7 +94,7 @@ impl<'t> Reader<'t> {
         self.each(b']', Self::value)
     }
 
-    /// Reads what stands between here and `end`, with commas between.
+    /// Parses the elements up to `end`, separated by commas.
     fn each(&mut self, end: u8, mut read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         if self.take(end) {
             return Some(());
@@ -125,7 +125,7 @@ impl<'t> Reader<'t> {
         Some(())
     }
 
-    /// The string whose quote is next.
+    /// Parses the string whose opening quote is next.
     fn string(&mut self) -> Option<Cow<'t, str>> {
         let start = self.at;
         self.at += 1;
@@ -146,7 +146,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// A whole number without a sign, when it is short.
+/// A short whole number without a sign.
 fn plain_number(digits: &[u8]) -> Option<Number> {
     let is_plain = digits.iter().all(u8::is_ascii_digit)
         && (1..=PLAIN_DIGITS_MAX).contains(&digits.len())
@@ -154,7 +154,7 @@ fn plain_number(digits: &[u8]) -> Option<Number> {
     is_plain.then(|| digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')).into())
 }
 
-/// How many bytes there are before a quote, a backslash or a control character; eight at a time.
+/// Number of bytes before a quote, a backslash or a control character; eight bytes are examined at a time (SWAR).
 fn plain_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;
@@ -162,7 +162,7 @@ fn plain_bytes(bytes: &[u8]) -> usize {
     let mut read = 0;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        // The lowest high bit that is set is that of the first such byte: borrows go upwards.
+        // The lowest high bit set is that of the first such byte, because borrows propagate upwards.
         let below = |value: u64, bound: u64| value.wrapping_sub(ONES * bound) & !value;
         let quote = word ^ (ONES * u64::from(b'"'));
         let backslash = word ^ (ONES * u64::from(b'\\'));

@@ -1,4 +1,4 @@
-//! One pass over the text: the grammar is that of `serde_json`, the tape is what comes of it.
+//! Parses the text in a single pass: the grammar is that of `serde_json`, the result is the tape.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,24 +11,24 @@ use super::document::{Document, Node};
 use super::open_objects::OpenKeys;
 use super::{DUPLICATE, UNREADABLE, plain};
 
-/// Why a text was not read.
+/// Why a text could not be parsed.
 pub enum Failure {
-    /// A key comes twice: the segments of its place, from the inside out.
+    /// A duplicate key: the segments of its pointer, innermost first.
     Duplicate(Vec<String>),
-    /// What the deserializer says.
+    /// The error of the deserializer.
     Other(serde_json::Error),
 }
 
-/// Reads a document.
+/// Parses a document.
 pub fn document(bytes: &[u8]) -> Result<Document, Failure> {
     let quick = std::str::from_utf8(bytes).ok().and_then(plain::document);
     quick.map_or_else(|| thoroughly(bytes), Ok)
 }
 
-/// Reads a document, and finds what is wrong.
+/// Parses a document with `serde_json`, and finds the error.
 pub fn thoroughly(bytes: &[u8]) -> Result<Document, Failure> {
     match std::str::from_utf8(bytes) {
-        // Checked as a whole, strings need not be checked one by one.
+        // The text is validated as a whole, so its strings need not be validated one by one.
         Ok(text) => read(Deserializer::from_str(text), bytes.len()),
         Err(_) => read(Deserializer::from_slice(bytes), bytes.len()),
     }
@@ -52,7 +52,7 @@ struct Reader<'de> {
 }
 
 impl Reader<'_> {
-    /// On the way out of a duplicate key, adds where it stands.
+    /// After a duplicate key, adds a segment to its pointer while returning.
     fn note(&mut self, segment: impl FnOnce() -> String) {
         if let Some(segments) = &mut self.duplicate_at {
             segments.push(segment());
@@ -60,7 +60,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads one value; after a duplicate key it reads on only to leave.
+/// Parses one value; after a duplicate key it only returns.
 struct ValueSeed<'r, 'de>(&'r mut Reader<'de>);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_, 'de> {
@@ -142,7 +142,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, 'de> {
     }
 }
 
-/// Reads a key, borrowed from the text unless it is written with escapes.
+/// Parses a key, which borrows from the text unless it contains escapes.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {

@@ -1,6 +1,6 @@
 //! Raw JSON text: white space and numbers, without parsing it into values.
 
-/// The text without white space outside strings. Everything else stays byte for byte.
+/// Removes white space outside strings. Everything else is kept byte for byte.
 pub fn compact(raw: &str) -> String {
     let mut compacted = String::with_capacity(raw.len());
     let mut in_string = false;
@@ -19,8 +19,8 @@ pub fn compact(raw: &str) -> String {
     compacted
 }
 
-/// Whether every number of a document is told apart from its neighbours by a double: what a canonical form
-/// (RFC 8785) writes is then what the sender wrote. `raw` must be valid JSON.
+/// Whether a double represents every number of a document exactly enough that the canonical form (RFC 8785) has the value
+/// the sender wrote. `raw` must be valid JSON.
 pub fn numbers_survive_double(raw: &[u8]) -> bool {
     std::str::from_utf8(raw).is_ok_and(|text| numbers(text).all(survives_double))
 }
@@ -59,7 +59,7 @@ fn survives_double(number: &str) -> bool {
     number.parse::<f64>().is_ok_and(|double| decimal(number) == decimal(&format!("{double:e}")))
 }
 
-/// A decimal number in one form: sign, significant digits, exponent of the last digit. Zero is zero.
+/// Normalises a decimal number: sign, significant digits, exponent of the last digit. All zeros are equal.
 pub(super) fn decimal(number: &str) -> Option<(bool, String, i64)> {
     let (negative, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));

@@ -1,20 +1,19 @@
-//! A body as the engine sees it: the bytes from the wire, and the document they hold, read once.
+//! A body as the engine sees it: the bytes from the wire, and the document parsed from them, at most once.
 
 use std::cell::OnceCell;
 
 use crate::ids::{Digest, Hashed};
 use crate::json::{self, Document, Element, JsonError, form_document, text_document};
 
-/// Which parser reads a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentKind {
-    /// `application/json` and its kin.
+    /// `application/json` and `application/…+json`.
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// Text that is not read any further.
+    /// Text that is not parsed.
     Text,
-    /// There is none.
+    /// No body.
     None,
 }
 
@@ -33,7 +32,7 @@ impl Body {
         Self { raw, kind, document: OnceCell::new(), digest: OnceCell::new() }
     }
 
-    /// No body: a question that comes without one.
+    /// No body, for a handshake request that has none.
     pub fn empty() -> Self {
         Self::new(Vec::new(), ContentKind::Json)
     }
@@ -48,16 +47,16 @@ impl Body {
         *self.digest.get_or_init(|| Digest::of(&self.raw))
     }
 
-    /// How they are read.
+    /// The parser that reads it.
     pub fn kind(&self) -> ContentKind {
         self.kind
     }
 
-    /// The document: JSON as it is, a form as an object of its fields, a text as an object that holds it, no body as an
-    /// object without members. Parsed at the first call.
+    /// The parsed document: JSON as it is, a form as an object of its fields, a text as an object that contains it, and a
+    /// missing body as an empty object. Parsed at the first call.
     ///
     /// # Errors
-    /// When the bytes cannot be read as what they claim to be.
+    /// When the bytes are not valid for their type.
     pub fn document(&self) -> Result<&Document, &JsonError> {
         let document = self.document.get_or_init(|| match self.kind {
             ContentKind::Json => json::parse(&self.raw),
@@ -68,26 +67,26 @@ impl Body {
         document.as_ref()
     }
 
-    /// The JSON document; `None` for a form or for what is not JSON.
+    /// The JSON document; `None` for a form, or if it is not JSON.
     pub(super) fn json(&self) -> Option<Element<'_>> {
         self.document().ok().filter(|_| self.kind == ContentKind::Json).map(Document::root)
     }
 
-    /// The last value of a form's field; `None` for JSON.
+    /// The last value of a form field; `None` for JSON.
     pub(super) fn form_field(&self, name: &str) -> Option<&str> {
         let document = self.document().ok().filter(|_| self.kind == ContentKind::Form)?;
         let value = document.root().get(name)?;
         value.items().last().unwrap_or(value).as_str()
     }
 
-    /// Gives the bytes up to be stored.
+    /// Returns the bytes and their digest, to be stored.
     pub fn into_hashed(self) -> Hashed {
         let digest = self.digest();
         Hashed::of_known(self.raw, digest)
     }
 }
 
-/// The type of a body is not signed: JSON that is sent as a form would be another delivery than the one it was.
+/// Parses a form. The Content-Type is not signed, so a JSON body sent as a form must not pass for another delivery.
 fn form(raw: &[u8]) -> Result<Document, JsonError> {
     if is_written_as_json(raw) {
         return Err(JsonError::Refused { pointer: String::new(), reason: "a form that is written as JSON" });
@@ -95,7 +94,7 @@ fn form(raw: &[u8]) -> Result<Document, JsonError> {
     Ok(Document::from(&form_document(raw)))
 }
 
-/// Whether a body begins as JSON documents do, and no form.
+/// Whether a body begins like a JSON document, which a form never does.
 pub fn is_written_as_json(raw: &[u8]) -> bool {
     matches!(raw.trim_ascii_start().first(), Some(b'{' | b'['))
 }
@@ -114,7 +113,7 @@ fn text(raw: &[u8]) -> Result<Document, JsonError> {
     std::str::from_utf8(raw).map(|text| Document::from(&text_document(text))).map_err(refused)
 }
 
-/// Which parser reads a body of the type `typed`; `None` for any other type, or a character set that is not UTF-8.
+/// The parser for the Content-Type `typed`; `None` for any other type, or a character set other than UTF-8.
 pub fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
     let mut parts = typed.split(';').map(str::trim);
     let essence = parts.next()?;
@@ -135,7 +134,7 @@ pub fn content_kind(typed: &str, json_as_text: bool) -> Option<ContentKind> {
     }
 }
 
-/// `application/json`, and what is built on it: `application/…+json`.
+/// `application/json`, or a type based on it: `application/…+json`.
 fn is_json(essence: &str) -> bool {
     let is_built_on_it = |(kind, subtype): (&str, &str)| {
         let suffix = subtype.rsplit_once('+').map(|(_, suffix)| suffix);

@@ -1,4 +1,4 @@
-//! Profiles by name: those of the program, and the operator's own that are added to them, which win.
+//! Profiles by name: the built-in ones, and the operator's own, which take precedence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ macro_rules! built_in {
     };
 }
 
-/// The profiles of the program: the one place that names their files.
+/// The built-in profiles. Their files are listed nowhere else.
 const BUILT_IN: &[(&str, &str)] = built_in![
     "adyen-platform.toml",
     "adyen.toml",
@@ -104,10 +104,10 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 pub struct Catalogue(BTreeMap<String, Arc<Profile>>);
 
 impl Catalogue {
-    /// The profiles of the program alone.
+    /// The built-in profiles only.
     ///
     /// # Errors
-    /// Never, as the tests show.
+    /// Never; the tests parse every built-in profile.
     pub fn built_in() -> Result<Self, ProfileError> {
         let mut profiles = BTreeMap::new();
         for (file, text) in BUILT_IN {
@@ -117,10 +117,11 @@ impl Catalogue {
         Ok(Self(profiles))
     }
 
-    /// Adds a profile that is read from `file`. It hides a built-in one of its name, never another own one.
+    /// Adds an operator's profile read from `file`. It may hide a built-in profile of the same name, but not another own
+    /// one.
     ///
     /// # Errors
-    /// When an own profile has the name already.
+    /// When another own profile has the same name.
     pub fn add_own(&mut self, mut profile: Profile, file: PathBuf) -> Result<(), ProfileError> {
         let hidden = self.get(profile.name()).map(|hidden| hidden.origin.clone());
         if let Some(Origin::Own { file: other, .. }) = &hidden {
@@ -137,12 +138,12 @@ impl Catalogue {
         self.0.get(name)
     }
 
-    /// All names, in their order.
+    /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Names of the profiles that only one of the two has, or that are written differently, in order.
+    /// Names of the profiles that only one of the catalogues has, or whose texts differ, sorted.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let text =
             |catalogue: &Self, name: &str| catalogue.get(name).map(|profile| profile.source_toml.clone());
@@ -150,21 +151,21 @@ impl Catalogue {
         names.into_iter().filter(|name| text(self, name) != text(other, name)).map(str::to_owned).collect()
     }
 
-    /// The name most like `name`.
+    /// The name most similar to `name`.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.names())
     }
 
-    /// All profiles, in the order of their names.
+    /// All profiles, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
         self.0.values()
     }
 }
 
-/// Reads the text of an operator's profile. Where it comes from is told by [`Catalogue::add_own`].
+/// Reads the text of an operator's profile. [`Catalogue::add_own`] records where it comes from.
 ///
 /// # Errors
-/// When it cannot be used, or makes a mistake that the lint calls an error.
+/// When it cannot be used, or the lint reports an error in it.
 pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let profile = load::load(file, text)?;
     match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {

@@ -1,4 +1,4 @@
-//! Signed requests that a provider's own library accepts or refuses: whether a profile agrees with it.
+//! Signed requests that a provider's own library accepts or refuses, to check that a profile agrees with it.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,20 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{Body, ContentKind, Parameters, Profile, Reason, Request, VerifyError};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
-/// One request, and what is to become of it. One line of a vector file; members that are not named here are
-/// for people.
+/// One request with its expected outcome; a line of a vector file. Members that are not listed here are notes for people.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Case {
-    /// Name of the profile.
     pub provider: String,
-    /// Name of the case.
     pub case: String,
-    /// The shared secret; of no worth but for the test.
+    /// The shared secret; it is used in the test only.
     secret: Option<String>,
-    /// The public key, certificate or JWK set, where there is one.
+    /// The public key, certificate or JWK set, if there is one.
     public_key: Option<String>,
     method: String,
     url: String,
     headers: BTreeMap<String, String>,
     body_base64: String,
-    /// The clock of the case.
+    /// The time at which the case is verified.
     now_unix_s: u64,
     #[serde(default)]
     config: Parameters,
@@ -41,33 +38,32 @@ enum Expected {
     Reject,
 }
 
-/// What became, or is to become, of a case.
+/// The expected or actual outcome of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// How it ended.
     #[serde(rename = "verdict")]
     pub end: CaseEnd,
     /// Why it was refused.
     pub reason: Option<String>,
-    /// Name of the event of an accepted one.
+    /// Name of the event, if accepted.
     pub event: Option<String>,
-    /// The id of an accepted one.
+    /// The delivery id, if accepted.
     pub delivery_id: Option<String>,
 }
 
-/// How a case ended, or is to end. Written as `accept`, `reject`, or the reason why neither could be told.
+/// The expected or actual end of a case. Written as `accept`, `reject`, or the reason why it is undecided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaseEnd {
     /// The delivery is authentic.
     Accept,
-    /// It is not.
+    /// The delivery is not authentic.
     Reject,
-    /// Neither could be told, for this reason.
+    /// Undecided, for this reason.
     Untold(String),
 }
 
 impl CaseEnd {
-    /// As it is written.
+    /// Its written form.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Accept => "accept",
@@ -84,7 +80,7 @@ impl Serialize for CaseEnd {
 }
 
 impl Outcome {
-    /// Whether it is what `expected` says; what is not said there may be anything.
+    /// Whether it matches `expected`; members missing there are not compared.
     pub fn agrees_with(&self, expected: &Self) -> bool {
         let fits = |own: &Option<String>, wanted: &Option<String>| wanted.is_none() || own == wanted;
         self.end == expected.end
@@ -93,19 +89,19 @@ impl Outcome {
             && fits(&self.delivery_id, &expected.delivery_id)
     }
 
-    /// Neither could be told, because of `why`.
+    /// Undecided because of `why`.
     pub fn untold(why: impl Into<String>) -> Self {
         Self::of(CaseEnd::Untold(why.into()))
     }
 
-    /// An end of which nothing else is known.
+    /// An end without further details.
     fn of(end: CaseEnd) -> Self {
         Self { end, reason: None, event: None, delivery_id: None }
     }
 }
 
 impl Case {
-    /// What is to become of it.
+    /// The expected outcome.
     pub fn expected(&self) -> Outcome {
         Outcome {
             end: match self.expect {
@@ -118,17 +114,17 @@ impl Case {
         }
     }
 
-    /// The headers, as the engine reads them.
+    /// The headers in the form the engine reads.
     pub fn headers(&self) -> Vec<(String, Vec<u8>)> {
         self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect()
     }
 
-    /// What becomes of it by `profile`, at the time of its own clock.
+    /// The outcome with `profile`, at the time of the case.
     pub fn run(&self, profile: &Profile) -> Outcome {
         self.run_with(profile, &self.headers())
     }
 
-    /// As [`Case::run`], with other headers.
+    /// Like [`Case::run`], with other headers.
     pub fn run_with(&self, profile: &Profile, headers: &Vec<(String, Vec<u8>)>) -> Outcome {
         let Some(keys) = self.keys() else { return Outcome::untold("the case has no key") };
         let Ok(raw) = base64::engine::general_purpose::STANDARD.decode(&self.body_base64) else {
@@ -150,7 +146,7 @@ impl Case {
         }
     }
 
-    /// The key it was made with; none where it names none.
+    /// The key of the case; `None` if it names none.
     pub(super) fn keys(&self) -> Option<SecretVersions> {
         let key = self.public_key.as_deref().or(self.secret.as_deref())?;
         SecretVersions::new(vec![SecretVersion { version: 1, secret: Secret::new(key.as_bytes().to_vec()) }])

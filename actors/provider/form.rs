@@ -1,4 +1,4 @@
-//! The form of a provider profile, as it is written in TOML (`schemas/provider-profile.v1.json`).
+//! The TOML form of a provider profile (`schemas/provider-profile.v1.json`).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use super::answer::DeliveryAnswer;
 use super::body::ContentKind;
 use super::handshake::Handshake;
 
-/// One profile file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileFile {
@@ -21,9 +20,9 @@ pub struct ProfileFile {
     pub title: String,
     /// The provider's page about its signatures.
     pub docs: String,
-    /// How it authenticates; the first whose `when` fits is the one. Never empty.
+    /// Its authentication schemes; the first whose `when` applies is used. Never empty.
     pub auth: Vec<SchemeForm>,
-    /// Where the name of the event is found.
+    /// Where the event name is found.
     pub event: Locators,
     /// Where the source is found.
     #[serde(default)]
@@ -34,50 +33,50 @@ pub struct ProfileFile {
     /// How long its deliveries are remembered.
     #[serde(default)]
     pub replay: Replay,
-    /// Kinds of body taken.
+    /// The kinds of body it accepts.
     pub content: Vec<Content>,
     /// Whether the body is an envelope already.
     #[serde(default)]
     pub envelope: bool,
-    /// Names of what an integration has to be told beside its secret, for `{param:NAME}` and the claims of a token.
+    /// Names of the settings an integration must have besides its secret, for `{param:NAME}` and the claims of a token.
     #[serde(default)]
     pub parameters: Vec<String>,
-    /// What it asks before it delivers, answered in its own form.
+    /// Requests it sends before it delivers, each with the answer it expects.
     #[serde(default)]
     pub handshake: Vec<Handshake>,
-    /// How a delivery that was taken is answered.
+    /// The answer to an accepted delivery.
     #[serde(default)]
     pub answer: DeliveryAnswer,
-    /// What it does with answers, for people.
+    /// How the provider reacts to answers; for people.
     #[serde(default)]
     pub behaviour: Behaviour,
 }
 
-/// How a provider treats the receiver, in words; hints for people, nothing is decided by them.
+/// How a provider treats the receiver, in words. These are hints for people; nothing is decided by them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Behaviour {
-    /// Which answer it expects, and by when.
+    /// Which answer it expects, and within what time.
     pub answer: Option<String>,
-    /// When it delivers again.
+    /// When it retries.
     pub retries: Option<String>,
-    /// What else there is to know.
+    /// Further notes.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
-/// Places tried in turn; the first that yields text is taken.
+/// Places that are tried in turn; the first one that yields text is used.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Locators {
     /// The places, in the order in which they are tried.
     #[serde(default)]
     pub from: Vec<Locator>,
-    /// What the envelope says when no place yields anything.
+    /// Used in the envelope when no place yields text.
     pub default: Option<String>,
 }
 
-/// Where the id is found, and what it is worth.
+/// Where the delivery id is found, and whether it can be trusted.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryIdForm {
@@ -87,66 +86,66 @@ pub struct DeliveryIdForm {
     /// Whether the signature covers the id. Only then may it identify the delivery.
     #[serde(default)]
     pub signed: bool,
-    /// What identifies the delivery instead of the id; must be covered by the signature.
+    /// Places that identify the delivery instead of the id; the signature must cover them.
     #[serde(default)]
     pub replay_key: Vec<Locator>,
-    /// Whether the provider writes its retries anew: what comes again under what identifies a delivery is the same one then,
-    /// whatever its bytes are.
+    /// Whether the provider rewrites its retries. If so, a delivery with the same identification is the same one, even if
+    /// its bytes differ.
     #[serde(default)]
     pub retries_differ: bool,
 }
 
-/// How long deliveries are remembered, so that none is taken twice.
+/// How long deliveries are remembered, to detect duplicates.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replay {
-    /// For so many seconds, unless an integration says otherwise; as long as the daemon says, if this is left out.
+    /// In seconds, unless the integration says otherwise. If omitted, the daemon's setting applies.
     pub window_seconds: Option<u64>,
 }
 
-/// A place in a request that holds a text.
+/// A place in a request that contains a text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Locator {
-    /// A header that comes once.
+    /// A header that may appear only once.
     Header(String),
     /// A JSON pointer (RFC 6901) into a JSON body.
     Json(String),
-    /// The headers of this name followed by a number from 1 to 100; as a signature, each of them is one.
+    /// All headers whose name is this one followed by a number from 1 to 100; as a signature, each is one candidate.
     NumberedHeader(String),
-    /// A field of a form.
+    /// A form field.
     Form(String),
-    /// A JSON pointer into the JSON document a form's field holds.
+    /// A JSON pointer into the JSON document in a form field.
     FormJson {
-        /// The field.
+        /// Name of the field.
         field: String,
-        /// The pointer.
         json: String,
     },
-    /// A parameter of the query.
+    /// A query parameter.
     Query(String),
-    /// Several places, all of them filled, joined.
+    /// Several places joined; each must yield text.
     Join {
-        /// The places, in the order in which they are tried.
+        /// The places, in the order in which they are joined.
         from: Vec<Locator>,
-        /// What stands between them.
+        /// The text between them.
         separator: String,
     },
-    /// The texts at a JSON pointer into each item of an array, all present, as a JSON array; at least one.
+    /// The texts at a JSON pointer into each item of an array, as a JSON array. Every item must have one, and there must
+    /// be at least one item.
     JsonEach {
-        /// The pointer of the array.
+        /// Pointer to the array.
         array: String,
-        /// The pointer into an item.
+        /// Pointer into an item.
         json: String,
     },
-    /// The first member of a JSON object that is none of these.
+    /// The name of the first member of a JSON object that is not one of these.
     JsonFirstKeyExcept(Vec<String>),
-    /// This text.
+    /// A fixed text.
     Const(String),
 }
 
 impl Locator {
-    /// The name of the header, if it is one.
+    /// The name of the header, if it is a header.
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::Header(name) => Some(name),
@@ -154,7 +153,7 @@ impl Locator {
         }
     }
 
-    /// Whether it holds the same in every delivery.
+    /// Whether it yields the same text for every delivery.
     pub fn is_constant(&self) -> bool {
         match self {
             Self::Const(_) => true,
@@ -172,16 +171,16 @@ pub enum Content {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// JSON that is sent as `text/plain`.
+    /// JSON sent as `text/plain`.
     JsonAsText,
-    /// `text/plain` that is nothing more.
+    /// `text/plain` that is not parsed.
     Text,
-    /// No body, and no type. It stands alone.
+    /// No body and no Content-Type. It excludes all other kinds.
     None,
 }
 
 impl Content {
-    /// Which parser reads it.
+    /// The parser for it.
     pub fn kind(self) -> ContentKind {
         match self {
             Self::Json | Self::JsonAsText => ContentKind::Json,
@@ -193,7 +192,7 @@ impl Content {
 }
 
 impl Content {
-    /// The type that it is sent with.
+    /// Its media type.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -208,19 +207,19 @@ impl Content {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemeForm {
-    /// When it applies; always, if this is left out.
+    /// When it applies; always, if omitted.
     pub when: Option<When>,
-    /// A code over signed content, under a shared secret.
+    /// A MAC over signed content, with a shared secret.
     pub mac: Option<SignedForm>,
-    /// A signature over signed content, under a public key that the vault holds.
+    /// A signature over signed content, verified with a public key from the vault.
     pub public_key: Option<SignedForm>,
-    /// A signature under a certificate that the vault holds, and whose address the delivery names.
+    /// A signature verified with a certificate: one from the vault, or the one at the address the delivery names.
     pub certificate: Option<SignedForm>,
     /// A signed token (RFC 7519).
     pub jwt: Option<JwtForm>,
-    /// A shared token, sent as it is.
+    /// A shared token sent in clear.
     pub token: Option<TokenForm>,
-    /// Nothing at all.
+    /// No authentication.
     #[serde(default)]
     pub none: bool,
 }
@@ -229,40 +228,36 @@ pub struct SchemeForm {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum When {
-    /// The header is there.
+    /// The header is present.
     HeaderPresent(String),
-    /// The header is not there.
+    /// The header is absent.
     HeaderAbsent(String),
-    /// The parameter stands in the query.
+    /// The query contains the parameter.
     QueryPresent(String),
     /// The body is of this kind.
     BodyIs(Content),
-    /// A header of the form `a=1, b=2` holds this item.
+    /// A header of the form `a=1, b=2` contains this item.
     HeaderItem {
-        /// The header.
+        /// Name of the header.
         header: String,
-        /// The item.
         name: String,
-        /// Its value.
         value: String,
     },
-    /// The header is one of these.
+    /// The header has one of these values.
     HeaderIs {
-        /// The header.
+        /// Name of the header.
         header: String,
-        /// The texts.
         values: Vec<String>,
     },
-    /// The text at a JSON pointer is one of these.
+    /// The text at a JSON pointer is one of these values.
     JsonIs {
         /// The pointer.
         json: String,
-        /// The texts.
         values: Vec<String>,
     },
-    /// The body is JSON with nothing at this pointer.
+    /// The body is JSON without a value at this pointer.
     JsonAbsent(String),
-    /// The body is JSON with something at this pointer.
+    /// The body is JSON with a value at this pointer.
     JsonPresent(String),
 }
 
@@ -270,32 +265,32 @@ pub enum When {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedForm {
-    /// Which; left out only where `algorithm_from` chooses among several.
+    /// The algorithm; omitted only if `algorithm_from` chooses one.
     pub algorithm: Option<Algorithm>,
-    /// Which of these the delivery was signed with: by a text in it, among those named here.
+    /// A text in the delivery that selects the algorithm, among those listed here.
     pub algorithm_from: Option<AlgorithmChoice>,
-    /// How the secret becomes the key.
+    /// How the key is derived from the secret.
     #[serde(default)]
     pub key: KeyForm,
     /// Where and how the signature is written.
     pub signature: SignatureForm,
-    /// What is signed: a template of literal text and `{placeholders}`.
+    /// The signed content: a template of literal text and `{placeholders}`.
     pub content: String,
     /// The signed time, if there is one.
     pub timestamp: Option<TimestampForm>,
-    /// Forms of the URL that may have been signed; any will do. The URL as it is, when there is none.
+    /// Forms of the URL that may have been signed; any of them is accepted. If empty, the URL as it is.
     #[serde(default)]
     pub url_variants: Vec<UrlVariant>,
-    /// Escapes of the URL that are undone before it is signed.
+    /// Percent-escapes of the URL that are decoded before it is signed.
     #[serde(default)]
     pub url_unescape: Vec<String>,
-    /// The parameter of the signed URL that holds the body's SHA-256 in hexadecimal.
+    /// The parameter of the signed URL that contains the body's SHA-256 in hexadecimal.
     pub body_sha256_query: Option<String>,
-    /// Where the delivery says its certificate is to be had; its form is pinned.
+    /// Where the delivery names the address of its certificate; the form of the address is pinned.
     pub certificate_url: Option<PinnedUrl>,
 }
 
-/// Algorithms of [`SignedForm`]. The profile chooses; a request at most among those that its `algorithm_from` lists.
+/// Algorithms of [`SignedForm`]. The profile decides; a request can choose only among those its `algorithm_from` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
@@ -305,13 +300,13 @@ pub enum Algorithm {
     HmacSha256,
     /// HMAC-SHA-512.
     HmacSha512,
-    /// SHA-256 of content that holds the secret.
+    /// SHA-256 over content that includes the secret.
     Sha256,
     /// Ed25519 (RFC 8032), verified strictly.
     Ed25519,
-    /// ECDSA over P-256 with SHA-256, DER.
+    /// ECDSA over P-256 with SHA-256, DER-encoded.
     EcdsaP256Sha256,
-    /// ECDSA over P-256 with SHA-256, two numbers of 32 bytes (RFC 7518 §3.4).
+    /// ECDSA over P-256 with SHA-256, as two numbers of 32 bytes (RFC 7518 §3.4).
     EcdsaP256Sha256Raw,
     /// RSASSA-PKCS1-v1_5 with SHA-1.
     RsaSha1,
@@ -323,29 +318,28 @@ pub enum Algorithm {
     RsaPssSha256,
 }
 
-/// A choice among algorithms.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlgorithmChoice {
-    /// Where the text stands.
+    /// Where the text is found.
     pub from: Locator,
-    /// Text and algorithm.
+    /// The algorithm for each text.
     pub values: BTreeMap<String, Algorithm>,
 }
 
-/// A URL in a delivery, as far as it may be believed.
+/// An address in a delivery, and the form it must have to be trusted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedUrl {
-    /// Where it stands.
+    /// Where the address is found.
     pub from: Locator,
-    /// Hosts it may name; a label `*` stands for one label, a leading `**.` for any labels or none.
+    /// Hosts it may name. A label `*` matches exactly one label, a leading `**.` any number of labels, including none.
     pub hosts: Vec<String>,
-    /// What its path ends with.
+    /// Required end of its path.
     #[serde(default)]
     pub path_suffix: String,
-    /// The name the certificate must be for, by a chain to an authority; without one the host it is fetched from
-    /// vouches for it.
+    /// The name the certificate must be issued for, with a chain to a trusted root. If omitted, the HTTPS host it is
+    /// fetched from vouches for it.
     pub chain_name: Option<String>,
 }
 
@@ -357,7 +351,7 @@ pub enum UrlVariant {
     AsIs,
     /// Without its port.
     WithoutPort,
-    /// With its port, the scheme's own if it names none.
+    /// With its port, which is the default of the scheme if it names none.
     WithPort,
 }
 
@@ -365,32 +359,33 @@ pub enum UrlVariant {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwtForm {
-    /// Where it stands.
+    /// Where the token is found.
     pub from: Locator,
-    /// The `Authorization` scheme before it.
+    /// The `Authorization` scheme before the token.
     pub scheme: Option<TokenScheme>,
-    /// Whether the scheme's word may be left out.
+    /// Whether the name of the scheme may be omitted.
     #[serde(default)]
     pub scheme_optional: bool,
-    /// The one algorithm; a header that names another is refused.
+    /// The only algorithm; a token whose header names another is refused.
     pub algorithm: JwtAlgorithm,
-    /// Where the provider publishes its JWK set, for integrations that are given none.
+    /// Where the provider publishes its JWK set, for integrations without a key of their own.
     pub jwks_url: Option<String>,
-    /// Claims and the values of which each must have one.
+    /// Required claims, each with the values it may have.
     #[serde(default)]
     pub claims: BTreeMap<String, Vec<serde_json::Value>>,
-    /// Claims that must have the value of a parameter of the integration.
+    /// Claims that must equal a parameter of the integration.
     #[serde(default)]
     pub claims_from_parameters: BTreeMap<String, String>,
-    /// The claim that holds the body's SHA-256. Without one the body is not signed.
+    /// The claim with the body's SHA-256. If omitted, the body is not signed.
     pub body_sha256_claim: Option<String>,
-    /// How it is written there.
+    /// The encoding of that digest.
     #[serde(default)]
     pub body_sha256_encoding: Encoding,
-    /// How long after `exp`, which has to be there then, it is still taken, in seconds, and how long before `nbf`. Without
-    /// it 60 s, for those that are there.
+    /// Seconds for which the token is accepted after `exp` and before `nbf`; it makes `exp` mandatory. If omitted, 60 s
+    /// apply to those that are present.
     pub expiry_leeway_seconds: Option<u64>,
-    /// How long after `iat`, which has to be there then, it is still taken, in seconds; it may be 60 s ahead of our clock.
+    /// Seconds for which the token is accepted after `iat`; it makes `iat` mandatory, which may be at most 60 s ahead of
+    /// our clock.
     pub issued_past_seconds: Option<u64>,
 }
 
@@ -400,26 +395,26 @@ pub enum JwtAlgorithm {
     /// HMAC-SHA-256 under the secret.
     #[serde(rename = "HS256")]
     Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256 under a key of the JWK set the vault holds.
+    /// RSASSA-PKCS1-v1_5 with SHA-256, with a key of the JWK set in the vault.
     #[serde(rename = "RS256")]
     Rs256,
-    /// ECDSA over P-256 with SHA-256 under a key of the JWK set the vault holds.
+    /// ECDSA over P-256 with SHA-256, with a key of the JWK set in the vault.
     #[serde(rename = "ES256")]
     Es256,
 }
 
-/// How a secret becomes a key.
+/// How a key is derived from a secret.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyForm {
-    /// How the rest is decoded.
+    /// How the secret is decoded, after the prefix was removed.
     #[serde(default)]
     pub decode: KeyDecoding,
-    /// Taken off first, if it is there.
+    /// Removed first, if present.
     pub strip_prefix: Option<String>,
 }
 
-/// Decodings of a secret.
+/// Encodings of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyDecoding {
@@ -440,24 +435,24 @@ pub enum KeyDecoding {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureForm {
-    /// Where: what stands at any of these places is tried. A header may come once only. Never empty.
+    /// The places that are searched; all of them are tried. A header may appear only once. Never empty.
     #[serde(deserialize_with = "one_or_more")]
     pub from: Vec<Locator>,
-    /// How its bytes are written.
+    /// How the signature bytes are encoded.
     pub encoding: Encoding,
-    /// Prefixes of which one must stand before the signature; an empty one allows none.
+    /// Prefixes of a signature, one of which is required. If empty, there is no prefix.
     #[serde(default)]
     pub prefixes: Vec<String>,
-    /// Several lists, each with a time of its own, separated by this.
+    /// Separator of several lists, each with its own time.
     pub split_lists: Option<String>,
-    /// Several items, separated by this.
+    /// Separator of the items of a list.
     pub split: Option<String>,
-    /// Each item is a name and a value, separated by this.
+    /// Separator of name and value of an item.
     pub pair: Option<String>,
-    /// The names of the items that are signatures of this scheme; others are passed over.
+    /// Names of the items that are signatures of this scheme; other items are skipped.
     #[serde(default, deserialize_with = "one_or_more")]
     pub key: Vec<String>,
-    /// Whether white space around items is dropped.
+    /// Whether white space around items is removed.
     #[serde(default)]
     pub trim: bool,
 }
@@ -488,29 +483,29 @@ pub enum Encoding {
     Base64url,
 }
 
-/// The time a sender signs.
+/// The signed time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampForm {
-    /// Where it stands, if it is not part of the signature header.
+    /// Where the time is found, if it is not part of the signature header.
     pub from: Option<Locator>,
-    /// The item of the signature header that holds it.
+    /// The item of the signature header that contains it.
     pub signature_item: Option<SignatureItem>,
     /// How it is written.
     pub format: TimeFormat,
-    /// How old it may be, in seconds.
+    /// Maximum age, in seconds.
     pub past_seconds: u64,
-    /// How far ahead of our clock it may be, in seconds.
+    /// How far it may be ahead of our clock, in seconds.
     pub future_seconds: u64,
 }
 
-/// An item beside signatures.
+/// An item of a signature header other than the signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum SignatureItem {
-    /// The first of this name.
+    /// The first item of this name.
     Named(String),
-    /// The one at this place of its list, from 0.
+    /// The item at this position of its list, from 0.
     At(usize),
 }
 
@@ -530,13 +525,13 @@ pub enum TimeFormat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenForm {
-    /// Where it stands.
+    /// Where the token is found.
     pub from: Locator,
-    /// `Authorization` scheme before it.
+    /// The `Authorization` scheme before the token.
     pub scheme: Option<TokenScheme>,
-    /// The parameter of the query that may hold it instead, without a scheme.
+    /// A query parameter that may contain it instead, without a scheme.
     pub or_query: Option<String>,
-    /// The array of which each item must hold it; `from` is a pointer into an item.
+    /// An array each of whose items must contain it; `from` is then a pointer into an item.
     pub each: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! What a provider asks before it delivers, and the bounded answers to it. They change nothing and leave no row.
+//! Requests a provider sends before it delivers, and the bounded answers to them. They change nothing, and nothing is
+//! journaled.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +14,26 @@ use super::{Profile, Reason, Reject, signature, token};
 use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::SecretVersions;
 
-/// A question a provider asks before it delivers, and its answer.
+/// A request a provider sends before it delivers, and its answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Handshake {
-    /// The method of the question.
+    /// The method of the request.
     pub method: HandshakeMethod,
-    /// When it is one: all of these.
+    /// The conditions that identify it; all must hold.
     #[serde(default)]
     pub when: Vec<When>,
-    /// What authenticates it. The profile's own scheme, unless it says otherwise.
+    /// How the request is authenticated; by default with the profile's own scheme.
     #[serde(default)]
     pub check: HandshakeCheck,
-    /// Where the token stands, for [`HandshakeCheck::Token`].
+    /// Where the token is found, for [`HandshakeCheck::Token`].
     pub token: Option<Locator>,
-    /// The parameter of the integration that names it: a vault reference, for whoever knows it answers for the receiver.
+    /// The parameter of the integration that holds the token. Its value is a vault reference, because whoever knows the
+    /// token can answer in place of the receiver.
     pub token_parameter: Option<String>,
-    /// The answer.
     pub answer: HandshakeAnswer,
 }
 
-/// Methods of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HandshakeMethod {
@@ -47,16 +47,16 @@ pub enum HandshakeMethod {
     Post,
 }
 
-/// What authenticates a handshake.
+/// How a handshake request is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HandshakeCheck {
-    /// The profile's own scheme.
+    /// With the profile's own scheme.
     #[default]
     Signature,
-    /// A token in the question, agreed on beforehand.
+    /// With a token in the request that both sides know.
     Token,
-    /// Nothing: the provider does not sign it, and the answer gives nothing away but codes over bare words.
+    /// Not at all: the provider does not sign it, and the answer reveals nothing except HMACs of bare words.
     Nothing,
 }
 
@@ -64,42 +64,37 @@ pub enum HandshakeCheck {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandshakeAnswer {
-    /// The status; 200 unless it says otherwise.
+    /// The status; 200 by default.
     pub status: Option<u16>,
-    /// The text that is given back as `text/plain`; at most 256 bytes.
+    /// The text echoed as `text/plain`; at most 256 bytes.
     pub echo: Option<Locator>,
-    /// The members of a JSON object; at most 256 bytes each.
+    /// The members of a JSON object; each text at most 256 bytes.
     #[serde(default)]
     pub json: BTreeMap<String, AnswerText>,
-    /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, AnswerText>,
 }
 
-/// A text of an answer.
+/// A text in an answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AnswerText {
-    /// As it stands in the question.
+    /// A text of the request, echoed.
     Echo(Locator),
-    /// HMAC-SHA-256 of it under the secret, in hexadecimal.
+    /// HMAC-SHA-256 of a text of the request under the secret, in hexadecimal.
     HmacSha256Hex(Locator),
-    /// `sha256=` and HMAC-SHA-256 of it under the secret, in Base64.
+    /// `sha256=` followed by HMAC-SHA-256 of a text of the request under the secret, in Base64.
     HmacSha256Base64(Locator),
-    /// This number.
+    /// A fixed number.
     Number(i64),
 }
 
-/// An answer, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandshakeReply {
-    /// Status.
     pub status: u16,
-    /// Type of the body; none for an empty one.
+    /// Content-Type; `None` for an empty body.
     pub content_type: Option<&'static str>,
-    /// Headers.
     pub headers: Vec<(String, String)>,
-    /// Body.
     pub body: String,
 }
 
@@ -116,7 +111,7 @@ impl HandshakeMethod {
 }
 
 impl Profile {
-    /// The handshake that `request` is, if it is one.
+    /// The handshake that matches `request`, if any.
     pub fn asks(&self, request: &Request<'_>) -> Option<&Handshake> {
         let fits = |one: &&Handshake| {
             one.method.is(request.method) && one.when.iter().all(|when| request.fits(when))
@@ -124,17 +119,18 @@ impl Profile {
         self.file.handshake.iter().find(fits)
     }
 
-    /// The same, if it is one that the profile's own scheme does not authenticate.
+    /// Like [`Profile::asks`], if the profile's own scheme does not authenticate it.
     pub fn asks_unsigned(&self, request: &Request<'_>) -> Option<&Handshake> {
         self.asks(request).filter(|handshake| handshake.check != HandshakeCheck::Signature)
     }
 
-    /// Whether some handshake makes codes under the secret for who does not have it.
+    /// Whether some handshake computes HMACs under the secret for anybody.
     pub fn lends_codes(&self) -> bool {
         self.file.handshake.iter().any(Handshake::lends_codes)
     }
 
-    /// Whether some handshake comes by `POST`, unsigned, so that a missing signature alone condemns nothing.
+    /// Whether an unsigned handshake may arrive as a `POST`; then a missing signature alone is no reason to refuse a
+    /// request.
     pub fn greets_unsigned(&self) -> bool {
         let unsigned =
             |one: &Handshake| one.method == HandshakeMethod::Post && one.check != HandshakeCheck::Signature;
@@ -143,15 +139,15 @@ impl Profile {
 }
 
 impl Handshake {
-    /// Whether it makes codes under the secret for who does not have it: over bare words of their choice.
+    /// Whether it computes HMACs under the secret for anybody, over bare words the caller chooses.
     pub(super) fn lends_codes(&self) -> bool {
         self.check != HandshakeCheck::Signature && self.answer.makes_codes()
     }
 
-    /// Whether the token is one that was agreed on. Constant in time, whatever its length is.
+    /// Compares the token of the request with the agreed ones, in constant time whatever its length.
     ///
     /// # Errors
-    /// [`Reason::BadSignature`] when it is another, is missing, or none was agreed on.
+    /// [`Reason::BadSignature`] when it differs or is missing, or none was agreed on.
     pub fn check_token(&self, request: &Request<'_>, agreed: Option<&SecretVersions>) -> Result<(), Reject> {
         let presented = self.token.as_ref().and_then(|locator| text(request, locator));
         let fits = agreed
@@ -161,7 +157,7 @@ impl Handshake {
         fits.then_some(()).ok_or_else(bad)
     }
 
-    /// The answer; none when what is to be given back is missing or longer than [`ECHO_BYTES_MAX`].
+    /// The answer; `None` if the text to echo is missing or longer than [`ECHO_BYTES_MAX`].
     pub fn reply(&self, request: &Request<'_>, keys: Option<&SecretVersions>) -> Option<HandshakeReply> {
         let answer = &self.answer;
         let mut headers = Vec::with_capacity(answer.headers.len());
@@ -184,7 +180,7 @@ impl Handshake {
 }
 
 impl HandshakeAnswer {
-    /// Whether any text of it is a code under the secret.
+    /// Whether the answer contains an HMAC under the secret.
     pub(super) fn makes_codes(&self) -> bool {
         let is_code = |text: &AnswerText| {
             matches!(text, AnswerText::HmacSha256Hex(_) | AnswerText::HmacSha256Base64(_))
@@ -216,16 +212,16 @@ impl AnswerText {
     }
 }
 
-/// Whether a code is made over `content` for whoever asks. Where anybody may ask, a delivery that signs such content is
-/// refused: a code over a text of the asker's choice must never be one over a delivery.
+/// Whether handshakes compute an HMAC over `content` for anybody. Where they do, a delivery whose signed content is a
+/// bare word is refused, because its signature may be such an HMAC.
 pub(super) fn is_bare_word(content: &[u8]) -> bool {
-    // Padding ends a word; `a=b` is a form.
+    // Padding may end a word; `a=b` is a form.
     let padding = content.iter().rev().take_while(|byte| **byte == b'=').count();
     let word = content.iter().take(content.len() - padding);
     padding <= 2 && word.into_iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+/".contains(byte))
 }
 
-/// A text of the question, without control characters, of at most [`ECHO_BYTES_MAX`].
+/// A text of the request of at most [`ECHO_BYTES_MAX`], without control characters.
 fn text(request: &Request<'_>, locator: &Locator) -> Option<String> {
     let text = request.text(locator, Reason::MalformedSignature).ok()??;
     let plain = text.len() <= ECHO_BYTES_MAX && !text.chars().any(char::is_control);

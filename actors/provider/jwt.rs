@@ -20,16 +20,16 @@ use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 use crate::secret::SecretVersions;
 
-/// What an uncompressed point begins with (SEC 1 §2.3.3).
+/// First byte of an uncompressed point (SEC 1 §2.3.3).
 const UNCOMPRESSED_POINT: u8 = 4;
 
-/// How far clocks may differ where the profile does not say, in seconds.
+/// Allowed difference of the clocks if the profile names none, in seconds.
 const LEEWAY_SECONDS: u64 = 60;
 
-/// What is told of a token with another signature.
+/// The detail of a rejection because of the signature.
 const NONE_OF_OURS: &str = "the token was not made with our key";
 
-/// A token taken apart, unverified.
+/// The parts of a token, not verified.
 struct Parts<'a> {
     signed: &'a str,
     header: Value,
@@ -40,7 +40,7 @@ struct Parts<'a> {
 /// Verifies the token of `request` with any of `keys`: a shared secret, or a JWK set (RFC 7517).
 ///
 /// # Errors
-/// Why it is not authentic, or why that cannot be told.
+/// Why it is not authentic, or why that could not be decided.
 pub fn verify(
     form: &JwtForm,
     request: &Request<'_>,
@@ -74,7 +74,7 @@ pub fn verify(
     Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
 
-/// Whether a secret can be used: any as a shared one; a JWK set, if it holds a key of the algorithm's kind.
+/// Whether a secret can be used: as a shared secret, any; as a JWK set, if it contains a key of the algorithm's type.
 ///
 /// # Errors
 /// Why not, without the value.
@@ -89,8 +89,8 @@ pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
 }
 
 impl JwtForm {
-    /// How long one token is taken, in whole seconds, from before it was issued until it is too old; none where its age is not
-    /// bounded.
+    /// For how many seconds one token may be accepted, from the clock tolerance before `iat` to its maximum age; `None`
+    /// if the age is not bounded.
     pub(super) fn fresh_seconds(&self) -> Option<u64> {
         self.issued_past_seconds.map(|past| past + LEEWAY_SECONDS)
     }
@@ -153,7 +153,7 @@ fn shared(secret: &[u8]) -> Result<Key<'_>, String> {
     Key::read(secret, &KeyForm::default(), Algorithm::HmacSha256)
 }
 
-/// A JWK set, as far as RSA and P-256 go.
+/// A JWK set, restricted to RSA and P-256 keys.
 #[derive(Deserialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
@@ -169,7 +169,7 @@ struct Jwk {
 }
 
 impl Jwk {
-    /// Its point, or its modulus and exponent; `None` where one is missing or not written in Base64url.
+    /// The coordinates of its point, or its modulus and exponent; `None` if one is missing or is not valid Base64url.
     fn numbers(&self, algorithm: JwtAlgorithm) -> Option<(Vec<u8>, Vec<u8>)> {
         let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
         match algorithm {
@@ -184,7 +184,7 @@ fn key_set(secret: &[u8]) -> Result<Vec<Jwk>, String> {
     set.map(|set| set.keys).map_err(|_| "the secret is not a JWK set (RFC 7517)".to_owned())
 }
 
-/// Keys of another kind than the algorithm's are none of ours, whatever ids they have.
+/// Tries the keys of the set. Keys of another type than the algorithm's are ignored, whatever their ids are.
 fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
     let set = match key_set(secret) {
         Ok(set) => set,
@@ -245,7 +245,7 @@ fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result
     Ok(())
 }
 
-/// What a claim says: one value, or any of several for the recipients (RFC 7519 §4.1.3).
+/// The values of a claim: one, or for `aud` any of an array (RFC 7519 §4.1.3).
 fn texts<'a>(claims: &'a Value, claim: &str) -> impl Iterator<Item = &'a Value> {
     let value = claims.get(claim);
     let several = value.filter(|_| claim == "aud").and_then(Value::as_array);
@@ -253,8 +253,8 @@ fn texts<'a>(claims: &'a Value, claim: &str) -> impl Iterator<Item = &'a Value> 
     several.into_iter().flatten().chain(one)
 }
 
-/// `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) where they are there. Where the profile sets a leeway `exp` has to be
-/// there, and `iat` (§4.1.6) where it bounds the age.
+/// Checks `exp` and `nbf` (RFC 7519 §4.1.4 and §4.1.5) if present. `exp` is mandatory if the profile sets a leeway, and
+/// `iat` (§4.1.6) if the profile bounds the age.
 fn check_times(form: &JwtForm, claims: &Value, now: UnixMs) -> Result<(), Reject> {
     let leeway = Duration::from_secs(form.expiry_leeway_seconds.unwrap_or(LEEWAY_SECONDS)).as_secs_f64();
     let now = Duration::from_millis(now).as_secs_f64();

@@ -1,4 +1,4 @@
-//! Keys: how a secret of the vault becomes one, and what it verifies.
+//! Keys: how a secret of the vault becomes a key, and what that key verifies.
 
 use std::ops::Deref;
 
@@ -29,7 +29,6 @@ const POINT_BYTES: usize = 65;
 /// Lengths of an RSA modulus: 2,048 to 8,192 bits.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 
-/// A key that is ready to verify.
 pub enum Key<'a> {
     /// A shared secret.
     Shared(Bytes<'a>),
@@ -37,15 +36,14 @@ pub enum Key<'a> {
     Ed25519(VerifyingKey),
     /// A point of P-256, uncompressed.
     EcdsaP256(Vec<u8>),
-    /// An RSA public key (PKCS #1), and the span in which its certificate holds, Unix ms; without one, all time.
+    /// An RSA public key (PKCS #1), and the validity period of its certificate in Unix ms; unbounded without a
+    /// certificate.
     Rsa(Vec<u8>, std::ops::RangeInclusive<UnixMs>),
 }
 
-/// The bytes of a key: the secret as it is, or what it is written for.
+/// The bytes of a key: the secret as it is, or decoded.
 pub enum Bytes<'a> {
-    /// As it is.
     Plain(&'a [u8]),
-    /// Decoded.
     Decoded(Zeroizing<Vec<u8>>),
 }
 
@@ -61,10 +59,10 @@ impl Deref for Bytes<'_> {
 }
 
 impl<'a> Key<'a> {
-    /// The key a secret stands for.
+    /// Reads a key from a secret.
     ///
     /// # Errors
-    /// Why it is none, without the value.
+    /// Why it is not a key, without the value.
     pub fn read(secret: &'a [u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
         let bytes = bytes(secret, form)?;
         let not = |what: &str| format!("the secret is not {what} in the form this provider shows it");
@@ -82,7 +80,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Refuses a certificate that does not hold at `now`.
+    /// Refuses a certificate that is not valid at `now`.
     ///
     /// # Errors
     /// [`Reason::UntrustedKey`].
@@ -95,7 +93,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// Whether any candidate is this key's signature over `pieces`.
+    /// Whether any of the candidates is a signature of this key over `pieces`.
     pub fn accepts(&self, algorithm: Algorithm, pieces: &Pieces<'_>, candidates: &[Vec<u8>]) -> bool {
         let message = || mac::concatenated(pieces);
         match (self, algorithm) {
@@ -135,7 +133,7 @@ fn accepts(
     candidates.iter().any(|candidate| key.verify(message, candidate).is_ok())
 }
 
-/// Whether bytes have the form of a signature: DER of two integers for ECDSA (RFC 3279 §2.2.3).
+/// Whether bytes have the form of a signature; for ECDSA in DER, a sequence of two integers (RFC 3279 §2.2.3).
 pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
     match algorithm {
         Algorithm::HmacSha1 => signature.len() == 20,
@@ -149,7 +147,7 @@ pub fn has_form(signature: &[u8], algorithm: Algorithm) -> bool {
 }
 
 impl KeyForm {
-    /// How a secret of this form is written, for people.
+    /// The expected form of the secret, for people.
     fn name(&self) -> String {
         let decoding = match self.decode {
             KeyDecoding::Raw => "bytes",
@@ -182,14 +180,14 @@ fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
     }
 }
 
-/// A public key as it is handed out, and the span in which it holds, Unix ms.
+/// A public key in its published form, and its validity period in Unix ms.
 struct Public {
     info: SubjectPublicKeyInfoOwned,
     span: std::ops::RangeInclusive<UnixMs>,
 }
 
 impl Public {
-    /// From a certificate or a public key in PEM (RFC 7468), or from the DER of a public key.
+    /// Reads a certificate or a public key in PEM (RFC 7468), or a public key in DER.
     fn read(bytes: &[u8]) -> Option<Self> {
         match pem::decode_vec(bytes) {
             Ok((Certificate::PEM_LABEL, der)) => Self::of_certificate(&der),
@@ -210,20 +208,20 @@ impl Public {
         Some(Self { info: certificate.subject_public_key_info, span })
     }
 
-    /// The key itself, if it is of that kind.
+    /// The key bytes, if the algorithm is `kind`.
     fn key_of(&self, kind: ObjectIdentifier) -> Option<&[u8]> {
         (self.info.algorithm.oid == kind).then(|| self.info.subject_public_key.raw_bytes())
     }
 }
 
-/// 32 bytes as they are, or in one of the forms in which public keys are handed out.
+/// An Ed25519 key: 32 plain bytes, or one of the published forms.
 fn ed25519(bytes: &[u8]) -> Option<Key<'static>> {
     let plain = <[u8; 32]>::try_from(bytes).ok();
     let key = plain.or_else(|| Public::read(bytes)?.key_of(ED25519)?.try_into().ok())?;
     VerifyingKey::from_bytes(&key).ok().map(Key::Ed25519)
 }
 
-/// The uncompressed point; none of another form is verified with.
+/// The point of a P-256 key. Only the uncompressed form is supported.
 fn p256(bytes: &[u8]) -> Option<Key<'static>> {
     let public = Public::read(bytes)?;
     let curve = public.info.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok()?;
@@ -237,7 +235,7 @@ fn rsa(bytes: &[u8]) -> Option<Key<'static>> {
     is_long_enough(&key).then_some(Key::Rsa(key, public.span))
 }
 
-/// Whether an RSA key (PKCS #1) is of a length that is verified with.
+/// Whether the length of an RSA key (PKCS #1) is supported.
 fn is_long_enough(key: &[u8]) -> bool {
     let numbers = SequenceOf::<UintRef<'_>, 2>::from_der(key).ok();
     let modulus = numbers.as_ref().and_then(|numbers| numbers.get(0));

@@ -1,4 +1,4 @@
-//! Signing with a private key, to stand in for a provider that has one. Nothing is verified with it.
+//! Signs with a private key, to imitate a provider that has one. Nothing is verified with it.
 
 use ring::rand::SystemRandom;
 use ring::signature::{
@@ -8,14 +8,14 @@ use ring::signature::{
 use x509_cert::der::pem;
 use zeroize::Zeroizing;
 
-/// What a private key signs with.
+/// Algorithms to sign with a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PairAlgorithm {
     /// Ed25519.
     Ed25519,
-    /// ECDSA over P-256 with SHA-256, DER.
+    /// ECDSA over P-256 with SHA-256, DER-encoded.
     EcdsaDer,
-    /// ECDSA over P-256 with SHA-256, two numbers of 32 bytes (RFC 7518 §3.4).
+    /// ECDSA over P-256 with SHA-256, as two numbers of 32 bytes (RFC 7518 §3.4).
     EcdsaFixed,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaSha256,
@@ -25,7 +25,7 @@ pub enum PairAlgorithm {
     RsaPssSha256,
 }
 
-/// The signature of `content` under `private_key`: PKCS #8 (RFC 5958) in PEM, as `openssl genpkey` writes it.
+/// Signs `content` with `private_key`, which is PKCS #8 (RFC 5958) in PEM, as `openssl genpkey` writes it.
 ///
 /// # Errors
 /// Why the key cannot be used, without its value.

@@ -1,4 +1,4 @@
-//! The mistakes a profile can make and still be read.
+//! Finds mistakes in profiles that are valid.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -16,25 +16,22 @@ use super::signed::SignedScheme;
 use super::told_apart::{self, covers_content, is_in_body};
 use crate::text_places::{self, TextPlace};
 
-/// Tolerance over which a captured request stays useful for longer than any network needs.
+/// Largest tolerance without a warning. A larger one lets a captured request be replayed for longer than any network
+/// delay justifies.
 const TOLERANCE_SECONDS_SOUND: u64 = 600;
 
-/// How bad a mistake is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
-    /// It may be what the provider gives us to work with.
+    /// Possibly all the provider offers.
     Warning,
-    /// Deliveries would be taken that should not be, or the profile cannot do what it says.
+    /// Deliveries would be accepted that must not be, or the profile cannot do what it says.
     Error,
 }
 
-/// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
     pub weight: Weight,
-    /// Name of the rule.
     pub rule: &'static str,
     /// Line, from 1.
     pub line: usize,
@@ -44,12 +41,12 @@ pub struct Finding {
     pub field: String,
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub remedy: &'static str,
 }
 
 impl Finding {
-    /// The mistake as a reason not to use the profile in `file`.
+    /// Turns the mistake into the error that refuses the profile in `file`.
     pub fn into_error(self, file: String) -> ProfileError {
         let hint = Some(self.remedy.to_owned());
         ProfileError {
@@ -63,10 +60,10 @@ impl Finding {
     }
 }
 
-/// Reads a profile and looks for mistakes.
+/// Reads a profile and reports its mistakes.
 ///
 /// # Errors
-/// When it cannot be read at all.
+/// When the profile is not valid.
 pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
     let profile = load(file, text)?;
     let mut findings = Findings { text, all: mistakes(&profile) };
@@ -74,7 +71,7 @@ pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
     Ok(findings.all)
 }
 
-/// A profile that was begun from another and kept its name takes that one's place.
+/// Reports a name that differs from the file name: a copy of another profile that kept the name replaces that profile.
 fn check_name(file: &str, profile: &Profile, findings: &mut Findings<'_>) {
     let stem = Path::new(file).file_stem().and_then(OsStr::to_str).unwrap_or_default();
     if stem != profile.name() {
@@ -83,7 +80,7 @@ fn check_name(file: &str, profile: &Profile, findings: &mut Findings<'_>) {
     }
 }
 
-/// The mistakes in a profile that could be read, in the order in which rules are tried.
+/// The mistakes in a valid profile, in the order of the rules.
 pub fn mistakes(profile: &Profile) -> Vec<Finding> {
     let mut findings = Findings { text: profile.source_toml(), all: Vec::new() };
     for index in 0..profile.schemes.len() {
@@ -149,7 +146,7 @@ fn check_scheme(profile: &Profile, index: usize, findings: &mut Findings<'_>) {
     }
 }
 
-/// Who issues a token issues others; for whom they are is told by a claim.
+/// The issuer of a token issues tokens for others too, so a claim has to say for whom this one is.
 fn check_jwt(form: &JwtForm, pointer: &str, findings: &mut Findings<'_>) {
     let is_bound = form.claims.keys().any(|claim| claim != "iss")
         || !form.claims_from_parameters.is_empty()
@@ -266,8 +263,9 @@ fn check_identity(profile: &Profile, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether every scheme that signs fixes one of `locators`, and each of them is fixed: by all schemes, or by some if it
-/// stands in the body, which may be of another kind for each.
+/// Whether the signatures fix `locators`: every scheme that signs fixes at least one of them, and each of them is fixed
+/// by all these schemes. A locator in the body need be fixed by one of them only, because each scheme may have another
+/// kind of body.
 fn are_fixed(profile: &Profile, locators: &[Locator]) -> bool {
     let proofs = profile.schemes.iter().map(|scheme| &scheme.proof);
     let signing: Vec<&Proof> = proofs.filter(|proof| covers_content(proof)).collect();
@@ -347,7 +345,7 @@ fn check_handshakes(profile: &Profile, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether a body of forms or text may be all that is signed, and a bare word.
+/// Whether the signed content may consist of a form or text body only, and so be a bare word.
 fn signs_bare_words(profile: &Profile) -> bool {
     let has_words = profile.file.content.iter().any(|kind| matches!(kind, Content::Form | Content::Text));
     let signs_them = |scheme: &SignedScheme| {

@@ -1,4 +1,4 @@
-//! How the text of a profile becomes a [`Profile`]: TOML, schema, then what a schema cannot say.
+//! Turns the text of a profile into a [`Profile`]: TOML, then the schema, then the rules a schema cannot express.
 
 use serde_json::Value;
 
@@ -14,11 +14,10 @@ use super::{Origin, Profile, told_apart};
 use crate::schemas::PROVIDER_PROFILE;
 use crate::text_places::{self, TextPlace};
 
-/// A profile that cannot be used: where it stands, what is wrong, what to do.
+/// Why a profile cannot be used, with the place and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}:{column}: {field}: {message}")]
 pub struct ProfileError {
-    /// The file.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -26,16 +25,15 @@ pub struct ProfileError {
     pub column: usize,
     /// The field, as a path.
     pub field: String,
-    /// What is wrong with it.
     pub message: String,
-    /// What to do.
     pub hint: Option<String>,
 }
 
-/// Reads a profile from its text, as one of the program's own until it is told to be another's.
+/// Reads a profile from its text. Its origin is `BuiltIn` until [`Catalogue::add_own`](super::Catalogue::add_own) changes
+/// it.
 ///
 /// # Errors
-/// The first thing wrong with it.
+/// The first problem found.
 pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
@@ -119,7 +117,7 @@ fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<S
     Ok(Scheme { when: auth.when.clone(), id_from: told_apart::of(&proof, file), proof })
 }
 
-/// The scheme that would find its token in the profile itself.
+/// The scheme whose token would be a constant of the profile itself.
 fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     let token = auth.token.iter().map(|form| ("token", &form.from));
     let jwt = auth.jwt.iter().map(|form| ("jwt", &form.from));
@@ -193,7 +191,7 @@ fn check_time(form: &SignedForm, time: &TimestampForm) -> Result<(), (&'static s
     }
 }
 
-/// A fault of the member at the JSON pointer.
+/// An error at the JSON pointer `pointer`.
 pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
     fault(file, text_places::find(text, pointer), pointer, message)
 }

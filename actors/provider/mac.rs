@@ -10,16 +10,16 @@ use subtle::{Choice, ConstantTimeEq};
 use super::form::Algorithm;
 use crate::ids::Digest;
 
-/// Content with gaps where the secret stands.
+/// The pieces of signed content; `None` stands for the secret.
 pub type Pieces<'a> = [Option<Cow<'a, [u8]>>];
 
-/// The code of a keyed algorithm over `pieces`; none for algorithms of key pairs.
+/// The MAC over `pieces`; `None` for algorithms with key pairs.
 pub fn compute(algorithm: Algorithm, key: &[u8], pieces: &Pieces<'_>) -> Option<Vec<u8>> {
     with_code(algorithm, key, pieces, <[u8]>::to_vec)
 }
 
-/// Whether any candidate is the code of a keyed algorithm over `pieces`, in time that does not depend on which or
-/// where they differ.
+/// Whether any candidate is the MAC over `pieces`, in time that depends neither on which one matches nor on where they
+/// differ.
 pub fn accepts(algorithm: Algorithm, key: &[u8], pieces: &Pieces<'_>, candidates: &[Vec<u8>]) -> bool {
     let is_code = |code: &[u8]| {
         let hit = candidates.iter().fold(Choice::from(0), |hit, candidate| hit | code.ct_eq(candidate));
@@ -48,7 +48,7 @@ fn with_code<T>(
 }
 
 fn keyed<M: Mac + KeyInit, T>(key: &[u8], pieces: &Pieces<'_>, then: impl FnOnce(&[u8]) -> T) -> Option<T> {
-    // HMAC takes keys of any length (RFC 2104 §2), so there is always one.
+    // HMAC accepts keys of any length (RFC 2104 §2), so this always succeeds.
     let mut mac = <M as KeyInit>::new_from_slice(key).ok()?;
     feed(key, pieces, |bytes| mac.update(bytes));
     Some(then(&mac.finalize().into_bytes()))
@@ -60,12 +60,12 @@ fn feed(secret: &[u8], pieces: &Pieces<'_>, mut sink: impl FnMut(&[u8])) {
     }
 }
 
-/// The content in one piece; where the secret stands there is nothing.
+/// The content in one piece, without the secret.
 pub fn concatenated(pieces: &Pieces<'_>) -> Vec<u8> {
     pieces.iter().flatten().flat_map(|piece| piece.iter().copied()).collect()
 }
 
-/// Digest of the signed content; the secret is no part of it.
+/// Digest of the signed content, without the secret.
 pub fn digest(pieces: &Pieces<'_>) -> Digest {
     let mut hash = Sha256::new();
     feed(&[], pieces, |bytes| hash.update(bytes));

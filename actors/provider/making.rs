@@ -1,4 +1,4 @@
-//! A request in the making: texts are put where a profile looks for them.
+//! Builds a request by writing texts into the places a profile reads.
 
 use serde_json::{Map, Value, json};
 
@@ -7,19 +7,19 @@ use super::form::Locator;
 use super::sign::{MadeRequest, SignDraft, SignError};
 use crate::json::{Document, Element};
 
-/// Largest index of an array that is made up.
+/// Largest array index for which an array is created.
 const ARRAY_ITEMS_MAX: usize = 8;
 
-/// What becomes of a text that stands already where another is to be put.
+/// What to do with a text already in the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// It is kept, and nothing is put there.
+    /// Keep it, and write nothing.
     Keep,
-    /// It is replaced.
+    /// Replace it.
     Replace,
 }
 
-/// A request in the making. The body is parsed only if something has to be set in it.
+/// A request that is being built. Its body is parsed only if something has to be written into it.
 pub struct Making {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Making {
 }
 
 impl Making {
-    /// A request with the body of `draft`, or a small one of `kind`.
+    /// Starts with the body of `draft`, or a small example of `kind`.
     pub fn new(is_envelope: bool, kind: ContentKind, draft: &SignDraft<'_>, id: &str) -> Self {
         let message = "palyra webhooks send";
         let made_up = || match kind {
@@ -51,7 +51,7 @@ impl Making {
         Self { headers: headers.into_iter().collect(), body, kind }
     }
 
-    /// Puts `text` where the first of `locators` that this kind of body has a place for looks for it.
+    /// Writes `text` to the first of `locators` that exists in this kind of body.
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
@@ -72,8 +72,7 @@ impl Making {
         }
     }
 
-    /// Puts `text` where `locator` looks for it. What has no single place
-    /// (a join, a constant) is left alone.
+    /// Writes `text` to `locator`. A locator without a single place (a join, a constant) is ignored.
     ///
     /// # Errors
     /// [`SignError::NoPlace`], [`SignError::NotInHeader`].
@@ -88,17 +87,17 @@ impl Making {
         Ok(())
     }
 
-    /// Puts `text` where `locator` looks for it, whatever stands there.
+    /// Writes `text` to `locator`, replacing what is there.
     ///
     /// # Errors
-    /// [`SignError::Unsupported`] for a place that none is made for, as one in the query is; as [`Making::place`].
+    /// [`SignError::Unsupported`] for a place that cannot be written, such as a query parameter; else as
+    /// [`Making::place`].
     pub fn must_place(&mut self, locator: &Locator, text: &str) -> Result<(), SignError> {
         check_place(locator)?;
         self.place(locator, text, Existing::Replace)
     }
 
-    /// Puts an id where the first of `locators` looks for it, if it has a place there and nothing is in it. Of a join
-    /// the first part is the id.
+    /// Writes an id to the first of `locators`, if that place exists and is empty. In a join, the first part is the id.
     pub fn place_id(&mut self, locators: &[Locator], id: &str) {
         match locators.first() {
             Some(Locator::Join { from, .. }) => self.place_id(from, id),
@@ -149,19 +148,19 @@ impl Making {
         self.body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes();
     }
 
-    /// Headers and body as verification sees them.
+    /// Headers and body in the form verification reads.
     pub fn parts(&self) -> (Vec<(String, Vec<u8>)>, Body) {
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes()));
         (headers.collect(), Body::new(self.body.clone(), self.kind))
     }
 
-    /// The request.
+    /// The finished request.
     pub fn done(self) -> MadeRequest {
         MadeRequest { headers: self.headers, body: self.body }
     }
 }
 
-/// Refuses a place that nothing is put in.
+/// Checks that a place can be written.
 ///
 /// # Errors
 /// [`SignError::Unsupported`].
@@ -183,8 +182,8 @@ fn envelope(draft: &SignDraft<'_>, id: &str, message: &str) -> Value {
     })
 }
 
-/// Sets a value at a pointer, making objects and arrays on the way; `None` where something else is in the way.
-/// A document without members becomes the array a pointer asks for.
+/// Sets a value at a pointer, creating objects and arrays on the way; `None` if another value is in the way. An empty
+/// document becomes an array if the pointer needs one.
 fn set(document: &mut Value, pointer: &str, value: Value) -> Option<()> {
     let mut place = document;
     for segment in pointer.split('/').skip(1) {

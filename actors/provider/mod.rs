@@ -1,21 +1,21 @@
-//! Provider profiles, and the one engine that verifies deliveries by them: pure functions of profile, keys,
-//! request and time. No provider is named in code; what sets them apart is data (`schemas/providers/*.toml`).
+//! Provider profiles, and the engine that verifies deliveries by them: pure functions of profile, keys, request and time.
+//! No provider is named in code; their differences are data (`schemas/providers/*.toml`).
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
-//! | `form.rs`, `load.rs` | the form of a profile as it is written, and how such a text becomes a [`Profile`] |
-//! | `profile.rs` | a compiled profile, and what it says about a delivery |
-//! | `catalogue.rs` | profiles by name: built in, and the operator's own |
+//! | `form.rs`, `load.rs` | the TOML form of a profile, and how it becomes a [`Profile`] |
+//! | `profile.rs` | a compiled profile, and what it finds in a delivery |
+//! | `catalogue.rs` | profiles by name: the built-in ones, and the operator's own |
 //! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
-//! | `verify.rs` | which scheme applies, and what it comes to |
+//! | `verify.rs` | which scheme applies, and its result |
 //! | `scheme.rs`, `signed.rs`, `token.rs`, `jwt.rs` | the schemes |
-//! | `told_apart.rs` | what tells deliveries apart |
-//! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | their parts |
-//! | `lint.rs`, `conformance.rs` | what a profile gets wrong, and whether it agrees with signed requests |
-//! | `handshake.rs`, `answer.rs` | what a provider asks before it delivers, and how it wants deliveries answered |
-//! | `published.rs` | keys that a provider publishes itself |
-//! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: what the provider would send, or almost |
-//! | `summary.rs` | what people are shown |
+//! | `told_apart.rs` | which signed places identify a delivery |
+//! | `signature.rs`, `timestamp.rs`, `template.rs`, `url.rs`, `key.rs`, `mac.rs` | parts of the schemes |
+//! | `lint.rs`, `conformance.rs` | mistakes in a profile, and whether it agrees with signed requests |
+//! | `handshake.rs`, `answer.rs` | requests before the first delivery, and how deliveries are answered |
+//! | `published.rs` | keys that a provider publishes |
+//! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: requests as the provider would send them, and faulty variants |
+//! | `summary.rs` | what is shown to people |
 
 mod answer;
 mod body;

@@ -1,4 +1,5 @@
-//! Deliveries that are almost right, and what they are to be answered: to see for oneself that the receiver refuses.
+//! Deliveries with one deliberate fault, and the answers they must get, so that an operator can check that the receiver
+//! refuses them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,24 +8,24 @@ use super::Profile;
 use super::body::ContentKind;
 use super::scheme::Proof;
 
-/// What is wrong with a delivery that is otherwise signed as the provider would.
+/// The fault of a delivery that is otherwise signed as the provider would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mutation {
-    /// One bit of the signature, or one character of the token.
+    /// One bit of the signature, or one character of the token, is changed.
     Signature,
     /// It was signed too long ago.
     Timestamp,
     /// The body was changed after it was signed.
     Body,
-    /// Nothing, but it comes twice.
+    /// No fault, but it is sent twice.
     Duplicate,
     /// The signature is missing.
     DropHeader,
 }
 
 impl Profile {
-    /// The status such a delivery is answered with; none where the provider gives nothing that could be mutated so.
+    /// The expected status for such a delivery; `None` if the provider's deliveries have nothing this fault applies to.
     pub fn answer_to(&self, mutation: Mutation, signature_required: bool) -> Option<u16> {
         let signed = self.authenticates();
         let taken = self.answer();
@@ -40,14 +41,14 @@ impl Profile {
         }
     }
 
-    /// An age at which a delivery of this provider is refused; none where no time is signed.
+    /// An age in seconds at which a delivery of this provider is refused; `None` if no time is signed.
     pub fn age_refused_seconds(&self) -> Option<u64> {
         let ages = self.schemes.iter().filter_map(|scheme| match &scheme.proof {
             Proof::Signed(scheme) => scheme.form.timestamp.as_ref().map(|time| time.past_seconds),
             Proof::Jwt(form) => form.expiry_leeway_seconds.max(form.issued_past_seconds),
             Proof::Token(_) | Proof::None => None,
         });
-        // Twice over, and longer than a token made now would live.
+        // Twice the tolerance, plus more than the lifetime of a generated token.
         ages.max().map(|seconds| seconds.saturating_mul(2).saturating_add(120))
     }
 
@@ -60,7 +61,7 @@ impl Profile {
     }
 }
 
-/// The body with something in it that the sender did not write; still a body of its kind.
+/// Adds something to the body that the sender did not write; it remains valid for its kind.
 pub fn tampered(body: Vec<u8>, kind: ContentKind) -> Vec<u8> {
     match (kind, serde_json::from_slice(&body)) {
         (ContentKind::Json, Ok(Value::Object(mut members))) => {

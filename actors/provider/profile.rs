@@ -1,4 +1,4 @@
-//! A compiled profile, and what it says about a delivery.
+//! A compiled profile, and what it finds in a delivery.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -19,7 +19,6 @@ use crate::ids::Digest;
 use crate::limits::DELIVERY_ID_BYTES_MAX;
 use crate::secret::{SecretVersion, SecretVersions};
 
-/// A compiled profile.
 #[derive(Debug)]
 pub struct Profile {
     pub(super) file: ProfileFile,
@@ -32,31 +31,30 @@ pub struct Profile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// It is part of the program.
+    /// Built into the program.
     BuiltIn,
-    /// It is a file of the operator's.
+    /// A file of the operator.
     Own {
-        /// The file.
         file: PathBuf,
-        /// Whether a built-in profile of the same name is hidden by it.
+        /// Whether it hides a built-in profile of the same name.
         shadows_built_in: bool,
     },
 }
 
-/// What a delivery is, as it says itself.
+/// What a delivery says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
     /// Name of the event.
     pub event: Option<String>,
     /// Where it came from.
     pub source: Option<String>,
-    /// The provider's id; none that is longer than 256 bytes.
+    /// The provider's delivery id; `None` if it is longer than 256 bytes.
     pub delivery_id: Option<String>,
     /// The signed time.
     pub occurred_at: Option<UnixMs>,
 }
 
-/// A body of a kind that the profile does not take.
+/// The Content-Type is not one the profile accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the Content-Type is not one of: {0}")]
 pub struct UnsupportedContent(String);
@@ -67,12 +65,11 @@ impl Profile {
         &self.file.name
     }
 
-    /// Its text.
+    /// The TOML text it was compiled from.
     pub fn source_toml(&self) -> &str {
         &self.source_toml
     }
 
-    /// Where it comes from.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -82,12 +79,12 @@ impl Profile {
         self.file.envelope
     }
 
-    /// Name of the event of deliveries that name none.
+    /// The event name for deliveries without one.
     pub fn default_event(&self) -> Option<&str> {
         self.file.event.default.as_deref()
     }
 
-    /// The widest tolerance for signed times; 0 where none is signed.
+    /// The widest tolerance of signed times, in seconds; 0 if no time is signed.
     pub fn tolerance_seconds(&self) -> u64 {
         let times = self.signed().filter_map(|form| form.timestamp.as_ref());
         times.map(|time| time.past_seconds.max(time.future_seconds)).max().unwrap_or(0)
@@ -104,22 +101,22 @@ impl Profile {
         })
     }
 
-    /// How a delivery that was taken is answered.
+    /// The answer to an accepted delivery.
     pub fn answer(&self) -> DeliveryAnswer {
         self.file.answer
     }
 
-    /// Names of what an integration has to be told beside its secret.
+    /// Names of the settings an integration must have besides its secret.
     pub fn parameters(&self) -> &[String] {
         &self.file.parameters
     }
 
-    /// Those of them that are secrets, the tokens of its handshakes: integrations name them by vault references.
+    /// Those that are secrets (the tokens of handshakes); integrations set them to vault references.
     pub fn secret_parameters(&self) -> impl Iterator<Item = &str> {
         self.file.handshake.iter().filter_map(|handshake| handshake.token_parameter.as_deref())
     }
 
-    /// Refuses what the headers alone condemn, before the body is read.
+    /// Refuses a delivery by its headers alone, before the body is read.
     ///
     /// # Errors
     /// As [`Profile::verify`], in the same order.
@@ -130,10 +127,10 @@ impl Profile {
         }
     }
 
-    /// Which parser reads the body: by its type, among those the profile takes.
+    /// The parser for the body, by its Content-Type, if the profile accepts that.
     ///
     /// # Errors
-    /// When it has no type, or another, or a character set that is not UTF-8.
+    /// When the type is missing or not accepted, or the character set is not UTF-8.
     pub fn content_kind(&self, headers: &dyn Headers) -> Result<ContentKind, UnsupportedContent> {
         if self.has_no_body() {
             return Ok(ContentKind::None);
@@ -145,8 +142,8 @@ impl Profile {
         taken.ok_or_else(|| UnsupportedContent(self.content_types()))
     }
 
-    /// Whether `raw` is of the kind that its type says, as far as its beginning tells. JSON is no form, and no form JSON:
-    /// types are not signed, and who changes one makes nothing of a delivery that it is not.
+    /// Whether the beginning of `raw` agrees with its type. JSON is never a form, and a form never JSON. Because the
+    /// Content-Type is not signed, an attacker who changes it must not turn a delivery into another one.
     pub fn agrees_with_type(&self, kind: ContentKind, raw: &[u8]) -> bool {
         match kind {
             ContentKind::Form => !is_written_as_json(raw),
@@ -185,7 +182,7 @@ impl Profile {
     /// Verifies a delivery with any of `keys`.
     ///
     /// # Errors
-    /// Why it is not authentic, or why that cannot be told.
+    /// Why it is not authentic, or why that could not be decided.
     pub fn verify(
         &self,
         request: &Request<'_>,
@@ -195,22 +192,22 @@ impl Profile {
         verify::verify(self.scheme(request)?, request, keys, now)
     }
 
-    /// Whether the provider signs any of its deliveries, or proves in another way that they are its own.
+    /// Whether the provider authenticates any of its deliveries, by a signature or otherwise.
     pub fn authenticates(&self) -> bool {
         self.schemes.iter().any(|scheme| !matches!(scheme.proof, Proof::None))
     }
 
-    /// Whether it does so for deliveries like this one.
+    /// Whether it authenticates deliveries like this one.
     pub fn authenticates_such(&self, request: &Request<'_>) -> bool {
         self.scheme(request).is_ok_and(|scheme| !matches!(scheme.proof, Proof::None))
     }
 
-    /// What stands for [`Profile::verify`] where no signature is required.
+    /// The result used instead of [`Profile::verify`] if no signature is required.
     pub fn unsigned(&self) -> Verified {
         verify::uncovered(None)
     }
 
-    /// What the delivery says it is. Without defaults.
+    /// What the delivery says about itself, without default values.
     pub fn describe(&self, request: &Request<'_>) -> Description {
         let find = |locators| Some(request.first(locators, Reason::MalformedSignature).ok()??.into_owned());
         Description {
@@ -228,7 +225,7 @@ impl Profile {
         }
     }
 
-    /// What identifies the delivery: what the signature fixes, and where nothing is signed, what there is.
+    /// The replay key: derived from what the signature fixes, or from what is available if nothing is signed.
     pub fn replay_key(&self, integration_id: &str, verified: &Verified, request: &Request<'_>) -> Digest {
         match self.identifier(verified, request) {
             Some(id) => key_of(integration_id, b"id", id.as_bytes()),
@@ -240,19 +237,21 @@ impl Profile {
         }
     }
 
-    /// Whether what comes under the same replay key is the same delivery, whatever its bytes are: its retries are written
-    /// anew. Never of a delivery for which no key vouches.
+    /// Whether a delivery with the same replay key but other bytes is the same one, because the provider rewrites its
+    /// retries. Always false for a delivery that no key authenticates.
     pub fn retries_differ(&self, verified: &Verified) -> bool {
         self.file.delivery_id.retries_differ && verified.key_version.is_some()
     }
 
-    /// How long its deliveries are remembered, in seconds, where an integration does not say; `None` where the daemon does.
+    /// How long its deliveries are remembered, in seconds, unless the integration says otherwise; `None` if the daemon's
+    /// setting applies.
     pub fn replay_window_seconds(&self) -> Option<u64> {
         self.file.replay.window_seconds
     }
 
-    /// The shortest window, in seconds: within it no signed time is fresh any more. Times of whole seconds stay fresh for
-    /// one more, less a moment. A token of which only `exp` says how long it holds is not counted: nobody knows it before.
+    /// The shortest safe replay window, in seconds: at its end no signed time is fresh any more. A time in whole seconds
+    /// stays fresh for almost one second longer. Tokens whose lifetime is bounded by `exp` alone are not counted, because
+    /// it is not known in advance.
     pub fn replay_window_seconds_min(&self) -> u64 {
         let tokens = self.schemes.iter().filter_map(|scheme| match &scheme.proof {
             Proof::Jwt(form) => form.fresh_seconds(),
@@ -267,10 +266,10 @@ impl Profile {
         request.first(locators, Reason::MalformedSignature).ok().flatten()
     }
 
-    /// Whether [`Profile::verify`] can make a key of every version, whatever scheme a delivery takes.
+    /// Whether [`Profile::verify`] can use every version as a key, whichever scheme a delivery takes.
     ///
     /// # Errors
-    /// The first version of which it cannot.
+    /// The first version that cannot be used.
     pub fn check_keys(&self, keys: &SecretVersions) -> Result<(), UnusableKey> {
         keys.iter().try_for_each(|SecretVersion { version, secret }| {
             let check = |scheme| verify::check_key(scheme, secret.expose());
@@ -280,7 +279,7 @@ impl Profile {
     }
 }
 
-/// Every part with its length, so that no two identifiers run into one another.
+/// Each part is prefixed with its length, so that different identifiers never produce the same bytes.
 pub(super) fn key_of(integration_id: &str, kind: &[u8], identifier: &[u8]) -> Digest {
     let mut hash = Sha256::new_with_prefix(b"palyra replay key v1");
     for part in [integration_id.as_bytes(), kind, identifier] {

@@ -1,4 +1,4 @@
-//! Keys that a provider publishes: where they are to be had, and what makes them its own. Nothing is fetched here.
+//! Keys that a provider publishes: where to fetch them, and how to check that they are its own. Nothing is fetched here.
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
@@ -14,14 +14,14 @@ use super::{Profile, Reason, Reject, url};
 use crate::clock::UnixMs;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
-/// How long a certificate is kept, in seconds: what stands at its address does not change.
+/// How long a certificate is cached, in seconds; the content at its address does not change.
 const CERTIFICATE_LIFE_SECONDS: u64 = 24 * 60 * 60;
-/// How long a set of keys is kept, in seconds: providers publish the next key well before they use it.
+/// How long a key set is cached, in seconds; providers publish the next key well before they use it.
 const KEY_SET_LIFE_SECONDS: u64 = 60 * 60;
-/// Certificates that may stand in one file.
+/// Most certificates in one file.
 const CHAIN_CERTIFICATES_MAX: usize = 8;
 
-/// Where the keys for one delivery are, of a form that the profile pins.
+/// Where the keys for one delivery are published; the address has the form the profile pins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Published {
     url: String,
@@ -34,33 +34,32 @@ enum Kind {
     KeySet,
 }
 
-/// Why what stands at the address cannot be used.
+/// Why the content of the address cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishedError {
-    /// It is something else.
+    /// It is not in the expected format.
     #[error("the fetched document is not {0}")]
     Form(&'static str),
-    /// The certificate does not lead to an authority we trust, or is somebody else's.
+    /// The certificate has no chain to a trusted root, or is issued for another name.
     #[error("the certificate is not valid for `{name}`: {source}")]
     Chain {
-        /// Whose it should be.
+        /// The required name.
         name: String,
-        /// Why it is not.
         source: webpki::Error,
     },
 }
 
-/// The authorities that certificates have to lead to.
+/// The trusted roots for certificates.
 #[derive(Debug, Clone)]
 pub struct Roots(Vec<TrustAnchor<'static>>);
 
 impl Roots {
-    /// Those of the web: Mozilla's, as they were when the program was built.
+    /// The roots of the web: Mozilla's list at the time the program was built.
     pub fn web() -> Self {
         Self(webpki_roots::TLS_SERVER_ROOTS.to_vec())
     }
 
-    /// Those in a PEM file; `None` when there is none in it, or one that cannot be read.
+    /// The roots in a PEM file; `None` if it contains none, or one that cannot be read.
     pub fn from_pem(text: &[u8]) -> Option<Self> {
         let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().ok()?;
         let anchor = |certificate| Some(webpki::anchor_from_trusted_cert(certificate).ok()?.to_owned());
@@ -70,7 +69,7 @@ impl Roots {
 }
 
 impl Profile {
-    /// Whether the provider publishes its keys, so that an integration need not name any.
+    /// Whether the provider publishes its keys, so that an integration needs none.
     pub fn publishes_keys(&self) -> bool {
         self.schemes.iter().any(|scheme| match &scheme.proof {
             Proof::Signed(scheme) => scheme.form.certificate_url.is_some(),
@@ -79,7 +78,7 @@ impl Profile {
         })
     }
 
-    /// Where the keys for `request` are; `None` where the provider publishes none.
+    /// Where the keys for `request` are published; `None` if the provider publishes none.
     ///
     /// # Errors
     /// [`Reason::UntrustedKey`] when the delivery names an address that is not the provider's.
@@ -98,7 +97,8 @@ impl Profile {
     }
 }
 
-/// The address in `request`, if it is of the pinned form, with its host in lower case: it is one address however written.
+/// The address in `request`, if it has the pinned form. The host is converted to lower case, so that each address has one
+/// spelling.
 ///
 /// # Errors
 /// [`Reason::UntrustedKey`].
@@ -109,12 +109,11 @@ pub fn pinned_url(pinned: &PinnedUrl, request: &Request<'_>) -> Result<String, R
 }
 
 impl Published {
-    /// The address.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How long what stands there may be kept, in seconds.
+    /// How long the content may be cached, in seconds.
     pub fn life_seconds(&self) -> u64 {
         match self.kind {
             Kind::Certificate { .. } => CERTIFICATE_LIFE_SECONDS,
@@ -122,10 +121,10 @@ impl Published {
         }
     }
 
-    /// The keys in what stands at the address.
+    /// Reads the keys from the content of the address.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why it contains no usable key.
     pub fn read(&self, text: &[u8], roots: &Roots, now: UnixMs) -> Result<SecretVersions, PublishedError> {
         let key = match &self.kind {
             Kind::KeySet => key_set(text)?,
@@ -144,7 +143,7 @@ fn key_set(text: &[u8]) -> Result<Vec<u8>, PublishedError> {
     }
 }
 
-/// The first certificate of a PEM file; those after it lead to an authority.
+/// The first certificate of a PEM file; the following ones are its chain to a root.
 fn certificate(
     text: &[u8],
     chain_name: Option<&str>,

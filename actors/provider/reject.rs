@@ -1,16 +1,16 @@
-//! Why a delivery is not authentic. For the operator alone: a sender is told nothing of it.
+//! Why a delivery is not authentic. This is for the operator only; the sender is not told.
 
 use serde::{Deserialize, Serialize};
 
-/// Reasons, in words that scripts may rely on.
+/// Reasons; their words are stable, so that scripts can rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// There is no signature, or a part of what it signs is missing.
+    /// The signature, or a part of the signed content, is missing.
     MissingSignature,
-    /// There is something in its place that cannot be one.
+    /// The signature is not in a valid form.
     MalformedSignature,
-    /// It was not made with any of our keys over these bytes.
+    /// No key of ours made the signature over these bytes.
     BadSignature,
     /// The signed time is missing.
     MissingTimestamp,
@@ -20,14 +20,14 @@ pub enum Reason {
     StaleTimestamp,
     /// It was signed too far in our future.
     FutureTimestamp,
-    /// A claim of its token is not what it must be.
+    /// A claim of the token does not have the required value.
     BadClaim,
-    /// It names a key or certificate that is none of ours.
+    /// It names a key or certificate that we do not trust.
     UntrustedKey,
 }
 
 impl Reason {
-    /// The reason as it is counted and logged.
+    /// The word under which it is counted and logged.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MissingSignature => "missing_signature",
@@ -47,9 +47,8 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.as_str())]
 pub struct Reject {
-    /// Why.
     pub reason: Reason,
-    /// More of it, in words of ours: nothing a sender wrote stands in it.
+    /// Details, in fixed words of ours: it contains nothing the sender wrote.
     pub detail: String,
 }
 

@@ -8,16 +8,15 @@ use super::form::{Locator, When};
 use super::{Reason, Reject};
 use crate::json::{self, Element};
 
-/// Numbers that are tried for numbered headers.
+/// Largest number tried for numbered headers.
 const NUMBERED_HEADERS_MAX: u32 = 100;
 
-/// What an integration is told beside its secret, by name.
+/// Settings of an integration besides its secret, by name.
 pub type Parameters = BTreeMap<String, String>;
 
 /// Headers of a request.
 pub trait Headers {
-    /// The first value of the header `name`, written in any case, as bytes from the wire; and whether there are
-    /// more.
+    /// The first value of the header `name` (case-insensitive) as raw bytes, and whether there are further values.
     fn first<'a>(&'a self, name: &str) -> Option<(&'a [u8], bool)>;
 }
 
@@ -32,22 +31,19 @@ impl Headers for Vec<(String, Vec<u8>)> {
 /// One request, its body included.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// Method.
     pub method: &'a str,
-    /// Path and query, or the whole URL where the sender signs it.
+    /// Path and query, or the complete URL if the sender signs that.
     pub url: &'a str,
-    /// Headers.
     pub headers: &'a dyn Headers,
-    /// Body.
     pub body: &'a Body,
-    /// What the integration was told beside its secret.
+    /// Settings of the integration besides its secret.
     pub parameters: &'a Parameters,
 }
 
-/// A header that may come once only.
+/// A header that may appear only once.
 ///
 /// # Errors
-/// `reason` when it comes again or is not text.
+/// `reason` when it appears more than once or is not text.
 pub fn single_header<'a>(
     headers: &'a dyn Headers,
     name: &str,
@@ -63,10 +59,10 @@ pub fn single_header<'a>(
 }
 
 impl<'a> Request<'a> {
-    /// The text at `locator`; `None` when there is none or it is empty.
+    /// The text at `locator`; `None` if it is missing or empty.
     ///
     /// # Errors
-    /// `reason` when a header of it comes more than once.
+    /// `reason` when a header it reads appears more than once.
     pub fn text(&self, locator: &Locator, reason: Reason) -> Result<Option<Cow<'a, str>>, Reject> {
         let text = match locator {
             Locator::Header(name) => single_header(self.headers, name, reason)?.map(Cow::Borrowed),
@@ -77,7 +73,7 @@ impl<'a> Request<'a> {
         Ok(text.filter(|text| !text.is_empty()))
     }
 
-    /// The first text any of `locators` yields.
+    /// The text of the first of `locators` that yields one.
     ///
     /// # Errors
     /// As [`Request::text`].
@@ -106,7 +102,7 @@ impl<'a> Request<'a> {
         Ok(Some(Cow::Owned(parts.join(separator))))
     }
 
-    /// The values of numbered headers, separated by commas, which their encodings do not use.
+    /// The values of numbered headers, joined by commas, which no signature encoding uses.
     fn numbered(&self, name: &str, reason: Reason) -> Result<Option<String>, Reject> {
         let mut values = Vec::new();
         for number in 1..=NUMBERED_HEADERS_MAX {
@@ -140,7 +136,7 @@ impl<'a> Request<'a> {
         serde_json::to_string(&texts).ok().filter(|_| !texts.is_empty())
     }
 
-    /// A parameter of the query.
+    /// A query parameter.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let query = self.url.split_once('?')?.1;
         let query = query.split('#').next().unwrap_or_default();
@@ -170,7 +166,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Whether `when` holds, as far as the headers tell; `None` when they do not.
+/// Whether `when` holds; `None` if the headers alone cannot decide it.
 pub fn head_fits(when: &When, headers: &dyn Headers) -> Option<bool> {
     match when {
         When::HeaderPresent(name) => Some(headers.first(name).is_some()),

@@ -1,4 +1,4 @@
-//! One way in which deliveries are authenticated.
+//! One way to authenticate deliveries.
 
 use super::form::{JwtForm, Locator, TokenForm, When};
 use super::signed::SignedScheme;
@@ -6,11 +6,11 @@ use super::signed::SignedScheme;
 /// One way to authenticate, compiled.
 #[derive(Debug)]
 pub struct Scheme {
-    /// Which deliveries it is for; all, where nothing is said.
+    /// Which deliveries it applies to; `None`: all.
     pub when: Option<When>,
-    /// What proves a delivery to be the provider's own.
+    /// What proves that a delivery is the provider's own.
     pub proof: Proof,
-    /// Where what identifies its deliveries stands, if they are signed; the digest of what is signed does otherwise.
+    /// Where the signed identification of a delivery is found. If empty, the digest of the signed content identifies it.
     pub id_from: Vec<Locator>,
 }
 
@@ -19,10 +19,10 @@ pub struct Scheme {
 pub enum Proof {
     /// A signature over content.
     Signed(Box<SignedScheme>),
-    /// A token that both sides have.
+    /// A token both sides know.
     Token(TokenForm),
     /// A signed token.
     Jwt(JwtForm),
-    /// Nothing does.
+    /// Nothing.
     None,
 }

@@ -1,4 +1,4 @@
-//! The reverse of verification: a request as the provider would send it, for `webhooks send`.
+//! The reverse of verification: builds requests as the provider would send them, for `webhooks send`.
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -19,45 +19,44 @@ use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId};
 use crate::secret::SecretVersion;
 
-/// How long a token that is made lives, in seconds.
+/// Lifetime of a generated token, in seconds.
 const TOKEN_LIFE_SECONDS: u64 = 60;
 
-/// What is to be sent.
+/// The request to build.
 #[derive(Clone, Copy)]
 pub struct SignDraft<'a> {
     /// Name of the event.
     pub event: &'a str,
-    /// The body; a small one is made up when it is left out.
+    /// The body; if `None`, a small example is used.
     pub payload: Option<&'a [u8]>,
     /// The time to sign.
     pub now: UnixMs,
-    /// Where ids come from.
+    /// Random bits for ids.
     pub random: u128,
-    /// Where it is sent to, for senders that sign the URL.
+    /// The URL it is sent to, for providers that sign it.
     pub url: &'a str,
-    /// What the integration is told beside its secret.
+    /// Settings of the integration besides its secret.
     pub parameters: &'a Parameters,
-    /// For providers that sign with a key pair: a private key whose public half the vault holds, PKCS #8 in PEM.
+    /// For providers that sign with a key pair: a private key in PKCS #8 PEM whose public key is in the vault.
     pub private_key: Option<&'a [u8]>,
-    /// What is to be wrong with it.
+    /// The deliberate fault, if any.
     pub mutation: Option<Mutation>,
 }
 
-/// A signed request. Its headers and body may hold the secret itself: they are for the wire alone.
+/// A signed request. Its headers and body may contain the secret itself, so they must not be shown or logged.
 pub struct MadeRequest {
     /// Headers, in the order in which they were set.
     pub headers: Vec<(String, String)>,
-    /// Body.
     pub body: Vec<u8>,
 }
 
 /// Why a request cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// Something stands in the body, and the body has no place for it.
+    /// The body has no place for the text, because another value is there.
     #[error("the payload has no place for `{0}`; use a payload of the form this provider sends")]
     NoPlace(String),
-    /// A header cannot hold it.
+    /// A header cannot contain the text.
     #[error("the header {0} cannot contain control characters; remove them from its value")]
     NotInHeader(String),
     /// The secret cannot be used.
@@ -72,7 +71,7 @@ pub enum SignError {
     /// The private key cannot be used.
     #[error("the private key cannot be used: {0}")]
     UnusablePrivateKey(String),
-    /// No request of this provider can be made up.
+    /// Requests of this provider cannot be generated.
     #[error(
         "requests of this provider cannot be imitated; test it with a captured request and `webhooks test`"
     )]
@@ -111,15 +110,15 @@ impl Profile {
         Ok(signed)
     }
 
-    /// Makes a request that nothing authenticates, for integrations that require no signature.
+    /// Builds a request without authentication, for integrations that require no signature.
     ///
     /// # Errors
-    /// Why it cannot be made.
+    /// Why it cannot be built.
     pub fn make_unsigned(&self, draft: &SignDraft<'_>) -> Result<MadeRequest, SignError> {
         self.begin(draft).map(Making::done)
     }
 
-    /// A request with event and id where this profile looks for them.
+    /// A request with the event and id in the places this profile reads.
     fn begin(&self, draft: &SignDraft<'_>) -> Result<Making, SignError> {
         let id = EventId::new(draft.now, draft.random).to_string();
         let mut making = Making::new(self.is_envelope(), self.sent_kind(), draft, &id);
@@ -141,7 +140,7 @@ impl Profile {
 }
 
 impl SignDraft<'_> {
-    /// Puts what authenticates the request where it belongs, or leaves it out.
+    /// Writes the signature or token to its place, or omits it if that is the fault to make.
     fn authenticate(&self, making: &mut Making, from: &Locator, text: &str) -> Result<(), SignError> {
         match self.mutation {
             Some(Mutation::DropHeader) => check_place(from),
@@ -199,7 +198,8 @@ fn sign(
     Ok(making.done())
 }
 
-/// The profile's algorithm; where the request chooses, one that we can sign with, and the text that says so.
+/// The profile's algorithm. If the request selects it, one we can sign with, and its selecting text is written into the
+/// request.
 fn choose_algorithm(making: &mut Making, form: &SignedForm) -> Result<Algorithm, SignError> {
     let Some(choice) = &form.algorithm_from else { return form.algorithm.ok_or(SignError::Unsupported) };
     let choices = &choice.values;
@@ -211,7 +211,7 @@ fn choose_algorithm(making: &mut Making, form: &SignedForm) -> Result<Algorithm,
     Ok(*algorithm)
 }
 
-/// An address the pin allows.
+/// An example address that the pin allows.
 fn sample_url(pinned: &PinnedUrl) -> String {
     let host = pinned.hosts.first().map(String::as_str).unwrap_or_default();
     let host = host.replace("**.", "api.").replace('*', "region");
@@ -278,7 +278,7 @@ fn present(
     Ok(making.done())
 }
 
-/// A token under the secret, or under the private key (RFC 7519).
+/// Issues a token (RFC 7519), signed with the secret or the private key.
 fn issue(
     mut making: Making,
     form: &JwtForm,
@@ -308,7 +308,7 @@ fn issue(
     Ok(making.done())
 }
 
-/// Names the first key of the vault's JWK set, where there is one.
+/// The token header, with the id of the first key of the vault's JWK set if there is one.
 fn token_header(form: &JwtForm, key: &SecretVersion) -> Value {
     let mut header = serde_json::json!({"alg": form.algorithm.as_str(), "typ": "JWT"});
     let set: Option<Value> = serde_json::from_slice(key.secret.expose()).ok();

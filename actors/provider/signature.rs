@@ -1,4 +1,4 @@
-//! Reads the text of a signature header into the signatures that may be tried.
+//! Parses a signature header into candidate signatures.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -14,20 +14,20 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Signatures, and the time beside them.
+/// Candidate signatures with the time they were sent with.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signatures<'a> {
-    /// Decoded signatures of the scheme, in their order; at least one.
+    /// Decoded signatures of the scheme, in order; at least one.
     pub candidates: Vec<Vec<u8>>,
-    /// The first item that the profile says is the time.
+    /// The first item that the profile declares to be the time.
     pub time: Option<&'a str>,
 }
 
-/// Reads the lists in `texts`, in their order; bytes that do not have the form of a signature are none, and a list
-/// without any is left out.
+/// Parses the lists in `texts`, in order. Bytes that do not have the form of a signature are skipped, and so is a list
+/// without any signature.
 ///
 /// # Errors
-/// [`Reason::MalformedSignature`] when no signature of the scheme is among the items, or there are too many in all.
+/// [`Reason::MalformedSignature`] when the items contain no signature of the scheme, or too many in total.
 pub fn read<'a>(
     texts: &[&'a str],
     form: &SignatureForm,
@@ -66,7 +66,7 @@ pub fn read<'a>(
     }
 }
 
-/// Adds a list to the others; signatures beside the same time are one.
+/// Adds a list; signatures with the same time are merged into one list.
 fn join<'a>(lists: &mut Vec<Signatures<'a>>, list: Signatures<'a>) {
     match lists.iter_mut().find(|other| other.time == list.time) {
         Some(other) => other.candidates.extend(list.candidates),
@@ -75,7 +75,7 @@ fn join<'a>(lists: &mut Vec<Signatures<'a>>, list: Signatures<'a>) {
     }
 }
 
-/// The parts of a text between separators; all of it where there is no separator.
+/// The parts of a text between separators; the whole text if there is no separator.
 fn parts<'a>(text: &'a str, separator: Option<&str>, trim: bool) -> impl Iterator<Item = &'a str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -91,13 +91,13 @@ fn parts<'a>(text: &'a str, separator: Option<&str>, trim: bool) -> impl Iterato
     })
 }
 
-/// What an item of a list is.
+/// The role of an item.
 enum Item<'a> {
-    /// A signature, encoded.
+    /// An encoded signature.
     Signature(&'a str),
     /// The time.
     Time(&'a str),
-    /// Nothing that is looked for.
+    /// An item that is ignored.
     Other,
 }
 
@@ -121,7 +121,7 @@ fn read_item<'a>(
     without_prefix(value, &form.prefixes).map_or(Item::Other, Item::Signature)
 }
 
-/// What follows the longest of `prefixes` that stands before `text`; `text` where there are none.
+/// The rest after the longest of `prefixes` that matches; `text` itself if there are no prefixes.
 fn without_prefix<'a>(text: &'a str, prefixes: &[String]) -> Option<&'a str> {
     if prefixes.is_empty() {
         return Some(text);
@@ -131,7 +131,7 @@ fn without_prefix<'a>(text: &'a str, prefixes: &[String]) -> Option<&'a str> {
     text.get(longest.len()..)
 }
 
-/// Bytes from their written form; `None` when the text is not of that form.
+/// Decodes bytes; `None` if the text is not valid in this encoding.
 pub fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Hex => decode_hex(text),
@@ -145,7 +145,7 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
     hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
-/// Bytes in their written form.
+/// Encodes bytes.
 pub fn encode(bytes: &[u8], encoding: Encoding) -> String {
     match encoding {
         Encoding::Hex => hex::encode(bytes),
@@ -154,7 +154,7 @@ pub fn encode(bytes: &[u8], encoding: Encoding) -> String {
     }
 }
 
-/// The text of a header with one signature, and the signed time beside it where the form has a place for it.
+/// The text of a header with one signature, and with the signed time if the form has a place for it.
 pub fn write(signature: &[u8], form: &SignatureForm, beside: Option<(&SignatureItem, &str)>) -> String {
     let prefix = form.prefixes.first().map_or("", String::as_str);
     let pair = form.pair.as_deref().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Signatures over content, made with a shared secret, a key pair or a certificate.
 //!
-//! The order of the checks fixes the reason that is told: signature there and readable, key of ours, signed
-//! time there and readable, everything signed there, cryptography, freshness.
+//! The order of the checks determines the reported reason: signature present and well formed, trusted key, signed time
+//! present and well formed, signed content complete, cryptography, freshness.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use crate::ids::Digest;
 use crate::limits::ECHO_BYTES_MAX;
 use crate::secret::SecretVersions;
 
-/// What signatures are made with.
+/// How signatures are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureKind {
     /// A shared secret.
@@ -33,7 +33,7 @@ pub enum SignatureKind {
 }
 
 impl SignatureKind {
-    /// Its name in a profile, which is the member that holds the scheme.
+    /// Its name in a profile: the member that contains the scheme.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mac => "mac",
@@ -46,20 +46,19 @@ impl SignatureKind {
 /// A compiled scheme.
 #[derive(Debug)]
 pub struct SignedScheme {
-    /// What makes its signatures.
     pub kind: SignatureKind,
-    /// How it is written.
+    /// Its form in the profile.
     pub form: SignedForm,
-    /// What is signed.
+    /// The template of the signed content.
     pub content: Template,
-    /// Whether a handshake makes codes under the same secret for who does not have it.
+    /// Whether a handshake computes HMACs under the same secret for anybody.
     pub lends_codes: bool,
-    /// Of which bodies every byte is signed, with where they begin and end.
+    /// For which bodies the signature fixes every byte, including where the body begins and ends.
     pub fixes: FixedBodies,
 }
 
 impl SignedScheme {
-    /// Whether a handshake may have made the code over `content` for somebody else.
+    /// Whether the signature over `content` may be an HMAC that a handshake computed for somebody else.
     fn may_have_lent(&self, algorithm: Algorithm, content: &Pieces<'_>) -> bool {
         let pieces = || content.iter().flatten();
         let is_word = || {
@@ -70,10 +69,10 @@ impl SignedScheme {
     }
 }
 
-/// Checks what the headers alone tell.
+/// Checks what the headers alone decide.
 ///
 /// # Errors
-/// What refuses the delivery whatever its body is.
+/// Why the delivery is refused, whatever its body is.
 pub fn precheck(scheme: &SignedScheme, headers: &dyn Headers) -> Result<(), Reject> {
     let form = &scheme.form;
     let Some(texts) = texts_in(&form.signature.from, headers)? else { return Ok(()) };
@@ -97,7 +96,7 @@ pub fn precheck(scheme: &SignedScheme, headers: &dyn Headers) -> Result<(), Reje
     scheme.content.headers().try_for_each(|name| header(headers, name).map(drop))
 }
 
-/// What stands in headers as signatures; `None` where they may stand elsewhere too.
+/// The texts of the signature headers; `None` if the signature may also be elsewhere.
 fn texts_in<'a>(from: &[Locator], headers: &'a dyn Headers) -> Result<Option<Vec<&'a str>>, Reject> {
     let mut texts = Vec::new();
     for locator in from {
@@ -116,7 +115,7 @@ fn texts_in<'a>(from: &[Locator], headers: &'a dyn Headers) -> Result<Option<Vec
     }
 }
 
-/// What stands as signatures in `request`, in any place.
+/// The texts of the signatures, from every place in `request`.
 fn texts<'a>(form: &SignedForm, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Reject> {
     let mut texts = Vec::new();
     for locator in &form.signature.from {
@@ -138,7 +137,7 @@ fn read<'a>(
     signature::read(texts, &form.signature, item, has_form)
 }
 
-/// The first that is right, or else the first that is wrong; `None` where there is none at all.
+/// The first success, or else the first failure; `None` if there are no results.
 fn first<T, E>(results: impl Iterator<Item = Result<T, E>>) -> Option<Result<T, E>> {
     let mut failure = None;
     for result in results {
@@ -155,7 +154,7 @@ fn first<T, E>(results: impl Iterator<Item = Result<T, E>>) -> Option<Result<T, 
 /// Verifies `request` with any of `keys`.
 ///
 /// # Errors
-/// Why it is not authentic, or why that cannot be told.
+/// Why it is not authentic, or why that could not be decided.
 pub fn verify(
     scheme: &SignedScheme,
     request: &Request<'_>,
@@ -183,7 +182,7 @@ pub fn verify(
     Ok(Verified { key_version: Some(key_version), signed_digest, covers_content: true, covers_bytes })
 }
 
-/// Whether a key can be made of `secret`, whichever of its algorithms a delivery names.
+/// Whether `secret` is usable as a key, for every algorithm a delivery may select.
 ///
 /// # Errors
 /// Why not, without the value.
@@ -191,7 +190,7 @@ pub fn check_key(form: &SignedForm, secret: &[u8]) -> Result<(), String> {
     form.algorithms().try_for_each(|algorithm| Key::read(secret, &form.key, algorithm).map(drop))
 }
 
-/// What is the same for every content that is tried.
+/// The values that are the same for every content that is tried.
 struct Attempt<'a> {
     form: &'a SignedForm,
     algorithm: Algorithm,
@@ -201,8 +200,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// The version of the key that signed the request with one of the forms of its URL, and the digest of what it
-    /// signed, where that is not just the body.
+    /// Tries every form of the URL. Returns the version of the key that signed one of them, and the digest of the signed
+    /// content if that is more than the body.
     fn any_url(
         &self,
         scheme: &SignedScheme,
@@ -227,7 +226,7 @@ impl Attempt<'_> {
         Err(failure)
     }
 
-    /// Whether the key that `secret` stands for made one of the candidates over `pieces`.
+    /// Whether the key in `secret` made one of the candidates over `pieces`.
     fn try_key(&self, secret: &[u8], pieces: &Pieces<'_>) -> Tried {
         match Key::read(secret, &self.form.key, self.algorithm) {
             Ok(key) if key.accepts(self.algorithm, pieces, self.candidates) => {
@@ -246,7 +245,8 @@ fn lent() -> Reject {
     )
 }
 
-/// Whoever has a plain hash can go on hashing, without the secret; what is hashed in between is no text.
+/// SHA-256(secret ‖ body) can be extended without the secret (length extension). The padding in between is never UTF-8,
+/// so a body that is not text is refused.
 fn lengthened() -> Reject {
     Reject::new(
         Reason::BadSignature,
@@ -254,13 +254,13 @@ fn lengthened() -> Reject {
     )
 }
 
-/// Digest of what is signed, byte for byte as it is signed: whoever moves bytes from one part of it to another, from
-/// the URL to the body say, makes no new delivery by it.
+/// Digest of the signed content, byte for byte as it is signed. So moving bytes from one part of it to another (from the
+/// URL to the body, for example) does not produce a new delivery.
 fn digest(scheme: &SignedScheme, pieces: &Pieces<'_>) -> Option<Digest> {
     (!scheme.content.is_body()).then(|| mac::digest(pieces))
 }
 
-/// The algorithm: the profile's, or the one among the profile's that the delivery names.
+/// The algorithm: the profile's, or the one of the profile's choices that the delivery selects.
 fn algorithm(form: &SignedForm, request: &Request<'_>) -> Result<Algorithm, Reject> {
     let unknown = || {
         Reject::new(
@@ -282,11 +282,11 @@ fn check_certificate_url(form: &SignedForm, request: &Request<'_>) -> Result<(),
     published::pinned_url(pinned, request).map(drop)
 }
 
-/// Where the URL is signed and holds the body's digest.
+/// Checks the body's digest in the signed URL, if the profile has one.
 fn check_body_digest(form: &SignedForm, request: &Request<'_>) -> Result<(), Reject> {
     let Some(name) = &form.body_sha256_query else { return Ok(()) };
     let own = format!("{name}={}", request.body.digest());
-    // In any other place it may be a piece of a form that was signed behind another URL.
+    // It must be the last parameter. Elsewhere it could be part of a form body that was signed together with another URL.
     let last = request.url.rsplit(['?', '&']).next().unwrap_or_default();
     match request.query(name).is_some() && last.eq_ignore_ascii_case(&own) {
         true => Ok(()),
@@ -321,7 +321,7 @@ fn present_time(text: Option<&str>) -> Result<&str, Reject> {
         .ok_or_else(|| Reject::new(Reason::MissingTimestamp, "the signed time is missing"))
 }
 
-/// A time that is an item of the signature header: without it the header is not of the scheme.
+/// The time as an item of the signature header; a header without it is malformed.
 fn signed_item<'a>(signatures: &Signatures<'a>) -> Result<&'a str, Reject> {
     let text = signatures.time;
     let text =
@@ -329,7 +329,7 @@ fn signed_item<'a>(signatures: &Signatures<'a>) -> Result<&'a str, Reject> {
     present_time(Some(text))
 }
 
-/// The signed time of a delivery, unchecked: for the record. None where its signatures stand beside several.
+/// The signed time of a delivery, for the record only: it is not verified. `None` if the signatures have several times.
 pub fn time_of(scheme: &SignedScheme, request: &Request<'_>) -> Option<UnixMs> {
     let time = scheme.form.timestamp.as_ref()?;
     let texts = texts(&scheme.form, request).ok()?;

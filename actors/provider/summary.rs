@@ -1,4 +1,4 @@
-//! What people are shown of a profile.
+//! The description of a profile for people.
 
 use serde::Serialize;
 
@@ -7,7 +7,6 @@ use super::handshake::{HandshakeCheck, HandshakeMethod};
 use super::scheme::Proof;
 use super::{Origin, Profile};
 
-/// What is shown of a profile.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProfileSummary {
     /// Name by which integrations refer to it.
@@ -16,44 +15,43 @@ pub struct ProfileSummary {
     pub title: String,
     /// `mac`, `public_key`, `certificate`, `jwt`, `token` or `none`.
     pub scheme: &'static str,
-    /// What deliveries are verified with: a `secret` of the integration, keys `published` by the provider, or `none`.
+    /// How deliveries are verified: with a `secret` of the integration, with keys `published` by the provider, or `none`.
     pub keys: &'static str,
-    /// The algorithms, or how a token is presented.
+    /// The algorithms, or how the token is sent.
     pub algorithm: String,
-    /// Where the signature stands, by scheme: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
+    /// Where the signature is, per scheme: `header NAME`, `json POINTER`, `form FIELD` or `query NAME`.
     pub signature: Vec<String>,
-    /// Templates of the signed content, by scheme.
+    /// Templates of the signed content, per scheme.
     pub signed_content: Vec<String>,
     /// Whether a time is signed.
     pub timestamp: bool,
-    /// How far a signed time may be from ours, in seconds; 0 where none is signed.
+    /// Tolerance of the signed time, in seconds; 0 if no time is signed.
     pub tolerance_seconds: u64,
     /// Whether the delivery's id is signed.
     pub id_signed: bool,
-    /// What tells deliveries apart.
+    /// What identifies a delivery.
     pub replay_key: String,
-    /// How long its deliveries are remembered, in seconds, where an integration does not say; `None` where the daemon does.
+    /// How long its deliveries are remembered, in seconds, unless the integration says otherwise; `None` if the daemon's
+    /// setting applies.
     pub replay_window_seconds: Option<u64>,
-    /// What it asks before it delivers: the method, and what authenticates the question.
+    /// Requests it sends before it delivers: the method, and how the request is authenticated.
     pub handshakes: Vec<String>,
-    /// What an integration has to be told beside its secret.
+    /// Settings an integration must have besides its secret.
     pub parameters: Vec<String>,
-    /// Those of them that are secrets, named by vault references.
+    /// Those that are secrets; they are set to vault references.
     pub secret_parameters: Vec<String>,
-    /// Which answer it expects, and by when.
+    /// Which answer it expects, and within what time.
     pub answer: Option<String>,
-    /// When it delivers again.
+    /// When it retries.
     pub retries: Option<String>,
-    /// What else there is to know.
+    /// Further notes.
     pub notes: Vec<String>,
-    /// The provider's page.
+    /// The provider's documentation page.
     pub docs: String,
-    /// Where the profile comes from.
     pub origin: Origin,
 }
 
 impl Profile {
-    /// What is shown of it.
     pub fn summary(&self) -> ProfileSummary {
         let file = &self.file;
         let main = self.proofs().last();
@@ -112,7 +110,7 @@ impl Profile {
     }
 }
 
-/// Each once, in their order.
+/// Removes duplicates and keeps the order.
 fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
     for one in all {
@@ -124,7 +122,7 @@ fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 impl Proof {
-    /// The kind of scheme, as profiles name it.
+    /// The kind of scheme, as it is named in profiles.
     fn word(&self) -> &'static str {
         match self {
             Self::Signed(scheme) => scheme.kind.as_str(),
@@ -158,7 +156,7 @@ impl Proof {
 }
 
 impl SignedForm {
-    /// The algorithm, or those a delivery may name.
+    /// The algorithm, or all those a delivery may select.
     pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         let chosen = self.algorithm_from.iter().flat_map(|choice| choice.values.values());
         self.algorithm.iter().chain(chosen).copied()
@@ -185,7 +183,7 @@ impl Algorithm {
 }
 
 impl Locator {
-    /// The place in words.
+    /// The place, described for people.
     fn place(&self) -> String {
         match self {
             Self::Header(name) => format!("header {name}"),

@@ -25,33 +25,33 @@ pub(super) enum Piece {
     Path,
     Method,
     Secret,
-    /// A header that must be there.
+    /// A header that must be present.
     Header(String),
-    /// A place in the body or the query; empty when it is missing.
+    /// A place in the body or query; empty if missing.
     Place(Locator),
-    /// RFC 8785 form of the JSON body, without the member at this pointer.
+    /// The RFC 8785 form of the JSON body, without the member at this pointer.
     CanonicalJsonWithout(String),
     /// CRC-32 (ISO 3309) of the body, in decimal.
     BodyCrc32,
     /// SHA-256 of the body, in hexadecimal.
     BodySha256,
-    /// Names and values of a form, in the order of the names, without separators and repetitions.
+    /// Names and values of a form, sorted by name, without separators and duplicates.
     SortedForm,
-    /// These members of the JSON body in their order, as `name\nvalue\n`; those that are missing left out.
+    /// These members of the JSON body in this order, as `name\nvalue\n`; missing members are omitted.
     Members(Vec<String>),
-    /// Path and query, encoded as JavaScript does.
+    /// Path and query, encoded as JavaScript does it.
     UriEncoded,
-    /// The headers that this header lists, in the order of their names, as `name:value` separated by `;`.
+    /// The headers that this header lists, sorted by name, as `name:value` separated by `;`.
     ListedHeaders(String),
     /// A parameter of the integration.
     Parameter(String),
 }
 
 impl Template {
-    /// Compiles `text`. A `{` begins a placeholder; `{{` is one as it is.
+    /// Compiles `text`. `{` begins a placeholder; `{{` is a literal brace.
     ///
     /// # Errors
-    /// The placeholder that is not known.
+    /// The unknown placeholder.
     pub fn compile(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -75,23 +75,23 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Whether a body that was changed by accident is noticed; a checksum is enough for that, though not against
-    /// somebody who means it.
+    /// Whether an accidental change of the body is detected. A checksum suffices for that, though not against an
+    /// attacker.
     pub fn notices_body(&self) -> bool {
         self.covers_body() || self.0.iter().any(|piece| matches!(piece, Piece::BodyCrc32))
     }
 
-    /// Whether every byte of the body is signed, be it by their digest.
+    /// Whether every byte of the body is signed, directly or by a digest.
     pub fn covers_bytes(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Body | Piece::BodySha256))
     }
 
-    /// Whether the body is all there is.
+    /// Whether the content is the body and nothing else.
     pub fn is_body(&self) -> bool {
         matches!(self.0.as_slice(), [Piece::Body])
     }
 
-    /// Whether a body may be chosen so that all that is signed is a bare word.
+    /// Whether a body can be chosen so that the whole content is a bare word.
     pub fn may_be_bare_word(&self) -> bool {
         let is_word =
             |piece: &Piece| !matches!(piece, Piece::Literal(text) if !is_bare_word(text.as_bytes()));
@@ -108,18 +108,18 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Secret))
     }
 
-    /// Whether nothing of the delivery is part of the content.
+    /// Whether the content contains nothing of the delivery.
     pub fn is_constant(&self) -> bool {
         self.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Secret | Piece::Parameter(_)))
     }
 
-    /// Whether the whole body is part of the content.
+    /// Whether the content contains the whole body.
     pub fn covers_body(&self) -> bool {
         let whole = |piece: &Piece| matches!(piece, Piece::CanonicalJsonWithout(_) | Piece::SortedForm);
         self.covers_bytes() || self.0.iter().any(whole)
     }
 
-    /// Whether what stands at `locator` is part of the content by itself.
+    /// Whether the text at `locator` is a piece of the content.
     pub fn covers(&self, locator: &Locator) -> bool {
         self.0.iter().any(|piece| match (piece, locator) {
             (Piece::Header(name), Locator::Header(other)) => name.eq_ignore_ascii_case(other),
@@ -135,7 +135,7 @@ impl Template {
         })
     }
 
-    /// The kinds of body that places in it are read from, each with what is read.
+    /// The kinds of body it reads from, each with what it reads there.
     pub fn kinds_read(&self) -> impl Iterator<Item = (ContentKind, &'static str)> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::SortedForm => Some((ContentKind::Form, "{sorted_form}")),
@@ -147,7 +147,7 @@ impl Template {
         })
     }
 
-    /// Whether it tells deliveries apart that have no body.
+    /// Whether its content differs between deliveries without a body.
     pub fn tells_apart_without_body(&self) -> bool {
         self.0.iter().any(|piece| {
             matches!(
@@ -161,7 +161,7 @@ impl Template {
         })
     }
 
-    /// The names of parameters it asks for.
+    /// Names of the parameters it uses.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Parameter(name) => Some(name.as_str()),
@@ -169,7 +169,7 @@ impl Template {
         })
     }
 
-    /// The names of headers that must be there.
+    /// Names of the headers it requires.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Header(name) => Some(name.as_str()),
@@ -177,10 +177,10 @@ impl Template {
         })
     }
 
-    /// Fills the template in for one request. The secret is left as a gap: `None`.
+    /// Fills in the template for a request. The secret is left as a gap: `None`.
     ///
     /// # Errors
-    /// When a part of what is signed is missing, or has no canonical form; when nothing of the delivery is left of it.
+    /// When a part of the content is missing or has no canonical form, or the content contains nothing of the delivery.
     pub fn fill<'a>(
         &'a self,
         request: &Request<'a>,
@@ -198,7 +198,7 @@ impl Template {
 }
 
 impl Template {
-    /// Whether it asks for places that may be missing, they are, and the rest would be the same for any delivery.
+    /// Whether all its optional places are missing, and the rest is the same for any delivery.
     fn is_left_empty(&self, filled: &[Option<Cow<'_, [u8]>>]) -> bool {
         let mut optional = self.0.iter().zip(filled).filter(|(piece, _)| !piece.is_common()).peekable();
         let is_empty = |text: &Option<Cow<'_, [u8]>>| text.as_deref().is_none_or(<[u8]>::is_empty);
@@ -207,7 +207,7 @@ impl Template {
 }
 
 impl Piece {
-    /// Whether it is alike in every delivery, but for the time.
+    /// Whether it is the same in every delivery, except for the time.
     fn is_common(&self) -> bool {
         matches!(self, Self::Literal(_) | Self::Secret | Self::Parameter(_) | Self::Timestamp | Self::Method)
     }
@@ -288,7 +288,7 @@ fn owned<'a>(text: String) -> Cow<'a, [u8]> {
     Cow::Owned(text.into_bytes())
 }
 
-/// A body that is no form would not be covered at all.
+/// Without this check, a body that is not a form would not be covered by the signature.
 fn sorted_form(request: &Request<'_>) -> Result<String, Reject> {
     if request.body.kind() != ContentKind::Form {
         return Err(Reject::new(
@@ -308,7 +308,7 @@ fn members(request: &Request<'_>, names: &[String]) -> String {
     names.iter().filter_map(text).collect()
 }
 
-/// At most as many headers as there are names in a list of 16 KiB.
+/// The number of headers is bounded by the names that fit into a list of 16 KiB.
 fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
     let listed = single_header(request.headers, list, Reason::MalformedSignature)?.unwrap_or_default();
     if listed.len() > SIGNATURE_HEADER_BYTES_MAX {
@@ -329,7 +329,7 @@ fn listed_headers(request: &Request<'_>, list: &str) -> Result<String, Reject> {
     Ok(lines.join(";"))
 }
 
-/// Whether a part of `value` reads as a header of its own, which would be signed as one that is no longer listed.
+/// Whether part of `value` looks like a further header, which would be signed as a header that is no longer listed.
 fn holds_a_header(value: &str) -> bool {
     let names = value.split(';').skip(1).filter_map(|part| part.split_once(':'));
     names.into_iter().any(|(name, _)| is_header_name(name))

@@ -1,4 +1,4 @@
-//! Signed times: how they are read, and whether they are fresh.
+//! Parses signed times and checks their freshness.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -7,7 +7,7 @@ use super::form::{TimeFormat, TimestampForm};
 use super::{Reason, Reject};
 use crate::clock::UnixMs;
 
-/// Reads a time strictly: digits only, of bounded length, or RFC 3339.
+/// Parses a time strictly: digits only, of bounded length, or RFC 3339.
 ///
 /// # Errors
 /// [`Reason::MalformedTimestamp`].
@@ -27,7 +27,7 @@ fn digits(text: &str, digits_max: usize) -> Option<u64> {
     text.parse().ok().filter(|_| fits)
 }
 
-/// The form in which a sender writes `time`.
+/// Writes `time` as a sender does.
 pub fn write(time: UnixMs, format: TimeFormat) -> String {
     match format {
         TimeFormat::UnixS => (time / 1_000).to_string(),
@@ -39,8 +39,8 @@ pub fn write(time: UnixMs, format: TimeFormat) -> String {
     }
 }
 
-/// Checks a time against ours, on both sides; exactly at the tolerance it is still fresh. Times written in
-/// seconds are compared in seconds, for the rest of our second is not the sender's to know.
+/// Compares a time with our clock, in both directions; at exactly the tolerance it is still fresh. Times in whole seconds
+/// are compared in whole seconds, because the sender's fraction of a second is unknown.
 ///
 /// # Errors
 /// [`Reason::StaleTimestamp`] or [`Reason::FutureTimestamp`].

@@ -1,4 +1,4 @@
-//! Shared tokens, sent as they are.
+//! Shared tokens, sent in clear.
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::ids::Digest;
 use crate::json::Element;
 use crate::secret::{SecretVersion, SecretVersions};
 
-/// Refuses a head without the token, where the head is its only place.
+/// Refuses headers without the token, if it can be nowhere else.
 ///
 /// # Errors
 /// [`Reason::MissingSignature`], [`Reason::MalformedSignature`].
@@ -20,7 +20,7 @@ pub fn precheck(form: &TokenForm, headers: &dyn Headers) -> Result<(), Reject> {
     if form.or_query.is_some() { Ok(()) } else { precheck_header(&form.from, headers) }
 }
 
-/// Refuses a head without `from`, if that is a header.
+/// Refuses headers without `from`, if that is a header.
 ///
 /// # Errors
 /// As [`precheck`].
@@ -29,7 +29,7 @@ pub fn precheck_header(from: &Locator, headers: &dyn Headers) -> Result<(), Reje
     header(headers, name).map(drop)
 }
 
-/// A header that must be there, once, and hold something.
+/// A header that must appear exactly once and not be empty.
 ///
 /// # Errors
 /// As [`precheck`].
@@ -90,7 +90,7 @@ fn verify_each(
     versions.into_iter().min().ok_or_else(missing)
 }
 
-/// The key that is `presented`. Digests are compared, so that the length of the secret takes no time of its own.
+/// The key equal to `presented`. Digests are compared, so that the time does not depend on the length of the secret.
 pub fn find<'a>(presented: &[u8], keys: &'a SecretVersions) -> Option<&'a SecretVersion> {
     let presented = Digest::of(presented);
     keys.iter().find(|version| {
@@ -99,7 +99,7 @@ pub fn find<'a>(presented: &[u8], keys: &'a SecretVersions) -> Option<&'a Secret
     })
 }
 
-/// The token behind the word of its scheme.
+/// The token after the name of its scheme.
 fn unwrapped(text: &str, scheme: Option<TokenScheme>) -> Result<Vec<u8>, Reject> {
     let Some(scheme) = scheme else { return Ok(text.as_bytes().to_vec()) };
     let rest = after_scheme(text, scheme).ok_or_else(malformed)?;
@@ -109,7 +109,7 @@ fn unwrapped(text: &str, scheme: Option<TokenScheme>) -> Result<Vec<u8>, Reject>
     }
 }
 
-/// What follows the word of an `Authorization` scheme.
+/// The text after the name of an `Authorization` scheme.
 pub fn after_scheme(text: &str, scheme: TokenScheme) -> Option<&str> {
     let (word, rest) = text.split_once(' ')?;
     let own = match scheme {

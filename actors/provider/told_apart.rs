@@ -1,17 +1,17 @@
-//! What tells deliveries apart: the places that a signature fixes. Whoever captured a delivery can not make its
-//! signature hold with another text there.
+//! Which places identify a delivery: those that its signature fixes. An attacker who captured a delivery cannot change
+//! the text there without invalidating the signature.
 //!
-//! To be signed is not enough. Parts are signed one after another, and where one ends is told by nothing but
-//! what may stand in the next: `{json:/a}:{json:/b}` signs `1:2` and `3` as it signs `1` and `2:3`. So a part is
-//! fixed only where the content can be read in one way: from either end, over parts whose end is known, and
-//! what is left between them if it is one part.
+//! It is not enough that a place is signed. The signed content is a concatenation, and only the text of the next part
+//! shows where a part ends: `{json:/a}:{json:/b}` signs `1:2` and `3` exactly as it signs `1` and `2:3`. So a part is
+//! fixed only if the content can be split in one way: from either end, across parts whose length or end is known, plus
+//! what remains between them if that is a single part.
 
 use super::form::{Content, Locator, ProfileFile, TimeFormat};
 use super::scheme::Proof;
 use super::template::{Piece, Template};
 use super::{Body, ContentKind};
 
-/// What identifies deliveries that `proof` signs: of the locators that the profile names for it, those that are fixed.
+/// The places that identify deliveries signed as `proof` says: those locators named by the profile that are fixed.
 pub fn of(proof: &Proof, file: &ProfileFile) -> Vec<Locator> {
     let id_form = &file.delivery_id;
     let named = match id_form.replay_key.is_empty() {
@@ -21,7 +21,7 @@ pub fn of(proof: &Proof, file: &ProfileFile) -> Vec<Locator> {
     named.iter().filter(|locator| fixes(proof, locator, &file.content)).cloned().collect()
 }
 
-/// Whether what `proof` verifies covers something of the delivery, be it not all of the body.
+/// Whether `proof` covers anything of the delivery, even if not the whole body.
 pub fn covers_content(proof: &Proof) -> bool {
     match proof {
         Proof::Signed(_) => true,
@@ -30,8 +30,8 @@ pub fn covers_content(proof: &Proof) -> bool {
     }
 }
 
-/// Whether retries that are written anew are told apart where no id is signed: by the part of them that is, or by the id
-/// that whoever has the token gives them.
+/// Whether rewritten retries can be recognised without a signed id: the signed part is the same in each, or a token
+/// holder may be trusted with an unsigned id.
 pub fn tells_retries(proof: &Proof) -> bool {
     match proof {
         Proof::Signed(scheme) => !scheme.content.covers_body() && scheme.form.body_sha256_query.is_none(),
@@ -41,7 +41,7 @@ pub fn tells_retries(proof: &Proof) -> bool {
     }
 }
 
-/// Whether a signature of `proof` fixes the text at `locator`, where bodies are of the kinds in `content`.
+/// Whether a signature of `proof` fixes the text at `locator`, if bodies are of the kinds in `content`.
 pub fn fixes(proof: &Proof, locator: &Locator, content: &[Content]) -> bool {
     let kinds = Kinds::of(content);
     match proof {
@@ -55,7 +55,7 @@ pub fn fixes(proof: &Proof, locator: &Locator, content: &[Content]) -> bool {
     }
 }
 
-/// Whether the text at `locator` is part of the body.
+/// Whether `locator` reads from the body.
 pub fn is_in_body(locator: &Locator) -> bool {
     match locator {
         Locator::Json(_) | Locator::JsonEach { .. } | Locator::Form(_) | Locator::FormJson { .. } => true,
@@ -64,8 +64,8 @@ pub fn is_in_body(locator: &Locator) -> bool {
     }
 }
 
-/// The kinds of body that are taken. The `Content-Type` is not signed: where a body may be read in two ways, no place in
-/// it is fixed. No JSON is a form, and no form JSON; a text may be either.
+/// The kinds of body that are accepted. The `Content-Type` is not signed, so if a body could be parsed in two ways, no
+/// place in it is fixed. JSON and forms exclude each other; text may be either.
 #[derive(Clone, Copy)]
 struct Kinds {
     are_told_apart: bool,
@@ -80,19 +80,19 @@ impl Kinds {
     }
 }
 
-/// Bodies of which what is signed fixes every byte, and where they begin and end.
+/// The bodies of which the signed content fixes every byte, including where they begin and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FixedBodies {
     /// All of them.
     All,
-    /// Those that are JSON documents: whoever moves a byte from one to what is signed beside it leaves none.
+    /// Only JSON documents: moving a byte from one to the neighbouring part leaves invalid JSON.
     Json,
     /// None.
     None,
 }
 
 impl FixedBodies {
-    /// Those of a scheme that signs `content`.
+    /// The bodies fixed by a scheme that signs `content`.
     pub fn of(content: &Template, time: Option<TimeFormat>) -> Self {
         let fixes_if = |are_json| {
             let mut fixed = fixed(content, time, Kinds { are_told_apart: true, are_json }).into_iter();
@@ -115,7 +115,7 @@ impl FixedBodies {
     }
 }
 
-/// The parts of what is signed of which beginning and end are known.
+/// The parts of the content whose beginning and end are known.
 fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Piece> {
     let pieces = content.0.as_slice();
     let known = |at: &usize| match pieces.get(*at) {
@@ -137,8 +137,9 @@ fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Pie
     pieces.iter().enumerate().filter(|(at, _)| !is_open(*at)).map(|(_, piece)| piece).collect()
 }
 
-/// Whether a part tells itself where it ends: it is the same in every delivery, of one length, or an object or array in
-/// canonical form, for none is the beginning or the end of another. A time in digits has one length that is fresh.
+/// Whether the end of a part can be recognised: it is the same in every delivery, has a fixed length, or is an object or
+/// array in canonical form (none of which is a prefix or suffix of another). A fresh time in digits always has the same
+/// length.
 fn ends_by_itself(piece: &Piece) -> bool {
     matches!(
         piece,
@@ -152,8 +153,9 @@ fn ends_by_itself(piece: &Piece) -> bool {
     )
 }
 
-/// Whether a text of the request, which may hold anything, stands beside the part `at`, with nothing but white space
-/// between. A document may have white space around it, which could be moved to that text; no URL or header ends with any.
+/// Whether a text of the request with arbitrary content is next to the part `at`, with at most white space between them.
+/// A document may have white space around it, which could be moved to that text; URLs and headers never end with white
+/// space.
 fn is_beside_place(pieces: &[Piece], at: usize) -> bool {
     let says_something = |piece: &&Piece| !matches!(piece, Piece::Literal(text) if text.trim().is_empty());
     let (mut before, mut after) = (pieces.iter().take(at).rev(), pieces.iter().skip(at + 1));
@@ -161,7 +163,7 @@ fn is_beside_place(pieces: &[Piece], at: usize) -> bool {
     is_place(before.find(says_something)) || is_place(after.find(says_something))
 }
 
-/// Whether digits after `piece` begin there: a zero before them would change nothing of a time.
+/// Whether digits after `piece` certainly begin there: an additional leading zero would not change the value of a time.
 fn ends_digits(piece: &Piece, kinds: Kinds) -> bool {
     match piece {
         Piece::Literal(text) => !text.ends_with('0'),

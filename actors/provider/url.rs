@@ -1,4 +1,4 @@
-//! URLs as senders sign them, and URLs as far as they may be believed.
+//! The forms of URLs that senders sign, and the check of pinned addresses.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::form::{PinnedUrl, SignedForm, UrlVariant};
 
-/// What `encodeURI` (ECMA-262) leaves as it is.
+/// Characters `encodeURI` (ECMA-262) does not escape.
 const URI: AsciiSet = COMPONENT
     .remove(b';')
     .remove(b',')
@@ -19,7 +19,7 @@ const URI: AsciiSet = COMPONENT
     .remove(b'+')
     .remove(b'$')
     .remove(b'#');
-/// What `encodeURIComponent` (ECMA-262) leaves as it is.
+/// Characters `encodeURIComponent` (ECMA-262) does not escape.
 const COMPONENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -31,7 +31,7 @@ const COMPONENT: AsciiSet = NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// Longest address that may be believed.
+/// Longest address that is accepted.
 const PINNED_URL_BYTES_MAX: usize = 2_048;
 
 /// The forms of `url` that may have been signed.
@@ -51,7 +51,7 @@ fn unescaped<'a>(url: &str, escape: &str) -> Cow<'a, str> {
     url.replace(escape, &plain).replace(&escape.to_ascii_lowercase(), &plain).into()
 }
 
-/// The variant of `url`; `None` for the URL as it is.
+/// `url` in the form `variant`; `None` if that is the URL unchanged.
 fn written(url: &str, variant: UrlVariant) -> Option<String> {
     if variant == UrlVariant::AsIs {
         return None;
@@ -65,7 +65,7 @@ fn written(url: &str, variant: UrlVariant) -> Option<String> {
     Some(format!("{scheme}://{host}:{}{rest}", port.unwrap_or(own_port)))
 }
 
-/// Scheme, authority, and the rest from the path on.
+/// Scheme, authority, and the rest beginning with the path.
 fn parts(url: &str) -> Option<(&str, &str, &str)> {
     let (scheme, after) = url.split_once("://")?;
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
@@ -81,8 +81,8 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `url` with its host in lower case, if it is `https`, of a pinned host, without user, with a port only if the pin has one,
-/// not too long, and its path ends as it must.
+/// `url` with its host in lower case, if it is allowed: `https`, a pinned host, no user, a port only if the pin has one,
+/// not too long, and with the required end of the path.
 pub fn pinned(url: &str, pinned: &PinnedUrl) -> Option<String> {
     let ("https", host, path) = parts(url).filter(|_| url.len() <= PINNED_URL_BYTES_MAX)? else {
         return None;
@@ -111,13 +111,13 @@ fn host_fits(host: &str, pattern: &str) -> bool {
         )
 }
 
-/// The path of `url`, as it is.
+/// The path of `url`, unchanged.
 pub fn path(url: &str) -> &str {
     let rest = parts(url).map_or(url, |(_, _, rest)| rest);
     rest.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// Path and query as JavaScript's `encodeURI(path + "?" + encodeURIComponent(query))` writes them.
+/// Path and query as written by JavaScript's `encodeURI(path + "?" + encodeURIComponent(query))`.
 pub fn uri_encoded(url: &str) -> String {
     let rest = parts(url).map_or(url, |(_, _, rest)| rest);
     let rest = rest.split('#').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Verification of one delivery: pure, over the bytes from the wire.
+//! Verifies one delivery: a pure function of the bytes from the wire.
 
 use serde::Serialize;
 
@@ -9,22 +9,22 @@ use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::secret::{SecretVersion, SecretVersions};
 
-/// A delivery that is authentic, or one that need not be.
+/// The result for a delivery that is authentic, or need not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The version of the secret that verified it; `None` where nothing did.
+    /// Version of the secret that verified it; `None` if none did.
     pub key_version: Option<u32>,
-    /// SHA-256 of what the signature covers, where that is not just the body.
+    /// SHA-256 of the signed content, if that is more than the body.
     pub signed_digest: Option<Digest>,
-    /// Whether a signature covers something of the delivery, be it not all of the body.
+    /// Whether a signature covers anything of the delivery, even if not the whole body.
     pub covers_content: bool,
-    /// Whether it covers every byte of the body, and tells where the body begins and ends.
+    /// Whether it covers every byte of the body, including where the body begins and ends.
     pub covers_bytes: bool,
 }
 
 impl Verified {
-    /// The key under which it is journaled that a delivery whose body is `body` conflicts with the one that holds `key`: one
-    /// for each that only the holder of the secret can have made.
+    /// The key under which a conflict is journaled: that of a delivery with `body` with the delivery that holds `key`.
+    /// Each delivery only the holder of the secret can have made gets its own key.
     pub fn conflict_key(&self, key: Digest, body: Digest) -> Digest {
         let mut text = b"palyra conflict v1".to_vec();
         text.extend_from_slice(&key.0);
@@ -32,7 +32,7 @@ impl Verified {
         Digest::of(&text)
     }
 
-    /// What tells such deliveries apart: the bytes of the body, or what is signed where that does not fix all of them.
+    /// What distinguishes such deliveries: the body, or the signed content if that does not fix the whole body.
     fn distinct(&self, body: Digest) -> Digest {
         self.signed_digest.filter(|_| self.covers_content && !self.covers_bytes).unwrap_or(body)
     }
@@ -41,42 +41,40 @@ impl Verified {
 /// Why a delivery was not verified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// It is not authentic.
     #[error(transparent)]
     Rejected(#[from] Reject),
-    /// We could not tell: no key of ours is usable.
+    /// Undecided: none of our keys is usable.
     #[error("{0}; store it exactly as the provider shows it")]
     UnusableKey(#[from] UnusableKey),
-    /// We could not tell: there is no key.
+    /// Undecided: there is no key.
     #[error("a signature is required, but there is no key to verify it with; name a secret")]
     NoKey,
 }
 
-/// A version of a secret of which no key can be made.
+/// A version of a secret that is not usable as a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("version {version} of the secret cannot be used: {reason}")]
 pub struct UnusableKey {
-    /// Which version.
     pub version: u32,
-    /// What it would have to be, without the value.
+    /// What the value must be; the value itself is not mentioned.
     pub reason: String,
 }
 
-/// What trying one version of a secret came to.
+/// The result of trying one version of a secret.
 pub(super) enum Tried {
     /// It made the signature.
     Accepted,
-    /// A key can be made of it, which did not.
+    /// It is a usable key, but did not make the signature.
     Refused(Reject),
-    /// No key can be made of it: why, without the value.
+    /// It is not usable as a key: the reason, without the value.
     Unusable(String),
 }
 
-/// The version of `keys` that made the signature. Whoever fails against a key that can be used is not authentic, whatever
-/// becomes of the other versions.
+/// The version in `keys` that made the signature. If a usable key fails, the delivery is not authentic, even if other
+/// versions are not usable.
 ///
 /// # Errors
-/// [`VerifyError::UnusableKey`] only when a key can be made of none.
+/// [`VerifyError::UnusableKey`] only if no version is usable.
 pub(super) fn first_accepted(
     keys: &SecretVersions,
     try_one: impl Fn(&[u8]) -> Tried,
@@ -95,15 +93,15 @@ pub(super) fn first_accepted(
     }
 }
 
-/// No key of ours made it.
+/// The rejection if none of our keys made the signature.
 pub(super) fn none_of_ours() -> Reject {
     Reject::new(Reason::BadSignature, "the signature was not made over these bytes with our key")
 }
 
-/// Checks what the headers alone tell about `scheme`.
+/// Checks what the headers alone decide for `scheme`.
 ///
 /// # Errors
-/// What refuses the delivery whatever its body is.
+/// Why the delivery is refused, whatever its body is.
 pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
     match &scheme.proof {
         Proof::Signed(scheme) => signed::precheck(scheme, headers),
@@ -113,7 +111,7 @@ pub fn precheck(scheme: &Scheme, headers: &dyn Headers) -> Result<(), Reject> {
     }
 }
 
-/// The first scheme whose condition may hold, as far as headers tell.
+/// The first scheme whose condition may hold, judging by the headers.
 pub fn scheme_by_head<'a>(schemes: &'a [Scheme], headers: &dyn Headers) -> Option<&'a Scheme> {
     let undecided =
         schemes.iter().any(|one| one.when.as_ref().is_some_and(|when| head_fits(when, headers).is_none()));
@@ -124,7 +122,7 @@ pub fn scheme_by_head<'a>(schemes: &'a [Scheme], headers: &dyn Headers) -> Optio
 /// Verifies `request` by `scheme` with any of `keys`.
 ///
 /// # Errors
-/// Why it is not authentic, or why that cannot be told.
+/// Why it is not authentic, or why that could not be decided.
 pub fn verify(
     scheme: &Scheme,
     request: &Request<'_>,
@@ -139,12 +137,12 @@ pub fn verify(
     }
 }
 
-/// What needs no signature is not verified: whoever may take it as it is does not ask.
+/// A scheme without authentication never verifies: if no signature is required, verification is skipped.
 fn nothing_signed() -> Reject {
     Reject::new(Reason::MissingSignature, "this provider signs nothing")
 }
 
-/// Whether [`verify`] can make a key of `secret` for `scheme`.
+/// Whether [`verify`] can use `secret` as a key for `scheme`.
 ///
 /// # Errors
 /// Why not, without the value.
@@ -156,7 +154,7 @@ pub fn check_key(scheme: &Scheme, secret: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What is known of a delivery nothing covers.
+/// The result for a delivery that nothing covers.
 pub fn uncovered(key_version: Option<u32>) -> Verified {
     Verified { key_version, signed_digest: None, covers_content: false, covers_bytes: false }
 }

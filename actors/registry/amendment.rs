@@ -1,4 +1,4 @@
-//! What is to be otherwise about an integration: only what is named changes.
+//! A change of an integration's settings: only the settings it names are changed.
 
 use std::collections::BTreeMap;
 
@@ -10,38 +10,38 @@ use super::record::IntegrationRecord;
 use crate::ids::canonical;
 use crate::limits::UNSIGNED_RATE_PER_SECOND_DEFAULT;
 
-/// New settings of an integration, those of a [`super::Draft`]. What is left out stays as it is.
+/// New settings of an integration, with the fields of a [`super::Draft`]. A field that is omitted keeps its value.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Amendment {
-    /// Name of a profile. What the integration told the old one is forgotten.
+    /// Name of a profile. A new one discards the parameters that were set for the old one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Empty: the id.
+    /// Empty: the id is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// `null`: none.
+    /// `null` removes it.
     #[serde(deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     pub secret_vault_ref: Option<Option<String>>,
-    /// All that are to be allowed; empty: all there are.
+    /// The complete list; empty: all events are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_events: Option<Vec<String>>,
-    /// All that are to be allowed; empty: all there are.
+    /// The complete list; empty: all sources are allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_sources: Option<Vec<String>>,
     /// Whether a delivery must be signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature_required: Option<bool>,
-    /// Largest body.
+    /// Largest body, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_payload_bytes: Option<u64>,
-    /// `null`: the daemon's.
+    /// `null`: the daemon's setting applies.
     #[serde(deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     pub replay_window_seconds: Option<Option<u64>>,
     /// Refused where a signature is required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned_rate_per_second: Option<u32>,
-    /// By name; `null` takes one away, and those not named stay.
+    /// By name. `null` removes a parameter; parameters not named here are kept.
     #[serde(deserialize_with = "each_once", skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Option<String>>,
     /// How filtered deliveries are answered.
@@ -49,14 +49,14 @@ pub struct Amendment {
     pub on_filtered: Option<OnFiltered>,
 }
 
-/// What is there is named, `null` too.
+/// Distinguishes `null` from a field that is omitted.
 fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 
 impl Amendment {
-    /// Changes `record` so, before it is normalised and checked. A test under another secret or profile says nothing of
-    /// this one and is forgotten.
+    /// Applies the change to `record`, which has to be normalised and checked afterwards. A test result is discarded if
+    /// the secret or the profile changed, because it says nothing about the new one.
     pub fn apply(self, record: &mut IntegrationRecord) {
         let before = (record.provider.clone(), record.secret_vault_ref.clone());
         self.set_all(record);

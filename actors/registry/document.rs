@@ -1,4 +1,4 @@
-//! The text of `webhooks.toml`: read strictly, edited so that comments and order survive.
+//! The text of `webhooks.toml`: parsed strictly, and edited so that comments and order are preserved.
 
 use serde_json::{Map, Value};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
@@ -13,17 +13,16 @@ use crate::text_places::{self, TextPlace};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
-/// What a document is checked against, and what it is called in errors.
+/// What a document is checked against, and the file name for its errors.
 pub struct Checks<'a> {
-    /// Name of the file.
     pub file: &'a str,
-    /// Profiles in force.
+    /// The profiles in force.
     pub catalogue: &'a Catalogue,
-    /// Cap on `max_payload_bytes`.
+    /// Upper bound of `max_payload_bytes`.
     pub payload_bytes_cap: u64,
 }
 
-/// A registry file that is right.
+/// A valid registry file.
 #[derive(Debug, Clone)]
 pub struct RegistryDocument {
     document: DocumentMut,
@@ -32,12 +31,12 @@ pub struct RegistryDocument {
 }
 
 impl RegistryDocument {
-    /// The file of a registry without integrations.
+    /// An empty registry file.
     pub fn new() -> Self {
         Self { document: NEW.parse().unwrap_or_default(), records: Vec::new() }
     }
 
-    /// Reads a file.
+    /// Parses a file.
     ///
     /// # Errors
     /// The first fault, with its place.
@@ -65,12 +64,11 @@ impl RegistryDocument {
         Ok(Self { document, records })
     }
 
-    /// The text.
     pub fn text(&self) -> String {
         self.document.to_string()
     }
 
-    /// Adds an integration at the end. What has its default is left out.
+    /// Appends an integration. Settings with their default value are omitted.
     pub fn insert(&mut self, record: IntegrationRecord) {
         let mut table = Table::new();
         write(&mut table, &defaults(&record), &members(&record));
@@ -80,7 +78,7 @@ impl RegistryDocument {
         }
     }
 
-    /// Writes the settings of the integration of the same id that changed; everything else stays as it is.
+    /// Writes the changed settings of the integration with the same id; everything else in the file is left as it is.
     pub fn replace(&mut self, record: IntegrationRecord) {
         let Some(index) = self.index_of(&record.integration_id) else { return };
         let Some(old) = self.records.get_mut(index).map(|own| std::mem::replace(own, record.clone())) else {
@@ -91,7 +89,7 @@ impl RegistryDocument {
         }
     }
 
-    /// Takes an integration out.
+    /// Removes an integration.
     pub fn remove(&mut self, id: &str) {
         let Some(index) = self.index_of(id) else { return };
         if let Some(tables) = self.tables() {
@@ -104,7 +102,7 @@ impl RegistryDocument {
         self.records.iter().position(|record| record.integration_id == id)
     }
 
-    /// The integrations as tables; an inline array of them, or none at all, becomes tables first.
+    /// The integrations as an array of tables. An inline array, or none at all, is converted first.
     fn tables(&mut self) -> Option<&mut ArrayOfTables> {
         let item = self.document.entry(TABLES).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         if item.is_value() {
@@ -175,14 +173,14 @@ impl Checks<'_> {
 
 type Members = Vec<(String, Value)>;
 
-/// A record as the members of its table, in the order in which it has them.
+/// The members of a record, in the order of its table.
 fn members(record: &IntegrationRecord) -> Members {
     let document = serde_json::to_vec(record).ok().and_then(|text| json::parse(&text).ok());
     let members = document.iter().flat_map(|document| document.root().members());
     members.map(|(name, value)| (name.to_owned(), value.to_value())).collect()
 }
 
-/// What holds for an integration of which the file says nothing but its id and its provider.
+/// The settings of an integration whose table contains only its id and its provider.
 fn defaults(record: &IntegrationRecord) -> Members {
     let named = serde_json::json!({"integration_id": record.integration_id, "provider": record.provider});
     let Ok(mut bare) = serde_json::from_value::<IntegrationRecord>(named) else { return Members::new() };
@@ -192,7 +190,7 @@ fn defaults(record: &IntegrationRecord) -> Members {
     defaults
 }
 
-/// Writes the members that are not what they were, each in its place; a table within, member by member.
+/// Writes the members that changed, each in its place; nested tables are written member by member.
 fn write(table: &mut dyn TableLike, old: &Members, new: &Members) {
     for (name, _) in old.iter().filter(|(name, _)| member(new, name).is_none()) {
         table.remove(name);
@@ -217,7 +215,7 @@ fn listed(members: &Map<String, Value>) -> Members {
     members.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Keeps the comments before the name and behind the old value.
+/// Replaces a value. The comments before the name and after the old value are kept.
 fn set(table: &mut dyn TableLike, name: &str, mut new: toml_edit::Value) {
     match table.get_mut(name).and_then(Item::as_value_mut) {
         Some(old) => {
@@ -228,7 +226,7 @@ fn set(table: &mut dyn TableLike, name: &str, mut new: toml_edit::Value) {
     }
 }
 
-/// A JSON value as TOML; `None` for what is left out: null, empty lists and empty tables.
+/// Converts a JSON value to TOML; `None` for what is omitted: null, empty lists and empty tables.
 fn toml_value(json: &Value) -> Option<toml_edit::Value> {
     match json {
         Value::Bool(flag) => Some((*flag).into()),

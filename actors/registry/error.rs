@@ -1,13 +1,12 @@
-//! What can go wrong with the registry, and what to do about it.
+//! The errors of the registry, each with its remedy.
 
 use std::sync::Arc;
 
 use crate::ids::nearest;
 
-/// A place in `webhooks.toml` that cannot be used.
+/// A fault in `webhooks.toml` and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
-    /// The file.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -17,108 +16,103 @@ pub struct FileFault {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// Why the registry did not do what it was asked to. Nothing was changed, but after [`RegistryError::Unsynced`].
+/// Why the registry did not do what it was asked. Nothing was changed, except with [`RegistryError::Unsynced`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
     /// The file cannot be used as it is.
     #[error("{}:{}:{}: {}: {}", fault.file, fault.line, fault.column, fault.field, fault.message)]
     InvalidFile {
-        /// Where and why.
+        /// The fault and its place.
         fault: Box<FileFault>,
     },
-    /// A profile of the operator's cannot be used.
+    /// One of the operator's own profiles cannot be used.
     #[error(transparent)]
     Profile(Arc<crate::provider::ProfileError>),
-    /// An integration cannot be as it was asked for.
+    /// The requested settings are not valid.
     #[error("{field}: {message}")]
     InvalidDraft {
         /// The field.
         field: String,
         /// What is wrong with it.
         message: String,
-        /// What to do.
+        /// What to do about it.
         hint: Option<String>,
     },
-    /// There is one of that id.
+    /// The id is taken.
     #[error("the integration `{id}` exists already")]
     Exists {
         /// The id.
         id: String,
     },
-    /// There is none of that id.
+    /// No integration has this id.
     #[error("there is no integration `{id}`")]
     Unknown {
-        /// The id.
         id: String,
-        /// The id most like it.
+        /// The most similar id.
         nearest: Option<String>,
     },
-    /// It cannot verify deliveries yet, so it may not take any.
+    /// It cannot verify deliveries yet, so it cannot be enabled.
     #[error("the integration `{id}` is not ready: {}", issues.join("; "))]
     NotReady {
-        /// The id.
         id: String,
-        /// Why.
+        /// What is missing.
         issues: Vec<String>,
     },
-    /// It takes deliveries, and could not verify them if it were changed so.
+    /// It is enabled, and could not verify deliveries after the change.
     #[error("this change would make the enabled integration `{id}` unready: {}", issues.join("; "))]
     WouldNotBeReady {
-        /// The id.
         id: String,
-        /// Why.
+        /// What would be missing.
         issues: Vec<String>,
     },
-    /// One too many.
+    /// The registry is full.
     #[error("there are already {max} integrations, the most that one daemon serves")]
     TooMany {
-        /// The bound.
+        /// The maximum number of integrations.
         max: usize,
     },
-    /// Somebody else changed the file since it was read last.
+    /// The file was edited since it was last read.
     #[error(
         "`{file}` was edited since it was read; the change was not made, so that the edit is not overwritten"
     )]
     EditedMeanwhile {
-        /// The file.
+        /// Name of the file.
         file: String,
     },
-    /// The file was removed since it was read last.
+    /// The file was removed since it was last read.
     #[error("`{file}` is missing; the last configuration read from it stays in force")]
     Gone {
-        /// The file.
+        /// Name of the file.
         file: String,
     },
-    /// The file was removed while nothing had read it.
+    /// There is no file at the start, although the journal has events about integrations.
     #[error("`{file}` is missing, but the journal has events about integrations that may have been in it")]
     Lost {
-        /// The file.
+        /// Name of the file.
         file: String,
     },
-    /// The change is in the file and in force, and is not known to outlast a power cut.
+    /// The change is written and in force, but could not be synced: a power failure may undo it.
     #[error("the change is in force and in `{file}`, but a power cut may undo it: {problem}")]
     Unsynced {
-        /// The file.
         file: String,
-        /// What the system says.
+        /// The error of the operating system.
         problem: String,
     },
-    /// The file is none that is read: open to others, a link or a folder, too large, no text.
+    /// The file is not accepted: accessible to others, a link or a folder, too large, or not text.
     #[error("{problem}")]
     Unfit {
-        /// Which file, what is wrong with it and what to do.
+        /// Which file it is, what is wrong with it and what to do.
         problem: String,
     },
-    /// The file can be neither read nor written.
+    /// The file cannot be read or written.
     #[error("cannot use `{file}`: {problem}")]
     Io {
-        /// The file.
         file: String,
-        /// What the system says, with what to do where that is known.
+        /// The error of the operating system, with a remedy if one is known.
         problem: String,
     },
 }
@@ -160,8 +154,8 @@ impl RegistryError {
         Self::Unknown { id: id.escape_debug().take(64).collect(), nearest }
     }
 
-    /// The same fault in a text that was about to be written: told of the field of the integration that was asked for,
-    /// for the file as it stands has none.
+    /// Reports a fault in text that was about to be written as a fault of the requested settings, because the place is
+    /// not in the existing file.
     pub(super) fn of_draft(self) -> Self {
         let Self::InvalidFile { fault } = self else { return self };
         let field = fault.field.split_once("].").map_or(fault.field.as_str(), |(_, own)| own);

@@ -1,4 +1,4 @@
-//! The integrations in force, for those who only read them.
+//! The integrations in force, for code that only reads them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Integration;
 
-/// Integrations by their id.
+/// Integrations by id.
 pub(super) type ById = HashMap<String, Arc<Integration>>;
 
-/// The integrations in force, as every thread may read them without a message. The registry publishes them anew with
-/// every change; they stay as they are while it is rebuilt.
+/// The integrations in force, readable from any thread without a message to the actor. The registry replaces them with
+/// every change; they stay available while the registry is restarted.
 #[derive(Clone, Default)]
 pub struct InForce(Arc<RwLock<Arc<ById>>>);
 
 impl InForce {
-    /// Finds an enabled integration that has a profile. Unknown and disabled ones are both `None`.
+    /// Finds an enabled integration that has a profile. `None` for unknown and for disabled ones.
     pub fn lookup(&self, id: &str) -> Option<Arc<Integration>> {
         let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let found = by_id.get(id)?;
         is_in_force(found).then(|| Arc::clone(found))
     }
 
-    /// Ids of all that [`InForce::lookup`] finds, in no order.
+    /// Ids of all integrations that [`InForce::lookup`] finds, in no particular order.
     pub fn ids(&self) -> Vec<String> {
         let by_id = self.0.read().unwrap_or_else(PoisonError::into_inner);
         by_id.iter().filter(|(_, found)| is_in_force(found)).map(|(id, _)| id.clone()).collect()

@@ -1,5 +1,6 @@
-//! Secrets that a provider's handshake makes codes under for whoever asks. Within the profile no delivery is taken of which
-//! such a code may be the signature; another profile signs what it signs, and so has to have a secret of its own.
+//! Some handshakes compute an HMAC under the secret for anybody. The profile of such a handshake refuses deliveries whose
+//! signature may be such an HMAC; but it could pass as a signature for another profile, so two profiles must not share
+//! that secret.
 
 use super::record::IntegrationRecord;
 use crate::provider::Catalogue;

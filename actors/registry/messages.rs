@@ -1,4 +1,4 @@
-//! The registry's doors.
+//! The messages of the registry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,26 +13,27 @@ use crate::provider::Parameters;
 use crate::provider::{Catalogue, Profile};
 use crate::vault::SecretStatus;
 
-/// One integration, ready to be used.
+/// One integration with its profile.
 #[derive(Debug)]
 pub struct Integration {
-    /// The record in `webhooks.toml`.
+    /// Its record in `webhooks.toml`.
     pub record: IntegrationRecord,
-    /// Its provider profile; `None` when the profile has gone since the record was written.
+    /// Its provider profile; `None` if the profile does not exist any more.
     pub profile: Option<Arc<Profile>>,
-    /// The enabled integration of another profile that names the same secret, where a handshake of either makes codes under
-    /// it for whoever asks: such a code may be the signature of a delivery to the other.
+    /// Id of an enabled integration of another profile that uses the same secret, if a handshake of either profile
+    /// computes HMACs under it for anybody: such an HMAC may be a valid signature for the other profile.
     pub lent_with: Option<String>,
 }
 
 impl Integration {
-    /// Whether it is verified with keys that the provider publishes, having none of its own.
+    /// Whether its deliveries are verified with keys the provider publishes, because it has none of its own.
     pub fn takes_published_keys(&self) -> bool {
         let published = self.profile.as_ref().is_some_and(|profile| profile.publishes_keys());
         self.record.secret_vault_ref.is_none() && self.record.signature_required && published
     }
 
-    /// How long its deliveries are remembered, in seconds: as it says itself, or else its profile; `None` where the daemon does.
+    /// How long its deliveries are remembered, in seconds: its own setting, or else that of its profile; `None` if the
+    /// daemon's setting applies.
     pub fn replay_window_seconds(&self) -> Option<u64> {
         let of_profile = || self.profile.as_ref().and_then(|profile| profile.replay_window_seconds());
         self.record.replay_window_seconds.or_else(of_profile)
@@ -44,35 +45,33 @@ impl Integration {
 #[rtype(result = "Option<Arc<Integration>>")]
 pub struct Get(pub String);
 
-/// All integrations, in the order of the file.
+/// Asks for all integrations, in the order of the file.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Vec<Arc<Integration>>")]
 pub struct List;
 
-/// Adds an integration. One whose secret is not ready is stored disabled.
+/// Adds an integration. If its secret is not ready, it is stored disabled.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
 pub struct Add {
-    /// What the caller asked for.
+    /// The requested settings.
     pub draft: Draft,
-    /// What the vault said of its secret.
+    /// The state of its secret, from the vault.
     pub secret: SecretStatus,
 }
 
-/// Changes the settings of an integration that are named. An enabled one must be ready afterwards too.
+/// Changes the named settings of an integration. One that is enabled must still be ready afterwards.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
 pub struct Amend {
-    /// Which.
     pub integration_id: String,
-    /// What is to be otherwise.
     pub amendment: Amendment,
-    /// What the vault said of the secret it then has.
+    /// The state of the secret it has afterwards, from the vault.
     pub secret: SecretStatus,
 }
 
-/// The settings of an integration as a caller gives them (`schemas/registry.v1.json`, one entry without what the daemon
-/// keeps).
+/// The settings of an integration as a caller gives them: one entry of `schemas/registry.v1.json`, without the fields the
+/// daemon maintains.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
@@ -80,19 +79,19 @@ pub struct Draft {
     pub integration_id: String,
     /// Name of a profile.
     pub provider: String,
-    /// Default: the id.
+    /// Default: the id is used.
     #[serde(default)]
     pub display_name: Option<String>,
     /// Required unless `signature_required` is false.
     #[serde(default)]
     pub secret_vault_ref: Option<String>,
-    /// Empty: all.
+    /// Empty: all events are allowed.
     #[serde(default)]
     pub allowed_events: Vec<String>,
-    /// Empty: all.
+    /// Empty: all sources are allowed.
     #[serde(default)]
     pub allowed_sources: Vec<String>,
-    /// Default true: enabled if it is ready.
+    /// Whether it is enabled if it is ready. Default true.
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Default true.
@@ -101,13 +100,13 @@ pub struct Draft {
     /// Default 65,536.
     #[serde(default)]
     pub max_payload_bytes: Option<u64>,
-    /// Default: the daemon's.
+    /// Default: the daemon's setting applies.
     #[serde(default)]
     pub replay_window_seconds: Option<u64>,
-    /// Default 50; refused where `signature_required` is true.
+    /// Default 50; refused if `signature_required` is true.
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
-    /// What the profile needs to know beside the secret, by name.
+    /// Settings the profile needs besides the secret, by name.
     #[serde(default, deserialize_with = "each_once")]
     pub parameters: Parameters,
     /// Default `accept`.
@@ -119,7 +118,7 @@ fn yes() -> bool {
     true
 }
 
-/// What a filtered delivery is answered with.
+/// The answer to a filtered delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFiltered {
@@ -130,15 +129,14 @@ pub enum OnFiltered {
     Reject,
 }
 
-/// Enables or disables an integration. Enabling one that is not ready is an error that says why.
+/// Enables or disables an integration. Enabling one that is not ready fails with the reasons.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
 pub struct SetEnabled {
-    /// Which.
     pub integration_id: String,
-    /// To what.
+    /// The new state.
     pub enabled: bool,
-    /// What the vault said of its secret; of no account where it is disabled.
+    /// The state of its secret, from the vault; ignored when it is disabled.
     pub secret: SecretStatus,
 }
 
@@ -147,33 +145,32 @@ pub struct SetEnabled {
 #[rtype(result = "Result<Arc<Integration>, RegistryError>")]
 pub struct Remove(pub String);
 
-/// Keeps the outcome of `webhooks test`.
+/// Records the result of `webhooks test`.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), RegistryError>")]
 pub struct RecordTest {
-    /// Which.
     pub integration_id: String,
     /// Whether every check passed.
     pub passed: bool,
-    /// The first check that failed, or what passed; at most 240 bytes are kept.
+    /// The first check that failed, or what passed; cut to 240 bytes.
     pub message: String,
 }
 
-/// Reads `webhooks.toml` and the operator's own profiles again. After an error the last good ones stay in force.
+/// Reads `webhooks.toml` and the operator's own profiles again. If that fails, the last valid state stays in force.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Changes, RegistryError>")]
 pub struct Reload;
 
-/// What a reload changed: ids of integrations, and names of profiles.
+/// The changes of a reload: ids of integrations, and names of profiles.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// New ones.
+    /// Integrations that were added.
     pub added: Vec<String>,
-    /// Gone ones.
+    /// Integrations that were removed.
     pub removed: Vec<String>,
-    /// Ones that read differently.
+    /// Integrations whose settings changed.
     pub changed: Vec<String>,
-    /// Profiles that came, went or read differently.
+    /// Profiles that were added, removed or changed.
     pub profiles: Vec<String>,
 }
 
@@ -187,19 +184,19 @@ pub struct Profiles;
 #[rtype(result = "RegistrySnapshot")]
 pub struct Observe;
 
-/// What the registry shows of itself.
+/// The state the registry reports.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RegistrySnapshot {
-    /// Integrations.
+    /// Number of integrations.
     pub integrations: usize,
-    /// Enabled ones.
+    /// Number of enabled integrations.
     pub enabled: usize,
-    /// Integrations of each provider.
+    /// Number of integrations per provider.
     pub providers: BTreeMap<String, usize>,
-    /// Profiles known.
+    /// Number of profiles.
     pub profiles: usize,
-    /// When the file was last read or written without error.
+    /// When the file was last read or written successfully.
     pub loaded_at_unix_ms: UnixMs,
-    /// Why the last reload was refused, while the last good file is in force.
+    /// Why the last reload failed, while the last valid state is in force.
     pub stale: Option<String>,
 }

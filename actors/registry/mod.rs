@@ -1,15 +1,15 @@
 //! The registry actor: the integrations of `webhooks.toml`.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
-//! | `record.rs`, `amendment.rs`, `rules.rs` | one integration, how it is changed, and what it is held to |
+//! | `record.rs`, `amendment.rs`, `rules.rs` | one integration, its changes, and its rules |
 //! | `document.rs` | the text of the file |
 //! | `store.rs` | the registry as a plain value |
-//! | `shared.rs` | changes of it, one at a time, beside those who read it |
-//! | `own_profiles.rs` | the profiles of the program and of the operator |
-//! | `in_force.rs` | the integrations in force, for the threads that take deliveries in |
+//! | `shared.rs` | the registry as shared by its readers and by one change at a time |
+//! | `own_profiles.rs` | the built-in profiles and the operator's own |
+//! | `in_force.rs` | the integrations in force, for the threads that receive deliveries |
 //! | `secrets.rs` | which secrets an integration uses, and what for |
-//! | `readiness.rs`, `lending.rs` | whether an integration can verify, with a secret that is its own |
+//! | `readiness.rs`, `lending.rs` | whether an integration can verify, and has a secret of its own |
 
 mod amendment;
 mod document;
@@ -55,8 +55,8 @@ pub struct RegistryActor {
 }
 
 impl RegistryActor {
-    /// An actor around `registry`, which outlives it: one that is rebuilt goes on with what was in force, whatever the files
-    /// say meanwhile.
+    /// An actor for `registry`, which outlives it: after a restart the actor continues with the state in force, even if
+    /// the files have changed meanwhile.
     pub fn new(registry: Arc<SharedRegistry>, clock: SharedClock, watch: WatchGuard) -> Self {
         Self { registry, clock, watch }
     }
@@ -169,7 +169,7 @@ impl Handler<Close> for RegistryActor {
     type Result = ResponseActFuture<Self, Ended>;
 
     fn handle(&mut self, _: Close, _: &mut Self::Context) -> Self::Result {
-        // What was asked for before is done to its end.
+        // Changes requested before are completed first.
         let idle = self.registry.idle().into_actor(self);
         Box::pin(idle.map(|(), actor, ctx| {
             ctx.stop();

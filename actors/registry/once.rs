@@ -1,4 +1,4 @@
-//! Maps whose keys come once each.
+//! Deserializes maps and refuses duplicate keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
 
-/// Reads parameters. A name that comes twice is refused: the next reader might take the other value.
+/// Reads parameters. A duplicate name is refused, because another reader might use the other value.
 pub fn each_once<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
     parameters: D,
 ) -> Result<BTreeMap<String, V>, D::Error> {

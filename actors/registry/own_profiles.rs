@@ -1,4 +1,4 @@
-//! The profiles in force: those of the program, and the operator's own, which are files in a folder.
+//! The profiles in force: the built-in ones, and the operator's own, which are files in a folder.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::files;
 use crate::limits::{OWN_PROFILES_MAX, PROFILE_FILE_BYTES_MAX};
 use crate::provider::{Catalogue, Profile, ProfileError, read_profile};
 
-/// The profiles of the program, and those in `dir`, if there is such a folder.
+/// The built-in profiles, and those in `dir` if that folder exists.
 ///
 /// # Errors
-/// The first profile that cannot be used, or makes a mistake that the lint calls an error.
+/// The first profile that cannot be used, or in which the lint finds an error.
 pub(super) fn load(dir: &Path) -> Result<Catalogue, ProfileError> {
     let mut catalogue = Catalogue::built_in()?;
     for path in own_files(dir)? {

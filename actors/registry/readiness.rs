@@ -1,4 +1,4 @@
-//! Whether an integration can verify deliveries, and what it lacks.
+//! Whether an integration can verify deliveries, and what is missing if not.
 
 use serde::Serialize;
 
@@ -11,15 +11,15 @@ use crate::vault::{SecretStatus, VaultRef};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
-    /// It takes deliveries.
+    /// It accepts deliveries.
     Ready,
-    /// It could, and is switched off.
+    /// It could accept deliveries, but is disabled.
     Disabled,
-    /// Its reference to a secret is not understood.
+    /// Its reference to a secret is not valid.
     InvalidSecretRef,
-    /// There is no such secret.
+    /// The secret does not exist.
     SecretNotFound,
-    /// The secret is there and cannot be used.
+    /// The secret exists, but cannot be used.
     SecretUnavailable,
     /// Its profile is missing, or its settings contradict each other.
     InvalidConfiguration,
@@ -36,7 +36,7 @@ impl Readiness {
         Self::InvalidConfiguration,
     ];
 
-    /// The state as it is written.
+    /// The word for the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -49,23 +49,22 @@ impl Readiness {
     }
 }
 
-/// The state of an integration, with what it lacks.
+/// The state of an integration, and what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReadinessReport {
-    /// The state.
     pub readiness: Readiness,
-    /// What is to be put right.
+    /// What has to be corrected.
     pub issues: Vec<String>,
 }
 
 impl ReadinessReport {
-    /// Whether it could take deliveries, switched on or not.
+    /// Whether it could accept deliveries, disregarding whether it is enabled.
     pub fn can_be_enabled(&self) -> bool {
         matches!(self.readiness, Readiness::Ready | Readiness::Disabled)
     }
 }
 
-/// The state of `integration`, given what the vault says of its secret.
+/// The state of `integration`, given the state of its secret.
 pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessReport {
     let lacks = lacks_configuration(integration).or_else(|| lacks_secret(integration, secret));
     let otherwise = if integration.record.enabled { Readiness::Ready } else { Readiness::Disabled };
@@ -73,7 +72,7 @@ pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessR
     ReadinessReport { readiness, issues }
 }
 
-/// A state, and why it is.
+/// A state with its reasons.
 type Lack = (Readiness, Vec<String>);
 
 fn lacks_configuration(integration: &Integration) -> Option<Lack> {
@@ -99,7 +98,7 @@ fn lacks_configuration(integration: &Integration) -> Option<Lack> {
     is_unfit.then_some((Readiness::InvalidConfiguration, issues))
 }
 
-/// Which secret is shared, and the commands that give it one of its own.
+/// Names the secret that is shared, and the commands that give the integration a secret of its own.
 fn shares_its_secret(record: &IntegrationRecord, other: &str) -> String {
     let (id, vault_ref) = (&record.integration_id, record.secret_vault_ref.as_deref().unwrap_or_default());
     format!(
@@ -109,7 +108,7 @@ fn shares_its_secret(record: &IntegrationRecord, other: &str) -> String {
     )
 }
 
-/// A parameter that is missing, and the command that gives it.
+/// Names a missing parameter, and the command that sets it.
 fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
     let set = format!("palyra webhooks set {} --parameter {name}", record.integration_id);
     match profile.secret_parameters().any(|secret| secret == name) {
@@ -122,7 +121,7 @@ fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
 
 fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack> {
     let record = &integration.record;
-    // Where a signature may be left out, a secret that is named verifies those that are signed.
+    // If signatures are optional, a configured secret still verifies the deliveries that are signed.
     let is_needed = record.signature_required || record.secret_vault_ref.is_some();
     if !is_needed || integration.takes_published_keys() {
         return None;

@@ -1,4 +1,4 @@
-//! One integration as `webhooks.toml` holds it.
+//! One integration as it is stored in `webhooks.toml`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,44 +12,44 @@ use crate::vault::{InvalidRef, VaultRef};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IntegrationRecord {
-    /// Canonical, unique.
+    /// Canonical and unique.
     pub integration_id: String,
     /// Name of its provider profile.
     pub provider: String,
     /// Name for people; empty in the file means the id.
     #[serde(default)]
     pub display_name: String,
-    /// Where its secret is found.
+    /// The reference to its secret.
     #[serde(default)]
     pub secret_vault_ref: Option<String>,
-    /// Events taken in; empty: all.
+    /// Events that are accepted; empty: all.
     #[serde(default)]
     pub allowed_events: Vec<String>,
-    /// Sources taken in; empty: all.
+    /// Sources that are accepted; empty: all.
     #[serde(default)]
     pub allowed_sources: Vec<String>,
-    /// Whether deliveries are taken in.
+    /// Whether deliveries are accepted at all.
     #[serde(default)]
     pub enabled: bool,
     /// Whether a delivery must be signed.
     #[serde(default = "yes")]
     pub signature_required: bool,
-    /// Largest body.
+    /// Largest body, in bytes.
     #[serde(default = "default_payload_bytes")]
     pub max_payload_bytes: u64,
-    /// How long its replay keys are remembered; the daemon's default where it is left out.
+    /// How long its replay keys are remembered; if omitted, the profile's or the daemon's setting applies.
     #[serde(default)]
     pub replay_window_seconds: Option<u64>,
-    /// Unsigned deliveries a second, where no signature is required.
+    /// Unsigned deliveries accepted per second, if no signature is required.
     #[serde(default)]
     pub unsigned_rate_per_second: Option<u32>,
-    /// What its profile needs to know beside the secret, by name.
+    /// Settings its profile needs besides the secret, by name.
     #[serde(default)]
     pub parameters: Parameters,
     /// How filtered deliveries are answered.
     #[serde(default)]
     pub on_filtered: OnFiltered,
-    /// When it was created; 0 for one written by hand.
+    /// When it was created; 0 if it was written by hand.
     #[serde(default)]
     pub created_at_unix_ms: UnixMs,
     /// When its settings last changed through the daemon.
@@ -58,10 +58,10 @@ pub struct IntegrationRecord {
     /// When it was last tested.
     #[serde(default)]
     pub last_test_at_unix_ms: Option<UnixMs>,
-    /// Whether every check passed then.
+    /// Whether every check of that test passed.
     #[serde(default)]
     pub last_test_passed: Option<bool>,
-    /// What the test came to.
+    /// The result of that test.
     #[serde(default)]
     pub last_test_message: Option<String>,
 }
@@ -75,7 +75,7 @@ fn default_payload_bytes() -> u64 {
 }
 
 impl IntegrationRecord {
-    /// The record of a draft, before it is normalised and checked.
+    /// The record for a draft; it has to be normalised and checked.
     pub fn of(draft: Draft, now: UnixMs) -> Self {
         let rate = draft.unsigned_rate_per_second.unwrap_or(UNSIGNED_RATE_PER_SECOND_DEFAULT);
         Self {
@@ -100,22 +100,22 @@ impl IntegrationRecord {
         }
     }
 
-    /// The reference to its secret, read; `None` when it names none.
+    /// The parsed reference to its secret; `None` if it has none.
     pub fn vault_ref(&self) -> Option<Result<VaultRef, InvalidRef>> {
         self.secret_vault_ref.as_deref().map(VaultRef::parse)
     }
 
-    /// Whether the secret of its deliveries is `vault_ref`.
+    /// Whether its deliveries are verified with the secret `vault_ref`.
     pub fn verifies_with(&self, vault_ref: &VaultRef) -> bool {
         self.vault_ref().is_some_and(|own| own.is_ok_and(|own| own == *vault_ref))
     }
 
-    /// Whether the event is taken in.
+    /// Whether the allow list accepts the event.
     pub fn allows_event(&self, event: &str) -> bool {
         self.allowed_events.is_empty() || self.allowed_events.iter().any(|allowed| allowed == event)
     }
 
-    /// Whether the source is taken in.
+    /// Whether the allow list accepts the source.
     pub fn allows_source(&self, source: &str) -> bool {
         self.allowed_sources.is_empty() || self.allowed_sources.iter().any(|allowed| allowed == source)
     }

@@ -1,4 +1,4 @@
-//! What a schema cannot say about an integration.
+//! The rules for an integration that a schema cannot express.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,16 @@ use crate::limits::{DISPLAY_NAME_BYTES_MAX, REPLAY_WINDOW_SECONDS_MAX};
 use crate::provider::Catalogue;
 use crate::vault::VaultRef;
 
-/// Ids that stand for something else in the console's paths.
+/// Ids that would collide with other paths of the console.
 const RESERVED: [&str; 1] = ["diagnostics"];
 
-/// A field that breaks a rule.
+/// A violated rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// Name of the field.
     pub field: &'static str,
     /// What is wrong with it.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
@@ -26,7 +25,7 @@ fn breach(field: &'static str, message: impl Into<String>, hint: Option<String>)
     Breach { field, message: message.into(), hint }
 }
 
-/// What to write in a field of the file that its schema refuses, by its JSON pointer.
+/// The remedy for a field that the schema refuses, by its JSON pointer.
 pub fn remedy(pointer: &str) -> Option<String> {
     let entries = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
     let field = pointer.rsplit('/').find(|name| !entries(name))?;
@@ -54,7 +53,7 @@ pub fn remedy(pointer: &str) -> Option<String> {
     Some(remedy.to_owned())
 }
 
-/// Brings a record into its one form: trimmed, lower-cased, without duplicates, with its defaults.
+/// Normalises a record: trimmed, lower-cased, without duplicates, with its default values.
 pub fn normalise(record: &mut IntegrationRecord) {
     record.integration_id = canonical(&record.integration_id);
     record.provider = canonical(&record.provider);
@@ -70,7 +69,7 @@ pub fn normalise(record: &mut IntegrationRecord) {
 /// Checks a normalised record.
 ///
 /// # Errors
-/// The first rule it breaks.
+/// The first violated rule.
 pub fn check(
     record: &IntegrationRecord,
     catalogue: &Catalogue,
@@ -97,10 +96,10 @@ pub fn check(
     check_window(record, catalogue)
 }
 
-/// A rate of unsigned deliveries that somebody names, where there are none to be held to it.
+/// Refuses a rate for unsigned deliveries if none are accepted.
 ///
 /// # Errors
-/// That it would do nothing.
+/// That the rate would have no effect.
 pub fn check_rate(named: Option<u32>, signature_required: bool) -> Result<(), Breach> {
     if named.is_none() || !signature_required {
         return Ok(());
@@ -110,7 +109,8 @@ pub fn check_rate(named: Option<u32>, signature_required: bool) -> Result<(), Br
     Err(breach("unsigned_rate_per_second", message, Some(hint)))
 }
 
-/// A parameter the profile does not know is a mistake in its name; one that is a secret is named and never written out.
+/// Refuses parameters that the profile does not know, which are probably misspelt, and secret parameters that are not
+/// vault references.
 fn check_parameters(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     let Some(profile) = catalogue.get(&record.provider) else { return Ok(()) };
     for name in profile.secret_parameters() {
@@ -176,7 +176,8 @@ fn publishes_keys(record: &IntegrationRecord, catalogue: &Catalogue) -> bool {
     catalogue.get(&record.provider).is_some_and(|profile| profile.publishes_keys())
 }
 
-/// A window shorter than the tolerance would let a delivery be sent again while its signature is still fresh.
+/// Refuses a window shorter than the tolerance: a delivery could be replayed after the window while its signature is
+/// still fresh.
 fn check_window(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
     let Some(window) = record.replay_window_seconds else { return Ok(()) };
     let least = catalogue.get(&record.provider).map_or(1, |profile| profile.replay_window_seconds_min());

@@ -1,4 +1,4 @@
-//! Which secrets an integration uses, and what for. No value is read here.
+//! Which secrets an integration uses, and for what. No value is read here.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use crate::provider::UnusableKey;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 use crate::vault::{InvalidRef, SecretStatus, VaultRef};
 
-/// What an integration uses a secret for.
+/// The purpose of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretUse<'a> {
-    /// Its deliveries are verified with it.
+    /// Verifying its deliveries.
     Deliveries,
-    /// The parameter of this name is a secret: the token of a handshake.
+    /// The parameter of this name, the token of a handshake.
     Parameter(&'a str),
 }
 
 impl SecretUse<'_> {
-    /// What the vault says of the secret `vault_ref`, as it is told of the integration. Of a parameter it is said which one it is.
+    /// Rephrases the state of the secret `vault_ref` for this purpose: for a parameter, its name is added.
     pub fn told(self, vault_ref: &VaultRef, status: SecretStatus) -> SecretStatus {
         let Self::Parameter(name) = self else { return status };
         match status {
@@ -34,7 +34,7 @@ impl SecretUse<'_> {
 }
 
 impl Integration {
-    /// The secrets that it names, that of its deliveries first.
+    /// The secrets it refers to, beginning with the one for its deliveries.
     pub fn secrets(&self) -> impl Iterator<Item = (SecretUse<'_>, Result<VaultRef, InvalidRef>)> {
         let own = self.record.vault_ref().map(|vault_ref| (SecretUse::Deliveries, vault_ref));
         let names = self.profile.iter().flat_map(|profile| profile.secret_parameters());
@@ -45,13 +45,13 @@ impl Integration {
         own.into_iter().chain(of_parameters)
     }
 
-    /// Whether it has any use for the secret `vault_ref`.
+    /// Whether it uses the secret `vault_ref` for any purpose.
     pub fn uses(&self, vault_ref: &VaultRef) -> bool {
         self.secrets().any(|(_, named)| named.is_ok_and(|named| named == *vault_ref))
     }
 }
 
-/// Enabled integrations that have a use for the secret `vault_ref`.
+/// Enabled integrations that use the secret `vault_ref` for any purpose.
 pub fn users_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integration>> {
     enabled(all).filter(|integration| integration.uses(vault_ref)).cloned().collect()
 }
@@ -65,17 +65,15 @@ fn enabled(all: &[Arc<Integration>]) -> impl Iterator<Item = &Arc<Integration>> 
     all.iter().filter(|integration| integration.record.enabled)
 }
 
-/// An integration that cannot verify with a value.
+/// An integration that could not verify with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MadeUseless {
-    /// Which.
     pub integration_id: String,
-    /// Why not.
     pub why: UnusableKey,
 }
 
-/// Enabled integrations that are verified with the secret `vault_ref`, and whose profiles can make no key of `value`. A value
-/// that is blank makes none useless: the vault refuses it.
+/// Enabled integrations verified with the secret `vault_ref` whose profiles cannot use `value` as a key. For a blank
+/// value the list is empty, because the vault refuses that anyway.
 pub fn made_useless(all: &[Arc<Integration>], vault_ref: &VaultRef, value: &Secret) -> Vec<MadeUseless> {
     let alone = SecretVersion { version: 0, secret: Secret::new(value.expose().to_vec()) };
     let Some(alone) = SecretVersions::new(vec![alone]) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! The registry as it is shared: read at any time, changed by one at a time.
+//! The registry as it is shared: readable at any time, changed by one caller at a time.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,28 +9,27 @@ use tokio::task::spawn_blocking;
 
 use super::{Registry, RegistryError};
 
-/// The registry in force, and the line of those who change it. It outlives an actor that is rebuilt: a change of the one
-/// before goes on.
+/// The registry in force, and the queue of changes. It outlives the actor: a change that is running when the actor is
+/// restarted is completed.
 #[derive(Debug)]
 pub struct SharedRegistry {
     in_force: RwLock<Arc<Registry>>,
-    /// Held by the change that is under way. Those that wait get it in the order they came.
+    /// Held by the running change. Waiting changes get it in the order of their requests.
     turn: Arc<Mutex<()>>,
 }
 
 impl SharedRegistry {
-    /// As it was opened.
     pub fn new(registry: Registry) -> Self {
         Self { in_force: RwLock::new(Arc::new(registry)), turn: Arc::default() }
     }
 
-    /// As it is now. A change that is under way is not waited for.
+    /// The current state. It does not wait for a running change.
     pub(super) fn now(&self) -> Arc<Registry> {
         Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs a change where blocking is allowed, when it is its turn. One that panics is passed over: who waits for it gets no
-    /// answer.
+    /// Runs a change on a thread for blocking work, when its turn has come. If the change panics, it is skipped, and its
+    /// caller gets no answer.
     pub(super) fn change<T: Send + 'static>(
         self: Arc<Self>,
         change: impl FnOnce(&mut Registry) -> Result<T, RegistryError> + Send + 'static,
@@ -40,7 +39,7 @@ impl SharedRegistry {
             fail::fail_point!("registry::change");
             let mut registry = Registry::clone(&self.now());
             let changed = change(&mut registry);
-            // Even one that failed may have reached the disk, or found out that the files have a fault.
+            // Even a failed change may have reached the disk, or have found a fault in the files.
             *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
             fail::fail_point!("registry::changed");
             changed
@@ -52,12 +51,12 @@ impl SharedRegistry {
         }
     }
 
-    /// Waits until the changes that were asked for before have ended.
+    /// Waits until all changes requested before have ended.
     pub(super) fn idle(&self) -> impl Future<Output = ()> + use<> {
         self.turn().map(drop)
     }
 
-    /// A place in the line, which is taken before this is awaited.
+    /// A place in the queue. It is reserved by the call, before the result is awaited.
     fn turn(&self) -> impl Future<Output = OwnedMutexGuard<()>> + use<> {
         let mut turn = Box::pin(Arc::clone(&self.turn).lock_owned());
         let at_once = turn.as_mut().now_or_never();

@@ -1,4 +1,4 @@
-//! The registry as a plain value: the file, the profiles, and the integrations found by id.
+//! The registry as a plain value: the file, the profiles, and an index of the integrations by id.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -22,14 +22,14 @@ use crate::limits::{INTEGRATIONS_MAX, REGISTRY_FILE_BYTES_MAX, SUMMARY_BYTES_MAX
 use crate::provider::Catalogue;
 use crate::vault::SecretStatus;
 
-/// Where the registry finds its files, and what it holds integrations to.
+/// The paths of the registry's files, and bounds on integrations.
 #[derive(Debug, Clone)]
 pub struct RegistryConfig {
     /// `webhooks.toml`.
     pub file: PathBuf,
     /// Folder of the operator's own profiles.
     pub profiles_dir: PathBuf,
-    /// Cap on every integration's `max_payload_bytes`.
+    /// Upper bound of every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
     /// Where the integrations in force are published.
     pub published: InForce,
@@ -41,7 +41,7 @@ pub struct Registry {
     config: RegistryConfig,
     catalogue: Arc<Catalogue>,
     document: RegistryDocument,
-    /// Digest of the file as it was read or written last; none while there is no file.
+    /// Digest of the file when it was last read or written; `None` if there is no file.
     on_disk: Option<Digest>,
     integrations: Vec<Arc<Integration>>,
     by_id: Arc<ById>,
@@ -52,7 +52,7 @@ pub struct Registry {
 type Found = Result<Arc<Integration>, RegistryError>;
 
 impl Registry {
-    /// Reads the files. A registry file that is missing is an empty one.
+    /// Reads the files. A missing registry file is treated as empty.
     ///
     /// # Errors
     /// The first fault in them.
@@ -87,10 +87,10 @@ impl Registry {
         Arc::clone(&self.catalogue)
     }
 
-    /// Adds an integration. One that is not ready is stored disabled.
+    /// Adds an integration. If it is not ready, it is stored disabled.
     ///
     /// # Errors
-    /// When the draft breaks a rule, the id is taken, or the file would be too large or cannot be written, or synced.
+    /// When the draft violates a rule, the id is taken, or the file would be too large or cannot be written or synced.
     pub fn add(&mut self, draft: Draft, secret: &SecretStatus, now: UnixMs) -> Found {
         rules::check_rate(draft.unsigned_rate_per_second, draft.signature_required).map_err(of_breach)?;
         let mut record = self.fit(IntegrationRecord::of(draft, now))?;
@@ -108,11 +108,11 @@ impl Registry {
         self.known(&id)
     }
 
-    /// Changes the settings of an integration that are named.
+    /// Changes the named settings of an integration.
     ///
     /// # Errors
-    /// When there is none, it would break a rule, it is enabled and would not be ready, or the file would be too large or
-    /// cannot be written, or synced.
+    /// When there is no such integration, it would violate a rule, it is enabled and would not be ready, or the file
+    /// would be too large or cannot be written or synced.
     pub fn amend(&mut self, id: &str, amendment: Amendment, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         let rate = amendment.unsigned_rate_per_second;
@@ -127,7 +127,7 @@ impl Registry {
         self.change(record, now)
     }
 
-    /// The record in its one form, if it breaks no rule.
+    /// The normalised record, if it violates no rule.
     fn fit(&self, mut record: IntegrationRecord) -> Result<IntegrationRecord, RegistryError> {
         rules::normalise(&mut record);
         rules::check(&record, &self.catalogue, self.config.payload_bytes_cap).map_err(of_breach)?;
@@ -137,7 +137,8 @@ impl Registry {
     /// Enables or disables an integration.
     ///
     /// # Errors
-    /// When there is none, it is not ready to be enabled, or the file would be too large or cannot be written, or synced.
+    /// When there is no such integration, it is not ready to be enabled, or the file would be too large or cannot be
+    /// written or synced.
     pub fn set_enabled(&mut self, id: &str, enabled: bool, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         let report = self.report(&record, secret);
@@ -152,7 +153,7 @@ impl Registry {
     /// Removes an integration.
     ///
     /// # Errors
-    /// When there is none, or the file cannot be written, or synced.
+    /// When there is no such integration, or the file cannot be written or synced.
     pub fn remove(&mut self, id: &str, now: UnixMs) -> Found {
         let removed = self.known(id)?;
         let mut document = self.document.clone();
@@ -161,10 +162,10 @@ impl Registry {
         Ok(removed)
     }
 
-    /// Keeps what a test of an integration came to.
+    /// Records the result of a test of an integration.
     ///
     /// # Errors
-    /// When there is none, or the file would be too large or cannot be written.
+    /// When there is no such integration, or the file would be too large or cannot be written.
     pub fn record_test(&mut self, id: &str, passed: bool, message: &str, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         record.last_test_at_unix_ms = Some(now);
@@ -174,8 +175,8 @@ impl Registry {
         self.change(record, now)
     }
 
-    /// Reads the files again. What is in force stays so if they have a fault, and the snapshot says why until they are read
-    /// without one. That there is no registry file any more is a fault.
+    /// Reads the files again. If they have a fault, the state in force is kept, and the snapshot reports the fault until
+    /// they are read successfully. A registry file that has disappeared is a fault.
     ///
     /// # Errors
     /// The first fault.
@@ -197,7 +198,7 @@ impl Registry {
         }
     }
 
-    /// What is shown of it.
+    /// Its state.
     pub fn snapshot(&self) -> RegistrySnapshot {
         let mut providers = BTreeMap::<String, usize>::new();
         for integration in &self.integrations {
@@ -236,8 +237,8 @@ impl Registry {
         self.known(&id)
     }
 
-    /// The file first: what cannot be written, or not be read again, does not come into force. What somebody wrote by hand
-    /// meanwhile is not written over.
+    /// Writes the file first: a state that cannot be written, or cannot be read back, does not come into force. A file
+    /// that was edited meanwhile is not overwritten.
     fn save(&mut self, document: RegistryDocument, now: UnixMs) -> Result<(), RegistryError> {
         let text = document.text();
         let document = self.as_read(&text)?;
@@ -256,7 +257,7 @@ impl Registry {
         })
     }
 
-    /// What the next start would read from `text`; what it would refuse is refused now.
+    /// Parses `text` as the next start will, so that anything a start would refuse is refused already.
     fn as_read(&self, text: &str) -> Result<RegistryDocument, RegistryError> {
         if text.len() as u64 > REGISTRY_FILE_BYTES_MAX {
             let message = format!(
@@ -284,7 +285,7 @@ fn of_breach(Breach { field, message, hint }: Breach) -> RegistryError {
     RegistryError::draft(field, message, hint)
 }
 
-/// What was read of them.
+/// The content of the files.
 struct Files {
     catalogue: Arc<Catalogue>,
     document: RegistryDocument,
@@ -302,7 +303,7 @@ fn read(config: &RegistryConfig) -> Result<Files, RegistryError> {
     Ok(Files { catalogue: Arc::new(catalogue), document, on_disk: text.as_deref().map(digest) })
 }
 
-/// The registry file; none when there is none.
+/// The text of the registry file; `None` if there is none.
 fn text_of(config: &RegistryConfig) -> Result<Option<String>, RegistryError> {
     match files::read_private(&config.file, REGISTRY_FILE_BYTES_MAX) {
         Ok(bytes) => {

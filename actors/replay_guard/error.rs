@@ -1,24 +1,24 @@
-//! What can go wrong in the replay guard, and what to do about it.
+//! The errors of the replay guard, each with its remedy.
 
-/// Why a delivery was not handed on. In each case it was not accepted and may be sent again.
+/// Why a delivery was not passed on. In each case it was not accepted and may be sent again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReplayError {
-    /// As many deliveries are in flight as may be.
+    /// The maximum number of leases is held.
     #[error("{leases} deliveries are already in flight; send it again later")]
     TooManyLeases {
-        /// How many.
+        /// That maximum.
         leases: usize,
     },
-    /// As many copies of this delivery wait as may.
+    /// The maximum number of copies of this delivery is waiting.
     #[error("{waiters} copies of this delivery are already waiting; send it again later")]
     TooManyWaiters {
-        /// How many.
+        /// That maximum.
         waiters: usize,
     },
     /// Its mailbox is full.
     #[error("too many deliveries are waiting for the replay guard; send it again later")]
     Full,
-    /// There is no replay guard right now.
+    /// The replay guard is not running at the moment.
     #[error("the replay guard is not running; send it again")]
     Stopped,
 }

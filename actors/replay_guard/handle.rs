@@ -6,19 +6,19 @@ use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
 use crate::supervision::{Door, DoorError};
 
-/// A handle to the replay guard, and through it to the journal. It stays valid when either is rebuilt.
+/// A handle to the replay guard, and through it to the journal. It stays valid when either is restarted.
 #[derive(Clone, Default)]
 pub struct ReplayHandle {
-    /// The way to the guard.
     pub door: Door<ReplayGuardActor>,
 }
 
 impl ReplayHandle {
-    /// Submits a delivery and waits for the row that holds its key. Once it is handed on to the journal it goes on to its
-    /// end, and keeps `held_until_answered` until then, even if this future is dropped. A copy that waits for another is
-    /// dropped when its turn comes.
+    /// Submits a delivery and waits for the row that holds its key. Once it was passed on to the journal, dropping this
+    /// future does not cancel it, and `held_until_answered` is kept until it is answered. A copy that is still waiting
+    /// for another delivery is discarded when its turn comes.
     ///
     /// # Errors
+    /// [`SubmitError::Replay`] when it was not passed on; [`SubmitError::Journal`] as for an append.
     /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
     pub async fn submit(
         &self,
@@ -28,7 +28,7 @@ impl ReplayHandle {
     ) -> Result<Appended, SubmitError> {
         let (reply, answer) = Reply::to_this_thread();
         self.door.tell(Submit { event, claim, reply, held_until_answered }).map_err(not_taken)?;
-        // It went with the guard that held it back, or with the journal in the middle of a group.
+        // The guard ended while the delivery was waiting, or the journal ended in the middle of a group.
         answer.await.unwrap_or(Err(SubmitError::Journal(JournalError::Unknown)))
     }
 }

@@ -1,4 +1,4 @@
-//! The table of leases: who may append which replay key, and who waits for it.
+//! The table of leases: which delivery may append the event of a replay key, and which copies wait for it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,8 +20,8 @@ struct OpenLease {
     waiters: Vec<Submit>,
 }
 
-/// The leases in flight and the keys seen last. It has no threads and no time of its own; what it does not know, the
-/// journal does.
+/// The leases held, and the keys seen last. It uses no threads, and gets the time as an argument. Anything it does not
+/// know, the journal does.
 pub(crate) struct Leases {
     ends: LeaseEnds,
     open: HashMap<Digest, OpenLease>,
@@ -31,14 +31,14 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    /// An empty table that adds what it hears to `seen`. `ends` is called when a lease ends; it has to bring [`Leases::end`]
-    /// about.
+    /// An empty table that adds the results to `seen`. `ends` is called when a lease ends, and has to cause a call of
+    /// [`Leases::end`].
     pub(crate) fn new(ends: LeaseEnds, seen: Seen) -> Self {
         Self { ends, open: HashMap::new(), seen, last_ticket: 0, totals: ReplaySnapshot::default() }
     }
 
-    /// Takes a delivery in. It is answered at once, waits for the copy that is in flight, or is given back as what the
-    /// journal is to append.
+    /// Takes a delivery. It is answered at once, waits for the copy that is being appended, or is returned for the
+    /// journal to append.
     pub(crate) fn submit(&mut self, submit: Submit, now: UnixMs, wakes: &mut Wakes) -> Option<Append> {
         let Submit { claim, .. } = &submit;
         if let Some(lease) = self.open.get_mut(&claim.key) {
@@ -58,8 +58,7 @@ impl Leases {
         }
     }
 
-    /// Ends a lease, and gives what the journal is to append in its place. One that is not in flight any more changes
-    /// nothing.
+    /// Ends a lease, and returns what the journal has to append next. A lease that is not held any more changes nothing.
     pub(crate) fn end(&mut self, grant: Grant, end: LeaseEnd, now: UnixMs, wakes: &mut Wakes) -> Vec<Append> {
         let Entry::Occupied(lease) = self.open.entry(grant.key) else { return Vec::new() };
         if lease.get().ticket != grant.ticket {
@@ -70,12 +69,12 @@ impl Leases {
             LeaseEnd::Settled(holder) => self.seen.lock().remember(grant.key, holder),
             LeaseEnd::Released => self.totals.released_total += 1,
         }
-        // In their order: on a release the first gets the lease and the others wait for it.
+        // In order of arrival: after a release, the first gets the lease and the others wait for it.
         let waiters = waiters.into_iter().filter(|waiter| !waiter.reply.is_closed());
         waiters.filter_map(|waiter| self.submit(waiter, now, wakes)).collect()
     }
 
-    /// What it shows of itself.
+    /// Its state.
     pub(crate) fn observe(&self) -> ReplaySnapshot {
         let recent = self.seen.lock();
         ReplaySnapshot {
@@ -87,7 +86,7 @@ impl Leases {
         }
     }
 
-    /// The row that keeps `claim` out, if it was seen lately.
+    /// The row that holds the key against `claim`, if the table remembers it.
     fn held(&self, claim: &ReplayClaim, now: UnixMs) -> Option<Appended> {
         let mut recent = self.seen.lock();
         let holder = recent.find(&claim.key, now)?;
@@ -121,14 +120,15 @@ fn answer(submit: Submit, answer: Result<Appended, ReplayError>, wakes: &mut Wak
     submit.reply.lay_down(answer.map_err(Into::into), wakes);
 }
 
-/// What the journal is to append. With its answer the lease ends, and the caller is told.
+/// Makes the append for the journal. When it is answered, the lease ends and the caller is answered.
 fn hand_on(submit: Submit, lease: Lease) -> Append {
     let Submit { event, claim, reply, held_until_answered } = submit;
     let answered = AppendReply::new(move |outcome, wakes| {
         match &outcome {
             Ok(Appended::Stored(receipt)) => lease.settle(KeyHolder::of(&claim, receipt.clone())),
             Ok(Appended::Held { holder, .. }) => lease.settle(holder.clone()),
-            // It was not stored, or nobody knows: the journal's own index keeps a second row out.
+            // Either it was not stored, or that is unknown: the next copy may try, and the journal's index prevents a
+            // second row.
             Err(_) => drop(lease),
         }
         drop(held_until_answered);

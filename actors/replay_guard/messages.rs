@@ -1,4 +1,4 @@
-//! The replay guard's doors.
+//! The messages of the replay guard.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,40 +10,39 @@ use super::ReplayError;
 use crate::journal::{Appended, JournalError, NewEvent, ReplayClaim};
 use crate::replies::Reply;
 
-/// The answer to a delivery that was submitted. When it is dropped unanswered, the outcome is not known.
+/// The answer to a submitted delivery. If it is dropped unanswered, the outcome is unknown.
 pub type SubmitReply = Reply<Result<Appended, SubmitError>>;
 
-/// What a delivery holds on to until it is answered, whoever still waits for it: the room it was given.
+/// A resource a delivery holds until it is answered, even if nobody waits for the answer: the memory reserved for it.
 pub type HeldUntilAnswered = Arc<dyn fmt::Debug + Send + Sync>;
 
-/// A delivery that was judged, on its way into the journal. One message carries the work along: the guard answers it with
-/// the row that holds its key, or hands it on to the journal, which answers it itself. What was handed on runs to its end
-/// even when the caller has gone; a copy that still waits for another is dropped then.
+/// An authentic delivery on its way into the journal. The guard answers it with the row that holds its key, or passes the
+/// message on to the journal, which answers it directly. What was passed on is not cancelled when the caller goes away; a
+/// copy still waiting for another delivery is discarded then.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Submit {
-    /// What to append.
     pub event: NewEvent,
-    /// The key it takes.
+    /// The replay key it takes.
     pub claim: ReplayClaim,
-    /// Answered with the row that holds the key: its own, after the COMMIT of its group, or an earlier one.
+    /// Answered with the row that holds the key: its own after the COMMIT of its group, or an earlier one.
     pub reply: SubmitReply,
-    /// Given back with the answer.
+    /// Released with the answer.
     pub held_until_answered: HeldUntilAnswered,
 }
 
-/// Why a delivery that was submitted has no row that is known.
+/// Why there is no known row for a submitted delivery.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SubmitError {
-    /// It was not handed on; nothing was written.
+    /// It was not passed on; nothing was written.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// The journal did not take it, or cannot say whether it did.
+    /// The journal refused it, or cannot say whether it was stored.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
-/// Says that leases have ended: those that lie in [`super::lease::EndedLeases`].
+/// Notification that [`super::lease::EndedLeases`] holds leases that ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct LeasesEnded;
@@ -53,19 +52,19 @@ pub(super) struct LeasesEnded;
 #[rtype(result = "ReplaySnapshot")]
 pub struct Observe;
 
-/// What the replay guard shows of itself.
+/// The state the replay guard reports.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ReplaySnapshot {
-    /// Leases in flight.
+    /// Leases held.
     pub leases: usize,
     /// Deliveries waiting for the row of another copy.
     pub waiters: usize,
     /// Keys remembered in memory.
     pub recent_keys: usize,
-    /// Deliveries handed on to the journal.
+    /// Deliveries passed on to the journal.
     pub submitted_total: u64,
-    /// Deliveries answered from what was seen lately.
+    /// Deliveries answered from the keys in memory.
     pub seen_total: u64,
-    /// Leases given back unused.
+    /// Leases dropped unused.
     pub released_total: u64,
 }

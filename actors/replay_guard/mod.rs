@@ -1,8 +1,8 @@
 //! The replay guard: at most one event per replay key and window.
 //!
-//! Deliveries pass through it on their way into the journal. It holds back copies of what is in flight and answers copies
-//! of what it saw lately. It is a convenience in front of the journal, not the authority: the journal takes each key in
-//! the transaction of its row, so a guard that has forgotten opens no window.
+//! Deliveries pass through it on their way into the journal. It holds copies back while a delivery is being appended, and
+//! answers copies of deliveries it remembers. It is an optimisation, not the authority: the journal takes each key in the
+//! transaction of its row, so a guard that has forgotten a key does not permit a replay.
 
 mod error;
 mod handle;
@@ -37,7 +37,7 @@ use leases::Leases;
 pub struct ReplayGuardActor {
     leases: Leases,
     ended: EndedLeases,
-    /// Whom answers were laid down for since the mailbox was empty last.
+    /// Receivers answered since the mailbox was last empty, not woken yet.
     wakes: Wakes,
     journal: JournalHandle,
     clock: SharedClock,
@@ -45,8 +45,9 @@ pub struct ReplayGuardActor {
 }
 
 impl ReplayGuardActor {
-    /// Starts a guard on `arbiter`, which publishes what it hears in `seen`. Best on that of `journal`: what it hands on
-    /// then crosses no thread, and what came while a group was committed makes the next one.
+    /// Starts a guard on `arbiter`, which records the journal's answers in `seen`. The arbiter of `journal` is best:
+    /// deliveries then reach the journal without crossing threads, and those that arrive while a group is committed form
+    /// the next group.
     pub fn start(
         arbiter: &ArbiterHandle,
         journal: JournalHandle,
@@ -61,8 +62,8 @@ impl ReplayGuardActor {
         })
     }
 
-    /// Does `work`, after which somebody may have to be woken. Spawned futures run when the mailbox is empty: whoever waits
-    /// for several answers is woken once.
+    /// Does `work` and wakes the receivers it answered. Spawned futures run when the mailbox is empty, so a receiver of
+    /// several answers is woken once.
     fn work(
         &mut self,
         ctx: &mut Context<Self>,
@@ -78,7 +79,8 @@ impl ReplayGuardActor {
         }
     }
 
-    /// What the journal does not take is answered in its stead, and the lease ends with the answer.
+    /// Passes `append` on to the journal. If the journal cannot take it, it is answered here, and the answer ends the
+    /// lease.
     fn hand_on(&mut self, append: Append) {
         if let Err((error, append)) = self.journal.door.hand_over(append) {
             append.reply.answer(Err(error.into()), &mut self.wakes);
@@ -86,8 +88,8 @@ impl ReplayGuardActor {
     }
 }
 
-/// The leases of a group end together: one message tells of them. It is sent through a fresh clone of the address, for a
-/// full mailbox still has a place for the first message of a sender. A guard that is gone has no lease to end.
+/// One message announces all leases a group ended. A fresh clone of the address can always queue one message, even in a
+/// full mailbox (actix gives each sender one place). If the guard is gone, so are its leases.
 fn tell_of_ends(guard: Addr<ReplayGuardActor>, ended: EndedLeases) -> LeaseEnds {
     Arc::new(move |grant, end| {
         if ended.add(grant, end) {
@@ -135,7 +137,7 @@ impl Handler<Observe> for ReplayGuardActor {
 impl Handler<Close> for ReplayGuardActor {
     type Result = Ended;
 
-    /// Whoever still waits is told, as the table goes, that the outcome is not known.
+    /// When the table is dropped, the deliveries still waiting are answered with an unknown outcome.
     fn handle(&mut self, Close: Close, ctx: &mut Self::Context) -> Ended {
         ctx.stop();
         self.watch.ends_as_asked()

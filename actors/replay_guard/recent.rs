@@ -1,4 +1,4 @@
-//! The replay keys seen last, so that most copies of a delivery are answered without a look into the journal.
+//! The replay keys seen last, so that most copies of a delivery are answered without reading the journal.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,8 @@ use crate::ids::{Digest, Receipt};
 use crate::journal::{KeyHolder, Verdict};
 use crate::limits::RECENT_KEYS_MAX;
 
-/// The keys seen last, as every thread may look at them. What it holds stays true while the guard is rebuilt: it is what
-/// the journal said of its rows.
+/// The keys seen last, shared by all threads. The content stays valid while the guard is restarted, because it consists
+/// of answers of the journal.
 #[derive(Clone)]
 pub struct Seen(Arc<Mutex<RecentKeys>>);
 
@@ -36,7 +36,8 @@ impl Seen {
     }
 }
 
-/// At most `capacity` keys; the one remembered longest ago leaves first. It may forget any of them: the journal does not.
+/// At most `capacity` keys; beyond it, the one added first is evicted. Any of them may be forgotten: the journal knows
+/// them.
 #[derive(Debug)]
 pub(super) struct RecentKeys {
     holders: HashMap<Digest, KeyHolder>,

@@ -85,7 +85,7 @@ impl Table {
         self.submit(key, body, Verdict::Accepted)
     }
 
-    /// The journal answers what it has had longest.
+    /// The journal answers its oldest append.
     fn journal_answers(&mut self, outcome: Result<Appended, JournalError>) {
         self.journal.remove(0).reply.answer(outcome, &mut Wakes::default());
         self.settle_down();
@@ -95,7 +95,7 @@ impl Table {
         self.journal_answers(Ok(Appended::Stored(receipt(seq))));
     }
 
-    /// Brings the ends of leases to the table until there are no more.
+    /// Passes the ends of leases to the table until there are no more.
     fn settle_down(&mut self) {
         while let Ok((grant, end)) = self.ends.try_recv() {
             self.journal.extend(self.leases.end(grant, end, self.now, &mut Wakes::default()));

@@ -1,4 +1,4 @@
-//! Work that would block an actor's thread, done elsewhere with something that the actor gives away meanwhile.
+//! Runs work that would block an actor's thread on another thread, together with a value the actor lends to it.
 
 use std::panic::resume_unwind;
 
@@ -6,8 +6,8 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context};
 use actix_rt::task::spawn_blocking;
 
-/// Does `work` with `thing` on a thread for blocking work. `back` gets both `thing` and the outcome, on the actor's thread, as
-/// soon as its mailbox is empty. Work that panics takes the actor with it, as any panic of its own does.
+/// Runs `work` with `thing` on a thread for blocking work. `back` is then called with both `thing` and the result, on the
+/// actor's thread, as soon as its mailbox is empty. If the work panics, so does the actor.
 pub(crate) fn send_away<A, T, R>(
     ctx: &mut Context<A>,
     mut thing: T,

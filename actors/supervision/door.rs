@@ -1,4 +1,4 @@
-//! A door to an actor: the one way to send it messages. It stays valid when the actor is rebuilt.
+//! A door to an actor: the handle through which messages are sent to it. It stays valid when the actor is restarted.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -6,21 +6,22 @@ use actix::dev::ToEnvelope;
 use actix::prelude::SendError;
 use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
-/// Why a message got no answer.
+/// Why a message was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DoorError {
-    /// The actor is not running. It did not act.
+    /// The actor is not running. The message had no effect.
     #[error("the actor is not running")]
     NotRunning,
-    /// Its mailbox is full. It did not act.
+    /// Its mailbox is full. The message had no effect.
     #[error("the actor's queue is full")]
     Full,
-    /// It ended before it answered. Whether it acted is not known: what it had begun may go on.
+    /// The actor ended before it answered. Whether the message had an effect is unknown, because work it started may
+    /// continue.
     #[error("the actor ended before it answered")]
     Lost,
 }
 
-/// A shared handle to whichever incarnation of `A` runs now.
+/// A shared handle to the running incarnation of `A`.
 pub struct Door<A: Actor<Context = Context<A>>>(Arc<RwLock<Option<Addr<A>>>>);
 
 impl<A: Actor<Context = Context<A>>> Clone for Door<A> {
@@ -36,16 +37,16 @@ impl<A: Actor<Context = Context<A>>> Default for Door<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Door<A> {
-    /// Lets the door lead to `addr` from now on.
+    /// Makes the door lead to `addr`.
     pub fn open(&self, addr: Addr<A>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(addr);
     }
 
-    /// Sends `message` and waits for the answer. A full mailbox still takes it, one from everybody who asks: who may ask any
-    /// number of times at once has to be bounded.
+    /// Sends `message` and waits for the answer. It is accepted even if the mailbox is full, because actix gives every
+    /// sender one place; so a caller that may ask any number of times concurrently must bound itself.
     ///
     /// # Errors
-    /// [`DoorError::NotRunning`], and [`DoorError::Lost`] when it ended over the message.
+    /// [`DoorError::NotRunning`]; [`DoorError::Lost`] when the actor ended before it answered.
     pub async fn ask<M>(&self, message: M) -> Result<M::Result, DoorError>
     where
         M: Message + Send + 'static,
@@ -59,10 +60,10 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
         })
     }
 
-    /// Hands `message` over without waiting. The message carries its own way to answer, if it needs one.
+    /// Sends `message` without waiting. If it needs an answer, it carries the means for that.
     ///
     /// # Errors
-    /// [`DoorError::Full`] or [`DoorError::NotRunning`]; the message was dropped.
+    /// [`DoorError::Full`] or [`DoorError::NotRunning`]; the message is dropped.
     pub fn tell<M>(&self, message: M) -> Result<(), DoorError>
     where
         M: Message + Send + 'static,
@@ -73,10 +74,10 @@ impl<A: Actor<Context = Context<A>>> Door<A> {
         self.hand_over(message).map_err(|(error, _)| error)
     }
 
-    /// As [`Door::tell`], for a message that must not be lost.
+    /// Like [`Door::tell`], for a message that must not be dropped.
     ///
     /// # Errors
-    /// As [`Door::tell`], with the message: the actor did not act on it.
+    /// As [`Door::tell`]; the message, which had no effect, is returned.
     pub fn hand_over<M>(&self, message: M) -> Result<(), (DoorError, M)>
     where
         M: Message + Send + 'static,

@@ -1,5 +1,5 @@
-//! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence, and work that goes
-//! away to a thread that may block.
+//! What the five actors share: doors that survive a restart, the death watch, the restart policy, presence, and moving
+//! blocking work to another thread.
 
 mod away;
 mod door;
@@ -20,7 +20,7 @@ pub use presence::{ActorPresence, ActorState, PresenceBoard};
 pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
 pub use watch::{Ended, Exited, WatchGuard};
 
-/// Asks an actor to finish what it holds and stop. Answered when it has, with how it ended.
+/// Asks an actor to finish its work and stop. Answered once it has, with how it ended.
 #[derive(Debug, Message)]
 #[rtype(result = "Ended")]
 pub struct Close;

@@ -1,4 +1,4 @@
-//! When a dead actor is started again: pure decisions, the time comes in.
+//! Decides when an actor that ended is restarted. Pure: the time is an argument.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,26 +13,25 @@ use crate::limits::{
 /// Pause after the first end of one of the five actors.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// What to do about an actor that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Start it again after this pause.
+    /// Restart it after this pause.
     RestartAfter(Duration),
-    /// It ended too often: give up on the process, so that its own supervisor starts it afresh.
+    /// It ended too often: end the process, so that the service manager starts a fresh one.
     Escalate,
 }
 
-/// For the five actors: back within 10, 20 and 40 ms; one end more than [`RESTARTS_MAX`] within
-/// [`RESTART_WINDOW_SECONDS`] escalates, and so do [`RESTARTS_MAX`] starts in a row that failed, however long each took.
+/// The policy of the five actors. It restarts after 10, 20 and 40 ms. More than [`RESTARTS_MAX`] ends within
+/// [`RESTART_WINDOW_SECONDS`] escalate, and so do [`RESTARTS_MAX`] failed starts in a row, however long each took.
 #[derive(Debug, Default)]
 pub struct RestartPolicy {
     ends: VecDeque<Instant>,
-    /// Starts that failed since the last that did not.
+    /// Failed starts since the last successful one.
     failed_starts: usize,
 }
 
 impl RestartPolicy {
-    /// Decides about an end at `now`. Ends older than the window no longer count.
+    /// The decision for an end at `now`. Ends older than the window do not count.
     pub fn ended(&mut self, now: Instant) -> Decision {
         let window = Duration::from_secs(RESTART_WINDOW_SECONDS);
         while self.ends.front().is_some_and(|end| now.duration_since(*end) > window) {
@@ -46,21 +45,21 @@ impl RestartPolicy {
         Decision::RestartAfter(pause)
     }
 
-    /// Decides about a start that failed at `now`. It counts as an end, too.
+    /// The decision for a start that failed at `now`, which counts as an end as well.
     pub fn start_failed(&mut self, now: Instant) -> Decision {
         self.failed_starts += 1;
         if self.failed_starts >= RESTARTS_MAX { Decision::Escalate } else { self.ended(now) }
     }
 
-    /// Notes a start that did not fail.
+    /// Records a successful start.
     pub fn started(&mut self) {
         self.failed_starts = 0;
     }
 }
 
-/// For connectors: the pause doubles with each end, from [`CONNECTOR_PAUSE_MS_MIN`] to [`CONNECTOR_PAUSE_SECONDS_MAX`],
-/// until a connector has run for [`CONNECTOR_HEALTHY_SECONDS`]. It never escalates: a connector that cannot run must not
-/// stop deliveries from being taken in.
+/// The policy of connectors. The pause doubles with each end, from [`CONNECTOR_PAUSE_MS_MIN`] to
+/// [`CONNECTOR_PAUSE_SECONDS_MAX`], and is reset once a connector has run for [`CONNECTOR_HEALTHY_SECONDS`]. It never
+/// escalates: a connector that cannot run must not stop the daemon from accepting deliveries.
 #[derive(Debug, Default)]
 pub struct BackOff {
     started: Option<Instant>,
@@ -68,12 +67,12 @@ pub struct BackOff {
 }
 
 impl BackOff {
-    /// Notes that it is started at `now`.
+    /// Records a start at `now`.
     pub fn started(&mut self, now: Instant) {
         self.started = Some(now);
     }
 
-    /// How long to wait after an end at `now`.
+    /// How long to wait before the restart after an end at `now`.
     pub fn ended(&mut self, now: Instant) -> Duration {
         let (first, longest) =
             (Duration::from_millis(CONNECTOR_PAUSE_MS_MIN), Duration::from_secs(CONNECTOR_PAUSE_SECONDS_MAX));

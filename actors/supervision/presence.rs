@@ -1,4 +1,4 @@
-//! What is known of the actors that run: kept by the supervisor, read by the console.
+//! The state of all actors: updated by the supervisor, read by the console.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,15 +8,13 @@ use tokio::sync::watch;
 
 use crate::clock::UnixMs;
 
-/// What an actor does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorState {
-    /// It runs.
     Running,
-    /// It ended and is being started again.
+    /// It ended and is being restarted.
     Restarting,
-    /// It was closed, or cannot be started again.
+    /// It was closed, or cannot be restarted.
     Stopped,
 }
 
@@ -25,32 +23,31 @@ pub enum ActorState {
 pub struct ActorPresence {
     /// Its name.
     pub name: String,
-    /// What it does now.
     pub state: ActorState,
     /// When this incarnation started.
     pub started_at_unix_ms: UnixMs,
     /// Restarts since the process started.
     pub restarts: u64,
-    /// How the incarnation before ended.
+    /// How the previous incarnation ended.
     pub last_exit: Option<String>,
 }
 
-/// The presence of all actors, shared between the supervisor that writes and whoever reads.
+/// The state of all actors, written by the supervisor and shared with its readers.
 #[derive(Debug, Clone, Default)]
 pub struct PresenceBoard(Arc<watch::Sender<BTreeMap<String, ActorPresence>>>);
 
 impl PresenceBoard {
-    /// All actors, in the order of their names.
+    /// All actors, sorted by name.
     pub fn snapshot(&self) -> Vec<ActorPresence> {
         self.0.borrow().values().cloned().collect()
     }
 
-    /// Waits until no actor is being started again.
+    /// Waits until no actor is being restarted.
     pub async fn settled(&self) {
         let is_settled = |actors: &BTreeMap<String, ActorPresence>| {
             actors.values().all(|actor| actor.state != ActorState::Restarting)
         };
-        // It fails without a sender, of which this board is one.
+        // It fails only if all senders are gone, and this board is one.
         drop(self.0.subscribe().wait_for(is_settled).await);
     }
 

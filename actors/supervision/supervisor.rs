@@ -1,4 +1,4 @@
-//! Keeps the five actors alive: hears of their ends, starts them again, gives up when that does not help.
+//! Keeps the five actors alive: it is notified of their ends, restarts them, and gives up if that does not help.
 //!
 //! actix's own `Supervisor` does not survive a panic, so each actor is rebuilt by a factory instead.
 
@@ -16,57 +16,58 @@ use super::presence::{ActorState, PresenceBoard};
 use super::watch::{Ended, Exited, WatchGuard};
 use crate::clock::SharedClock;
 
-/// Builds and starts a fresh incarnation of an actor and opens its door to it; what blocks is done on another thread. The error
+/// Builds and starts a new incarnation of an actor and opens its door; blocking work is done on another thread. The error
+/// is for people; a panic counts as an error.
 /// is for a person; a panic is an error.
 pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> LocalBoxFuture<'static, Result<(), String>>>;
 
-/// What a policy decides about an end.
+/// The method of a policy that decides about an end.
 type Decide = fn(&mut RestartPolicy, Instant) -> Decision;
 
-/// Told of every restart: the actor's name and how its last incarnation ended.
+/// Called after every restart with the actor's name and how its previous incarnation ended.
 pub type RestartListener = Box<dyn Fn(&str, &str)>;
 
 /// Why the process cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Escalation {
-    /// An actor ended more often than restarts may help.
+    /// An actor ended more often than the policy allows.
     #[error("actor `{actor}` ended too often: {how}")]
     RestartsExhausted {
-        /// Which.
+        /// Name of the actor.
         actor: String,
-        /// How it ended last.
+        /// How it last ended.
         how: String,
     },
-    /// An actor said that it must not be restarted in this process.
+    /// An actor reported that it must not be restarted in this process.
     #[error("actor `{actor}` cannot continue: {reason}")]
     Poisoned {
-        /// Which.
+        /// Name of the actor.
         actor: String,
-        /// Why.
+        /// The reason it gave.
         reason: String,
     },
 }
 
 struct Child {
-    /// None while it starts an incarnation.
+    /// `None` while it is starting an incarnation.
     factory: Option<ActorFactory>,
     policy: RestartPolicy,
-    /// The newest one, counted from 1.
+    /// Number of the newest incarnation, from 1.
     incarnation: u64,
-    /// How the newest one ended, if it did before its start was over.
+    /// How the newest incarnation ended, if it ended before its start was completed.
     early_end: Option<Ended>,
 }
 
-/// A start that is over.
+/// A completed start, successful or not.
 struct Launched {
     name: String,
     factory: ActorFactory,
-    /// How the incarnation before ended.
+    /// How the previous incarnation ended.
     how: String,
     result: Result<(), String>,
 }
 
-/// Has `factory` start the incarnation that `guard` watches.
+/// Calls `factory` to start the incarnation that `guard` watches.
 async fn launch(name: String, mut factory: ActorFactory, guard: WatchGuard, how: String) -> Launched {
     let launched = AssertUnwindSafe(async { factory(guard).await }).catch_unwind().await;
     let result = launched.unwrap_or_else(|_| Err("its factory panicked".to_owned()));
@@ -76,7 +77,7 @@ async fn launch(name: String, mut factory: ActorFactory, guard: WatchGuard, how:
 /// The supervisor of the five actors.
 pub struct Supervisor {
     children: BTreeMap<String, Child>,
-    /// Those that are being started again. Another that ends meanwhile does not wait for them.
+    /// Starts in progress. Other actors that end meanwhile do not wait for them.
     starting: FuturesUnordered<LocalBoxFuture<'static, Launched>>,
     board: PresenceBoard,
     clock: SharedClock,
@@ -93,10 +94,10 @@ impl Supervisor {
         Self { children, starting, board, clock, exits, report_to, on_restart }
     }
 
-    /// Starts an actor and keeps it alive from now on.
+    /// Starts an actor, and keeps it alive afterwards.
     ///
     /// # Errors
-    /// What the factory says: the first start is not tried again.
+    /// The error of the factory: the first start is not retried.
     pub async fn start(&mut self, name: &str, factory: ActorFactory) -> Result<(), String> {
         let (incarnation, policy) = (1, RestartPolicy::default());
         let guard = WatchGuard::new(name, incarnation, self.report_to.clone());
@@ -108,7 +109,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Restarts what ends, until restarting does not help.
+    /// Restarts actors that end, until the policy escalates.
     pub async fn run(mut self) -> Escalation {
         loop {
             let handled = tokio::select! {
@@ -135,7 +136,7 @@ impl Supervisor {
                     Ok(())
                 }
             },
-            // A factory that failed has dropped its guard; another incarnation lives.
+            // The report of a guard that a failed factory dropped; another incarnation is running.
             _ => Ok(()),
         }
     }
@@ -152,7 +153,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Begins the next start of an actor, after the pause that `decide` gives it.
+    /// Schedules the next start of an actor, after the pause that `decide` returns.
     fn revive(&mut self, name: String, how: String, decide: Decide) -> Result<(), Escalation> {
         tracing::error!(actor = name, how, "an actor ended");
         let Some(child) = self.children.get_mut(&name) else { return Ok(()) };
@@ -168,7 +169,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Nobody is to wait for what is still being started.
+    /// Marks the actors being started as stopped, so that nobody waits for them.
     fn leave_what_starts(&self) {
         for (name, _) in self.children.iter().filter(|(_, child)| child.factory.is_none()) {
             self.board.ended(name, "its start was interrupted".to_owned(), ActorState::Stopped);

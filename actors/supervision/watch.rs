@@ -1,4 +1,4 @@
-//! Death watch: an actor carries a [`WatchGuard`]; when the actor ends, for whatever reason, its supervisor hears of it.
+//! Death watch: an actor contains a [`WatchGuard`]; when the actor ends, for whatever reason, its supervisor is notified.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 /// How an actor ended.
 #[derive(Debug, Clone, PartialEq, Eq, MessageResponse)]
 pub enum Ended {
-    /// It was asked to close and did.
+    /// It was asked to close, and did.
     Asked,
-    /// It stopped although nobody asked it to.
+    /// It stopped without having been asked to.
     Stopped,
     /// A handler panicked.
     Panicked,
@@ -29,18 +29,17 @@ impl fmt::Display for Ended {
     }
 }
 
-/// The news that an incarnation of the actor called `name` ended.
+/// The notification that an incarnation of the actor `name` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exited {
-    /// The name the guard was made with.
+    /// Name of the actor, as given to the guard.
     pub name: String,
-    /// And the incarnation.
+    /// Number of the incarnation, as given to the guard.
     pub incarnation: u64,
-    /// How it ended.
     pub ended: Ended,
 }
 
-/// Kept in an actor's struct; reports the actor's end when it is dropped with it.
+/// Kept in an actor's struct; when it is dropped with the actor, it reports the end.
 #[derive(Debug)]
 pub struct WatchGuard {
     name: String,
@@ -50,23 +49,23 @@ pub struct WatchGuard {
 }
 
 impl WatchGuard {
-    /// A guard for one incarnation of the actor called `name`; the number tells it from those before. At most one report
-    /// follows from each guard, so the channel is bounded by the actors alive.
+    /// A guard for one incarnation of the actor `name`. Each guard sends at most one report, so the channel is bounded by
+    /// the number of actors alive.
     pub fn new(name: impl Into<String>, incarnation: u64, report_to: mpsc::UnboundedSender<Exited>) -> Self {
         Self { name: name.into(), incarnation, ended: Ended::Stopped, report_to }
     }
 
-    /// A guard nobody listens to.
+    /// A guard without a supervisor.
     pub fn unwatched() -> Self {
         Self::new("unwatched", 1, mpsc::unbounded_channel().0)
     }
 
-    /// Says before the end how the actor ends.
+    /// Sets how the actor ends, before it does.
     pub fn ends_with(&mut self, ended: Ended) {
         self.ended = ended;
     }
 
-    /// Says before the end that it was asked for.
+    /// Declares that the following end was requested.
     #[must_use = "it answers `Close`"]
     pub fn ends_as_asked(&mut self) -> Ended {
         self.ends_with(Ended::Asked);
@@ -79,7 +78,7 @@ impl Drop for WatchGuard {
         let ended = if std::thread::panicking() { Ended::Panicked } else { self.ended.clone() };
         let name = std::mem::take(&mut self.name);
         let news = Exited { name, incarnation: self.incarnation, ended };
-        // Nobody listens any more once the daemon itself is going down.
+        // While the daemon is shutting down, nobody receives it any more.
         drop(self.report_to.send(news));
     }
 }

@@ -1,7 +1,7 @@
-//! Checkpoints (<https://c2sp.org/tlog-checkpoint>): what is signed about the log.
+//! Checkpoints (<https://c2sp.org/tlog-checkpoint>): the signed statements about the log.
 //!
-//! Two extension lines are ours: `epoch <n>`, and on the checkpoints that introduce a key `root-key <base64>` (the log
-//! begins with it) or `next-key <base64>` (it signs the epoch after this checkpoint).
+//! Two extension lines are specific to palyra: `epoch <n>`, and, on checkpoints that introduce a key, `root-key <base64>`
+//! (the first key of the log) or `next-key <base64>` (the key of the epoch after this checkpoint).
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::ids::Digest;
 
-/// "The log `origin` had `root` at `size`", in the form that is signed.
+/// The statement "the log `origin` had the root `root` at `size`", as it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log; no two have the same.
+    /// Name of the log; it is unique.
     pub origin: String,
-    /// Leaves.
+    /// Number of leaves.
     pub size: u64,
     /// Merkle root over them.
     pub root: Digest,
-    /// The epoch of the key that signs it, from 0.
+    /// Epoch of the key that signs it, from 0.
     pub epoch: u64,
-    /// The key it introduces, if it does.
+    /// The key it introduces, if any.
     pub key: Option<KeyLine>,
 }
 
@@ -35,7 +35,7 @@ pub enum KeyLine {
 }
 
 impl Checkpoint {
-    /// Reads the text of a note; `None` when it is not exactly what [`Checkpoint`] writes.
+    /// Parses the text of a note; `None` if it is not exactly the form [`Checkpoint`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let origin = lines.next().filter(|origin| !origin.is_empty())?.to_owned();

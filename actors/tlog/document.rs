@@ -1,4 +1,5 @@
-//! Proofs as files. To check one takes the file and a public key that was kept somewhere else; no journal, no daemon.
+//! Proofs as files. Verifying one takes the file and a public key that was kept elsewhere, but neither the journal nor a
+//! daemon.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,73 +11,72 @@ use super::note::{VerifierKey, signed_text};
 use super::proof::{verify_consistency, verify_inclusion};
 use crate::ids::Digest;
 
-/// What a proof of inclusion calls itself.
+/// Format name of a proof of inclusion.
 const INCLUSION: &str = "palyra-inclusion-proof/1";
-/// What a proof of consistency calls itself.
+/// Format name of a proof of consistency.
 const CONSISTENCY: &str = "palyra-consistency-proof/1";
 
-/// Why a proof proves nothing.
+/// Why a proof is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// Not of this form.
+    /// It is not in the expected format.
     #[error("this is not a palyra proof: {0}")]
     Form(String),
-    /// The proof disagrees with itself.
+    /// The proof contradicts itself.
     #[error("its `{0}` differs from its entry")]
     Disagrees(&'static str),
-    /// No chain of keys leads from the trusted one to its checkpoint.
+    /// No chain of keys leads from the trusted key to its checkpoint.
     #[error("its checkpoint does not verify with this public key: {0}")]
     Checkpoint(#[from] LineageError),
-    /// The checkpoint is of a later epoch than the event.
+    /// The checkpoint belongs to a later epoch than the event.
     #[error(
         "its checkpoint is of a later epoch than the event; prove it with the first checkpoint that covers it"
     )]
     LaterEpoch,
-    /// The hashes do not give the root of the checkpoint.
+    /// The audit path does not lead to the root of the checkpoint.
     #[error("its path does not lead to the root of its checkpoint")]
     Path,
 }
 
-/// That an event is in the journal: a file of JSON.
+/// Proof that an event is in the journal, as a JSON file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InclusionProof {
     /// `palyra-inclusion-proof/1`.
     pub proof: String,
-    /// Place of the event, from 1.
+    /// `seq` of the event, from 1.
     pub seq: u64,
     /// Its id.
     pub event_id: String,
     /// Its leaf hash: SHA-256 of 0x00 and the entry.
     pub leaf_hash: Digest,
-    /// The hashed columns of the event and the hash of its body (`docs/journal-format.md`), in base64.
+    /// The hashed columns of the event, and the hash of its body (`docs/journal-format.md`), in base64.
     pub entry: String,
     /// The audit path, from the leaf up.
     pub path: Vec<Digest>,
-    /// The checkpoint it leads to.
+    /// The signed checkpoint it leads to.
     pub checkpoint: String,
-    /// The checkpoints that introduced the keys up to the one that signed it, the oldest first.
+    /// The checkpoints that introduced the keys up to the one that signed it, oldest first.
     pub handovers: Vec<String>,
 }
 
-/// That a later checkpoint contains an earlier one: a file of JSON.
+/// Proof that a later checkpoint extends an earlier one, as a JSON file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsistencyProof {
     /// `palyra-consistency-proof/1`.
     pub proof: String,
-    /// The earlier checkpoint.
+    /// The earlier signed checkpoint.
     pub old: String,
     /// The later one.
     pub new: String,
-    /// The hashes that show it.
+    /// The consistency path between them.
     pub path: Vec<Digest>,
     /// As in an inclusion proof.
     pub handovers: Vec<String>,
 }
 
 impl InclusionProof {
-    /// Puts the parts together.
     pub fn new(
         seq: u64,
         event_id: String,
@@ -89,10 +89,10 @@ impl InclusionProof {
         Self { proof, seq, event_id, leaf_hash, entry, path, checkpoint, handovers }
     }
 
-    /// Checks everything that does not need the meaning of the entry, and gives the entry and the checkpoint.
+    /// Verifies everything except the meaning of the entry. Returns the entry and the checkpoint.
     ///
     /// # Errors
-    /// [`DocumentError`].
+    /// Why the proof is not valid.
     pub fn check(&self, trusted: &VerifierKey) -> Result<(Vec<u8>, Checkpoint), DocumentError> {
         expect_form(&self.proof, INCLUSION)?;
         let entry = STANDARD
@@ -102,7 +102,7 @@ impl InclusionProof {
             return Err(DocumentError::Disagrees("leaf_hash"));
         }
         let Vouched { checkpoint, epoch_from } = vouched(trusted, &self.handovers, &self.checkpoint)?;
-        // A key of a later epoch may be in wrong hands by now: it has no say about an event of this one.
+        // The key of a later epoch may have been stolen, so it must not vouch for an event of an earlier epoch.
         let index = self.seq.checked_sub(1).filter(|index| *index >= epoch_from);
         let index = index.ok_or(DocumentError::LaterEpoch)?;
         if !verify_inclusion(self.leaf_hash, index, checkpoint.size, &self.path, checkpoint.root) {
@@ -113,15 +113,14 @@ impl InclusionProof {
 }
 
 impl ConsistencyProof {
-    /// Puts the parts together.
     pub fn new(old: String, new: String, path: Vec<Digest>, handovers: Vec<String>) -> Self {
         Self { proof: CONSISTENCY.to_owned(), old, new, path, handovers }
     }
 
-    /// Checks it, and gives the two checkpoints.
+    /// Verifies the proof. Returns the two checkpoints.
     ///
     /// # Errors
-    /// [`DocumentError`].
+    /// Why the proof is not valid.
     pub fn check(&self, trusted: &VerifierKey) -> Result<(Checkpoint, Checkpoint), DocumentError> {
         expect_form(&self.proof, CONSISTENCY)?;
         let old = vouched(trusted, &self.handovers, &self.old)?.checkpoint;
@@ -129,10 +128,10 @@ impl ConsistencyProof {
         self.lead(&old, &new).map(|()| (old, new))
     }
 
-    /// Checks that the newer tree begins with the older one, whoever signed the checkpoints.
+    /// Verifies that the newer tree extends the older one, without checking signatures.
     ///
     /// # Errors
-    /// [`DocumentError`].
+    /// Why the proof is not valid.
     pub fn check_unsigned(&self) -> Result<(), DocumentError> {
         let [old, new] = [&self.old, &self.new].map(|note| read(note).ok_or(LineageError::NotACheckpoint));
         self.lead(&old?, &new?)
@@ -144,14 +143,14 @@ impl ConsistencyProof {
     }
 }
 
-/// A checkpoint that is believed.
+/// A checkpoint whose signature is verified by a chain of keys.
 struct Vouched {
     checkpoint: Checkpoint,
-    /// Size of the log when its key was introduced; 0 when that is not known.
+    /// Size of the log when its key was introduced; 0 if unknown.
     epoch_from: u64,
 }
 
-/// Follows the keys from the trusted one to the one that signed `note`.
+/// Verifies `note` by the chain of keys from the trusted one to its signer.
 fn vouched(trusted: &VerifierKey, handovers: &[String], note: &str) -> Result<Vouched, LineageError> {
     let epoch = read(note).ok_or(LineageError::NotACheckpoint)?.epoch;
     let earlier = |handover: &&String| read(handover).is_some_and(|checkpoint| checkpoint.epoch < epoch);

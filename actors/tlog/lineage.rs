@@ -1,39 +1,40 @@
-//! Which key may sign a checkpoint.
+//! Which key may sign which checkpoint.
 //!
-//! The log begins with a root key. At the end of each epoch its key signs one last checkpoint, which introduces the
-//! key of the next, and is destroyed. So a key that is stolen today signs nothing about the past: the checkpoints of an
-//! epoch have sizes from the checkpoint that introduced its key up to the one that introduces the next.
+//! The log begins with a root key. At the end of each epoch its key signs a last checkpoint, which introduces the key of
+//! the next epoch, and is destroyed. So a key that is stolen later cannot sign anything about the past: the checkpoints
+//! of an epoch have sizes from that of the checkpoint that introduced its key to that of the one that introduces the
+//! next.
 
 use super::checkpoint::{Checkpoint, KeyLine};
 use super::note::{NoteError, VerifierKey, signed_text};
 use crate::ids::Digest;
 
-/// Why a checkpoint does not belong where it stands.
+/// Why a checkpoint does not continue the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineageError {
-    /// Not signed by the key of its epoch.
+    /// It is not signed by the key of its epoch.
     #[error("{0}")]
     Note(#[from] NoteError),
-    /// Signed, but no checkpoint of ours.
+    /// It is signed, but is not a checkpoint of palyra.
     #[error("it is not a checkpoint")]
     NotACheckpoint,
-    /// A checkpoint of another log.
+    /// It belongs to another log.
     #[error("it is a checkpoint of another log, `{0}`")]
     OtherLog(String),
-    /// Its epoch is not that of the key in force.
+    /// Its epoch is not that of the current key.
     #[error("it is of epoch {found}, but the current key is that of epoch {expected}")]
     OtherEpoch {
-        /// Its own.
+        /// Its epoch.
         found: u64,
-        /// In force.
+        /// The current epoch.
         expected: u64,
     },
-    /// It is smaller than the one before, or says something else about the same size.
+    /// It covers fewer events than the previous checkpoint, or has another root for the same size.
     #[error("it contradicts the checkpoint before it")]
     Contradiction,
 }
 
-/// The key in force after some checkpoints, and the last of them.
+/// The current key after a sequence of checkpoints, and the last of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineage {
     key: VerifierKey,
@@ -42,12 +43,12 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// Trusts `key` as that of `epoch`.
+    /// Starts by trusting `key` as the key of `epoch`.
     pub fn trusting(key: VerifierKey, epoch: u64) -> Self {
         Self { key, epoch, last: None }
     }
 
-    /// Begins with a checkpoint that introduces its own key; `None` when it does not.
+    /// Starts with a checkpoint that introduces its own key; `None` if it does not.
     pub fn begin(note: &str) -> Option<Self> {
         let checkpoint = Checkpoint::parse(signed_text(note).ok()?)?;
         let Some(KeyLine::Root(key)) = checkpoint.key else { return None };
@@ -56,7 +57,7 @@ impl Lineage {
         Some(lineage)
     }
 
-    /// The key that signs next.
+    /// The key that must sign the next checkpoint.
     pub fn key(&self) -> &VerifierKey {
         &self.key
     }
@@ -66,10 +67,10 @@ impl Lineage {
         self.epoch
     }
 
-    /// Takes the next checkpoint.
+    /// Verifies and adopts the next checkpoint.
     ///
     /// # Errors
-    /// [`LineageError`]; nothing changed then.
+    /// Why it does not continue the log; nothing is changed then.
     pub fn follow(&mut self, note: &str) -> Result<Checkpoint, LineageError> {
         let checkpoint = self.read(note)?;
         if let Some(KeyLine::Next(key)) = checkpoint.key {
@@ -80,7 +81,7 @@ impl Lineage {
         Ok(checkpoint)
     }
 
-    /// A checkpoint, if the key in force signed it.
+    /// Parses a checkpoint and verifies that the current key signed it.
     fn read(&self, note: &str) -> Result<Checkpoint, LineageError> {
         let text = self.key.open(note)?;
         let checkpoint = Checkpoint::parse(text).ok_or(LineageError::NotACheckpoint)?;

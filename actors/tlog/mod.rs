@@ -1,13 +1,13 @@
-//! The transparency log over the journal, without the journal: what an auditor needs, and no SQL.
+//! The transparency log over the journal: everything an auditor needs, independent of the journal and of SQL.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `tree.rs` | the Merkle tree of RFC 6962 over the leaf hashes |
-//! | `proof.rs` | proofs that an event is in it, and that a later tree contains an earlier one |
+//! | `proof.rs` | proofs that an event is in the tree, and that a later tree extends an earlier one |
 //! | `note.rs` | signed notes and their keys (<https://c2sp.org/signed-note>) |
 //! | `checkpoint.rs` | the signed statement "the log had this root at this size" (<https://c2sp.org/tlog-checkpoint>) |
 //! | `lineage.rs` | epochs: each key signs the next one and is then destroyed |
-//! | `document.rs` | proofs as files, and how they are checked with a public key alone |
+//! | `document.rs` | proofs as files, verified with a public key alone |
 
 mod checkpoint;
 mod document;

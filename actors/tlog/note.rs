@@ -1,4 +1,4 @@
-//! Signed notes (<https://c2sp.org/signed-note>) with ed25519, and their keys.
+//! Signed notes (<https://c2sp.org/signed-note>) with Ed25519, and their keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,31 +11,31 @@ use zeroize::Zeroizing;
 
 use crate::limits::NOTE_BYTES_MAX;
 
-/// The signature type of ed25519.
+/// The signature type of Ed25519.
 const ED25519: u8 = 0x01;
-/// Begins a signature line.
+/// Prefix of a signature line.
 const SIGNATURE_PREFIX: &str = "— ";
-/// Signature lines that are looked at; a witness may have added some of its own.
+/// Most signature lines that are read; witnesses may have added some.
 const SIGNATURES_MAX: usize = 16;
 
-/// Why a note or a key is not believed.
+/// Why a note or a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// Not laid out as a note.
+    /// It does not have the form of a note.
     #[error("it is not a signed note")]
     NotANote,
-    /// No signature by the key asked for.
+    /// It has no signature by this key.
     #[error("it is not signed with the key {0}")]
     NotSigned(KeyId),
-    /// A signature by that key that does not verify.
+    /// It has a signature by this key that does not verify.
     #[error("its signature does not verify")]
     BadSignature,
-    /// Not a public key.
+    /// The text is not a public key.
     #[error("it is not a public key of the form `<name>+<8 hexadecimal digits>+<base64>`")]
     NotAKey,
 }
 
-/// The first four bytes of a key's hash: which key a signature line is by.
+/// The first four bytes of a key's hash. A signature line names its key by them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId([u8; 4]);
 
@@ -51,7 +51,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// A named public key. Written as `<name>+<key id>+<base64 of 0x01 and the key>`.
+/// A public key with a name. Written as `<name>+<key id>+<base64 of 0x01 and the key>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -59,23 +59,24 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// The key `public` of `name`; `None` when the bytes are no point that may verify anything.
+    /// The key `public` with `name`; `None` if the bytes are not a point, or one of low order, which must not verify
+    /// anything.
     pub fn new(name: &str, public: [u8; 32]) -> Option<Self> {
         let key = VerifyingKey::from_bytes(&public).ok().filter(|key| !key.is_weak())?;
         Some(Self { name: name.to_owned(), key })
     }
 
-    /// Whose key it is.
+    /// Name of the key.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The public key itself.
+    /// The bytes of the key.
     pub fn public(&self) -> [u8; 32] {
         self.key.to_bytes()
     }
 
-    /// What signature lines call it.
+    /// The key id used in signature lines.
     pub fn id(&self) -> KeyId {
         let hash: [u8; 32] = Sha256::new()
             .chain_update(&self.name)
@@ -87,10 +88,10 @@ impl VerifierKey {
         KeyId([a, b, c, d])
     }
 
-    /// The text of `note`, when this key signed it.
+    /// Returns the text of `note` if this key signed it.
     ///
     /// # Errors
-    /// [`NoteError`].
+    /// Why the note is not accepted.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
         let (text, signatures) = split(note)?;
         let mut found = false;
@@ -131,24 +132,24 @@ impl FromStr for VerifierKey {
     }
 }
 
-/// A named private key. Wiped when dropped; it cannot be printed, compared or cloned.
+/// A private key with a name. Wiped on drop; it cannot be printed, compared or cloned.
 pub struct Signer {
     name: String,
     key: SigningKey,
 }
 
 impl Signer {
-    /// The key that `seed` gives, for `name`.
+    /// The key derived from `seed`, with `name`.
     pub fn new(name: &str, seed: &Zeroizing<[u8; 32]>) -> Self {
         Self { name: name.to_owned(), key: SigningKey::from_bytes(seed) }
     }
 
-    /// The public half.
+    /// The public key.
     pub fn verifier(&self) -> VerifierKey {
         VerifierKey { name: self.name.clone(), key: self.key.verifying_key() }
     }
 
-    /// The note of `text`, which has to end with a newline.
+    /// Signs `text`, which must end with a newline, and returns the note.
     pub fn sign(&self, text: &str) -> String {
         let signature =
             [&self.verifier().id().0, self.key.sign(text.as_bytes()).to_bytes().as_slice()].concat();
@@ -156,7 +157,7 @@ impl Signer {
     }
 }
 
-/// What a note says, whoever signed it.
+/// The text of a note, without verifying its signatures.
 ///
 /// # Errors
 /// [`NoteError::NotANote`].
@@ -164,7 +165,7 @@ pub fn signed_text(note: &str) -> Result<&str, NoteError> {
     split(note).map(|(text, _)| text)
 }
 
-/// The signed text, its last newline included, and the signature lines after the empty line.
+/// The signed text including its last newline, and the signature lines after the empty line.
 fn split(note: &str) -> Result<(&str, &str), NoteError> {
     let is_plain = note.len() <= NOTE_BYTES_MAX && !note.chars().any(|c| c.is_control() && c != '\n');
     let end = note.rfind("\n\n").filter(|_| is_plain && note.ends_with('\n'));
@@ -174,7 +175,7 @@ fn split(note: &str) -> Result<(&str, &str), NoteError> {
     if (1..=SIGNATURES_MAX).contains(&lines) { Ok((text, signatures)) } else { Err(NoteError::NotANote) }
 }
 
-/// Name, key id and signature of a signature line.
+/// Key name, key id and signature of a signature line.
 fn signature_line(line: &str) -> Option<(&str, KeyId, Vec<u8>)> {
     let (name, encoded) = line.strip_prefix(SIGNATURE_PREFIX)?.split_once(' ')?;
     let bytes = STANDARD.decode(encoded).ok()?;

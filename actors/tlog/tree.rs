@@ -1,10 +1,10 @@
-//! The Merkle tree of RFC 6962, section 2.1, over leaf hashes that are given.
+//! The Merkle tree of RFC 6962, section 2.1, over given leaf hashes.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::ids::Digest;
 
-/// Tells an inner node from a leaf (RFC 6962, section 2.1).
+/// Domain separation of an inner node from a leaf (RFC 6962, section 2.1).
 const NODE_PREFIX: u8 = 0x01;
 
 /// The hash of an inner node.
@@ -16,34 +16,35 @@ pub(super) fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Digest(hash.finalize().into())
 }
 
-/// A full subtree: the 2^`level` leaves from leaf `place` · 2^`level` on.
+/// A complete subtree: the 2^`level` leaves from leaf `place` · 2^`level` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subtree {
     /// Its height; 0 is a leaf.
     pub level: u32,
-    /// How many of its height lie to its left.
+    /// Number of subtrees of the same height to its left.
     pub place: u64,
     /// Its root.
     pub hash: Digest,
 }
 
-/// Where the hashes of full subtrees are looked up.
+/// A source of the hashes of complete subtrees.
 pub trait Subtrees {
-    /// Why one cannot be had.
+    /// Why a hash is not available.
     type Error;
 
-    /// The hash of the full subtree of height `level` at `place`.
+    /// The hash of the complete subtree of height `level` at `place`.
     ///
     /// # Errors
-    /// When it cannot be read, or the tree does not reach so far.
+    /// When it cannot be read, or the tree is too small to contain it.
     fn subtree(&self, level: u32, place: u64) -> Result<Digest, Self::Error>;
 }
 
-/// The right edge of a tree: all that is needed to make it grow. Its memory grows with the logarithm of its size.
+/// The right edge of a tree, which is all that is needed to append leaves. Its memory grows with the logarithm of the
+/// size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
-    /// Roots of the full subtrees it is made of, the largest first: one for each bit that is set in `size`.
+    /// Roots of the complete subtrees the tree consists of, largest first: one for each bit set in `size`.
     peaks: Vec<Digest>,
 }
 
@@ -57,12 +58,13 @@ impl Frontier {
         Ok(Self { size, peaks: peaks.collect::<Result<_, _>>()? })
     }
 
-    /// Leaves so far.
+    /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds a leaf; `completed` is shown every full subtree that ends with it, itself first.
+    /// Appends a leaf. `completed` is called with every complete subtree that ends with it, beginning with the leaf
+    /// itself.
     pub fn push(&mut self, leaf: Digest, mut completed: impl FnMut(Subtree)) {
         let mut subtree = Subtree { level: 0, place: self.size, hash: leaf };
         completed(subtree);
@@ -77,13 +79,14 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root; SHA-256 of nothing for an empty tree.
+    /// The root; for an empty tree, the SHA-256 of no bytes.
     pub fn root(&self) -> Digest {
         folded(self.peaks.iter().copied())
     }
 }
 
-/// The root over the leaves `start..start + len`, where `start` is a multiple of the greatest power of two up to `len`.
+/// The root over the leaves `start..start + len`; `start` must be a multiple of the greatest power of two not above
+/// `len`.
 ///
 /// # Errors
 /// Those of `subtrees`.
@@ -92,7 +95,7 @@ pub fn range_root<S: Subtrees>(subtrees: &S, start: u64, len: u64) -> Result<Dig
     Ok(folded(parts.collect::<Result<Vec<_>, _>>()?.into_iter()))
 }
 
-/// The full subtrees that a range is made of, the largest first, as level and place.
+/// The complete subtrees a range consists of, largest first, as level and place.
 fn full_parts(start: u64, len: u64) -> impl Iterator<Item = (u32, u64)> {
     (0..u64::BITS).rev().filter(move |level| len >> level & 1 == 1).map(move |level| {
         let before = if level + 1 < u64::BITS { len >> (level + 1) << (level + 1) } else { 0 };
@@ -100,7 +103,7 @@ fn full_parts(start: u64, len: u64) -> impl Iterator<Item = (u32, u64)> {
     })
 }
 
-/// Hashes peaks together, from the right.
+/// Combines peaks into one hash, from the right.
 fn folded(peaks: impl DoubleEndedIterator<Item = Digest>) -> Digest {
     peaks.rev().reduce(|right, left| node_hash(&left, &right)).unwrap_or_else(|| Digest::of(&[]))
 }

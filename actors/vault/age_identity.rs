@@ -1,4 +1,4 @@
-//! The age identity of a vault: seals what is stored, opens what is read (<https://age-encryption.org/v1>).
+//! The age identity of a vault: encrypts what is stored and decrypts what is read (<https://age-encryption.org/v1>).
 
 use std::io::{self, ErrorKind, Read as _};
 use std::iter;
@@ -12,11 +12,11 @@ use super::VaultError;
 use crate::files;
 use crate::limits::IDENTITY_FILE_BYTES_MAX;
 
-/// An X25519 identity, kept as `age-keygen` writes it, so that `age -d -i identity.txt` opens the same files.
+/// An X25519 identity, stored in the format of `age-keygen`, so that `age -d -i identity.txt` can decrypt the secrets.
 pub(super) struct AgeIdentity(x25519::Identity);
 
 impl AgeIdentity {
-    /// Reads the identity at `path`; `None` when there is none yet.
+    /// Reads the identity at `path`; `None` if there is none yet.
     ///
     /// # Errors
     /// The file is not private or does not hold exactly one identity.
@@ -35,7 +35,7 @@ impl AgeIdentity {
         key.parse().map(|identity| Some(Self(identity))).map_err(|_| unusable("contains no X25519 identity"))
     }
 
-    /// Makes a new identity and writes it to `path`.
+    /// Generates an identity and writes it to `path`.
     ///
     /// # Errors
     /// It cannot be written.
@@ -48,7 +48,7 @@ impl AgeIdentity {
         Ok(Self(identity))
     }
 
-    /// Encrypts to itself.
+    /// Encrypts to this identity.
     ///
     /// # Errors
     /// None is expected: it writes to memory.
@@ -56,10 +56,10 @@ impl AgeIdentity {
         age::encrypt(&self.0.to_public(), plaintext).map_err(io::Error::other)
     }
 
-    /// Decrypts what [`AgeIdentity::seal`] made, into a buffer that is wiped.
+    /// Decrypts what [`AgeIdentity::seal`] made, into a buffer that is wiped on drop.
     ///
     /// # Errors
-    /// It was sealed for another identity, or altered since.
+    /// It was encrypted to another identity, or altered since.
     pub fn open(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let altered = "it was cut or altered";
         let decryptor = Decryptor::new_buffered(ciphertext).map_err(|_| altered)?;
@@ -68,7 +68,7 @@ impl AgeIdentity {
             DecryptError::NoMatchingKeys => "it was encrypted to another identity",
             _ => altered,
         })?;
-        // The plaintext is shorter than the ciphertext, so the buffer never moves and leaves no copy behind.
+        // The plaintext is shorter than the ciphertext, so the buffer is never reallocated and leaves no copy behind.
         let mut plaintext = Zeroizing::new(Vec::with_capacity(ciphertext.len()));
         reader.read_to_end(&mut plaintext).map_err(|_| altered)?;
         Ok(plaintext)

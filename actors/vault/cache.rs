@@ -1,4 +1,4 @@
-//! The secrets kept decrypted in memory: few, and those from outside the vault only for a while.
+//! The cache of decrypted secrets. Its size is bounded, and secrets from outside the vault expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,12 +8,12 @@ use crate::clock::UnixMs;
 use crate::limits::{SECRET_CACHE_ENTRIES_MAX, SECRET_CACHE_SECONDS};
 use crate::secret::SecretVersions;
 
-/// The secrets that were resolved of late, as every thread that verifies may read them.
+/// The cache of resolved secrets, shared by all threads that verify deliveries.
 #[derive(Clone, Default)]
 pub struct SecretCache(Arc<Mutex<Cache>>);
 
 impl SecretCache {
-    /// The secret, if it is known and need not be read again at `now`.
+    /// The secret, if it is cached and still fresh at `now`.
     pub fn get(&self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
         self.lock().get(vault_ref, now)
     }
@@ -23,11 +23,11 @@ impl SecretCache {
     }
 }
 
-/// What was resolved of late. When it is full, the secret used longest ago leaves.
+/// The cached secrets. When it is full, the least recently used is evicted.
 #[derive(Default)]
 pub(super) struct Cache {
     entries: HashMap<VaultRef, Entry>,
-    /// Counts uses, to tell which was the longest ago.
+    /// Counts uses, to find the least recently used entry.
     uses: u64,
     hits_total: u64,
 }
@@ -39,7 +39,7 @@ struct Entry {
 }
 
 impl Cache {
-    /// The secret, if it is known and need not be read again at `now`. One that expired is wiped.
+    /// The secret, if it is cached and still fresh at `now`. An expired one is wiped.
     pub fn get(&mut self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
         let entry = self.entries.get_mut(vault_ref)?;
         if !is_fresh(vault_ref.keeper(), entry.read_at, now) {
@@ -52,7 +52,7 @@ impl Cache {
         Some(Arc::clone(&entry.versions))
     }
 
-    /// Keeps what was read at `now`.
+    /// Caches what was read at `now`.
     pub fn insert(&mut self, vault_ref: VaultRef, versions: Arc<SecretVersions>, now: UnixMs) {
         if self.entries.len() >= SECRET_CACHE_ENTRIES_MAX && !self.entries.contains_key(&vault_ref) {
             self.evict();
@@ -61,22 +61,22 @@ impl Cache {
         self.entries.insert(vault_ref, Entry { versions, read_at: now, last_use: self.uses });
     }
 
-    /// Drops a secret; it is wiped as soon as nobody verifies with it any more.
+    /// Removes a secret. It is wiped when no thread verifies with it any more.
     pub fn remove(&mut self, vault_ref: &VaultRef) {
         self.entries.remove(vault_ref);
     }
 
-    /// Drops all of them.
+    /// Removes all secrets.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
 
-    /// How many are kept.
+    /// Number of cached secrets.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// How often a secret was known.
+    /// Number of cache hits.
     pub fn hits_total(&self) -> u64 {
         self.hits_total
     }
@@ -89,8 +89,8 @@ impl Cache {
     }
 }
 
-/// Secrets of the vault change only through it, which tells the cache. A clock that went back proves nothing about
-/// how long ago a value was read, so it is read again.
+/// Whether a value read at `read_at` is still fresh. Secrets in the vault change only through the resolver, which
+/// invalidates the cache. If the clock went back, the age of a value is unknown, so it is read again.
 fn is_fresh(keeper: Keeper, read_at: UnixMs, now: UnixMs) -> bool {
     let age_ms = now.checked_sub(read_at);
     keeper == Keeper::Vault || age_ms.is_some_and(|age_ms| age_ms < SECRET_CACHE_SECONDS * 1_000)

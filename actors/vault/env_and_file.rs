@@ -1,4 +1,4 @@
-//! Secrets kept outside the vault: in the environment or in a file of their own.
+//! Secrets kept outside the vault: in an environment variable, or in a file of their own.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -10,10 +10,10 @@ use crate::files;
 use crate::limits::SECRET_BYTES_MAX;
 use crate::secret::Secret;
 
-/// What the environment holds under the name in `vault_ref`.
+/// The value of the environment variable named by `vault_ref`.
 ///
 /// # Errors
-/// It is not set or too large.
+/// It is not set, or too large.
 pub(super) fn from_variable(vault_ref: &VaultRef, value: Option<OsString>) -> Result<Secret, VaultError> {
     let Some(value) = value else {
         return Err(VaultError::NotFound(vault_ref.clone()));
@@ -21,11 +21,11 @@ pub(super) fn from_variable(vault_ref: &VaultRef, value: Option<OsString>) -> Re
     of_fit_size(vault_ref, Secret::new(value.into_vec()))
 }
 
-/// What the file named in `vault_ref` holds, which is ours alone or handed down by root. One trailing newline is dropped: editors and `echo` add it,
-/// nobody means it.
+/// The content of the file named by `vault_ref`, which must be private to us or handed down by root. One trailing newline
+/// is removed, because editors and `echo` append it unasked.
 ///
 /// # Errors
-/// It is missing, open to changes by others or too large.
+/// It is missing, can be changed by others, or is too large.
 pub(super) fn from_file(vault_ref: &VaultRef) -> Result<Secret, VaultError> {
     let longest = SECRET_BYTES_MAX as u64 + 1;
     let read = files::read_secret(Path::new(vault_ref.place()), longest);

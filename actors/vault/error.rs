@@ -1,4 +1,4 @@
-//! What can go wrong with secrets. No text holds any part of a value.
+//! The errors of secrets. No message contains any part of a value.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,73 +7,69 @@ use std::sync::Arc;
 use super::reference::VaultRef;
 use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
 
-/// Why the vault resolver did not do what it was asked. Nothing was changed, but after [`VaultError::Unsynced`], and perhaps
-/// after [`VaultError::Unknown`].
+/// Why the vault resolver did not do what it was asked. Nothing was changed, except with [`VaultError::Unsynced`] and
+/// possibly with [`VaultError::Unknown`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VaultError {
     /// There is no secret of that name.
     #[error("there is no secret `{0}`")]
     NotFound(VaultRef),
-    /// It may be there, but cannot be handed out now.
+    /// It may exist, but cannot be used at the moment.
     #[error("the secret `{vault_ref}` is not available: {reason}")]
     Unavailable {
-        /// Which.
+        /// The secret.
         vault_ref: VaultRef,
-        /// Why.
         reason: String,
     },
-    /// Nothing that can be seen, or NUL bytes: it could not verify anything.
+    /// The value contains nothing but invisible characters and NUL bytes, so it could not verify anything.
     #[error("the value of `{0}` is blank")]
     Blank(VaultRef),
     /// The value is too long.
     #[error("the value of `{0}` is larger than {SECRET_BYTES_MAX} bytes")]
     TooLarge(VaultRef),
-    /// One secret too many.
+    /// The vault is full.
     #[error("the vault is full: it has {SECRETS_MAX} secrets, the most allowed")]
     Full,
     /// Its value is kept outside the vault.
     #[error("`{0}` is kept outside the vault and cannot be changed here")]
     Outside(VaultRef),
-    /// A file of the vault is not what was written.
+    /// A file of the vault is damaged.
     #[error("`{file}` was changed or damaged since the vault wrote it: {reason}", file = .file.display())]
     Damaged {
-        /// Which file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The file that says how far each secret has come is missing, or not what was written.
+    /// The file of pins, which records the newest state of each secret, is missing or damaged.
     #[error("`{file}`, which records the newest version of each secret, cannot be read: {reason}", file = .file.display())]
     Pins {
-        /// Which file.
         file: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// The file of a secret was replaced by an older copy of it, or is that of a secret that was removed.
+    /// The file of a secret is an older copy, or that of a secret that was removed.
     #[error(
         "the file of `{vault_ref}` is an older copy: the secret was changed or removed after it was made"
     )]
     Older {
-        /// Which.
+        /// The secret.
         vault_ref: VaultRef,
-        /// Whether it is as a removal leaves it that was cut off.
+        /// Whether its state is that of a removal that a crash interrupted.
         may_be_removed: bool,
     },
-    /// The change is in force, and is not known to outlast a power cut.
+    /// The change is in force, but could not be synced: a power failure may undo it.
     #[error("the change of `{vault_ref}` is in force, but a power cut may undo it: {problem}")]
     Unsynced {
-        /// Which.
         vault_ref: VaultRef,
-        /// What the system says.
+        /// The error of the operating system.
         problem: String,
     },
-    /// The work on the change ended before it was done. The change may be in force.
+    /// The work on the change was interrupted. The change may be in force.
     #[error(
         "it is not known whether the change of `{0}` is in force, because the work on it was interrupted"
     )]
     Unknown(VaultRef),
-    /// The identity that opens the secrets cannot be used.
+    /// The identity that decrypts the secrets cannot be used.
     #[error("the vault's identity cannot be used: {0}")]
     Identity(String),
     /// A file could not be read or written.
@@ -128,7 +124,7 @@ impl VaultError {
     }
 }
 
-/// What mends a secret whose file is an older copy.
+/// The ways to repair a secret whose file is an older copy.
 fn ways_back(vault_ref: &VaultRef) -> String {
     format!(
         "put the newest file back, or store the value again with `palyra vault put {vault_ref}`; to accept all older copies, start once \

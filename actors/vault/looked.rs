@@ -1,4 +1,4 @@
-//! A vault before it is opened: which of its secrets stand behind their pins, for somebody to decide what is to be done.
+//! A vault that is inspected but not opened yet: which secrets are behind their pins, so that the operator can decide.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::files;
 
 const IDENTITY_FILE: &str = "identity.txt";
 
-/// A vault that was looked at. Until it is opened, what counts as the newest copy of a secret is as it was.
+/// An inspected vault. Until it is opened, the pins are unchanged.
 pub struct Looked {
     store: Store,
-    /// What a crash left unpinned.
+    /// Changes that a crash left stored but not pinned.
     unpinned: Vec<(VaultRef, Pin)>,
     older: Vec<(VaultRef, Pin)>,
-    /// That the file of pins is damaged or missing.
+    /// The error, if the file of pins is damaged or missing.
     lost: Option<VaultError>,
 }
 
@@ -44,8 +44,8 @@ impl Looked {
         Ok(Self { store, unpinned, older, lost })
     }
 
-    /// What only [`Looked::accept`] opens: secrets whose files are older copies, by name, and the file that says how far
-    /// they had come, when it is damaged or missing.
+    /// What only [`Looked::accept`] accepts: the names of secrets whose files are older copies, and the file of pins if
+    /// it is damaged or missing.
     pub fn behind(&self) -> Vec<String> {
         let lost = self.lost.iter().filter_map(|error| match error {
             VaultError::Pins { file, .. } => Some(file.display().to_string()),
@@ -54,11 +54,10 @@ impl Looked {
         lost.chain(self.older.iter().map(|(vault_ref, _)| vault_ref.to_string())).collect()
     }
 
-    /// Opens the vault. Secrets whose files are older copies are refused when they are asked for.
+    /// Opens the vault. Reading a secret whose file is an older copy fails.
     ///
     /// # Errors
-    /// [`VaultError::Pins`] when what says how far each secret has come is missing or cannot be read, and when it cannot be
-    /// written.
+    /// [`VaultError::Pins`] when the file of pins is missing or damaged; also when it cannot be written.
     pub fn open(self) -> Result<Store, VaultError> {
         if let Some(lost) = self.lost {
             return Err(lost);
@@ -69,10 +68,11 @@ impl Looked {
         Ok(self.store)
     }
 
-    /// Opens the vault and takes what is [behind](Looked::behind) as it is, from now on. It has to be journaled before.
+    /// Opens the vault and accepts what is [behind](Looked::behind) as the newest state. The caller must journal that
+    /// before.
     ///
     /// # Errors
-    /// What says how far each secret has come cannot be written.
+    /// The file of pins cannot be written.
     pub fn accept(self) -> Result<Store, VaultError> {
         let Self { store, unpinned, older, lost } = self;
         if lost.is_some() || !unpinned.is_empty() || !older.is_empty() {
@@ -82,8 +82,8 @@ impl Looked {
     }
 }
 
-/// The identity of the vault in `folder`. Pins are begun where there are no secrets, so that a vault without pins that holds
-/// some has lost them.
+/// The identity of the vault in `folder`. The file of pins is created while the vault has no secrets; so if there are
+/// secrets but no pins, the file was lost.
 fn open_identity(folder: &Path, pins: &Path) -> Result<AgeIdentity, VaultError> {
     let path = folder.join(IDENTITY_FILE);
     let identity = AgeIdentity::load(&path)?;

@@ -1,4 +1,4 @@
-//! The vault resolver's doors.
+//! The messages of the vault resolver.
 
 use std::sync::Arc;
 
@@ -10,18 +10,17 @@ use crate::clock::UnixMs;
 use crate::provider::{Profile, UnusableKey};
 use crate::secret::{Secret, SecretVersions};
 
-/// Asks for the versions of a secret. A read from storage is journaled before it is answered.
+/// Asks for the versions of a secret. If they are read from storage, the read is journaled before it is answered.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Arc<SecretVersions>, VaultError>")]
 pub struct Resolve(pub VaultRef);
 
-/// Asks whether a secret could be resolved and used, without keeping its value.
+/// Asks whether a secret could be resolved and used, without keeping its value in memory.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "SecretStatus")]
 pub struct Probe {
-    /// Which.
     pub vault_ref: VaultRef,
-    /// The profile that is to make keys of it, if it is known.
+    /// The profile whose keys it has to provide, if known.
     pub profile: Option<Arc<Profile>>,
 }
 
@@ -29,65 +28,65 @@ pub struct Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", content = "reason", rename_all = "snake_case")]
 pub enum SecretStatus {
-    /// It is there and not blank, and the profile can make keys of it.
+    /// It exists, is not blank, and the profile can use it as a key.
     Found,
     /// There is no secret of that name.
     NotFound,
-    /// It is there, but the profile can make no key of one of its versions.
+    /// It exists, but the profile cannot use one of its versions as a key.
     Unusable(UnusableKey),
-    /// It is there, but cannot be read now, or is blank. The text names no part of the value.
+    /// It exists, but is blank or cannot be read at the moment. The text contains no part of the value.
     Unavailable(String),
-    /// The reference itself is not understood.
+    /// The reference is not valid.
     InvalidRef(String),
 }
 
-/// Stores a secret: one version with this value, whatever was there.
+/// Stores a secret with this value as its only version, replacing any other.
 #[derive(Message)]
 #[rtype(result = "Result<SecretEntry, VaultError>")]
 pub struct Put {
     /// Only references into the vault itself can be written.
     pub vault_ref: VaultRef,
-    /// The value; blank is refused.
+    /// The value; a blank one is refused.
     pub value: Secret,
 }
 
-/// Gives a stored secret a new current version; the one before stays valid until [`Retire`].
+/// Gives a stored secret a new current version; the previous one stays valid until [`Retire`].
 #[derive(Message)]
 #[rtype(result = "Result<SecretEntry, VaultError>")]
 pub struct Rotate {
-    /// A secret that exists.
+    /// An existing secret.
     pub vault_ref: VaultRef,
-    /// The value; blank is refused.
+    /// The value; a blank one is refused.
     pub value: Secret,
 }
 
-/// Drops the previous version of a secret.
+/// Removes the previous version of a secret.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<SecretEntry, VaultError>")]
 pub struct Retire(pub VaultRef);
 
-/// Removes a secret and every version of it.
+/// Removes a secret with all its versions.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), VaultError>")]
 pub struct Delete(pub VaultRef);
 
-/// Lists the secrets of the vault, without their values, in the order of their names.
+/// Lists the secrets of the vault without their values, sorted by name.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Listed>, VaultError>")]
 pub struct List;
 
-/// What is shown of a secret.
+/// The description of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecretEntry {
     /// `<scope>/<key>`.
     pub vault_ref: String,
     /// Its current version.
     pub version: u32,
-    /// Versions that may verify.
+    /// Number of versions that can verify.
     pub versions: usize,
-    /// The version before, while it may verify.
+    /// The previous version, as long as it can verify.
     pub previous_version: Option<u32>,
-    /// Versions that the change told of ended: what is signed with them is refused from then on.
+    /// Versions that this change removed: deliveries signed with them are refused from then on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_versions: Vec<u32>,
     /// When it was first stored.
@@ -100,15 +99,15 @@ pub struct SecretEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Listed {
-    /// One that can be read.
+    /// It can be read.
     Readable(SecretEntry),
-    /// One whose file cannot be used as it is.
+    /// Its file cannot be used.
     Unreadable {
         /// `<scope>/<key>`.
         vault_ref: String,
         /// What is wrong with its file.
         problem: String,
-        /// What to do.
+        /// What to do about it.
         hint: String,
     },
 }
@@ -118,10 +117,10 @@ pub enum Listed {
 #[rtype(result = "VaultSnapshot")]
 pub struct Observe;
 
-/// What the vault resolver shows of itself.
+/// The state the vault resolver reports.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct VaultSnapshot {
-    /// Secrets decrypted in memory now.
+    /// Number of secrets decrypted in memory.
     pub cached: usize,
     /// Answers from the cache.
     pub cache_hits_total: u64,

@@ -31,14 +31,12 @@ use crate::limits::MAILBOX_MESSAGES_MAX;
 use crate::secret::SecretVersions;
 use crate::supervision::{Close, Ended, WatchGuard};
 
-/// The vault resolver.
 pub struct VaultActor {
     resolver: Arc<Resolver>,
     watch: WatchGuard,
 }
 
 impl VaultActor {
-    /// An actor around `resolver`.
     pub fn new(resolver: Arc<Resolver>, watch: WatchGuard) -> Self {
         Self { resolver, watch }
     }
@@ -129,7 +127,7 @@ impl Handler<Close> for VaultActor {
     type Result = Ended;
 
     fn handle(&mut self, _: Close, context: &mut Self::Context) -> Ended {
-        // A change under way goes on to its end: it does not run in the actor.
+        // A running change is completed: it does not run in the actor.
         self.resolver.forget_all();
         context.stop();
         self.watch.ends_as_asked()

@@ -1,5 +1,5 @@
-//! How far each secret has come, kept outside the vault's folder: an older copy of a secret's file that is put in its place
-//! is told from the newest one, and so is one of a secret that was removed.
+//! Pins record the newest state of each secret outside the vault's folder. They detect that the file of a secret was
+//! replaced by an older copy, or that the file of a removed secret was put back.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -12,19 +12,19 @@ use super::{VaultError, VaultRef};
 use crate::files;
 use crate::limits::{VAULT_PINS_FILE_BYTES_MAX, VAULT_PINS_MAX};
 
-/// Of a document that is one, and not of the form that this version reads.
+/// The problem of valid JSON that does not have the expected form.
 pub(super) const OF_A_NEWER: &str = "its format is not known; a newer palyra may have written it";
 
-/// Whether the bytes are a document of any form. Nothing of it is kept.
+/// Whether the bytes are valid JSON. Nothing of it is kept.
 pub(super) fn is_json(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
-/// The newest state of a secret that was stored.
+/// The newest stored state of a secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pin {
-    /// Counts the changes of the secret, its removal among them.
+    /// Number of changes of the secret, its removal included.
     pub(super) change: u64,
     /// Number of its newest version.
     pub(super) version: u32,
@@ -38,15 +38,15 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    /// Writes that nothing is pinned, where nothing is written yet: of a vault without secrets.
+    /// Creates an empty file of pins if there is none, for a vault without secrets.
     pub(super) fn begin(file: &Path) -> io::Result<()> {
         if file.try_exists()? { Ok(()) } else { write(file, &BTreeMap::new()) }
     }
 
-    /// Reads them. A file that is missing is one that was taken away.
+    /// Reads the pins. A missing file means that it was removed.
     ///
     /// # Errors
-    /// [`VaultError::Pins`], and when the file cannot be read.
+    /// [`VaultError::Pins`]; also when the file cannot be read.
     pub(super) fn open(file: PathBuf) -> Result<Self, VaultError> {
         let known = match files::read_private(&file, VAULT_PINS_FILE_BYTES_MAX) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
@@ -62,7 +62,7 @@ impl Pins {
         Ok(Self { file, known: Mutex::new(known) })
     }
 
-    /// No pins, to take the place of those in `file`.
+    /// An empty set of pins, to replace those in `file`.
     pub(super) fn none(file: PathBuf) -> Self {
         Self { file, known: Mutex::default() }
     }
@@ -73,8 +73,8 @@ impl Pins {
         known.get(vault_ref.as_str()).copied().unwrap_or_default()
     }
 
-    /// Pins secrets. It is so for this process even when it cannot be written. With too many of them, those are forgotten
-    /// first that `is_stored` does not say to be there.
+    /// Pins secrets. Within this process the pins apply even if they cannot be written. When there are too many, a secret
+    /// for which `is_stored` returns false is forgotten first.
     ///
     /// # Errors
     /// The file cannot be written.

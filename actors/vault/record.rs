@@ -1,4 +1,4 @@
-//! What the file of one secret holds once it is decrypted: a JSON document, newest version first.
+//! The decrypted content of a secret's file: a JSON document, newest version first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,17 +12,17 @@ use crate::clock::UnixMs;
 use crate::limits::SECRET_VERSIONS_MAX;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
-/// One stored secret with its versions, newest first. Never without a version.
+/// One stored secret with its versions, newest first; there is at least one.
 pub(super) struct Record {
     created_at: UnixMs,
-    /// Counts the changes of the secret, this one among them.
+    /// Number of changes of the secret, this one included.
     change: u64,
     versions: Vec<(UnixMs, SecretVersion)>,
-    /// Versions that were dropped since it was read.
+    /// Versions removed since it was read.
     ended: Vec<u32>,
 }
 
-/// The document. Its texts are borrowed from a buffer that is wiped.
+/// The JSON document. Its strings borrow from a buffer that is wiped.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document<'a> {
@@ -44,31 +44,31 @@ struct VersionDocument<'a> {
 }
 
 impl Record {
-    /// A secret that is not there. Its version follows the newest there was, if it was there before.
+    /// A new secret. If it existed before, its version continues from the newest one.
     pub fn new(value: Secret, now: UnixMs, newest: Pin) -> Self {
         let version = newest.version.saturating_add(1);
         let versions = vec![(now, SecretVersion { version, secret: value })];
         Self { created_at: now, change: newest.change, versions, ended: Vec::new() }
     }
 
-    /// How far it has come.
+    /// Its pin.
     pub fn pin(&self) -> Pin {
         Pin { change: self.change, version: self.current_version() }
     }
 
-    /// Counts a change that is about to be stored.
+    /// Counts a change that will be stored.
     pub fn count_change(&mut self) {
         self.change = self.change.saturating_add(1);
     }
 
-    /// Gives it a new current version and drops all but the newest `keep` before it.
+    /// Adds a new current version, and removes all but the newest `keep` of the others.
     pub fn push(&mut self, value: Secret, now: UnixMs, keep: usize) {
         let version = self.current_version().saturating_add(1);
         self.keep(keep);
         self.versions.insert(0, (now, SecretVersion { version, secret: value }));
     }
 
-    /// Drops all but the current version; whether there was another.
+    /// Removes all but the current version. Returns whether there was another.
     pub fn retire(&mut self) -> bool {
         let had_previous = self.versions.len() > 1;
         self.keep(1);
@@ -80,7 +80,7 @@ impl Record {
         self.ended.extend(dropped.map(|(_, dropped)| dropped.version));
     }
 
-    /// What may be shown of it.
+    /// Its description, without values.
     pub fn entry(&self, vault_ref: &VaultRef) -> SecretEntry {
         SecretEntry {
             vault_ref: vault_ref.to_string(),
@@ -93,7 +93,7 @@ impl Record {
         }
     }
 
-    /// Its values; `None` when one of them is blank.
+    /// Its values; `None` if one of them is blank.
     pub fn into_versions(self) -> Option<SecretVersions> {
         SecretVersions::new(self.versions.into_iter().map(|(_, version)| version).collect())
     }
@@ -102,7 +102,7 @@ impl Record {
         self.versions.first().map_or(0, |(_, version)| version.version)
     }
 
-    /// The document, in a buffer that is wiped and never moves.
+    /// The JSON document, in a buffer that is wiped and never reallocated.
     pub fn encode(&self, vault_ref: &VaultRef) -> serde_json::Result<Zeroizing<Vec<u8>>> {
         const FRAME_BYTES: usize = 512;
         let values: Vec<Zeroizing<String>> =
@@ -122,10 +122,10 @@ impl Record {
         Ok(bytes)
     }
 
-    /// Reads the document of `vault_ref`.
+    /// Parses the document of `vault_ref`.
     ///
     /// # Errors
-    /// What is wrong, naming nothing of the content.
+    /// What is wrong, without any of the content.
     pub fn decode(bytes: &[u8], vault_ref: &VaultRef) -> Result<Self, &'static str> {
         let document: Document<'_> =
             serde_json::from_slice(bytes).map_err(|_| match pins::is_json(bytes) {

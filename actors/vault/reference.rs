@@ -1,4 +1,4 @@
-//! How a secret is named: in the vault itself, or somewhere outside it.
+//! References to secrets, in the vault or outside it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use crate::limits::{VAULT_REF_BYTES_MAX, VAULT_REF_PART_BYTES_MAX};
 
 const FORMS: &str = "`global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, `skill:ID/KEY`, \
                      `env:NAME`, `file:/ABSOLUTE/PATH`, `hashivault:MOUNT/PATH#FIELD`";
-/// Those of them that lead into the vault itself.
+/// The forms of references into the vault.
 const STORED_FORMS: &str = "`global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, `skill:ID/KEY`";
-/// Words a reference begins with, up to the first `:` or `/`.
+/// The words with which a reference can begin, up to the first `:` or `/`.
 const BEGINNINGS: [&str; 7] = ["global", "principal", "channel", "skill", "env", "file", "hashivault"];
-/// Those that lead out of the vault.
+/// Those of references to secrets outside the vault.
 const BEGINNINGS_OUTSIDE: [&str; 3] = ["env", "file", "hashivault"];
 
-/// Where the value of a reference is kept.
+/// Where the secret of a reference is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Keeper {
     /// In the vault: `<scope>/<key>`.
@@ -30,18 +30,19 @@ pub enum Keeper {
     HashiVault,
 }
 
-/// The name of a secret. Always well formed.
+/// A valid reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VaultRef {
     text: String,
     keeper: Keeper,
 }
 
-/// Why a text names no secret.
+/// Why a text is not a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{shown} is not a vault reference: {reason}")]
 pub struct InvalidRef {
-    /// What was given, in words: no more of it than the word a reference begins with, for people paste secrets by mistake.
+    /// A description of the text. It contains no more of it than the word a reference begins with, because people paste
+    /// secrets by mistake.
     pub shown: String,
     /// What is wrong with it.
     pub reason: String,
@@ -50,10 +51,10 @@ pub struct InvalidRef {
 }
 
 impl VaultRef {
-    /// Reads one of the forms.
+    /// Parses a reference.
     ///
     /// # Errors
-    /// What is wrong with `text` and what to write instead.
+    /// What is wrong with `text`, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, InvalidRef> {
         let beginning = text.split([':', '/']).next().unwrap_or_default();
         let invalid = |(reason, hint): Complaint| InvalidRef { shown: shown(text, beginning), reason, hint };
@@ -67,7 +68,8 @@ impl VaultRef {
         Ok(Self { text: text.to_owned(), keeper })
     }
 
-    /// Reads a reference whose secret is about to be changed: what it is not, it is told as a name in the vault itself.
+    /// Parses a reference to a secret that will be changed; a text that is not a reference is reported as a name in the
+    /// vault.
     ///
     /// # Errors
     /// As [`VaultRef::parse`].
@@ -86,17 +88,16 @@ impl VaultRef {
         })
     }
 
-    /// The reference as it is written.
+    /// Its written form.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Where its value is kept.
     pub fn keeper(&self) -> Keeper {
         self.keeper
     }
 
-    /// What follows the prefix of a keeper outside the vault (the name, the path); the whole text for the vault itself.
+    /// The name or path after the prefix; for the vault, the whole text.
     pub fn place(&self) -> &str {
         let prefix = match self.keeper {
             Keeper::Vault => "",
@@ -107,7 +108,7 @@ impl VaultRef {
         self.text.strip_prefix(prefix).unwrap_or(&self.text)
     }
 
-    /// How the operator gives it a value.
+    /// Instructions for the operator to set its value.
     pub fn how_to_provide(&self) -> String {
         let place = self.place();
         match self.keeper {
@@ -176,7 +177,7 @@ fn check_scope(scope: &str, beginning: &str) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// `[A-Za-z0-9._-]`, starting with a letter or digit.
+/// Checks for `[A-Za-z0-9._-]`, starting with a letter or digit.
 fn check_part(name: &str, part: &str) -> Result<(), Complaint> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if part.is_empty() {
@@ -195,7 +196,7 @@ fn check_part(name: &str, part: &str) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// POSIX: letters, digits and underscores, not starting with a digit.
+/// Checks for a POSIX name: letters, digits and underscores, not starting with a digit.
 fn check_variable(name: &str) -> Result<(), Complaint> {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if starts_well && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {

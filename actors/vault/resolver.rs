@@ -1,4 +1,5 @@
-//! From a reference to the versions of its secret: cached, read once for all who ask, journaled before it is answered.
+//! Resolves a reference to the versions of its secret: cached, read once for concurrent callers, journaled before the
+//! answer.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,30 +23,31 @@ use crate::provider::Profile;
 use crate::secret::SecretVersions;
 use crate::single_flight::{SingleFlight, SingleFlights};
 
-/// Writes the reads of secrets into the journal.
+/// Journals reads of secrets.
 pub trait Audit: Send + Sync + 'static {
-    /// Records `event`; it is durable when the answer is `Ok`. The error is for a person.
+    /// Journals `event`, which is durable when this returns `Ok`. The error text is for people.
     fn record(&self, event: SystemEvent) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 }
 
 type Answer = Result<Arc<SecretVersions>, VaultError>;
 
-/// One read by which probes are answered; nothing until it has ended.
+/// A read that answers probes; `None` until it has ended.
 type ProbeRead = watch::Receiver<Option<Answer>>;
 
-/// The logic of the vault resolver. It outlives an actor that is rebuilt: a change or a read of the one before goes on.
+/// The logic of the vault resolver. It outlives the actor: a running read or change continues when the actor is
+/// restarted.
 pub struct Resolver {
     store: Arc<Store>,
     clock: SharedClock,
     audit: Arc<dyn Audit>,
     cache: SecretCache,
-    /// Locked before the cache is.
+    /// Lock order: this before the cache.
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
-    /// Reads that are under way.
+    /// Reads in progress.
     under_way: SingleFlights<VaultRef, Answer>,
     probe_reads: HashMap<VaultRef, ProbeRead>,
     reads_total: u64,
@@ -53,7 +55,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Lets go of a read for probes that has ended, unless another has begun since the secret was changed.
+    /// Removes a probe's read that has ended, unless the secret was changed and another read has started since.
     fn probe_read_ended(&mut self, vault_ref: &VaultRef, ended: &ProbeRead) {
         if self.probe_reads.get(vault_ref).is_some_and(|reading| reading.same_channel(ended)) {
             self.probe_reads.remove(vault_ref);
@@ -67,7 +69,7 @@ enum Known {
 }
 
 impl Resolver {
-    /// The resolver of the secrets in `store`. What it resolves stands in `cache`.
+    /// A resolver of the secrets in `store`. Resolved secrets are kept in `cache`.
     pub fn new(store: Store, clock: SharedClock, audit: Arc<dyn Audit>, cache: SecretCache) -> Self {
         Self { store: Arc::new(store), clock, audit, cache, memory: Mutex::default() }
     }
@@ -83,7 +85,8 @@ impl Resolver {
         answer
     }
 
-    /// Whether a secret could be resolved in time, and used by `profile`. What was read to find out is wiped at once.
+    /// Whether a secret can be resolved within the timeout, and used by `profile`. What was read for that is wiped at
+    /// once.
     pub(super) async fn probe(
         self: Arc<Self>,
         vault_ref: VaultRef,
@@ -116,7 +119,7 @@ impl Resolver {
         Err(VaultError::unavailable(vault_ref, why))
     }
 
-    /// The read of a secret that is under way for probes, or a new one.
+    /// Joins the read of a secret that is in progress for probes, or starts one.
     fn probe_read(self: &Arc<Self>, vault_ref: &VaultRef) -> ProbeRead {
         let mut memory = self.memory();
         let begun = memory.probe_reads.get(vault_ref).filter(|reading| reading.has_changed().is_ok());
@@ -135,8 +138,8 @@ impl Resolver {
         reading
     }
 
-    /// Runs a change of the secret `vault_ref` where blocking is allowed, to its end, whoever still waits for it. Who asks for
-    /// the secret later gets the new value.
+    /// Runs a change of the secret `vault_ref` on a thread for blocking work. It is completed even if nobody waits for
+    /// it. Later reads of the secret get the new value.
     pub(super) async fn change<T: Send + 'static>(
         self: Arc<Self>,
         vault_ref: VaultRef,
@@ -146,7 +149,7 @@ impl Resolver {
         let changing = tokio::spawn(async move {
             let (store, changed_ref) = (Arc::clone(&self.store), vault_ref.clone());
             let changed = spawn_blocking(move || change(&store, &changed_ref)).await;
-            // Even a change that failed may have reached the disk, but for one outside the vault.
+            // Even a failed change may have reached the disk, unless the secret is outside the vault.
             if !matches!(changed, Ok(Err(VaultError::Outside(_)))) {
                 self.forget(&vault_ref);
             }
@@ -155,12 +158,12 @@ impl Resolver {
         changing.await.flatten().unwrap_or(Err(unknown))
     }
 
-    /// All secrets of the vault, without their values.
+    /// All secrets of the vault, without values.
     pub(super) async fn list(self: Arc<Self>) -> Result<Vec<Listed>, VaultError> {
         self.blocking(Store::list).await
     }
 
-    /// Wipes a secret from memory. A read under way is answered to those who wait, but not kept.
+    /// Wipes a secret from memory. A read in progress is still answered, but its result is not cached.
     fn forget(&self, vault_ref: &VaultRef) {
         let mut memory = self.memory();
         memory.under_way.forget(vault_ref);
@@ -217,7 +220,7 @@ impl Resolver {
         self.blocking(move |store| store.read(&read_ref)).await
     }
 
-    /// Works on the store where blocking is allowed.
+    /// Runs `work` with the store on a thread for blocking work.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, VaultError> + Send + 'static,
@@ -227,7 +230,7 @@ impl Resolver {
         done.unwrap_or_else(|_| Err(broken_off()))
     }
 
-    /// The first of those who waited closes the flight and keeps what it brought, unless it was forgotten meanwhile.
+    /// Completes a read: the first caller to get here caches the answer, unless the secret was changed meanwhile.
     fn land(&self, vault_ref: VaultRef, flight: &SingleFlight<Answer>, answer: &Answer) {
         let now = self.clock.now_unix_ms();
         let mut memory = self.memory();
@@ -242,7 +245,7 @@ impl Resolver {
     }
 }
 
-/// A panic in the midst of it. Its words are those of whatever panicked, and are told nobody.
+/// The error after a panic. The message of the panic is not passed on, because it could contain anything.
 fn broken_off() -> VaultError {
     io::Error::other("the work on the vault's files was interrupted").into()
 }

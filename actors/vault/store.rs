@@ -1,4 +1,4 @@
-//! The vault's folder: one age file per secret, and the identity that opens them.
+//! The vault's folder: one age file per secret, and the identity that decrypts them.
 
 use std::env;
 use std::fs;
@@ -21,24 +21,24 @@ use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 const SECRET_FILE_END: &str = ".age";
 
-/// Where a vault lies.
+/// The paths of a vault.
 #[derive(Debug, Clone)]
 pub struct VaultConfig {
-    /// The vault's folder; made when it is missing.
+    /// The vault's folder; created if it is missing.
     pub dir: PathBuf,
-    /// The file outside it that says how far each secret has come.
+    /// The file of pins, which is outside that folder.
     pub pins: PathBuf,
 }
 
-/// Secrets at rest. All of its methods block: they read and write files.
+/// The stored secrets. All methods block, because they read and write files.
 ///
-/// One process at a time: the state root's lock sees to that.
+/// The lock on the state root ensures that only one process uses them.
 pub struct Store {
     folder: PathBuf,
     identity: AgeIdentity,
     pins: Pins,
     clock: SharedClock,
-    /// Held from reading a secret to replacing it, so that two changes follow each other.
+    /// Held from reading a secret until it is replaced, so that changes are serialised.
     changing: Mutex<()>,
 }
 
@@ -47,16 +47,16 @@ impl Store {
         Self { folder, identity, pins, clock, changing: Mutex::new(()) }
     }
 
-    /// Looks at the vault without changing what counts as the newest copy of a secret. On first use the folder and the
-    /// identity are made.
+    /// Inspects the vault without changing its pins. On first use, the folder and the identity are created.
     ///
     /// # Errors
-    /// The folder or the identity is not private, or there are secrets but no identity: a new one would not open them.
+    /// The folder or the identity is not private, or there are secrets but no identity: a new identity could not decrypt
+    /// them.
     pub fn look(config: VaultConfig, clock: SharedClock) -> Result<Looked, VaultError> {
         Looked::at(config, clock)
     }
 
-    /// Opens the vault; older copies of secrets stay refused.
+    /// Opens the vault. Older copies of secrets are still refused.
     ///
     /// # Errors
     /// Those of [`Store::look`] and [`Looked::open`].
@@ -64,8 +64,8 @@ impl Store {
         Self::look(config, clock)?.open()
     }
 
-    /// The pin of each secret that can be opened, as its file has it and as it is pinned. One that cannot is told of when
-    /// it is asked for; what it is pinned to stays.
+    /// The state of each secret that can be decrypted: that of its file, and that of its pin. One that cannot be
+    /// decrypted is reported when it is read; its pin is kept.
     pub(super) fn found_and_pinned(&self) -> io::Result<Vec<(VaultRef, Pin, Pin)>> {
         let opened = secret_refs(&self.folder)?.into_iter().filter_map(|vault_ref| {
             let (found, pinned) = (self.open_file(&vault_ref).ok()?.pin(), self.pins.of(&vault_ref));
@@ -77,7 +77,7 @@ impl Store {
     /// Reads the versions of a secret, in the vault or outside it.
     ///
     /// # Errors
-    /// It is missing, blank, unreadable or not as it was written.
+    /// It is missing, blank, unreadable or damaged.
     pub fn read(&self, vault_ref: &VaultRef) -> Result<SecretVersions, VaultError> {
         let versions = match vault_ref.keeper() {
             Keeper::Vault => self.load(vault_ref)?.into_versions(),
@@ -92,11 +92,12 @@ impl Store {
         versions.ok_or_else(|| VaultError::Blank(vault_ref.clone()))
     }
 
-    /// Stores a secret with this one version, whatever was there, be it unreadable. Where it was there before, the version
-    /// takes the next number.
+    /// Stores a secret with this only version, replacing any other, even an unreadable one. If the secret existed before,
+    /// the version gets the next number.
     ///
     /// # Errors
-    /// The value is blank or too large, the reference is not into the vault, the vault is full, or a file fails.
+    /// The value is blank or too large, the reference is not into the vault, the vault is full, or a file operation
+    /// fails.
     pub fn put(&self, vault_ref: &VaultRef, value: Secret) -> Result<SecretEntry, VaultError> {
         refuse_unfit(vault_ref, &value)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +110,7 @@ impl Store {
             Err(VaultError::NotFound(_)) if secret_refs(&self.folder)?.len() >= SECRETS_MAX => {
                 return Err(VaultError::Full);
             }
-            // What cannot be opened is as far as its pin says.
+            // The pin supplies the state of a secret that cannot be decrypted.
             Err(VaultError::NotFound(_) | VaultError::Older { .. } | VaultError::Damaged { .. }) => {
                 Record::new(value, now, self.pins.of(vault_ref))
             }
@@ -118,7 +119,7 @@ impl Store {
         self.save(vault_ref, record)
     }
 
-    /// Gives a secret a new current version and keeps the one before.
+    /// Gives a secret a new current version and keeps the previous one.
     ///
     /// # Errors
     /// As [`Store::put`]; `NotFound` when there is nothing to rotate.
@@ -130,10 +131,10 @@ impl Store {
         self.save(vault_ref, record)
     }
 
-    /// Drops the previous version of a secret, if it has one.
+    /// Removes the previous version of a secret, if it has one.
     ///
     /// # Errors
-    /// The secret is missing or kept outside the vault, or a file fails.
+    /// The secret is missing or kept outside the vault, or a file operation fails.
     pub fn retire(&self, vault_ref: &VaultRef) -> Result<SecretEntry, VaultError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
@@ -143,14 +144,14 @@ impl Store {
     /// Removes a secret. It need not be readable.
     ///
     /// # Errors
-    /// The secret is missing or kept outside the vault, or a file fails.
+    /// The secret is missing or kept outside the vault, or a file operation fails.
     pub fn delete(&self, vault_ref: &VaultRef) -> Result<(), VaultError> {
         let path = self.path_of(vault_ref)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         fs::symlink_metadata(&path).map_err(|error| missing_or(vault_ref, error))?;
         let pin = self.pins.of(vault_ref);
         let removal = Pin { change: pin.change.saturating_add(1), ..pin };
-        // Pinned first: a file that a crash leaves there is that of a secret that was removed.
+        // Pinned first: if a crash leaves the file behind, the pin shows that the secret was removed.
         let removed = self.pin([(vault_ref.clone(), removal)]).and_then(|()| files::remove_durably(&path));
         let Err(error) = removed else { return Ok(()) };
         if !path.try_exists().unwrap_or(true) {
@@ -162,7 +163,7 @@ impl Store {
         Err(error.into())
     }
 
-    /// All secrets, in the order of their names, those that cannot be read too.
+    /// All secrets, sorted by name, including those that cannot be read.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -172,7 +173,7 @@ impl Store {
         Ok(refs.iter().filter_map(|vault_ref| self.listed(vault_ref)).collect())
     }
 
-    /// None when it was removed meanwhile.
+    /// `None` if it was removed meanwhile.
     fn listed(&self, vault_ref: &VaultRef) -> Option<Listed> {
         let error = match self.load(vault_ref) {
             Ok(record) => return Some(Listed::Readable(record.entry(vault_ref))),
@@ -193,14 +194,14 @@ impl Store {
         let record = self.open_file(vault_ref)?;
         let (found, pinned) = (record.pin(), self.pins.of(vault_ref));
         if found.change < pinned.change {
-            // A removal is pinned before the file goes, as a change of no version.
+            // A removal is pinned before the file is deleted, as a change without a new version.
             let may_be_removed = found.change + 1 == pinned.change && found.version == pinned.version;
             return Err(VaultError::Older { vault_ref: vault_ref.clone(), may_be_removed });
         }
         Ok(record)
     }
 
-    /// What the file of a secret holds, however old it is.
+    /// The content of a secret's file, without comparing it with the pin.
     fn open_file(&self, vault_ref: &VaultRef) -> Result<Record, VaultError> {
         let path = self.path_of(vault_ref)?;
         let read = files::read_private(&path, SECRET_FILE_BYTES_MAX);
@@ -234,13 +235,13 @@ impl Store {
     }
 }
 
-/// The name of the file of a secret. `~` stands for the `/` that a file name cannot hold; no part of a reference into the
-/// vault may contain it.
+/// File name of a secret. `~` replaces `/`, which a file name cannot contain; `~` is not allowed in references into the
+/// vault.
 fn file_of(name: &str) -> String {
     format!("{}{SECRET_FILE_END}", name.replace('/', "~"))
 }
 
-/// The secrets that have a file in `folder`.
+/// The secrets with a file in `folder`.
 pub(super) fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
     let mut refs = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -252,7 +253,7 @@ pub(super) fn secret_refs(folder: &Path) -> io::Result<Vec<VaultRef>> {
     Ok(refs)
 }
 
-/// Outside the vault nobody counts versions.
+/// Secrets outside the vault have no version numbers; 1 is used.
 fn only_version(secret: Secret) -> Option<SecretVersions> {
     SecretVersions::new(vec![SecretVersion { version: 1, secret }])
 }

@@ -59,7 +59,7 @@ fn all_texts(error: &VaultError) -> String {
     format!("{error} {error:?} {}", error.hint())
 }
 
-/// A journal that keeps what it is told, or refuses it.
+/// A journal that records events, or refuses them.
 #[derive(Default)]
 struct Recorder {
     events: Mutex<Vec<SystemEvent>>,

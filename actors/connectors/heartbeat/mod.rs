@@ -1,5 +1,5 @@
-//! The `heartbeat` connector: tells the journal at intervals that the daemon lives, and so shows that the
-//! way from a connector to the journal works.
+//! The `heartbeat` connector: journals an event at intervals, which shows that the daemon is alive and that events get
+//! from a connector into the journal.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct Heartbeat {
     beats: u64,
 }
 
-/// A factory of heartbeats. The first beat comes after one interval.
+/// A factory of heartbeats. The first event follows after one interval.
 pub fn factory(interval: Duration, clock: SharedClock) -> ConnectorFactory {
     Box::new(move |link| {
         let started_at = clock.now_unix_ms();

@@ -1,11 +1,11 @@
 use super::*;
 use crate::limits::CONNECTOR_CLOSE_SECONDS;
 
-/// A connector that owns something only one may have, and takes a second to let go of it.
+/// A connector that owns an exclusive resource, and takes a second to release it.
 struct Owner {
     link: ConnectorLink,
     owned: Arc<AtomicUsize>,
-    /// Whether it heeds `Close`.
+    /// Whether it closes when it is asked to.
     closes: bool,
 }
 
@@ -30,7 +30,7 @@ impl Drop for Owner {
     }
 }
 
-/// How many there were already, whenever one was started.
+/// For each start of an owner, the number of owners that existed already.
 async fn found_by_each(house: &House, closes: bool) -> Arc<std::sync::Mutex<Vec<usize>>> {
     let (owned, found) = (Arc::<AtomicUsize>::default(), Arc::<std::sync::Mutex<Vec<usize>>>::default());
     let told = Arc::clone(&found);

@@ -1,4 +1,4 @@
-//! Walks along the chain and says what breaks it.
+//! Walks along the hash chain and reports what breaks it.
 
 use std::cmp::Ordering;
 
@@ -6,32 +6,33 @@ use super::entry::{GENESIS, leaf_hash};
 use super::row::Columns;
 use crate::ids::Digest;
 
-/// Where a walk along the chain stands: what the next row has to be.
+/// The state of a walk along the chain: what the next row must contain.
 #[derive(Debug, Clone)]
 pub(in crate::journal) struct ChainWalk {
     next_seq: i64,
-    /// Unknown after a row that could not be read.
+    /// `None` after a row that could not be read.
     prev_hash: Option<Digest>,
     recorded_at: i64,
 }
 
 impl ChainWalk {
-    /// From the first event.
+    /// Starts at the first event.
     pub(in crate::journal) fn from_start() -> Self {
         Self { next_seq: 1, prev_hash: Some(GENESIS), recorded_at: 0 }
     }
 
-    /// From the event after one that is not looked at itself.
+    /// Starts after the event `seq`, which is not checked itself.
     pub(in crate::journal) fn after(seq: i64, hash: Digest) -> Self {
         Self { next_seq: seq.saturating_add(1), prev_hash: Some(hash), recorded_at: 0 }
     }
 
-    /// Arrives at a row and inspects it: the first thing that is wrong, and where.
+    /// Arrives at a row and inspects it. Returns the first problem and its `seq`.
     pub(in crate::journal) fn step(&mut self, columns: &Columns<'_>) -> Option<(i64, String)> {
         self.arrive(columns.seq).or_else(|| Some((columns.seq, self.inspect(columns)?)))
     }
 
-    /// Whether `seq` is the next one; the seq that is not as it should be if it is not. The walk goes on from `seq`.
+    /// Checks that `seq` is the expected one; else returns the wrong or missing `seq` with the problem. The walk goes on
+    /// from `seq`.
     pub(in crate::journal) fn arrive(&mut self, seq: i64) -> Option<(i64, String)> {
         let expected = std::mem::replace(&mut self.next_seq, seq.saturating_add(1));
         match seq.cmp(&expected) {
@@ -41,7 +42,7 @@ impl ChainWalk {
         }
     }
 
-    /// What is wrong with the row it arrived at, the first thing only.
+    /// The first problem of the row it arrived at, if there is one.
     pub(in crate::journal) fn inspect(&mut self, columns: &Columns<'_>) -> Option<String> {
         let prev_hash = self.prev_hash.replace(columns.hash);
         let before = std::mem::replace(&mut self.recorded_at, columns.recorded_at);
@@ -57,13 +58,13 @@ impl ChainWalk {
         contradiction(columns)
     }
 
-    /// Goes past a row that cannot be read.
+    /// Passes a row that cannot be read.
     pub(in crate::journal) fn skip(&mut self) {
         self.prev_hash = None;
     }
 }
 
-/// What no writer would have stored, although it is hashed well.
+/// Content that no writer stores, although its hash is right.
 fn contradiction(columns: &Columns<'_>) -> Option<String> {
     if let Some(column) = columns.odd_column() {
         return Some(format!("its {column} has a value that is not allowed"));

@@ -1,5 +1,6 @@
-//! What is hashed of an event: its entry, written and read back, so that a proof shows what it is a proof of. Its hash is
-//! the leaf that makes the journal a chain. The layout is format 1 of docs/journal-format.md.
+//! The hashed form of an event, its entry. It is written and also read back, so that a proof shows what it proves. The
+//! hash of the entry is the leaf hash that links the journal into a chain. The layout is format 1 of
+//! docs/journal-format.md.
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -8,9 +9,9 @@ use super::row::Columns;
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 
-/// Tells a leaf from an inner node of a Merkle tree over the leaves (RFC 6962, section 2.1).
+/// Domain separation of a leaf from an inner node of the Merkle tree (RFC 6962, section 2.1).
 const LEAF_PREFIX: u8 = 0x00;
-/// First byte of the header: the layout.
+/// First byte of the header: version of the layout.
 const LAYOUT: u8 = 1;
 /// `prev_hash` of the first event.
 pub(in crate::journal) const GENESIS: Digest = Digest([0; 32]);
@@ -30,7 +31,7 @@ pub(in crate::journal) fn entry_of(columns: &Columns<'_>) -> Vec<u8> {
     entry
 }
 
-/// The header holds every column but the hash and the body, in the order of the layout.
+/// The header: every column except the hash and the body, in the order of the layout.
 fn feed(columns: &Columns<'_>, sink: &mut impl FnMut(&[u8])) {
     let mut leaf = Leaf(sink);
     leaf.bytes(&[LAYOUT]);
@@ -60,7 +61,7 @@ fn feed(columns: &Columns<'_>, sink: &mut impl FnMut(&[u8])) {
     leaf.bytes(&columns.body_digest.0);
 }
 
-/// Feeds columns to a sink so that no two rows feed it alike.
+/// Feeds columns to a sink. The encoding is injective: two different rows never produce the same bytes.
 struct Leaf<'a, S>(&'a mut S);
 
 impl<S: FnMut(&[u8])> Leaf<'_, S> {
@@ -79,7 +80,7 @@ impl<S: FnMut(&[u8])> Leaf<'_, S> {
         self.bytes(value.as_bytes());
     }
 
-    /// One byte 0, or one byte 1 and the value.
+    /// One byte 0, or one byte 1 followed by the value.
     fn optional<T>(&mut self, value: Option<T>, feed: impl FnOnce(&mut Self, T)) {
         self.bytes(&[u8::from(value.is_some())]);
         if let Some(value) = value {
@@ -88,35 +89,29 @@ impl<S: FnMut(&[u8])> Leaf<'_, S> {
     }
 }
 
-/// The parts of an entry that say which event it is, in the layout of docs/journal-format.md.
+/// The parts of a proof's entry that identify the event, in the layout of docs/journal-format.md.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProvenEvent {
     /// Place in the journal.
     pub seq: u64,
-    /// Id.
     pub event_id: String,
-    /// `webhook` or `system`.
     pub kind: String,
-    /// Name.
     pub name: String,
     /// Who caused it.
     pub principal: String,
-    /// Source.
     pub source: String,
-    /// Integration.
     pub integration_id: Option<String>,
-    /// The provider's id of the delivery.
+    /// The provider's id of the delivery, as the provider states it.
     pub delivery_id: Option<String>,
     /// When it was appended.
     pub recorded_at_unix_ms: UnixMs,
-    /// One sentence.
     pub summary: String,
     /// SHA-256 of the body.
     pub body_sha256: Digest,
 }
 
 impl ProvenEvent {
-    /// Reads an entry; `None` when it is none.
+    /// Reads an entry; `None` if the bytes are not one.
     pub fn read(entry: &[u8]) -> Option<Self> {
         let mut rest = Rest(entry);
         if rest.array()? != [LAYOUT] {
@@ -149,7 +144,7 @@ impl ProvenEvent {
     }
 }
 
-/// What is not read yet.
+/// The bytes not read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {

@@ -1,4 +1,4 @@
-//! One row of `journal_events` as it stands in the file, and the ways between it and an event.
+//! One row of `journal_events` with its stored values, and the conversions between it and an event.
 
 use std::borrow::Cow;
 
@@ -28,14 +28,14 @@ const INSERT: &str = "INSERT INTO journal_events (seq, event_id, kind, name, sev
 /// `tags` of an event that has none.
 const NO_TAGS: &str = "[]";
 
-/// The newest event, to which the next one is linked.
+/// The newest event, which the next one is linked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Its place; 0 when there is none.
+    /// Its `seq`; 0 in an empty journal.
     pub seq: u64,
-    /// Its leaf hash; zeros when there is none.
+    /// Its leaf hash; zeros in an empty journal.
     pub hash: Digest,
-    /// When it was recorded; 0 when there is none.
+    /// When it was recorded; 0 in an empty journal.
     pub recorded_at: UnixMs,
 }
 
@@ -53,8 +53,8 @@ impl Head {
     }
 }
 
-/// A row, value for value as it is stored: what is hashed is what is in the file, not what was made of it. One that is
-/// read borrows from SQLite.
+/// A row with its values exactly as they are stored: the hash covers what is in the file, not an interpretation of it. A
+/// row that is read borrows from SQLite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::journal) struct Columns<'a> {
     pub(in crate::journal) seq: i64,
@@ -77,11 +77,11 @@ pub(in crate::journal) struct Columns<'a> {
     pub(in crate::journal) prev_hash: Digest,
     pub(in crate::journal) hash: Digest,
     pub(in crate::journal) body: Cow<'a, [u8]>,
-    /// SHA-256 of the body; of the values, the one that is not stored.
+    /// SHA-256 of the body. Derived; all other values are stored.
     pub(in crate::journal) body_digest: Digest,
 }
 
-/// The four columns of a claim: all there or none.
+/// The four columns of a claim. Either all are set or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::journal) struct ClaimColumns<'a> {
     pub(in crate::journal) key: Digest,
@@ -102,7 +102,7 @@ impl From<&ReplayClaim> for ClaimColumns<'_> {
 }
 
 impl<'a> Columns<'a> {
-    /// The row of a checked event, not linked to the chain yet.
+    /// The row of a checked event, not yet linked to the chain.
     pub(in crate::journal) fn new(
         event: NewEvent,
         claim: Option<&ReplayClaim>,
@@ -189,14 +189,15 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Whether its replay key was taken with its body. A delivery that was not accepted has left its body out.
+    /// Whether the claim's body hash must be that of the stored body. A delivery that was not accepted is stored without
+    /// its body.
     pub(in crate::journal) fn claims_its_body(&self) -> bool {
         let claim = self.claim.as_ref().filter(|_| self.kind == EventKind::Webhook.as_str());
         claim.is_none_or(|claim| claim.body == self.body_digest)
     }
 
-    /// Makes it the event after `head`. `recorded_at` never goes back, even when the clock does: it is what
-    /// lets a moment be found as a place in the order of `seq`.
+    /// Makes it the event after `head`. `recorded_at` never decreases, even when the clock goes back: therefore a point
+    /// in time corresponds to a place in the order of `seq`.
     pub(in crate::journal) fn link(&mut self, head: &Head) {
         self.seq = to_sql(head.seq) + 1;
         self.recorded_at = self.recorded_at.max(to_sql(head.recorded_at));
@@ -204,7 +205,7 @@ impl<'a> Columns<'a> {
         self.hash = leaf_hash(self);
     }
 
-    /// The head once this row is the newest.
+    /// The head when this row is the newest.
     pub(in crate::journal) fn as_head(&self) -> Head {
         Head { seq: from_sql(self.seq), hash: self.hash, recorded_at: from_sql(self.recorded_at) }
     }
@@ -289,7 +290,7 @@ impl<'a> Columns<'a> {
         }))
     }
 
-    /// The first column that holds what it may not, if one does.
+    /// The first column with a value that is not allowed.
     pub(super) fn odd_column(&self) -> Option<&'static str> {
         let columns = [
             ("event_id", EventId::parse(&self.event_id).is_none()),
@@ -303,7 +304,7 @@ impl<'a> Columns<'a> {
         columns.into_iter().find(|(_, is_odd)| *is_odd).map(|(column, _)| column)
     }
 
-    /// The event it holds, or which column holds what it may not.
+    /// The event it holds, or the name of a column with a value that is not allowed.
     pub(in crate::journal) fn into_event(self) -> Result<StoredEvent, &'static str> {
         Ok(StoredEvent {
             seq: from_sql(self.seq),
@@ -365,12 +366,13 @@ pub(in crate::journal) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Resu
     row.get(column).map(Digest)
 }
 
-/// A number for SQLite, whose integers are signed. One beyond them (292 million years in ms) is stored as the greatest.
+/// A number for SQLite, whose integers are signed. Anything larger than `i64::MAX` (292 million years in ms) is stored as
+/// `i64::MAX`.
 pub(in crate::journal) fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The way back. A negative number, which no writer stores and no CHECK lets in, reads as 0.
+/// The reverse of [`to_sql`]. A negative number, which no writer stores and no CHECK permits, reads as 0.
 pub(in crate::journal) fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

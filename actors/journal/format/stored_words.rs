@@ -1,4 +1,4 @@
-//! The words that stand for the closed sets of values in the journal's columns and on the outside.
+//! The words for enumerated values, in the journal's columns and outside.
 
 use crate::journal::claim::Verdict;
 use crate::journal::event::{BodyFormat, EventKind, Severity};
@@ -6,12 +6,12 @@ use crate::journal::event::{BodyFormat, EventKind, Severity};
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl $type {
-            /// The word for it.
+            /// The word for the value.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            /// The value a word stands for; exact, so that one value has one spelling.
+            /// The value of a word. It must match exactly, so that each value has one spelling.
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }

@@ -1,7 +1,7 @@
-//! The index of the list filters: for every block of 256 events and every value, which of them have it, as 256 bits.
+//! The index of the list filters: for each block of 256 events and each value, a bitmap of the events that have it.
 //!
-//! It costs a few rows for 256 events instead of a few for each, and two filters together are an AND of their bits. The
-//! events after the last complete block are few enough to be looked at themselves.
+//! It needs a few rows per 256 events instead of a few per event, and two filters are combined by an AND of their
+//! bitmaps. The events after the last complete block are few enough to be scanned.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::journal::format::row::{Columns, from_sql, to_sql};
 use crate::journal::reading::query::EventFilter;
 
-/// Events of a block.
+/// Events per block.
 pub(in crate::journal) const BLOCK_EVENTS: u64 = 256;
 
-/// What a list can be narrowed to. In the order in which an index is chosen: what tells most comes first.
+/// The indexed columns, in the order in which the index to walk is chosen: the most selective first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::journal) enum Facet {
     Integration,
@@ -25,7 +25,7 @@ pub(in crate::journal) enum Facet {
 impl Facet {
     const ALL: [Self; 4] = [Self::Integration, Self::Name, Self::Severity, Self::Kind];
 
-    /// The column it stands in.
+    /// The column of `journal_events`.
     pub(in crate::journal) fn column(self) -> &'static str {
         match self {
             Self::Integration => "integration_id",
@@ -35,7 +35,7 @@ impl Facet {
         }
     }
 
-    /// The value that `filter` asks for.
+    /// The value `filter` requires.
     fn asked(self, filter: &EventFilter) -> Option<&str> {
         match self {
             Self::Integration => filter.integration_id.as_deref(),
@@ -45,18 +45,17 @@ impl Facet {
         }
     }
 
-    /// The values that `filter` asks for, the most telling first.
+    /// The values `filter` requires, the most selective first.
     pub(in crate::journal) fn all_asked(filter: &EventFilter) -> Vec<(Self, &str)> {
         Self::ALL.into_iter().filter_map(|facet| Some((facet, facet.asked(filter)?))).collect()
     }
 }
 
-/// Which of the events of a block.
+/// A bitmap of the events of one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::journal) struct Bits([u64; 4]);
 
 impl Bits {
-    /// None of them.
     pub(in crate::journal) const NONE: Self = Self([0; 4]);
 
     fn set(&mut self, place: u64) {
@@ -64,14 +63,14 @@ impl Bits {
         self.0.iter_mut().skip(word).take(1).for_each(|word| *word |= 1 << (place % 64));
     }
 
-    /// Those that both have.
+    /// The intersection.
     pub(in crate::journal) fn and(self, other: Self) -> Self {
         let [a, b, c, d] = self.0;
         let [e, f, g, h] = other.0;
         Self([a & e, b & f, c & g, d & h])
     }
 
-    /// The places that are set, from 0, in order.
+    /// The positions of the set bits, from 0, in ascending order.
     pub(in crate::journal) fn places(self) -> impl DoubleEndedIterator<Item = u64> {
         (0..BLOCK_EVENTS).filter(move |place| {
             let word = self.0.get((place / 64) as usize).copied().unwrap_or(0);
@@ -140,14 +139,14 @@ impl Block {
         }
     }
 
-    /// Every value of the block.
+    /// All values of the block with their bitmaps.
     fn entries(&self) -> impl Iterator<Item = (Facet, &str, Bits)> {
         let maps = [&self.integrations, &self.names, &self.severities, &self.kinds];
         let each = Facet::ALL.into_iter().zip(maps);
         each.flat_map(|(facet, map)| map.iter().map(move |(value, bits)| (facet, value.as_str(), *bits)))
     }
 
-    /// Stores it as block number `number`, from 0, and begins the next.
+    /// Stores it as block `number` (from 0), and begins the next.
     pub(super) fn store(&mut self, db: &Connection, number: u64) -> rusqlite::Result<()> {
         let insert = "INSERT INTO journal_facets (facet, value, block, bits) VALUES (?1, ?2, ?3, ?4)";
         let mut statement = db.prepare_cached(insert)?;
@@ -158,7 +157,7 @@ impl Block {
         Ok(())
     }
 
-    /// Holds it against what is stored as block number `number`. Gives how many values it has, and what is wrong.
+    /// Compares it with the stored block `number`. Returns how many values it has, and the problem if there is one.
     pub(in crate::journal) fn compare(
         &self,
         db: &Connection,
@@ -176,7 +175,7 @@ impl Block {
     }
 }
 
-/// Which events of block `number` have `value`; `None` when none has.
+/// The events of block `number` that have `value`; `None` if there are none.
 pub(in crate::journal) fn find(
     db: &Connection,
     facet: Facet,
@@ -189,7 +188,8 @@ pub(in crate::journal) fn find(
     statement.query_row(values, |row| row.get(0).map(Bits::from_bytes)).optional()
 }
 
-/// Calls `visit` with each block from `blocks` that has `value`, in order or backward, until it says stop.
+/// Calls `visit` with each block from `low` to `high` that has `value`, in ascending or descending order, until it
+/// returns false.
 pub(in crate::journal) fn walk<E: From<rusqlite::Error>>(
     db: &Connection,
     (facet, value): (Facet, &str),
@@ -211,7 +211,7 @@ pub(in crate::journal) fn walk<E: From<rusqlite::Error>>(
     Ok(())
 }
 
-/// Rows of the index up to block number `end`, which is left out, and those that are of no block at all.
+/// Number of index rows of blocks before `end`, plus rows whose block is not complete yet or cannot exist.
 pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<u64> {
     let count = "SELECT count(*) FROM journal_facets \
          WHERE block < ?1 OR block >= (SELECT coalesce(max(seq), 0) / ?2 FROM journal_events)";

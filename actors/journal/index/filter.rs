@@ -1,16 +1,18 @@
-//! A Bloom filter over prefixes of replay keys, in blocks of one cache line: it says for certain that a key was never seen.
+//! A blocked Bloom filter over prefixes of replay keys. It has no false negatives: a key it does not contain was never
+//! seen.
 //!
-//! The keys are SHA-256 digests, so their own bits do for hashes.
+//! The keys are SHA-256 digests, so their own bits serve as the hashes.
 
 /// Bits of a block: one cache line.
 const BLOCK_BITS: u64 = 512;
 const BLOCK_WORDS: usize = 8;
-/// Bits set for each key. With 16 bits of filter to a key, about one strange key in 1,000 looks known.
+/// Bits set per key. With 16 bits of filter per key, the rate of false positives is about 1 in 1,000.
 const BITS_PER_KEY: u32 = 6;
-/// An odd number whose bits look random: it spreads a prefix anew for the bits within its block.
+/// An odd multiplier with random-looking bits (2^64 divided by the golden ratio): it mixes a prefix again to choose bits
+/// within its block.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Which keys may be among those of some runs.
+/// Which keys may be in a group of runs.
 #[derive(Debug)]
 pub(super) struct KeyFilter(Vec<[u64; BLOCK_WORDS]>);
 
@@ -40,7 +42,7 @@ impl KeyFilter {
     }
 }
 
-/// The bits of a prefix within its block: which word, and which bit of it.
+/// The bits of a prefix within its block: index of the word, and mask.
 fn bits(prefix: u64) -> impl Iterator<Item = (usize, u64)> {
     let spread = prefix.wrapping_mul(SPREAD);
     (0..BITS_PER_KEY).map(move |number| {

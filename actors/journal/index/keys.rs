@@ -1,9 +1,10 @@
-//! The index of the replay keys: "was this delivery seen?", answered within the transaction that appends it.
+//! The index of the replay keys. It answers, within the transaction that appends a delivery, whether its key was taken
+//! before.
 //!
-//! The keys themselves stand in the rows of their events. The index finds the rows: the newest keys lie in memory; those of
-//! every complete run of 65,536 events are stored once, sorted, and a filter in memory says of nearly every key that was
-//! never seen that neither need be asked. So an append costs the same however many keys there are, up to the bound of the
-//! filters, and writes no page for its key alone.
+//! The keys themselves are in the rows of their events; the index finds those rows. The newest keys are in memory. The
+//! keys of each complete run of 65,536 events are stored once, sorted. For nearly every new key a Bloom filter in memory
+//! makes both lookups unnecessary. So the cost of an append does not depend on the number of keys, up to the bound on the
+//! filters, and an append writes no page for its key alone.
 
 use std::collections::BTreeSet;
 
@@ -16,25 +17,25 @@ use crate::journal::claim::{KeyHolder, Verdict};
 use crate::journal::format::row::{Columns, digest, from_sql, to_sql};
 use crate::limits::KEY_FILTERS_MAX;
 
-/// Events of a run. Few in the tests of this crate, so that they meet many runs.
+/// Events per run. Few in the tests of this crate, so that they cover many runs.
 pub(in crate::journal) const RUN_EVENTS: u64 = if cfg!(test) { 64 } else { 65_536 };
-/// Parts of a run, by the first byte of the key.
+/// Parts of a run, split by the first byte of the key.
 const PARTS: u64 = 256;
-/// Runs that share a filter, 1,048,576 events.
+/// Runs per filter; together 1,048,576 events.
 const RUNS_PER_FILTER: usize = 16;
-/// Bytes of a filter: 16 bits for each key.
+/// Bytes of a filter: 16 bits per key.
 const FILTER_BYTES: usize = 2 * RUNS_PER_FILTER * RUN_EVENTS as usize;
-/// Bytes of an entry: the first eight of the key, and its place in the run.
+/// Bytes of an entry: the first eight bytes of the key, and the position of its event in the run.
 const ENTRY_BYTES: usize = 10;
 
-/// The first bytes of a key, and the place of its event in the run.
+/// The first eight bytes of a key, and the position of its event in the run.
 type Entry = (u64, u16);
 
-/// The keys of a run that is not complete.
+/// The keys of the run that is not complete yet.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct OpenRun {
     entries: BTreeSet<Entry>,
-    /// When the last of its windows ends.
+    /// The latest end of its windows.
     expires_at: UnixMs,
 }
 
@@ -52,7 +53,7 @@ impl OpenRun {
         self.expires_at = self.expires_at.max(from_sql(expires_at));
     }
 
-    /// Its parts as they are stored: number of the part, and its entries.
+    /// Its parts as they are stored: number of the part, and the encoded entries.
     fn parts(&self) -> Vec<(u64, Vec<u8>)> {
         let mut parts: Vec<(u64, Vec<u8>)> = Vec::new();
         for (prefix, place) in &self.entries {
@@ -68,7 +69,7 @@ impl OpenRun {
         parts
     }
 
-    /// Holds it against what is stored as run number `run`. Gives how many parts it has, and what is wrong.
+    /// Compares it with the stored run `run`. Returns how many parts it has, and the problem if there is one.
     pub(in crate::journal) fn compare(
         &self,
         db: &Connection,
@@ -90,18 +91,19 @@ impl OpenRun {
     }
 }
 
-/// The index, as its one writer has it.
+/// The index, as the writer holds it.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct ReplayKeyIndex {
     open: OpenRun,
-    /// Of every complete run, when the last of its windows ends.
+    /// For each complete run, the latest end of its windows.
     runs: Vec<UnixMs>,
-    /// One for every [`RUNS_PER_FILTER`] runs, the newest for those to come as well. Where there is none, the runs are asked.
+    /// One filter per [`RUNS_PER_FILTER`] runs; the last also covers the open run. Where it is `None`, the stored runs
+    /// are read.
     filters: Vec<Option<KeyFilter>>,
 }
 
 impl ReplayKeyIndex {
-    /// Reads the index of a journal of `events` events. Runs whose windows have ended at `now` get no filter.
+    /// Reads the index of a journal of `events` events. Runs whose windows have all ended at `now` get no filter.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
         let mut index = Self::default();
         let mut statement = db.prepare("SELECT expires_at FROM replay_runs ORDER BY run")?;
@@ -116,14 +118,14 @@ impl ReplayKeyIndex {
         Ok(index)
     }
 
-    /// How many runs are complete.
+    /// Number of complete runs.
     pub(super) fn runs(&self) -> u64 {
         self.runs.len() as u64
     }
 
     fn is_worth_a_filter(&self, group: usize, groups: usize, now: UnixMs) -> bool {
         let mut ends = self.runs.iter().skip(group * RUNS_PER_FILTER).take(RUNS_PER_FILTER);
-        // The newest goes on to be filled.
+        // The newest filter is still being filled.
         group + 1 == groups || (group + KEY_FILTERS_MAX >= groups && ends.any(|ends| *ends > now))
     }
 
@@ -138,8 +140,8 @@ impl ReplayKeyIndex {
         Ok(())
     }
 
-    /// The newest row that took `key`, if its window is open at `now`. A run whose windows have all ended is not asked: then an
-    /// earlier row whose window is still open counts.
+    /// The newest row that took `key`, if its window is open at `now`. Runs whose windows have all ended are skipped, so
+    /// an earlier row whose window is still open is found.
     pub(in crate::journal) fn find(
         &self,
         db: &Connection,
@@ -182,7 +184,7 @@ impl ReplayKeyIndex {
         }
     }
 
-    /// Stores the run that is complete, and begins the next.
+    /// Stores the complete run, and begins the next.
     pub(super) fn store(&mut self, db: &Connection) -> rusqlite::Result<()> {
         let (run, open) = (self.runs.len(), std::mem::take(&mut self.open));
         let insert = "INSERT INTO replay_keys (place, entries) VALUES (?1, ?2)";
@@ -199,7 +201,7 @@ impl ReplayKeyIndex {
         Ok(())
     }
 
-    /// The oldest filter makes room for the newest.
+    /// Begins a filter; beyond the bound the oldest one is dropped.
     fn begin_filter(&mut self) {
         self.filters.push(Some(KeyFilter::of_bytes(FILTER_BYTES)));
         let before = self.filters.len().checked_sub(KEY_FILTERS_MAX + 1);
@@ -209,7 +211,7 @@ impl ReplayKeyIndex {
     }
 }
 
-/// Rows of the index up to run number `end`, which is left out, and those of no run at all: parts, and runs.
+/// Number of index rows (parts, and runs) of runs before `end`, plus those whose run is not complete yet or cannot exist.
 pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<(u64, u64)> {
     let counts = "SELECT (SELECT count(*) FROM replay_keys WHERE place < ?1 * ?2 OR place >= complete * ?2), \
          (SELECT count(*) FROM replay_runs WHERE run < ?1 OR run >= complete) \
@@ -218,7 +220,7 @@ pub(in crate::journal) fn count(db: &Connection, end: u64) -> rusqlite::Result<(
     db.query_row(counts, values, |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))))
 }
 
-/// Without a filter, any key may be there.
+/// Without a filter, any key may be present.
 fn may_hold(filter: Option<&Option<KeyFilter>>, prefix: u64) -> bool {
     filter.and_then(Option::as_ref).is_none_or(|filter| filter.may_contain(prefix))
 }
@@ -260,14 +262,14 @@ fn find_part(db: &Connection, run: u64, part: u64) -> rusqlite::Result<Option<Ve
     find.query_row([place_of(run, part)], |row| row.get(0)).optional()
 }
 
-/// Places in a run of keys that begin like this one.
+/// Positions in a run whose keys begin with `prefix`, by its stored part.
 fn places_in(db: &Connection, run: u64, prefix: u64) -> rusqlite::Result<Vec<u16>> {
     let part = find_part(db, run, part_of(prefix))?.unwrap_or_default();
     let alike = entries_of(&part).skip_while(|(own, _)| *own < prefix).take_while(|(own, _)| *own == prefix);
     Ok(alike.map(|(_, place)| place).collect())
 }
 
-/// The first of these places in a run whose event took `key`, all of it.
+/// The first of these positions in a run whose event took exactly `key`.
 fn first_holder(
     db: &Connection,
     key: &Digest,

@@ -1,11 +1,11 @@
-//! The indexes beside the events: every row of them can be derived from the events, and `verify` does.
+//! The indexes beside the events. All their rows can be derived from the events, and `verify` checks that.
 //!
-//! | file | what it answers |
+//! | file | question it answers |
 //! |---|---|
 //! | `keys.rs`, `filter.rs` | whether a replay key was taken, and by which event |
-//! | `facets.rs` | which events have an integration, a name, a severity, a kind |
+//! | `facets.rs` | which events have a given integration, name, severity or kind |
 //!
-//! Both are stored when a block or a run of events is complete, in the transaction of its last event.
+//! Rows of either index are stored when a block or run of events is complete, in the transaction of its last event.
 
 pub(super) mod facets;
 mod filter;
@@ -20,7 +20,7 @@ use crate::journal::format::row::{Columns, from_sql};
 use facets::{BLOCK_EVENTS, Block};
 use keys::{RUN_EVENTS, ReplayKeyIndex};
 
-/// The indexes, as their one writer has them.
+/// The indexes, as the writer holds them.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     block: Block,
@@ -28,12 +28,12 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
-    /// Reads what is needed of those of a journal of `events` events.
+    /// Reads what the writer needs of the indexes of a journal of `events` events.
     pub(super) fn open(db: &Connection, events: u64, now: UnixMs) -> rusqlite::Result<Self> {
         Ok(Self { block: Block::open(db, events)?, keys: ReplayKeyIndex::open(db, events, now)? })
     }
 
-    /// Whether the index of replay keys reaches as far as `events` events do.
+    /// Whether the index of replay keys covers all complete runs of `events` events.
     pub(super) fn reach(&self, events: u64) -> bool {
         self.keys.runs() == events / RUN_EVENTS
     }
@@ -48,7 +48,7 @@ impl Indexes {
         self.keys.find(db, key, now)
     }
 
-    /// Takes in an event that was inserted, and stores what is complete with it.
+    /// Adds an inserted event, and stores the block or run it completes.
     pub(super) fn add(&mut self, db: &Connection, columns: &Columns<'_>) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.keys.add(columns);

@@ -1,4 +1,4 @@
-//! Connections to the journal's file: every setting of SQLite the journal relies on stands here.
+//! Connections to the journal's database. Every SQLite setting the journal relies on is set here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,33 +20,32 @@ use crate::limits::{
 pub(super) const APPLICATION_ID: i64 = 0x5061_6c79;
 /// `user_version` of a journal: the format of docs/journal-format.md.
 pub(super) const FORMAT: i64 = 2;
-/// The statement of [`crate::journal::writing::writer::Writer::probe`]: it writes a page, but no change.
+/// The statement of [`crate::journal::writing::writer::Writer::probe`]: it writes a page without changing its content.
 pub(in crate::journal) const REWRITE_FORMAT: &str = "PRAGMA user_version = 2";
-/// Moves all of the write-ahead log into the database, and cuts it to nothing.
+/// Copies the whole write-ahead log into the database and truncates it to nothing.
 pub(in crate::journal) const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
-/// Moves of the write-ahead log into the database what no reader needs, and waits for nobody.
+/// Copies what no reader still needs from the write-ahead log into the database, without waiting for anybody.
 pub(in crate::journal) const MOVE_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// First version without the WAL-reset bug, which loses commits (<https://sqlite.org/wal.html>, section 11).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// What to do about a file that seems to be damaged.
 const VERIFY_FIRST: &str = "keep this file and run `palyra journal verify` again; if that reports the same, restore the newest backup that verifies";
-/// `PRAGMA synchronous` reads this when it is FULL.
+/// What `PRAGMA synchronous` returns when it is FULL.
 const SYNCHRONOUS_FULL: u8 = 2;
 
-/// The writer's connection. Nothing of the file is changed yet, nor is its log when this is closed, before it is made
-/// durable.
+/// The writer's connection. Opening and closing it changes neither the database nor its log until [`make_durable`] is
+/// called.
 pub(in crate::journal) fn for_writing(path: &Path) -> Result<Connection, JournalError> {
     let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, JOURNAL_WRITE_LOCK_WAIT_MS)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(cannot_open(path))?;
     db.pragma_update(None, "recursive_triggers", true).map_err(cannot_open(path))?;
-    // Heeded by a file that is empty yet.
+    // SQLite applies it only to a database that is still empty.
     db.pragma_update(None, "page_size", JOURNAL_PAGE_BYTES).map_err(cannot_open(path))?;
     db.pragma_update(None, "cache_size", -JOURNAL_CACHE_KIB).map_err(cannot_open(path))?;
     Ok(db)
 }
 
-/// A connection that can only read.
 pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     let db = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, JOURNAL_READ_LOCK_WAIT_MS)?;
     db.pragma_update(None, "query_only", true).map_err(cannot_open(path))?;
@@ -64,12 +63,12 @@ fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection,
     Ok(db)
 }
 
-/// Whether a version of SQLite may lose commits.
+/// Whether this version of SQLite has the bug that may lose commits.
 pub(in crate::journal) fn is_too_old(version: i32) -> bool {
     version < SQLITE_VERSION_MIN
 }
 
-/// The folder may lie behind a symbolic link, the file itself may not be one.
+/// The path with its folder resolved. The folder may lie behind a symbolic link, the file itself may not be one.
 fn without_links(path: &Path) -> Result<PathBuf, JournalError> {
     let name =
         path.file_name().ok_or_else(|| refused(path, "it names no file", "name the file of the journal"))?;
@@ -82,7 +81,7 @@ fn without_links(path: &Path) -> Result<PathBuf, JournalError> {
     Ok(folder.join(name))
 }
 
-/// What every connection gets (<https://sqlite.org/security.html>).
+/// The hardening settings of every connection (<https://sqlite.org/security.html>).
 fn harden(db: &Connection, lock_wait_ms: u64) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_millis(lock_wait_ms))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -96,14 +95,14 @@ fn harden(db: &Connection, lock_wait_ms: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The two settings durability rests on, as SQLite has them.
+/// The two settings durability depends on, as read back from SQLite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::journal) struct Durability {
     pub(in crate::journal) journal_mode: String,
     pub(in crate::journal) synchronous: u8,
 }
 
-/// Makes commits durable, and makes sure that SQLite took the settings.
+/// Sets what makes commits durable, and reads the settings back to check that SQLite accepted them.
 pub(in crate::journal) fn make_durable(db: &Connection, path: &Path) -> Result<Durability, JournalError> {
     let durability = set_durability(db).map_err(cannot_open(path))?;
     if durability.journal_mode != "wal" || durability.synchronous != SYNCHRONOUS_FULL {
@@ -124,7 +123,7 @@ fn set_durability(db: &Connection) -> rusqlite::Result<Durability> {
     Ok(Durability { journal_mode, synchronous })
 }
 
-/// Takes from the writer's connection every right that appending does not need.
+/// Denies the writer's connection everything that appending does not need.
 pub(super) fn confine(db: &mut Connection) -> rusqlite::Result<()> {
     db.authorizer(Some(|context: AuthContext<'_>| match writer_may(&context.action) {
         true => Authorization::Allow,
@@ -158,8 +157,8 @@ fn writer_may(action: &AuthAction<'_>) -> bool {
     }
 }
 
-/// Whether SQLite refused this row for what it holds. A trigger that refuses it is another matter: then the file is
-/// not as this writer left it.
+/// Whether SQLite refused this row because of its content. A refusal by a trigger is another matter: it means that the
+/// file is not as this writer left it.
 pub(in crate::journal) fn refuses_the_row(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| {
         matches!(
@@ -172,12 +171,12 @@ pub(in crate::journal) fn refuses_the_row(error: &rusqlite::Error) -> bool {
     })
 }
 
-/// The error of a file that was looked at and is refused.
+/// The error for a file that was inspected and refused.
 pub(in crate::journal) fn refused(path: &Path, problem: &'static str, hint: &'static str) -> JournalError {
     JournalError::Open { path: path.to_owned(), problem, hint, source: None }
 }
 
-/// Says in the words of the person at the keyboard what SQLite says in its own.
+/// Turns an error of SQLite into one that says what a person can do about it.
 pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError {
     let path = path.to_owned();
     move |error| {

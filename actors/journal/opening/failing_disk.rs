@@ -1,4 +1,4 @@
-//! What looks like damage may be a disk that does not give back what is on it: SQLite calls either malformed.
+//! What looks like damage may be a disk that returns wrong data or none: SQLite calls both malformed.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -13,13 +13,14 @@ use crate::limits::OPEN_CHECK_BYTES_MAX;
 /// Bytes read in one go.
 const PART_BYTES: usize = 1 << 20;
 
-/// What to say of a journal that seems to be damaged: the fault of its disk, if a plain read of its files meets one.
+/// The error to report for a journal that seems damaged: [`JournalError::Disk`] if a plain read of its files fails, else
+/// `error`.
 pub(in crate::journal) fn doubt(database: &Path, error: JournalError) -> JournalError {
     doubt_within(database, error, u64::MAX)
 }
 
-/// As [`doubt`], of a journal that is opened to be written: no more of its files is read than was checked, the newest
-/// [`OPEN_CHECK_BYTES_MAX`] bytes of each, for it has to be tried again soon. `palyra journal verify` reads the rest.
+/// Like [`doubt`], for a journal that is being opened for writing. Only the newest [`OPEN_CHECK_BYTES_MAX`] bytes of each
+/// file are read, as much as was checked, because a restart must not take long. `palyra journal verify` reads the rest.
 pub(in crate::journal) fn doubt_newest(database: &Path, error: JournalError) -> JournalError {
     doubt_within(database, error, OPEN_CHECK_BYTES_MAX)
 }
@@ -34,7 +35,7 @@ fn doubt_within(database: &Path, error: JournalError, bytes_max: u64) -> Journal
 /// Reads the database and its log from end to end.
 ///
 /// # Errors
-/// [`JournalError::Disk`] when the disk does not give all of it back.
+/// [`JournalError::Disk`] when the disk does not return all of it.
 pub(in crate::journal) fn read_through(database: &Path) -> Result<(), JournalError> {
     read_newest(database, u64::MAX)
 }
@@ -45,7 +46,7 @@ fn read_newest(database: &Path, bytes_max: u64) -> Result<(), JournalError> {
             Err(fault) if is_fault_of_the_disk(&fault) => {
                 return Err(JournalError::Disk { path: path.to_owned(), source: Arc::new(fault) });
             }
-            // What is missing or may not be read is told by who needs it.
+            // A file that is missing or unreadable is reported by the code that needs it.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! A database that is gone or empty where something beside it tells of events: no new one is made in its place.
+//! A database that is missing or empty although the files beside it show that there were events: it is not created anew.
 
 use std::io;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::journal::signing::resume::{read_checkpoint, read_note};
 use crate::journal::signing::sealer::SealError;
 use crate::journal::writing::anchor::Records;
 
-/// How a database is that says nothing itself.
+/// In which way a database is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::journal) enum Absence {
     Gone,
@@ -19,10 +19,10 @@ pub(in crate::journal) enum Absence {
 }
 
 impl Absence {
-    /// Of the database at `path`; none where something is there.
+    /// The state of the database at `path`; `None` if it has any content.
     ///
     /// # Errors
-    /// It cannot be looked at.
+    /// The path cannot be inspected.
     pub(in crate::journal) fn of(path: &Path) -> io::Result<Option<Self>> {
         match path.symlink_metadata() {
             Ok(found) if found.is_file() && found.len() == 0 => Ok(Some(Self::Empty)),
@@ -32,7 +32,7 @@ impl Absence {
         }
     }
 
-    /// To follow its name.
+    /// The words that follow its name in a message.
     pub(in crate::journal) fn told(self) -> &'static str {
         match self {
             Self::Gone => "is gone",
@@ -41,8 +41,8 @@ impl Absence {
     }
 }
 
-/// Looks, before a database is made or opened, whether there was one. SQLite takes the log beside an empty database for a
-/// left-over and removes it, so no loss that is accepted covers the log.
+/// Checks, before a database is created or opened, whether there was one before. SQLite takes the log beside an empty
+/// database for a left-over and removes it; so even an accepted loss does not cover that log.
 pub(super) fn refuse_what_lost_its_database(
     files: &JournalFiles,
     records: Option<&Records>,
@@ -57,7 +57,7 @@ pub(super) fn refuse_what_lost_its_database(
     refuse_what_lost_all(files, records, accept_rollback)
 }
 
-/// Refuses a database without events where the anchor or the checkpoint file tells of some, unless that is accepted.
+/// Refuses a database without events if the anchor or the checkpoint file names some, unless that loss is accepted.
 pub(super) fn refuse_what_lost_all(
     files: &JournalFiles,
     records: Option<&Records>,

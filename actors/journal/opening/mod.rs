@@ -1,13 +1,13 @@
-//! How the journal's files are opened, and when they are refused. The only place where a connection is made.
+//! How the journal's files are opened, and when they are refused. Connections to the database are made nowhere else.
 //!
-//! It reads the database, the anchor and the checkpoint file, makes a database where there was none, and writes the anchor's
-//! first record. Nothing that is there is changed before all of it was looked at.
+//! It reads the database, the anchor and the checkpoint file, creates the database if there is none, and writes the first
+//! record of the anchor. No existing file is changed before all of them were checked.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `open.rs` | the way in, for the writer and for readers: what is checked, in order |
 //! | `connection.rs` | every setting of SQLite, and what the writer's connection may do |
-//! | `missing_database.rs` | a database that is gone or empty where something beside it tells of events |
+//! | `missing_database.rs` | a database that is missing or empty although the files beside it show that there were events |
 //! | `failing_disk.rs` | whether what looks like damage is a disk that cannot be read |
 //! | `same_file.rs` | whether the files are still those that were opened |
 

@@ -1,7 +1,8 @@
-//! Opens the journal: makes it when it is not there, refuses what is not one, checks its newest part.
+//! Opens the journal: creates it if there is none, refuses what is not a journal, and checks its newest part.
 //!
-//! A start and a restart after a panic take this same way. What is checked does not grow with the journal; the whole
-//! of it is checked by [`crate::journal::verify()`]. What is read of the indexes grows with the replay keys within their windows.
+//! A start and a restart after a panic take the same path. What is checked does not grow with the journal;
+//! [`crate::journal::verify()`] checks all of it. What is read of the indexes grows with the number of replay keys within
+//! their windows.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io;
@@ -49,18 +50,18 @@ pub(in crate::journal) struct Opened {
 /// A loss that the operator accepted.
 #[derive(Debug, Clone)]
 pub(in crate::journal) struct Rollback {
-    /// What the anchor named; none when there was no anchor that could be read.
+    /// What the anchor named; `None` if there was no readable anchor.
     pub(in crate::journal) anchored: Option<Anchored>,
-    /// What was there.
+    /// The head that was found.
     pub(in crate::journal) found: Head,
     /// Events that are known to be missing.
     pub(in crate::journal) missing: u64,
-    /// What gave it away.
+    /// The reasons why a loss was concluded.
     pub(in crate::journal) why: Vec<String>,
 }
 
 impl Rollback {
-    /// Takes in what gave it away, too.
+    /// Adds the reason of another refusal.
     pub(in crate::journal) fn add(&mut self, refusal: &JournalError) {
         if let JournalError::Behind { missing, .. } = refusal {
             self.missing = self.missing.max(*missing);
@@ -69,8 +70,8 @@ impl Rollback {
     }
 }
 
-/// Opens the journal for its one writer at `now`. Until everything was looked at, nothing that is there is changed: one that
-/// is refused lies as it lay.
+/// Opens the journal at `now` for its only writer. Nothing that exists is changed until everything was checked, so a
+/// journal that is refused stays as it was.
 pub(in crate::journal) fn for_writing(
     files: &JournalFiles,
     random: RandomBits,
@@ -98,8 +99,8 @@ pub(in crate::journal) fn for_writing(
         rollback(check_anchor(&db, head, records.as_ref(), is_new), records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;
     create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
-    // It may refuse the journal, too. Its lock is held meanwhile: an anchor that another daemon writes is not begun anew,
-    // for that would poison its journal.
+    // This may refuse the journal as well. It locks the folder, so that an anchor which another daemon is writing is not
+    // replaced, which would poison that daemon's journal.
     let _signer = Sealer::try_open(files, head, random, accept_rollback)?;
     let durability = connection::make_durable(&db, path)?;
     if !is_new {
@@ -108,7 +109,7 @@ pub(in crate::journal) fn for_writing(
     connection::confine(&mut db).map_err(cannot_open(path))?;
     let anchor = match rollback {
         None => Anchor::begin(&files.anchor, head),
-        // It is the evidence of what is missing until that is journaled.
+        // The old anchor is the evidence of what is missing until the loss is journaled.
         Some(_) => Anchor::begin_later(&files.anchor),
     };
     let anchor = anchor.map_err(file_error(&files.anchor))?;
@@ -117,7 +118,7 @@ pub(in crate::journal) fn for_writing(
     Ok(Opened { database, head, anchor, indexes, rollback })
 }
 
-/// What is accepted, if anything has to be.
+/// The loss that the operator accepts, if `checked` found one.
 fn rollback(
     checked: Result<(), JournalError>,
     records: Option<&Records>,
@@ -143,20 +144,20 @@ fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, Jou
     Err(JournalError::Corrupt { seq: 0, problem })
 }
 
-/// After a sync that failed, what it was to write may be in memory alone, and be read from there all the same: it is
-/// written again, before the anchor says that it is there. What a reader keeps from being moved into the database is
-/// written again where it is.
+/// After a failed fsync the page cache may hold data the disk never got, and nobody can tell. So everything is written
+/// and synced once more before the anchor vouches for it. Frames that a reader keeps from being copied into the database
+/// are rewritten in the write-ahead log.
 fn write_again(db: &Connection, path: &Path) -> Result<(), JournalError> {
     let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
     let (logged, moved) = db.query_row(MOVE_WAL, [], frames).map_err(cannot_open(path))?;
-    // Both are -1 where somebody else moves it.
+    // Both are -1 while another connection checkpoints the log.
     if logged < 0 || moved < logged {
         files::rewrite(&wal_path(path)).map_err(file_error(path))?;
     }
     Ok(())
 }
 
-/// Whether everything that the anchor names is there.
+/// Checks that every event the anchor names is in the database.
 fn check_anchor(
     db: &Connection,
     head: Head,
@@ -173,7 +174,7 @@ fn check_anchor(
     if let Some(anchored) = records.newest() {
         check_newest(db, head, anchored)?;
     }
-    // What can be read of it agrees with the database.
+    // Its readable records agree with the database.
     if records.is_damaged() {
         return Err(JournalError::lost("its anchor was changed, truncated or emptied", TAKE_AS_IT_IS));
     }
@@ -196,12 +197,12 @@ fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), J
     }
 }
 
-/// What the anchor of a journal holds; `None` when it has none.
+/// The records of the journal's anchor; `None` if there is no anchor.
 pub(in crate::journal) fn anchor_records(files: &JournalFiles) -> Result<Option<Records>, JournalError> {
     Records::read(&files.anchor).map_err(file_error(&files.anchor))
 }
 
-/// Opens the journal at `path` for reading. It has to be there.
+/// Opens the journal at `path` for reading. It has to exist.
 pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, JournalError> {
     if !path.try_exists().map_err(file_error(path))? {
         return Err(refused(
@@ -210,7 +211,7 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
             "start the daemon once, or name its state root with --state-root",
         ));
     }
-    // SQLite would take the log beside it for a leftover, and remove it.
+    // SQLite would take the log beside an empty database for a left-over and remove it.
     if path.metadata().map_err(file_error(path))?.len() == 0 {
         return Err(JournalError::Corrupt { seq: 0, problem: format!("{} is empty", path.display()) });
     }
@@ -219,7 +220,7 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
     Ok(db)
 }
 
-/// SQLite gives `-wal` and `-shm` the mode of the database.
+/// Creates the database with mode 0600; SQLite gives `-wal` and `-shm` the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
@@ -252,7 +253,7 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
     }
 }
 
-/// A file of no tables and no format: new, or its making was cut short.
+/// Whether the database has neither tables nor a format: it is new, or its creation was interrupted.
 fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(objects == 0 && format_of(db)? == (0, 0))
@@ -280,7 +281,7 @@ fn check_format(db: &Connection, path: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// All or nothing: a cut leaves an empty file.
+/// Creates the schema in one transaction: an interruption leaves an empty file.
 fn create_schema(db: &mut Connection) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
     transaction.execute_batch(SCHEMA)?;
@@ -289,7 +290,7 @@ fn create_schema(db: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Compares the tables, indices and triggers with those of `schema.sql`: a trigger that was dropped is seen.
+/// Compares the tables, indices and triggers with those of `schema.sql`, so that a dropped trigger is found.
 pub(in crate::journal) fn schema_problem(db: &Connection) -> rusqlite::Result<Option<String>> {
     let reference = Connection::open_in_memory()?;
     reference.execute_batch(SCHEMA)?;
@@ -299,7 +300,7 @@ pub(in crate::journal) fn schema_problem(db: &Connection) -> rusqlite::Result<Op
     Ok(changed.or(missing).map(|object| format!("its schema was changed at `{}`", object.name)))
 }
 
-/// A row of the schema, but for the page where the object begins.
+/// A row of `sqlite_schema`, without the root page of the object.
 #[derive(PartialEq, Eq)]
 struct SchemaObject {
     name: String,
@@ -316,7 +317,7 @@ fn schema_of(db: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
     objects.collect()
 }
 
-/// Checks the newest links of the chain and gives the head.
+/// Checks the newest links of the chain and returns the head.
 fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     let start = tail_start(db, OPEN_CHECK_LINKS_MAX, OPEN_CHECK_BYTES_MAX).map_err(damaged)?;
     let mut walk = match start {
@@ -335,8 +336,8 @@ fn check_tail(db: &Connection) -> Result<Head, JournalError> {
     Head::read(db).map_err(damaged)
 }
 
-/// The oldest event of those that are checked at the start: the newest `links_max`, or fewer once their bodies have more
-/// than `bytes_max` bytes.
+/// The oldest event checked at the start: the newest `links_max` events are checked, or fewer once their bodies exceed
+/// `bytes_max` bytes.
 pub(in crate::journal) fn tail_start(
     db: &Connection,
     links_max: usize,
@@ -360,7 +361,7 @@ pub(in crate::journal) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result
     db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
 }
 
-/// What is read when the journal is opened cannot be read: it is damaged, unless it is the disk that fails.
+/// The error for a failed read while the journal is opened: damage, unless the disk itself reports an I/O error.
 pub(in crate::journal) fn damaged(error: rusqlite::Error) -> JournalError {
     if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
         return JournalError::read(error);

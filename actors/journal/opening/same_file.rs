@@ -1,6 +1,6 @@
-//! Whether the files that SQLite writes are still the files that a restart will find.
+//! Whether the files SQLite has open are still the ones a restart will find under their names.
 //!
-//! SQLite goes on writing to files that were deleted or replaced under it, without an error.
+//! SQLite goes on writing to a file that was deleted or replaced, without reporting an error.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub(in crate::journal) use platform::{look, look_open};
 
-/// The database and its write-ahead log, as they were when the journal was opened.
+/// The identity of the database and its write-ahead log when the journal was opened.
 #[derive(Debug)]
 pub(in crate::journal) struct OpenFiles {
     database: KnownFile,
@@ -22,14 +22,14 @@ struct KnownFile {
     file: FileId,
 }
 
-/// A file, whatever its name is.
+/// Identifies a file independently of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::journal) struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// What a path leads to, links not followed.
+/// The file at a path; symbolic links are not followed.
 #[derive(Debug)]
 pub(in crate::journal) struct Found {
     pub(in crate::journal) file: FileId,
@@ -41,18 +41,18 @@ impl OpenFiles {
         Ok(Self { database: KnownFile::of(database.to_owned())?, wal: KnownFile::of(wal_path(database))? })
     }
 
-    /// Fails when one of them was deleted or replaced.
+    /// Fails if one of them was deleted or replaced.
     pub(in crate::journal) fn check(&self) -> Result<(), String> {
         self.database.check()?;
         self.wal.check()
     }
 
-    /// Size of the database; 0 when it is gone.
+    /// Size of the database; 0 if it is gone.
     pub(in crate::journal) fn database_bytes(&self) -> u64 {
         self.database.bytes()
     }
 
-    /// Size of the write-ahead log; 0 when it is gone.
+    /// Size of the write-ahead log; 0 if it is gone.
     pub(in crate::journal) fn wal_bytes(&self) -> u64 {
         self.wal.bytes()
     }
@@ -75,20 +75,20 @@ impl KnownFile {
     }
 }
 
-/// Does not ask for times: since Linux 6.13 whoever asks makes the next write set a new one, and the sync after it write
-/// the inode as well, one more wait for the disk.
+/// Does not request timestamps. Since Linux 6.13 reading them makes the next write store a new one, and the following
+/// fsync then writes the inode as well, which costs one more wait for the disk.
 #[cfg(target_os = "linux")]
 mod platform {
     use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
 
     use super::{File, FileId, Found, Path, io};
 
-    /// Looks at what lies at `path`.
+    /// The file at `path`.
     pub(in crate::journal) fn look(path: &Path) -> io::Result<Found> {
         Ok(found(&statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
     }
 
-    /// Looks at a file that is open.
+    /// The file behind an open handle.
     pub(in crate::journal) fn look_open(file: &File) -> io::Result<Found> {
         Ok(found(&statx(file, c"", AtFlags::EMPTY_PATH, wanted())?))
     }
@@ -111,12 +111,12 @@ mod platform {
 
     use super::{File, FileId, Found, Path, io};
 
-    /// Looks at what lies at `path`.
+    /// The file at `path`.
     pub(in crate::journal) fn look(path: &Path) -> io::Result<Found> {
         Ok(found(&std::fs::symlink_metadata(path)?))
     }
 
-    /// Looks at a file that is open.
+    /// The file behind an open handle.
     pub(in crate::journal) fn look_open(file: &File) -> io::Result<Found> {
         Ok(found(&file.metadata()?))
     }

@@ -20,20 +20,24 @@ use crate::journal::opening::failing_disk;
 use crate::journal::opening::open;
 use crate::journal::verify::Witness;
 
-/// Begins the name of the folder a copy is made in. Who makes it holds a lock on it; one that nobody holds is left over.
+/// Prefix of the temporary folder a copy is made in. The process that makes it holds a lock on the folder; one without a
+/// lock is a left-over.
 const UNFINISHED_PREFIX: &str = ".backup-unfinished-";
-/// The copy in there, and what SQLite keeps beside it meanwhile. A folder that holds anything else is not ours.
+/// The copy in that folder, and the file SQLite keeps beside it meanwhile. A folder that contains anything else is not
+/// ours.
 const COPY: &str = "copy";
 const COPY_JOURNAL: &str = "copy-journal";
-/// Folders that are made in a row because another backup took each for a left-over between its making and its locking.
+/// Attempts to make that folder. An attempt fails if another backup takes the folder for a left-over between its creation
+/// and its locking.
 const TRIES_MAX: usize = 8;
 
-/// Copies the journal into a new file at `to`, mode 0600: all that was committed at one moment, and on the disk when
-/// this returns. It takes as much room as the journal. What backups that were interrupted have left in the folder goes
-/// first. Gives what lay outside the database before, which [`crate::journal::verify_copy`] holds the copy against.
+/// Copies the journal into a new file at `to`, mode 0600. The copy holds everything committed at one moment, and is
+/// synced when this returns. It takes as much space as the journal. Left-overs of interrupted backups in the same folder
+/// are removed first. Returns the state of the files outside the database from before the copy was made, against which
+/// [`crate::journal::verify_copy`] verifies it.
 ///
 /// # Errors
-/// [`JournalError::Backup`] when the file is there already or cannot be written; else as when a journal is read.
+/// [`JournalError::Backup`] when the file exists already or cannot be written; else as when reading a journal.
 pub fn backup(files: &JournalFiles, to: &Path) -> Result<Witness, JournalError> {
     let folder = folder_of(to);
     let failed = |error: io::Error| JournalError::Backup { path: to.to_owned(), source: Arc::new(error) };
@@ -53,16 +57,16 @@ pub fn backup(files: &JournalFiles, to: &Path) -> Result<Witness, JournalError> 
     Ok(witness)
 }
 
-/// A copy that is being made. What is left of it goes when this is dropped.
+/// A copy that is being made. Dropping it removes what is left of it.
 struct Unfinished {
     copy: NamedTempFile,
     folder: TempDir,
-    /// The lock that says that it is being made, where the file system has such locks.
+    /// Marks the folder as in use, on file systems that support such locks.
     _lock: fs::File,
 }
 
 impl Unfinished {
-    /// In a folder of its own, for SQLite keeps a file beside the copy.
+    /// The copy gets a folder of its own, because SQLite keeps a file beside it.
     fn make(folder: &Path) -> io::Result<Self> {
         for _ in 0..TRIES_MAX {
             let folder = tempfile::Builder::new().prefix(UNFINISHED_PREFIX).tempdir_in(folder)?;
@@ -80,17 +84,17 @@ impl Unfinished {
         Err(io::Error::other("other backups into the same folder keep removing this one's files"))
     }
 
-    /// Gives the copy its name, once it is on the disk.
+    /// Syncs the copy and gives it its name.
     fn finish(self, to: &Path) -> io::Result<()> {
         self.copy.as_file().sync_all()?;
         self.copy.persist_noclobber(to).map_err(|error| error.error)?;
-        // A backup is made whether or not its folder goes.
+        // The backup succeeds even if its temporary folder cannot be removed.
         drop(self.folder);
         sync_folder(folder_of(to))
     }
 }
 
-/// Removes what nobody holds. A backup is made whether or not that succeeds.
+/// Removes folders that no process has locked. The backup is made even if that fails.
 fn remove_left_over(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -103,7 +107,7 @@ fn remove_left_over(folder: &Path) {
     }
 }
 
-/// Fails on a file, and on a folder that holds what no backup makes; of that nothing is removed.
+/// Fails for a file, and for a folder that contains anything a backup does not make; then nothing of it is removed.
 fn remove_unless_held(path: &Path) -> io::Result<()> {
     let folder = open_no_follow(path)?;
     flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
@@ -117,11 +121,11 @@ fn remove_unless_held(path: &Path) -> io::Result<()> {
     fs::remove_dir(path)
 }
 
-/// `VACUUM INTO` reads in one transaction, so that the copy is of one moment; the writer is not held up.
+/// `VACUUM INTO` reads in a single transaction, so the copy shows one moment; the writer is not blocked.
 fn copy_into(db: &Connection, to: &Path) -> rusqlite::Result<()> {
     db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
     db.pragma_update(None, "query_only", false)?;
-    // SQLite takes the bytes of a name as they are, be they UTF-8 or not.
+    // SQLite accepts any bytes as a file name, even if they are not valid UTF-8.
     let name = ToSqlOutput::Borrowed(ValueRef::Text(to.as_os_str().as_bytes()));
     db.execute("VACUUM INTO ?1", [name]).map(drop)
 }

@@ -1,13 +1,13 @@
-//! What is given out of the journal: pages, proofs, a copy.
+//! Reads from the journal: pages, proofs, a copy.
 //!
-//! It has connections of its own that cannot write, so that no reader holds up the writer. Its calls block.
+//! It has read-only connections of its own, so that readers do not block the writer. Its calls block.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `reader.rs` | the connections, and every question that can be asked |
-//! | `query.rs`, `page.rs` | what a list of events is asked for; one page of it |
+//! | `reader.rs` | the connections, and all operations a reader offers |
+//! | `query.rs`, `page.rs` | the filter of a list of events and its cursors; one page of it |
 //! | `prove.rs` | proofs that an event, or an older checkpoint, is in the journal |
-//! | `backup.rs` | a copy, while the daemon writes |
+//! | `backup.rs` | a copy made while the daemon writes |
 
 pub(super) mod backup;
 mod page;

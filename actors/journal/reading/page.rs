@@ -1,4 +1,5 @@
-//! One page of a list of events: a bounded walk over the blocks that have what is asked for, and the rows in them.
+//! One page of a list of events: a bounded walk over the blocks that contain the values of the filter, and over their
+//! rows.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, ToSql};
@@ -11,7 +12,7 @@ use crate::journal::format::row::{Head, from_sql, to_sql};
 use crate::journal::index::facets::{self, BLOCK_EVENTS, Bits, Facet};
 use crate::limits::{PAGE_BODY_BYTES_MAX, PAGE_EXAMINED_MAX};
 
-/// Whether a text stands in an event, ASCII case ignored (SQLite's `lower` knows no other).
+/// Whether an event contains a text, ignoring ASCII case (SQLite's `lower` changes ASCII letters only).
 const CONTAINS: &str = "(instr(lower(name), :text) > 0 OR instr(lower(summary), :text) > 0 \
      OR instr(lower(source), :text) > 0 OR instr(lower(ifnull(delivery_id, '')), :text) > 0)";
 
@@ -36,8 +37,8 @@ pub(in crate::journal) fn read(
     Ok(page)
 }
 
-/// The first event recorded at or after `since`; the one after `head` when there is none. As `recorded_at` never
-/// decreases, a moment is a place in the order of `seq`.
+/// The first event recorded at or after `since`, or the one after `head` if there is none. Binary search works because
+/// `recorded_at` never decreases with `seq`.
 pub(super) fn first_since(db: &Connection, since: UnixMs, head: u64) -> rusqlite::Result<u64> {
     let mut recorded_at = db.prepare_cached("SELECT recorded_at FROM journal_events WHERE seq = ?1")?;
     let (mut low, mut high) = (1, head + 1);
@@ -52,14 +53,14 @@ pub(super) fn first_since(db: &Connection, since: UnixMs, head: u64) -> rusqlite
     Ok(low)
 }
 
-/// The part of the journal a page may come from, both ends included; empty when `low > high`.
+/// The range of events a page may contain, both ends included; empty when `low > high`.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     low: u64,
     high: u64,
-    /// From the newest to the oldest.
+    /// From the newest to the oldest event.
     backward: bool,
-    /// The oldest event that can match.
+    /// The oldest event the filter can match.
     first: u64,
 }
 
@@ -73,13 +74,14 @@ impl Span {
         Self { low, high, backward, first }
     }
 
-    /// Where to go on, when the walk examined everything up to `stopped_at`, or the whole span if that is `None`.
+    /// Sets where to continue: after the walk examined everything up to `stopped_at`, or the whole span if that is
+    /// `None`.
     fn set_cursors(self, page: &mut Page, stopped_at: Option<u64>, head: u64) {
         let (oldest, newest) = match (self.backward, stopped_at) {
             (true, Some(seq)) => (seq, self.high),
             (true, None) => (self.first, self.high),
             (false, Some(seq)) => (self.low, seq),
-            // A cursor ahead of the head stays where it is.
+            // A cursor ahead of the head is kept.
             (false, None) => (self.low, self.high.max(self.low.saturating_sub(1))),
         };
         page.next_after = (head > 0).then_some(newest);
@@ -87,11 +89,11 @@ impl Span {
     }
 }
 
-/// A walk that fills a page.
+/// A walk that collects a page.
 struct Walk<'a> {
     db: &'a Connection,
     asked: Vec<(Facet, &'a str)>,
-    /// The conditions of the filter in SQL, and their values.
+    /// The conditions of the filter as SQL, and their parameters.
     matches: String,
     values: Vec<(&'static str, Value)>,
     backward: bool,
@@ -99,7 +101,7 @@ struct Walk<'a> {
     page: Page,
     body_bytes: usize,
     examined: u64,
-    /// The last place examined, once the page is full or has cost enough.
+    /// The last event examined, once the page is full or the walk has reached its bound.
     stopped_at: Option<u64>,
 }
 
@@ -124,8 +126,8 @@ impl<'a> Walk<'a> {
         Self { db, asked, matches, values, backward, limit, page, body_bytes, examined, stopped_at }
     }
 
-    /// The complete blocks have an index of their values; the rows after them are looked at themselves, and so are all
-    /// where no value is asked for.
+    /// Complete blocks are searched by the index of their values. The rows after them are examined one by one, and so are
+    /// all rows if the filter names no indexed value.
     fn run(&mut self, Span { low, high, backward, .. }: Span, head: u64) -> Result<(), JournalError> {
         let indexed = if self.asked.is_empty() { 0 } else { head / BLOCK_EVENTS * BLOCK_EVENTS };
         let (blocks, rows) = ((low, high.min(indexed)), (low.max(indexed + 1), high));
@@ -142,7 +144,6 @@ impl<'a> Walk<'a> {
         self.stopped_at.is_some()
     }
 
-    /// Examines the rows of a span.
     fn rows(&mut self, (low, high): (u64, u64)) -> Result<(), JournalError> {
         let (db, order) = (self.db, if self.backward { "DESC" } else { "ASC" });
         let sql = format!(
@@ -163,7 +164,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Examines what the index lets through of a span of complete blocks.
+    /// Examines the rows of a span of complete blocks that the index selects.
     fn blocks(&mut self, (low, high): (u64, u64)) -> Result<(), JournalError> {
         if self.is_done() || low > high {
             return Ok(());
@@ -179,7 +180,7 @@ impl<'a> Walk<'a> {
         walked.map_err(|Interrupted(error)| error)
     }
 
-    /// Examines the rows of one block that have everything that is asked for.
+    /// Examines the rows of one block that have all values of the filter.
     fn block(
         &mut self,
         number: u64,
@@ -209,7 +210,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The row has the last word: an index that was tampered with puts nothing into a page that does not belong there.
+    /// Checks the row itself against the filter, so that an index that was tampered with cannot add a wrong event to a
+    /// page.
     fn matches_at(&self, seq: u64) -> rusqlite::Result<bool> {
         let sql = format!("SELECT {} FROM journal_events WHERE seq = :seq", self.matches);
         let (seq, mut statement) = (to_sql(seq), self.db.prepare_cached(&sql)?);
@@ -221,7 +223,7 @@ impl<'a> Walk<'a> {
             .map(|found| found.unwrap_or(false))
     }
 
-    /// Takes in a row that matches; the page ends with it when it is full.
+    /// Adds a row that matches; the page is complete when it is full.
     fn examine(&mut self, seq: i64, matches: bool) -> Result<(), JournalError> {
         if matches && let Some(event) = event_at(self.db, seq)? {
             self.body_bytes += event.body.len();
@@ -234,7 +236,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Everything up to `seq` was examined.
+    /// Counts `seq` as examined.
     fn count(&mut self, seq: u64) {
         self.examined += 1;
         if self.examined >= PAGE_EXAMINED_MAX {
@@ -243,7 +245,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What ended a walk over blocks.
+/// The error that ended a walk over blocks.
 struct Interrupted(JournalError);
 
 impl From<rusqlite::Error> for Interrupted {

@@ -1,4 +1,4 @@
-//! Makes proofs from what is stored.
+//! Makes proofs from the stored data.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -18,15 +18,14 @@ use crate::tlog::{
 /// A signed checkpoint of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
-    /// What it says.
     pub checkpoint: Checkpoint,
-    /// It with its signature.
+    /// The signed text of the checkpoint.
     pub note: String,
-    /// The public key its log began with: what to keep elsewhere.
+    /// The public key that began its log; this is the key to keep elsewhere for verification.
     pub root_key: VerifierKey,
 }
 
-/// The newest checkpoint; none before the first start.
+/// The newest checkpoint; `None` before the first start.
 pub(in crate::journal) fn newest(db: &Connection) -> Result<Option<SignedCheckpoint>, JournalError> {
     let Some(newest) = checkpoints::newest(db).map_err(JournalError::read)? else { return Ok(None) };
     let root = checkpoints::introductions(db, newest.number).map_err(JournalError::read)?.into_iter().next();
@@ -53,7 +52,8 @@ fn unreadable(stored: &StoredCheckpoint) -> JournalError {
     JournalError::Corrupt { seq: 0, problem }
 }
 
-/// Proves the event `seq` with the first checkpoint that covers it: the key that signed it is the first to be destroyed.
+/// Proves the event `seq` with the first checkpoint that covers it, because the key that signed that one is destroyed
+/// first.
 pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
     let read = |row: &Row<'_>| Columns::read(row).map(|row| (row.event_id.to_string(), entry_of(&row)));
@@ -68,7 +68,7 @@ pub(super) fn inclusion(db: &Connection, seq: u64) -> Result<InclusionProof, Jou
     Ok(InclusionProof::new(seq, event_id, &entry, path, (stored.note, handovers)))
 }
 
-/// Proves that the newest checkpoint of `new` events contains the newest one of `old`.
+/// Proves that the newest checkpoint of `new` events extends the newest one of `old` events.
 pub(super) fn consistency(db: &Connection, old: u64, new: u64) -> Result<ConsistencyProof, JournalError> {
     let (old, new) = (of_size(db, old)?, of_size(db, new)?);
     let path = consistency_path(&StoredSubtrees(db), old.size, new.size).map_err(JournalError::read)?;
@@ -81,7 +81,7 @@ fn of_size(db: &Connection, size: u64) -> Result<StoredCheckpoint, JournalError>
     found.ok_or_else(|| JournalError::NotThere(format!("no checkpoint has size {size}")))
 }
 
-/// The checkpoints that introduced the keys up to that of `last`.
+/// The checkpoints that introduced the keys up to the one that signed `last`.
 fn handovers(db: &Connection, last: &StoredCheckpoint) -> Result<Vec<String>, JournalError> {
     let introductions = checkpoints::introductions(db, last.number).map_err(JournalError::read)?;
     Ok(introductions
@@ -91,8 +91,8 @@ fn handovers(db: &Connection, last: &StoredCheckpoint) -> Result<Vec<String>, Jo
         .collect())
 }
 
-/// The place of the event with this id. It is looked for from the moment in the id on, among [`ID_SEARCHED_EVENTS_MAX`]
-/// events: a clock that was set back puts an event later than its id says, never earlier.
+/// `seq` of the event with this id. The search starts at the time in the id and covers [`ID_SEARCHED_EVENTS_MAX`] events:
+/// if the clock was set back, an event lies after the place its id suggests, never before it.
 pub(in crate::journal) fn place_of(db: &Connection, id: EventId) -> Result<u64, JournalError> {
     let find = || {
         let first = first_since(db, id.unix_ms(), Head::read(db)?.seq)?;

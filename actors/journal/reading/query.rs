@@ -1,12 +1,11 @@
-//! What a list of events is asked for, and what it gives.
+//! The filter and cursors of a list of events, and its pages.
 
 use crate::clock::UnixMs;
 use crate::journal::event::{EventKind, Severity, StoredEvent};
 
-/// What a list of events is narrowed to. Empty: everything.
+/// Restricts a list of events. Empty: all events.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
-    /// Kind.
     pub kind: Option<EventKind>,
     /// Exact name.
     pub name: Option<String>,
@@ -14,32 +13,31 @@ pub struct EventFilter {
     pub integration_id: Option<String>,
     /// Exact severity.
     pub severity: Option<Severity>,
-    /// Recorded at or after.
+    /// Recorded at or after this time.
     pub since: Option<UnixMs>,
-    /// Exact delivery id, as the provider gave it. There is no index of it.
+    /// Exact delivery id, as the provider gave it. It is not indexed.
     pub delivery_id: Option<String>,
-    /// Text that stands in name, summary, source or delivery id (ASCII case ignored).
+    /// Text contained in name, summary, source or delivery id, ignoring ASCII case.
     pub contains: Option<String>,
 }
 
-/// Where a page lies.
+/// The position of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
     /// The newest events.
     Newest,
-    /// The events that follow this seq.
+    /// The events immediately after this seq.
     After(u64),
-    /// The events that precede this seq, the nearest ones.
+    /// The events immediately before this seq.
     Before(u64),
 }
 
-/// One page of events, in the order of `seq`.
+/// One page of events, ordered by `seq`.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// The events.
     pub events: Vec<StoredEvent>,
-    /// Continue forward with `Cursor::After` of this. Never `None` unless the journal is empty:
-    /// it also serves to wait for what comes.
+    /// Continue forward with `Cursor::After` of this. `None` only if the journal is empty: it also serves to wait for new
+    /// events.
     pub next_after: Option<u64>,
     /// Continue backward with `Cursor::Before` of this; `None` at the beginning of the journal.
     pub next_before: Option<u64>,

@@ -1,4 +1,4 @@
-//! Reads the journal on connections of its own, so that no reader holds up the writer. Calls block: they belong on a
+//! Reads the journal on connections of its own, so that readers do not block the writer. Calls block, so they belong on a
 //! thread for blocking work.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::journal::opening::open;
 use crate::limits::{JOURNAL_READER_WAIT_MS, JOURNAL_READERS_MAX, PAGE_EVENTS_MAX};
 use crate::tlog::{ConsistencyProof, InclusionProof};
 
-/// Reads the journal. Clones share at most [`JOURNAL_READERS_MAX`] connections, opened when they are first needed.
+/// Reads the journal. All clones share at most [`JOURNAL_READERS_MAX`] connections, which are opened on demand.
 #[derive(Debug, Clone)]
 pub struct JournalReader(Arc<Pool>);
 
@@ -39,15 +39,15 @@ impl JournalReader {
     /// A reader of the journal at `path`.
     ///
     /// # Errors
-    /// [`JournalError::Open`] when there is none, [`JournalError::Newer`] when it is of a newer format.
+    /// [`JournalError::Open`] when there is none, [`JournalError::Newer`] when its format is newer.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let first = open::for_reading(path)?;
         let state = Mutex::new(PoolState { idle: vec![first], in_use: 0 });
         Ok(Self(Arc::new(Pool { path: path.to_owned(), state, came_back: Condvar::new() })))
     }
 
-    /// The events of `filter` at `cursor`, at most `limit` of them, in the order of `seq`. A page may hold fewer, even
-    /// none, before the end is reached: its cursors say where to go on.
+    /// At most `limit` events that match `filter`, from `cursor` on, ordered by `seq`. A page may hold fewer events, or
+    /// none, before the end of the list is reached: its cursors say where to continue.
     ///
     /// # Errors
     /// [`JournalError::PageLength`], [`JournalError::Corrupt`], [`JournalError::Read`], [`JournalError::ReadersBusy`].
@@ -66,7 +66,7 @@ impl JournalReader {
         self.with(|db| event_at(db, to_sql(seq)))
     }
 
-    /// The newest signed checkpoint; none before the first start of a daemon.
+    /// The newest signed checkpoint; `None` before the first start of a daemon.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`], [`JournalError::Read`] or [`JournalError::ReadersBusy`].
@@ -82,7 +82,7 @@ impl JournalReader {
         self.with(|db| prove::inclusion(db, seq))
     }
 
-    /// The proof that the checkpoint of `new` events contains the one of `old`.
+    /// The proof that the checkpoint of `new` events extends the one of `old` events.
     ///
     /// # Errors
     /// As [`JournalReader::prove`].
@@ -90,7 +90,7 @@ impl JournalReader {
         self.with(|db| prove::consistency(db, old, new))
     }
 
-    /// The place of the event with this id.
+    /// `seq` of the event with this id.
     ///
     /// # Errors
     /// As [`JournalReader::prove`].
@@ -121,7 +121,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until fewer connections than allowed are in use.
+    /// Waits until a connection is free.
     fn enter(&self) -> Result<InUse<'_>, JournalError> {
         let wait = Duration::from_millis(JOURNAL_READER_WAIT_MS);
         let is_full = |state: &mut PoolState| state.in_use >= JOURNAL_READERS_MAX;
@@ -135,7 +135,7 @@ impl Pool {
     }
 }
 
-/// The right to use one connection; given back also when the read panics.
+/// The right to use one connection. It is returned on drop, also when the read panics.
 struct InUse<'a>(&'a Pool);
 
 impl Drop for InUse<'_> {
@@ -145,7 +145,7 @@ impl Drop for InUse<'_> {
     }
 }
 
-/// Reads one event by its place.
+/// Reads one event by its `seq`.
 pub(super) fn event_at(db: &Connection, seq: i64) -> Result<Option<StoredEvent>, JournalError> {
     let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq = ?1");
     let mut statement = db.prepare_cached(&select).map_err(JournalError::read)?;

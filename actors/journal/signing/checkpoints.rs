@@ -25,7 +25,7 @@ impl StoredCheckpoint {
     }
 }
 
-/// The word of `kind` for a checkpoint.
+/// The value of the column `kind` for a checkpoint.
 pub(in crate::journal) fn kind_of(checkpoint: &Checkpoint) -> &'static str {
     match checkpoint.key {
         None => "plain",
@@ -46,13 +46,12 @@ pub(in crate::journal) fn insert(db: &Connection, sealed: &Sealed) -> rusqlite::
     db.prepare_cached(insert)?.execute(values).map(drop)
 }
 
-/// The newest one.
 pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let newest = format!("{COLUMNS} ORDER BY number DESC LIMIT 1");
     db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
 }
 
-/// The note of the newest one if it ends an epoch and no event called `name` was appended after it was signed.
+/// The note of the newest checkpoint, if it ends an epoch and no event called `name` was appended after it was signed.
 pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };
     let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
@@ -60,7 +59,7 @@ pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::
     Ok((found == 0).then_some(newest.note))
 }
 
-/// The first one that covers the event `seq`.
+/// The first checkpoint that covers the event `seq`.
 pub(in crate::journal) fn first_to_cover(
     db: &Connection,
     seq: u64,
@@ -69,19 +68,19 @@ pub(in crate::journal) fn first_to_cover(
     db.prepare_cached(&first)?.query_row([to_sql(seq)], StoredCheckpoint::read).optional()
 }
 
-/// The newest one of `size` events.
+/// The newest checkpoint of exactly `size` events.
 pub(in crate::journal) fn of_size(db: &Connection, size: u64) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let newest = format!("{COLUMNS} WHERE size = ?1 ORDER BY number DESC LIMIT 1");
     db.prepare_cached(&newest)?.query_row([to_sql(size)], StoredCheckpoint::read).optional()
 }
 
-/// Whether this very one of `size` events is stored.
+/// Whether exactly this note is stored as a checkpoint of `size` events.
 pub(in crate::journal) fn is_stored(db: &Connection, size: u64, note: &str) -> rusqlite::Result<bool> {
     let find = "SELECT EXISTS (SELECT 1 FROM journal_checkpoints WHERE size = ?1 AND note = ?2)";
     db.query_row(find, params![to_sql(size), note], |row| row.get(0))
 }
 
-/// Those after `number` up to `last`, at most `count` of them.
+/// The checkpoints after `number` up to and including `last`, at most `count` of them.
 pub(in crate::journal) fn between(
     db: &Connection,
     number: u64,
@@ -94,13 +93,13 @@ pub(in crate::journal) fn between(
     rows.collect()
 }
 
-/// The condition of [`introductions`]. The index over the few that are not plain is used only where that is asked for in
-/// its own words.
+/// The condition of [`introductions`]. SQLite uses the partial index only if the query repeats the condition of that
+/// index, hence the redundant `kind <> 'plain'`.
 const SINCE_ROOT: &str = "WHERE kind IN ('root', 'handover') AND kind <> 'plain' AND number < ?1 \
      AND number >= coalesce((SELECT max(number) FROM journal_checkpoints \
      WHERE kind = 'root' AND kind <> 'plain' AND number <= ?1), 0) ORDER BY number";
 
-/// The root checkpoint of the log to which `number` belongs, and the handovers from there up to before `number`.
+/// The root checkpoint of the log to which `number` belongs, and the handovers after it, before `number`.
 pub(in crate::journal) fn introductions(
     db: &Connection,
     number: u64,

@@ -1,5 +1,5 @@
-//! Which log a journal that is opened goes on with: the one its newest checkpoint belongs to, if the file outside the
-//! database and the signing key say so too.
+//! Decides which log an opened journal continues: that of its newest checkpoint, provided that the checkpoint file
+//! outside the database and the signing key agree with it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -22,24 +22,24 @@ use crate::journal::{JournalError, JournalFiles};
 use crate::limits::NOTE_BYTES_MAX;
 use crate::tlog::{Checkpoint, Frontier, Lineage, VerifierKey, signed_text};
 
-/// How long the lock of the one that signs is waited for, and the pause between two tries.
+/// How long to wait for the signing lock, and the pause between two attempts.
 pub(super) const SIGNER_WAIT: Duration = Duration::from_secs(10);
 const SIGNER_PAUSE: Duration = Duration::from_millis(5);
 
-/// A log to go on with.
+/// A log that can be continued.
 struct Standing {
     log: Log,
-    /// A checkpoint that was signed before a crash and not stored any more.
+    /// A checkpoint that was signed before a crash and is not stored yet.
     unstored: Option<(Checkpoint, String)>,
 }
 
 impl Sealer {
-    /// Goes on with the log of the journal, or begins one in a journal that has none. The checkpoint it gives is to be
+    /// Continues the log of the journal, or prepares a new one if it has none. A checkpoint that this returns has to be
     /// stored first.
     ///
     /// # Errors
-    /// [`JournalError::Behind`], [`JournalError::Lost`] or [`JournalError::Corrupt`] when database, checkpoint file and key do
-    /// not fit.
+    /// [`JournalError::Behind`], [`JournalError::Lost`] or [`JournalError::Corrupt`] when database, checkpoint file and
+    /// key disagree.
     pub(in crate::journal) fn open(
         files: &JournalFiles,
         head: Head,
@@ -58,8 +58,8 @@ impl Sealer {
         Ok((sealer, adopted))
     }
 
-    /// As it is opened once the journal is: with the log of the journal or, where that is refused for a loss and the loss
-    /// accepted, with another.
+    /// What opening the journal will do for its sealer, as a trial: continue the log or, if that is refused for a loss
+    /// that is accepted, begin another.
     ///
     /// # Errors
     /// As [`Sealer::open`].
@@ -75,8 +75,8 @@ impl Sealer {
         }
     }
 
-    /// Begins another log: what was signed for the one before is not all there any more. What is there has to be what
-    /// was signed for it all the same.
+    /// Begins another log, because what was signed for the previous one is not complete any more. The events that exist
+    /// must still match what was signed.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`].
@@ -88,7 +88,7 @@ impl Sealer {
         Self::at(lock, open::for_reading(&files.database)?, files, random, None)
     }
 
-    /// At the newest stored checkpoint.
+    /// The sealer in the state of the newest stored checkpoint.
     fn at(
         lock: File,
         db: Connection,
@@ -115,8 +115,8 @@ impl Sealer {
     }
 }
 
-/// Only one at a time signs: the lock is that of the folder of the checkpoint file. An actor that has panicked may still
-/// sign for a moment.
+/// Takes the signing lock, on the folder of the checkpoint file, so that only one process or actor signs at a time. An
+/// actor that has panicked may hold it for a moment longer.
 pub(in crate::journal) fn lock(files: &JournalFiles, wait: Duration) -> Result<File, JournalError> {
     let path = files::folder_of(&files.anchor);
     let folder = File::open(path).map_err(SealError::from)?;
@@ -140,7 +140,7 @@ fn locked(path: &Path) -> JournalError {
     }
 }
 
-/// Fits the newest stored checkpoint, the file outside the database and the signing key together.
+/// Checks that the newest stored checkpoint, the file outside the database and the signing key agree.
 fn standing(
     db: &Connection,
     files: &JournalFiles,
@@ -167,7 +167,7 @@ fn standing(
     Ok(Some(Standing { log: Log { lineage, key }, unstored }))
 }
 
-/// The log of a file whose first checkpoint was not stored any more.
+/// The log of a checkpoint file whose first checkpoint was signed but not stored.
 fn first_of(note: &str, head: Head) -> Result<Lineage, JournalError> {
     let not_the_first = || {
         let reason = "it is not the first checkpoint of a log, but the database has none before it";
@@ -181,7 +181,7 @@ fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, J
     lineage.map_err(|error| corrupt(&format!("its checkpoint {} is not valid: {error}", newest.number)))
 }
 
-/// A file that says something else than the newest stored checkpoint has to say what comes next.
+/// If the file differs from the newest stored checkpoint, it has to hold the next one.
 fn follow_file(
     mut lineage: Lineage,
     note: String,
@@ -197,8 +197,9 @@ fn follow_file(
     }
 }
 
-/// What to say of a checkpoint file that does not follow. One of a later epoch was signed with a key that an older database
-/// does not know: it is told as what it says of itself, for the journal is refused either way.
+/// The error for a checkpoint file that does not continue the stored checkpoints. A file of a later epoch was signed with
+/// a key that an older database does not know. The missing events are then computed from its unverified content, which is
+/// safe because the journal is refused either way.
 fn behind_or_changed(note: &str, log: Option<&str>, head: Head, reason: &str) -> JournalError {
     let said = read_checkpoint(note).filter(|said| log.is_none_or(|log| log == said.origin));
     let changed = || JournalError::lost(format!("its checkpoint file was changed: {reason}"), TAKE_AS_IT_IS);
@@ -217,7 +218,7 @@ fn held_key(keys: &SigningKeyFiles, expected: &VerifierKey) -> Result<SigningKey
     found.ok_or_else(|| JournalError::lost(what, "begin a new log"))
 }
 
-/// The checkpoint file; none when there is none. What is no text reads as no note.
+/// The content of the checkpoint file; `None` if there is none. Content that is not text is read as an invalid note.
 pub(in crate::journal) fn read_note(path: &Path) -> io::Result<Option<String>> {
     match files::read_private(path, NOTE_BYTES_MAX as u64) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -226,7 +227,7 @@ pub(in crate::journal) fn read_note(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// The checkpoint of a note, not verified.
+/// The checkpoint of a note, without verifying its signature.
 pub(in crate::journal) fn read_checkpoint(note: &str) -> Option<Checkpoint> {
     Checkpoint::parse(signed_text(note).ok()?)
 }

@@ -1,4 +1,4 @@
-//! When a checkpoint is due, what becomes of one that was signed, and who waits for it.
+//! When a checkpoint is due, which signed one is not stored yet, and who waits for one.
 
 use tokio::sync::oneshot;
 
@@ -12,20 +12,20 @@ use crate::journal::writing::writer::Writer;
 use crate::limits::{CHECKPOINT_BYTES, CHECKPOINT_EVENTS, SEAL_WAITERS_MAX};
 use crate::supervision::DoorError;
 
-/// Told once a checkpoint covers what was asked for.
+/// Answered once a checkpoint covers the requested events.
 pub(in crate::journal) type Waiting = oneshot::Sender<Result<(), JournalError>>;
 
-/// What is under way with checkpoints.
+/// The pending work on checkpoints.
 pub(in crate::journal) struct SealSchedule {
-    /// Away while it signs.
+    /// `None` while it is signing.
     sealer: Option<Sealer>,
-    /// Signed, and not stored because another process locked the database.
+    /// A signed checkpoint that could not be stored because another process locked the database.
     unstored: Option<Sealed>,
-    /// The event of an epoch that ended, still to be appended.
+    /// The event for an epoch that ended, not appended yet.
     untold: Option<SystemEvent>,
-    /// Bytes of bodies appended since the newest checkpoint was begun.
+    /// Body bytes appended since the newest checkpoint was begun.
     bytes: u64,
-    /// Who waits for a checkpoint of so many events.
+    /// Receivers that wait, each with the number of events its checkpoint has to cover.
     waiting: Vec<(u64, Waiting)>,
     /// Size and epoch of the newest checkpoint.
     newest: (u64, u64),
@@ -38,33 +38,33 @@ impl SealSchedule {
         Self { sealer: Some(sealer), unstored, untold, bytes: 0, waiting, newest }
     }
 
-    /// Events the newest checkpoint covers, and the epoch of the key in force.
+    /// Number of events the newest checkpoint covers, and the epoch of the current key.
     pub(in crate::journal) fn newest(&self) -> (u64, u64) {
         self.sealer.as_ref().map_or(self.newest, |sealer| (sealer.size(), sealer.epoch()))
     }
 
-    /// Whether so much is not covered that the next checkpoint is due at once.
+    /// Whether enough is uncovered that the next checkpoint is due at once.
     pub(in crate::journal) fn is_due(&self, events: u64) -> bool {
         self.uncovered(events) >= CHECKPOINT_EVENTS || self.bytes >= CHECKPOINT_BYTES
     }
 
-    /// Whether there is something a checkpoint would say that the newest one does not.
+    /// Whether a checkpoint would say anything that the newest one does not.
     pub(in crate::journal) fn has_anything_to_sign(&self, events: u64, now: UnixMs) -> bool {
         let is_epoch_over = self.sealer.as_ref().is_some_and(|sealer| sealer.is_epoch_over(events, now));
         self.uncovered(events) > 0 || is_epoch_over
     }
 
-    /// Takes note of `bytes` of bodies that were appended.
+    /// Counts `bytes` of appended bodies.
     pub(in crate::journal) fn count(&mut self, bytes: u64) {
         self.bytes += bytes;
     }
 
-    /// Whether the sealer is away.
+    /// Whether a checkpoint is being signed.
     pub(in crate::journal) fn is_signing(&self) -> bool {
         self.sealer.is_none()
     }
 
-    /// The sealer, for the next checkpoint; none while one is being signed or waits to be stored.
+    /// Takes the sealer for the next checkpoint; `None` while one is being signed or waits to be stored.
     pub(in crate::journal) fn take_sealer(&mut self) -> Option<Sealer> {
         if self.unstored.is_some() {
             return None;
@@ -75,23 +75,24 @@ impl SealSchedule {
         Some(sealer)
     }
 
-    /// The sealer is back.
+    /// Takes the sealer back.
     pub(in crate::journal) fn returned(&mut self, sealer: Sealer) {
         self.sealer = Some(sealer);
     }
 
-    /// Answers `reply` once a checkpoint of `events` events is stored, or cannot be; at once if [`SEAL_WAITERS_MAX`] wait already.
+    /// Answers `reply` once a checkpoint of `events` events is stored or has failed; at once with an error if
+    /// [`SEAL_WAITERS_MAX`] wait already.
     pub(in crate::journal) fn wait_for(&mut self, events: u64, reply: Waiting) {
         self.waiting.retain(|(_, reply)| !reply.is_closed());
         if self.waiting.len() < SEAL_WAITERS_MAX {
             self.waiting.push((events, reply));
         } else {
-            // Who asked may have gone meanwhile.
+            // The receiver may be gone.
             drop(reply.send(Err(DoorError::Full.into())));
         }
     }
 
-    /// Stores what was signed; what could not be signed poisons the journal, unless another process locks it.
+    /// Stores a signed checkpoint. A failure to sign poisons the journal, unless another process has locked it.
     pub(in crate::journal) fn take_in(
         &mut self,
         sealed: SealOutcome,
@@ -112,7 +113,7 @@ impl SealSchedule {
         }
     }
 
-    /// Stores what was signed and is not stored yet, and journals the end of an epoch.
+    /// Stores a signed checkpoint that is not stored yet, and journals the end of an epoch.
     pub(in crate::journal) fn store(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
         match self.store_checkpoint(writer).and_then(|()| self.tell_of_epoch(writer, head, now)) {
             Ok(()) | Err(JournalError::Poisoned { .. }) => {}
@@ -138,12 +139,12 @@ impl SealSchedule {
         let Some(told) = &self.untold else { return Ok(()) };
         writer.append_own(told.clone(), now)?;
         self.untold = None;
-        // It is anchored, and with it all before.
+        // It is anchored, and so is everything before it.
         tell_of(head, writer.head().seq);
         Ok(())
     }
 
-    /// Signs and stores the last checkpoint, on this thread.
+    /// Signs and stores the last checkpoint on this thread.
     pub(in crate::journal) fn seal_at_last(&mut self, writer: &mut Writer, head: &HeadSender, now: UnixMs) {
         self.store(writer, head, now);
         let Some(sealer) = &mut self.sealer else { return };
@@ -153,14 +154,14 @@ impl SealSchedule {
         }
     }
 
-    /// Tells all who wait that their checkpoint was not signed or not stored this time.
+    /// Answers everybody who waits that this checkpoint was not signed or stored.
     fn refuse(&mut self, why: &JournalError) {
-        // Who asked may have gone meanwhile.
+        // The receiver may be gone.
         self.waiting.drain(..).for_each(|(_, reply)| drop(reply.send(Err(why.clone()))));
     }
 
-    /// Answers all who wait for no more than is covered, or everybody once nothing is signed any more. Says whether
-    /// somebody waits on.
+    /// Answers those whose events are covered, or everybody once nothing more is signed. Returns whether anybody still
+    /// waits.
     pub(in crate::journal) fn answer(&mut self, usable: &Result<(), JournalError>) -> bool {
         let covered = match (&self.sealer, &self.unstored) {
             (Some(sealer), None) => sealer.size(),
@@ -169,14 +170,14 @@ impl SealSchedule {
         for (events, reply) in std::mem::take(&mut self.waiting) {
             match usable {
                 Ok(()) if events > covered || self.sealer.is_none() => self.waiting.push((events, reply)),
-                // Who asked may have gone meanwhile.
+                // The receiver may be gone.
                 answer => drop(reply.send(answer.clone())),
             }
         }
         !self.waiting.is_empty()
     }
 
-    /// Events that no checkpoint covers; 0 while one is being signed.
+    /// Events no checkpoint covers; 0 while one is being signed.
     fn uncovered(&self, events: u64) -> u64 {
         self.sealer.as_ref().map_or(0, |sealer| events.saturating_sub(sealer.size()))
     }

@@ -1,9 +1,10 @@
-//! Signs checkpoints, of the leaf hashes that were committed. Those it is not given it reads, on a connection of its own,
-//! from events that it hashes anew. An event that is changed after it was committed is not what was signed, whenever that was.
+//! Signs checkpoints over the leaf hashes of committed events. Hashes that the writer did not hand over are recomputed
+//! from the stored events, read on a connection of its own. An event that is altered after its commit is therefore
+//! detected whenever it happened, because it does not match what was signed.
 //!
-//! Signing is remembered before it counts: the checkpoint is written to a file outside the database first and stored
-//! in the database after that. So a database that was put back cannot make it sign a second history: the file is ahead
-//! of it then, and the log does not go on.
+//! The checkpoint is written to a file outside the database before it is stored in the database. So the sealer cannot be
+//! made to sign a second history by restoring an old database: the file is then ahead of the database, and the log is not
+//! continued.
 
 use std::fs::File;
 use std::io;
@@ -24,27 +25,27 @@ use crate::journal::{JournalError, JournalFiles};
 use crate::limits::{EPOCH_EVENTS, EPOCH_MS};
 use crate::tlog::{Checkpoint, Frontier, KeyLine, Lineage, Subtree};
 
-/// Rows read in one go; between two goes the write-ahead log may be moved into the database.
+/// Rows read per batch; between two batches the write-ahead log can be copied into the database.
 const BATCH_ROWS: i64 = 256;
 
-/// A checkpoint that was signed and written to its file, and is to be stored.
+/// A checkpoint that is signed and written to its file, to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::journal) struct Sealed {
     pub(in crate::journal) checkpoint: Checkpoint,
     pub(in crate::journal) note: String,
-    /// The subtrees it completes, of the levels that are stored.
+    /// The complete subtrees it adds, of the levels that are stored.
     pub(in crate::journal) subtrees: Vec<Subtree>,
 }
 
-/// What came of signing: the checkpoint, or none when the newest one says as much already.
+/// The result of signing: the checkpoint, or `None` if the newest one covers everything already.
 pub(in crate::journal) type SealOutcome = Result<Option<Sealed>, SealError>;
 
 /// Why nothing was signed.
 #[derive(Debug)]
 pub(in crate::journal) enum SealError {
-    /// Another process locks the database; nothing happened.
+    /// Another process has locked the database; nothing was done.
     Busy,
-    /// What is stored is not what was appended, or not what was signed before.
+    /// The stored events are not those that were appended, or not those that were signed before.
     Corrupt { seq: u64, problem: String },
     /// A file could not be read or written.
     Io(String),
@@ -78,42 +79,42 @@ impl From<SealError> for JournalError {
     }
 }
 
-/// Signs for one log.
+/// Signs the checkpoints of one log.
 pub(in crate::journal) struct Sealer {
     db: Connection,
     checkpoint_file: PathBuf,
     keys: SigningKeyFiles,
     random: RandomBits,
-    /// The tree of the newest checkpoint, and the chain up to there.
+    /// The tree of the newest checkpoint, and the state of the chain there.
     tree: Frontier,
     walk: ChainWalk,
-    /// None until the first checkpoint of the log is signed.
+    /// `None` until the first checkpoint of the log is signed.
     log: Option<Log>,
-    /// Held as long as it lives: one that still signs for an actor that has panicked is waited for by the next.
+    /// Held for its whole life: if the sealer of a panicked actor is still signing, the next one waits for it.
     _lock: File,
-    /// The key that the newest checkpoint introduced; in force once that checkpoint is stored.
+    /// The key introduced by the newest checkpoint; it takes effect once that checkpoint is stored.
     introduced: Option<SigningKey>,
 }
 
-/// What is resumed: the newest stored checkpoint, and the log to go on with.
+/// The state to resume from: the newest stored checkpoint, and the log to continue.
 pub(super) struct Resumed {
     pub(super) db: Connection,
-    /// Held as long as the sealer lives.
+    /// Held for the sealer's whole life.
     pub(super) lock: File,
-    /// The tree of the checkpoint, and the chain up to there.
+    /// The tree of the checkpoint, and the state of the chain there.
     pub(super) tree: Frontier,
     pub(super) walk: ChainWalk,
-    /// None where another log is begun.
+    /// `None` if another log begins.
     pub(super) log: Option<Log>,
 }
 
-/// The log that is signed for.
+/// The log that is being signed.
 pub(super) struct Log {
     pub(in crate::journal) lineage: Lineage,
     pub(in crate::journal) key: SigningKey,
 }
 
-/// The tree after some more events.
+/// The tree extended by further events.
 struct Grown {
     tree: Frontier,
     walk: ChainWalk,
@@ -121,36 +122,36 @@ struct Grown {
 }
 
 impl Sealer {
-    /// Goes on from there.
+    /// Continues from that state.
     pub(super) fn resumed(files: &JournalFiles, random: RandomBits, resumed: Resumed) -> Self {
         let Resumed { db, lock, tree, walk, log } = resumed;
         let (checkpoint_file, keys) = (files.checkpoint(), SigningKeyFiles::beside(&files.database));
         Self { db, checkpoint_file, keys, random, tree, walk, log, _lock: lock, introduced: None }
     }
 
-    /// Its connection, for reading what is stored of checkpoints.
+    /// Its connection, to read stored checkpoints.
     pub(super) fn db(&self) -> &Connection {
         &self.db
     }
 
-    /// Events the newest checkpoint covers.
+    /// Number of events the newest checkpoint covers.
     pub(in crate::journal) fn size(&self) -> u64 {
         self.tree.size()
     }
 
-    /// The epoch of the key in force.
+    /// The epoch of the current key.
     pub(in crate::journal) fn epoch(&self) -> u64 {
         self.log.as_ref().map_or(0, |log| log.lineage.epoch())
     }
 
-    /// Whether the key in force has signed for long enough, or is of a day that the clock is far from.
+    /// Whether the current key has signed [`EPOCH_EVENTS`] events, or was made [`EPOCH_MS`] or more before or after `now`.
     pub(in crate::journal) fn is_epoch_over(&self, events: u64, now: UnixMs) -> bool {
         self.log.as_ref().is_some_and(|Log { key, .. }| {
             events.saturating_sub(key.from_size) >= EPOCH_EVENTS || now.abs_diff(key.began_at) >= EPOCH_MS
         })
     }
 
-    /// Signs a checkpoint of all events up to the last of `leaves`.
+    /// Signs a checkpoint over all events up to the last of `leaves`.
     pub(in crate::journal) fn seal(&mut self, leaves: &Leaves, now: UnixMs) -> SealOutcome {
         let events = leaves.end();
         let rotates = self.is_epoch_over(events, now);
@@ -167,7 +168,7 @@ impl Sealer {
         Ok(Some(self.grown_to(grown, checkpoint, note)))
     }
 
-    /// Begins a log with a key and a name of its own.
+    /// Begins a log with a new key and a name of its own.
     fn begin(&mut self, tree: &Frontier, now: UnixMs) -> Result<(Checkpoint, String), SealError> {
         let origin = format!("palyra.journal/{}", EventId::new(now, (self.random)()));
         let key = SigningKey::generate(&origin, self.random, now, tree.size());
@@ -183,8 +184,8 @@ impl Sealer {
         Ok((checkpoint, note))
     }
 
-    /// Signs the next checkpoint of a log, and with it the key of the next epoch when this one is over. What it signs
-    /// has to follow from what it signed before by the rules of those who check it.
+    /// Signs the next checkpoint of the log; if the epoch is over, it introduces the next key as well. By the rules of
+    /// verification it has to follow from the previous checkpoint.
     fn go_on(
         &mut self,
         mut log: Log,
@@ -209,7 +210,7 @@ impl Sealer {
         Ok((checkpoint, note))
     }
 
-    /// Takes a checkpoint that was signed before a crash and not stored any more.
+    /// Takes over a checkpoint that was signed before a crash and is not stored yet.
     pub(super) fn adopt(&mut self, checkpoint: Checkpoint, note: String) -> Result<Sealed, SealError> {
         let grown = self.grow(&Leaves::forgotten(checkpoint.size))?;
         if grown.tree.root() != checkpoint.root {
@@ -218,7 +219,7 @@ impl Sealer {
         Ok(self.grown_to(grown, checkpoint, note))
     }
 
-    /// Puts the key in force that the newest checkpoint introduced, now that the checkpoint is stored.
+    /// Puts the key introduced by the newest checkpoint into effect, after that checkpoint was stored.
     pub(super) fn settle(&mut self) -> Result<(), SealError> {
         let Some(key) = self.introduced.take() else { return Ok(()) };
         self.keys.promote()?;
@@ -233,7 +234,7 @@ impl Sealer {
         Sealed { checkpoint, note, subtrees: grown.subtrees }
     }
 
-    /// Lets the tree grow by the events after the newest checkpoint.
+    /// Extends the tree by the events after the newest checkpoint.
     fn grow(&self, leaves: &Leaves) -> Result<Grown, SealError> {
         let mut grown = Grown { tree: self.tree.clone(), walk: self.walk.clone(), subtrees: Vec::new() };
         while grown.tree.size() < leaves.end() {
@@ -280,7 +281,7 @@ impl Grown {
     }
 }
 
-/// The stored events are not those that were signed.
+/// The error for stored events that are not those that were signed.
 pub(super) fn not_what_was_signed(size: u64) -> SealError {
     let problem = format!("its first {size} events are not the ones that the checkpoint of that size covers");
     SealError::Corrupt { seq: 0, problem }

@@ -1,8 +1,8 @@
-//! The key of the current epoch, in a file of its own beside the database.
+//! The signing key of the current epoch, in a file of its own beside the database.
 //!
-//! A rotation takes three steps, and a crash after any of them is made good at the next start: the new key is written
-//! to `journal.key.next`, the checkpoint that introduces it is signed and stored, and the new file takes the place of
-//! the old, which is wiped.
+//! A rotation has three steps: the new key is written to `journal.key.next`; the checkpoint that introduces it is signed
+//! and stored; the new file replaces the old one, which is wiped. After a crash between any two of them the next start
+//! completes the rotation.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::tlog::{Signer, VerifierKey};
 
 /// The private key of one epoch. It cannot be printed, compared or cloned.
 pub(super) struct SigningKey {
-    /// When it was made.
+    /// When it was generated.
     pub(super) began_at: UnixMs,
     /// Size of the log when it was introduced.
     pub(super) from_size: u64,
@@ -26,7 +26,7 @@ pub(super) struct SigningKey {
     pub(super) signer: Signer,
 }
 
-/// Where the key lies, and the next one while it is not in force yet.
+/// The file of the key, and that of the next key until it takes effect.
 #[derive(Debug, Clone)]
 pub(super) struct SigningKeyFiles {
     current: PathBuf,
@@ -43,7 +43,7 @@ struct Record {
 }
 
 impl SigningKey {
-    /// A new key for the log `origin`.
+    /// Generates a key for the log `origin`.
     pub(super) fn generate(origin: &str, random: RandomBits, now: UnixMs, from_size: u64) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         let (left, right) = seed.split_at_mut(16);
@@ -87,7 +87,7 @@ impl SigningKeyFiles {
         Self { current: named("journal.key"), next: named("journal.key.next") }
     }
 
-    /// The private half of `expected`, from either file; none when neither holds it.
+    /// The private key of `expected`, from either file; `None` if neither holds it.
     pub(in crate::journal) fn find(&self, expected: &VerifierKey) -> io::Result<Option<SigningKey>> {
         let is_it = |key: &SigningKey| key.signer.verifier() == *expected;
         if let Some(key) = SigningKey::read(&self.current)?.filter(is_it) {
@@ -98,12 +98,12 @@ impl SigningKeyFiles {
         Ok(Some(key))
     }
 
-    /// Writes the key that comes next.
+    /// Writes the next key to its file.
     pub(in crate::journal) fn prepare(&self, next: &SigningKey) -> io::Result<()> {
         next.write(&self.next)
     }
 
-    /// Puts the next key in force and destroys the one before.
+    /// Puts the next key into effect and destroys the previous one.
     pub(super) fn promote(&self) -> io::Result<()> {
         files::replace_and_wipe(&self.current, &self.next)
     }

@@ -1,4 +1,4 @@
-//! Stores what was signed, at the start and after.
+//! Stores signed checkpoints, at the start and later.
 
 use super::checkpoints;
 use super::resume::read_checkpoint;
@@ -10,10 +10,10 @@ use crate::journal::event::SystemEvent;
 use crate::journal::writing::writer::Writer;
 use crate::tlog::{Checkpoint, KeyLine};
 
-/// What journals the checkpoint that ends an epoch.
+/// Name of the event that journals the checkpoint at the end of an epoch.
 const EPOCH_ENDED: &str = "journal.epoch.ended";
 
-/// Finds the log to go on with, and signs and stores a checkpoint of all there is.
+/// Finds the log to continue, then signs and stores a checkpoint over all events.
 pub(in crate::journal) fn open_sealer(
     config: &JournalConfig,
     writer: &mut Writer,
@@ -49,9 +49,9 @@ pub(in crate::journal) fn store_and_tell(
     }
 }
 
-/// Stores a checkpoint; after [`JournalError::Busy`] it is not stored. Gives the event of the one that ends an epoch, to
-/// be appended: whoever takes events out of the journal is to have it too, for a copy that left this machine is what
-/// convicts who has all its keys.
+/// Stores a checkpoint; after [`JournalError::Busy`] it is not stored. If it ends an epoch, returns the event to append
+/// for it, so that everybody who exports events receives the signed checkpoint too: a copy kept elsewhere exposes an
+/// attacker who has all keys of this machine and rewrites the journal.
 pub(in crate::journal) fn store(
     writer: &mut Writer,
     sealer: &mut Sealer,
@@ -62,14 +62,14 @@ pub(in crate::journal) fn store(
     Ok(handed_over(&sealed.checkpoint, &sealed.note))
 }
 
-/// A crash may have come between the checkpoint that ended an epoch and its event.
+/// Appends the event for the end of the last epoch if a crash came between the checkpoint and its event.
 fn tell_of_last_epoch(writer: &mut Writer, sealer: &Sealer, now: UnixMs) -> Result<(), JournalError> {
     let note = checkpoints::newest_handover_without(sealer.db(), EPOCH_ENDED).map_err(SealError::from)?;
     let told = note.and_then(|note| handed_over(&read_checkpoint(&note)?, &note));
     told.map_or(Ok(()), |told| writer.append_own(told, now))
 }
 
-/// The event of a checkpoint that ends an epoch; none of any other.
+/// The event for a checkpoint that ends an epoch; `None` for any other checkpoint.
 fn handed_over(checkpoint: &Checkpoint, note: &str) -> Option<SystemEvent> {
     let Checkpoint { epoch, size, key, .. } = checkpoint;
     let Some(KeyLine::Next(_)) = key else { return None };

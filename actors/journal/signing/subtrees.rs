@@ -1,5 +1,5 @@
-//! The Merkle tree over the stored leaf hashes: one stored root for every 256, 65,536, … leaves, the rest is hashed
-//! from them when it is asked for, at most 255 hashes for each.
+//! The Merkle tree over the stored leaf hashes. The roots of complete subtrees of 256, 65,536, … leaves are stored; all
+//! others are computed from them on demand, with at most 255 hashes each.
 
 use rusqlite::{Connection, params};
 
@@ -7,18 +7,18 @@ use crate::ids::Digest;
 use crate::journal::format::row::{digest, to_sql};
 use crate::tlog::{Frontier, Subtree, Subtrees};
 
-/// Every so many levels the root of a full subtree is stored.
+/// The roots of complete subtrees are stored at every level that is a multiple of this.
 const STORED_LEVELS: u32 = 8;
 
-/// The tree in a database.
+/// The subtrees stored in a database.
 pub(in crate::journal) struct StoredSubtrees<'a>(pub(in crate::journal) &'a Connection);
 
-/// Whether the root of this subtree is stored.
+/// Whether the root of this subtree is one that is stored.
 pub(in crate::journal) fn is_stored(subtree: &Subtree) -> bool {
     subtree.level > 0 && subtree.level.is_multiple_of(STORED_LEVELS)
 }
 
-/// How many subtrees are stored for a tree of `size` leaves.
+/// Number of subtree roots stored for a tree of `size` leaves.
 pub(in crate::journal) fn stored_count(size: u64) -> u64 {
     (1..u64::BITS / STORED_LEVELS).map(|step| size >> (step * STORED_LEVELS)).sum()
 }
@@ -37,7 +37,7 @@ impl Subtrees for StoredSubtrees<'_> {
 }
 
 impl StoredSubtrees<'_> {
-    /// The roots of `count` subtrees of a stored level, or leaf hashes, in order.
+    /// The roots of `count` consecutive subtrees of a stored level, or leaf hashes.
     pub(in crate::journal) fn hashes(
         &self,
         level: u32,
@@ -65,7 +65,7 @@ impl StoredSubtrees<'_> {
     }
 }
 
-/// Stores a subtree.
+/// Stores the root of a subtree.
 pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite::Result<()> {
     let insert = "INSERT INTO journal_subtrees (level, place, hash) VALUES (?1, ?2, ?3)";
     db.prepare_cached(insert)?
@@ -73,7 +73,7 @@ pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite
         .map(drop)
 }
 
-/// The stored root of a subtree; none when it is not stored.
+/// The stored root of a subtree; `None` if it is not stored.
 pub(in crate::journal) fn find(db: &Connection, level: u32, place: u64) -> rusqlite::Result<Option<Digest>> {
     use rusqlite::OptionalExtension as _;
     let find = "SELECT hash FROM journal_subtrees WHERE level = ?1 AND place = ?2";

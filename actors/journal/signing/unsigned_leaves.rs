@@ -1,19 +1,19 @@
-//! The leaf hashes of the newest events, kept from one checkpoint to the next, so that signing need not read them again.
+//! The leaf hashes of the newest events, kept until the next checkpoint so that signing need not read the events again.
 
 use crate::ids::Digest;
 use crate::limits::UNSEALED_LEAVES_MAX;
 
-/// Leaf hashes of the newest events up to one of them. It may have forgotten any of them: the journal has them too.
+/// Leaf hashes of the newest events, up to `end`. Any of them may be missing: the journal has them too.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Leaves {
     /// `seq` of the last event; 0 before the first.
     end: u64,
-    /// Of the last events, in their order.
+    /// Hashes of the last events, in order.
     hashes: Vec<Digest>,
 }
 
 impl Leaves {
-    /// None, up to the event `end`.
+    /// No hashes, up to the event `end`.
     pub(in crate::journal) fn forgotten(end: u64) -> Self {
         Self { end, hashes: Vec::new() }
     }
@@ -32,18 +32,18 @@ impl Leaves {
         self.end += 1;
     }
 
-    /// Gives all there are, and goes on with none.
+    /// Takes all hashes and continues with none.
     pub(in crate::journal) fn take(&mut self) -> Self {
         std::mem::replace(self, Self::forgotten(self.end))
     }
 
-    /// The hashes of all events after `seq`, if they are here.
+    /// The hashes of all events after `seq`, if all of them are kept here.
     pub(in crate::journal) fn after(&self, seq: u64) -> Option<&[Digest]> {
         let wanted = usize::try_from(self.end.checked_sub(seq)?).ok()?;
         self.hashes.get(self.hashes.len().checked_sub(wanted)?..)
     }
 
-    /// `seq` of the newest event whose hash is not here.
+    /// `seq` of the newest event whose hash is not kept here.
     pub(super) fn forgotten_up_to(&self) -> u64 {
         self.end.saturating_sub(self.hashes.len() as u64)
     }

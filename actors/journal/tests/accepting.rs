@@ -1,4 +1,4 @@
-//! What no operator can accept: it is no loss.
+//! Refusals that `--accept-rollback` does not cover, because nothing is lost.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -11,7 +11,7 @@ use crate::clock::{ManualClock, SharedClock};
 use crate::limits::SEAL_WAITERS_MAX;
 use crate::supervision::{Close, Door, DoorError, Ended, Exited};
 
-/// A running journal actor and what its supervisor hears.
+/// A running journal actor, and the reports its supervisor receives.
 pub(super) struct Running {
     pub(super) journal: JournalHandle,
     pub(super) config: JournalConfig,

@@ -1,4 +1,4 @@
-//! What every connection to the journal's file is given, and how it is told that there is none.
+//! The settings of every connection to the database, and the errors if there is none.
 
 use std::io::ErrorKind;
 use std::sync::Arc;

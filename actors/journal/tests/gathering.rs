@@ -1,4 +1,4 @@
-//! What one group takes in.
+//! Which appends form one group.
 
 use super::*;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX, JOURNAL_PAGE_BYTES};

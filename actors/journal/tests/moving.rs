@@ -1,4 +1,4 @@
-//! The write-ahead log: when it is moved into the database, and that it begins anew then.
+//! When the write-ahead log is copied into the database, and that it is restarted then.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::clock::ManualClock;
 use crate::journal::writing::wal;
 use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, PROBE_FRESH_MS};
 
-/// For the least part.
+/// Less than the target time for the smallest part.
 const QUICK: Duration = Duration::from_millis(JOURNAL_MOVE_MS / 2);
 
 fn growth(place: &Place) -> WalGrowth {
@@ -18,7 +18,7 @@ fn growth(place: &Place) -> WalGrowth {
     WalGrowth::new(WalMover::open(&place.path()).unwrap())
 }
 
-/// Grows the log by the least part until the mover is sent out. Gives how often that was.
+/// Grows the log by the smallest part until the mover is sent out. Returns how often that was.
 fn grow_until_sent(log: &mut WalGrowth) -> (u64, WalMover) {
     let mut grown = (1..).map(|times| (times, log.grow(JOURNAL_MOVE_BYTES_MIN)));
     grown.find_map(|(times, mover)| mover.map(|mover| (times, mover))).unwrap()

@@ -1,4 +1,4 @@
-//! What a chain alone cannot tell: that the newest part was cut off, or that the whole is an old copy.
+//! What a hash chain alone cannot detect: that its newest part was cut off, or that the whole journal is an old copy.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! When a checkpoint is due, who waits for one, and what keeps one from being signed.
+//! When a checkpoint is due, who waits for one, and what prevents one from being signed.
 
 use std::fs::{self, File, TryLockError};
 

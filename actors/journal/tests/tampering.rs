@@ -1,4 +1,4 @@
-//! What edits are stopped, and that those that cannot be stopped are found.
+//! Which edits are prevented, and that all others are detected.
 
 use super::*;
 use crate::journal::format::entry::leaf_hash;

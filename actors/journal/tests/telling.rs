@@ -1,4 +1,4 @@
-//! What the actor does by itself, and whom it tells of it.
+//! What the actor does unasked, and which receivers it notifies.
 
 use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};

@@ -1,4 +1,4 @@
-//! Reads every event in order and holds it against its hash, the chain, the indexes and the tree.
+//! Reads every event in order and verifies it against its hash, the chain, the indexes and the tree.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, from_sql, to_sql};
 use crate::journal::opening::open;
 
-/// Rows read in one go; between two goes the write-ahead log may be moved into the database.
+/// Rows read per batch; between two batches the write-ahead log can be copied into the database.
 const BATCH_ROWS: i64 = 1_000;
 
 /// A walk over the events.
@@ -26,20 +26,20 @@ pub(super) struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    /// From the first event of `scope` on.
+    /// Starts at the first event of `scope`.
     pub(super) fn begin(db: &'a Connection, scope: &Scope, notes: Notes<'a>) -> rusqlite::Result<Self> {
         let before = scope.from.saturating_sub(1).min(newest_seq(db)?);
         let walk = match before {
             0 => ChainWalk::from_start(),
             _ => ChainWalk::after(to_sql(before), open::hash_of(db, to_sql(before))?),
         };
-        // A first seq of 0 or less is no event: it is to be met, and reported.
+        // A row with a seq of 0 or less is not an event; it has to be read so that it is reported.
         let after = if before == 0 { i64::MIN } else { to_sql(before) };
         let (tree, indexes) = (Tree::at(db, before, notes.covered())?, IndexCheck::after(db, before));
         Ok(Self { db, after, walk, tree, indexes, notes })
     }
 
-    /// Checks them to the end.
+    /// Checks all events to the end.
     pub(super) fn check(
         mut self,
         report: &mut VerifyReport,
@@ -63,7 +63,7 @@ impl<'a> Events<'a> {
         self.tree.finish(report)
     }
 
-    /// Checks the next rows; none are left when it gives false.
+    /// Checks the next batch of rows; false when none are left.
     fn check_batch(&mut self, report: &mut VerifyReport) -> rusqlite::Result<bool> {
         let db = self.db;
         let select = format!("SELECT {COLUMNS} FROM journal_events WHERE seq > ?1 ORDER BY seq LIMIT ?2");
@@ -103,7 +103,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// `seq` of the newest event, whatever else its row holds.
+/// `seq` of the newest event, whatever the rest of its row holds.
 pub(super) fn newest_seq(db: &Connection) -> rusqlite::Result<u64> {
     let newest = "SELECT coalesce(max(seq), 0) FROM journal_events";
     db.query_row(newest, [], |row| row.get(0).map(from_sql))

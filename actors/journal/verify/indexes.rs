@@ -1,4 +1,4 @@
-//! Builds the indexes anew from the events and holds them against those that are stored, to the last row.
+//! Rebuilds the indexes from the events and compares them with the stored ones, row by row.
 
 use rusqlite::Connection;
 
@@ -7,12 +7,12 @@ use crate::journal::format::row::{Columns, from_sql};
 use crate::journal::index::facets::{self, BLOCK_EVENTS, Block};
 use crate::journal::index::keys::{self, OpenRun, RUN_EVENTS};
 
-/// The indexes of the events read so far.
+/// The indexes over the events read so far.
 pub(super) struct IndexCheck<'a> {
     db: &'a Connection,
-    /// Events that are not read: what they are part of cannot be compared.
+    /// Events that are skipped; blocks and runs that contain any of them cannot be compared.
     before: u64,
-    /// Events read up to here.
+    /// The last event read.
     events: u64,
     block: Block,
     run: OpenRun,
@@ -21,13 +21,13 @@ pub(super) struct IndexCheck<'a> {
 }
 
 impl<'a> IndexCheck<'a> {
-    /// To be given the events after `before`.
+    /// Starts after the event `before`.
     pub(super) fn after(db: &'a Connection, before: u64) -> Self {
         let (block, run) = (Block::default(), OpenRun::default());
         Self { db, before, events: before, block, run, values: 0, parts: 0 }
     }
 
-    /// Adds an event, and compares what it completes.
+    /// Adds an event, and compares the block or run it completes.
     pub(super) fn push(&mut self, columns: &Columns<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
         self.block.add(columns);
         self.run.add(columns);
@@ -56,7 +56,7 @@ impl<'a> IndexCheck<'a> {
         self.events >= self.before + length
     }
 
-    /// What no event gave has no business there. Rows that came while this was read are of later blocks and runs.
+    /// Reports index rows that no event accounts for. Rows added during verification belong to later blocks and runs.
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         if self.before > 0 {
             return Ok(());
@@ -76,7 +76,8 @@ impl<'a> IndexCheck<'a> {
 mod tests {
     use super::*;
 
-    /// A journal of 512 events, of which the block and the runs of the first 256 stand in the indexes, and the block after.
+    /// A journal of 512 events: the block and the runs of the first 256 are in the indexes, and so is the following
+    /// block.
     fn grown() -> Connection {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(include_str!("../format/schema.sql")).unwrap();

@@ -1,13 +1,13 @@
-//! Verifies the whole journal: what it holds is what was appended.
+//! Verifies that the whole journal still is what was appended.
 //!
-//! | file | what it compares |
+//! | file | comparison |
 //! |---|---|
 //! | `events.rs` | each event with its hash and the chain |
 //! | `indexes.rs` | the events with the indexes of replay keys and list filters |
 //! | `tree.rs` | the Merkle tree over the events with the stored subtrees and the signed roots |
 //! | `notes.rs` | the checkpoints with their keys, their order and the file outside the database |
-//! | `report.rs` | what was found |
-//! | `witness.rs` | what lies outside the database, and what it says where there is none |
+//! | `report.rs` | the result |
+//! | `witness.rs` | the anchor and the checkpoint file, and what they say about a missing database |
 
 mod events;
 mod indexes;
@@ -45,32 +45,31 @@ pub use witness::Witness;
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is verified.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// The first event that is read; those before it are taken at their hashes. 0 and 1: every event.
+    /// The first event that is read; the stored hashes of those before it are trusted. 0 and 1: every event.
     pub from: u64,
-    /// The key that has to vouch for the newest checkpoint: one that was kept somewhere else.
+    /// The public key that must vouch for the newest checkpoint; a copy of it that was kept elsewhere.
     pub public_key: Option<VerifierKey>,
-    /// Whether the database is a copy, without the anchor and the checkpoint file that lie outside it.
+    /// Whether the database is a copy, without the anchor and the checkpoint file of the original.
     pub is_copy: bool,
 }
 
-/// How far a verification is.
+/// How far a verification has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// `seq` of the last event that was read.
+    /// `seq` of the last event read.
     pub seq: u64,
-    /// `seq` of the newest event when it began.
+    /// `seq` of the newest event when the verification began.
     pub head_seq: u64,
 }
 
-/// Hears of the progress after every thousand events, and every 100 ms after the last; a `Break` ends the verification early.
+/// Called after every thousand events, and every 100 ms after the last one; a `Break` ends the verification early.
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// Verifies the journal: every leaf and link, the indexes of replay keys and list filters, the Merkle tree, every
-/// checkpoint, its key and its root, the anchor, the schema, and SQLite's own structure. A daemon may go on appending to
-/// it meanwhile.
+/// checkpoint with its key and root, the anchor, the schema, and SQLite's own structure. A daemon may append to it
+/// meanwhile.
 ///
 /// # Errors
 /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::NoThread`] or [`JournalError::Read`] when it cannot
@@ -79,7 +78,7 @@ pub fn verify(files: &JournalFiles) -> Result<VerifyReport, JournalError> {
     verify_with(files, &Scope::default(), &mut |_| ControlFlow::Continue(()))
 }
 
-/// As [`verify()`], for a part of the journal or against a key, and telling how far it is.
+/// Like [`verify()`], for a part of the journal or against a public key, with progress reports.
 ///
 /// # Errors
 /// As [`verify()`].
@@ -92,7 +91,7 @@ pub fn verify_with(
     verify_against(&files.database, &outside, scope, on_progress)
 }
 
-/// Verifies the copy that [`super::backup()`] made, and that all is in it that was acknowledged or signed before.
+/// Verifies a copy made by [`super::backup()`], and that it holds everything acknowledged or signed before it was made.
 ///
 /// # Errors
 /// As [`verify()`].
@@ -105,11 +104,11 @@ pub fn verify_copy(
     verify_against(copy, &Outside::Before(before), &scope, on_progress)
 }
 
-/// What there is to say of a journal whose database is gone, or empty: what is missing, by its anchor and its checkpoint
-/// file. None where it is there, and where nothing tells that it ever was.
+/// The report for a journal whose database is missing or empty: what is lost, according to its anchor and its checkpoint
+/// file. `None` if the database has content, or nothing indicates that it ever existed.
 ///
 /// # Errors
-/// [`JournalError::Open`] when these cannot be read.
+/// [`JournalError::Open`] when these files cannot be read.
 pub fn lost(files: &JournalFiles) -> Result<Option<VerifyReport>, JournalError> {
     Outside::beside(files)?.of_nothing(&files.database)
 }
@@ -155,7 +154,7 @@ fn check(
     Ok(report)
 }
 
-/// Without the checkpoints nothing can be verified: there are none then, and a problem.
+/// If the checkpoints cannot be read, verification continues without any, and reports a problem.
 fn begin_notes<'a>(
     db: &'a Connection,
     outside: &Outside<'_>,
@@ -179,7 +178,7 @@ fn guarded(result: rusqlite::Result<()>, report: &mut VerifyReport) -> Result<()
     result.or_else(|error| damage(error, report)).map_err(JournalError::read)
 }
 
-/// The check of SQLite's own structure, on a thread of its own: it reads all of the file as the events do.
+/// The check of SQLite's own structure, on a thread of its own because it reads the whole file too.
 struct Structure {
     thread: JoinHandle<()>,
     found: Receiver<Result<VerifyReport, JournalError>>,
@@ -193,7 +192,7 @@ impl Structure {
         let work = move || {
             let mut report = VerifyReport::new();
             let checked = guarded(check_structure(&db, &mut report), &mut report).map(|()| report);
-            // Who asked may have gone.
+            // The receiver may be gone.
             drop(tell.send(checked));
         };
         let started = std::thread::Builder::new().name("structure".to_owned()).spawn(work);
@@ -203,7 +202,7 @@ impl Structure {
 
     fn leave(self) {
         self.interrupt.interrupt();
-        // Whatever it found meanwhile is not asked for.
+        // Its result is not needed any more.
         drop(self.thread.join());
     }
 
@@ -236,7 +235,7 @@ impl Structure {
     }
 }
 
-/// Every event that the anchor names has to be there, and to be the one.
+/// Checks that every event the anchor names exists with the same hash.
 fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let Some(records) = outside.records() else {
         if report.head_seq > 0 {
@@ -256,14 +255,14 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
         }
     }
     if let Some(newest) = records.newest() {
-        // Where a damaged page ended the walk, there are events beyond the last that was read.
+        // If a damaged page ended the walk, there are events after the last one read.
         report.add_missing(newest.seq, head_seq.max(events::newest_seq(db)?));
     }
     Ok(())
 }
 
-/// A damaged page, or a value that no writer stores, ends the check that met it, not the verification: it is what was
-/// looked for.
+/// A damaged page, or a value that no writer stores, is what verification looks for: it ends the check that found it, but
+/// not the verification.
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let problem = match error.sqlite_error_code() {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
@@ -289,7 +288,7 @@ fn check_schema(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<
     Ok(())
 }
 
-/// SQLite's own structure: every page, and every index against its table.
+/// Checks SQLite's own structure: every page, and every index against its table.
 fn check_structure(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let mut statement = db.prepare(&format!("PRAGMA integrity_check({VERIFY_PROBLEMS_MAX})"))?;
     let mut rows = statement.query([])?;

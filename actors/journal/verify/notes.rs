@@ -1,4 +1,4 @@
-//! Follows the checkpoints in the order they were signed in: every signature, every key, every root.
+//! Verifies the checkpoints in the order they were signed: every signature, every key, every root.
 
 use std::collections::VecDeque;
 
@@ -13,32 +13,32 @@ use crate::journal::signing::checkpoints::{self, StoredCheckpoint, kind_of};
 use crate::journal::signing::resume::read_checkpoint;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
 
-/// Checkpoints read in one go.
+/// Checkpoints read per batch.
 const BATCH: u64 = 256;
 
-/// The checkpoints, as far as they were followed.
+/// The state of following the checkpoints.
 pub(super) struct Notes<'a> {
     db: &'a Connection,
     waiting: VecDeque<StoredCheckpoint>,
-    /// The last one that was read.
+    /// Number of the last checkpoint read.
     read: u64,
-    /// The last one there was when the verification began.
+    /// The newest checkpoint when the verification began.
     last: Option<StoredCheckpoint>,
-    /// What the file outside the database says, or why it cannot be read.
+    /// The content of the file outside the database, or why it cannot be read.
     file: Result<Option<String>, String>,
-    /// The file's checkpoint while the table does not have it yet.
+    /// The checkpoint of that file, if it is not in the table yet.
     unstored: Option<StoredCheckpoint>,
     lineage: Option<Lineage>,
     public_key: Option<VerifierKey>,
     is_vouched_for: bool,
-    /// Events when another log began than the one that the public key vouches for.
+    /// Number of events at which another log replaced the one the public key vouches for.
     outlived_at: Option<u64>,
-    /// Whether there is to be such a file.
+    /// Whether the file has to exist.
     has_file: bool,
 }
 
 impl<'a> Notes<'a> {
-    /// Those that concern `scope`, up to `last`; `file` is what the checkpoint file says.
+    /// The checkpoints that matter for `scope`, up to `last`; `file` is the content of the checkpoint file.
     pub(super) fn begin(
         db: &'a Connection,
         last: Option<StoredCheckpoint>,
@@ -75,17 +75,17 @@ impl<'a> Notes<'a> {
         Ok(notes)
     }
 
-    /// Events that the newest checkpoint covers.
+    /// Number of events the newest checkpoint covers.
     pub(super) fn covered(&self) -> u64 {
         self.last.as_ref().map_or(0, |last| last.size)
     }
 
-    /// The size of the checkpoint that comes next.
+    /// The size of the next checkpoint.
     pub(super) fn next_size(&self) -> Option<u64> {
         self.waiting.front().map(|stored| stored.size)
     }
 
-    /// Follows every checkpoint of up to `size` events; those of just so many have to have `root`.
+    /// Verifies every checkpoint of at most `size` events; those of exactly `size` events must have the root `root`.
     pub(super) fn check_up_to(
         &mut self,
         size: u64,
@@ -101,7 +101,8 @@ impl<'a> Notes<'a> {
         Ok(())
     }
 
-    /// What is left covers events that are not there. Then the file, and whether the key vouches for all of it.
+    /// Reports checkpoints that cover missing events, gaps in the table, problems of the file, and a public key that does
+    /// not vouch for the newest checkpoint.
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
         report.add_missing(sizes.max().unwrap_or(0), report.head_seq);
@@ -168,7 +169,7 @@ impl<'a> Notes<'a> {
         Ok(())
     }
 
-    /// Takes the next checkpoint, and with it the key that it introduces.
+    /// Verifies the next checkpoint, and adopts the key it introduces.
     fn follow(&mut self, stored: &StoredCheckpoint) -> rusqlite::Result<Result<Checkpoint, String>> {
         if stored.kind == "root" {
             let may_begin = self.lineage.is_none() || self.follows_a_rollback(stored.size)?;
@@ -193,7 +194,7 @@ impl<'a> Notes<'a> {
         Ok(from_sql(found) == 1)
     }
 
-    /// The file is there once there is a checkpoint, and holds one.
+    /// Once there is a checkpoint, the file has to exist and hold a checkpoint.
     fn file_problem(&self) -> Option<String> {
         match &self.file {
             Err(error) => Some(format!("its checkpoint file cannot be read: {error}")),
@@ -208,7 +209,7 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// Whether the table has the checkpoint of the file: as the last one, or anywhere if the file `may_be_behind`.
+/// Whether the table contains the checkpoint of the file: as its last one, or anywhere if the file `may_be_behind`.
 fn is_stored(
     db: &Connection,
     note: &str,
@@ -222,7 +223,7 @@ fn is_stored(
     checkpoints::is_stored(db, checkpoint.size, note)
 }
 
-/// The checkpoint that comes after the last stored one, as it will be stored.
+/// The checkpoint after the last stored one, in the form in which it will be stored.
 fn as_stored(note: &str, last: Option<&StoredCheckpoint>) -> Option<StoredCheckpoint> {
     let checkpoint = read_checkpoint(note)?;
     let number = last.map_or(0, |last| last.number) + 1;

@@ -1,4 +1,4 @@
-//! What a verification found.
+//! The result of a verification.
 
 use std::time::Duration;
 
@@ -10,41 +10,38 @@ use crate::journal::format::entry::GENESIS;
 use crate::journal::format::row::{from_sql, to_sql};
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
-/// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Events read.
     pub events: u64,
     /// `seq` of the newest event; 0 in an empty journal.
     pub head_seq: u64,
-    /// Its leaf hash, as it is stored.
+    /// Leaf hash of that event, as it is stored.
     pub head_hash: Digest,
     /// Checkpoints whose signatures were verified.
     pub checkpoints: u64,
-    /// Events that the newest of them covers.
+    /// Number of events the newest of them covers.
     pub checkpoint_size: u64,
-    /// Acknowledged events that are not there any more, as far as the anchor and the checkpoints tell.
+    /// Number of acknowledged events that are missing, as far as the anchor and the checkpoints reveal it.
     pub missing: u64,
     /// Whether it was ended early.
     pub is_partial: bool,
-    /// What does not verify, at most [`VERIFY_PROBLEMS_MAX`] problems, first those of the events in the order of `seq`.
+    /// The problems found, at most [`VERIFY_PROBLEMS_MAX`]: first those of events, in the order of `seq`.
     pub problems: Vec<Discrepancy>,
-    /// All problems there are, listed or not.
+    /// Number of all problems, including those not listed.
     pub problems_total: u64,
 }
 
 /// One thing that does not verify.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Discrepancy {
-    /// The event it was found at; 0 when it concerns the file.
+    /// The event where it was found; 0 if it concerns the file as a whole.
     pub seq: u64,
-    /// What does not verify.
     pub problem: String,
-    /// What it is a problem of.
     pub concerns: Concern,
 }
 
-/// What a problem is one of.
+/// What a problem concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Concern {
@@ -52,7 +49,7 @@ pub enum Concern {
     Journal,
     /// The anchor or the checkpoint file, which lie outside the database.
     Outside,
-    /// The public key that has to vouch for it.
+    /// The public key that was given to vouch for the journal.
     PublicKey,
 }
 
@@ -76,7 +73,7 @@ impl VerifyReport {
         self.problems_total == 0
     }
 
-    /// It as the document that the console and the command give.
+    /// The JSON document that the console and the command return.
     pub fn to_json(&self, took: Duration) -> Value {
         json!({
             "verified": self.is_ok(),
@@ -98,7 +95,7 @@ impl VerifyReport {
         self.problems.iter().map(|problem| problem.seq).filter(|seq| *seq > 0).min()
     }
 
-    /// `newest` was the last event that was acknowledged, `last` is the last one there is.
+    /// Counts the events between `last`, the last one that exists, and `newest`, the last acknowledged one, as missing.
     pub(super) fn add_missing(&mut self, newest: u64, last: u64) {
         let missing = newest.saturating_sub(last);
         if missing > self.missing {
@@ -112,7 +109,7 @@ impl VerifyReport {
         self.push(Discrepancy { seq: from_sql(seq), problem, concerns: Concern::Journal });
     }
 
-    /// A problem of no event, nor of the database.
+    /// Adds a problem that concerns neither an event nor the database.
     pub(super) fn add_of(&mut self, concerns: Concern, problem: String) {
         self.push(Discrepancy { seq: 0, problem, concerns });
     }

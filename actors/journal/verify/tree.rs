@@ -1,4 +1,4 @@
-//! Builds the Merkle tree anew and holds it against the subtrees that are stored.
+//! Rebuilds the Merkle tree and compares it with the stored subtrees.
 
 use rusqlite::Connection;
 
@@ -12,13 +12,13 @@ use crate::tlog::{Frontier, Subtree};
 pub(super) struct Tree<'a> {
     db: &'a Connection,
     frontier: Frontier,
-    /// Leaves whose subtrees have to be stored.
+    /// Leaves whose complete subtrees must be stored.
     covered: u64,
 }
 
 impl<'a> Tree<'a> {
-    /// The tree of the first `size` events; checkpoints cover `covered` events. No subtree is stored of those after them,
-    /// so it grows by their hashes.
+    /// The tree of the first `size` events, of which checkpoints cover `covered`. Subtrees are stored for covered events
+    /// only, so the leaf hashes of the others are added one by one.
     pub(super) fn at(db: &'a Connection, size: u64, covered: u64) -> rusqlite::Result<Self> {
         let (stored, stored_size) = (StoredSubtrees(db), size.min(covered));
         let mut frontier = Frontier::load(&stored, stored_size)?;
@@ -52,7 +52,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Subtrees that no checkpoint covers have no business there.
+    /// Reports stored subtrees that no checkpoint covers.
     pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let counts = "SELECT (SELECT count(*) FROM journal_subtrees), \
              (SELECT coalesce(max(size), 0) FROM journal_checkpoints)";

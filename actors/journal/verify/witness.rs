@@ -1,4 +1,4 @@
-//! What lies outside the database and tells how far it had come: the anchor, and the checkpoint file.
+//! The files outside the database that record how far it had got: the anchor and the checkpoint file.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::journal::signing::resume::{read_checkpoint, read_note};
 use crate::journal::writing::anchor::Records;
 use crate::journal::{JournalError, JournalFiles};
 
-/// The text of the checkpoint file, none where there is no such file; or why it cannot be read.
+/// The content of the checkpoint file, `None` if there is none; or why it cannot be read.
 pub(super) type Note = Result<Option<String>, String>;
 
-/// The anchor and the checkpoint file as they were at one moment. Whatever they name was in the journal then.
+/// The anchor and the checkpoint file at one moment. Whatever they name was in the journal at that time.
 #[derive(Debug)]
 pub struct Witness {
     records: Option<Records>,
@@ -21,24 +21,24 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Reads them.
     pub(in crate::journal) fn read(files: &JournalFiles) -> Result<Self, JournalError> {
         Ok(Self { records: open::anchor_records(files)?, note: note(files)? })
     }
 }
 
-/// What a database is held against.
+/// The files a database is verified against.
 pub(super) enum Outside<'a> {
-    /// Nothing: it is a copy.
+    /// None: it is a copy.
     Nothing,
-    /// What is beside it. The checkpoint file is read once the table of checkpoints was: it is never behind that.
+    /// The files beside it. The checkpoint file is read after the table of checkpoints, because it is never behind the
+    /// table.
     Beside(&'a JournalFiles, Option<Records>),
-    /// What there was before it was copied.
+    /// The files from before it was copied.
     Before(Witness),
 }
 
 impl<'a> Outside<'a> {
-    /// Reads the anchor before the events: whatever it names has to be among them.
+    /// Reads the anchor before the events, so that the events it names have to be in the database.
     pub(super) fn beside(files: &'a JournalFiles) -> Result<Self, JournalError> {
         Ok(Self::Beside(files, open::anchor_records(files)?))
     }
@@ -47,12 +47,12 @@ impl<'a> Outside<'a> {
         matches!(self, Self::Nothing)
     }
 
-    /// Whether the table of checkpoints may have come further than the checkpoint file.
+    /// Whether the table of checkpoints may be ahead of the checkpoint file.
     pub(super) fn may_be_behind(&self) -> bool {
         matches!(self, Self::Before(_))
     }
 
-    /// What the anchor holds; none where there is no anchor.
+    /// The records of the anchor; `None` if there is no anchor.
     pub(super) fn records(&self) -> Option<&Records> {
         match self {
             Self::Nothing => None,
@@ -60,7 +60,7 @@ impl<'a> Outside<'a> {
         }
     }
 
-    /// What the checkpoint file says.
+    /// The content of the checkpoint file.
     pub(super) fn note(&self) -> Result<Note, JournalError> {
         match self {
             Self::Nothing => Ok(Ok(None)),
@@ -69,10 +69,10 @@ impl<'a> Outside<'a> {
         }
     }
 
-    /// What there is to say of a database that is gone, or empty, which says nothing itself. None where it is there, and
-    /// where nothing tells that it ever was.
+    /// The report for a database that is missing or empty. `None` if it has content, or nothing indicates that it ever
+    /// existed.
     pub(super) fn of_nothing(&self, database: &Path) -> Result<Option<VerifyReport>, JournalError> {
-        // What cannot be looked at is told by who opens it.
+        // A path that cannot be inspected is reported when it is opened.
         let Ok(Some(absence)) = Absence::of(database) else { return Ok(None) };
         let note = self.note()?;
         let signed = note.as_ref().ok().and_then(Option::as_deref).and_then(read_checkpoint);
@@ -91,7 +91,7 @@ impl<'a> Outside<'a> {
 }
 
 /// # Errors
-/// When the disk does not give it back: that says nothing of what is in it.
+/// When the disk fails to return the file; such an error says nothing about its content.
 fn note(files: &JournalFiles) -> Result<Note, JournalError> {
     let path = files.checkpoint();
     match read_note(&path) {

@@ -1,11 +1,11 @@
-//! The anchor: outside the database, how far the journal had come when somebody was last answered.
+//! The anchor: a file outside the database that records up to which event anything was acknowledged.
 //!
-//! A chain cannot tell that its newest part was cut off, nor that it is an old copy as a whole. The anchor can: it is
-//! written and synced after each COMMIT and before the answers, so a database behind it has lost something that was
-//! acknowledged. The layout is that of docs/journal-format.md.
+//! A hash chain cannot reveal that its newest part was cut off, nor that the whole database is an old copy. The anchor
+//! can: it is written and synced after each COMMIT and before the answers, so a database behind its anchor has lost
+//! acknowledged events. The layout is that of docs/journal-format.md.
 //!
-//! The file has its whole size from the beginning, filled with zeros: to sync a record that takes the place of zeros is
-//! one write to the disk, where a file that grows needs its length written too.
+//! The file is created at its full size, filled with zeros. Overwriting zeros and syncing takes one write to the disk; a
+//! growing file would need its new length written as well.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,30 +20,27 @@ use crate::journal::format::row::Head;
 use crate::journal::opening::same_file::{self, FileId};
 use crate::limits::ANCHOR_FILE_BYTES_MAX;
 
-/// Begins every record.
+/// First bytes of every record.
 const MAGIC: [u8; 8] = *b"palyra\x00\x01";
-/// Bytes of the part that the check covers: magic, seq, hash.
+/// Bytes covered by the checksum: magic, seq, hash.
 const CONTENT_BYTES: usize = 48;
-/// Bytes of a record.
 const RECORD_BYTES: usize = 64;
-/// Bytes of the file. Once all records are written it is begun anew with the last.
+/// Size of the file. When it is full, a new file is begun with the last record.
 const FILE_BYTES: u64 = 64 * 1024;
 
 /// An event that was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchored {
-    /// Its place.
     pub seq: u64,
-    /// Its leaf hash.
     pub hash: Digest,
 }
 
-/// What an anchor file holds.
+/// The content of an anchor file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::journal) struct Records {
-    /// Those that can be read, oldest first.
+    /// The readable records, oldest first.
     pub(in crate::journal) all: Vec<Anchored>,
-    /// Whether anything else than records and, after them, zeros is there, or not all of the file.
+    /// Whether the file holds anything but records followed by zeros, or is truncated.
     is_odd: bool,
 }
 
@@ -51,19 +48,19 @@ pub(in crate::journal) struct Records {
 #[derive(Debug)]
 pub(in crate::journal) struct Anchor {
     path: PathBuf,
-    /// None until it is begun.
+    /// `None` until the file is begun.
     open: Option<Open>,
-    /// The event of the newest record.
+    /// `seq` of the newest record.
     seq: u64,
-    /// Why nothing is written any more: what a failed write left behind is not known.
+    /// Why nothing more is written: a write failed, and what it left behind is unknown.
     broken: Option<String>,
 }
 
-/// The file as it was begun.
+/// The open file.
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// Bytes of the records in it.
+    /// Bytes of the records written to it.
     written: u64,
     id: FileId,
 }
@@ -90,12 +87,12 @@ impl Anchored {
 }
 
 impl Records {
-    /// Reads the anchor at `path`; `None` when there is none.
+    /// Reads the anchor at `path`; `None` if there is none.
     pub(in crate::journal) fn read(path: &Path) -> io::Result<Option<Self>> {
         Self::read_from(|| files::read_private(path, ANCHOR_FILE_BYTES_MAX))
     }
 
-    /// What looks odd may be a record that is being written at this moment: it is read once more.
+    /// Reads a second time if the content looks damaged, because a record may be half written at that moment.
     fn read_from(mut read: impl FnMut() -> io::Result<Vec<u8>>) -> io::Result<Option<Self>> {
         let records = match read() {
             Ok(bytes) => Self::parse(&bytes),
@@ -123,13 +120,13 @@ impl Records {
         records
     }
 
-    /// The newest event that was acknowledged.
+    /// The newest acknowledged event.
     pub(in crate::journal) fn newest(&self) -> Option<Anchored> {
         self.all.last().copied()
     }
 
-    /// Whether no crash can have left the file so: a record lies within one sector of a disk, so it is there or it is not,
-    /// and the file has its whole size before it has its name.
+    /// Whether the file is in a state that no crash can cause: a record lies within one sector of the disk, so it is
+    /// written entirely or not at all, and the file has its full size before it gets its name.
     pub(in crate::journal) fn is_damaged(&self) -> bool {
         self.all.is_empty() || self.is_odd
     }
@@ -144,7 +141,7 @@ pub(in crate::journal) fn create_folder(path: &Path) -> io::Result<()> {
 }
 
 impl Anchor {
-    /// Begins the file at `path` with `head` alone, and opens it.
+    /// Replaces the file at `path` with one that holds `head` only, and opens it.
     pub(in crate::journal) fn begin(path: &Path, head: Head) -> io::Result<Self> {
         create_folder(path)?;
         let mut content = Anchored { seq: head.seq, hash: head.hash }.record().to_vec();
@@ -157,16 +154,16 @@ impl Anchor {
         Ok(Self { path: path.to_owned(), open, seq: head.seq, broken: None })
     }
 
-    /// Leaves what is at `path` as it is until there is a head to take its place.
+    /// Leaves the file at `path` unchanged until the first head is appended; only then is it replaced.
     pub(in crate::journal) fn begin_later(path: &Path) -> io::Result<Self> {
         create_folder(path)?;
         Ok(Self { path: path.to_owned(), open: None, seq: 0, broken: None })
     }
 
-    /// Writes `head` down, unless a later one is; it is on the disk when this returns.
+    /// Records `head`, unless a later one is recorded; it is synced when this returns.
     ///
     /// # Errors
-    /// Why it could not be written; the same for every later head.
+    /// Why it could not be written. Every later call fails with the same reason.
     pub(in crate::journal) fn append(&mut self, head: Head) -> Result<(), String> {
         if let Some(reason) = &self.broken {
             return Err(reason.clone());
@@ -200,7 +197,7 @@ impl Open {
         Ok(())
     }
 
-    /// Fails when the file was deleted or replaced under us.
+    /// Fails if the file was deleted or replaced while it was open.
     fn check(&self, path: &Path) -> io::Result<()> {
         let found =
             same_file::look(path).map_err(|error| io::Error::other(format!("it is gone ({error})")))?;
@@ -226,7 +223,7 @@ mod tests {
         seqs.iter().flat_map(|seq| anchored(*seq).record()).collect()
     }
 
-    /// With what follows in a whole file.
+    /// Filled with zeros to the full size of the file.
     fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.resize(usize::try_from(FILE_BYTES).unwrap(), 0);
         bytes

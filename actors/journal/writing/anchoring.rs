@@ -1,4 +1,4 @@
-//! Anchors groups on a thread of its own, and answers them: while one is anchored, the next is committed.
+//! Anchors groups and answers them on a thread of its own, so that the next group is committed meanwhile.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,29 +14,29 @@ use crate::journal::messages::AnchoringEnded;
 use crate::journal::{HeadSender, JournalError, tell_of};
 use crate::limits::ANCHORED_GROUPS_MAX;
 
-/// The anchor, as the writer and the thread share it.
+/// The anchor, shared by the writer and the thread.
 pub(super) type SharedAnchor = Arc<Mutex<Anchor>>;
 
-/// Writes `head` into the anchor; it is on the disk when this returns.
+/// Records `head` in the anchor; it is synced when this returns.
 pub(in crate::journal) fn anchor(shared: &SharedAnchor, head: Head) -> Result<(), String> {
     shared.lock().unwrap_or_else(PoisonError::into_inner).append(head)
 }
 
-/// A group that is committed.
+/// A committed group.
 pub(in crate::journal) struct Committed {
-    /// The newest event once it was committed.
+    /// The newest event after the commit.
     pub(in crate::journal) head: Head,
     pub(in crate::journal) outcomes: Vec<RowOutcome>,
 }
 
-/// The thread, and the way to it.
+/// The thread and the queue to it.
 pub(in crate::journal) struct Anchoring {
     groups: Option<SyncSender<(Committed, OwedReplies)>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Anchoring {
-    /// Starts it. `head` is told of every one that is anchored, `actor` when it fails.
+    /// Starts the thread. It publishes each anchored head in `head`, and notifies `actor` if it fails.
     pub(in crate::journal) fn start(
         shared: SharedAnchor,
         head: HeadSender,
@@ -48,8 +48,8 @@ impl Anchoring {
         Ok(Self { groups: Some(groups), thread: Some(thread) })
     }
 
-    /// Hands a group over. It waits while as many as may be are on their way; a thread that has ended drops them, and says
-    /// so itself.
+    /// Queues a group; blocks while the queue is full. If the thread has ended, the group is dropped; the thread itself
+    /// reports its end.
     pub(in crate::journal) fn hand_over(&self, committed: Committed, replies: OwedReplies) {
         let Some(groups) = &self.groups else { return };
         if let Err(TrySendError::Full(group)) = groups.try_send((committed, replies)) {
@@ -58,12 +58,12 @@ impl Anchoring {
     }
 }
 
-/// What was handed over is anchored and answered first.
+/// Waits until everything in the queue is anchored and answered.
 impl Drop for Anchoring {
     fn drop(&mut self) {
         self.groups = None;
         if let Some(thread) = self.thread.take() {
-            // One that panicked has said so.
+            // A panic was reported by the thread.
             thread.join().unwrap_or_default();
         }
     }
@@ -83,7 +83,7 @@ impl Thread {
         }
     }
 
-    /// One record answers for all groups up to it.
+    /// One record, of the newest head, anchors all groups in the queue.
     fn anchor(&self, groups: Vec<(Committed, OwedReplies)>) {
         let Some(head) = groups.iter().map(|(committed, _)| committed.head).max_by_key(|head| head.seq)
         else {
@@ -104,12 +104,12 @@ impl Thread {
     }
 }
 
-/// Tells the actor when the thread fails or panics.
+/// Notifies the actor if the thread fails or panics.
 struct Farewell(Recipient<AnchoringEnded>);
 
 impl Farewell {
     fn say(&self, reason: Option<String>) {
-        // An actor that has gone already needs no telling. A fresh clone finds a place in a full mailbox.
+        // If the actor is gone, nobody needs the notice. A fresh clone can queue a message even in a full mailbox.
         drop(self.0.clone().try_send(AnchoringEnded(reason)));
     }
 }

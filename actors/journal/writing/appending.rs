@@ -1,4 +1,4 @@
-//! The rows of a group on their way into their transaction: checked, held against the replay keys, linked to the chain.
+//! Appends the rows of a group within its transaction: checks them, looks up their replay keys, links them to the chain.
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
@@ -16,9 +16,9 @@ use crate::journal::opening::connection::refuses_the_row;
 
 /// Why a group was not committed.
 pub(super) enum Failure {
-    /// The write lock was not to be had: nothing happened.
+    /// The write lock was not available; nothing was written.
     Busy,
-    /// What is in the file now is not known.
+    /// A write failed; the state of the file is unknown.
     Fatal(String),
 }
 
@@ -28,7 +28,7 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// Begins a transaction that holds the write lock from the start.
+/// Begins a transaction that takes the write lock at once.
 pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>, Failure> {
     db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(|error| {
         match error.sqlite_error_code() {
@@ -38,7 +38,7 @@ pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>, Failure> {
     })
 }
 
-/// A group on its way into its transaction.
+/// The state while the rows of a group are inserted.
 pub(super) struct Appending<'a> {
     pub(super) db: &'a Connection,
     pub(super) head: &'a mut Head,
@@ -48,7 +48,7 @@ pub(super) struct Appending<'a> {
 }
 
 impl Appending<'_> {
-    /// Appends one row after the head. The inner error is the row's own; the outer one ends the group.
+    /// Appends one row after the head. The inner error concerns this row only; the outer one aborts the group.
     pub(super) fn append(&mut self, NewRow { event, claim }: NewRow) -> Result<RowOutcome, Failure> {
         if let Err(invalid) = bounds::check(&event, claim.as_ref()) {
             return Ok(Err(invalid));
@@ -79,7 +79,8 @@ impl Appending<'_> {
         Ok(Ok(Appended::Stored(columns.receipt(event_id))))
     }
 
-    /// While the clock is behind what was recorded last, a window begins there: once the clock is right, it is not over yet.
+    /// If the clock is behind the newest `recorded_at`, the window starts at that time. Otherwise it would end too early
+    /// once the clock is set right.
     fn begun_at_head(&self, claim: ReplayClaim) -> ReplayClaim {
         let behind = self.head.recorded_at.saturating_sub(self.now);
         ReplayClaim { expires_at: claim.expires_at.saturating_add(behind), ..claim }

@@ -1,5 +1,6 @@
-//! What a delivery is called: its event and its source. They may come from unsigned headers. Whoever captured a delivery that
-//! was filtered could send it again under names that are let through, so it can only be accepted under those it first had.
+//! Whether a delivery has the event and source of an earlier one. Both may come from unsigned headers. Whoever captured a
+//! filtered delivery could send it again under an allowed name; so what was filtered can only be accepted under the names
+//! it first had.
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -8,10 +9,10 @@ use crate::journal::claim::KeyHolder;
 use crate::journal::event::NewEvent;
 use crate::journal::format::row::to_sql;
 
-/// The particular by which the system event of a delivery that was not accepted names the delivery's event.
+/// Key in `details` under which the system event of a delivery that was not accepted keeps the delivery's event name.
 pub const EVENT_DETAIL: &str = "event";
 
-/// Whether `event` is called as the delivery that holds its key was.
+/// Whether `event` has the same event name and source as the delivery that holds its key.
 pub(in crate::journal) fn agree(
     db: &Connection,
     holder: &KeyHolder,

@@ -1,4 +1,4 @@
-//! The group that is being gathered for the next commit.
+//! The group collected for the next commit.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use crate::journal::messages::{Append, AppendReply};
 use crate::limits::{GROUP_BYTES_MAX, GROUP_ROWS_MAX, JOURNAL_PAGE_BYTES};
 use crate::replies::Wakes;
 
-/// Bytes of a row without its body, about.
+/// Approximate bytes of a row without its body.
 const ROW_BYTES: usize = 512;
 
-/// Appends that wait for their common COMMIT.
+/// Appends that share the next COMMIT.
 #[derive(Default)]
 pub(in crate::journal) struct Group {
     rows: Vec<NewRow>,
@@ -25,17 +25,17 @@ impl Group {
         self.rows.is_empty()
     }
 
-    /// Bytes it takes in the database, about: a page at least.
+    /// Approximate bytes it takes in the database: at least one page.
     pub(in crate::journal) fn stored_bytes(&self) -> u64 {
         JOURNAL_PAGE_BYTES.unsigned_abs() + (self.body_bytes + self.rows.len() * ROW_BYTES) as u64
     }
 
-    /// Bytes of its bodies.
+    /// Total bytes of its bodies.
     pub(in crate::journal) fn body_bytes(&self) -> usize {
         self.body_bytes
     }
 
-    /// Whether it may take `append` too. An empty one takes anything.
+    /// Whether `append` fits into it. An empty group accepts an append of any size.
     pub(in crate::journal) fn has_room_for(&self, append: &Append) -> bool {
         let bytes = self.body_bytes + body_bytes(&append.event);
         self.is_empty() || (self.rows.len() < GROUP_ROWS_MAX && bytes <= GROUP_BYTES_MAX)
@@ -47,7 +47,7 @@ impl Group {
         self.replies.push(reply);
     }
 
-    /// Its rows, for the writer, and the answers it owes.
+    /// The rows for the writer, and the replies to their callers.
     pub(in crate::journal) fn split(self) -> (Vec<NewRow>, OwedReplies) {
         (self.rows, OwedReplies(self.replies))
     }
@@ -62,7 +62,7 @@ fn body_bytes(event: &NewEvent) -> usize {
     }
 }
 
-/// Bytes of a value as text, about.
+/// Approximate bytes of a value as JSON text.
 fn json_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
@@ -72,11 +72,11 @@ fn json_bytes(value: &Value) -> usize {
     }
 }
 
-/// The answers owed to a group, one for each row.
+/// The pending replies of a group, one per row.
 pub(in crate::journal) struct OwedReplies(Vec<AppendReply>);
 
 impl OwedReplies {
-    /// Answers each append, and then wakes who waits. Who has gone meanwhile is not waited for.
+    /// Answers every append, then wakes the receivers. A receiver that is gone is ignored.
     pub(in crate::journal) fn answer(self, result: Result<Vec<RowOutcome>, JournalError>) {
         let mut wakes = Wakes::default();
         match result {

@@ -1,16 +1,16 @@
-//! The way of an event into the journal: gathered into a group, committed, anchored, answered.
+//! How an event gets into the journal: collected into a group, committed, anchored, answered.
 //!
-//! The only folder that writes events into the database, or heads into the anchor.
+//! Only this folder writes events into the database and heads into the anchor.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `group.rs` | the appends that wait for their common COMMIT, and the answers they are owed |
+//! | `group.rs` | the appends that share the next COMMIT, and their replies |
 //! | `writer.rs` | commits groups together with their replay keys, one transaction each |
-//! | `appending.rs` | one row on its way into the transaction |
-//! | `delivery_names.rs` | whether a delivery comes under the names that it was filtered under |
-//! | `anchor.rs` | outside the database: how far it had come when somebody was last answered |
-//! | `anchoring.rs` | the thread that anchors a group and answers it, while the next is committed |
-//! | `wal.rs` | moves the write-ahead log into the database, beside the writer |
+//! | `appending.rs` | inserts one row within the transaction |
+//! | `delivery_names.rs` | whether a delivery has the event and source it was filtered under |
+//! | `anchor.rs` | the file outside the database that records up to which event anything was acknowledged |
+//! | `anchoring.rs` | the thread that anchors and answers a group while the next one is committed |
+//! | `wal.rs` | copies the write-ahead log into the database while the writer goes on |
 
 pub(super) mod anchor;
 pub(super) mod anchoring;

@@ -1,8 +1,8 @@
-//! Moves the write-ahead log into the database beside the writer, so that groups go on meanwhile.
+//! Copies the write-ahead log into the database while the writer goes on committing.
 //!
-//! It is moved in small parts, for a group that is committed meanwhile waits until the disk has taken the part; a disk that is
-//! slow to sync is given larger ones. SQLite begins the log anew once all of it was moved and the next group comes; the few
-//! pages that came during the last part the writer moves itself then, in between two groups.
+//! It is copied in small parts, because a commit has to wait until the disk has synced the part; on a disk with slow
+//! syncs the parts are larger. SQLite restarts the log at its beginning once all of it was copied and the next group is
+//! written. The few pages written during the last part are copied by the writer itself, between two groups.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use crate::journal::error::JournalError;
 use crate::journal::opening::connection::{self, MOVE_WAL};
 use crate::limits::{JOURNAL_LOG_BYTES, JOURNAL_MOVE_BYTES_MIN, JOURNAL_MOVE_MS, JOURNAL_PAGE_BYTES};
 
-/// Bytes a probe writes to the log: a page.
+/// Bytes a probe writes to the log: one page.
 pub(in crate::journal) const PROBE_BYTES: u64 = JOURNAL_PAGE_BYTES.unsigned_abs();
-/// Bytes a stored checkpoint writes to it, about: a page of its table, one of an index, one of the subtrees.
+/// Approximate bytes a stored checkpoint writes to the log: one page each of its table, an index and the subtrees.
 pub(in crate::journal) const STORED_CHECKPOINT_BYTES: u64 = 3 * PROBE_BYTES;
 
-/// A connection that moves the log, on a thread for blocking work.
+/// A connection that copies the log, on a thread for blocking work.
 #[derive(Debug)]
 pub(in crate::journal) struct WalMover(Connection);
 
@@ -29,8 +29,8 @@ impl WalMover {
         Ok(Self(db))
     }
 
-    /// Moves what is in the log when it begins. SQLite syncs the database too unless a group came meanwhile; then the writer
-    /// has it all synced when it moves the rest. Gives how long that took.
+    /// Copies what is in the log when it starts, and returns how long that took. SQLite syncs the database as well unless
+    /// a group was written meanwhile; in that case the writer syncs everything when it copies the rest.
     pub(in crate::journal) fn run(&self) -> rusqlite::Result<Duration> {
         let begun = Instant::now();
         self.0.query_row(MOVE_WAL, [], |_| Ok(()))?;
@@ -38,18 +38,18 @@ impl WalMover {
     }
 }
 
-/// How far the log has grown.
+/// How much of the log is not copied yet, and when to copy it.
 #[derive(Debug)]
 pub(in crate::journal) struct WalGrowth {
-    /// Bytes since the writer moved the rest of it last.
+    /// Bytes written since the writer last copied the rest.
     written: u64,
-    /// Bytes that neither the mover, when it was sent out, nor the writer found in it.
+    /// Bytes written since the mover was last sent out.
     unmoved: u64,
-    /// Bytes the mover was sent out for last.
+    /// Bytes the mover was last sent out to copy.
     sent: u64,
-    /// Bytes it is to be sent out for next.
+    /// Bytes at which it is sent out next.
     part: u64,
-    /// Away while it moves the log.
+    /// `None` while it is copying.
     mover: Option<WalMover>,
 }
 
@@ -58,7 +58,7 @@ impl WalGrowth {
         Self { written: 0, unmoved: 0, sent: 0, part: JOURNAL_MOVE_BYTES_MIN, mover: Some(mover) }
     }
 
-    /// A group of so many bytes was written. Gives the mover when a part of the log is to be moved.
+    /// Counts the bytes of a group. Returns the mover when a part of the log is due to be copied.
     pub(in crate::journal) fn grow(&mut self, bytes: u64) -> Option<WalMover> {
         self.written += bytes;
         self.unmoved += bytes;
@@ -70,7 +70,7 @@ impl WalGrowth {
         Some(mover)
     }
 
-    /// The mover is back, after so long. Gives whether the writer is to move the rest.
+    /// Takes the mover back, after `took`. Returns whether the writer has to copy the rest.
     pub(in crate::journal) fn moved(&mut self, mover: WalMover, took: Duration) -> bool {
         self.mover = Some(mover);
         self.part = next_part(self.part, self.sent, took);
@@ -82,7 +82,7 @@ impl WalGrowth {
     }
 }
 
-/// Bytes of the next part, when `sent` bytes took so long: what a sync costs beside its bytes weighs less in a larger one.
+/// Bytes of the next part, after `sent` bytes took `took`. Larger parts spread the fixed cost of a sync over more bytes.
 fn next_part(part: u64, sent: u64, took: Duration) -> u64 {
     let allowed = Duration::from_millis(JOURNAL_MOVE_MS * sent / JOURNAL_MOVE_BYTES_MIN);
     let next = if took > allowed {

@@ -1,4 +1,4 @@
-//! The one writer: appends groups of events, each group in one transaction.
+//! The only writer: appends groups of events, each in one transaction.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,19 +25,18 @@ use crate::limits::PROBE_FRESH_MS;
 /// A source of random bits for event ids.
 pub type RandomBits = fn() -> u128;
 
-/// One event on its way into the journal and the replay key it takes.
+/// An event to append, and the replay key it takes.
 #[derive(Debug, Clone)]
 pub struct NewRow {
-    /// The event.
     pub event: NewEvent,
-    /// Its key, for deliveries.
+    /// Its replay key, for deliveries.
     pub claim: Option<ReplayClaim>,
 }
 
-/// How one row of a group ended.
+/// The result for one row of a group.
 pub type RowOutcome = Result<Appended, JournalError>;
 
-/// The journal, open for writing. At most one exists for a file: the lock on the state root sees to it.
+/// The journal, open for writing. The lock on the state root ensures that a file has at most one writer.
 #[derive(Debug)]
 pub struct Writer {
     database: OpenDatabase,
@@ -50,24 +49,23 @@ pub struct Writer {
     poisoned: Option<String>,
     last_commit_at: UnixMs,
     totals: Totals,
-    /// Bytes written to the log beside the groups, about, since they were taken last.
+    /// Approximate bytes written to the write-ahead log besides the groups, since they were last taken.
     written_beside: u64,
 }
 
-/// What it has done since it was opened.
+/// Counters since the writer was opened.
 #[derive(Debug, Default)]
 struct Totals {
-    /// Events appended.
     appended: u64,
-    /// Groups that appended any.
+    /// Groups in which at least one event was appended.
     groups: u64,
     /// Rows whose key another delivery held.
     held: u64,
 }
 
 impl Writer {
-    /// Opens the journal at `now`, or makes it; checks its newest part, and that nothing its anchor names is missing, unless
-    /// that is accepted. What is refused is left as it is.
+    /// Opens the journal at `now`, or creates it. Checks its newest part, and that nothing its anchor names is missing
+    /// unless that loss is accepted. A journal that is refused is left unchanged.
     ///
     /// # Errors
     /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::Corrupt`], [`JournalError::Behind`],
@@ -99,34 +97,34 @@ impl Writer {
         self.head
     }
 
-    /// The leaf hashes of the events committed since they were taken last.
+    /// Takes the leaf hashes of the events committed since the last call.
     pub(in crate::journal) fn take_leaves(&mut self) -> Leaves {
         self.leaves.take()
     }
 
-    /// Bytes written to the log by probes and checkpoints, about, since they were taken last.
+    /// Takes the approximate number of bytes that probes and checkpoints wrote to the log since the last call.
     pub(in crate::journal) fn take_written_beside(&mut self) -> u64 {
         std::mem::take(&mut self.written_beside)
     }
 
-    /// Why nothing is written any more, if so.
+    /// Why nothing more is written, if so.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
     }
 
-    /// Appends a group: all of it is committed with `synchronous=FULL` when this returns `Ok`, except the rows whose
-    /// own outcome says otherwise. Those leave no trace; `seq` and the chain go on without them.
+    /// Appends a group. When this returns `Ok`, all of it is committed with `synchronous=FULL`, except the rows whose own
+    /// outcome is an error or `Held`. Those leave no trace: `seq` and the chain have no gap.
     ///
     /// # Errors
-    /// [`JournalError::Busy`]: nothing was written. [`JournalError::Poisoned`]: whether the group was stored is known
-    /// only after a restart; every later call answers the same.
+    /// [`JournalError::Busy`]: nothing was written. [`JournalError::Poisoned`]: only a restart can find out whether the
+    /// group was stored; every later call fails the same way.
     pub fn append(&mut self, rows: Vec<NewRow>, now: UnixMs) -> Result<Vec<RowOutcome>, JournalError> {
         let committed = self.commit(rows, now)?;
         anchor(&self.anchor, committed.head).map_err(|reason| self.give_up(Failure::Fatal(reason)))?;
         Ok(committed.outcomes)
     }
 
-    /// Commits a group that is still to be anchored before anybody is told of it.
+    /// Commits a group. It has to be anchored before anybody is answered.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -146,7 +144,7 @@ impl Writer {
         Arc::clone(&self.anchor)
     }
 
-    /// Journals a loss that was accepted when the journal was opened, if there was one.
+    /// Journals the loss that was accepted when the journal was opened, if there was one.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -164,10 +162,10 @@ impl Writer {
         self.append_own(event, now)
     }
 
-    /// Appends what the journal says of itself: it writes nothing more without that.
+    /// Appends an event of the journal's own. If that fails, nothing more is written.
     ///
     /// # Errors
-    /// As [`Writer::append`]; [`JournalError::Poisoned`], too, when this event cannot be stored.
+    /// As [`Writer::append`]; also [`JournalError::Poisoned`] if this event cannot be stored.
     pub(in crate::journal) fn append_own(
         &mut self,
         event: SystemEvent,
@@ -179,14 +177,14 @@ impl Writer {
         refused.map_or(Ok(()), |refused| Err(self.give_up(Failure::Fatal(refused.to_string()))))
     }
 
-    /// Takes it that the journal is not what its checkpoint file or key say; journaled with the next rollback.
+    /// Accepts that the journal disagrees with its checkpoint file or key; it is journaled with the next rollback.
     pub(in crate::journal) fn accept(&mut self, refusal: &JournalError) {
         let found = self.head;
         let none = Rollback { anchored: None, found, missing: 0, why: Vec::new() };
         self.rollback.get_or_insert(none).add(refusal);
     }
 
-    /// Stores a checkpoint, in a transaction of its own.
+    /// Stores a checkpoint in a transaction of its own.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -195,13 +193,13 @@ impl Writer {
         self.commit_checkpoint(sealed).map_err(|failure| self.give_up(failure))
     }
 
-    /// Writes nothing from here on.
+    /// Makes every later write fail with `reason`.
     pub(in crate::journal) fn poison(&mut self, reason: String) {
         drop(self.give_up(Failure::Fatal(reason)));
     }
 
-    /// Checks that the journal can commit: a commit of the last second proves it, or else one that writes a page of
-    /// the file again, unchanged.
+    /// Checks that the journal can commit. A commit within the last second proves it; else one is made that rewrites a
+    /// page of the file unchanged.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -215,10 +213,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves the write-ahead log into the database, the last thing before the end. Does nothing once poisoned.
+    /// Copies the write-ahead log into the database, as the last step of closing. Does nothing once poisoned.
     ///
     /// # Errors
-    /// [`JournalError::Read`] when the log could not be moved; nothing is lost by it, the next start reads the log.
+    /// [`JournalError::Read`] when the log could not be copied. Nothing is lost: the next start reads the log.
     pub fn empty_wal(&self) -> Result<(), JournalError> {
         if self.poisoned.is_some() {
             return Ok(());
@@ -232,7 +230,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves the rest of the write-ahead log into the database, so that the next group begins it anew.
+    /// Copies the rest of the write-ahead log into the database, so that the next group restarts the log at its
+    /// beginning.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -242,7 +241,7 @@ impl Writer {
         moved.map_err(|error| self.give_up(error.into()))
     }
 
-    /// What it shows of itself; of checkpoints it knows nothing.
+    /// Its state; the fields about checkpoints are left at 0.
     pub fn observe(&self) -> JournalSnapshot {
         JournalSnapshot {
             head_seq: self.head.seq,
@@ -262,7 +261,7 @@ impl Writer {
         }
     }
 
-    /// Fails once nothing is written any more.
+    /// Fails once the writer is poisoned.
     pub(in crate::journal) fn refuse_if_poisoned(&self) -> Result<(), JournalError> {
         let Some(reason) = self.poisoned.clone() else { return Ok(()) };
         Err(JournalError::Poisoned { reason })

@@ -21,7 +21,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     }
 }
 
-/// Reads one value; after a duplicate key it reads on only to leave.
+/// Parses one value; after a duplicate key it only returns.
 struct ValueSeed<'a> {
     duplicate_at: &'a mut Option<Vec<String>>,
 }
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 }
 
-/// On the way out of a duplicate key, adds where it stands.
+/// After a duplicate key, adds a segment to its pointer while returning.
 fn note(duplicate_at: &mut Option<Vec<String>>, segment: impl FnOnce() -> String) {
     if let Some(pointer) = duplicate_at {
         pointer.push(segment());

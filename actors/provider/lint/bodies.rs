@@ -1,4 +1,4 @@
-//! Whether what a profile reads stands in the bodies that it takes.
+//! Checks that what a profile reads can occur in the bodies it accepts.
 
 use super::Findings;
 use crate::provider::form::{Locator, When};
@@ -6,7 +6,7 @@ use crate::provider::scheme::{Proof, Scheme};
 use crate::provider::told_apart::covers_content;
 use crate::provider::{ContentKind, Profile};
 
-/// Finds what a scheme asks of a body that is of another kind.
+/// Reports what a scheme reads from a kind of body that is not accepted.
 pub fn check_scheme(profile: &Profile, scheme: &Scheme, pointer: &str, findings: &mut Findings<'_>) {
     let wanted = scheme.when.as_ref().and_then(kind_asked_for);
     if wanted.is_some_and(|kind| !profile.takes(kind)) {
@@ -29,7 +29,7 @@ pub fn check_scheme(profile: &Profile, scheme: &Scheme, pointer: &str, findings:
     }
 }
 
-/// Finds what leaves deliveries without a body alike.
+/// Reports profiles whose deliveries without a body cannot be distinguished.
 pub fn check_deliveries_without(profile: &Profile, findings: &mut Findings<'_>) {
     if !profile.has_no_body() {
         return;
@@ -58,7 +58,7 @@ fn kind_asked_for(when: &When) -> Option<ContentKind> {
     }
 }
 
-/// The kinds of body that a scheme reads, what it reads there, and the member that says so.
+/// The kinds of body a scheme reads, each with the place it reads and the member of the profile that says so.
 fn kinds_read(proof: &Proof) -> Vec<(ContentKind, String, String)> {
     let read = |locator: &Locator, member: &str| {
         let (kind, what) = kind_of(locator)?;

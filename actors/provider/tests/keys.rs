@@ -6,7 +6,7 @@ use super::*;
 use crate::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport, readiness};
 use crate::vault::SecretStatus;
 
-/// Reads as no hexadecimal, Base64, PEM or JSON.
+/// A text that is not valid hexadecimal, Base64, PEM or JSON.
 const NO_FORM: &str = "not hex, zz!";
 
 /// Names of profiles that need a secret of this form, what they call it, and secrets that are almost of it.

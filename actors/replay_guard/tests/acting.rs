@@ -13,7 +13,7 @@ use crate::clock::ManualClock;
 use crate::journal::{JournalActor, JournalConfig, JournalFiles, JournalReader};
 use crate::supervision::{DoorError, Exited, WatchGuard};
 
-/// A running guard and what its supervisor hears.
+/// A running guard, and the reports its supervisor receives.
 struct Running {
     guard: ReplayHandle,
     journal: JournalHandle,
@@ -80,7 +80,7 @@ fn journal_in(folder: &Path) -> JournalActor {
     JournalActor::open(config, WatchGuard::unwatched()).unwrap()
 }
 
-/// Has the thread of `arbiter` empty no mailbox until what is given back is dropped.
+/// Blocks the thread of `arbiter` until the returned value is dropped.
 async fn hold_up(arbiter: &Arbiter) -> std::sync::mpsc::Sender<()> {
     let (block, blocked) = std::sync::mpsc::channel::<()>();
     let (began, begins) = tokio::sync::oneshot::channel();

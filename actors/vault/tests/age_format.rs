@@ -24,7 +24,7 @@ fn a_vault_made_with_the_age_programs_is_opened() {
     let sealed = STANDARD.decode(SEALED_BASE64).unwrap();
     crate::files::atomic_replace(&folder.path().join("identity.txt"), IDENTITY.as_bytes()).unwrap();
     crate::files::atomic_replace(&folder.path().join("global~a.age"), &sealed).unwrap();
-    // Of a vault that this program did not make nobody knows how far its secrets had come.
+    // A vault that another program made has no pins.
     let looked = Store::look(config(folder.path()), ManualClock::at(1_000)).unwrap();
     let store = looked.accept().unwrap();
     let read = store.read(&vault_ref("global/a")).unwrap();

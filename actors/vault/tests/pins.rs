@@ -1,4 +1,4 @@
-//! Older copies of secrets are told from the newest ones.
+//! Older copies of secrets are detected.
 
 use std::fs;
 
