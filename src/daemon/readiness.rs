@@ -57,7 +57,7 @@ pub async fn watch(app: Arc<AppState>) {
 }
 
 /// Requests a check after a change, so that heartbeat and metrics show its effect. Returns whether it was done in time.
-/// Later it is done all the same, but only while [`watch`] runs, which it does not beside the console of a command.
+/// Later it is done all the same, but only while [`watch()`] runs, which it does not beside the console of a command.
 pub async fn look_anew(app: &AppState) -> bool {
     let LastLook { asked, answered, .. } = &app.health.last_look;
     if asked.receiver_count() == 0 {
