@@ -131,7 +131,7 @@ impl Profile {
 
     /// Whether an unsigned handshake may arrive as a `POST`; then a missing signature alone is no reason to refuse a
     /// request.
-    pub fn greets_unsigned(&self) -> bool {
+    pub fn answers_unsigned_handshakes(&self) -> bool {
         let unsigned =
             |one: &Handshake| one.method == HandshakeMethod::Post && one.check != HandshakeCheck::Signature;
         self.file.handshake.iter().any(unsigned)

@@ -46,7 +46,7 @@ async fn hook(request: HttpRequest, payload: Payload, app: Data<AppState>) -> Ht
     let delivery = Delivery { app: &app, head: Head::of(&request), id: id.to_owned() };
     let answered = match *request.method() {
         Method::POST => ingress::deliver(&delivery, payload).await,
-        _ => delivery::handshake::greet(&delivery).await,
+        _ => delivery::handshake::answer(&delivery).await,
     };
     answered.unwrap_or_else(|problem| app.refuse(&delivery.id, &delivery.kept(problem)))
 }

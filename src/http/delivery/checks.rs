@@ -21,7 +21,7 @@ pub fn head(
     profile: &Profile,
 ) -> Result<ContentKind, Stopped> {
     let (record, view) = (&integration.record, HeaderView(headers));
-    if record.signature_required && !profile.greets_unsigned() {
+    if record.signature_required && !profile.answers_unsigned_handshakes() {
         profile.precheck(&view)?;
     }
     let not_taken = |why: String| Problem::new(Kind::UnsupportedMediaType).detail(why);

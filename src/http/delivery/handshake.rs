@@ -17,8 +17,8 @@ use crate::http::problem::{Kind, Problem};
 ///
 /// # Errors
 /// The answer that refuses the request.
-pub(in crate::http) async fn greet(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
-    let reply = delivery.greet().await.map_err(|stopped| delivery.refused(stopped))?;
+pub(in crate::http) async fn answer(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
+    let reply = delivery.handshake_reply().await.map_err(|stopped| delivery.refused(stopped))?;
     delivery.app.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }
@@ -33,7 +33,9 @@ impl Delivery<'_> {
         integration: &Integration,
         body: &Body,
     ) -> Result<Option<HandshakeReply>, Stopped> {
-        let Some(profile) = integration.profile.as_deref().filter(|profile| profile.greets_unsigned()) else {
+        let Some(profile) =
+            integration.profile.as_deref().filter(|profile| profile.answers_unsigned_handshakes())
+        else {
             return Ok(None);
         };
         let (view, url) = (HeaderView(self.head.headers), self.public_url());
@@ -60,7 +62,7 @@ impl Delivery<'_> {
     }
 
     /// Checks a handshake that comes by a method other than `POST`.
-    async fn greet(&self) -> Result<HandshakeReply, Stopped> {
+    async fn handshake_reply(&self) -> Result<HandshakeReply, Stopped> {
         let _permit = self.app.intake.admission.enter()?;
         if !matches!(self.head.method, "GET" | "HEAD" | "OPTIONS") {
             return Err(Problem::new(Kind::MethodNotAllowed).into());
