@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use palyra_actors::files;
-use palyra_actors::ids::Digest;
 use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEFAULT};
 use serde::Deserialize;
 
 use crate::published_keys::Trust;
 use fields::Form;
+use origin::Origin;
 use source::Source;
 
 mod anchor;
 mod fields;
+mod origin;
 mod source;
+
+pub use origin::Since;
 
 const SETTINGS_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Largest `key_roots_file`: several times the size of the root certificates of the web PKI.
@@ -66,25 +69,7 @@ pub struct Settings {
     pub log_json: bool,
     /// Whether to print the ready line as JSON: with `--json`.
     pub ready_json: bool,
-    /// The path of `palyra.toml`, whether or not it exists.
-    file: PathBuf,
-    /// The place of `anchor_dir` in the file, for messages.
-    anchor_place: String,
-    /// The flags, which override the file.
-    flags: Flags,
-    /// Digest of the text of the file.
-    digest: Digest,
-}
-
-/// How `palyra.toml` compares with the settings read from it.
-#[derive(Debug)]
-pub enum Since {
-    /// It is unchanged.
-    Same,
-    /// It has changed; the changes wait for the next start.
-    Changed,
-    /// The next start would refuse it.
-    Faulty(SettingsError),
+    origin: Origin,
 }
 
 /// The contents of `palyra.toml`.
@@ -184,18 +169,6 @@ impl Settings {
         Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// Compares the file with the settings that were read from it.
-    pub fn since(&self) -> Since {
-        match Self::load(&self.file, self.flags) {
-            Ok(read) => match read.check_anchor_dir() {
-                Err(error) => Since::Faulty(error),
-                Ok(()) if read.digest == self.digest => Since::Same,
-                Ok(()) => Since::Changed,
-            },
-            Err(error) => Since::Faulty(error),
-        }
-    }
-
     /// Refuses the same address for both listeners, because the second could never be opened.
     ///
     /// # Errors
@@ -218,7 +191,7 @@ impl Settings {
     /// # Errors
     /// What is wrong with it, with line and column of the setting.
     pub fn check_anchor_dir(&self) -> Result<(), SettingsError> {
-        let root = self.file.parent().unwrap_or(Path::new("/"));
+        let root = self.origin.file.parent().unwrap_or(Path::new("/"));
         let Some((folder, problem)) =
             self.anchor_dir.as_deref().and_then(|dir| Some((dir, anchor::problem(dir, root)?)))
         else {
@@ -226,7 +199,7 @@ impl Settings {
         };
         let message = format!("anchor_dir `{}` {problem}", folder.display());
         let hint = "name a separate folder that only the daemon's user can access (mode 700); it is created if it is missing";
-        Err(SettingsError { place: self.anchor_place.clone(), ..SettingsError::new(message, hint) })
+        Err(SettingsError { place: self.origin.anchor_place.clone(), ..SettingsError::new(message, hint) })
     }
 
     fn parse(source: &Source<'_>, flags: Flags) -> Result<Self, SettingsError> {
@@ -236,9 +209,7 @@ impl Settings {
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
         file.check().map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
-        let digest = Digest::of(source.text.as_bytes());
-        let (path, anchor_place) = (source.file.to_owned(), source.place_of("anchor_dir"));
-        let settings = Self { file: path, anchor_place, digest, ..file.complete(flags, key_trust) };
+        let settings = file.complete(key_trust, Origin::of(source, flags));
         let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
         misused.map_err(|misused| match flags.console {
             Some(_) => misused.error,
@@ -263,7 +234,8 @@ impl Settings {
 }
 
 impl SettingsFile {
-    fn complete(&self, flags: Flags, key_trust: Trust) -> Settings {
+    fn complete(&self, key_trust: Trust, origin: Origin) -> Settings {
+        let flags = origin.flags;
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
         Settings {
@@ -286,10 +258,7 @@ impl SettingsFile {
             key_trust,
             log_json: flags.json || self.log_format == Some(LogFormat::Json),
             ready_json: flags.json,
-            file: PathBuf::new(),
-            anchor_place: String::new(),
-            flags,
-            digest: Digest::of(&[]),
+            origin,
         }
     }
 
