@@ -1,14 +1,12 @@
 //! The daemon: takes the state root, starts the actors, serves, and stops everything in reverse order.
 
 pub mod actors;
-pub mod checking;
 mod end;
 mod journaling;
 mod listening;
 pub mod readiness;
-mod registry_file;
+pub mod registry_file;
 pub mod reloading;
-pub mod reserve;
 pub mod signals;
 pub mod state;
 pub mod verification;
@@ -35,14 +33,13 @@ use crate::http::console::Token;
 use crate::http::health::reasons_within;
 use crate::logging;
 use crate::settings::{Flags, Settings};
-use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
+use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::version;
 use actors::{CLOSE_DEADLINE, Plan, Stopper};
 use end::End;
 use journaling::Journaling;
 use listening::{Bound, Listeners};
-use reserve::Reserve;
 use signals::{Asked, Signals};
 use state::{Addresses, AppState};
 

@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod checking;
 mod cli;
 mod connect;
 mod daemon;
@@ -11,6 +12,7 @@ mod http;
 mod logging;
 mod published_keys;
 mod random;
+mod rates;
 mod settings;
 mod state_root;
 mod threads;
@@ -88,7 +90,7 @@ fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result
 }
 
 fn check_root(named: Option<std::path::PathBuf>, flags: Flags, output: &Output) -> Result<Exit, CliError> {
-    daemon::checking::check(&locate(named)?, flags, output)
+    checking::check(&locate(named)?, flags, output)
 }
 
 fn locate(named: Option<std::path::PathBuf>) -> Result<StateRoot, CliError> {

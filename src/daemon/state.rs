@@ -19,9 +19,10 @@ use crate::http::counters::Counters;
 use crate::http::delivery::cause::Cause;
 use crate::http::health::LatestProbe;
 use crate::http::refusals::Refusals;
-use crate::http::throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer, Rates};
+use crate::http::throttle::{BAD_SIGNATURES_WINDOW, COMPLAINTS_SPAN, Peer};
 use crate::http::under_way::UnderWay;
 use crate::published_keys::PublishedKeys;
+use crate::rates::Rates;
 use crate::settings::Settings;
 
 /// Event streams open at a time; one more is answered 503.

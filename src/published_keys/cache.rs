@@ -11,7 +11,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use super::Keys;
-use crate::http::throttle::Rates;
+use crate::rates::Rates;
 
 /// Addresses whose keys are cached; the entry that expires first is evicted for another.
 const KEPT_MAX: usize = 32;

@@ -3,6 +3,7 @@
 
 mod check;
 mod lock;
+mod reserve;
 #[cfg(test)]
 mod tests;
 
@@ -18,10 +19,10 @@ use palyra_actors::journal::JournalFiles;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::daemon::reserve::Reserve;
 use crate::random::random_u128;
 use lock::Lock;
 pub use lock::{Holder, Role};
+pub use reserve::Reserve;
 
 const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;
 const TOKEN_FILE_BYTES_MAX: u64 = 256;

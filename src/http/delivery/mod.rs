@@ -10,4 +10,3 @@ pub mod handshake;
 pub mod headers;
 pub mod keys;
 pub mod stopped;
-pub mod unfinished;

@@ -1,12 +1,14 @@
 //! Bounds the work in progress: permits for deliveries in flight, and for the bytes of their bodies.
 
+mod unfinished;
+
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::http::delivery::unfinished::{Slot, Unfinished};
 use crate::http::problem::{Kind, Problem};
+use unfinished::{Slot, Unfinished};
 
 /// Body bytes are counted in units of this size; a part of a unit counts as a whole one.
 const UNIT_BYTES: usize = 1_024;
