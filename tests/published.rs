@@ -167,6 +167,24 @@ fn waits_for_the_key_of(new: &Signer) {
 }
 
 #[test]
+#[test]
+fn a_forgery_is_503_while_a_limit_of_our_own_keeps_the_provider_from_being_asked_for_newer_keys() {
+    let (root, authority) = (state_root(), Authority::new());
+    let (signer, stranger) = (Signer::new(), Signer::new());
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    prepare(root.path(), &key_set_profile(&server.address), &authority, "");
+    let all_end_soon = [("FAILPOINTS", "published::life_ends_soon=return(5)")];
+    let daemon = Daemon::start_with(root.path(), &[], &all_end_soon);
+    assert_eq!(post(&daemon, &signer.token(), "{}").status, 202);
+    eventually("the limit is reached", || match post(&daemon, &stranger.token(), "{}").status {
+        401 => false,
+        503 => true,
+        other => panic!("{other}"),
+    });
+    assert_eq!(server.requests(), 31, "the first, and 30 in a minute of keys that have verified");
+    assert_eq!(post(&daemon, &signer.token(), "[1]").status, 202, "the keys are still in use");
+}
+
 fn the_console_goes_on_however_many_captured_deliveries_wait_for_published_keys() {
     let (root, authority) = (state_root(), Authority::new());
     // It takes connections, and says nothing.

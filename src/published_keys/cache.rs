@@ -192,7 +192,9 @@ impl KeyCache {
 }
 
 fn life(published: &Published) -> Duration {
-    fail::fail_point!("published::life_ends_soon", |_| Duration::from_secs(1));
+    fail::fail_point!("published::life_ends_soon", |ms| {
+        Duration::from_millis(ms.and_then(|ms| ms.parse().ok()).unwrap_or(1_000))
+    });
     Duration::from_secs(published.life_seconds())
 }
 
@@ -232,7 +234,7 @@ mod tests {
         }
         assert!(caches.find(&genuine, now).is_some());
         assert_eq!((caches.new.lock().len(), caches.proven.lock().len()), (KEPT_MAX, 1));
-        caches.cache(&genuine).add(genuine.clone(), Err(FetchFailed("away".to_owned())), now);
+        caches.cache(&genuine).add(genuine.clone(), Err(FetchFailed::Provider("away".to_owned())), now);
         assert!(Arc::ptr_eq(&caches.cache(&genuine), &caches.proven), "whatever is fetched of it next");
     }
 
@@ -252,7 +254,7 @@ mod tests {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let at = address(catalogue.get("aws-sns").unwrap(), "a");
         let add = |keys: Keys, now| caches.cache(&at).add(at.clone(), keys, now);
-        let away = || Err(FetchFailed("away".to_owned()));
+        let away = || Err(FetchFailed::Provider("away".to_owned()));
         let end = start + Duration::from_secs(at.life_seconds());
         let last = end + Duration::from_secs(GRACE_SECONDS);
 

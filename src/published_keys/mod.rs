@@ -39,10 +39,16 @@ pub struct Trust {
     tls: RootCerts,
 }
 
-/// Keys that could not be fetched: from where, and why.
+/// Why keys could not be fetched.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct FetchFailed(String);
+pub enum FetchFailed {
+    /// The provider was asked and did not give any: from where, and why.
+    #[error("{0}")]
+    Provider(String),
+    /// The provider was not asked: a limit of palyra's own is reached, or the fetch was broken off.
+    #[error("{0}")]
+    NotAsked(String),
+}
 
 /// Keys, or the reason why there are none.
 type Keys = Result<Arc<SecretVersions>, FetchFailed>;
@@ -167,7 +173,7 @@ impl PublishedKeys {
         }
         let room = self.room(provider, &cache)?;
         let fetched = self.begin_fetch(caches, published, now, (turn, room));
-        fetched.await.map_err(|error| FetchFailed(error.to_string())).flatten()
+        fetched.await.map_err(|error| FetchFailed::NotAsked(error.to_string())).flatten()
     }
 
     /// Fetches on a thread of its own, whether or not anyone awaits the result. The turn and the permit are held until the
@@ -206,20 +212,23 @@ impl PublishedKeys {
             let why = format!(
                 "the limit of {FETCHES_PER_MINUTE_MAX} key fetches a minute for `{provider}` is reached"
             );
-            return Err(FetchFailed(why));
+            return Err(FetchFailed::NotAsked(why));
         }
         let room = Arc::clone(&self.fetches).try_acquire_owned();
-        room.map_err(|_| FetchFailed(format!("the limit of {FETCHES_MAX} key fetches at a time is reached")))
+        room.map_err(|_| {
+            FetchFailed::NotAsked(format!("the limit of {FETCHES_MAX} key fetches at a time is reached"))
+        })
     }
 }
 
 fn too_many_wait(provider: &str) -> FetchFailed {
-    FetchFailed(format!("too many deliveries are waiting for keys of `{provider}`"))
+    FetchFailed::NotAsked(format!("too many deliveries are waiting for keys of `{provider}`"))
 }
 
 /// No redirect is followed: only this address is pinned, not the one it redirects to.
 fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Keys {
-    let failed = |error: &dyn std::fmt::Display| FetchFailed(format!("{}: {error}", published.url()));
+    let failed =
+        |error: &dyn std::fmt::Display| FetchFailed::Provider(format!("{}: {error}", published.url()));
     let tls = TlsConfig::builder().root_certs(trust.tls.clone()).build();
     let config = ureq::Agent::config_builder()
         .https_only(true)

@@ -16,6 +16,7 @@ use crate::http::delivery::checks;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
+use crate::published_keys::FetchFailed;
 
 impl AppState {
     /// The keys of an integration; `None` only if it neither names nor needs any. A secret that is named must be available
@@ -142,9 +143,9 @@ impl Delivery<'_> {
         Ok(checks::signature(record, profile, request, keys.as_deref(), now)?)
     }
 
-    /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider could not
-    /// be reached and `used` are still in force. If it is unknown whether there are newer keys, the delivery is 503 rather
-    /// than 401: one signed with a new key must not be refused because the cache is stale.
+    /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider was asked
+    /// in vain and `used` are still in force. If it could not be asked in time, or at all, the delivery is 503 rather than
+    /// 401: one signed with a new key must not be refused because the cache is stale.
     async fn newer(
         &self,
         profile: &Profile,
@@ -154,15 +155,11 @@ impl Delivery<'_> {
     ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let Some(published) = profile.published(request)? else { return Ok(None) };
         let (kept, provider) = (&self.app.intake.published, profile.name());
-        let (now, mut may_ask) = (self.app.clock.now_unix_ms(), true);
-        let may_wait = || {
-            may_ask = arrival.may_wait_for_keys();
-            may_ask
-        };
+        let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
         let asked = kept.newest(provider, published.clone(), now, may_wait);
         match self.app.before_deadline(Cause::PublishedKeys, asked).await.map_err(Stopped::NoKeys)? {
             Ok(newest) => Ok(Some(newest).filter(|newest| !Arc::ptr_eq(newest, used))),
-            Err(_) if may_ask && kept.uses(provider, &published, used) => Ok(None),
+            Err(FetchFailed::Provider(_)) if kept.uses(provider, &published, used) => Ok(None),
             Err(why) => Err(Stopped::NoKeys(Fault::told_by(Cause::PublishedKeys, &why))),
         }
     }
