@@ -1,5 +1,6 @@
 //! Keys that a provider publishes, fetched over TLS from a server of the test's own.
 
+use std::fs::File;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -167,7 +168,6 @@ fn waits_for_the_key_of(new: &Signer) {
 }
 
 #[test]
-#[test]
 fn a_forgery_is_503_while_a_limit_of_our_own_keeps_the_provider_from_being_asked_for_newer_keys() {
     let (root, authority) = (state_root(), Authority::new());
     let (signer, stranger) = (Signer::new(), Signer::new());
@@ -185,6 +185,7 @@ fn a_forgery_is_503_while_a_limit_of_our_own_keeps_the_provider_from_being_asked
     assert_eq!(post(&daemon, &signer.token(), "[1]").status, 202, "the keys are still in use");
 }
 
+#[test]
 fn the_console_goes_on_however_many_captured_deliveries_wait_for_published_keys() {
     let (root, authority) = (state_root(), Authority::new());
     // It takes connections, and says nothing.
@@ -203,6 +204,54 @@ fn the_console_goes_on_however_many_captured_deliveries_wait_for_published_keys(
         }
     });
     assert!(!events(root.path()).is_empty());
+}
+
+/// A daemon that ends tests of captured deliveries after a second, and has so ended four at `in`. The keys they waited for
+/// are still asked for: the server that comes with it takes connections, and says nothing.
+fn after_tests_that_hang(root: &Path, log: File) -> (Daemon, TcpListener) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", silent.local_addr().unwrap().port());
+    prepare(root, &certificate_profile(&address), &Authority::new(), "");
+    let ends_soon = [("FAILPOINTS", "workbench::trial_ends_soon=return")];
+    let daemon = Daemon::logging_to(root, log, &[], &ends_soon);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let body = sns(&format!("https://{address}/{number}")).to_string();
+            let sample = json!({"headers": [["Content-Type", "application/json"]],
+                "payload_base64": STANDARD.encode(body)});
+            let daemon = &daemon;
+            scope.spawn(move || {
+                let path = "/console/v1/webhooks/in/test";
+                let answer = daemon.console(root, "POST", path, sample.to_string().as_bytes());
+                assert_eq!(answer.status, 503);
+                assert!(answer.body.contains("did not finish within 1s"), "{answer:?}");
+            });
+        }
+    });
+    (daemon, silent)
+}
+
+#[test]
+fn tests_that_hang_give_their_places_back_when_they_are_told_to_be_late() {
+    let root = state_root();
+    succeed(root.path(), &["webhooks", "add", "open", "github", "--allow-unsigned"], b"");
+    let (daemon, _silent) = after_tests_that_hang(root.path(), tempfile::tempfile().unwrap());
+    let sample =
+        json!({"headers": [["Content-Type", "application/json"]], "payload_base64": STANDARD.encode("{}")});
+    let path = "/console/v1/webhooks/open/test";
+    let answer = daemon.console(root.path(), "POST", path, sample.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn a_stop_after_tests_that_hang_is_an_orderly_one() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let log = elsewhere.path().join("log");
+    let (daemon, _silent) = after_tests_that_hang(root.path(), File::create(&log).unwrap());
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(20)).success());
+    let told = std::fs::read_to_string(&log).unwrap();
+    assert!(!told.contains("panicked"), "{told}");
 }
 
 #[test]

@@ -12,8 +12,9 @@ use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::registry::{Integration, RecordTest};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::runtime::Builder;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 
 use super::audit::Change;
 use super::input::decoded;
@@ -30,7 +31,7 @@ use crate::threads;
 use palyra_actors::judging::{self, Judgement};
 
 /// Time limit of a trial, including the wait for a place. Shorter than the time-out of a console client.
-const TRIAL_DEADLINE: Duration = Duration::from_secs(20);
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// `/webhooks/{id}/test`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -104,37 +105,47 @@ async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Re
 }
 
 /// Runs the checks on `sample`, and returns them with the answer the ingress would give.
+///
+/// They run on a thread of its own, because a large body would block the console, and in a runtime of its own, because they
+/// may outlive the console's. They end at the deadline whether or not anybody still waits for them, so that one that hangs
+/// gives its place back.
 async fn tried(
     app: Data<AppState>,
     integration: Arc<Integration>,
     sample: Sample,
 ) -> Result<(Checks, Value), Problem> {
-    let tried = timeout(TRIAL_DEADLINE, try_out(app, integration, sample)).await;
-    let late = |_| {
-        let detail = format!("the checks did not finish within {TRIAL_DEADLINE:?}");
-        Problem::new(Kind::Unavailable).detail(detail)
-    };
-    tried.map_err(late)?
-}
-
-/// Runs on a thread of its own, because a large body would block the console. It must not occupy a thread of the blocking
-/// pool: the fetch of keys that it may wait for needs one, and the pool could deadlock.
-async fn try_out(
-    app: Data<AppState>,
-    integration: Arc<Integration>,
-    sample: Sample,
-) -> Result<(Checks, Value), Problem> {
-    let place = Arc::clone(&app.console.trials).acquire_owned().await;
+    let deadline = Instant::now() + trial_time_max();
+    let place = Arc::clone(&app.console.trials).acquire_owned();
+    let place = timeout_at(deadline, place).await.map_err(late)?;
     let place = place.map_err(|error| Problem::unavailable(&error))?;
-    let runtime = Handle::current();
     let tried = threads::on_its_own(move || {
         let _place = place;
         let captured = Captured::of(&sample, &integration, &app)?;
         let mut checks = Checks::default();
-        let answer = runtime.block_on(run_checks(&app, integration, captured, &mut checks));
+        let answer = by(deadline, run_checks(&app, integration, captured, &mut checks))?;
         Ok((checks, answer))
     });
     tried.await.map_err(|error| Problem::unavailable(error.as_ref()))?
+}
+
+/// Runs `work` on this thread until the deadline. What it leaves running on other threads, such as a fetch of keys, is not
+/// waited for.
+fn by<T>(deadline: Instant, work: impl Future<Output = T>) -> Result<T, Problem> {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| Problem::unavailable(&error))?;
+    let done = runtime.block_on(async { timeout_at(deadline, work).await });
+    runtime.shutdown_background();
+    done.map_err(late)
+}
+
+fn late(_: Elapsed) -> Problem {
+    let time_max = trial_time_max();
+    Problem::new(Kind::Unavailable).detail(format!("the checks did not finish within {time_max:?}"))
+}
+
+fn trial_time_max() -> Duration {
+    fail::fail_point!("workbench::trial_ends_soon", |_| Duration::from_secs(1));
+    TRIAL_TIME_MAX
 }
 
 /// A captured delivery in the form the ingress would receive it.
