@@ -9,6 +9,7 @@ pub mod registry_file;
 pub mod reloading;
 pub mod signals;
 pub mod state;
+mod stopper;
 pub mod verification;
 
 use std::io::Write as _;
@@ -36,12 +37,13 @@ use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::version;
-use actors::{CLOSE_DEADLINE, Plan, Stopper};
+use actors::Plan;
 use end::End;
 use journaling::Journaling;
 use listening::{Bound, Listeners};
 use signals::{Asked, Signals};
 use state::{Addresses, AppState};
+use stopper::{CLOSE_DEADLINE, Stopper};
 
 /// Time the actors are given at a start to answer and to make their first commit; a busy disk may need long.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -115,48 +117,39 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the actors and opens the listeners; when it returns, deliveries are accepted.
+    /// Starts the actors and opens the listeners; when it returns, deliveries are accepted. When it fails, nothing writes to
+    /// the state root any more.
     ///
     /// # Errors
     /// What could not be started.
     pub async fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
-        let clock: SharedClock = Arc::new(SystemClock);
         let reserve = (serve == Serve::Both).then(|| possession.reserve()).transpose()?;
         let token = Token::new(&possession.token()?);
         settings.check_anchor_dir()?;
-        let roster = Roster::default();
-        if serve == Serve::Both {
-            settings.check_addresses()?;
-            roster.add("heartbeat", heartbeat::factory(settings.heartbeat_interval, Arc::clone(&clock)))?;
-        } else {
-            settings.console = SocketAddr::from(([127, 0, 0, 1], 0));
+        match serve {
+            Serve::Both => settings.check_addresses()?,
+            _ => settings.console = SocketAddr::from(([127, 0, 0, 1], 0)),
         }
-        let plan = Plan {
-            root: possession.root().clone(),
-            journal: possession.root().journal_files(settings.anchor_dir.as_deref()),
-            accept_rollback: settings.accept_rollback,
-            clock: Arc::clone(&clock),
-            payload_bytes_cap: settings.payload_bytes_cap,
-            roster,
-        };
+        let plan = plan(possession.root(), &settings, serve)?;
         let bound = Bound::to((serve == Serve::Both).then_some(settings.ingress), settings.console)?;
         let anchor_dir = files::folder_of(&plan.journal.anchor);
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
-        let (actors, supervisor, stopper) = actors::start(&plan).await?.into_parts();
-        if serve != Serve::ConsoleWithoutIntegrations {
-            registry_file::refuse_if_lost(possession.root(), &actors.reader)?;
-        }
-        let app = AppState::new(actors, settings, clock, bound.addresses()?);
-        prove_ready(&app).await?;
-        let room = Room::make(app.settings.workers);
-        let ingress =
-            bound.ingress.map(|listener| server::serve_ingress(&app, room, listener)).transpose()?;
-        let console = server::serve_console(&app, room, &token, bound.console)?;
-        let listeners = Listeners::run(ingress, console);
+        let stopper = Stopper::new();
+        let (app, supervisor, listeners) = match open(&plan, settings, bound, &token, &stopper).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                drop(reserve);
+                stopper.close(None).await;
+                return Err(error);
+            }
+        };
         let daemon = Self { app, reserve, possession, supervisor, stopper, listeners };
-        if serve == Serve::Both {
-            daemon.announce()?;
+        if serve == Serve::Both
+            && let Err(error) = daemon.announce()
+        {
+            daemon.close().await;
+            return Err(error);
         }
         Ok(daemon)
     }
@@ -204,7 +197,7 @@ impl Daemon {
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 
-    /// Stops a daemon that served one command. Unfinished work is given [`CLOSE_DEADLINE`].
+    /// Stops a daemon that served one command, or that could not be announced. Unfinished work is given [`CLOSE_DEADLINE`].
     pub async fn close(self) {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
@@ -215,6 +208,42 @@ impl Daemon {
         }
         self.stopper.close(None).await;
     }
+}
+
+/// What the actors of this daemon are started with.
+fn plan(root: &StateRoot, settings: &Settings, serve: Serve) -> anyhow::Result<Plan> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let roster = Roster::default();
+    if serve == Serve::Both {
+        roster.add("heartbeat", heartbeat::factory(settings.heartbeat_interval, Arc::clone(&clock)))?;
+    }
+    Ok(Plan {
+        root: root.clone(),
+        journal: root.journal_files(settings.anchor_dir.as_deref()),
+        accept_rollback: settings.accept_rollback,
+        clock,
+        payload_bytes_cap: settings.payload_bytes_cap,
+        needs_registry_file: serve != Serve::ConsoleWithoutIntegrations,
+        roster,
+    })
+}
+
+/// Starts the actors, proves that they work together, and serves at the bound addresses. After an error, `stopper` has to
+/// close what was started.
+async fn open(
+    plan: &Plan,
+    settings: Settings,
+    bound: Bound,
+    token: &Token,
+    stopper: &Stopper,
+) -> anyhow::Result<(Arc<AppState>, Supervisor, Listeners)> {
+    let (actors, supervisor) = actors::start(plan, stopper).await?;
+    let app = AppState::new(actors, settings, Arc::clone(&plan.clock), bound.addresses()?);
+    prove_ready(&app).await?;
+    let room = Room::make(app.settings.workers);
+    let ingress = bound.ingress.map(|listener| server::serve_ingress(&app, room, listener)).transpose()?;
+    let console = server::serve_console(&app, room, token, bound.console)?;
+    Ok((app, supervisor, Listeners::run(ingress, console)))
 }
 
 /// Resolves when the system clock stands before 1970.

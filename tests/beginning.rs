@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{libfaketime, palyra, run, state_root, succeed, write_private};
+use crate::support::{Daemon, libfaketime, palyra, run, state_root, succeed, write_private};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -92,4 +92,25 @@ fn with_json_a_warning_that_no_document_tells_is_a_document_on_stderr() {
         warning["warning"].as_str().unwrap().contains("only the built-in profiles are shown"),
         "{warning}"
     );
+}
+
+/// A command, and the doing of a fault that makes it fail.
+type Fault = (&'static [&'static str], fn(&Path));
+
+#[test]
+fn a_start_that_is_refused_closes_the_journal_it_has_opened() {
+    let faults: [Fault; 3] = [
+        (&["webhooks", "list"], |root| write_private(&root.join("webhooks.toml"), "nonsense")),
+        (&["webhooks", "list"], |root| std::fs::remove_file(root.join("webhooks.toml")).unwrap()),
+        (&["vault", "list"], |root| std::fs::remove_file(root.join("vault/identity.txt")).unwrap()),
+    ];
+    for (args, spoil) in faults {
+        let root = state_root();
+        Daemon::with_github(root.path()).kill();
+        let log_bytes = || std::fs::metadata(root.path().join("journal.db-wal")).unwrap().len();
+        assert!(log_bytes() > 0, "a journal that was not closed has a write-ahead log");
+        spoil(root.path());
+        let said = failed(root.path(), args, 78);
+        assert_eq!(log_bytes(), 0, "{said}");
+    }
 }

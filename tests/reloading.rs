@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::process::Stdio;
 
 use crate::support::{
-    Daemon, add_github, events, events_named, eventually, json, run, state_root, succeed, write_private,
+    Daemon, add_github, events, events_named, eventually, json, palyra, run, state_root, succeed,
+    write_private,
 };
 
 #[test]
@@ -206,9 +208,34 @@ fn a_state_root_that_never_had_an_integration_needs_no_webhooks_toml() {
     drop(Daemon::start(root.path()));
     let refused = run(root.path(), &["webhooks", "add", "gh", "none", "--secret-ref", "global/x"], b"");
     assert!(!refused.status.success());
+    let registry = root.path().join("webhooks.toml");
+    assert!(std::fs::read_to_string(&registry).unwrap().ends_with("\nversion = 1\n"), "it got one");
+    std::fs::remove_file(&registry).unwrap();
     succeed(root.path(), &["daemon", "--check"], b"");
     drop(Daemon::start(root.path()));
-    assert_eq!(root.path().join("webhooks.toml").try_exists().ok(), Some(false));
+}
+
+#[test]
+fn a_first_integration_that_was_interrupted_can_be_added_again_and_a_file_that_is_lost_then_is_refused() {
+    let root = state_root();
+    let add = ["webhooks", "add", "gh", "github", "--secret-ref", "global/github"];
+    let mut first = palyra(root.path());
+    let first = first.args(add).env("FAILPOINTS", "registry::change=sleep(60000)");
+    let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let log = root.path().join("journal.db-wal");
+    let name = b"registry.webhook.create";
+    eventually("it is journaled", || {
+        std::fs::read(&log).is_ok_and(|log| log.windows(name.len()).any(|bytes| bytes == name))
+    });
+    first.kill().unwrap();
+    first.wait().unwrap();
+    succeed(root.path(), &["daemon", "--check"], b"");
+    // The secret is not stored, so it stays disabled.
+    assert_eq!(run(root.path(), &add, b"").status.code(), Some(1));
+    std::fs::remove_file(root.path().join("webhooks.toml")).unwrap();
+    for args in [&["daemon", "--check"][..], &add] {
+        assert_eq!(run(root.path(), args, b"").status.code(), Some(78), "{args:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! The text of `webhooks.toml`: parsed strictly, and edited so that comments and order are preserved.
 
+use std::io;
+use std::path::Path;
+
 use serde_json::{Map, Value};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
 use super::error::{FileFault, RegistryError};
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
+use crate::files;
 use crate::json;
 use crate::provider::Catalogue;
 use crate::schemas::{REGISTRY, SchemaFault};
@@ -13,6 +17,15 @@ use crate::text_places::{self, TextPlace};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
+
+/// Writes a registry file without integrations.
+///
+/// # Errors
+/// The error of the file system, with the path.
+pub fn begin_file(path: &Path) -> io::Result<()> {
+    files::atomic_replace(path, NEW.as_bytes())
+}
+
 /// What a document is checked against, and the file name for its errors.
 pub struct Checks<'a> {
     pub file: &'a str,

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 pub use amendment::Amendment;
+pub use document::begin_file;
 pub use error::{FileFault, RegistryError};
 pub use in_force::InForce;
 pub use messages::*;

@@ -1,11 +1,10 @@
-//! Starts the five actors in order, restarts them when they fail, hands out their doors, and closes them in reverse order.
+//! Starts the five actors in order, restarts them when they fail, and hands out their doors.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_rt::{Arbiter, ArbiterHandle};
+use actix_rt::ArbiterHandle;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
@@ -14,21 +13,19 @@ use palyra_actors::clock::SharedClock;
 use palyra_actors::connectors::{ConnectorSupervisor, Roster};
 use palyra_actors::event_names;
 use palyra_actors::journal::{
-    JournalConfig, JournalError, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity,
-    SystemEvent,
+    JournalConfig, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity, SystemEvent,
 };
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
 use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
-use palyra_actors::supervision::{Close, Door, Ended, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::supervision::{Door, PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, Resolver, SecretCache, Store, VaultActor, VaultConfig, VaultError};
 use tokio::sync::watch;
 
+use super::registry_file;
+use super::stopper::Stopper;
 use crate::random::random_u128;
 use crate::state_root::StateRoot;
 use crate::threads;
-
-/// Time limit for closing one actor, after which the next one is closed, and for the last events to be journaled.
-pub const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The doors of the five actors, and the state that they publish for reading without a message.
 #[derive(Clone)]
@@ -70,48 +67,35 @@ pub struct Plan {
     pub clock: SharedClock,
     /// Cap on every integration's `max_payload_bytes`.
     pub payload_bytes_cap: u64,
+    /// Whether `webhooks.toml` is needed: a lost one is refused then, and a new state root gets one.
+    pub needs_registry_file: bool,
     /// The connectors that run from the start.
     pub roster: Roster,
 }
 
-/// The threads of the actors. Commits block, so the journal has a thread of its own. The replay guard shares it, because
-/// each of its deliveries goes on to the journal.
-struct Threads {
-    control: Arbiter,
-    journal: Arbiter,
-}
-
-/// The running actors, and the supervisor that restarts them.
-pub struct Started {
-    pub actors: Actors,
-    /// Runs until the process cannot continue.
-    pub supervisor: Supervisor,
-    threads: Threads,
-}
-
-/// Starts the five actors; the journal first, because all others write to it.
+/// Starts the five actors; the journal first, because all others write to it. Also returns their supervisor, which runs
+/// until the process cannot continue. Those that were started before an error still run: `stopper` closes them.
 ///
 /// # Errors
 /// The error of the first actor that does not start, unwrapped.
-pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
-    let threads = Threads { control: Arbiter::new(), journal: Arbiter::new() };
-    let journal = JournalHandle::default();
+pub async fn start(plan: &Plan, stopper: &Stopper) -> anyhow::Result<(Actors, Supervisor)> {
+    let Stopper { doors, threads } = stopper;
     let board = PresenceBoard::default();
     let mut supervisor =
-        Supervisor::new(Arc::clone(&plan.clock), board.clone(), restart_listener(journal.clone()));
+        Supervisor::new(Arc::clone(&plan.clock), board.clone(), restart_listener(doors.journal.clone()));
     let (head_sender, head) = watch::channel(0);
-    start_journal(plan, &journal, head_sender, &mut supervisor, threads.journal.handle()).await?;
+    start_journal(plan, &doors.journal, head_sender, &mut supervisor, threads.journal.handle()).await?;
     let actors = Actors {
-        registry: Door::default(),
-        vault: Door::default(),
+        registry: doors.registry.clone(),
+        vault: doors.vault.clone(),
         integrations: InForce::default(),
         keys: SecretCache::default(),
         seen: Seen::default(),
-        replay_guard: ReplayHandle::default(),
-        connectors: Door::default(),
+        replay_guard: doors.replay_guard.clone(),
+        connectors: doors.connectors.clone(),
         journal_files: plan.journal.clone(),
         reader: JournalReader::open(&plan.journal.database)?,
-        journal,
+        journal: doors.journal.clone(),
         head,
         board,
     };
@@ -119,7 +103,7 @@ pub async fn start(plan: &Plan) -> anyhow::Result<Started> {
     start_registry(plan, &actors, &mut supervisor, threads.control.handle()).await?;
     start_replay_guard(plan, &actors, &mut supervisor, threads.journal.handle()).await?;
     start_connectors(plan, &actors, &mut supervisor, threads.control.handle()).await?;
-    Ok(Started { actors, supervisor, threads })
+    Ok((actors, supervisor))
 }
 
 /// Opens the journal on a thread of its own: that may take seconds, and this thread must handle signals.
@@ -201,6 +185,9 @@ async fn start_registry(
         payload_bytes_cap: plan.payload_bytes_cap,
         published: actors.integrations.clone(),
     };
+    if plan.needs_registry_file {
+        registry_file::make_sure(&plan.root, &actors.reader)?;
+    }
     let (door, clock) = (actors.registry.clone(), Arc::clone(&plan.clock));
     let registry = Arc::new(SharedRegistry::new(Registry::open(config, clock.now_unix_ms())?));
     let open = move |watch: WatchGuard| {
@@ -268,88 +255,6 @@ async fn supervise<F: Future<Output = anyhow::Result<()>> + 'static>(
     });
     let started = supervisor.start(name, factory).await;
     started.map_err(|text| first_error.borrow_mut().take().unwrap_or_else(|| anyhow::Error::msg(text)))
-}
-
-impl Started {
-    /// Separates the parts that run beside the doors.
-    pub fn into_parts(self) -> (Actors, Supervisor, Stopper) {
-        let stopper = Stopper { actors: self.actors.clone(), threads: self.threads };
-        (self.actors, self.supervisor, stopper)
-    }
-}
-
-/// Closes the actors, each one after those that send to it.
-pub struct Stopper {
-    actors: Actors,
-    threads: Threads,
-}
-
-impl Stopper {
-    /// Closes the connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
-    /// `last_words` are journaled when nothing else writes any more. Returns whether the journal closed cleanly.
-    pub async fn close(self, last_words: Option<SystemEvent>) -> bool {
-        let Self { actors, threads } = self;
-        let mut all_closed = close(&actors.connectors).await.is_some();
-        all_closed &= close(&actors.replay_guard.door).await.is_some();
-        all_closed &= close(&actors.registry).await.is_some();
-        all_closed &= close(&actors.vault).await.is_some();
-        if let Some(event) = last_words {
-            last_event(&actors.journal, event).await;
-        }
-        let journal = close(&actors.journal.door).await;
-        all_closed &= journal.is_some();
-        for arbiter in [threads.control, threads.journal] {
-            arbiter.stop();
-            if all_closed {
-                join(arbiter).await;
-            }
-        }
-        journal == Some(Ended::Asked)
-    }
-}
-
-/// Waits for a thread to end. A thread that hangs, for example on a file of an unreachable share, ends with the process.
-async fn join(arbiter: Arbiter) {
-    match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(_))) => tracing::warn!("an actor thread panicked"),
-        Ok(Err(error)) => {
-            tracing::warn!("cannot wait for an actor thread to end: {error:#}");
-        }
-        Err(_) => tracing::warn!("an actor thread did not end in time"),
-    }
-}
-
-async fn last_event(journal: &JournalHandle, event: SystemEvent) {
-    match tokio::time::timeout(CLOSE_DEADLINE, journal.append_system(event)).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(JournalError::Door(_))) => {
-            tracing::warn!("the daemon's stop was not journaled: the journal has ended already");
-        }
-        Ok(Err(error)) => tracing::warn!(error = %in_full(&error), "the daemon's stop was not journaled"),
-        Err(_) => tracing::warn!("the daemon's stop was not journaled in time"),
-    }
-}
-
-/// How the actor ended, if it did in time. An actor that is already gone stopped by itself.
-async fn close<A>(door: &Door<A>) -> Option<Ended>
-where
-    A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
-{
-    let actor = std::any::type_name::<A>();
-    match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
-        Ok(Ok(ended)) => {
-            if ended != Ended::Asked {
-                tracing::error!(actor, how = %ended, "an actor ended in another way than by closing");
-            }
-            Some(ended)
-        }
-        Ok(Err(_)) => Some(Ended::Stopped),
-        Err(_) => {
-            tracing::error!(actor, "an actor did not close in time");
-            None
-        }
-    }
 }
 
 fn restart_listener(journal: JournalHandle) -> palyra_actors::supervision::RestartListener {

@@ -13,8 +13,9 @@ use palyra_actors::limits::GROUP_ROWS_MAX;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::daemon::actors::{Actors, CLOSE_DEADLINE};
+use crate::daemon::actors::Actors;
 use crate::daemon::state::AppState;
+use crate::daemon::stopper::CLOSE_DEADLINE;
 use crate::http::counters::Summary;
 use crate::version::VERSION;
 
