@@ -8,7 +8,8 @@ use serde::Serialize;
 mod bodies;
 
 use super::Profile;
-use super::form::{Algorithm, Content, JwtAlgorithm, JwtForm, Locator};
+use super::algorithm::Algorithm;
+use super::form::{Content, JwtForm, Locator};
 use super::handshake::HandshakeCheck;
 use super::load::{ProfileError, load};
 use super::scheme::Proof;
@@ -151,7 +152,7 @@ fn check_jwt(form: &JwtForm, pointer: &str, findings: &mut Findings<'_>) {
     let is_bound = form.claims.keys().any(|claim| claim != "iss")
         || !form.claims_from_parameters.is_empty()
         || form.body_sha256_claim.is_some();
-    if is_bound || form.algorithm == JwtAlgorithm::Hs256 {
+    if is_bound || form.algorithm.is_shared() {
         return;
     }
     let is_open = form.jwks_url.is_some() && form.claims.is_empty();

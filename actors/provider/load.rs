@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::form::{
-    Algorithm, Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm,
-};
+use super::algorithm::Algorithm;
+use super::form::{Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm};
 use super::handshake::Handshake;
 use super::scheme::{Proof, Scheme};
 use super::signed::{SignatureKind, SignedScheme};
@@ -124,18 +123,28 @@ fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
 }
 
-const MAC_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256];
+const MAC_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::HmacSha1,
+    Algorithm::HmacSha256,
+    Algorithm::HmacSha384,
+    Algorithm::HmacSha512,
+    Algorithm::Sha256,
+];
 const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[
     Algorithm::Ed25519,
     Algorithm::EcdsaP256Sha256,
     Algorithm::EcdsaP256Sha256Raw,
+    Algorithm::EcdsaP384Sha384,
+    Algorithm::EcdsaP384Sha384Raw,
     Algorithm::RsaSha256,
+    Algorithm::RsaSha384,
     Algorithm::RsaSha512,
     Algorithm::RsaPssSha256,
+    Algorithm::RsaPssSha384,
+    Algorithm::RsaPssSha512,
 ];
 const CERTIFICATE_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
+    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha384, Algorithm::RsaSha512];
 
 fn compile_signed(
     form: &SignedForm,
