@@ -10,7 +10,7 @@ use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEF
 use serde::Deserialize;
 
 use crate::published_keys::Trust;
-use fields::Form;
+use fields::{FIELDS, Form};
 use source::Source;
 
 mod anchor;
@@ -234,7 +234,7 @@ impl Settings {
         let mut file: SettingsFile = toml::from_str(source.text).map_err(|error| source.told(&error))?;
         file.anchor_dir = file.anchor_dir.map(|path| folder.join(path));
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
-        file.check().map_err(|misused| misused.located(source))?;
+        check_ranges(source.text).and_then(|()| file.check()).map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
         let digest = Digest::of(source.text.as_bytes());
         let (path, anchor_place) = (source.file.to_owned(), source.place_of("anchor_dir"));
@@ -295,18 +295,6 @@ impl SettingsFile {
 
     fn check(&self) -> Result<(), Misused> {
         self.check_public_url()?;
-        let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
-        check_range("workers", small(self.workers))?;
-        check_range("in_flight_max", small(self.in_flight_max))?;
-        check_range("in_flight_bytes_max", small(self.in_flight_bytes_max))?;
-        check_range("head_deadline_seconds", self.head_deadline_seconds)?;
-        check_range("body_deadline_seconds", self.body_deadline_seconds)?;
-        check_range("idle_deadline_seconds", self.idle_deadline_seconds)?;
-        check_range("answer_deadline_seconds", self.answer_deadline_seconds)?;
-        check_range("drain_deadline_seconds", self.drain_deadline_seconds)?;
-        check_range("payload_bytes_cap", self.payload_bytes_cap)?;
-        check_range("replay_window_seconds", self.replay_window_seconds)?;
-        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds)?;
         self.check_room()
     }
 
@@ -359,17 +347,21 @@ impl SettingsFile {
     }
 }
 
-fn check_range(field: &'static str, value: Option<u64>) -> Result<(), Misused> {
-    match (value, Form::of(field)) {
-        (Some(value), Some(Form::Number { least, most })) if !(least..=most).contains(&value) => {
-            Err(Misused::of(
+/// Checks every number in the file against the bounds of its setting.
+fn check_ranges(text: &str) -> Result<(), Misused> {
+    let values: toml::Table = text.parse().unwrap_or_default();
+    for (field, form) in FIELDS {
+        let Form::Number { least, most } = form else { continue };
+        let Some(value) = values.get(field).and_then(toml::Value::as_integer) else { continue };
+        if !u64::try_from(value).is_ok_and(|value| (least..=most).contains(&value)) {
+            return Err(Misused::of(
                 field,
                 format!("{field} is {value}, which is not within {least} to {most}"),
                 "choose a value within these bounds, or leave out the field to use the default",
-            ))
+            ));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether a listener on one prevents a listener on the other. Port 0 picks a free port and never conflicts.

@@ -37,6 +37,14 @@ fn a_value_out_of_bounds_is_refused_with_its_place() {
 }
 
 #[test]
+fn every_setting_that_is_read_is_listed_with_its_form() {
+    let unknown = toml::from_str::<SettingsFile>("none_such = 1").unwrap_err();
+    let (_, read) = unknown.message().split_once("expected one of ").unwrap();
+    let listed: Vec<_> = fields::FIELDS.iter().map(|(field, _)| format!("`{field}`")).collect();
+    assert_eq!(read.split(", ").collect::<Vec<_>>(), listed);
+}
+
+#[test]
 fn every_number_has_bounds() {
     for (field, form) in fields::FIELDS {
         let Form::Number { least, most } = form else { continue };
