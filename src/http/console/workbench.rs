@@ -27,7 +27,7 @@ use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::{Delivery, Head, Walked};
 use crate::http::problem::{Kind, Problem};
 use crate::threads;
-use palyra_actors::judging::{self, Judgement};
+use palyra_actors::judging::Judgement;
 
 /// Time limit of a trial, including the wait for a place. Shorter than the time-out of a console client.
 const TRIAL_DEADLINE: Duration = Duration::from_secs(20);
@@ -287,7 +287,7 @@ impl Trial<'_> {
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judging::rejects_filtered(&integration.record) { 403 } else { form.status };
+                let status = if integration.record.rejects_filtered() { 403 } else { form.status };
                 json!({"status": status, "outcome": "filtered"})
             }
             Judgement::Reject(flaw) => {

@@ -142,7 +142,7 @@ impl Conclusion<'_> {
     fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
         match judgement {
             Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
-            Judgement::Filter { .. } if judging::rejects_filtered(&self.of.integration.record) => {
+            Judgement::Filter { .. } if self.of.integration.record.rejects_filtered() => {
                 Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered").id(receipt.event_id))
             }
             Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),
