@@ -56,7 +56,6 @@ pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, CaseEnd, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
 pub use lint::{Finding, Weight, lint};
-pub use load::ProfileError;
 pub use mutation::Mutation;
 pub use profile::{Description, Origin, Profile, UnsupportedContent};
 pub use published::{Published, PublishedError, Roots};

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 pub use amendment::Amendment;
-pub use error::{FileFault, RegistryError};
+pub use error::RegistryError;
 pub use in_force::InForce;
 pub use messages::*;
 pub use readiness::{Readiness, ReadinessReport, readiness};

@@ -231,7 +231,7 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::NotReady { issues, .. } | RegistryError::WouldNotBeReady { issues, .. } => {
             Problem::new(Kind::NotReady).reasons(issues)
         }
-        RegistryError::InvalidFile { .. }
+        RegistryError::InvalidFile(_)
         | RegistryError::Profile(_)
         | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }
