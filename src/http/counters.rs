@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use palyra_actors::event_names;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::limits::INTEGRATIONS_MAX;
 use palyra_actors::provider::Reason;
 use serde_json::{Value, json};
-
-use palyra_actors::event_names;
 
 /// Integrations that are counted separately, including those removed since the start. Deliveries to any more are counted
 /// under [`NONE`].

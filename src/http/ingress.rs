@@ -8,6 +8,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::Receipt;
+use palyra_actors::judging::{self, Judgement, Names};
 use palyra_actors::provider::{Body, ContentKind, DeliveryAnswer, HandshakeReply, Profile, Request};
 use palyra_actors::registry::Integration;
 
@@ -22,7 +23,6 @@ use crate::http::delivery::headers::{HeaderView, is_authority};
 use crate::http::delivery::stopped::Stopped;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::Peer;
-use palyra_actors::judging::{self, Judgement, Names};
 
 /// Handles `POST /hooks/{integration_id}`.
 ///

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use palyra_actors::clock::UnixMs;
+use palyra_actors::cut::cut;
 use palyra_actors::ids::EventId;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
@@ -13,7 +14,6 @@ use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
-use palyra_actors::cut::cut;
 
 /// Number of refusals kept. One more replaces the oldest refusal of the integration that has the most, so that a flood at
 /// one integration hides nothing of the others.

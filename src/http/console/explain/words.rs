@@ -1,5 +1,6 @@
 //! The wording of explanations; pure functions. Text that a sender wrote is never put into a command to be copied.
 
+use palyra_actors::event_names;
 use palyra_actors::journal::{EventKind, StoredEvent};
 use palyra_actors::provider::Reason;
 use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
@@ -9,7 +10,6 @@ use serde_json::{Map, Value};
 use crate::http::delivery::cause::Cause;
 use crate::http::problem::Kind;
 use crate::http::refusals::Refusal;
-use palyra_actors::event_names;
 
 /// Most names of an allow list that a command repeats.
 const REPEATED_MAX: usize = 16;
