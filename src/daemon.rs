@@ -32,7 +32,7 @@ use crate::exit::Exit;
 use crate::http::connection::limits::Room;
 use crate::http::connection::server;
 use crate::http::console::Token;
-use crate::http::health::reasons_within;
+use crate::http::health::reasons_not_ready;
 use crate::logging;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Role, Runtime, StateRoot, StateRootError};
@@ -268,7 +268,7 @@ pub struct NotReady(Vec<String>);
 
 /// Probes every actor on the path once, including a commit, before the first request can arrive.
 async fn prove_ready(app: &AppState) -> anyhow::Result<()> {
-    let reasons = reasons_within(START_DEADLINE, app).await;
+    let reasons = reasons_not_ready(app, START_DEADLINE).await;
     if reasons.is_empty() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ mod settings;
 mod state_root;
 mod threads;
 mod version;
+mod within;
 
 use std::process::ExitCode;
 

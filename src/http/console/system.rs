@@ -13,8 +13,8 @@ use super::snapshots::Snapshots;
 use super::webhooks::{diagnose, problem_of};
 use crate::daemon::reloading::{self, NotReloaded};
 use crate::daemon::state::AppState;
-use crate::http::health::{Unanswered, answer_of, reasons_not_ready};
-use crate::http::problem::Problem;
+use crate::http::health::{PROBE_DEADLINE, Unanswered, answer_of, reasons_not_ready};
+use crate::http::problem::{Became, Problem};
 use crate::version::VERSION;
 
 /// How far the clock may be behind the newest event before the operator is told.
@@ -42,7 +42,7 @@ async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
 async fn heartbeat(app: Data<AppState>) -> HttpResponse {
     let actors = &app.actors;
     let (mut reasons, journal, registry) = tokio::join!(
-        reasons_not_ready(&app),
+        reasons_not_ready(&app, PROBE_DEADLINE),
         answer_of(actors.journal.door.ask(journal::Observe)),
         answer_of(actors.registry.ask(registry::Observe)),
     );
