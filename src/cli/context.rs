@@ -22,7 +22,7 @@ pub enum Need {
     DaemonOrOffline,
     /// As [`Need::DaemonOrOffline`], for commands that do not use integrations: a lost `webhooks.toml` is no obstacle to
     /// them.
-    NoIntegrations,
+    WithoutIntegrations,
 }
 
 /// What a command does when no daemon runs and no state root exists yet.

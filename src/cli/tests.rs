@@ -188,7 +188,7 @@ fn every_command_says_which_console_it_can_do_with() {
     let lines = either
         .iter()
         .map(|line| (line, Need::DaemonOrOffline))
-        .chain(no_integrations.iter().map(|line| (line, Need::NoIntegrations)))
+        .chain(no_integrations.iter().map(|line| (line, Need::WithoutIntegrations)))
         .chain(daemon.iter().map(|line| (line, Need::Daemon)));
     for (line, need) in lines {
         let ran = palyra(line, &Stub::answering([answer(200, &json!({}))]));

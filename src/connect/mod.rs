@@ -29,7 +29,7 @@ pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, C
     let serve = match need {
         Need::Daemon => return Err(no_daemon(root)),
         Need::DaemonOrOffline => Serve::ConsoleOnly,
-        Need::NoIntegrations => Serve::ConsoleWithoutIntegrations,
+        Need::WithoutIntegrations => Serve::ConsoleWithoutIntegrations,
     };
     if root.is_bare().map_err(refused)? {
         return on_bare_ground(root, bare);
