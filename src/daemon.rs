@@ -29,7 +29,7 @@ use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::exit::Exit;
-use crate::http::connection::limits::Room;
+use crate::http::connection::limits::ConnectionLimits;
 use crate::http::connection::server;
 use crate::http::console::Token;
 use crate::http::health::reasons_not_ready;
@@ -152,10 +152,10 @@ impl Daemon {
         }
         let app = AppState::new(actors, settings, clock, bound.addresses()?);
         prove_ready(&app).await?;
-        let room = Room::make(app.settings.workers);
+        let limits = ConnectionLimits::make(app.settings.workers);
         let ingress =
-            bound.ingress.map(|listener| server::serve_ingress(&app, room, listener)).transpose()?;
-        let console = server::serve_console(&app, room, &token, bound.console)?;
+            bound.ingress.map(|listener| server::serve_ingress(&app, limits, listener)).transpose()?;
+        let console = server::serve_console(&app, limits, &token, bound.console)?;
         let listeners = Listeners::run(ingress, console);
         let daemon = Self { app, reserve, possession, supervisor, stopper, listeners };
         if serve == Serve::Both {

@@ -107,7 +107,7 @@ impl Delivery<'_> {
     /// Keeps the reason of a refusal and puts its id into the answer, where there is more to learn than the code. Unknown
     /// integrations and overload are not kept: nothing was examined. Of the deliveries that a throttle refuses only the
     /// first is kept; the others would displace earlier refusals and add nothing.
-    pub(super) fn kept(&self, problem: Problem) -> Problem {
+    pub(super) fn remember(&self, problem: Problem) -> Problem {
         let is_left_out = match problem.kind() {
             Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
             Kind::TooManyRequests => self.was_throttled_lately(),

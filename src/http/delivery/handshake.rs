@@ -18,7 +18,7 @@ use crate::http::problem::{Kind, Problem};
 /// # Errors
 /// The answer that refuses the request.
 pub(in crate::http) async fn answer(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
-    let reply = delivery.handshake_reply().await.map_err(|stopped| delivery.refused(stopped))?;
+    let reply = delivery.handshake_reply().await.map_err(|stopped| delivery.answer_to(stopped))?;
     delivery.app.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }

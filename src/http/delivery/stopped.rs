@@ -45,7 +45,7 @@ impl From<Problem> for Stopped {
 
 impl Delivery<'_> {
     /// The answer to a delivery that was stopped; counts and logs it.
-    pub(in crate::http) fn refused(&self, stopped: Stopped) -> Problem {
+    pub(in crate::http) fn answer_to(&self, stopped: Stopped) -> Problem {
         match stopped {
             Stopped::Unauthentic(reject) => self.unauthenticated(&reject),
             Stopped::NoKeys(fault) | Stopped::NoToken(fault) => self.unavailable(fault),
@@ -56,7 +56,7 @@ impl Delivery<'_> {
     /// The sender gets the same body for every reason; only the operator learns which one it is.
     fn unauthenticated(&self, reject: &Reject) -> Problem {
         let reason = reject.reason;
-        self.app.counters.refuse(&self.id, reason);
+        self.app.counters.count_unauthentic(&self.id, reason);
         tracing::debug!(
             integration = self.id,
             reason = reason.as_str(),
