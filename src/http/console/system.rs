@@ -31,11 +31,20 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// Does the same as `SIGHUP`.
 async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
-    let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(|error| match &error {
-        NotReloaded::Refused(fault) => problem_of(fault),
-        _ => Problem::unavailable(&error),
-    })?;
+    let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(not_reloaded)?;
     Ok(HttpResponse::Ok().json(reloaded))
+}
+
+fn not_reloaded(error: NotReloaded) -> Problem {
+    match error {
+        NotReloaded::Refused(fault) => problem_of(&fault),
+        NotReloaded::Broken(broken) => broken.into(),
+        NotReloaded::Unconfirmed(_) => {
+            let hint = "run `palyra system reload` once more: it reads the same files, and says whether they have an error";
+            Problem::unavailable(&error).hint(Some(hint.to_owned())).of_a_change(Became::Unknown)
+        }
+        NotReloaded::Unjournaled(_) | NotReloaded::NotTaken(_) => Problem::unavailable(&error),
+    }
 }
 
 /// Answers within two seconds, with what is known by then.
