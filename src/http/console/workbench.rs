@@ -304,6 +304,7 @@ impl Trial<'_> {
             Stopped::Unauthentic(reject) => {
                 ("signature", reject.to_string(), Problem::new(Kind::Unauthenticated))
             }
+            Stopped::WrongToken(reject) => ("token", reject.to_string(), Problem::new(Kind::Unauthenticated)),
             Stopped::NoKeys(fault) => ("secret", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::NoToken(fault) => ("token", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::Refused(problem) => {

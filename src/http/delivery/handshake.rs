@@ -56,7 +56,7 @@ impl Delivery<'_> {
     ) -> Result<HandshakeReply, Stopped> {
         if handshake.check == HandshakeCheck::Token {
             let token = self.app.token(integration, handshake).await.map_err(Stopped::NoToken)?;
-            handshake.check_token(request, token.as_deref())?;
+            handshake.check_token(request, token.as_deref()).map_err(Stopped::WrongToken)?;
         }
         reply(handshake, request, keys)
     }
