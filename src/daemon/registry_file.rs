@@ -1,11 +1,11 @@
 //! Handles a missing `webhooks.toml`: the state root may be new, or may have lost it.
 
+use palyra_actors::event_names::{self, REFUSED, WEBHOOK_CREATE};
 use palyra_actors::journal::{Cursor, EventFilter, EventKind, JournalError, JournalReader};
 use palyra_actors::limits::PAGE_EVENTS_MAX;
 use palyra_actors::registry::RegistryError;
 
 use crate::state_root::StateRoot;
-use palyra_actors::event_names::{self, REFUSED, WEBHOOK_CREATE};
 
 /// Refuses a state root that lacks the file although the journal contains events of integrations: every delivery to them
 /// would be refused as unknown.

@@ -70,6 +70,8 @@ pub struct Settings {
     file: PathBuf,
     /// The place of `anchor_dir` in the file, for messages.
     anchor_place: String,
+    /// Why the daemon must not serve its console at that address, if it must not.
+    console_fault: Option<SettingsError>,
     /// The flags, which override the file.
     flags: Flags,
     /// Digest of the text of the file.
@@ -187,7 +189,7 @@ impl Settings {
     /// Compares the file with the settings that were read from it.
     pub fn since(&self) -> Since {
         match Self::load(&self.file, self.flags) {
-            Ok(read) => match read.check_anchor_dir() {
+            Ok(read) => match read.check_addresses().and_then(|()| read.check_anchor_dir()) {
                 Err(error) => Since::Faulty(error),
                 Ok(()) if read.digest == self.digest => Since::Same,
                 Ok(()) => Since::Changed,
@@ -196,11 +198,15 @@ impl Settings {
         }
     }
 
-    /// Refuses the same address for both listeners, because the second could never be opened.
+    /// Refuses addresses that no daemon may or can serve: a console beyond loopback that was not asked for, and the same
+    /// address for both listeners. Commands listen on neither.
     ///
     /// # Errors
-    /// When both settings name the same address.
+    /// What is wrong with them.
     pub fn check_addresses(&self) -> Result<(), SettingsError> {
+        if let Some(fault) = &self.console_fault {
+            return Err(fault.clone());
+        }
         if !is_one_address(self.ingress, self.console) {
             return Ok(());
         }
@@ -239,12 +245,9 @@ impl Settings {
         let digest = Digest::of(source.text.as_bytes());
         let (path, anchor_place) = (source.file.to_owned(), source.place_of("anchor_dir"));
         let settings = Self { file: path, anchor_place, digest, ..file.complete(flags, key_trust) };
-        let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
-        misused.map_err(|misused| match flags.console {
-            Some(_) => misused.error,
-            None => misused.located(source),
-        })?;
-        Ok(settings)
+        let misused = settings.check_console(file.console_allow_remote.unwrap_or(false)).err();
+        let told = |it: Misused| if flags.console.is_some() { it.error } else { it.located(source) };
+        Ok(Self { console_fault: misused.map(told), ..settings })
     }
 
     fn check_console(&self, remote_allowed: bool) -> Result<(), Misused> {
@@ -288,6 +291,7 @@ impl SettingsFile {
             ready_json: flags.json,
             file: PathBuf::new(),
             anchor_place: String::new(),
+            console_fault: None,
             flags,
             digest: Digest::of(&[]),
         }

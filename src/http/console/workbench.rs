@@ -161,8 +161,9 @@ impl Captured {
         }
         // Every real request has a `Host`. If it was not captured, the delivery is taken to have been sent to the ingress
         // directly.
-        let own = app.serving.addresses.ingress.trim_start_matches("http://");
-        if let (false, Ok(own)) = (headers.contains_key(HOST), HeaderValue::from_str(own)) {
+        let own = app.serving.addresses.local_ingress().unwrap_or_default();
+        let own = HeaderValue::from_str(own.trim_start_matches("http://"));
+        if let (false, Ok(own)) = (headers.contains_key(HOST), own) {
             headers.insert(HOST, own);
         }
         let query = sample.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
@@ -303,6 +304,7 @@ impl Trial<'_> {
             Stopped::Unauthentic(reject) => {
                 ("signature", reject.to_string(), Problem::new(Kind::Unauthenticated))
             }
+            Stopped::WrongToken(reject) => ("token", reject.to_string(), Problem::new(Kind::Unauthenticated)),
             Stopped::NoKeys(fault) => ("secret", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::NoToken(fault) => ("token", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::Refused(problem) => {
