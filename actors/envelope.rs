@@ -29,7 +29,6 @@ pub struct Parts<'a> {
 ///
 /// # Errors
 /// The violations.
-/// What breaks it.
 pub fn check(parts: &Parts<'_>, format: BodyFormat, body: Element<'_>) -> Result<(), Vec<SchemaIssue>> {
     if fits(parts, format, body) { Ok(()) } else { validate(&document(parts, format, body)) }
 }

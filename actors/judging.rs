@@ -11,7 +11,7 @@ use crate::journal::{BodyFormat, EVENT_DETAIL, Severity, SystemEvent, Verdict, W
 use crate::json::{Element, JsonError};
 use crate::limits::{SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX};
 use crate::provider::{Body, ContentKind, Description, Profile};
-use crate::registry::{IntegrationRecord, OnFiltered};
+use crate::registry::IntegrationRecord;
 use crate::schemas::SchemaIssue;
 
 /// Event, source and id of a delivery, with the defaults of its profile.
@@ -205,9 +205,4 @@ pub fn webhook_event(
         body,
         body_format,
     }
-}
-
-/// Whether a filtered delivery is answered with an error.
-pub fn rejects_filtered(record: &IntegrationRecord) -> bool {
-    record.on_filtered == OnFiltered::Reject
 }

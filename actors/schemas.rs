@@ -325,9 +325,10 @@ mod tests {
             (fault.issue.pointer.as_str(), fault.issue.message.as_str()),
             (
                 "/auth/0/mac/algorithm",
-                "a text of 8 characters is not one of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\", \"sha256\", \
-                 \"ed25519\", \"ecdsa-p256-sha256\", \"ecdsa-p256-sha256-raw\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha512\", \
-                 \"rsa-pss-sha256\""
+                "a text of 8 characters is not one of \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha384\", \"hmac-sha512\", \
+                 \"sha256\", \"ed25519\", \"ecdsa-p256-sha256\", \"ecdsa-p256-sha256-raw\", \"ecdsa-p384-sha384\", \
+                 \"ecdsa-p384-sha384-raw\", \"rsa-sha1\", \"rsa-sha256\", \"rsa-sha384\", \"rsa-sha512\", \
+                 \"rsa-pss-sha256\", \"rsa-pss-sha384\", \"rsa-pss-sha512\""
             )
         );
         assert!(fault.hint().unwrap().starts_with("did you mean `hmac-"), "{:?}", fault.hint());

@@ -1,4 +1,4 @@
-//! Locates values in a TOML text, for error messages.
+//! Locates values in a TOML text, and the error that names such a place.
 
 use std::ops::Range;
 
@@ -21,6 +21,35 @@ impl TextPlace {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         Self { line, column }
+    }
+}
+
+/// A fault in a TOML file of the operator's, and its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{}:{}: {field}: {message}", place.line, place.column)]
+pub struct TextFault {
+    pub file: String,
+    pub place: TextPlace,
+    /// The field, as a path, or what the file is if the whole of it is meant.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl TextFault {
+    /// The fault in the file as a whole, which is `kind`.
+    pub fn of_file(file: &str, kind: &str, message: &str) -> Self {
+        let place = TextPlace { line: 1, column: 1 };
+        Self { file: file.to_owned(), place, field: kind.to_owned(), message: message.to_owned(), hint: None }
+    }
+
+    /// The fault of the value at the JSON pointer `pointer` into `text`, which is `kind` as a whole.
+    pub fn at(file: &str, text: &str, kind: &str, pointer: &str, message: &str) -> Self {
+        let (place, path) = (find(text, pointer), path(pointer));
+        let field = if path.is_empty() { kind.to_owned() } else { path };
+        Self { place, field, ..Self::of_file(file, kind, message) }
     }
 }
 

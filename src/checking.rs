@@ -71,7 +71,8 @@ fn open_registry(root: &StateRoot, settings: Option<&Settings>) -> Result<Regist
     let refused = |error: RegistryError| connect::not_started(&error.into());
     let registry = Registry::open(config, SystemClock.now_unix_ms()).map_err(refused)?;
     let database = root.journal_files(None).database;
-    // An unreadable journal is not a fault of the configuration and is ignored here.
+    // A journal that cannot be opened is not a fault of the configuration and is ignored here. One that opens but cannot be
+    // read to its end is not: whether the file was lost is not known then.
     if let Ok(journal) = JournalReader::open(&database) {
         registry_file::refuse_if_lost(root, &journal).map_err(|error| connect::not_started(&error))?;
     }

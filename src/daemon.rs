@@ -28,10 +28,10 @@ use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::exit::Exit;
-use crate::http::connection::limits::Room;
+use crate::http::connection::limits::ConnectionLimits;
 use crate::http::connection::server;
 use crate::http::console::Token;
-use crate::http::health::reasons_within;
+use crate::http::health::reasons_not_ready;
 use crate::logging;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
@@ -198,15 +198,12 @@ impl Daemon {
     }
 
     /// Stops a daemon that served one command, or that could not be announced. Unfinished work is given [`CLOSE_DEADLINE`].
-    pub async fn close(self) {
+    /// Returns whether all of it was finished by then.
+    pub async fn close(self) -> bool {
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
-        if !is_finished {
-            tracing::warn!(
-                "what this command asked for was not finished in time; check before you try again"
-            );
-        }
         self.stopper.close(None).await;
+        is_finished
     }
 }
 
@@ -240,9 +237,9 @@ async fn open(
     let (actors, supervisor) = actors::start(plan, stopper).await?;
     let app = AppState::new(actors, settings, Arc::clone(&plan.clock), bound.addresses()?);
     prove_ready(&app).await?;
-    let room = Room::make(app.settings.workers);
-    let ingress = bound.ingress.map(|listener| server::serve_ingress(&app, room, listener)).transpose()?;
-    let console = server::serve_console(&app, room, token, bound.console)?;
+    let limits = ConnectionLimits::make(app.settings.workers);
+    let ingress = bound.ingress.map(|listener| server::serve_ingress(&app, limits, listener)).transpose()?;
+    let console = server::serve_console(&app, limits, token, bound.console)?;
     Ok((app, supervisor, Listeners::run(ingress, console)))
 }
 
@@ -294,7 +291,7 @@ pub struct NotReady(Vec<String>);
 
 /// Probes every actor on the path once, including a commit, before the first request can arrive.
 async fn prove_ready(app: &AppState) -> anyhow::Result<()> {
-    let reasons = reasons_within(START_DEADLINE, app).await;
+    let reasons = reasons_not_ready(app, START_DEADLINE).await;
     if reasons.is_empty() {
         return Ok(());
     }

@@ -17,12 +17,13 @@ mod settings;
 mod state_root;
 mod threads;
 mod version;
+mod within;
 
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-use cli::{Cli, CliError, Command, Context, DaemonArgs, Output};
+use cli::{Cli, CliError, Command, Context, DaemonArgs, LastRemarks, Output};
 use exit::Exit;
 use settings::Flags;
 use state_root::StateRoot;
@@ -76,10 +77,12 @@ fn client(cli: Cli, output: Output) -> Exit {
     logging::for_commands(cli.verbose);
     let Command::Client(command) = cli.command else { return Exit::Usage };
     let (named, bare) = (cli.state_root, command.bare());
-    let (for_console, for_files) = (named.clone(), named);
-    let connect = Box::new(move |need| connect::connect(&locate(for_console.clone())?, need, bare));
+    let (for_console, for_files, last_remarks) = (named.clone(), named, LastRemarks::default());
+    let of_console = last_remarks.clone();
+    let connect =
+        Box::new(move |need| connect::connect(&locate(for_console.clone())?, need, bare, &of_console));
     let find_journal = Box::new(move || connect::journal_files(&locate(for_files.clone())?));
-    let context = Context::new(output, connect, find_journal);
+    let context = Context::new(output, connect, find_journal, last_remarks);
     cli::finish(cli::run(command, &context), &context.out)
 }
 

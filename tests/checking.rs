@@ -208,3 +208,21 @@ fn a_field_of_webhooks_toml_that_stands_twice_is_named() {
     assert!(said.contains(": provider: is set a second time here"), "{said}");
     assert!(said.contains("remove one of the two"), "{said}");
 }
+
+#[test]
+fn a_damaged_journal_is_no_fault_of_the_configuration_unless_it_has_to_tell_whether_webhooks_toml_was_lost() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    let database = root.join("journal.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let page = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    bytes[page..].fill(0xff);
+    std::fs::write(&database, bytes).unwrap();
+    succeed(root, &["daemon", "--check"], b"");
+    std::fs::remove_file(root.join("webhooks.toml")).unwrap();
+    let checked = run(root, &["daemon", "--check"], b"");
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert_eq!(checked.status.code(), Some(65), "{said}");
+    assert!(said.contains("cannot read the journal"), "{said}");
+}

@@ -145,6 +145,22 @@ fn settings_that_cannot_be_used_are_78() {
 }
 
 #[test]
+fn a_console_in_the_file_that_a_flag_replaces_is_no_obstacle_to_commands() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    write_private(&root.join("palyra.toml"), "console = \"0.0.0.0:7143\"\n");
+    assert!(fail(root, &["daemon", "--check"], 78).contains("palyra.toml:1:1: the console would listen on"));
+    succeed(root, &["webhooks", "list"], b"");
+    let daemon = Daemon::start(root);
+    let copies = state_root();
+    let backup = copies.path().join("backup");
+    succeed(root, &["journal", "backup", backup.to_str().unwrap()], b"");
+    succeed(root, &["journal", "verify"], b"");
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+}
+
+#[test]
 fn a_bad_file_on_reload_keeps_the_last_good_one_and_says_so() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Daemon, SECRET, add_github, events, events_named, eventually, github_signature, json as ask, raw,
-    run, state_root, succeed, write_private,
+    request, run, state_root, succeed, write_private,
 };
 
 fn explain(root: &Path, subject: &str) -> Value {
@@ -227,5 +227,36 @@ fn an_integration_may_be_called_by_any_word_of_the_console() {
         assert!(succeed(root.path(), &["webhooks", "explain", id], b"").contains(id));
         succeed(root.path(), &["webhooks", "send", id, "--event", "push"], b"");
         succeed(root.path(), &["webhooks", "disable", id], b"");
+    }
+}
+
+#[test]
+fn a_handshake_with_another_token_is_explained_with_the_token_and_not_with_the_secret() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/app"], b"app secret");
+    succeed(root, &["vault", "put", "global/verify"], b"agreed");
+    let parameter = ["--secret-ref", "global/app", "--parameter", "verify_token=global/verify"];
+    succeed(root, &[&["webhooks", "add", "in", "meta"], &parameter[..]].concat(), b"");
+    let daemon = Daemon::start(root);
+    let url = format!("{}/hooks/in?hub.verify_token=mistyped&hub.challenge=1", daemon.ingress);
+    let answer = request("GET", &url, &[], b"");
+    assert_eq!(answer.status, 401);
+    let explained = explain(root, &refusal(&answer));
+    let next = lines(&explained, "next");
+    assert!(next.contains("`global/verify`") && next.contains("`verify_token`"), "{next}");
+    assert!(!next.contains("global/app"), "{next}");
+    assert!(lines(&explained, "why").starts_with("bad_signature: "), "{explained}");
+
+    let unsigned = daemon.post("in", &[("X-Hub-Signature-256", "sha256=00")], b"{}");
+    succeed(root, &["webhooks", "remove", "in"], b"");
+    for answer in [answer, unsigned] {
+        let explained = explain(root, &refusal(&answer));
+        let (why, next) = (lines(&explained, "why"), lines(&explained, "next"));
+        assert!(why.contains("`in` has been removed since"), "{explained}");
+        assert!(next.contains("`palyra webhooks add in PROVIDER`"), "{explained}");
+        for wrong in ["published keys", "global/", "webhooks set", "webhooks test"] {
+            assert!(!next.contains(wrong), "{explained}");
+        }
     }
 }

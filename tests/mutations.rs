@@ -22,7 +22,7 @@ const P256_SPKI_HEAD: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA=";
 const MUTATIONS: [&str; 5] = ["signature", "timestamp", "body", "duplicate", "drop-header"];
 
 /// Status and exit code of a send; no status where the console refuses to make such a delivery.
-fn send(root: &Path, id: &str, more: &[&str]) -> (Option<u64>, i32) {
+pub fn send(root: &Path, id: &str, more: &[&str]) -> (Option<u64>, i32) {
     let args = ["--json", "webhooks", "send", id, "--event", "push"];
     let output = run(root, &[&args[..], more].concat(), b"");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -159,7 +159,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-fn add(root: &Path, id: &str, provider: &str, public: &[u8], more: &[&str]) {
+pub fn add(root: &Path, id: &str, provider: &str, public: &[u8], more: &[&str]) {
     let vault_ref = format!("global/{id}");
     succeed(root, &["vault", "put", &vault_ref], public);
     let args = ["webhooks", "add", id, provider, "--secret-ref", &vault_ref];
@@ -191,7 +191,7 @@ fn a_provider_with_a_key_pair_is_stood_in_for_with_a_pair_of_ones_own() {
 }
 
 /// The public half of a key of openssl's, as a JWK set (RFC 7517).
-fn jwk_set(key: &Path) -> String {
+pub fn jwk_set(key: &Path) -> String {
     let text = std::fs::read_to_string(key).unwrap();
     let base64: String = text.lines().filter(|line| !line.starts_with('-')).collect();
     let pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(base64).unwrap()).unwrap();

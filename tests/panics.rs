@@ -292,3 +292,35 @@ fn a_change_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
     assert_eq!(events_named(root, "registry.webhook.disable.unknown").len(), 1);
     assert!(events_named(root, "registry.webhook.disable.refused").is_empty());
 }
+
+#[test]
+fn a_reload_whose_outcome_is_not_known_is_told_and_journaled_as_that() {
+    let root = state_root();
+    let root = root.path();
+    let daemon = daemon(root, "registry::changed", "1*panic->off");
+    write_private(&root.join("webhooks.toml"), "version = 1\n");
+    let answer = daemon.console(root, "POST", "/console/v1/system/reload", b"");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, None), "{answer:?}");
+    assert!(answer.body.contains("not known whether it is in force"), "{answer:?}");
+    let show = || daemon.console(root, "GET", "/console/v1/webhooks/gh", b"").status;
+    eventually("who looks sees that it was done", || show() == 404);
+    assert_eq!(events_named(root, "registry.reload.unknown").len(), 1);
+    let reloaded = daemon.console(root, "POST", "/console/v1/system/reload", b"");
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+}
+
+#[test]
+fn a_reload_while_the_registry_restarts_has_an_outcome_in_the_journal_too() {
+    let root = state_root();
+    let root = root.path();
+    let daemon = daemon(root, "registry::get", "3*panic->off");
+    let show = || daemon.console(root, "GET", "/console/v1/webhooks/gh", b"").status;
+    while show() == 503 {
+        let reload = daemon.console(root, "POST", "/console/v1/system/reload", b"");
+        assert!(matches!(reload.status, 200 | 503), "{reload:?}");
+    }
+    let asked = events_named(root, "registry.reload.asked").len();
+    let endings = ["reloaded", "reload.refused", "reload.unknown"]
+        .map(|ending| events_named(root, &format!("registry.{ending}")).len());
+    assert_eq!(endings.iter().sum::<usize>(), asked, "{endings:?}");
+}

@@ -113,6 +113,27 @@ fn a_delivery_that_is_being_sent_is_finished() {
 }
 
 #[test]
+fn a_made_delivery_whose_answer_a_stop_cuts_off_is_journaled_as_unknown_and_not_as_refused() {
+    let root = state_root();
+    let root = root.path();
+    add_github(root);
+    write_private(&root.join("palyra.toml"), "drain_deadline_seconds = 1\n");
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(8000)->off")];
+    let daemon = Daemon::start_with(root, &[], &stalls);
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| run(root, &["webhooks", "send", "gh", "--event", "push"], b""));
+        let heartbeat = || daemon.console(root, "GET", "/console/v1/system/heartbeat", b"").json();
+        eventually("it is in flight", || heartbeat()["in_flight"] == 1);
+        daemon.signal("TERM");
+        assert!(!sending.join().unwrap().status.success());
+    });
+    assert_eq!(daemon.wait(DRAIN).code(), Some(0));
+    assert_eq!(events_named(root, "push").len(), 1, "it was stored");
+    let ended = |ending: &str| events_named(root, &format!("registry.webhook.send.{ending}")).len();
+    assert_eq!((ended("unknown"), ended("refused")), (1, 0));
+}
+
+#[test]
 fn an_open_event_stream_does_not_hold_the_daemon_up() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use palyra_actors::clock::{Clock, SystemClock};
+use ring::hmac;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events_named, eventually, github_signature, hmac_hex, json, raw, run,
-    state_root, statuses, succeed, write_private,
+    Answer, Daemon, SECRET, add_github, events_named, eventually, github_signature, hmac_hex, json, raw,
+    request, run, state_root, statuses, succeed, write_private,
 };
 
 /// Asks the console about integrations.
@@ -130,6 +131,27 @@ fn an_address_that_only_says_where_the_ingress_listens_is_not_to_be_entered_at_t
     assert_eq!((&shown["url"], &shown["local_url"]), (&json!("/hooks/gh"), &json!(local)));
     let told = succeed(root.path(), &["webhooks", "show", "gh"], b"");
     assert!(!told.contains("0.0.0.0") && told.contains("public_url"), "{told}");
+}
+
+#[test]
+fn a_delivery_to_the_local_url_is_tested_and_sent_under_the_url_it_was_signed_for() {
+    let root = state_root();
+    let root = root.path();
+    succeed(root, &["vault", "put", "global/twilio"], b"token");
+    succeed(root, &["webhooks", "add", "sms", "twilio", "--secret-ref", "global/twilio"], b"");
+    let daemon = Daemon::with_ingress_on(root, "0.0.0.0");
+    let local = json(root, &["webhooks", "show", "sms"])["local_url"].as_str().unwrap().to_owned();
+    let signed = local.replacen("http://", "https://", 1) + "Bodyhi";
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"token");
+    let signature = STANDARD.encode(hmac::sign(&key, signed.as_bytes()));
+    let headers =
+        [("Content-Type", "application/x-www-form-urlencoded"), ("X-Twilio-Signature", signature.as_str())];
+    assert!(matches!(request("POST", &local, &headers, b"Body=hi").status, 200 | 202));
+    let sample = json!({"headers": headers, "payload_base64": STANDARD.encode("Body=hi")});
+    let tested = ask(&daemon, root, "POST", "/sms/test", &sample).json();
+    assert_eq!(tested["passed"], true, "{tested}");
+    let sent = json(root, &["webhooks", "send", "sms", "--event", "message"]);
+    assert_eq!(sent["url"], local.as_str(), "{sent}");
 }
 
 /// A delivery to `id`, as it is posted and as it is tested.

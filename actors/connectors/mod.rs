@@ -244,7 +244,7 @@ impl Handler<Emit> for ConnectorSupervisor {
             if !roster.has(&connector) {
                 return Err(ConnectorError::Unknown(connector));
             }
-            let event = roster::signed_by(&connector, event).map_err(ConnectorError::Journal)?;
+            let event = roster::attributed_to(&connector, event).map_err(ConnectorError::Journal)?;
             let receipt = journal.append_system(event).await.map_err(ConnectorError::Journal)?;
             roster.emitted(&connector, clock.now_unix_ms());
             drop(place);

@@ -156,7 +156,7 @@ impl Entry {
 ///
 /// # Errors
 /// [`JournalError::Invalid`] when its name is longer than [`EVENT_NAME_BYTES_MAX`].
-pub fn signed_by(connector: &str, mut event: SystemEvent) -> Result<SystemEvent, JournalError> {
+pub fn attributed_to(connector: &str, mut event: SystemEvent) -> Result<SystemEvent, JournalError> {
     if event.name.len() > EVENT_NAME_BYTES_MAX {
         return Err(JournalError::invalid("name", "must have at most 64 bytes"));
     }

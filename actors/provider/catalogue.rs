@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lint::{Weight, mistakes};
-use super::load::{self, ProfileError};
+use super::load;
 use super::{Origin, Profile};
 use crate::ids::nearest;
+use crate::text_places::TextFault;
 
 macro_rules! built_in {
     ($($file:literal),* $(,)?) => {
@@ -108,7 +109,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// Never; the tests parse every built-in profile.
-    pub fn built_in() -> Result<Self, ProfileError> {
+    pub fn built_in() -> Result<Self, TextFault> {
         let mut profiles = BTreeMap::new();
         for (file, text) in BUILT_IN {
             let profile = load::load(file, text)?;
@@ -122,7 +123,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// When another own profile has the same name.
-    pub fn add_own(&mut self, mut profile: Profile, file: PathBuf) -> Result<(), ProfileError> {
+    pub fn add_own(&mut self, mut profile: Profile, file: PathBuf) -> Result<(), TextFault> {
         let hidden = self.get(profile.name()).map(|hidden| hidden.origin.clone());
         if let Some(Origin::Own { file: other, .. }) = &hidden {
             let message = format!("the name `{}` is also that of {}", profile.name(), other.display());
@@ -166,7 +167,7 @@ impl Catalogue {
 ///
 /// # Errors
 /// When it cannot be used, or the lint reports an error in it.
-pub fn read_profile(file: &str, text: &str) -> Result<Profile, ProfileError> {
+pub fn read_profile(file: &str, text: &str) -> Result<Profile, TextFault> {
     let profile = load::load(file, text)?;
     match mistakes(&profile).into_iter().find(|finding| finding.weight == Weight::Error) {
         Some(mistake) => Err(mistake.into_error(file.to_owned())),

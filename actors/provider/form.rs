@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+use super::algorithm::{Algorithm, JwtAlgorithm};
 use super::answer::DeliveryAnswer;
 use super::body::ContentKind;
 use super::handshake::Handshake;
@@ -290,34 +291,6 @@ pub struct SignedForm {
     pub certificate_url: Option<PinnedUrl>,
 }
 
-/// Algorithms of [`SignedForm`]. The profile decides; a request can choose only among those its `algorithm_from` lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Algorithm {
-    /// HMAC-SHA-1 (RFC 2104).
-    HmacSha1,
-    /// HMAC-SHA-256.
-    HmacSha256,
-    /// HMAC-SHA-512.
-    HmacSha512,
-    /// SHA-256 over content that includes the secret.
-    Sha256,
-    /// Ed25519 (RFC 8032), verified strictly.
-    Ed25519,
-    /// ECDSA over P-256 with SHA-256, DER-encoded.
-    EcdsaP256Sha256,
-    /// ECDSA over P-256 with SHA-256, as two numbers of 32 bytes (RFC 7518 §3.4).
-    EcdsaP256Sha256Raw,
-    /// RSASSA-PKCS1-v1_5 with SHA-1.
-    RsaSha1,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RsaSha256,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    RsaSha512,
-    /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes (RFC 8017 §8.1).
-    RsaPssSha256,
-}
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlgorithmChoice {
@@ -387,20 +360,6 @@ pub struct JwtForm {
     /// Seconds for which the token is accepted after `iat`; it makes `iat` mandatory, which may be at most 60 s ahead of
     /// our clock.
     pub issued_past_seconds: Option<u64>,
-}
-
-/// Algorithms of [`JwtForm`] (RFC 7518).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum JwtAlgorithm {
-    /// HMAC-SHA-256 under the secret.
-    #[serde(rename = "HS256")]
-    Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, with a key of the JWK set in the vault.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// ECDSA over P-256 with SHA-256, with a key of the JWK set in the vault.
-    #[serde(rename = "ES256")]
-    Es256,
 }
 
 /// How a key is derived from a secret.
@@ -517,8 +476,12 @@ pub enum TimeFormat {
     UnixS,
     /// Milliseconds since 1970, digits only.
     UnixMs,
+    /// Microseconds since 1970, digits only.
+    UnixUs,
     /// RFC 3339.
     Rfc3339,
+    /// The form of the `Date` header, in GMT (RFC 9110 §5.6.7, IMF-fixdate).
+    HttpDate,
 }
 
 /// A shared token.

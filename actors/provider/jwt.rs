@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
-};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::form::{Algorithm, Encoding, JwtAlgorithm, JwtForm, KeyForm};
+use super::algorithm::{Algorithm, JwtAlgorithm, KeyKind};
+use super::form::{Encoding, JwtForm, KeyForm};
 use super::key::Key;
 use super::request::Request;
 use super::signature::decode;
@@ -19,9 +17,6 @@ use crate::clock::UnixMs;
 use crate::json;
 use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 use crate::secret::SecretVersions;
-
-/// First byte of an uncompressed point (SEC 1 §2.3.3).
-const UNCOMPRESSED_POINT: u8 = 4;
 
 /// Allowed difference of the clocks if the profile names none, in seconds.
 const LEEWAY_SECONDS: u64 = 60;
@@ -58,9 +53,9 @@ pub fn verify(
         // RFC 7515 §4.1.11.
         return Err(bad("the token has critical extensions that are not supported").into());
     }
-    let version = first_accepted(keys, |secret| match form.algorithm {
-        JwtAlgorithm::Hs256 => try_shared(&parts, secret),
-        JwtAlgorithm::Rs256 | JwtAlgorithm::Es256 => try_set(form.algorithm, &parts, secret),
+    let version = first_accepted(keys, |secret| match form.algorithm.is_shared() {
+        true => try_shared(form.algorithm, &parts, secret),
+        false => try_set(form.algorithm, &parts, secret),
     })?;
     if let Some(claim) = &form.body_sha256_claim {
         let text = parts.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
@@ -79,13 +74,11 @@ pub fn verify(
 /// # Errors
 /// Why not, without the value.
 pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
-    match form.algorithm {
-        JwtAlgorithm::Hs256 => shared(secret).map(drop),
-        algorithm => {
-            let fits = has_key_of(&key_set(secret)?, algorithm);
-            fits.then_some(()).ok_or_else(|| no_key_of(algorithm))
-        }
+    if form.algorithm.is_shared() {
+        return shared(secret, form.algorithm.signature()).map(drop);
     }
+    let fits = has_key_of(&key_set(secret)?, form.algorithm);
+    fits.then_some(()).ok_or_else(|| no_key_of(form.algorithm))
 }
 
 impl JwtForm {
@@ -93,17 +86,6 @@ impl JwtForm {
     /// if the age is not bounded.
     pub(super) fn fresh_seconds(&self) -> Option<u64> {
         self.issued_past_seconds.map(|past| past + LEEWAY_SECONDS)
-    }
-}
-
-impl JwtAlgorithm {
-    /// Its name in a token (RFC 7518 §3.1).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
     }
 }
 
@@ -137,23 +119,28 @@ fn take_apart(token: &str) -> Result<Parts<'_>, Reject> {
     })
 }
 
-fn try_shared(parts: &Parts<'_>, secret: &[u8]) -> Tried {
-    let key = match shared(secret) {
-        Ok(key) => key,
-        Err(reason) => return Tried::Unusable(reason),
-    };
-    let content = [Some(parts.signed.as_bytes().into())];
-    match key.accepts(Algorithm::HmacSha256, &content, std::slice::from_ref(&parts.signature)) {
-        true => Tried::Accepted,
-        false => Tried::Refused(bad(NONE_OF_OURS)),
+impl Parts<'_> {
+    fn tried(&self, key: &Key<'_>, algorithm: JwtAlgorithm) -> Tried {
+        let content = [Some(self.signed.as_bytes().into())];
+        match key.accepts(algorithm.signature(), &content, std::slice::from_ref(&self.signature)) {
+            true => Tried::Accepted,
+            false => Tried::Refused(bad(NONE_OF_OURS)),
+        }
     }
 }
 
-fn shared(secret: &[u8]) -> Result<Key<'_>, String> {
-    Key::read(secret, &KeyForm::default(), Algorithm::HmacSha256)
+fn try_shared(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
+    match shared(secret, algorithm.signature()) {
+        Ok(key) => parts.tried(&key, algorithm),
+        Err(reason) => Tried::Unusable(reason),
+    }
 }
 
-/// A JWK set, restricted to RSA and P-256 keys.
+fn shared(secret: &[u8], algorithm: Algorithm) -> Result<Key<'_>, String> {
+    Key::read(secret, &KeyForm::default(), algorithm)
+}
+
+/// A JWK set (RFC 7517): of each key the members that RSA, ECDSA (RFC 7518 §6) and Ed25519 (RFC 8037 §2) need.
 #[derive(Deserialize)]
 struct JwkSet {
     keys: Vec<Jwk>,
@@ -162,6 +149,7 @@ struct JwkSet {
 #[derive(Deserialize)]
 struct Jwk {
     kid: Option<String>,
+    crv: Option<String>,
     n: Option<String>,
     e: Option<String>,
     x: Option<String>,
@@ -169,13 +157,29 @@ struct Jwk {
 }
 
 impl Jwk {
-    /// The coordinates of its point, or its modulus and exponent; `None` if one is missing or is not valid Base64url.
-    fn numbers(&self, algorithm: JwtAlgorithm) -> Option<(Vec<u8>, Vec<u8>)> {
-        let number = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
-        match algorithm {
-            JwtAlgorithm::Es256 => number(&self.x).zip(number(&self.y)),
-            JwtAlgorithm::Hs256 | JwtAlgorithm::Rs256 => number(&self.n).zip(number(&self.e)),
+    /// The key, if it is of the algorithm's kind.
+    fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
+        let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
+        let kind = algorithm.signature().key_kind();
+        if self.crv.is_some() && self.crv.as_deref() != curve(kind) {
+            return None;
         }
+        match kind {
+            KeyKind::Shared => None,
+            KeyKind::Ed25519 => Key::ed25519(&bytes(&self.x)?),
+            curve @ (KeyKind::P256 | KeyKind::P384) => Key::ecdsa(curve, &bytes(&self.x)?, &bytes(&self.y)?),
+            KeyKind::Rsa => Key::rsa(&bytes(&self.n)?, &bytes(&self.e)?),
+        }
+    }
+}
+
+/// The name of its curve in a JWK.
+fn curve(kind: KeyKind) -> Option<&'static str> {
+    match kind {
+        KeyKind::Ed25519 => Some("Ed25519"),
+        KeyKind::P256 => Some("P-256"),
+        KeyKind::P384 => Some("P-384"),
+        KeyKind::Shared | KeyKind::Rsa => None,
     }
 }
 
@@ -193,7 +197,7 @@ fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
     let kid = parts.header.get("kid").and_then(Value::as_str);
     let is_named = |key: &&Jwk| key.kid.as_deref() == kid || (kid.is_none() && set.len() == 1);
     let mut named = set.iter().filter(is_named);
-    let Some(numbers) = named.find_map(|key| key.numbers(algorithm)) else {
+    let Some(key) = named.find_map(|key| key.key(algorithm)) else {
         return match has_key_of(&set, algorithm) {
             true => Tried::Refused(Reject::new(
                 Reason::UntrustedKey,
@@ -202,25 +206,11 @@ fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
             false => Tried::Unusable(no_key_of(algorithm)),
         };
     };
-    match is_signed_by(algorithm, numbers, parts) {
-        true => Tried::Accepted,
-        false => Tried::Refused(bad(NONE_OF_OURS)),
-    }
-}
-
-fn is_signed_by(algorithm: JwtAlgorithm, (a, b): (Vec<u8>, Vec<u8>), parts: &Parts<'_>) -> bool {
-    let (signed, signature) = (parts.signed.as_bytes(), parts.signature.as_slice());
-    let verified = if algorithm == JwtAlgorithm::Es256 {
-        let point = [&[UNCOMPRESSED_POINT], a.as_slice(), b.as_slice()].concat();
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed, signature)
-    } else {
-        RsaPublicKeyComponents { n: a, e: b }.verify(&RSA_PKCS1_2048_8192_SHA256, signed, signature)
-    };
-    verified.is_ok()
+    parts.tried(&key, algorithm)
 }
 
 fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
-    set.iter().any(|key| key.numbers(algorithm).is_some())
+    set.iter().any(|key| key.key(algorithm).is_some())
 }
 
 fn no_key_of(algorithm: JwtAlgorithm) -> String {

@@ -8,13 +8,14 @@ use serde::Serialize;
 mod bodies;
 
 use super::Profile;
-use super::form::{Algorithm, Content, JwtAlgorithm, JwtForm, Locator};
+use super::algorithm::Algorithm;
+use super::form::{Content, JwtForm, Locator};
 use super::handshake::HandshakeCheck;
-use super::load::{ProfileError, load};
+use super::load::load;
 use super::scheme::Proof;
 use super::signed::SignedScheme;
 use super::told_apart::{self, covers_content, is_in_body};
-use crate::text_places::{self, TextPlace};
+use crate::text_places::{self, TextFault, TextPlace};
 
 /// Largest tolerance without a warning. A larger one lets a captured request be replayed for longer than any network
 /// delay justifies.
@@ -29,14 +30,11 @@ pub enum Weight {
     Error,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub weight: Weight,
     pub rule: &'static str,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
+    pub place: TextPlace,
     /// The field, as a path.
     pub field: String,
     /// What is wrong.
@@ -47,16 +45,9 @@ pub struct Finding {
 
 impl Finding {
     /// Turns the mistake into the error that refuses the profile in `file`.
-    pub fn into_error(self, file: String) -> ProfileError {
+    pub fn into_error(self, file: String) -> TextFault {
         let hint = Some(self.remedy.to_owned());
-        ProfileError {
-            file,
-            line: self.line,
-            column: self.column,
-            field: self.field,
-            message: self.message,
-            hint,
-        }
+        TextFault { file, place: self.place, field: self.field, message: self.message, hint }
     }
 }
 
@@ -64,7 +55,7 @@ impl Finding {
 ///
 /// # Errors
 /// When the profile is not valid.
-pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, ProfileError> {
+pub fn lint(file: &str, text: &str) -> Result<Vec<Finding>, TextFault> {
     let profile = load(file, text)?;
     let mut findings = Findings { text, all: mistakes(&profile) };
     check_name(file, &profile, &mut findings);
@@ -115,9 +106,9 @@ impl Findings<'_> {
         message: &str,
         remedy: &'static str,
     ) {
-        let TextPlace { line, column } = text_places::find(self.text, pointer);
+        let place = text_places::find(self.text, pointer);
         let (field, message) = (text_places::path(pointer), message.to_owned());
-        self.all.push(Finding { weight, rule, line, column, field, message, remedy });
+        self.all.push(Finding { weight, rule, place, field, message, remedy });
     }
 }
 
@@ -151,7 +142,7 @@ fn check_jwt(form: &JwtForm, pointer: &str, findings: &mut Findings<'_>) {
     let is_bound = form.claims.keys().any(|claim| claim != "iss")
         || !form.claims_from_parameters.is_empty()
         || form.body_sha256_claim.is_some();
-    if is_bound || form.algorithm == JwtAlgorithm::Hs256 {
+    if is_bound || form.algorithm.is_shared() {
         return;
     }
     let is_open = form.jwks_url.is_some() && form.claims.is_empty();

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::form::{
-    Algorithm, Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm,
-};
+use super::algorithm::Algorithm;
+use super::form::{Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm};
 use super::handshake::Handshake;
 use super::scheme::{Proof, Scheme};
 use super::signed::{SignatureKind, SignedScheme};
@@ -12,34 +11,22 @@ use super::template::Template;
 use super::told_apart::FixedBodies;
 use super::{Origin, Profile, told_apart};
 use crate::schemas::PROVIDER_PROFILE;
-use crate::text_places::{self, TextPlace};
+use crate::text_places::{self, TextFault, TextPlace};
 
-/// Why a profile cannot be used, with the place and the remedy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {field}: {message}")]
-pub struct ProfileError {
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// The field, as a path.
-    pub field: String,
-    pub message: String,
-    pub hint: Option<String>,
-}
+/// What the whole file is called in errors.
+const KIND: &str = "profile";
 
 /// Reads a profile from its text. Its origin is `BuiltIn` until [`Catalogue::add_own`](super::Catalogue::add_own) changes
 /// it.
 ///
 /// # Errors
 /// The first problem found.
-pub fn load(file: &str, text: &str) -> Result<Profile, ProfileError> {
+pub fn load(file: &str, text: &str) -> Result<Profile, TextFault> {
     let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
     PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
         let (fault, hint) = (fault.clone().quoting(&document), fault.hint());
-        ProfileError { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
+        TextFault { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
@@ -73,14 +60,14 @@ fn check_window(profile: &Profile) -> Result<(), String> {
     }
 }
 
-fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> ProfileError {
+fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> TextFault {
     let place = TextPlace::at(text, error.span().map_or(0, |span| span.start));
     match text_places::stands_twice(text, error.message(), error.span()) {
         Some(field) => {
             let hint = Some(text_places::REMOVE_ONE.to_owned());
-            ProfileError { field, hint, ..fault(file, place, "", "is set a second time here") }
+            TextFault { place, hint, ..TextFault::of_file(file, &field, "is set a second time here") }
         }
-        None => fault(file, place, "", error.message()),
+        None => TextFault { place, ..TextFault::of_file(file, KIND, error.message()) },
     }
 }
 
@@ -124,18 +111,28 @@ fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
 }
 
-const MAC_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256];
+const MAC_ALGORITHMS: &[Algorithm] = &[
+    Algorithm::HmacSha1,
+    Algorithm::HmacSha256,
+    Algorithm::HmacSha384,
+    Algorithm::HmacSha512,
+    Algorithm::Sha256,
+];
 const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[
     Algorithm::Ed25519,
     Algorithm::EcdsaP256Sha256,
     Algorithm::EcdsaP256Sha256Raw,
+    Algorithm::EcdsaP384Sha384,
+    Algorithm::EcdsaP384Sha384Raw,
     Algorithm::RsaSha256,
+    Algorithm::RsaSha384,
     Algorithm::RsaSha512,
     Algorithm::RsaPssSha256,
+    Algorithm::RsaPssSha384,
+    Algorithm::RsaPssSha512,
 ];
 const CERTIFICATE_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha512];
+    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha384, Algorithm::RsaSha512];
 
 fn compile_signed(
     form: &SignedForm,
@@ -192,21 +189,6 @@ fn check_time(form: &SignedForm, time: &TimestampForm) -> Result<(), (&'static s
 }
 
 /// An error at the JSON pointer `pointer`.
-pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> ProfileError {
-    fault(file, text_places::find(text, pointer), pointer, message)
-}
-
-fn fault(file: &str, place: TextPlace, pointer: &str, message: &str) -> ProfileError {
-    let field = match text_places::path(pointer) {
-        path if path.is_empty() => "profile".to_owned(),
-        path => path,
-    };
-    ProfileError {
-        file: file.to_owned(),
-        line: place.line,
-        column: place.column,
-        field,
-        message: message.to_owned(),
-        hint: None,
-    }
+pub fn at(file: &str, text: &str, pointer: &str, message: &str) -> TextFault {
+    TextFault::at(file, text, KIND, pointer, message)
 }

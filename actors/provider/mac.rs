@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::form::Algorithm;
+use super::algorithm::Algorithm;
 use crate::ids::Digest;
 
 /// The pieces of signed content; `None` stands for the secret.
@@ -37,6 +37,7 @@ fn with_code<T>(
     match algorithm {
         Algorithm::HmacSha1 => keyed::<Hmac<Sha1>, T>(key, pieces, then),
         Algorithm::HmacSha256 => keyed::<Hmac<Sha256>, T>(key, pieces, then),
+        Algorithm::HmacSha384 => keyed::<Hmac<Sha384>, T>(key, pieces, then),
         Algorithm::HmacSha512 => keyed::<Hmac<Sha512>, T>(key, pieces, then),
         Algorithm::Sha256 => {
             let mut hash = Sha256::new();

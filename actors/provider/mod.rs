@@ -3,7 +3,7 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `form.rs`, `load.rs` | the TOML form of a profile, and how it becomes a [`Profile`] |
+//! | `form.rs`, `algorithm.rs`, `load.rs` | the TOML form of a profile, and how it becomes a [`Profile`] |
 //! | `profile.rs` | a compiled profile, and what it finds in a delivery |
 //! | `catalogue.rs` | profiles by name: the built-in ones, and the operator's own |
 //! | `request.rs`, `body.rs` | a delivery, and how places in it are read |
@@ -17,6 +17,7 @@
 //! | `sign.rs`, `making.rs`, `key_pair.rs`, `mutation.rs` | the reverse: requests as the provider would send them, and faulty variants |
 //! | `summary.rs` | what is shown to people |
 
+mod algorithm;
 mod answer;
 mod body;
 mod catalogue;
@@ -55,7 +56,6 @@ pub use catalogue::{Catalogue, read_profile};
 pub use conformance::{Case, CaseEnd, Outcome};
 pub use handshake::{Handshake, HandshakeCheck, HandshakeReply};
 pub use lint::{Finding, Weight, lint};
-pub use load::ProfileError;
 pub use mutation::Mutation;
 pub use profile::{Description, Origin, Profile, UnsupportedContent};
 pub use published::{Published, PublishedError, Roots};

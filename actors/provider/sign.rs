@@ -3,18 +3,17 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::algorithm::{Algorithm, KeyKind};
 use super::form::{
-    Algorithm, Content, Encoding, JwtAlgorithm, JwtForm, KeyForm, Locator, PinnedUrl, SignedForm, TokenForm,
-    TokenScheme, When,
+    Content, Encoding, JwtForm, KeyForm, Locator, PinnedUrl, SignedForm, TokenForm, TokenScheme, When,
 };
 use super::key::Key;
-use super::key_pair::{self, PairAlgorithm};
 use super::making::{Existing, Making, check_place};
 use super::mutation::tampered;
 use super::request::{Parameters, Request};
 use super::scheme::Proof;
 use super::signed::SignedScheme;
-use super::{ContentKind, Mutation, Profile, mac, signature, timestamp};
+use super::{ContentKind, Mutation, Profile, key_pair, mac, signature, timestamp};
 use crate::clock::UnixMs;
 use crate::ids::{Digest, EventId};
 use crate::secret::SecretVersion;
@@ -155,7 +154,7 @@ impl SignDraft<'_> {
         code
     }
 
-    fn paired(&self, algorithm: PairAlgorithm, content: &[u8]) -> Result<Vec<u8>, SignError> {
+    fn paired(&self, algorithm: Algorithm, content: &[u8]) -> Result<Vec<u8>, SignError> {
         let private_key = self.private_key.ok_or(SignError::NoPrivateKey)?;
         key_pair::sign(private_key, algorithm, content).map_err(SignError::UnusablePrivateKey)
     }
@@ -225,17 +224,11 @@ fn code(
     pieces: &mac::Pieces<'_>,
     draft: &SignDraft<'_>,
 ) -> Result<Vec<u8>, SignError> {
-    let pair = match algorithm {
-        Algorithm::Ed25519 => PairAlgorithm::Ed25519,
-        Algorithm::EcdsaP256Sha256 => PairAlgorithm::EcdsaDer,
-        Algorithm::EcdsaP256Sha256Raw => PairAlgorithm::EcdsaFixed,
-        Algorithm::RsaPssSha256 => PairAlgorithm::RsaPssSha256,
-        Algorithm::RsaSha256 => PairAlgorithm::RsaSha256,
-        Algorithm::RsaSha512 => PairAlgorithm::RsaSha512,
-        Algorithm::RsaSha1 => return Err(SignError::Unsupported),
-        shared => return shared_code(shared, key, form, pieces),
-    };
-    draft.paired(pair, &mac::concatenated(pieces))
+    match algorithm {
+        Algorithm::RsaSha1 => Err(SignError::Unsupported),
+        _ if algorithm.key_kind() == KeyKind::Shared => shared_code(algorithm, key, form, pieces),
+        _ => draft.paired(algorithm, &mac::concatenated(pieces)),
+    }
 }
 
 fn shared_code(
@@ -325,12 +318,6 @@ fn token_code(
     signed: &str,
     draft: &SignDraft<'_>,
 ) -> Result<Vec<u8>, SignError> {
-    match form.algorithm {
-        JwtAlgorithm::Hs256 => {
-            let pieces = [Some(signed.as_bytes().into())];
-            shared_code(Algorithm::HmacSha256, key, &KeyForm::default(), &pieces)
-        }
-        JwtAlgorithm::Rs256 => draft.paired(PairAlgorithm::RsaSha256, signed.as_bytes()),
-        JwtAlgorithm::Es256 => draft.paired(PairAlgorithm::EcdsaFixed, signed.as_bytes()),
-    }
+    let pieces = [Some(signed.as_bytes().into())];
+    code(form.algorithm.signature(), key, &KeyForm::default(), &pieces, draft)
 }

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::form::{Algorithm, Locator, SignedForm, TimestampForm};
+use super::algorithm::Algorithm;
+use super::form::{Locator, SignedForm, TimestampForm};
 use super::handshake::is_bare_word;
 use super::key::{self, Key};
 use super::mac::Pieces;

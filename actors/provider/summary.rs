@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::form::{Algorithm, DeliveryIdForm, Locator, SignedForm, TokenScheme};
+use super::algorithm::Algorithm;
+use super::form::{DeliveryIdForm, Locator, SignedForm, TokenScheme};
 use super::handshake::{HandshakeCheck, HandshakeMethod};
 use super::scheme::Proof;
 use super::{Origin, Profile};
@@ -160,25 +161,6 @@ impl SignedForm {
     pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
         let chosen = self.algorithm_from.iter().flat_map(|choice| choice.values.values());
         self.algorithm.iter().chain(chosen).copied()
-    }
-}
-
-impl Algorithm {
-    /// Its name in a profile.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::HmacSha1 => "hmac-sha1",
-            Self::HmacSha256 => "hmac-sha256",
-            Self::HmacSha512 => "hmac-sha512",
-            Self::Sha256 => "sha256",
-            Self::Ed25519 => "ed25519",
-            Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
-            Self::EcdsaP256Sha256Raw => "ecdsa-p256-sha256-raw",
-            Self::RsaSha1 => "rsa-sha1",
-            Self::RsaSha256 => "rsa-sha256",
-            Self::RsaSha512 => "rsa-sha512",
-            Self::RsaPssSha256 => "rsa-pss-sha256",
-        }
     }
 }
 

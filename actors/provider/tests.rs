@@ -10,7 +10,8 @@ mod vectors;
 
 use std::sync::Arc;
 
-use super::form::{Algorithm, Encoding, Locator, SignatureForm};
+use super::algorithm::Algorithm;
+use super::form::{Encoding, Locator, SignatureForm};
 use super::key::Key;
 use super::profile::key_of;
 use super::scheme::Proof;
@@ -341,7 +342,7 @@ fn a_profile_that_cannot_be_used_is_refused_with_its_place() {
         (
             "hmac-sha256",
             "ed25519",
-            "is not an algorithm of `mac`; its algorithms are hmac-sha1, hmac-sha256, hmac-sha512, sha256",
+            "is not an algorithm of `mac`; its algorithms are hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, sha256",
         ),
         (
             "content = \"{body}\"",

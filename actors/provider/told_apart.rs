@@ -126,7 +126,8 @@ fn fixed(content: &Template, time: Option<TimeFormat>, kinds: Kinds) -> Vec<&Pie
         let before = at.checked_sub(1).and_then(|before| pieces.get(before));
         match pieces.get(*at) {
             Some(Piece::Timestamp) => {
-                time == Some(TimeFormat::Rfc3339) || before.is_none_or(|before| ends_digits(before, kinds))
+                let is_date = matches!(time, Some(TimeFormat::Rfc3339 | TimeFormat::HttpDate));
+                is_date || before.is_none_or(|before| ends_digits(before, kinds))
             }
             _ => known(at),
         }

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TableLike, value};
 
-use super::error::{FileFault, RegistryError};
+use super::error::RegistryError;
 use super::record::IntegrationRecord;
 use super::rules::{self, Breach};
 use crate::files;
 use crate::json;
 use crate::provider::Catalogue;
 use crate::schemas::{REGISTRY, SchemaFault};
-use crate::text_places::{self, TextPlace};
+use crate::text_places::{self, TextFault, TextPlace};
 
 const TABLES: &str = "webhooks";
 const NEW: &str = "# The integrations of Palyra. The daemon keeps your comments and order; `palyra webhooks` edits this file.\nversion = 1\n";
@@ -128,21 +128,13 @@ impl RegistryDocument {
 
 impl Checks<'_> {
     fn fault(&self, place: TextPlace, field: &str, message: &str, hint: Option<String>) -> RegistryError {
-        let fault = FileFault {
-            file: self.file.to_owned(),
-            line: place.line,
-            column: place.column,
-            field: field.to_owned(),
-            message: message.to_owned(),
-            hint,
-        };
-        RegistryError::InvalidFile { fault: Box::new(fault) }
+        let fault = TextFault { place, hint, ..TextFault::of_file(self.file, field, message) };
+        RegistryError::InvalidFile(Box::new(fault))
     }
 
     fn at(&self, text: &str, pointer: &str, message: &str, hint: Option<String>) -> RegistryError {
-        let field = text_places::path(pointer);
-        let field = if field.is_empty() { "file" } else { &field };
-        self.fault(text_places::find(text, pointer), field, message, hint)
+        let fault = TextFault::at(self.file, text, "file", pointer, message);
+        RegistryError::InvalidFile(Box::new(TextFault { hint, ..fault }))
     }
 
     fn schema_fault(&self, text: &str, fault: &SchemaFault) -> RegistryError {

@@ -3,35 +3,17 @@
 use std::sync::Arc;
 
 use crate::ids::nearest;
-
-/// A fault in `webhooks.toml` and its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileFault {
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// The field, as a path; empty for the file as a whole.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
+use crate::text_places::TextFault;
 
 /// Why the registry did not do what it was asked. Nothing was changed, except with [`RegistryError::Unsynced`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
     /// The file cannot be used as it is.
-    #[error("{}:{}:{}: {}: {}", fault.file, fault.line, fault.column, fault.field, fault.message)]
-    InvalidFile {
-        /// The fault and its place.
-        fault: Box<FileFault>,
-    },
+    #[error(transparent)]
+    InvalidFile(Box<TextFault>),
     /// One of the operator's own profiles cannot be used.
     #[error(transparent)]
-    Profile(Arc<crate::provider::ProfileError>),
+    Profile(Arc<TextFault>),
     /// The requested settings are not valid.
     #[error("{field}: {message}")]
     InvalidDraft {
@@ -121,7 +103,7 @@ impl RegistryError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::InvalidFile { fault } => fault.hint.clone(),
+            Self::InvalidFile(fault) => fault.hint.clone(),
             Self::Profile(error) => error.hint.clone(),
             Self::InvalidDraft { hint, .. } => hint.clone(),
             Self::Exists { id } => {
@@ -157,7 +139,7 @@ impl RegistryError {
     /// Reports a fault in text that was about to be written as a fault of the requested settings, because the place is
     /// not in the existing file.
     pub(super) fn of_draft(self) -> Self {
-        let Self::InvalidFile { fault } = self else { return self };
+        let Self::InvalidFile(fault) = self else { return self };
         let field = fault.field.split_once("].").map_or(fault.field.as_str(), |(_, own)| own);
         Self::draft(field, fault.message.as_str(), fault.hint.clone())
     }

@@ -34,7 +34,7 @@ use actix::prelude::*;
 
 pub use amendment::Amendment;
 pub use document::begin_file;
-pub use error::{FileFault, RegistryError};
+pub use error::RegistryError;
 pub use in_force::InForce;
 pub use messages::*;
 pub use readiness::{Readiness, ReadinessReport, readiness};

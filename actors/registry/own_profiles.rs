@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 use crate::limits::{OWN_PROFILES_MAX, PROFILE_FILE_BYTES_MAX};
-use crate::provider::{Catalogue, Profile, ProfileError, read_profile};
+use crate::provider::{Catalogue, Profile, read_profile};
+use crate::text_places::TextFault;
 
 /// The built-in profiles, and those in `dir` if that folder exists.
 ///
 /// # Errors
 /// The first profile that cannot be used, or in which the lint finds an error.
-pub(super) fn load(dir: &Path) -> Result<Catalogue, ProfileError> {
+pub(super) fn load(dir: &Path) -> Result<Catalogue, TextFault> {
     let mut catalogue = Catalogue::built_in()?;
     for path in own_files(dir)? {
         let profile = load_own(&path)?;
@@ -20,7 +21,7 @@ pub(super) fn load(dir: &Path) -> Result<Catalogue, ProfileError> {
     Ok(catalogue)
 }
 
-fn own_files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
+fn own_files(dir: &Path) -> Result<Vec<PathBuf>, TextFault> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -40,20 +41,13 @@ fn own_files(dir: &Path) -> Result<Vec<PathBuf>, ProfileError> {
     Ok(files)
 }
 
-fn load_own(path: &Path) -> Result<Profile, ProfileError> {
+fn load_own(path: &Path) -> Result<Profile, TextFault> {
     let bytes = files::read_private(path, PROFILE_FILE_BYTES_MAX)
         .map_err(|error| unreadable(path, &error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable(path, "it is not UTF-8"))?;
     read_profile(&path.display().to_string(), &text)
 }
 
-fn unreadable(path: &Path, message: &str) -> ProfileError {
-    ProfileError {
-        file: path.display().to_string(),
-        line: 1,
-        column: 1,
-        field: "profile".to_owned(),
-        message: message.to_owned(),
-        hint: None,
-    }
+fn unreadable(path: &Path, message: &str) -> TextFault {
+    TextFault::of_file(&path.display().to_string(), "profile", message)
 }

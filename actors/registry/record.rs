@@ -119,4 +119,9 @@ impl IntegrationRecord {
     pub fn allows_source(&self, source: &str) -> bool {
         self.allowed_sources.is_empty() || self.allowed_sources.iter().any(|allowed| allowed == source)
     }
+
+    /// Whether a filtered delivery is answered with an error.
+    pub fn rejects_filtered(&self) -> bool {
+        self.on_filtered == OnFiltered::Reject
+    }
 }

@@ -19,7 +19,6 @@ impl ReplayHandle {
     ///
     /// # Errors
     /// [`SubmitError::Replay`] when it was not passed on; [`SubmitError::Journal`] as for an append.
-    /// [`SubmitError::Replay`] when it was not taken in; [`SubmitError::Journal`] as of an append.
     pub async fn submit(
         &self,
         event: NewEvent,

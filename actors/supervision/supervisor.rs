@@ -18,7 +18,6 @@ use crate::clock::SharedClock;
 
 /// Builds and starts a new incarnation of an actor and opens its door; blocking work is done on another thread. The error
 /// is for people; a panic counts as an error.
-/// is for a person; a panic is an error.
 pub type ActorFactory = Box<dyn FnMut(WatchGuard) -> LocalBoxFuture<'static, Result<(), String>>>;
 
 /// The method of a policy that decides about an end.

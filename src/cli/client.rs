@@ -179,6 +179,9 @@ fn refusal(mut response: Response<Body>) -> CliError {
     CliError::problem(response.status().as_u16(), body.as_ref(), retry_after.as_deref())
 }
 
+/// The hint for a request that was sent and not answered.
+const MAY_BE_DONE: &str = "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state";
+
 /// Translates a failure below HTTP into a message for the user.
 fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
     match error {
@@ -189,21 +192,19 @@ fn transport_error(base_url: &str, error: &ureq::Error) -> CliError {
                 .hint("start the daemon with `palyra daemon`")
         }
         ureq::Error::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
-            CliError::unreachable(format!("nothing listens at {base_url}, the address of the daemon's console"))
-                .hint("start the daemon with `palyra daemon`")
+            CliError::unreachable(format!(
+                "nothing listens at {base_url}, the address of the daemon's console"
+            ))
+            .hint("start the daemon with `palyra daemon`")
         }
-        ureq::Error::Timeout(_) => CliError::unreachable(format!(
-            "the daemon's console at {base_url} did not answer in time"
-        ))
-        .hint(
-            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
-        ),
+        ureq::Error::Timeout(_) => {
+            CliError::unreachable(format!("the daemon's console at {base_url} did not answer in time"))
+                .hint(MAY_BE_DONE)
+        }
         ureq::Error::Io(cause) => CliError::unreachable(format!(
             "the connection to the daemon's console at {base_url} was lost: {cause}"
         ))
-        .hint(
-            "the request may have been carried out nevertheless: check before you repeat it; `palyra system heartbeat` shows the daemon's state",
-        ),
+        .hint(MAY_BE_DONE),
         _ => CliError::failed(format!("the answer from {base_url} cannot be read: {error}")),
     }
 }

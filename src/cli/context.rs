@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub enum Need {
     DaemonOrOffline,
     /// As [`Need::DaemonOrOffline`], for commands that do not use integrations: a lost `webhooks.toml` is no obstacle to
     /// them.
-    NoIntegrations,
+    WithoutIntegrations,
 }
 
 /// What a command does when no daemon runs and no state root exists yet.
@@ -44,12 +45,29 @@ pub struct Connection {
     remark: Option<Remark>,
 }
 
-/// A message about how the console was found.
+/// A message about how the console was found, or how it ended.
+#[derive(Debug)]
 pub enum Remark {
     /// Something that was done in the process.
     Note(String),
     /// A fault, and the next step.
     Warning(String, String),
+}
+
+/// Messages that come up when a connection ends. They are printed at the end of the command.
+#[derive(Clone, Default)]
+pub struct LastRemarks(Rc<RefCell<Vec<Remark>>>);
+
+impl LastRemarks {
+    /// Adds a message.
+    pub fn add(&self, remark: Remark) {
+        self.0.borrow_mut().push(remark);
+    }
+
+    /// Takes all messages out, the oldest first.
+    pub fn take(&self) -> Vec<Remark> {
+        self.0.take()
+    }
 }
 
 impl Connection {
@@ -89,11 +107,12 @@ pub struct Context {
     pub pause: fn(Duration),
     connect: Connect,
     find_journal: FindJournal,
+    last_remarks: LastRemarks,
 }
 
 impl Context {
-    /// A context with the stdin, clock and sleep of the process.
-    pub fn new(out: Output, connect: Connect, find_journal: FindJournal) -> Self {
+    /// A context with the stdin, clock and sleep of the process. The connections add to `last_remarks` when they end.
+    pub fn new(out: Output, connect: Connect, find_journal: FindJournal, last_remarks: LastRemarks) -> Self {
         Self {
             out,
             stdin: RefCell::new(Box::new(io::stdin())),
@@ -101,6 +120,7 @@ impl Context {
             pause: std::thread::sleep,
             connect,
             find_journal,
+            last_remarks,
         }
     }
 
@@ -112,11 +132,19 @@ impl Context {
     /// Connects to a console of the kind the command needs, and prints its message, if any.
     pub fn connect(&self, need: Need) -> Result<Connection, CliError> {
         let connection = (self.connect)(need)?;
-        match &connection.remark {
-            Some(Remark::Note(note)) => self.out.note(note),
-            Some(Remark::Warning(warning, next)) => self.out.warn(warning, next),
-            None => {}
-        }
+        connection.remark.iter().for_each(|remark| self.print(remark));
         Ok(connection)
+    }
+
+    /// Prints what came up when the connections of the command ended.
+    pub(super) fn print_last_remarks(&self) {
+        self.last_remarks.take().iter().for_each(|remark| self.print(remark));
+    }
+
+    fn print(&self, remark: &Remark) {
+        match remark {
+            Remark::Note(note) => self.out.note(note),
+            Remark::Warning(warning, next) => self.out.warn(warning, next),
+        }
     }
 }

@@ -32,7 +32,7 @@ use clap::Parser;
 
 pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
 pub use client::ConsoleClient;
-pub use context::{Bare, Connection, Context, Need, Remark};
+pub use context::{Bare, Connection, Context, LastRemarks, Need, Remark};
 pub use error::{CliError, Kind};
 pub use output::{Mode, Output};
 
@@ -66,6 +66,12 @@ fn usage_error(refused: &clap::Error) -> CliError {
 
 /// Runs a command that works through the console.
 pub fn run(command: ClientCommand, context: &Context) -> Result<Exit, CliError> {
+    let ended = run_to_the_end(command, context);
+    context.print_last_remarks();
+    ended
+}
+
+fn run_to_the_end(command: ClientCommand, context: &Context) -> Result<Exit, CliError> {
     match command {
         ClientCommand::Vault(command) => vault::run(command, context),
         ClientCommand::Webhooks(command) => webhooks::run(command, context),

@@ -39,11 +39,9 @@ impl FromStr for Since {
         if let Some(ms) = span_ms(text) {
             return Ok(Self::Ago(ms));
         }
-        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        rfc3339_ms(text)?.map(Self::At).ok_or_else(|| {
             "write a time (2026-07-01T12:00:00Z), a span before now (30s, 15m, 2h, 3d, 1w) or milliseconds since 1970".to_owned()
-        })?;
-        let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        UnixMs::try_from(ms).map(Self::At).map_err(|_| "the time is before 1970".to_owned())
+        })
     }
 }
 
@@ -57,7 +55,7 @@ impl FromStr for Moment {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let ms = rfc3339_ms(text).ok_or("write 2026-07-01T12:00:00Z, or seconds since 1970")?;
+            let ms = rfc3339_ms(text)?.ok_or("write 2026-07-01T12:00:00Z, or seconds since 1970")?;
             return Ok(Self(ms));
         }
         let seconds: u64 = text.parse().map_err(|_| "too many digits for seconds since 1970".to_owned())?;
@@ -70,10 +68,14 @@ impl FromStr for Moment {
     }
 }
 
-/// `None` if the text is not a point in time, or is before 1970.
-fn rfc3339_ms(text: &str) -> Option<UnixMs> {
-    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    UnixMs::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+/// `None` if the text is not a point in time.
+///
+/// # Errors
+/// When the time is before 1970.
+fn rfc3339_ms(text: &str) -> Result<Option<UnixMs>, String> {
+    let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) else { return Ok(None) };
+    let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
+    UnixMs::try_from(ms).map(Some).map_err(|_| "the time is before 1970".to_owned())
 }
 
 fn unix_ms(digits: &str) -> Result<UnixMs, String> {

@@ -13,7 +13,9 @@ use palyra_actors::clock::ManualClock;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Cli, CliError, Command, Connection, ConsoleClient, Context, Need, Output, finish, run};
+use super::{
+    Cli, CliError, Command, Connection, ConsoleClient, Context, LastRemarks, Need, Output, finish, run,
+};
 
 /// The time in every test: 2026-07-01T12:00:00Z.
 pub const NOW: u64 = 1_782_907_200_000;
@@ -179,7 +181,7 @@ pub fn palyra_into(words: &[&str], stdin: &[u8], stub: &Stub, stdout: Box<dyn Wr
     };
     let find_journal = || Err(CliError::config("no journal in this test"));
     let out = Output::new(cli.mode(), stdout, stderr.plain());
-    let mut context = Context::new(out, Box::new(connect), Box::new(find_journal));
+    let mut context = Context::new(out, Box::new(connect), Box::new(find_journal), LastRemarks::default());
     context.stdin = RefCell::new(Box::new(Cursor::new(stdin.to_vec())));
     context.clock = ManualClock::at(NOW);
     context.pause = |_| {};

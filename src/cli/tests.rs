@@ -1,7 +1,8 @@
 use clap::{CommandFactory, Parser};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::testing::{Gone, Stub, answer, palyra, palyra_into, raw};
+use super::testing::{Gone, Kept, Stub, TOKEN, answer, palyra, palyra_into, raw};
 use super::*;
 
 #[test]
@@ -188,7 +189,7 @@ fn every_command_says_which_console_it_can_do_with() {
     let lines = either
         .iter()
         .map(|line| (line, Need::DaemonOrOffline))
-        .chain(no_integrations.iter().map(|line| (line, Need::NoIntegrations)))
+        .chain(no_integrations.iter().map(|line| (line, Need::WithoutIntegrations)))
         .chain(daemon.iter().map(|line| (line, Need::Daemon)));
     for (line, need) in lines {
         let ran = palyra(line, &Stub::answering([answer(200, &json!({}))]));
@@ -257,4 +258,32 @@ fn completions_name_the_commands() {
         let ran = palyra(&format!("completions {shell}"), &Stub::answering([]));
         assert!(ran.stdout.contains("webhooks") && ran.stdout.contains("insights"), "{shell}");
     }
+}
+
+/// Adds a warning when its connection ends.
+struct EndsLate(LastRemarks);
+
+impl Drop for EndsLate {
+    fn drop(&mut self) {
+        self.0.add(Remark::Warning("it was not finished".to_owned(), "look first".to_owned()));
+    }
+}
+
+#[test]
+fn what_comes_up_when_the_connection_ends_is_told_even_if_the_command_went_well() {
+    let stub = Stub::answering([answer(200, &json!({"webhooks": []}))]);
+    let (stderr, remarks) = (Kept::default(), LastRemarks::default());
+    let (base_url, of_console) = (stub.base_url.clone(), remarks.clone());
+    let connect = move |_| {
+        let client = ConsoleClient::new(base_url.clone(), Zeroizing::new(TOKEN.to_owned()));
+        Ok(Connection::guarded(client, EndsLate(of_console.clone())))
+    };
+    let out = Output::new(Mode::default(), Kept::default().plain(), stderr.plain());
+    let no_journal = || Err(CliError::config("no journal in this test"));
+    let context = Context::new(out, Box::new(connect), Box::new(no_journal), remarks);
+    let cli = Cli::try_parse_from(["palyra", "webhooks", "list"]).unwrap();
+    let Command::Client(command) = cli.command else { panic!("not a command of the console") };
+    assert_eq!(finish(run(command, &context), &context.out).code(), 0);
+    let told = stderr.text();
+    assert!(told.contains("warning: it was not finished") && told.contains("next: look first"), "{told}");
 }

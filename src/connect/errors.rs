@@ -92,9 +92,9 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
 fn faulty(error: &RegistryError, message: String) -> CliError {
     let shown = CliError::config(message);
     let by_hand = match error {
-        RegistryError::InvalidFile { fault } => Some(format!(
+        RegistryError::InvalidFile(fault) => Some(format!(
             "correct {} by hand, in line {}: commands cannot repair a file that is not valid",
-            fault.file, fault.line
+            fault.file, fault.place.line
         )),
         _ => None,
     };

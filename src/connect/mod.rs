@@ -8,7 +8,7 @@ use std::io;
 use palyra_actors::journal::JournalFiles;
 use palyra_actors::registry::RegistryError;
 
-use crate::cli::{Bare, CliError, Connection, ConsoleClient, Need, Remark};
+use crate::cli::{Bare, CliError, Connection, ConsoleClient, LastRemarks, Need, Remark};
 use crate::daemon::Serve;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
@@ -17,11 +17,16 @@ use offline::{Offline, offline};
 pub use errors::{misconfigured, not_started, refused};
 pub use offline::check_clock;
 
-/// Connects a command to a console.
+/// Connects a command to a console. If that runs in this process and does not end well, it adds to `remarks`.
 ///
 /// # Errors
 /// When no daemon runs and one is needed, or the state root cannot be used.
-pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, CliError> {
+pub fn connect(
+    root: &StateRoot,
+    need: Need,
+    bare: Bare,
+    remarks: &LastRemarks,
+) -> Result<Connection, CliError> {
     root.check_owner().map_err(refused)?;
     if let Some(client) = running(root)? {
         return Ok(Connection::to_daemon(client));
@@ -29,14 +34,14 @@ pub fn connect(root: &StateRoot, need: Need, bare: Bare) -> Result<Connection, C
     let serve = match need {
         Need::Daemon => return Err(no_daemon(root)),
         Need::DaemonOrOffline => Serve::ConsoleOnly,
-        Need::NoIntegrations => Serve::ConsoleWithoutIntegrations,
+        Need::WithoutIntegrations => Serve::ConsoleWithoutIntegrations,
     };
     if root.is_bare().map_err(refused)? {
-        return on_bare_ground(root, bare);
+        return on_bare_ground(root, bare, remarks);
     }
-    match offline(root, serve) {
+    match offline(root, serve, remarks) {
         Err(error) if bare == Bare::BuiltIn && error.downcast_ref::<RegistryError>().is_some() => {
-            beside_a_fault(&error)
+            beside_a_fault(&error, remarks)
         }
         started => guarded(started),
     }
@@ -95,34 +100,34 @@ fn running(root: &StateRoot) -> Result<Option<ConsoleClient>, CliError> {
 }
 
 /// What a command does when no state root exists yet.
-fn on_bare_ground(root: &StateRoot, bare: Bare) -> Result<Connection, CliError> {
+fn on_bare_ground(root: &StateRoot, bare: Bare, remarks: &LastRemarks) -> Result<Connection, CliError> {
     match bare {
         Bare::Begin => {
             let begun = format!("created a new state root at {}", root.path().display());
-            guarded(offline(root, Serve::ConsoleOnly))
+            guarded(offline(root, Serve::ConsoleOnly, remarks))
                 .map(|connection| connection.remarking(Remark::Note(begun)))
         }
-        Bare::BuiltIn => built_in(),
+        Bare::BuiltIn => built_in(remarks),
         Bare::Refuse => Err(nothing_begun(root)),
     }
 }
 
 /// A console over a temporary state root, which knows only the built-in profiles.
-fn built_in() -> Result<Connection, CliError> {
+fn built_in(remarks: &LastRemarks) -> Result<Connection, CliError> {
     let folder = tempfile::tempdir()
         .map_err(|error| CliError::failed(format!("cannot create a temporary folder: {error}")))?;
-    let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations);
+    let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations, remarks);
     let (client, guard) = started.map_err(|error| not_started(&error))?;
     // The order matters: the console stops before its folder is removed.
     Ok(Connection::guarded(client, (guard, folder)))
 }
 
 /// Shows the built-in profiles even though the configuration has a fault, and warns of the fault.
-fn beside_a_fault(fault: &anyhow::Error) -> Result<Connection, CliError> {
+fn beside_a_fault(fault: &anyhow::Error, remarks: &LastRemarks) -> Result<Connection, CliError> {
     let CliError { message, hint, .. } = not_started(fault);
     let warning = format!("only the built-in profiles are shown: {message}");
     let next = hint.unwrap_or_else(|| "correct that file".to_owned());
-    Ok(built_in()?.remarking(Remark::Warning(warning, next)))
+    Ok(built_in(remarks)?.remarking(Remark::Warning(warning, next)))
 }
 
 fn guarded(started: anyhow::Result<(ConsoleClient, Offline)>) -> Result<Connection, CliError> {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use palyra_actors::clock::SystemClock;
 use tokio::sync::oneshot;
 
-use crate::cli::{CliError, ConsoleClient, Kind};
+use crate::cli::{CliError, ConsoleClient, Kind, LastRemarks, Remark};
 use crate::daemon::{Daemon, Serve};
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
@@ -24,8 +24,12 @@ pub fn check_clock() -> Result<(), CliError> {
     })
 }
 
-/// Starts a console in this process, over the files of the stopped daemon.
-pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(ConsoleClient, Offline)> {
+/// Starts a console in this process, over the files of the stopped daemon. If it does not end well, it adds to `remarks`.
+pub(super) fn offline(
+    root: &StateRoot,
+    serve: Serve,
+    remarks: &LastRemarks,
+) -> anyhow::Result<(ConsoleClient, Offline)> {
     check_clock()?;
     let possession = root.take(Role::Command)?;
     let settings = Settings::load(&root.settings_file(), Flags::default())?;
@@ -35,18 +39,21 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
     let run = move || {
         System::new().block_on(async move {
             match Daemon::start(possession, settings, serve).await {
-                Err(error) => drop(started.send(Err(error))),
+                Err(error) => {
+                    drop(started.send(Err(error)));
+                    true
+                }
                 Ok(daemon) => {
                     drop(started.send(Ok(daemon.app.serving.addresses.console.clone())));
                     // Resolves when the guard sends or is dropped.
                     drop(stopped.await);
-                    daemon.close().await;
+                    daemon.close().await
                 }
             }
-        });
+        })
     };
     let thread = Builder::new().spawn(run).context("the operating system refused this command a thread")?;
-    let guard = Offline { stop: Some(stop), thread: Some(thread) };
+    let guard = Offline { stop: Some(stop), thread: Some(thread), remarks: remarks.clone() };
     match start.recv() {
         Ok(Ok(console)) => Ok((ConsoleClient::new(&console, token), guard)),
         Ok(Err(error)) => Err(error),
@@ -59,7 +66,9 @@ pub(super) fn offline(root: &StateRoot, serve: Serve) -> anyhow::Result<(Console
 /// A console in this process. Dropping this stops it and waits for its end.
 pub(super) struct Offline {
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Returns whether all work was finished.
+    thread: Option<JoinHandle<bool>>,
+    remarks: LastRemarks,
 }
 
 impl Drop for Offline {
@@ -68,10 +77,32 @@ impl Drop for Offline {
             // If the console has already ended, there is nobody to receive this.
             stop.send(()).unwrap_or_default();
         }
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("this command's own console panicked");
-        }
+        let problem = match self.thread.take().map(JoinHandle::join) {
+            None | Some(Ok(true)) => return,
+            Some(Ok(false)) => "what this command asked for was not finished in time",
+            Some(Err(_)) => "this command's own console panicked",
+        };
+        let next = "check whether it was done before you try again";
+        self.remarks.add(Remark::Warning(problem.to_owned(), next.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is remarked about a console that ends so.
+    fn remarked(end: impl FnOnce() -> bool + Send + 'static) -> String {
+        let remarks = LastRemarks::default();
+        let thread = Some(std::thread::spawn(end));
+        drop(Offline { stop: None, thread, remarks: remarks.clone() });
+        remarks.take().iter().map(|remark| format!("{remark:?}")).collect()
+    }
+
+    #[test]
+    fn work_that_was_not_finished_is_remarked() {
+        assert_eq!(remarked(|| true), "");
+        assert!(remarked(|| false).contains("was not finished in time"));
+        assert!(remarked(|| panic!("a planted panic")).contains("panicked"));
     }
 }

@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::daemon::journaling::append_together;
-pub use reports::{report, reports, secret_status, secret_statuses};
-
 use crate::daemon::state::AppState;
+
+pub use reports::{report, reports, secret_status, secret_statuses};
 
 /// Interval of the checks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);

@@ -44,9 +44,12 @@ pub enum NotReloaded {
     /// A file has an error; the running configuration stays in force.
     #[error("{0}")]
     Refused(RegistryError),
-    /// The registry is restarting, or ended before it answered.
-    #[error("the registry did not confirm the reload: {0}")]
-    Silent(DoorError),
+    /// The registry was not there to read the files; nothing changed.
+    #[error("the registry did not take the reload: {0}")]
+    NotTaken(DoorError),
+    /// The registry ended before it answered. The reload runs to its end nevertheless, so it may be in force.
+    #[error("the registry did not confirm the reload: {0}; it is not known whether it is in force")]
+    Unconfirmed(DoorError),
     /// It was not completed.
     #[error(transparent)]
     Broken(#[from] Broken),
@@ -70,10 +73,10 @@ async fn read_again(app: &AppState, asked_by: &str) -> Result<Reloaded, NotReloa
         return Err(NotReloaded::Unjournaled(error));
     }
     let _alone = app.changes.one_at_a_time.lock().await;
-    let read = app.actors.registry.ask(Reload).await.map_err(|error| {
-        tracing::error!(%error, "the registry did not confirm the reload");
-        NotReloaded::Silent(error)
-    })?;
+    let read = match app.actors.registry.ask(Reload).await {
+        Ok(read) => read,
+        Err(error) => return Err(unanswered(app, asked_by, error).await),
+    };
     let event = match &read {
         Ok(changes) => {
             tell_hidden_profiles(app).await;
@@ -85,6 +88,26 @@ async fn read_again(app: &AppState, asked_by: &str) -> Result<Reloaded, NotReloa
     app.actors.journal.append_or_log(event.by(asked_by)).await;
     let changes = read.map_err(NotReloaded::Refused)?;
     Ok(Reloaded { changes, settings, warnings: warnings(app).await })
+}
+
+/// Journals what is known of a reload that the registry did not answer.
+async fn unanswered(app: &AppState, asked_by: &str, error: DoorError) -> NotReloaded {
+    let (name, summary, not_reloaded) = match error {
+        DoorError::Lost => (
+            "registry.reload.unknown",
+            "the registry ended during the reload; it is not known whether the files are in force",
+            NotReloaded::Unconfirmed(error),
+        ),
+        DoorError::NotRunning | DoorError::Full => (
+            "registry.reload.refused",
+            "nothing was reloaded, because the registry did not take the reload",
+            NotReloaded::NotTaken(error),
+        ),
+    };
+    tracing::error!(%error, "{summary}");
+    let event = SystemEvent::new(name, summary).severity(Severity::Error).detail("fault", error.to_string());
+    app.actors.journal.append_or_log(event.by(asked_by)).await;
+    not_reloaded
 }
 
 async fn warnings(app: &AppState) -> Vec<String> {

@@ -151,11 +151,12 @@ impl AppState {
         self.serving.addresses.local_ingress().map(|ingress| format!("{ingress}/hooks/{id}"))
     }
 
-    /// The URL that senders sign, as the ingress reconstructs it: with `https`, as behind a TLS proxy.
+    /// The URL that senders sign, as the ingress reconstructs it for a delivery to [`AppState::local_url`]: with `https`, as
+    /// behind a TLS proxy.
     pub fn signed_url(&self, id: &str) -> String {
-        match self.settings.public_url {
-            Some(_) => self.hook_url(id),
-            None => self.serving.addresses.ingress.replacen("http://", "https://", 1) + &self.hook_url(id),
+        match (&self.settings.public_url, self.local_url(id)) {
+            (None, Some(local)) => local.replacen("http://", "https://", 1),
+            _ => self.hook_url(id),
         }
     }
 
@@ -214,7 +215,7 @@ impl ConsoleLimits {
 
 impl Addresses {
     /// The base URL by which programs on this machine reach the ingress: a loopback address if it listens on all addresses.
-    fn local_ingress(&self) -> Option<String> {
+    pub fn local_ingress(&self) -> Option<String> {
         let bound: SocketAddr = self.ingress.strip_prefix("http://")?.parse().ok()?;
         let ip = match bound.ip() {
             ip if !ip.is_unspecified() => ip,

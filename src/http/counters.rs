@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use palyra_actors::event_names;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::limits::INTEGRATIONS_MAX;
 use palyra_actors::provider::Reason;
 use serde_json::{Value, json};
-
-use palyra_actors::event_names;
 
 /// Integrations that are counted separately, including those removed since the start. Deliveries to any more are counted
 /// under [`NONE`].
@@ -113,7 +112,7 @@ impl Counters {
     }
 
     /// Counts an unauthenticated delivery. Bounded by the number of integrations and of reasons.
-    pub fn refuse(&self, integration_id: &str, reason: Reason) {
+    pub fn count_unauthentic(&self, integration_id: &str, reason: Reason) {
         let reason = reason.as_str();
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.tally(integration_id, |tally| *tally.unauthenticated.entry(reason).or_default() += 1);
@@ -121,7 +120,7 @@ impl Counters {
     }
 
     /// Counts a console request without the token. Bounded by the number of reasons.
-    pub fn refuse_at_console(&self, reason: &'static str) {
+    pub fn count_unauthorized(&self, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.unauthorized.entry(reason).or_default() += 1;
         *counts.unsummed_of_console.entry(reason).or_default() += 1;
@@ -221,8 +220,8 @@ mod tests {
     fn what_is_put_back_is_summed_up_with_what_came_meanwhile() {
         let counters = Counters::default();
         let refuse = || {
-            counters.refuse("gh", Reason::BadSignature);
-            counters.refuse_at_console("wrong_token");
+            counters.count_unauthentic("gh", Reason::BadSignature);
+            counters.count_unauthorized("wrong_token");
         };
         refuse();
         let summaries = counters.sum_up();
@@ -240,7 +239,7 @@ mod tests {
         let counters = Counters::default();
         for n in 0..COUNTED_MAX + 3 {
             counters.count(&n.to_string(), "accepted");
-            counters.refuse(&n.to_string(), Reason::BadSignature);
+            counters.count_unauthentic(&n.to_string(), Reason::BadSignature);
         }
         counters.count("0", "accepted");
         let deliveries = counters.deliveries();

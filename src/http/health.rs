@@ -13,13 +13,14 @@ use palyra_actors::supervision::DoorError;
 use palyra_actors::{registry, replay_guard, vault};
 use serde_json::json;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::daemon::state::AppState;
 use crate::http::problem::RETRY_AFTER_SECONDS;
+use crate::within::{Late, within};
 
 /// Time the actors are given to answer a probe.
-const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// A verdict is cached this long, so that any number of probes costs the journal one commit.
 const PROBE_KEPT: Duration = Duration::from_secs(1);
 
@@ -49,7 +50,7 @@ async fn ready(app: Data<AppState>) -> HttpResponse {
 
 /// Whether deliveries can be accepted; the verdict is at most a second old.
 pub async fn is_ready(app: &AppState) -> bool {
-    let find = async { reasons_not_ready(app).await.is_empty() };
+    let find = async { reasons_not_ready(app, PROBE_DEADLINE).await.is_empty() };
     !app.is_stopping() && app.health.probe.get_or_find(Instant::now, find).await
 }
 
@@ -72,27 +73,22 @@ impl LatestProbe {
     }
 }
 
-/// Probes the actors and lists why deliveries cannot be accepted; empty when they can. Takes at most two seconds.
-pub async fn reasons_not_ready(app: &AppState) -> Vec<String> {
-    reasons_within(PROBE_DEADLINE, app).await
-}
-
-/// As [`reasons_not_ready`], within `patience`.
-pub async fn reasons_within(patience: Duration, app: &AppState) -> Vec<String> {
+/// Probes the actors and lists why deliveries cannot be accepted; empty when they can. Takes at most as long as `limit`.
+pub async fn reasons_not_ready(app: &AppState, limit: Duration) -> Vec<String> {
     let actors = &app.actors;
     let (committed, registry, vault, replay_guard) = tokio::join!(
-        within(patience, actors.journal.door.ask(ProbeCommit)),
-        within(patience, actors.registry.ask(registry::Observe)),
-        within(patience, actors.vault.ask(vault::Observe)),
-        within(patience, actors.replay_guard.door.ask(replay_guard::Observe)),
+        answer_within(limit, actors.journal.door.ask(ProbeCommit)),
+        answer_within(limit, actors.registry.ask(registry::Observe)),
+        answer_within(limit, actors.vault.ask(vault::Observe)),
+        answer_within(limit, actors.replay_guard.door.ask(replay_guard::Observe)),
     );
     let mut reasons = Vec::new();
     if app.is_stopping() {
         reasons.push("the daemon is stopping".to_owned());
     }
     match committed {
-        Err(Unanswered::Late(_)) => {
-            reasons.push(format!("the journal did not commit within {} s", patience.as_secs()));
+        Err(Unanswered::Late(Late(limit))) => {
+            reasons.push(format!("the journal did not commit within {} s", limit.as_secs()));
         }
         Err(Unanswered::Gone(error)) => reasons.push(format!("journal: {error}")),
         Ok(Err(error)) => reasons.push(format!("journal: {error}")),
@@ -109,27 +105,26 @@ pub async fn reasons_within(patience: Duration, app: &AppState) -> Vec<String> {
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
     /// It is busy or stuck.
-    #[error("no answer within {} s", .0.as_secs())]
-    Late(Duration),
+    #[error(transparent)]
+    Late(#[from] Late),
     /// It is not running.
     #[error(transparent)]
     Gone(#[from] DoorError),
 }
 
-/// Awaits the answer of an actor for at most two seconds.
+/// Awaits the answer of an actor for at most [`PROBE_DEADLINE`].
 ///
 /// # Errors
 /// Why there is no answer.
 pub async fn answer_of<T>(asked: impl Future<Output = Result<T, DoorError>>) -> Result<T, Unanswered> {
-    within(PROBE_DEADLINE, asked).await
+    answer_within(PROBE_DEADLINE, asked).await
 }
 
-async fn within<T>(
-    patience: Duration,
+async fn answer_within<T>(
+    limit: Duration,
     asked: impl Future<Output = Result<T, DoorError>>,
 ) -> Result<T, Unanswered> {
-    let answer = timeout(patience, asked).await.map_err(|_| Unanswered::Late(patience))?;
-    Ok(answer?)
+    Ok(within(limit, asked).await??)
 }
 
 #[cfg(test)]
@@ -137,6 +132,7 @@ mod tests {
     use std::cell::Cell;
 
     use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     use super::*;
 

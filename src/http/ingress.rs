@@ -8,6 +8,7 @@ use actix_web::http::{Method, Uri};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use palyra_actors::ids::Receipt;
+use palyra_actors::judging::{self, Judgement, Names};
 use palyra_actors::provider::{Body, ContentKind, DeliveryAnswer, HandshakeReply, Profile, Request};
 use palyra_actors::registry::Integration;
 
@@ -22,7 +23,6 @@ use crate::http::delivery::headers::{HeaderView, is_authority};
 use crate::http::delivery::stopped::Stopped;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::Peer;
-use palyra_actors::judging::{self, Judgement, Names};
 
 /// Handles `POST /hooks/{integration_id}`.
 ///
@@ -42,7 +42,7 @@ pub async fn expect(app: &AppState, head: Head<'_>, id: &str) -> Result<(), Prob
         return Ok(());
     }
     let delivery = Delivery { app, head, id: id.to_owned() };
-    delivery.go_on().await.map_err(|stopped| delivery.kept(delivery.refused(stopped)))
+    delivery.go_on().await.map_err(|stopped| delivery.remember(delivery.answer_to(stopped)))
 }
 
 /// The head of a delivery: all that is known before its body is read.
@@ -106,7 +106,7 @@ impl Delivery<'_> {
         let permit = self.app.intake.admission.enter()?;
         let mut wire = Wire { delivery: self, payload, permit };
         // 2.–8. A delivery that fails one of these steps is not journaled.
-        match self.walk(&mut wire).await.map_err(|stopped| self.refused(stopped))? {
+        match self.walk(&mut wire).await.map_err(|stopped| self.answer_to(stopped))? {
             Walked::Handshake(reply) => Ok(Answer::Handshake(reply)),
             Walked::AcceptedBefore(receipt, form) => {
                 Ok(Answer::Taken { outcome: Outcome::Duplicate, receipt, form })

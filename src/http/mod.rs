@@ -27,7 +27,7 @@ use problem::{Kind, Problem};
 impl AppState {
     /// The answer that refuses a delivery, counted under `id` only if that is an existing integration, since a stranger may
     /// ask for any id.
-    fn refuse(&self, id: &str, problem: &Problem) -> HttpResponse {
+    fn respond_and_count(&self, id: &str, problem: &Problem) -> HttpResponse {
         let is_in_force = self.actors.integrations.lookup(id).is_some();
         self.counters.count(if is_in_force { id } else { counters::NONE }, problem.kind().entry().1);
         problem.error_response()
@@ -48,7 +48,7 @@ async fn hook(request: HttpRequest, payload: Payload, app: Data<AppState>) -> Ht
         Method::POST => ingress::deliver(&delivery, payload).await,
         _ => delivery::handshake::answer(&delivery).await,
     };
-    answered.unwrap_or_else(|problem| app.refuse(&delivery.id, &delivery.kept(problem)))
+    answered.unwrap_or_else(|problem| app.respond_and_count(&delivery.id, &delivery.remember(problem)))
 }
 
 /// The integration id in the path: everything after `/hooks/`, undecoded. A valid id has no character that needs encoding,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use palyra_actors::clock::UnixMs;
+use palyra_actors::cut::cut;
 use palyra_actors::ids::EventId;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
@@ -13,7 +14,6 @@ use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
-use palyra_actors::cut::cut;
 
 /// Number of refusals kept. One more replaces the oldest refusal of the integration that has the most, so that a flood at
 /// one integration hides nothing of the others.
@@ -107,7 +107,7 @@ impl Delivery<'_> {
     /// Keeps the reason of a refusal and puts its id into the answer, where there is more to learn than the code. Unknown
     /// integrations and overload are not kept: nothing was examined. Of the deliveries that a throttle refuses only the
     /// first is kept; the others would displace earlier refusals and add nothing.
-    pub(super) fn kept(&self, problem: Problem) -> Problem {
+    pub(super) fn remember(&self, problem: Problem) -> Problem {
         let is_left_out = match problem.kind() {
             Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
             Kind::TooManyRequests => self.was_throttled_lately(),

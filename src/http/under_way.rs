@@ -50,10 +50,7 @@ impl UnderWay {
     }
 
     /// Waits for a place. Work that holds a place is waited for at a stop.
-    ///
-    /// # Errors
-    /// [`Broken::Stopping`].
-    pub async fn place(&self) -> Result<OwnedSemaphorePermit, Broken> {
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Broken> {
         Arc::clone(&self.places).acquire_owned().await.map_err(|_| Broken::Stopping)
     }
 

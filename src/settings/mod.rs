@@ -9,7 +9,7 @@ use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEF
 use serde::Deserialize;
 
 use crate::published_keys::Trust;
-use fields::Form;
+use fields::{FIELDS, Form};
 use origin::Origin;
 use source::Source;
 
@@ -69,6 +69,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Whether to print the ready line as JSON: with `--json`.
     pub ready_json: bool,
+    /// Why the daemon must not serve its console at that address, if it must not.
+    console_fault: Option<SettingsError>,
     origin: Origin,
 }
 
@@ -169,11 +171,15 @@ impl Settings {
         Self::parse(&Source { file, text: &text }, flags)
     }
 
-    /// Refuses the same address for both listeners, because the second could never be opened.
+    /// Refuses addresses that no daemon may or can serve: a console beyond loopback that was not asked for, and the same
+    /// address for both listeners. Commands listen on neither.
     ///
     /// # Errors
-    /// When both settings name the same address.
+    /// What is wrong with them.
     pub fn check_addresses(&self) -> Result<(), SettingsError> {
+        if let Some(fault) = &self.console_fault {
+            return Err(fault.clone());
+        }
         if !is_one_address(self.ingress, self.console) {
             return Ok(());
         }
@@ -207,41 +213,21 @@ impl Settings {
         let mut file: SettingsFile = toml::from_str(source.text).map_err(|error| source.told(&error))?;
         file.anchor_dir = file.anchor_dir.map(|path| folder.join(path));
         file.key_roots_file = file.key_roots_file.map(|path| folder.join(path));
-        file.check().map_err(|misused| misused.located(source))?;
+        check_ranges(source.text).and_then(|()| file.check()).map_err(|misused| misused.located(source))?;
         let key_trust = file.key_trust(folder).map_err(|misused| misused.located(source))?;
-        let settings = file.complete(key_trust, Origin::of(source, flags));
-        let misused = settings.check_console(file.console_allow_remote.unwrap_or(false));
-        misused.map_err(|misused| match flags.console {
-            Some(_) => misused.error,
-            None => misused.located(source),
-        })?;
-        Ok(settings)
-    }
-
-    fn check_console(&self, remote_allowed: bool) -> Result<(), Misused> {
-        if self.console.ip().is_loopback() || remote_allowed {
-            return Ok(());
-        }
-        Err(Misused::of(
-            "console",
-            format!(
-                "the console would listen on {}, which is not a loopback address, without TLS",
-                self.console
-            ),
-            "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
-        ))
+        Ok(file.complete(key_trust, source, flags))
     }
 }
 
 impl SettingsFile {
-    fn complete(&self, key_trust: Trust, origin: Origin) -> Settings {
-        let flags = origin.flags;
+    fn complete(&self, key_trust: Trust, source: &Source<'_>, flags: Flags) -> Settings {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
+        let console = flags.console.or(self.console).unwrap_or_else(|| loopback(7143));
         Settings {
             ingress: flags.ingress.or(self.ingress).unwrap_or_else(|| loopback(7142)),
             public_url: self.public_url.clone(),
-            console: flags.console.or(self.console).unwrap_or_else(|| loopback(7143)),
+            console,
             workers: self.workers.unwrap_or_else(processors),
             in_flight_max: self.in_flight_max.unwrap_or(1_024),
             in_flight_bytes_max: self.in_flight_bytes_max(),
@@ -258,24 +244,25 @@ impl SettingsFile {
             key_trust,
             log_json: flags.json || self.log_format == Some(LogFormat::Json),
             ready_json: flags.json,
-            origin,
+            console_fault: self.console_fault(console, source, flags),
+            origin: Origin::of(source, flags),
         }
+    }
+
+    fn console_fault(&self, console: SocketAddr, source: &Source<'_>, flags: Flags) -> Option<SettingsError> {
+        if console.ip().is_loopback() || self.console_allow_remote.unwrap_or(false) {
+            return None;
+        }
+        let misused = Misused::of(
+            "console",
+            format!("the console would listen on {console}, which is not a loopback address, without TLS"),
+            "keep it on 127.0.0.1, or set `console_allow_remote = true` in palyra.toml behind a TLS proxy",
+        );
+        Some(if flags.console.is_some() { misused.error } else { misused.located(source) })
     }
 
     fn check(&self) -> Result<(), Misused> {
         self.check_public_url()?;
-        let small = |value: Option<usize>| value.map(|value| u64::try_from(value).unwrap_or(u64::MAX));
-        check_range("workers", small(self.workers))?;
-        check_range("in_flight_max", small(self.in_flight_max))?;
-        check_range("in_flight_bytes_max", small(self.in_flight_bytes_max))?;
-        check_range("head_deadline_seconds", self.head_deadline_seconds)?;
-        check_range("body_deadline_seconds", self.body_deadline_seconds)?;
-        check_range("idle_deadline_seconds", self.idle_deadline_seconds)?;
-        check_range("answer_deadline_seconds", self.answer_deadline_seconds)?;
-        check_range("drain_deadline_seconds", self.drain_deadline_seconds)?;
-        check_range("payload_bytes_cap", self.payload_bytes_cap)?;
-        check_range("replay_window_seconds", self.replay_window_seconds)?;
-        check_range("heartbeat_interval_seconds", self.heartbeat_interval_seconds)?;
         self.check_room()
     }
 
@@ -328,17 +315,21 @@ impl SettingsFile {
     }
 }
 
-fn check_range(field: &'static str, value: Option<u64>) -> Result<(), Misused> {
-    match (value, Form::of(field)) {
-        (Some(value), Some(Form::Number { least, most })) if !(least..=most).contains(&value) => {
-            Err(Misused::of(
+/// Checks every number in the file against the bounds of its setting.
+fn check_ranges(text: &str) -> Result<(), Misused> {
+    let values: toml::Table = text.parse().unwrap_or_default();
+    for (field, form) in FIELDS {
+        let Form::Number { least, most } = form else { continue };
+        let Some(value) = values.get(field).and_then(toml::Value::as_integer) else { continue };
+        if !u64::try_from(value).is_ok_and(|value| (least..=most).contains(&value)) {
+            return Err(Misused::of(
                 field,
                 format!("{field} is {value}, which is not within {least} to {most}"),
                 "choose a value within these bounds, or leave out the field to use the default",
-            ))
+            ));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether a listener on one prevents a listener on the other. Port 0 picks a free port and never conflicts.

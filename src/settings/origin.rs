@@ -47,7 +47,7 @@ impl Settings {
     /// Compares the file with the settings that were read from it.
     pub fn since(&self) -> Since {
         match Self::load(&self.origin.file, self.origin.flags) {
-            Ok(read) => match read.check_anchor_dir() {
+            Ok(read) => match read.check_addresses().and_then(|()| read.check_anchor_dir()) {
                 Err(error) => Since::Faulty(error),
                 Ok(()) if read.origin.digest == self.origin.digest => Since::Same,
                 Ok(()) => Since::Changed,

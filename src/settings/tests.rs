@@ -22,8 +22,12 @@ fn an_unknown_setting_is_refused_with_its_place_and_the_nearest_name() {
 #[test]
 fn a_console_beyond_loopback_needs_to_be_asked_for() {
     let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
-    assert!(parse("", flags).unwrap_err().to_string().contains("is not a loopback address"));
-    assert!(parse("console_allow_remote = true", flags).is_ok());
+    let check =
+        |text, flags| parse(text, flags).unwrap().check_addresses().map_err(|error| error.to_string());
+    assert!(check("", flags).unwrap_err().contains("is not a loopback address"));
+    assert_eq!(check("console_allow_remote = true", flags), Ok(()));
+    let on_loopback = Flags { console: Some("127.0.0.1:0".parse().unwrap()), ..Flags::default() };
+    assert_eq!(check("console = \"0.0.0.0:7143\"", on_loopback), Ok(()), "the flag is in force");
 }
 
 #[test]
@@ -34,6 +38,14 @@ fn a_value_out_of_bounds_is_refused_with_its_place() {
     assert!(error.to_string().starts_with("/root/palyra.toml:2:3: public_url is `your.host`"), "{error}");
     let error = parse("key_roots_file = \"/nowhere\"", Flags::default()).unwrap_err();
     assert!(error.to_string().starts_with("/root/palyra.toml:1:1: key_roots_file `/nowhere`"), "{error}");
+}
+
+#[test]
+fn every_setting_that_is_read_is_listed_with_its_form() {
+    let unknown = toml::from_str::<SettingsFile>("none_such = 1").unwrap_err();
+    let (_, read) = unknown.message().split_once("expected one of ").unwrap();
+    let listed: Vec<_> = fields::FIELDS.iter().map(|(field, _)| format!("`{field}`")).collect();
+    assert_eq!(read.split(", ").collect::<Vec<_>>(), listed);
 }
 
 #[test]
@@ -206,10 +218,11 @@ fn a_value_of_another_kind_is_told_by_its_setting_wherever_it_stands() {
 
 #[test]
 fn a_console_beyond_loopback_is_told_with_its_place_when_it_stands_in_the_file() {
-    let error = parse("\nconsole = \"0.0.0.0:1\"", Flags::default()).unwrap_err();
-    assert!(error.to_string().starts_with("/root/palyra.toml:2:1: the console would listen on"), "{error}");
+    let fault = |text, flags| parse(text, flags).unwrap().check_addresses().unwrap_err().to_string();
+    let error = fault("\nconsole = \"0.0.0.0:1\"", Flags::default());
+    assert!(error.starts_with("/root/palyra.toml:2:1: the console would listen on"), "{error}");
     let flags = Flags { console: Some("0.0.0.0:0".parse().unwrap()), ..Flags::default() };
-    assert!(parse("", flags).unwrap_err().to_string().starts_with("the console"));
+    assert!(fault("", flags).starts_with("the console"));
 }
 
 #[test]

@@ -137,7 +137,7 @@ proptest! {
         let line = line.index(lines.len());
         lines[line] = changed(&lines[line], &by);
         if let Err(refused) = lint("own.toml", &lines.join("\n")) {
-            prop_assert!(refused.line >= 1 && !refused.message.is_empty());
+            prop_assert!(refused.place.line >= 1 && !refused.message.is_empty());
         }
     }
 }

@@ -7,13 +7,40 @@ use crate::limits::SIGNATURE_HEADER_BYTES_MAX;
 
 #[test]
 fn a_signature_that_is_sent_twice_is_as_good_as_once() {
-    for algorithm in [Algorithm::HmacSha1, Algorithm::HmacSha256, Algorithm::HmacSha512, Algorithm::Sha256] {
+    for algorithm in [
+        Algorithm::HmacSha1,
+        Algorithm::HmacSha256,
+        Algorithm::HmacSha384,
+        Algorithm::HmacSha512,
+        Algorithm::Sha256,
+    ] {
         let pieces = [None, Some(b"content".as_slice().into())];
         let code = mac::compute(algorithm, b"key", &pieces).unwrap();
         assert!(mac::accepts(algorithm, b"key", &pieces, &[code.clone(), code.clone()]), "{algorithm:?}");
         let other = vec![0; code.len()];
         assert!(mac::accepts(algorithm, b"key", &pieces, &[other.clone(), code]), "{algorithm:?}");
         assert!(!mac::accepts(algorithm, b"key", &pieces, &[other]), "{algorithm:?}");
+    }
+}
+
+#[test]
+fn an_hmac_is_that_of_rfc_4231() {
+    // Its test case 2.
+    let pieces = [Some(b"what do ya want for nothing?".as_slice().into())];
+    for (algorithm, code) in [
+        (Algorithm::HmacSha256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (
+            Algorithm::HmacSha384,
+            "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649",
+        ),
+        (
+            Algorithm::HmacSha512,
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+             9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+        ),
+    ] {
+        let computed = mac::compute(algorithm, b"Jefe", &pieces).unwrap();
+        assert_eq!(signature::encode(&computed, Encoding::Hex), code, "{algorithm:?}");
     }
 }
 
@@ -226,6 +253,39 @@ fn a_time_in_digits_is_read_without_sign_and_up_to_its_length() {
     assert_eq!(read("000000000005", TimeFormat::UnixS), Some(5_000));
     assert_eq!(read("000000000000005", TimeFormat::UnixMs), Some(5));
     assert_eq!(read("0000000000000005", TimeFormat::UnixMs), None);
+    assert_eq!(read("000000000000005999", TimeFormat::UnixUs), Some(5));
+    assert_eq!(read("0000000000000005999", TimeFormat::UnixUs), None);
+}
+
+#[test]
+fn a_date_is_read_in_the_one_form_in_which_it_is_sent() {
+    let read = |text: &str| timestamp::read(text, TimeFormat::HttpDate).ok();
+    assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+    for text in [
+        "",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Sun, 06 Nov 1994 08:49:37 gmt",
+        "Mon, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 6 Nov 1994 08:49:37 GMT",
+        " Sun, 06 Nov 1994 08:49:37 GMT",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "Thu, 31 Nov 2026 00:00:00 GMT",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_time_that_is_written_is_read_again() {
+    for format in
+        [TimeFormat::UnixS, TimeFormat::UnixMs, TimeFormat::UnixUs, TimeFormat::Rfc3339, TimeFormat::HttpDate]
+    {
+        let time = NOW - NOW % 1_000;
+        assert_eq!(timestamp::read(&timestamp::write(time, format), format), Ok(time), "{format:?}");
+    }
+    assert_eq!(timestamp::write(UnixMs::MAX, TimeFormat::HttpDate), "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
 #[test]
@@ -235,10 +295,12 @@ fn times_are_compared_in_the_unit_in_which_they_are_written() {
             TimestampForm { from: None, signature_item: None, format, past_seconds: 300, future_seconds: 0 };
         timestamp::check(time, &form, now).map_err(|reject| reject.reason)
     };
-    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW + 300_999), Ok(()));
-    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW + 301_000), Err(Reason::StaleTimestamp));
-    assert_eq!(fresh(TimeFormat::UnixS, NOW, NOW - 1), Err(Reason::FutureTimestamp));
-    for format in [TimeFormat::UnixMs, TimeFormat::Rfc3339] {
+    for format in [TimeFormat::UnixS, TimeFormat::HttpDate] {
+        assert_eq!(fresh(format, NOW, NOW + 300_999), Ok(()));
+        assert_eq!(fresh(format, NOW, NOW + 301_000), Err(Reason::StaleTimestamp));
+        assert_eq!(fresh(format, NOW, NOW - 1), Err(Reason::FutureTimestamp));
+    }
+    for format in [TimeFormat::UnixMs, TimeFormat::UnixUs, TimeFormat::Rfc3339] {
         assert_eq!(fresh(format, NOW, NOW + 300_000), Ok(()));
         assert_eq!(fresh(format, NOW, NOW + 300_001), Err(Reason::StaleTimestamp));
         assert_eq!(fresh(format, NOW + 1, NOW + 1), Ok(()), "the rest of our second counts");

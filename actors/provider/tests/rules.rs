@@ -13,7 +13,7 @@ const ZOOM: &str = include_str!("../../../schemas/providers/zoom.toml");
 fn broken(profile: &str, from: &str, to: &str) -> Vec<(&'static str, usize)> {
     assert!(profile.contains(from), "{from}");
     let findings = mistakes(&load::load("own.toml", &profile.replacen(from, to, 1)).unwrap());
-    findings.into_iter().map(|finding| (finding.rule, finding.line)).collect()
+    findings.into_iter().map(|finding| (finding.rule, finding.place.line)).collect()
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn deliveries_without_a_body_that_nothing_tells_apart_are_an_error() {
 fn a_profile_whose_file_has_another_name_is_told() {
     let rules = |file: &str| {
         let findings = lint(file, GITHUB).unwrap();
-        findings.into_iter().map(|one| (one.rule, one.weight, one.line)).collect::<Vec<_>>()
+        findings.into_iter().map(|one| (one.rule, one.weight, one.place.line)).collect::<Vec<_>>()
     };
     assert_eq!(rules("a/github.toml"), []);
     assert_eq!(rules("a/acme.toml"), [("other_name", Weight::Warning, 2)]);

@@ -1,4 +1,4 @@
-//! Tokens signed by a key pair on a curve: no provider of the catalogue has them, a profile of one's own may.
+//! Tokens as no provider of the catalogue has them and a profile of one's own may.
 
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
@@ -339,4 +339,54 @@ fn a_token_that_names_no_key_is_of_the_one_there_is() {
     assert_eq!(verdict_under(&[&issuer.jwks()], &token), "version 1");
     assert_eq!(verdict_under(&[&issuer.jwks()], &forged), "bad_signature");
     assert_eq!(verdict_under(&[&several.to_string()], &token), "untrusted_key", "which of them is not told");
+}
+
+/// A profile whose tokens are signed with `algorithm`, without further requirements.
+fn with_algorithm(algorithm: &str) -> Profile {
+    let text = OWN.replace("body_sha256_claim = \"body\"\nexpiry_leeway_seconds = 0\n", "");
+    load::load("own.toml", &text.replace("ES256", algorithm)).unwrap()
+}
+
+/// Tokens that openssl signed: for each algorithm the secret that verifies it, and the token.
+fn tokens_of_openssl() -> Vec<[String; 3]> {
+    let read = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        ["algorithm", "secret", "token"].map(|member| line[member].as_str().unwrap().to_owned())
+    };
+    include_str!("tokens.jsonl").lines().map(read).collect()
+}
+
+#[test]
+fn a_token_of_openssl_is_accepted_under_its_algorithm_and_under_no_other() {
+    let all = tokens_of_openssl();
+    assert_eq!(all.len(), 12);
+    for [algorithm, ..] in &all {
+        let profile = with_algorithm(algorithm);
+        for [own, secret, token] in &all {
+            let headers = vec![("authorization".to_owned(), format!("Bearer {token}").into_bytes())];
+            let body = Body::new(BODY.to_vec(), ContentKind::Json);
+            let verified = profile.verify(&request("/", &headers, &body), &keys(secret), NOW);
+            assert_eq!(verified.is_ok(), own == algorithm, "{own} under {algorithm}");
+        }
+    }
+}
+
+#[test]
+fn a_jwk_of_another_curve_or_type_is_no_key_of_the_algorithm() {
+    let all = tokens_of_openssl();
+    let secret = |of: &str| all.iter().find(|[algorithm, ..]| algorithm == of).unwrap()[1].as_str();
+    for (algorithm, others) in [
+        ("ES256", ["ES384", "RS256", "EdDSA"]),
+        ("ES384", ["ES256", "PS384", "EdDSA"]),
+        ("EdDSA", ["ES256", "ES384", "RS256"]),
+        ("RS256", ["ES256", "ES384", "EdDSA"]),
+    ] {
+        let profile = with_algorithm(algorithm);
+        assert!(profile.check_keys(&keys(secret(algorithm))).is_ok(), "{algorithm}");
+        for other in others {
+            assert!(profile.check_keys(&keys(secret(other))).is_err(), "a key for {other} under {algorithm}");
+        }
+    }
+    let x25519 = secret("EdDSA").replace("Ed25519", "X25519");
+    assert!(with_algorithm("EdDSA").check_keys(&keys(&x25519)).is_err());
 }

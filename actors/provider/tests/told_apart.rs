@@ -194,6 +194,8 @@ fn a_body_is_fixed_where_nothing_beside_it_can_have_been_part_of_it() {
         let content_of = Template::compile(content).unwrap();
         assert_eq!(FixedBodies::of(&content_of, Some(TimeFormat::UnixS)), expected, "{content}");
     }
+    let date = Template::compile("{body}{ts}").unwrap();
+    assert_eq!(FixedBodies::of(&date, Some(TimeFormat::HttpDate)), FixedBodies::All, "a date has one length");
     let body = |raw: &[u8]| Body::new(raw.to_vec(), ContentKind::Json);
     assert!(FixedBodies::Json.body(&body(b"[1]")) && !FixedBodies::Json.body(&body(b"1]")));
     assert!(FixedBodies::All.body(&body(b"1]")) && !FixedBodies::None.body(&body(b"[1]")));

@@ -146,7 +146,7 @@ pub fn run(command: JournalCommand, context: &Context) -> Result<Exit, CliError>
 }
 
 fn export(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let asked = [
         ("after", args.after.map(|seq| seq.to_string())),
         ("limit", args.limit.map(|limit| limit.to_string())),

@@ -21,7 +21,7 @@ use crate::exit::Exit;
 
 /// `prove`: prints the proof in the form of its file.
 pub fn prove(event: &str, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let document = connection.client.get(&route(&["journal", "proof", event]))?;
     let proof: InclusionProof = parsed(document.clone())?;
     let key = own_key(&connection)?;
@@ -50,7 +50,7 @@ pub fn check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
 
 /// `consistency`: prints the proof in the form of its file.
 pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let (old, new, is_newest) =
         (Named::read(old, &connection)?, Named::read(new, &connection)?, new == NEWEST);
     if is_newest && old.note.is_some() && old.size > new.size {
@@ -78,7 +78,7 @@ pub fn consistency(old: &str, new: &str, context: &Context) -> Result<Exit, CliE
 
 /// `checkpoint`: prints the note itself, byte for byte.
 pub fn checkpoint(context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let newest = connection.client.post(&route(&["journal", "checkpoint"]), &json!({}))?;
     context.out.answer(&newest, |newest| shown(newest, "checkpoint"))?;
     Ok(Exit::Ok)
@@ -86,7 +86,7 @@ pub fn checkpoint(context: &Context) -> Result<Exit, CliError> {
 
 /// `public-key`.
 pub fn public_key(context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let newest = connection.client.get(&route(&["journal", "checkpoint"]))?;
     let key = json!({"public_key": newest.get("public_key"), "origin": newest.get("origin")});
     context.out.answer(&key, |key| shown(key, "public_key") + "\n")?;

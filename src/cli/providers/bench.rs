@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use palyra_actors::limits::{PROFILE_FILE_BYTES_MAX, VECTOR_FILE_BYTES_MAX};
-use palyra_actors::provider::{Case, Catalogue, Outcome, ProfileError, Weight, lint, read_profile};
+use palyra_actors::provider::{Case, Catalogue, Outcome, Weight, lint, read_profile};
+use palyra_actors::text_places::TextFault;
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
@@ -57,15 +58,22 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     };
     let findings = match lint(&file, &profile) {
         Ok(findings) => findings,
-        Err(ProfileError { line, column, field, message, hint, .. }) => {
+        Err(TextFault { place, field, message, hint, .. }) => {
             let remedy = hint.unwrap_or_else(|| {
                 "correct the profile at that place; docs/profiles.md says what is allowed there".into()
             });
-            return Ok(vec![view(Weight::Error, "unreadable", (line, column), field, message, remedy)]);
+            return Ok(vec![view(
+                Weight::Error,
+                "unreadable",
+                (place.line, place.column),
+                field,
+                message,
+                remedy,
+            )]);
         }
     };
     let one = |found: palyra_actors::provider::Finding| {
-        let place = (found.line, found.column);
+        let place = (found.place.line, found.place.column);
         view(found.weight, found.rule, place, found.field, found.message, found.remedy.to_owned())
     };
     Ok(findings.into_iter().map(one).collect())
@@ -109,7 +117,7 @@ pub fn run_check(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> 
 }
 
 fn catalogue(own: &[PathBuf]) -> Result<Catalogue, CliError> {
-    let refused = |error: ProfileError| {
+    let refused = |error: TextFault| {
         let shown = CliError::config(error.to_string());
         match error.hint {
             Some(hint) => shown.hint(hint),

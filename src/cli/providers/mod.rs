@@ -64,14 +64,14 @@ pub fn run(command: ProvidersCommand, context: &Context) -> Result<Exit, CliErro
 }
 
 fn list(context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let profiles = connection.client.get(&route(&["providers"]))?;
     context.out.answer(&profiles, |profiles| context.out.table_text(&table(profiles)))?;
     Ok(Exit::Ok)
 }
 
 fn show(name: &str, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let profile = find(name, &connection.client)?;
     context.out.answer(&profile, |profile| profile_text(profile, context.out.mode().quiet))?;
     Ok(Exit::Ok)

@@ -13,7 +13,7 @@ use crate::cli::view::{items, shown};
 use crate::exit::Exit;
 
 pub(super) fn list(args: &ListArgs, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     let found = find(args, context, &connection.client)?;
     let document = found.to_json();
     context
@@ -57,7 +57,7 @@ pub(super) fn find(args: &ListArgs, context: &Context, client: &ConsoleClient) -
 }
 
 pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::NoIntegrations)?;
+    let connection = context.connect(Need::WithoutIntegrations)?;
     if args.body {
         context.out.bytes(&connection.client.bytes(&route(&["system", "events", &args.event, "body"]))?)?;
         return Ok(Exit::Ok);

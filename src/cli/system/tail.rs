@@ -24,7 +24,7 @@ const PAUSE_SECONDS_MAX: u64 = 15;
 pub(super) fn run(args: &TailArgs, context: &Context) -> Result<Exit, CliError> {
     let latest = {
         // Past events can be read without a daemon; new ones need one.
-        let need = if args.follow { Need::Daemon } else { Need::NoIntegrations };
+        let need = if args.follow { Need::Daemon } else { Need::WithoutIntegrations };
         let connection = context.connect(need)?;
         find(&ListArgs { limit: LATEST_EVENTS, ..ListArgs::default() }, context, &connection.client)?
     };

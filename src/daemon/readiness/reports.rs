@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness};
 use palyra_actors::vault::{Keeper, Probe, SecretStatus};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::daemon::state::AppState;
+use crate::within::within;
 
 /// Integrations whose secrets are checked at a time; each may occupy a thread of the vault.
 const INTEGRATIONS_AT_A_TIME_MAX: usize = 32;
@@ -40,7 +41,7 @@ pub async fn secret_statuses(
     // Checks that cannot hang go first; otherwise those that hang could use up the time for them.
     numbered.sort_by_key(|(_, integration)| lies_elsewhere(integration));
     let asked = numbered.into_iter().map(|(number, integration)| (number, asked(app, integration)));
-    within(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
+    found_out(Duration::from_secs(FINDING_OUT_SECONDS_MAX), asked).await
 }
 
 /// Whether one of its secrets is kept outside the vault, such as on a share, which may hang.
@@ -51,18 +52,21 @@ fn lies_elsewhere(integration: &Integration) -> bool {
 
 /// As [`secret_statuses`], for one integration.
 pub async fn secret_status(app: &AppState, integration: &Integration) -> SecretStatus {
-    let patience = Duration::from_secs(FINDING_OUT_SECONDS_MAX);
-    in_time(patience, Instant::now() + patience, asked(app, integration)).await
+    let limit = Duration::from_secs(FINDING_OUT_SECONDS_MAX);
+    within(limit, asked(app, integration)).await.unwrap_or_else(|_| late(limit))
 }
 
 /// The result of each of `asked`, in the order of their numbers; those that are late are reported as not known in time.
-async fn within(
-    patience: Duration,
+/// After the limit the vault is not asked again.
+async fn found_out(
+    limit: Duration,
     asked: impl Iterator<Item = (usize, impl Future<Output = SecretStatus>)>,
 ) -> Vec<SecretStatus> {
-    let deadline = Instant::now() + patience;
-    let numbered =
-        asked.map(|(number, asked)| async move { (number, in_time(patience, deadline, asked).await) });
+    let deadline = Instant::now() + limit;
+    let numbered = asked.map(|(number, asked)| async move {
+        let left = deadline.saturating_duration_since(Instant::now());
+        (number, within(left, asked).await.unwrap_or_else(|_| late(limit)))
+    });
     // Unordered: one that hangs occupies one place and does not block all behind it.
     let mut statuses: Vec<_> =
         stream::iter(numbered).buffer_unordered(INTEGRATIONS_AT_A_TIME_MAX).collect().await;
@@ -70,22 +74,10 @@ async fn within(
     statuses.into_iter().map(|(_, status)| status).collect()
 }
 
-async fn in_time(
-    patience: Duration,
-    deadline: Instant,
-    asked: impl Future<Output = SecretStatus>,
-) -> SecretStatus {
-    // After the deadline the vault is not asked again.
-    if deadline <= Instant::now() {
-        return late(patience);
-    }
-    timeout_at(deadline, asked).await.unwrap_or_else(|_| late(patience))
-}
-
-fn late(patience: Duration) -> SecretStatus {
+fn late(limit: Duration) -> SecretStatus {
     SecretStatus::Unavailable(format!(
         "its secret could not be checked within {} s; check the disk or share that the secrets are on",
-        patience.as_secs()
+        limit.as_secs()
     ))
 }
 
@@ -142,7 +134,7 @@ mod tests {
             true => (number, Either::Left(pending())),
             false => (number, Either::Right(ready(SecretStatus::Found))),
         });
-        for (number, status) in within(Duration::from_millis(500), asked).await.iter().enumerate() {
+        for (number, status) in found_out(Duration::from_millis(500), asked).await.iter().enumerate() {
             match status {
                 SecretStatus::Found => assert!(!hangs(number), "{number}"),
                 SecretStatus::Unavailable(why) => {
@@ -168,11 +160,11 @@ mod tests {
             SecretStatus::Found
         };
         let many = || (0..3 * INTEGRATIONS_AT_A_TIME_MAX).map(|number| (number, ask()));
-        let statuses = within(Duration::from_secs(60), many()).await;
+        let statuses = found_out(Duration::from_secs(60), many()).await;
         assert_eq!(statuses, vec![SecretStatus::Found; 3 * INTEGRATIONS_AT_A_TIME_MAX]);
         assert_eq!(most.get(), INTEGRATIONS_AT_A_TIME_MAX);
         asked.set(0);
-        let late = within(Duration::ZERO, many()).await;
+        let late = found_out(Duration::ZERO, many()).await;
         assert!(late.iter().all(|status| matches!(status, SecretStatus::Unavailable(_))));
         assert_eq!(asked.get(), 0);
     }

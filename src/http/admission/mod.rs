@@ -53,7 +53,7 @@ impl Admission {
             _delivery: take(&self.deliveries, 1)?,
             body: None,
             body_units: Arc::clone(&self.body_units),
-            place: None,
+            slot: None,
             unfinished: Arc::clone(&self.unfinished),
             waits_for_keys: None,
             waiting_for_keys: Arc::clone(&self.waiting_for_keys),
@@ -80,7 +80,7 @@ pub struct Permit {
     _delivery: OwnedSemaphorePermit,
     body: Option<OwnedSemaphorePermit>,
     body_units: Arc<Semaphore>,
-    place: Option<Slot>,
+    slot: Option<Slot>,
     unfinished: Arc<Unfinished>,
     waits_for_keys: Option<OwnedSemaphorePermit>,
     waiting_for_keys: Arc<Semaphore>,
@@ -104,8 +104,8 @@ impl Permit {
         if units <= held {
             return Ok(());
         }
-        if let Some(place) = &self.place {
-            place.hold(units, now)?;
+        if let Some(slot) = &self.slot {
+            slot.hold(units, now)?;
         }
         let missing = u32::try_from(units - held).map_err(|_| Problem::new(Kind::Overloaded))?;
         let more = take(&self.body_units, missing)?;
@@ -121,17 +121,17 @@ impl Permit {
     /// # Errors
     /// [`Kind::Overloaded`] when the unfinished bodies have used up their share.
     pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Slot, Problem> {
-        let place = match self.place.take() {
-            Some(place) => place,
+        let slot = match self.slot.take() {
+            Some(slot) => slot,
             None => self.unfinished.enter(now)?,
         };
-        place.hold(self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits), now)?;
-        Ok(self.place.insert(place))
+        slot.hold(self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits), now)?;
+        Ok(self.slot.insert(slot))
     }
 
     /// Gives the place back: the body is complete.
     pub fn be_whole(&mut self) {
-        self.place = None;
+        self.slot = None;
     }
 }
 

@@ -36,9 +36,9 @@ pub struct Deadlines {
 /// A connection with deadlines. It fails with [`io::ErrorKind::TimedOut`] when one has passed, and with
 /// [`io::ErrorKind::ConnectionAborted`] when it is closed to make room for another.
 #[derive(Debug)]
-pub struct Patient {
+pub struct TimedConnection {
     io: TcpStream,
-    patience: Deadlines,
+    deadlines: Deadlines,
     framing: Framing,
     asker: Asker,
     /// Runs while a write is stalled.
@@ -55,12 +55,12 @@ pub struct Patient {
     member: Option<Member>,
 }
 
-impl Patient {
+impl TimedConnection {
     /// Wraps `io`. The connection is counted as `open`, and remains a `member` of its worker, until this is dropped.
-    pub fn new(io: TcpStream, patience: Deadlines, open: OpenConnection, member: Option<Member>) -> Self {
+    pub fn new(io: TcpStream, deadlines: Deadlines, open: OpenConnection, member: Option<Member>) -> Self {
         Self {
             io,
-            patience,
+            deadlines,
             framing: Framing::default(),
             asker: Asker::default(),
             stalled: None,
@@ -85,7 +85,7 @@ impl Patient {
             }
             return written;
         }
-        let most = self.patience.to_write;
+        let most = self.deadlines.to_write;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(most)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -121,7 +121,7 @@ impl Patient {
     /// Fails once the next head is overdue. The timer is reset only when it fires, because setting one for each request
     /// costs more.
     fn expect_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(most) = self.patience.to_read_head.filter(|_| self.framing.is_idle()) else {
+        let Some(most) = self.deadlines.to_read_head.filter(|_| self.framing.is_idle()) else {
             return Ok(());
         };
         let due = self.written_at + most;
@@ -137,7 +137,7 @@ impl Patient {
 
     /// Fills `buffer` with bytes of the current or the next request only.
     fn fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let is_owed = self.framing.is_whole() && !(self.patience.hears_leaving && self.kept.is_empty());
+        let is_owed = self.framing.is_whole() && !(self.deadlines.hears_leaving && self.kept.is_empty());
         if self.stalled.is_some() || is_owed {
             self.hold_up(cx);
             return Poll::Pending;
@@ -170,7 +170,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for TimedConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -188,7 +188,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for TimedConnection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written
@@ -209,7 +209,7 @@ impl AsyncWrite for Patient {
     }
 }
 
-impl Drop for Patient {
+impl Drop for TimedConnection {
     fn drop(&mut self) {
         self.asker.leave();
     }

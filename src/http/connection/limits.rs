@@ -17,26 +17,26 @@ const OTHER_DESCRIPTORS: u64 = 192;
 
 /// Connections each listener may hold open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct ConnectionLimits {
     /// For each worker of the ingress.
     pub per_worker: usize,
     /// For the console.
     pub console: usize,
 }
 
-impl Room {
+impl ConnectionLimits {
     /// Raises the limit of open files as far as this process may, and divides it between the listeners.
     pub fn make(workers: usize) -> Self {
-        let room = Self::within(raise_limit(), workers);
-        if room.per_worker < 64 {
-            let Self { per_worker, console } = room;
+        let limits = Self::within(raise_limit(), workers);
+        if limits.per_worker < 64 {
+            let Self { per_worker, console } = limits;
             tracing::warn!(
                 per_worker,
                 console,
                 "the limit of open files allows only few connections; raise `ulimit -n`"
             );
         }
-        room
+        limits
     }
 
     /// Number of connections of an ingress worker above which idle ones are closed. The places above it are for those that
@@ -114,8 +114,8 @@ mod tests {
         ];
         for (limit, workers, per_worker, console) in table {
             assert_eq!(
-                Room::within(limit, workers),
-                Room { per_worker, console },
+                ConnectionLimits::within(limit, workers),
+                ConnectionLimits { per_worker, console },
                 "{limit}, {workers} workers"
             );
         }

@@ -21,9 +21,9 @@ use actix_web::{App, Error};
 use tokio::time::Instant;
 
 use crate::daemon::state::AppState;
-use crate::http::connection::deadlines::{Deadlines, Patient};
+use crate::http::connection::deadlines::{Deadlines, TimedConnection};
 use crate::http::connection::idle::{Member, WorkerConnections};
-use crate::http::connection::limits::{OpenConnection, Room};
+use crate::http::connection::limits::{ConnectionLimits, OpenConnection};
 use crate::http::connection::unread::close_after_answer;
 use crate::http::ingress::{self, Head};
 use crate::http::{console, hook_id, ingress_routes};
@@ -43,10 +43,14 @@ const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
 ///
 /// # Errors
 /// When the listener cannot be taken over.
-pub fn serve_ingress(app: &Arc<AppState>, room: Room, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve_ingress(
+    app: &Arc<AppState>,
+    limits: ConnectionLimits,
+    listener: TcpListener,
+) -> std::io::Result<Server> {
     let data = Data::from(Arc::clone(app));
     let settings = app.settings.clone();
-    let builder = threads(settings.workers, room.per_worker, &settings);
+    let builder = threads(settings.workers, limits.per_worker, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("ingress", listener, move || {
         let (data, expected, draining) = (data.clone(), data.clone(), draining.clone());
@@ -56,14 +60,16 @@ pub fn serve_ingress(app: &Arc<AppState>, room: Room, listener: TcpListener) -> 
         let http = timed(&settings, draining)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
-        let patience = Deadlines {
+        let deadlines = Deadlines {
             to_write: settings.idle_deadline,
             to_read_head: Some(settings.idle_deadline + settings.head_deadline),
             hears_leaving: false,
         };
-        let of_worker = WorkerConnections::new(room.before_idle_give_way());
-        fn_service(move |io| patient(io, patience, connections.open(), Some(of_worker.enter(Instant::now()))))
-            .and_then(http)
+        let of_worker = WorkerConnections::new(limits.before_idle_give_way());
+        fn_service(move |io| {
+            with_deadlines(io, deadlines, connections.open(), Some(of_worker.enter(Instant::now())))
+        })
+        .and_then(http)
     })?;
     Ok(builder.run())
 }
@@ -79,7 +85,7 @@ fn threads(workers: usize, connections_per_worker: usize, settings: &Settings) -
 }
 
 /// The HTTP service with its time-outs. Idle connections are closed once the server is `draining`.
-fn timed<S>(settings: &Settings, draining: GracefulShutdownSignal) -> HttpServiceBuilder<Patient, S>
+fn timed<S>(settings: &Settings, draining: GracefulShutdownSignal) -> HttpServiceBuilder<TimedConnection, S>
 where
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
@@ -97,18 +103,18 @@ where
 }
 
 /// Wraps a connection with its deadlines; it fails when one passes, or when its place is needed for another.
-async fn patient(
+async fn with_deadlines(
     io: TcpStream,
-    patience: Deadlines,
+    deadlines: Deadlines,
     open: OpenConnection,
     member: Option<Member>,
 ) -> Result<Connection, DispatchError> {
     let peer = io.peer_addr().ok();
-    Ok((Patient::new(io, patience, open, member), Protocol::Http1, peer))
+    Ok((TimedConnection::new(io, deadlines, open, member), Protocol::Http1, peer))
 }
 
 /// The input of the HTTP service.
-type Connection = (Patient, Protocol, Option<SocketAddr>);
+type Connection = (TimedConnection, Protocol, Option<SocketAddr>);
 
 /// Handles `Expect: 100-continue`: a request that can be refused by its head alone gets the refusal instead of `100
 /// Continue`.
@@ -118,7 +124,7 @@ async fn continue_or_refuse(app: Data<AppState>, request: Request) -> Result<Req
     let head = Head::made_of(request.method(), uri, headers, request.peer_addr());
     match ingress::expect(&app, head, id).await {
         Ok(()) => Ok(request),
-        Err(problem) => Err(app.refuse(id, &problem).into()),
+        Err(problem) => Err(app.respond_and_count(id, &problem).into()),
     }
 }
 
@@ -128,13 +134,13 @@ async fn continue_or_refuse(app: Data<AppState>, request: Request) -> Result<Req
 /// When the listener cannot be taken over.
 pub fn serve_console(
     app: &Arc<AppState>,
-    room: Room,
+    limits: ConnectionLimits,
     token: &console::Token,
     listener: TcpListener,
 ) -> std::io::Result<Server> {
     let (data, token) = (Data::from(Arc::clone(app)), token.clone());
     let settings = app.settings.clone();
-    let builder = threads(CONSOLE_WORKERS, room.console, &settings);
+    let builder = threads(CONSOLE_WORKERS, limits.console, &settings);
     let draining = builder.graceful_shutdown_signal();
     let builder = builder.listen("console", listener, move || {
         let (data, draining) = (data.clone(), draining.clone());
@@ -144,12 +150,12 @@ pub fn serve_console(
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
-            .on_connect_ext(|io: &Patient, data| drop(data.insert(io.asker())))
+            .on_connect_ext(|io: &TimedConnection, data| drop(data.insert(io.asker())))
             .finish(map_config(app, |_| AppConfig::default()));
         // Streams and exports may take any time, so there is no deadline for the next head.
-        let patience =
+        let deadlines =
             Deadlines { to_write: settings.idle_deadline, to_read_head: None, hears_leaving: true };
-        fn_service(move |io| patient(io, patience, connections.open(), None)).and_then(http)
+        fn_service(move |io| with_deadlines(io, deadlines, connections.open(), None)).and_then(http)
     })?;
     Ok(builder.run())
 }

@@ -1,14 +1,14 @@
 //! Journals every change before it takes effect, and again if it then failed or may not last.
 
 use actix_web::web::Data;
+use palyra_actors::cut::cut;
+use palyra_actors::event_names;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
 use crate::daemon::readiness;
 use crate::daemon::state::AppState;
 use crate::http::problem::{Became, Problem};
-use palyra_actors::cut::cut;
-use palyra_actors::event_names;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits into the summary after the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;

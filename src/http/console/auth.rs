@@ -98,7 +98,7 @@ fn bearer(credentials: &str) -> Option<&str> {
 /// then.
 fn unauthorized(request: &ServiceRequest, has_token: bool) -> Problem {
     if let Some(app) = app(request) {
-        app.counters.refuse_at_console(if has_token { "wrong_token" } else { "missing_token" });
+        app.counters.count_unauthorized(if has_token { "wrong_token" } else { "missing_token" });
     }
     let peer = request.peer_addr().map(|address| Peer::at(address.ip()));
     let exceeds = |(app, peer): (&Data<AppState>, Peer)| {

@@ -1,5 +1,7 @@
 //! `webhooks send`: makes a delivery as the provider would, optionally corrupts it, and posts it to the real ingress.
 
+mod posting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::Resolve;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
+use self::posting::post_to_ingress;
 use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone};
@@ -21,12 +25,9 @@ use crate::daemon::state::AppState;
 use crate::http::delivery::cause::Cause;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
-use crate::threads;
 
-/// Longest answer of the ingress that is shown.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
-/// Time limit for the answer of the ingress.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// Time limit for signing and for all answers of the ingress together. Shorter than the time-out of a console client.
+const SEND_DEADLINE: Duration = Duration::from_secs(25);
 
 /// `/webhooks/{id}/dispatch`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -48,21 +49,26 @@ async fn dispatch(
     id: Path<String>,
     order: Json<Dispatch>,
 ) -> Result<HttpResponse, Problem> {
+    let deadline = Instant::now() + SEND_DEADLINE;
     check_event(&order.event)?;
     let integration = find(&app, &id).await?;
     check_enabled(&integration)?;
     let missing = || Problem::new(Kind::Invalid).detail("its provider profile is missing");
     let profile = integration.profile.clone().ok_or_else(missing)?;
-    if app.serving.addresses.ingress.is_empty() {
-        return Err(Problem::new(Kind::Unavailable).detail("the daemon does not serve its ingress"));
-    }
+    let unserved = || Problem::new(Kind::Unavailable).detail("the daemon does not serve its ingress");
+    let url = app.local_url(&integration.record.integration_id).ok_or_else(unserved)?;
     let expected = expected(&order, &integration, &profile)?;
-    let signed = sign(&app, &order, &integration, &profile).await?;
-    let url = format!("{}/hooks/{}", app.serving.addresses.ingress, integration.record.integration_id);
+    let late = |_| Problem::new(Kind::Unavailable).detail("the delivery could not be signed in time");
+    let signed = sign(&app, &order, &integration, &profile);
+    let signed = timeout_at(deadline, signed).await.map_err(late)??;
     // Names only: a header value may be the secret itself.
     let headers: Vec<String> = signed.headers.iter().map(|(name, _)| name.clone()).collect();
     let twice = order.mutate == Some(Mutation::Duplicate);
-    let send = post_to_ingress(url.clone(), signed, twice);
+    let (posted_to, integration_id) = (url.clone(), integration.record.integration_id.clone());
+    let send = async move {
+        let posted = post_to_ingress(posted_to, signed, twice, deadline).await;
+        posted.map_err(|unanswered| unanswered.problem(&integration_id))
+    };
     let change = Change::new("registry.webhook.send", &id)
         .particulars(json!({"event": order.event, "mutate": order.mutate}));
     let (status, answer) = change.journaled(&app, send).await?;
@@ -169,34 +175,4 @@ async fn resolve(app: &AppState, integration: &Integration) -> Result<Arc<Secret
     let late = |late| Problem::new(Kind::Unavailable).detail(format!("the secret was not read: {late}"));
     let resolved = asked.map_err(late)?.map_err(gone)?;
     resolved.map_err(|error| Problem::unavailable(&error).hint(Some(error.hint())))
-}
-
-/// Posts the delivery once or twice, and returns the last answer.
-async fn post_to_ingress(url: String, signed: MadeRequest, twice: bool) -> Result<(u16, Value), Problem> {
-    let posted = threads::on_its_own(move || {
-        if twice {
-            post(&url, &signed)?;
-        }
-        post(&url, &signed)
-    });
-    let answered = posted.await.map_err(|error| error.to_string());
-    let answered = answered.and_then(|sent| sent.map_err(|error| error.to_string()));
-    answered.map_err(|error| {
-        Problem::new(Kind::Unavailable).detail(format!("the ingress did not answer: {error}"))
-    })
-}
-
-fn post(url: &str, signed: &MadeRequest) -> Result<(u16, Value), ureq::Error> {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(ANSWER_DEADLINE))
-        .proxy(None)
-        .build();
-    let mut request = ureq::Agent::new_with_config(config).post(url);
-    for (name, value) in &signed.headers {
-        request = request.header(name, value);
-    }
-    let mut answer = request.send(&signed.body)?;
-    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
-    Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
 }

@@ -111,8 +111,9 @@ async fn emit(app: Data<AppState>, body: Json<Box<RawValue>>) -> Result<HttpResp
         Problem::new(Kind::Invalid).detail(first.unwrap_or_default()).schema_issues(&issues)
     })?;
     // An event that was handed over will be journaled even if the client disconnects, so a stop has to wait for it.
-    let _place = app.changes.under_way.place().await?;
-    let receipt = app.actors.journal.append_system(event.by("console")).await.map_err(|error| {
+    let journal = app.actors.journal.clone();
+    let append = move || async move { journal.append_system(event.by("console")).await };
+    let receipt = app.changes.under_way.to_the_end(append).await?.map_err(|error| {
         let kind = match error {
             JournalError::Invalid { .. } => Kind::Invalid,
             _ => Kind::Unavailable,

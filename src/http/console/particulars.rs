@@ -3,13 +3,12 @@
 //!
 //! Each setting is destructured by name, so that a new one does not compile before it is decided what may be recorded of it.
 
+use palyra_actors::cut::cut;
 use palyra_actors::ids::{canonical, is_canonical_id};
 use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::{Amendment, Draft};
 use palyra_actors::vault::VaultRef;
 use serde_json::{Value, json};
-
-use palyra_actors::cut::cut;
 
 /// Longest text that is recorded.
 const TEXT_BYTES_MAX: usize = 64;

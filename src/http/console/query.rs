@@ -2,13 +2,10 @@
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
-use std::str::FromStr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
-use serde::de::value::{Error, MapDeserializer};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
 
 use crate::http::problem::{Kind, Problem};
 
@@ -41,71 +38,15 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| error.to_string())?;
-    let parameters =
-        pairs.into_inner().into_iter().map(|(name, text)| (name.clone(), Parameter { name, text }));
-    T::deserialize(MapDeserializer::new(parameters)).map_err(|error| error.to_string())
-}
-
-/// The text of a parameter, and its name for errors.
-struct Parameter {
-    name: String,
-    text: String,
-}
-
-impl Parameter {
-    fn parse<T: FromStr<Err: std::fmt::Display>>(&self) -> Result<T, Error> {
-        self.text.parse().map_err(|error| named(&self.name, &error))
-    }
-}
-
-fn named(name: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::custom(format_args!("`{name}`: {error}"))
-}
-
-impl IntoDeserializer<'_> for Parameter {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-impl<'de> Deserializer<'de> for Parameter {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let Self { name, text } = self;
-        visitor.visit_string(text).map_err(|error: Error| named(&name, &error))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_bool(self.parse()?)
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_u64(self.parse()?)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        enumeration: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        let Self { name, text } = self;
-        let read = IntoDeserializer::<Error>::into_deserializer(text);
-        read.deserialize_enum(enumeration, variants, visitor).map_err(|error| named(&name, &error))
-    }
-
-    forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct identifier ignored_any
-    }
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| match error
+        .path()
+        .to_string()
+        .as_str()
+    {
+        "." => error.inner().to_string(),
+        parameter => format!("`{parameter}`: {}", error.inner()),
+    })
 }
 
 #[cfg(test)]

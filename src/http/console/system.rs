@@ -13,8 +13,8 @@ use super::snapshots::Snapshots;
 use super::webhooks::{diagnose, problem_of};
 use crate::daemon::reloading::{self, NotReloaded};
 use crate::daemon::state::AppState;
-use crate::http::health::{Unanswered, answer_of, reasons_not_ready};
-use crate::http::problem::Problem;
+use crate::http::health::{PROBE_DEADLINE, Unanswered, answer_of, reasons_not_ready};
+use crate::http::problem::{Became, Problem};
 use crate::version::VERSION;
 
 /// How far the clock may be behind the newest event before the operator is told.
@@ -31,18 +31,27 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// Does the same as `SIGHUP`.
 async fn reload(app: Data<AppState>) -> Result<HttpResponse, Problem> {
-    let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(|error| match &error {
-        NotReloaded::Refused(fault) => problem_of(fault),
-        _ => Problem::unavailable(&error),
-    })?;
+    let reloaded = reloading::reload(&app.into_inner(), "console").await.map_err(not_reloaded)?;
     Ok(HttpResponse::Ok().json(reloaded))
+}
+
+fn not_reloaded(error: NotReloaded) -> Problem {
+    match error {
+        NotReloaded::Refused(fault) => problem_of(&fault),
+        NotReloaded::Broken(broken) => broken.into(),
+        NotReloaded::Unconfirmed(_) => {
+            let hint = "run `palyra system reload` once more: it reads the same files, and says whether they have an error";
+            Problem::unavailable(&error).hint(Some(hint.to_owned())).of_a_change(Became::Unknown)
+        }
+        NotReloaded::Unjournaled(_) | NotReloaded::NotTaken(_) => Problem::unavailable(&error),
+    }
 }
 
 /// Answers within two seconds, with what is known by then.
 async fn heartbeat(app: Data<AppState>) -> HttpResponse {
     let actors = &app.actors;
     let (mut reasons, journal, registry) = tokio::join!(
-        reasons_not_ready(&app),
+        reasons_not_ready(&app, PROBE_DEADLINE),
         answer_of(actors.journal.door.ask(journal::Observe)),
         answer_of(actors.registry.ask(registry::Observe)),
     );

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
+use palyra_actors::event_names;
 use palyra_actors::ids::canonical;
 use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::{
@@ -24,7 +25,6 @@ use crate::daemon::readiness::{reports, secret_status};
 use crate::daemon::state::AppState;
 use crate::http::health::answer_of;
 use crate::http::problem::{Became, Kind, Problem};
-use palyra_actors::event_names;
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {
@@ -231,7 +231,7 @@ pub fn problem_of(error: &RegistryError) -> Problem {
         RegistryError::NotReady { issues, .. } | RegistryError::WouldNotBeReady { issues, .. } => {
             Problem::new(Kind::NotReady).reasons(issues)
         }
-        RegistryError::InvalidFile { .. }
+        RegistryError::InvalidFile(_)
         | RegistryError::Profile(_)
         | RegistryError::InvalidDraft { .. }
         | RegistryError::TooMany { .. }

@@ -28,7 +28,7 @@ use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::{Delivery, Head, Walked};
 use crate::http::problem::{Kind, Problem};
 use crate::threads;
-use palyra_actors::judging::{self, Judgement};
+use palyra_actors::judging::Judgement;
 
 /// Time limit of a trial, including the wait for a place. Shorter than the time-out of a console client.
 const TRIAL_TIME_MAX: Duration = Duration::from_secs(20);
@@ -172,8 +172,9 @@ impl Captured {
         }
         // Every real request has a `Host`. If it was not captured, the delivery is taken to have been sent to the ingress
         // directly.
-        let own = app.serving.addresses.ingress.trim_start_matches("http://");
-        if let (false, Ok(own)) = (headers.contains_key(HOST), HeaderValue::from_str(own)) {
+        let own = app.serving.addresses.local_ingress().unwrap_or_default();
+        let own = HeaderValue::from_str(own.trim_start_matches("http://"));
+        if let (false, Ok(own)) = (headers.contains_key(HOST), own) {
             headers.insert(HOST, own);
         }
         let query = sample.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
@@ -298,7 +299,7 @@ impl Trial<'_> {
             Judgement::Filter { what } => {
                 checks.pass("envelope", named);
                 checks.fail("allow lists", format!("allowed_{what}s does not name this {what}"));
-                let status = if judging::rejects_filtered(&integration.record) { 403 } else { form.status };
+                let status = if integration.record.rejects_filtered() { 403 } else { form.status };
                 json!({"status": status, "outcome": "filtered"})
             }
             Judgement::Reject(flaw) => {
@@ -314,6 +315,7 @@ impl Trial<'_> {
             Stopped::Unauthentic(reject) => {
                 ("signature", reject.to_string(), Problem::new(Kind::Unauthenticated))
             }
+            Stopped::WrongToken(reject) => ("token", reject.to_string(), Problem::new(Kind::Unauthenticated)),
             Stopped::NoKeys(fault) => ("secret", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::NoToken(fault) => ("token", fault.to_string(), Problem::new(Kind::Unavailable)),
             Stopped::Refused(problem) => {

@@ -4,11 +4,13 @@
 use palyra_actors::provider::Reason;
 use serde::{Serialize, Serializer};
 
-/// The cause of a refusal. The first two are faults of the sender, the others faults of the daemon or of its set-up.
+/// The cause of a refusal. The first three are faults of the sender, the others faults of the daemon or of its set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The delivery is not authentic.
     Unauthentic(Reason),
+    /// The token of a handshake is missing or wrong. It is named and counted as [`Reason::BadSignature`], but mended otherwise.
+    WrongToken,
     /// The unsigned deliveries of the integration exceed its limit per second.
     UnsignedRate,
     /// The secret is missing or unusable.
@@ -28,10 +30,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether whoever sent the delivery did not prove that it may.
+    pub fn is_unauthentic(self) -> bool {
+        matches!(self, Self::Unauthentic(_) | Self::WrongToken)
+    }
+
     /// The cause in one word. Operators search and count by it, so it must not change.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unauthentic(reason) => reason.as_str(),
+            Self::WrongToken => Reason::BadSignature.as_str(),
             Self::UnsignedRate => "unsigned_rate",
             Self::Secret => "secret",
             Self::VaultReference => "vault reference",

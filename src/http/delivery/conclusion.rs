@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use palyra_actors::ids::{Digest, Receipt};
 use palyra_actors::journal::{Appended, HeldBecause, JournalError, NewEvent, ReplayClaim, Verdict};
+use palyra_actors::judging::{self, Judgement, Names};
 use palyra_actors::provider::{Body, DeliveryAnswer, Verified};
 use palyra_actors::registry::Integration;
 use palyra_actors::replay_guard::SubmitError;
@@ -14,7 +15,6 @@ use crate::http::delivery::cause::Cause;
 use crate::http::delivery::faults::Fault;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
-use palyra_actors::judging::{self, Judgement, Names};
 
 /// An authentic delivery, as far as the journal and the answer need it.
 pub struct Authentic {
@@ -142,7 +142,7 @@ impl Conclusion<'_> {
     fn answer(&self, judgement: Judgement, receipt: Receipt) -> Answer {
         match judgement {
             Judgement::Accept(_) => self.taken(Outcome::Accepted, receipt),
-            Judgement::Filter { .. } if judging::rejects_filtered(&self.of.integration.record) => {
+            Judgement::Filter { .. } if self.of.integration.record.rejects_filtered() => {
                 Answer::Refused(Problem::new(Kind::Filtered).outcome("filtered").id(receipt.event_id))
             }
             Judgement::Filter { .. } => self.taken(Outcome::Filtered, receipt),

@@ -4,13 +4,14 @@
 use std::error::Error;
 
 use palyra_actors::causes::in_full;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::daemon::state::AppState;
 use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
 use crate::http::throttle::COMPLAINTS_PER_SPAN_MAX;
+use crate::within::within;
 
 /// A fault that keeps a delivery from being accepted.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +43,8 @@ impl AppState {
         cause: Cause,
         work: impl Future<Output = T>,
     ) -> Result<T, Fault> {
-        let deadline = self.settings.answer_deadline;
-        let late = |_| Fault::of(cause, format!("no result within {deadline:?}"));
-        timeout(deadline, work).await.map_err(late)
+        let work = within(self.settings.answer_deadline, work);
+        work.await.map_err(|late| Fault::told_by(cause, &late))
     }
 }
 

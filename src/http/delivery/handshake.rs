@@ -18,7 +18,7 @@ use crate::http::problem::{Kind, Problem};
 /// # Errors
 /// The answer that refuses the request.
 pub(in crate::http) async fn answer(delivery: &Delivery<'_>) -> Result<HttpResponse, Problem> {
-    let reply = delivery.handshake_reply().await.map_err(|stopped| delivery.refused(stopped))?;
+    let reply = delivery.handshake_reply().await.map_err(|stopped| delivery.answer_to(stopped))?;
     delivery.app.counters.count(&delivery.id, "handshake");
     Ok(handshake_answer(reply))
 }
@@ -56,7 +56,7 @@ impl Delivery<'_> {
     ) -> Result<HandshakeReply, Stopped> {
         if handshake.check == HandshakeCheck::Token {
             let token = self.app.token(integration, handshake).await.map_err(Stopped::NoToken)?;
-            handshake.check_token(request, token.as_deref())?;
+            handshake.check_token(request, token.as_deref()).map_err(Stopped::WrongToken)?;
         }
         reply(handshake, request, keys)
     }

@@ -14,6 +14,8 @@ use crate::http::throttle::BAD_SIGNATURES_MAX;
 pub enum Stopped {
     /// It is not authentic; the sender is not told why.
     Unauthentic(Reject),
+    /// The token of its handshake is not the agreed one; the sender is not told that either.
+    WrongToken(Reject),
     /// The keys to verify it with are not available, or not usable.
     NoKeys(Fault),
     /// The token to check its handshake against is not available.
@@ -45,18 +47,19 @@ impl From<Problem> for Stopped {
 
 impl Delivery<'_> {
     /// The answer to a delivery that was stopped; counts and logs it.
-    pub(in crate::http) fn refused(&self, stopped: Stopped) -> Problem {
+    pub(in crate::http) fn answer_to(&self, stopped: Stopped) -> Problem {
         match stopped {
-            Stopped::Unauthentic(reject) => self.unauthenticated(&reject),
+            Stopped::Unauthentic(reject) => self.unauthenticated(&reject, Cause::Unauthentic(reject.reason)),
+            Stopped::WrongToken(reject) => self.unauthenticated(&reject, Cause::WrongToken),
             Stopped::NoKeys(fault) | Stopped::NoToken(fault) => self.unavailable(fault),
             Stopped::Refused(problem) => problem,
         }
     }
 
     /// The sender gets the same body for every reason; only the operator learns which one it is.
-    fn unauthenticated(&self, reject: &Reject) -> Problem {
+    fn unauthenticated(&self, reject: &Reject, cause: Cause) -> Problem {
         let reason = reject.reason;
-        self.app.counters.refuse(&self.id, reason);
+        self.app.counters.count_unauthentic(&self.id, reason);
         tracing::debug!(
             integration = self.id,
             reason = reason.as_str(),
@@ -67,6 +70,6 @@ impl Delivery<'_> {
             |peer| self.app.intake.bad_signatures.exceeds(peer, BAD_SIGNATURES_MAX, Instant::now());
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
-        Problem::new(kind).because(Cause::Unauthentic(reason), reject.detail.as_str())
+        Problem::new(kind).because(cause, reject.detail.as_str())
     }
 }

@@ -1,15 +1,15 @@
 //! The wording of explanations; pure functions. Text that a sender wrote is never put into a command to be copied.
 
+use palyra_actors::event_names;
 use palyra_actors::journal::{EventKind, StoredEvent};
 use palyra_actors::provider::Reason;
-use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport};
+use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport, SecretUse};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::delivery::cause::Cause;
 use crate::http::problem::Kind;
 use crate::http::refusals::Refusal;
-use palyra_actors::event_names;
 
 /// Most names of an allow list that a command repeats.
 const REPEATED_MAX: usize = 16;
@@ -57,33 +57,39 @@ pub fn of_refusal(refusal: &Refusal, integration: Option<&Integration>) -> Expla
         (None, detail) => detail.clone(),
         (word, None) => word.map(str::to_owned),
     });
-    let record = integration.map(|integration| &integration.record);
-    if *kind == Kind::TooManyRequests && matches!(cause, Some(Cause::Unauthentic(_))) {
+    if *kind == Kind::TooManyRequests && cause.is_some_and(Cause::is_unauthentic) {
         told = told.because("the status is 429 instead of 401 because its peer sent too many bad signatures");
     }
+    let Some(integration) = integration else { return removed(told, id) };
     told.next.extend(match *cause {
-        Some(cause) => mends_cause(cause, id, record),
-        None => mends_kind(*kind, id, record),
+        Some(cause) => mends_cause(cause, integration),
+        None => mends_kind(*kind, &integration.record),
     });
-    match record {
-        None => told.because(format!("`{id}` has been removed since")),
-        Some(record) if !record.enabled => told.because(format!("`{id}` has been disabled since")),
-        Some(_) => told,
+    match integration.record.enabled {
+        true => told,
+        false => told.because(format!("`{id}` has been disabled since")),
     }
 }
 
+/// There is nothing to correct at an integration that is no longer there.
+fn removed(told: Explanation, id: &str) -> Explanation {
+    told.because(format!("`{id}` has been removed since"))
+        .then(format!("its senders are answered 404 now; `palyra webhooks add {id} PROVIDER` adds it again"))
+}
+
 /// How to fix a delivery that was not authentic.
-fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
-    let provider = record.map_or("PROVIDER", |record| record.provider.as_str());
+fn mends_reason(reason: Reason, integration: &Integration) -> Vec<String> {
+    let IntegrationRecord { integration_id: id, provider, .. } = &integration.record;
+    let secret = secret_at_provider(integration).into_iter();
     let form = format!("`palyra providers show {provider}` shows which headers are signed, and how");
     let again = "have the provider deliver it again, which signs it anew".to_owned();
     let clock = "check this machine's clock (`timedatectl`)".to_owned();
     match reason {
-        Reason::MissingSignature => vec![secret_at_provider(record), form, NOISE.to_owned()],
+        Reason::MissingSignature => secret.chain([form, NOISE.to_owned()]).collect(),
         Reason::MalformedSignature | Reason::MissingTimestamp | Reason::MalformedTimestamp => {
             vec![form, UNTOUCHED.to_owned(), try_out(id)]
         }
-        Reason::BadSignature => vec![secret_at_provider(record), UNTOUCHED.to_owned(), try_out(id)],
+        Reason::BadSignature => secret.chain([UNTOUCHED.to_owned(), try_out(id)]).collect(),
         Reason::StaleTimestamp => vec![clock, again],
         Reason::FutureTimestamp => vec![clock],
         Reason::BadClaim => vec![format!(
@@ -94,9 +100,11 @@ fn mends_reason(reason: Reason, id: &str, record: Option<&IntegrationRecord>) ->
 }
 
 /// How to fix a refusal with this cause.
-fn mends_cause(cause: Cause, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+fn mends_cause(cause: Cause, integration: &Integration) -> Vec<String> {
+    let id = &integration.record.integration_id;
     match cause {
-        Cause::Unauthentic(reason) => mends_reason(reason, id, record),
+        Cause::Unauthentic(reason) => mends_reason(reason, integration),
+        Cause::WrongToken => tokens_at_provider(integration).chain([NOISE.to_owned()]).collect(),
         Cause::UnsignedRate => vec![
             format!("`palyra webhooks set {id} --unsigned-rate-per-second N` raises the limit"),
             format!(
@@ -131,25 +139,40 @@ fn try_out(id: &str) -> String {
     )
 }
 
-fn secret_at_provider(record: Option<&IntegrationRecord>) -> String {
-    match record.and_then(IntegrationRecord::vault_ref) {
-        Some(Ok(vault_ref)) => format!(
+/// Where the secret of its deliveries belongs; `None` if they are verified with nothing.
+fn secret_at_provider(integration: &Integration) -> Option<String> {
+    match integration.record.vault_ref() {
+        Some(Ok(vault_ref)) => Some(format!(
             "enter the value of `{vault_ref}` as the secret at the provider; to use the provider's secret instead, {}",
             vault_ref.how_to_provide()
-        ),
-        _ => "check that the provider sent it: it is verified with the provider's published keys".to_owned(),
+        )),
+        _ => integration.takes_published_keys().then(|| {
+            "check that the provider sent it: it is verified with the provider's published keys".to_owned()
+        }),
     }
 }
 
+/// Where the tokens of its handshakes belong, which are not the secret of its deliveries.
+fn tokens_at_provider(integration: &Integration) -> impl Iterator<Item = String> {
+    let tokens = integration.secrets().filter_map(|(used, vault_ref)| match used {
+        SecretUse::Parameter(name) => Some((name, vault_ref.ok()?)),
+        SecretUse::Deliveries => None,
+    });
+    tokens.map(|(name, vault_ref)| {
+        format!(
+            "enter the value of `{vault_ref}`, the parameter `{name}`, as the token with which the provider checks the address; to use another token, {}",
+            vault_ref.how_to_provide()
+        )
+    })
+}
+
 /// How to fix any other refusal.
-fn mends_kind(kind: Kind, id: &str, record: Option<&IntegrationRecord>) -> Vec<String> {
+fn mends_kind(kind: Kind, record: &IntegrationRecord) -> Vec<String> {
+    let IntegrationRecord { integration_id: id, max_payload_bytes: most, .. } = record;
     match kind {
-        Kind::PayloadTooLarge => {
-            let most = record.map_or_else(String::new, |record| format!(" (now {})", record.max_payload_bytes));
-            vec![format!(
-                "`palyra webhooks set {id} --max-payload-bytes N` raises the limit{most}, up to `payload_bytes_cap` in palyra.toml"
-            )]
-        }
+        Kind::PayloadTooLarge => vec![format!(
+            "`palyra webhooks set {id} --max-payload-bytes N` raises the limit (now {most}), up to `payload_bytes_cap` in palyra.toml"
+        )],
         Kind::RequestTimeout => vec![
             "check whether the proxy in front delays bodies; `body_deadline_seconds` in palyra.toml sets how long a body may take".to_owned(),
         ],
@@ -177,7 +200,7 @@ pub fn of_event(event: &StoredEvent, integration: Option<&Integration>) -> Expla
             "an authentic delivery to `{id}` contradicts an earlier one with the same id and is kept without its body; the earlier one stays as it is"
         ))
         .then("find out who sends two bodies under one id; `details.body_sha256` is the digest of this body"),
-        event_names::UNAUTHENTICATED => return unauthenticated(event, id, &details, record),
+        event_names::UNAUTHENTICATED => return unauthenticated(event, id, &details, integration),
         _ => Explanation::of(format!("this event is not a delivery: {}", event.summary)),
     };
     let reasons = details.get("why").and_then(Value::as_array).into_iter().flatten();
@@ -251,14 +274,19 @@ fn unauthenticated(
     event: &StoredEvent,
     id: &str,
     details: &Map<String, Value>,
-    record: Option<&IntegrationRecord>,
+    integration: Option<&Integration>,
 ) -> Explanation {
     let reason = details.get("reason").and_then(|reason| Reason::deserialize(reason).ok());
     let told = Explanation::of(format!(
         "summary of one minute's unauthenticated deliveries to `{id}`: {}",
         event.summary
     ));
-    let next = reason.map_or_else(Vec::new, |reason| mends_reason(reason, id, record));
+    let Some(integration) = integration else { return removed(told, id) };
+    let mut next = reason.map_or_else(Vec::new, |reason| mends_reason(reason, integration));
+    // A row does not tell wrong tokens from wrong signatures.
+    if reason == Some(Reason::BadSignature) {
+        next.extend(tokens_at_provider(integration).map(|next| format!("if it was a handshake: {next}")));
+    }
     let told = next.into_iter().fold(told, Explanation::then);
     told.then(format!("`palyra webhooks explain {id}` lists the latest ones"))
 }

@@ -39,7 +39,7 @@ fn every_reason_for_which_a_delivery_is_refused_has_a_next_step() {
         Reason::UntrustedKey,
     ];
     for reason in reasons {
-        assert!(!mends_reason(reason, "gh", Some(&record(&[]))).is_empty(), "{reason:?}");
+        assert!(!mends_reason(reason, &integration(record(&[]))).is_empty(), "{reason:?}");
         assert_eq!(Reason::deserialize(&Value::from(reason.as_str())).ok(), Some(reason), "as rows name it");
     }
 }
@@ -50,6 +50,13 @@ fn a_bad_signature_names_the_secret_and_where_it_is_stored() {
     let told = of_refusal(&refusal(Kind::Unauthenticated, Some(cause)), Some(&integration(record(&[]))));
     assert_eq!(told.why, ["bad_signature: in words of ours"]);
     assert!(told.next[0].contains("`palyra vault put global/github`"), "{told:?}");
+}
+
+#[test]
+fn published_keys_are_named_only_where_they_are_used() {
+    let open = IntegrationRecord { secret_vault_ref: None, signature_required: false, ..record(&[]) };
+    let told = mends_reason(Reason::BadSignature, &integration(open));
+    assert!(!told.is_empty() && !told.iter().any(|next| next.contains("published keys")), "{told:?}");
 }
 
 #[test]
@@ -66,6 +73,9 @@ fn nothing_is_said_to_be_lost_of_which_nobody_knows() {
 fn what_was_removed_or_disabled_since_is_told() {
     let gone = of_refusal(&refusal(Kind::RequestTimeout, None), None);
     assert_eq!(gone.why, ["in words of ours", "`gh` has been removed since"]);
+    let forged =
+        of_refusal(&refusal(Kind::Unauthenticated, Some(Cause::Unauthentic(Reason::BadSignature))), None);
+    assert!(forged.next.len() == 1 && forged.next[0].contains("webhooks add gh"), "{forged:?}");
     let off = integration(IntegrationRecord { enabled: false, ..record(&[]) });
     let told = of_refusal(&refusal(Kind::RequestTimeout, None), Some(&off));
     assert_eq!(told.why[1], "`gh` has been disabled since");
