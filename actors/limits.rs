@@ -163,6 +163,9 @@ pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 102
 pub const OPEN_CHECK_LINKS_MAX: usize = 1_000;
 /// Body bytes hashed for that check; the newest event is checked whatever its size.
 pub const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Time for which a start that found damage reads the rest of the journal's files, to find out whether the disk can read
+/// them. [`OPEN_CHECK_BYTES_MAX`] bytes at the end of each file are read whatever time that takes.
+pub const OPEN_DOUBT_SECONDS: u64 = 10;
 /// Events after which a checkpoint is signed.
 pub const CHECKPOINT_EVENTS: u64 = 1_000;
 /// Leaf hashes kept in memory for the next checkpoint, 32 bytes each; the others are read from the journal.

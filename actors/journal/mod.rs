@@ -63,7 +63,7 @@ pub use writing::anchor::Anchored;
 pub use writing::delivery_names::EVENT_DETAIL;
 pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 
-use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
+use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX, OPEN_DOUBT_SECONDS};
 use crate::supervision::{Close, Ended, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
 use opening::failing_disk;
@@ -100,13 +100,15 @@ pub struct OpenJournal {
 
 impl OpenJournal {
     /// Opens the journal and signs a checkpoint of what it holds. It blocks: briefly to check the newest part of the
-    /// journal, for seconds if another process holds the signing lock.
+    /// journal; for seconds if another process holds the signing lock, or to find out whether the disk is at fault for
+    /// what looks like damage.
     ///
     /// # Errors
     /// As [`Writer::open`], and when the journal disagrees with its checkpoints.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
-        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_newest(&database, error))
+        let time = Duration::from_secs(OPEN_DOUBT_SECONDS);
+        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_within(&database, error, time))
     }
 
     fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {
