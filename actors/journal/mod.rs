@@ -149,12 +149,24 @@ impl JournalActor {
         }
     }
 
+    /// Commits the group, and begins the work on the log and the checkpoints for which it is time then.
     fn commit(&mut self, ctx: &mut Context<Self>) {
         if self.group.is_empty() {
             return;
         }
-        self.seals.count(self.group.body_bytes() as u64);
         let stored_bytes = self.group.stored_bytes();
+        self.commit_group(ctx);
+        self.grow_wal(stored_bytes, ctx);
+        if self.seals.is_due(self.writer.head().seq) {
+            self.seal(ctx);
+        }
+    }
+
+    fn commit_group(&mut self, ctx: &mut Context<Self>) {
+        if self.group.is_empty() {
+            return;
+        }
+        self.seals.count(self.group.body_bytes() as u64);
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
             (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
@@ -162,13 +174,6 @@ impl JournalActor {
             (Err(error), _) => replies.answer(Err(error)),
         }
         self.stop_if_poisoned(ctx);
-        if self.writer.poisoned().is_some() {
-            return;
-        }
-        self.grow_wal(stored_bytes, ctx);
-        if self.seals.is_due(self.writer.head().seq) {
-            self.seal(ctx);
-        }
     }
 
     /// Counts `bytes` of written groups, and what probes and checkpoints wrote besides.
@@ -211,9 +216,10 @@ impl JournalActor {
         let now = self.config.clock.now_unix_ms();
         self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
         self.stop_if_poisoned(ctx);
-        self.grow_wal(0, ctx);
-        self.answer_those_who_wait(ctx);
-        if !self.closing.is_empty() {
+        if self.closing.is_empty() {
+            self.grow_wal(0, ctx);
+            self.answer_those_who_wait(ctx);
+        } else {
             self.close(ctx);
         }
     }
@@ -242,13 +248,15 @@ impl JournalActor {
         self.answer_those_who_wait(ctx);
     }
 
-    /// Sends the last answers, signs the last checkpoint, and ends.
+    /// Commits what has come in, sends the last answers, signs the last checkpoint, and ends. The sealer must be here.
     fn close(&mut self, ctx: &mut Context<Self>) {
+        self.commit_group(ctx);
         self.anchoring = None;
         // If the last record failed, the notice of it would still be in the mailbox.
         self.anchor_head();
         let now = self.config.clock.now_unix_ms();
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
+        self.seals.answer(&self.writer.refuse_if_poisoned());
         let ended = self.writer.poisoned().map_or(Ended::Asked, |reason| Ended::Poisoned(reason.to_owned()));
         self.watch.ends_with(ended.clone());
         if let Err(error) = self.writer.empty_wal() {
