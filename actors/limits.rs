@@ -107,7 +107,7 @@ pub const ANCHORED_GROUPS_MAX: usize = 4;
 pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;
 /// Longest principal of an event. Longer: refused.
 pub const PRINCIPAL_BYTES_MAX: usize = 128;
-/// Longest summary of an event; longer ones are refused.
+/// Longest summary of an event. Longer: cut if the daemon made the event, refused if an operator or connector did.
 pub const SUMMARY_BYTES_MAX: usize = 240;
 /// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;

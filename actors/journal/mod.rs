@@ -15,8 +15,9 @@
 //!
 //! The writer runs on an arbiter of its own, because a commit blocks its thread. It collects the appends waiting in its
 //! mailbox and commits them when no more are waiting, so the groups grow with the load. The first failed write poisons
-//! it: it answers everything pending with [`JournalError::Poisoned`] and ends. Checkpoints are signed on a thread for
-//! blocking work, over the leaf hashes the writer hands over; the writer stores them.
+//! it: it answers what it has tried to write with [`JournalError::Poisoned`] and ends. Appends it has not tried to write by
+//! then are dropped, so their callers learn [`JournalError::Unknown`] although nothing was stored. Checkpoints are signed
+//! on a thread for blocking work, over the leaf hashes the writer hands over; the writer stores them.
 
 mod bounds;
 mod claim;
