@@ -285,8 +285,8 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     patiently(|| File::open(folder))?.sync_all()
 }
 
-/// Opens something. If no file descriptor is free, it retries for a while: such a shortage is usually brief, and the
-/// journal would have to be reopened if it gave up.
+/// Opens something. If no file descriptor is free, it retries for a while: such a shortage is usually brief, and an anchor
+/// that cannot be opened poisons the journal, which ends the daemon.
 pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let began = Instant::now();
     loop {

@@ -107,7 +107,7 @@ pub const ANCHORED_GROUPS_MAX: usize = 4;
 pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;
 /// Longest principal of an event. Longer: refused.
 pub const PRINCIPAL_BYTES_MAX: usize = 128;
-/// Longest summary of an event; longer ones are refused.
+/// Longest summary of an event. Longer: cut if the daemon made the event, refused if an operator or connector did.
 pub const SUMMARY_BYTES_MAX: usize = 240;
 /// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
@@ -163,6 +163,9 @@ pub const JOURNAL_VALUE_BYTES_MAX: i32 = PAYLOAD_BYTES_CAP_MAX as i32 + 64 * 102
 pub const OPEN_CHECK_LINKS_MAX: usize = 1_000;
 /// Body bytes hashed for that check; the newest event is checked whatever its size.
 pub const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Time for which a start that found damage reads the rest of the journal's files, to find out whether the disk can read
+/// them. [`OPEN_CHECK_BYTES_MAX`] bytes at the end of each file are read whatever time that takes.
+pub const OPEN_DOUBT_SECONDS: u64 = 10;
 /// Events after which a checkpoint is signed.
 pub const CHECKPOINT_EVENTS: u64 = 1_000;
 /// Leaf hashes kept in memory for the next checkpoint, 32 bytes each; the others are read from the journal.

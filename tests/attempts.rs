@@ -98,25 +98,59 @@ fn another_body_under_a_signed_id_is_taken_where_the_first_was_left_out_and_a_co
     assert_eq!(events_named(root.path(), "invoice.paid").len(), 1);
 }
 
+/// A genuine notification of Adyen, which can be sent with another of the dates that its signature does not cover.
+struct Adyen(Value);
+
+impl Adyen {
+    /// A daemon that accepts only `event`, or any if that is empty, and the notification.
+    fn daemon(root: &Path, event: &str) -> (Daemon, Self) {
+        let text = std::fs::read_to_string("tests/vectors/adyen.jsonl").unwrap();
+        let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        succeed(root, &["vault", "put", "global/key"], line["secret"].as_str().unwrap().as_bytes());
+        let add = ["webhooks", "add", "in", "adyen", "--secret-ref", "global/key"];
+        let allowed: &[&str] = if event.is_empty() { &[] } else { &["--allow-event", event] };
+        succeed(root, &[&add[..], allowed].concat(), b"");
+        let body = STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap();
+        (Daemon::start(root), Self(serde_json::from_slice(&body).unwrap()))
+    }
+
+    fn item(&mut self) -> &mut Value {
+        &mut self.0["notificationItems"][0]["NotificationRequestItem"]
+    }
+
+    fn post(&mut self, daemon: &Daemon, date: &str) -> Answer {
+        self.item()["eventDate"] = date.into();
+        daemon.post("in", &[("Content-Type", "application/json")], self.0.to_string().as_bytes())
+    }
+}
+
 #[test]
 fn a_notification_of_adyen_that_comes_again_with_a_later_date_is_a_duplicate() {
     let root = state_root();
-    let text = std::fs::read_to_string("tests/vectors/adyen.jsonl").unwrap();
-    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    succeed(root.path(), &["vault", "put", "global/key"], line["secret"].as_str().unwrap().as_bytes());
-    succeed(root.path(), &["webhooks", "add", "in", "adyen", "--secret-ref", "global/key"], b"");
-    let daemon = Daemon::start(root.path());
-    let body = STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap();
-    let mut document: Value = serde_json::from_slice(&body).unwrap();
-    let mut post = |date: &str| {
-        document["notificationItems"][0]["NotificationRequestItem"]["eventDate"] = date.into();
-        daemon.post("in", &[("Content-Type", "application/json")], document.to_string().as_bytes())
-    };
-    let first = post("2026-01-02T03:04:05+01:00");
+    let (daemon, mut adyen) = Adyen::daemon(root.path(), "");
+    let first = adyen.post(&daemon, "2026-01-02T03:04:05+01:00");
     assert_eq!((first.status, first.outcome().as_str()), (202, "accepted"));
-    let again = post("2026-01-02T03:04:08+01:00");
+    let again = adyen.post(&daemon, "2026-01-02T03:04:08+01:00");
     assert_eq!((again.status, again.outcome().as_str(), again.seq()), (200, "duplicate", first.seq()));
     assert!(events_named(root.path(), "webhook.conflict").is_empty());
+}
+
+#[test]
+fn a_notification_of_adyen_that_was_left_out_is_taken_later_although_its_date_is_another() {
+    let root = state_root();
+    let (mut daemon, mut adyen) = Adyen::daemon(root.path(), "OTHER");
+    let event = adyen.item()["eventCode"].as_str().unwrap().to_owned();
+    assert_eq!(adyen.post(&daemon, "2026-01-02T03:04:05+01:00").outcome(), "filtered");
+    succeed(root.path(), &["webhooks", "set", "in", "--allow-event", &event], b"");
+    let taken = adyen.post(&daemon, "2026-01-02T03:09:05+01:00");
+    assert_eq!((taken.status, taken.outcome().as_str()), (202, "accepted"));
+    daemon.kill();
+    daemon = Daemon::start(root.path());
+    let again = adyen.post(&daemon, "2026-01-02T03:14:05+01:00");
+    assert_eq!((again.status, again.outcome().as_str(), again.seq()), (200, "duplicate", taken.seq()));
+    assert_eq!(events_named(root.path(), &event).len(), 1);
+    assert!(events_named(root.path(), "webhook.conflict").is_empty());
+    succeed(root.path(), &["journal", "verify"], b"");
 }
 
 /// A provider that vouches for its deliveries by a token alone and counts their attempts in the body.
@@ -140,13 +174,17 @@ from = [{ json = "/id" }]
 retries_differ = true
 "#;
 
+fn own_profile(root: &Path, text: &str) {
+    let folder = root.join("providers");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    write_private(&folder.join("counting.toml"), text);
+}
+
 #[test]
 fn an_attempt_that_only_a_token_vouches_for_is_a_duplicate_and_one_that_nothing_vouches_for_a_conflict() {
     let root = state_root();
-    std::fs::create_dir(root.path().join("providers")).unwrap();
-    let folder = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(root.path().join("providers"), folder).unwrap();
-    write_private(&root.path().join("providers/counting.toml"), COUNTING);
+    own_profile(root.path(), COUNTING);
     let daemon = daemon(root.path(), "counting", &[]);
     let open = ["webhooks", "add", "open", "counting", "--allow-unsigned"];
     succeed(root.path(), &open, b"");
@@ -157,4 +195,23 @@ fn an_attempt_that_only_a_token_vouches_for_is_a_duplicate_and_one_that_nothing_
     assert_eq!([post("in", 1), post("in", 2), post("in", 1)], [202, 200, 200]);
     assert_eq!([post("open", 1), post("open", 2), post("open", 1)], [202, 409, 200]);
     assert_eq!(events_named(root.path(), "delivery").len(), 2);
+}
+
+#[test]
+fn an_attempt_under_a_token_is_taken_after_one_that_was_left_out_if_its_source_is_the_same() {
+    let root = state_root();
+    own_profile(root.path(), &format!("{COUNTING}\n[source]\nfrom = [{{ json = \"/source\" }}]\n"));
+    let daemon = daemon(root.path(), "counting", &["--allow-event", "other"]);
+    let post = |source: &str, attempt: u32| {
+        let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer shhh")];
+        let body = format!(r#"{{"id":"m1","source":"{source}","attempt":{attempt}}}"#);
+        daemon.post("in", &headers, body.as_bytes())
+    };
+    assert_eq!(post("a", 1).outcome(), "filtered");
+    succeed(root.path(), &["webhooks", "set", "in", "--allow-event", "delivery"], b"");
+    let other = post("b", 2);
+    assert_eq!((other.status, other.outcome().as_str()), (409, "conflict"));
+    let [conflict] = &events_named(root.path(), "webhook.conflict")[..] else { panic!("one conflict") };
+    assert!(conflict.to_string().contains("has another event or source"), "{conflict}");
+    assert_eq!([post("a", 3).outcome(), post("a", 4).outcome()], ["accepted", "duplicate"]);
 }

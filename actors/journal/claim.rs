@@ -39,7 +39,8 @@ pub struct ReplayClaim {
     /// from the file says `false`.
     pub is_whole: bool,
     /// Whether the provider rewrites its retries, so that a different body under the same key is another attempt at the
-    /// same delivery. Not stored either.
+    /// same delivery, accepted in place of one that was filtered. Whoever captured such a delivery can change what its
+    /// signature does not cover and send it first; the same holds for the first delivery under a key. Not stored either.
     pub retries_differ: bool,
 }
 
@@ -78,9 +79,10 @@ pub enum HeldBecause {
 
 impl ReplayClaim {
     /// Decides whether this claim takes the key over from `holder`. A higher verdict takes the key from a lower one if
-    /// both are certainly the same delivery: the names are the same, and the body is the same or signed as a whole. A
-    /// rejected holder never keeps the key, because an attacker may have sent a spoilt copy first. `names_agree` is
-    /// called only where its answer matters, and says whether the delivery has the holder's event and source.
+    /// both are the same delivery: the names are the same, and the body is the same, signed as a whole, or may be written
+    /// anew in each attempt. A rejected holder never keeps the key, because an attacker may have sent a spoilt copy first.
+    /// `names_agree` is called only where its answer matters, and says whether the delivery has the holder's event and
+    /// source.
     ///
     /// # Errors
     /// Those of `names_agree`.
@@ -89,8 +91,7 @@ impl ReplayClaim {
         holder: &KeyHolder,
         names_agree: impl FnOnce() -> Result<bool, E>,
     ) -> Result<Decision, E> {
-        let is_other_body = self.body != holder.body;
-        let is_other_delivery = is_other_body && !self.retries_differ;
+        let is_other_delivery = self.body != holder.body && !self.retries_differ;
         let held = if self.verdict <= holder.verdict {
             match holder.verdict {
                 _ if is_other_delivery => HeldBecause::OtherBody,
@@ -99,7 +100,7 @@ impl ReplayClaim {
             }
         } else if holder.verdict == Verdict::Rejected {
             return Ok(Decision::TakesOver);
-        } else if is_other_body && !self.is_whole {
+        } else if is_other_delivery && !self.is_whole {
             HeldBecause::OtherBody
         } else if names_agree()? {
             return Ok(Decision::TakesOver);
@@ -211,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_judged_higher_takes_over_if_it_is_the_same_delivery_for_certain() {
+    fn what_is_judged_higher_takes_over_if_it_is_the_same_delivery() {
         let pairs = table(
             |claimed, held| claimed > held && held != Rejected,
-            |case, _| match (case.same_body, case.is_whole, case.same_names, case.retries_differ) {
-                (true, _, true, _) | (false, true, true, _) => TakesOver,
-                (true, _, false, _) | (false, true, false, true) => Held(OtherNames),
-                (false, false, _, _) | (false, true, false, false) => Held(OtherBody),
+            |case, _| match (case.same_body || case.retries_differ, case.is_whole, case.same_names) {
+                (true, _, true) | (false, true, true) => TakesOver,
+                (true, _, false) => Held(OtherNames),
+                (false, false, _) | (false, true, false) => Held(OtherBody),
             },
         );
         assert_eq!(pairs, 3);
@@ -228,7 +229,8 @@ mod tests {
         let asks = |case: Case, claimed, held| case.asking(claimed, held, || Err(())).is_err();
         for (claimed, held) in VERDICTS.into_iter().flat_map(|claimed| VERDICTS.map(|held| (claimed, held))) {
             for case in Case::all() {
-                let expected = claimed > held && held != Rejected && (case.same_body || case.is_whole);
+                let is_same = case.same_body || case.is_whole || case.retries_differ;
+                let expected = claimed > held && held != Rejected && is_same;
                 assert_eq!(asks(case, claimed, held), expected, "{claimed:?} over {held:?}: {case:?}");
             }
         }

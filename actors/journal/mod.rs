@@ -15,8 +15,9 @@
 //!
 //! The writer runs on an arbiter of its own, because a commit blocks its thread. It collects the appends waiting in its
 //! mailbox and commits them when no more are waiting, so the groups grow with the load. The first failed write poisons
-//! it: it answers everything pending with [`JournalError::Poisoned`] and ends. Checkpoints are signed on a thread for
-//! blocking work, over the leaf hashes the writer hands over; the writer stores them.
+//! it: it answers what it has tried to write with [`JournalError::Poisoned`] and ends. Appends it has not tried to write by
+//! then are dropped, so their callers learn [`JournalError::Unknown`] although nothing was stored. Checkpoints are signed
+//! on a thread for blocking work, over the leaf hashes the writer hands over; the writer stores them.
 
 mod bounds;
 mod claim;
@@ -63,7 +64,7 @@ pub use writing::anchor::Anchored;
 pub use writing::delivery_names::EVENT_DETAIL;
 pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 
-use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX};
+use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX, OPEN_DOUBT_SECONDS};
 use crate::supervision::{Close, Ended, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
 use opening::failing_disk;
@@ -100,13 +101,15 @@ pub struct OpenJournal {
 
 impl OpenJournal {
     /// Opens the journal and signs a checkpoint of what it holds. It blocks: briefly to check the newest part of the
-    /// journal, for seconds if another process holds the signing lock.
+    /// journal; for seconds if another process holds the signing lock, or to find out whether the disk is at fault for
+    /// what looks like damage.
     ///
     /// # Errors
     /// As [`Writer::open`], and when the journal disagrees with its checkpoints.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
-        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_newest(&database, error))
+        let time = Duration::from_secs(OPEN_DOUBT_SECONDS);
+        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_within(&database, error, time))
     }
 
     fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {
@@ -147,12 +150,24 @@ impl JournalActor {
         }
     }
 
+    /// Commits the group, and begins the work on the log and the checkpoints for which it is time then.
     fn commit(&mut self, ctx: &mut Context<Self>) {
         if self.group.is_empty() {
             return;
         }
-        self.seals.count(self.group.body_bytes() as u64);
         let stored_bytes = self.group.stored_bytes();
+        self.commit_group(ctx);
+        self.grow_wal(stored_bytes, ctx);
+        if self.seals.is_due(self.writer.head().seq) {
+            self.seal(ctx);
+        }
+    }
+
+    fn commit_group(&mut self, ctx: &mut Context<Self>) {
+        if self.group.is_empty() {
+            return;
+        }
+        self.seals.count(self.group.body_bytes() as u64);
         let (rows, replies) = std::mem::take(&mut self.group).split();
         match (self.writer.commit(rows, self.config.clock.now_unix_ms()), &self.anchoring) {
             (Ok(committed), Some(anchoring)) => anchoring.hand_over(committed, replies),
@@ -160,13 +175,6 @@ impl JournalActor {
             (Err(error), _) => replies.answer(Err(error)),
         }
         self.stop_if_poisoned(ctx);
-        if self.writer.poisoned().is_some() {
-            return;
-        }
-        self.grow_wal(stored_bytes, ctx);
-        if self.seals.is_due(self.writer.head().seq) {
-            self.seal(ctx);
-        }
     }
 
     /// Counts `bytes` of written groups, and what probes and checkpoints wrote besides.
@@ -209,9 +217,10 @@ impl JournalActor {
         let now = self.config.clock.now_unix_ms();
         self.seals.take_in(sealed, &mut self.writer, &self.config.head, now);
         self.stop_if_poisoned(ctx);
-        self.grow_wal(0, ctx);
-        self.answer_those_who_wait(ctx);
-        if !self.closing.is_empty() {
+        if self.closing.is_empty() {
+            self.grow_wal(0, ctx);
+            self.answer_those_who_wait(ctx);
+        } else {
             self.close(ctx);
         }
     }
@@ -240,13 +249,15 @@ impl JournalActor {
         self.answer_those_who_wait(ctx);
     }
 
-    /// Sends the last answers, signs the last checkpoint, and ends.
+    /// Commits what has come in, sends the last answers, signs the last checkpoint, and ends. The sealer must be here.
     fn close(&mut self, ctx: &mut Context<Self>) {
+        self.commit_group(ctx);
         self.anchoring = None;
         // If the last record failed, the notice of it would still be in the mailbox.
         self.anchor_head();
         let now = self.config.clock.now_unix_ms();
         self.seals.seal_at_last(&mut self.writer, &self.config.head, now);
+        self.seals.answer(&self.writer.refuse_if_poisoned());
         let ended = self.writer.poisoned().map_or(Ended::Asked, |reason| Ended::Poisoned(reason.to_owned()));
         self.watch.ends_with(ended.clone());
         if let Err(error) = self.writer.empty_wal() {

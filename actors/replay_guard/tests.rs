@@ -125,6 +125,20 @@ fn what_was_seen_lately_is_answered_unless_the_same_bytes_are_judged_higher() {
 }
 
 #[test]
+fn what_was_filtered_is_put_to_the_journal_again_whatever_its_bytes_if_retries_differ() {
+    let mut table = Table::new();
+    table.submit("k", "x", Verdict::Filtered);
+    table.journal_stores(1);
+    let mut submit = |verdict| {
+        let (submit, mut answer) = delivery(ReplayClaim { retries_differ: true, ..claim("k", "y", verdict) });
+        let appended = table.leases.submit(submit, table.now, &mut Wakes::default());
+        (word(&mut answer), appended.is_some())
+    };
+    assert_eq!(submit(Verdict::Filtered), ("held", false));
+    assert_eq!(submit(Verdict::Accepted), ("waits", true));
+}
+
+#[test]
 fn what_the_guard_does_not_know_the_journal_decides() {
     let mut table = Table::new();
     let mut first = table.accept("k", "x");

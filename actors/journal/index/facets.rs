@@ -59,8 +59,9 @@ impl Bits {
     pub(in crate::journal) const NONE: Self = Self([0; 4]);
 
     fn set(&mut self, place: u64) {
-        let word = (place / 64) as usize;
-        self.0.iter_mut().skip(word).take(1).for_each(|word| *word |= 1 << (place % 64));
+        if let Some(word) = self.0.get_mut((place / 64) as usize) {
+            *word |= 1 << (place % 64);
+        }
     }
 
     /// The intersection.

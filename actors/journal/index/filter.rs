@@ -25,8 +25,10 @@ impl KeyFilter {
     pub(super) fn insert(&mut self, prefix: u64) {
         let place = self.block(prefix);
         let Some(block) = self.0.get_mut(place) else { return };
-        for (word, bit) in bits(prefix) {
-            block.iter_mut().skip(word).take(1).for_each(|word| *word |= bit);
+        for (place, bit) in bits(prefix) {
+            if let Some(word) = block.get_mut(place) {
+                *word |= bit;
+            }
         }
     }
 

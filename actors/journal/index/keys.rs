@@ -40,17 +40,17 @@ pub(in crate::journal) struct OpenRun {
 }
 
 impl OpenRun {
-    /// Adds the key of an event, if it took one.
-    pub(in crate::journal) fn add(&mut self, columns: &Columns<'_>) {
-        if let Some(claim) = &columns.claim {
-            self.insert(columns.seq, claim.key, claim.expires_at);
-        }
+    /// Adds the key of an event, if it took one, and returns the prefix of that key.
+    pub(in crate::journal) fn add(&mut self, columns: &Columns<'_>) -> Option<u64> {
+        let claim = columns.claim.as_ref()?;
+        Some(self.insert(columns.seq, claim.key, claim.expires_at))
     }
 
-    fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
-        let place = from_sql(seq.saturating_sub(1)) % RUN_EVENTS;
-        self.entries.insert((prefix(&key), place as u16));
+    fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) -> u64 {
+        let (prefix, place) = (prefix(&key), from_sql(seq.saturating_sub(1)) % RUN_EVENTS);
+        self.entries.insert((prefix, place as u16));
         self.expires_at = self.expires_at.max(from_sql(expires_at));
+        prefix
     }
 
     /// Its parts as they are stored: number of the part, and the encoded entries.
@@ -135,7 +135,8 @@ impl ReplayKeyIndex {
         let mut statement = db.prepare(select)?;
         let mut rows = statement.query([to_sql(events / RUN_EVENTS * RUN_EVENTS)])?;
         while let Some(row) = rows.next()? {
-            self.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
+            let prefix = self.open.insert(row.get(0)?, digest(row, 1)?, row.get(2)?);
+            self.add_to_filter(prefix);
         }
         Ok(())
     }
@@ -148,39 +149,55 @@ impl ReplayKeyIndex {
         key: &Digest,
         now: UnixMs,
     ) -> rusqlite::Result<Option<KeyHolder>> {
+        let newest = match self.find_in_open_run(db, key)? {
+            None => self.find_in_stored_runs(db, key, now)?,
+            found => found,
+        };
+        Ok(newest.filter(|holder| holder.expires_at > now))
+    }
+
+    fn find_in_open_run(&self, db: &Connection, key: &Digest) -> rusqlite::Result<Option<KeyHolder>> {
         let prefix = prefix(key);
-        let mut holder = None;
-        if may_hold(self.filters.last(), prefix) {
-            let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
-            holder = first_holder(db, key, self.runs(), entries.rev().map(|(_, place)| *place))?;
+        if !may_hold(self.filters.last(), prefix) {
+            return Ok(None);
         }
+        let entries = self.open.entries.range((prefix, 0)..=(prefix, u16::MAX));
+        first_holder(db, key, self.runs(), entries.rev().map(|(_, place)| *place))
+    }
+
+    fn find_in_stored_runs(
+        &self,
+        db: &Connection,
+        key: &Digest,
+        now: UnixMs,
+    ) -> rusqlite::Result<Option<KeyHolder>> {
+        let prefix = prefix(key);
         for (group, runs) in self.runs.chunks(RUNS_PER_FILTER).enumerate().rev() {
-            if holder.is_some() || !may_hold(self.filters.get(group), prefix) {
+            if !may_hold(self.filters.get(group), prefix) {
                 continue;
             }
             for (place, _) in runs.iter().enumerate().rev().filter(|(_, ends)| **ends > now) {
                 let run = (group * RUNS_PER_FILTER + place) as u64;
                 let places = places_in(db, run, prefix)?;
-                holder = first_holder(db, key, run, places.into_iter().rev())?.or(holder);
-                if holder.is_some() {
-                    break;
+                let found = first_holder(db, key, run, places.into_iter().rev())?;
+                if found.is_some() {
+                    return Ok(found);
                 }
             }
         }
-        Ok(holder.filter(|holder| holder.expires_at > now))
+        Ok(None)
     }
 
     /// Adds the key of an event, if it took one.
     pub(super) fn add(&mut self, columns: &Columns<'_>) {
-        if let Some(claim) = &columns.claim {
-            self.insert(columns.seq, claim.key, claim.expires_at);
+        if let Some(prefix) = self.open.add(columns) {
+            self.add_to_filter(prefix);
         }
     }
 
-    fn insert(&mut self, seq: i64, key: Digest, expires_at: i64) {
-        self.open.insert(seq, key, expires_at);
+    fn add_to_filter(&mut self, prefix: u64) {
         if let Some(Some(filter)) = self.filters.last_mut() {
-            filter.insert(prefix(&key));
+            filter.insert(prefix);
         }
     }
 
@@ -376,7 +393,7 @@ mod tests {
             }
             let mut index = ReplayKeyIndex::open(&db, complete as u64 * RUN_EVENTS, NOW).unwrap();
             assert_eq!(index.filters.iter().flatten().count(), filters, "{complete} runs");
-            index.insert(1, Digest([9; 32]), 0);
+            index.add_to_filter(prefix(&Digest([9; 32])));
             let newest = index.filters.pop();
             assert!(may_hold(newest.as_ref(), prefix(&Digest([9; 32]))), "{complete} runs");
             assert!(!may_hold(newest.as_ref(), 7), "{complete} runs");

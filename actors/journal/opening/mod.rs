@@ -1,7 +1,9 @@
 //! How the journal's files are opened, and when they are refused. Connections to the database are made nowhere else.
 //!
 //! It reads the database, the anchor and the checkpoint file, creates the database if there is none, and writes the first
-//! record of the anchor. No existing file is changed before all of them were checked.
+//! record of the anchor. The database, its log, the anchor and the checkpoint file are not changed before all of them were
+//! checked. The signing key may be: after a crash at the end of an epoch, `journal.key.next` takes the place of
+//! `journal.key` as soon as the checkpoint file is found to name it.
 //!
 //! | file | idea |
 //! |---|---|

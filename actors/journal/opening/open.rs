@@ -70,8 +70,8 @@ impl Rollback {
     }
 }
 
-/// Opens the journal at `now` for its only writer. Nothing that exists is changed until everything was checked, so a
-/// journal that is refused stays as it was.
+/// Opens the journal at `now` for its only writer. Neither the database, its log, the anchor nor the checkpoint file is
+/// changed until everything was checked, so a journal that is refused stays as it was.
 pub(in crate::journal) fn for_writing(
     files: &JournalFiles,
     random: RandomBits,

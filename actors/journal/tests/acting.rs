@@ -251,6 +251,43 @@ fn appends_are_answered_while_a_checkpoint_is_signed() {
 }
 
 #[test]
+fn a_close_while_a_checkpoint_is_signed_and_another_is_asked_for_ends_with_the_last_checkpoint() {
+    run(async {
+        let place = Place::new();
+        let mut running = Running::start(&place).await;
+        running.journal.append(push(0), None).await.unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
+        let journal = running.journal.clone();
+        let first = actix_rt::spawn(async move { journal.door.ask(Seal).await });
+        running.journal.append(push(1), None).await.unwrap();
+        running.journal.append(push(2), None).await.unwrap();
+        let journal = running.journal.clone();
+        let second = actix_rt::spawn(async move { journal.door.ask(Seal).await });
+        running.journal.door.ask(Observe).await.unwrap();
+        let journal = running.journal.clone();
+        let closed = actix_rt::spawn(async move { journal.door.ask(Close).await });
+        running.journal.door.ask(Observe).await.unwrap();
+        // The sealer comes back while the last append is being taken in, so that it is not committed yet.
+        let let_sign = || {
+            fail::remove("journal::sign");
+            std::thread::sleep(Duration::from_millis(300));
+        };
+        fail::cfg_callback("journal::append", let_sign).unwrap();
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let reply = AppendReply::new(move |outcome, _| reply.send(outcome).unwrap());
+        running.journal.door.tell(Append { event: push(3), claim: None, reply }).unwrap();
+        assert_eq!(closed.await.unwrap(), Ok(Ended::Asked));
+        assert_eq!(running.ended().await, Ended::Asked);
+        for seal in [first, second] {
+            assert!(matches!(seal.await, Ok(Ok(Ok(())))));
+        }
+        assert!(matches!(answer.await, Ok(Ok(Appended::Stored(_)))));
+        assert_eq!(*checkpoints(&place).last().unwrap(), 4);
+        assert_eq!(place.problems(), []);
+    });
+}
+
+#[test]
 fn a_journal_that_is_poisoned_while_it_closes_says_so_to_all_who_wait_for_its_end() {
     run(async {
         let place = Place::new();

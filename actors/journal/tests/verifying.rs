@@ -190,7 +190,7 @@ fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
         let mut file = whole.clone();
         file[page * page_bytes..][..page_bytes].fill(0);
         fs::write(place.path(), &file).unwrap();
-        // Without the checkpoints nothing can be verified at all.
+        // Without the pages of the schema nothing can be verified at all.
         let Ok(report) = verify(&place.files()) else { continue };
         assert!(!report.is_ok(), "page {page}");
         let is_unread = |one: &Discrepancy| one.problem.starts_with("SQLite cannot read further after seq");
@@ -202,6 +202,50 @@ fn a_page_that_cannot_be_read_is_told_and_the_rest_is_looked_at() {
     assert!(unread > 0);
     fs::write(place.path(), whole).unwrap();
     assert_eq!(told(&place), [""; 0]);
+}
+
+#[test]
+fn checkpoints_that_cannot_be_read_keep_nothing_else_from_being_verified() {
+    let place = Place::new();
+    let mut journal = open(&place);
+    for _ in 0..300 {
+        journal.grow(2).seal();
+    }
+    journal.writer.empty_wal().unwrap();
+    drop(journal);
+    tamper(&place, "UPDATE journal_events SET summary = 'x' WHERE seq = 590; DELETE FROM journal_facets");
+    fs::remove_file(place.files().anchor).unwrap();
+    // The first, the newest, and one that is read after others have been verified.
+    for (number, verified) in [(1, 0), (301, 0), (290, 256)] {
+        let note = "SELECT note FROM journal_checkpoints WHERE number = ?1";
+        let kept: String = place.intruder().query_row(note, [number], |row| row.get(0)).unwrap();
+        let set = |to: &str| {
+            tamper(&place, &format!("UPDATE journal_checkpoints SET note = {to} WHERE number = {number}"));
+        };
+        set("CAST(x'ff' AS TEXT)");
+        let report = verify(&place.files()).unwrap();
+        assert_eq!((report.events, report.checkpoints), (600, verified), "{number}: {report:?}");
+        let told: Vec<_> = report.problems.iter().map(|one| (one.seq, one.problem.as_str())).collect();
+        let is_told = |seq, begin| told.iter().any(|(at, problem)| *at == seq && problem.starts_with(begin));
+        assert!(is_told(0, "not all stored checkpoints can be verified"), "{number}: {told:?}");
+        assert!(is_told(590, "its hash does not match"), "{number}: {told:?}");
+        assert!(is_told(256, "the index of `"), "{number}: {told:?}");
+        assert!(is_told(0, "its anchor is missing"), "{number}: {told:?}");
+        set(&format!("'{kept}'"));
+    }
+}
+
+#[test]
+fn events_that_the_checkpoint_file_covers_are_missing_although_no_stored_checkpoint_can_be_read() {
+    let place = Place::new();
+    open(&place).grow(9).seal();
+    tamper(
+        &place,
+        "DELETE FROM journal_events WHERE seq > 4; UPDATE journal_checkpoints SET note = CAST(x'ff' AS TEXT)",
+    );
+    fs::remove_file(place.files().anchor).unwrap();
+    let report = verify(&place.files()).unwrap();
+    assert_eq!((report.missing, report.events), (5, 4), "{report:?}");
 }
 
 /// Whether `seq` can be found, and as the newest event.

@@ -60,7 +60,7 @@ impl<'a> Events<'a> {
         }
         self.notes.finish(report)?;
         self.indexes.finish(report)?;
-        self.tree.finish(report)
+        if self.notes.are_readable() { self.tree.finish(report) } else { Ok(()) }
     }
 
     /// Checks the next batch of rows; false when none are left.

@@ -31,7 +31,6 @@ use crate::journal::error::JournalError;
 use crate::journal::format::row::{digest, to_sql};
 use crate::journal::opening::failing_disk;
 use crate::journal::opening::open;
-use crate::journal::signing::checkpoints;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 use crate::tlog::VerifierKey;
 use events::Events;
@@ -138,7 +137,7 @@ fn check(
 ) -> Result<VerifyReport, JournalError> {
     let (db, structure) = (open::for_reading(database)?, open::for_reading(database)?);
     let mut report = VerifyReport::new();
-    let Some(notes) = begin_notes(&db, outside, scope, &mut report)? else { return Ok(report) };
+    let notes = Notes::begin(&db, outside, scope, &mut report)?;
     let structure = Structure::check(structure)?;
     let result = Events::begin(&db, scope, notes).and_then(|events| events.check(&mut report, on_progress));
     let walked = guarded(result, &mut report);
@@ -152,26 +151,6 @@ fn check(
         guarded(check_anchor(&db, outside, &mut report), &mut report)?;
     }
     Ok(report)
-}
-
-/// If the checkpoints cannot be read, verification continues without any, and reports a problem.
-fn begin_notes<'a>(
-    db: &'a Connection,
-    outside: &Outside<'_>,
-    scope: &Scope,
-    report: &mut VerifyReport,
-) -> Result<Option<Notes<'a>>, JournalError> {
-    let begin = || -> Result<rusqlite::Result<Notes<'a>>, JournalError> {
-        let last = match checkpoints::newest(db) {
-            Ok(last) => last,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(Notes::begin(db, last, outside.note()?, outside, scope))
-    };
-    match begin()? {
-        Ok(notes) => Ok(Some(notes)),
-        Err(error) => guarded(Err(error), report).map(|()| None),
-    }
 }
 
 fn guarded(result: rusqlite::Result<()>, report: &mut VerifyReport) -> Result<(), JournalError> {
@@ -261,15 +240,19 @@ fn check_anchor(db: &Connection, outside: &Outside<'_>, report: &mut VerifyRepor
     Ok(())
 }
 
-/// A damaged page, or a value that no writer stores, is what verification looks for: it ends the check that found it, but
-/// not the verification.
+/// Whether `error` is a damaged page, or a value that no writer stores.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Damage is what verification looks for: it ends the check that found it, but not the verification.
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
     let problem = match error.sqlite_error_code() {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
             "the stored tree does not cover all events".to_owned()
         }
         None => format!("a stored value cannot be read ({error})"),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+        Some(_) if is_damage(&error) => {
             let seq = report.head_seq;
             format!(
                 "SQLite cannot read further after seq {seq} ({error}); verify again before you restore anything"

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use super::witness::{Note, Outside};
-use super::{Concern, Scope, VerifyReport};
+use super::{Concern, Scope, VerifyReport, is_damage};
 use crate::ids::Digest;
+use crate::journal::JournalError;
 use crate::journal::event::ROLLBACK_ACCEPTED;
 use crate::journal::format::row::{from_sql, to_sql};
 use crate::journal::signing::checkpoints::{self, StoredCheckpoint, kind_of};
@@ -15,6 +16,8 @@ use crate::tlog::{Checkpoint, Lineage, VerifierKey};
 
 /// Checkpoints read per batch.
 const BATCH: u64 = 256;
+/// How often the newest checkpoint and the file are read until they are found at one moment.
+const READINGS_MAX: usize = 5;
 
 /// The state of following the checkpoints.
 pub(super) struct Notes<'a> {
@@ -35,22 +38,23 @@ pub(super) struct Notes<'a> {
     outlived_at: Option<u64>,
     /// Whether the file has to exist.
     has_file: bool,
+    /// Whether the table could be read so far.
+    are_readable: bool,
 }
 
 impl<'a> Notes<'a> {
-    /// The checkpoints that matter for `scope`, up to `last`; `file` is the content of the checkpoint file.
+    /// The checkpoints that matter for `scope`, up to the newest one. If they cannot be read, that is reported, and there
+    /// are none.
     pub(super) fn begin(
         db: &'a Connection,
-        last: Option<StoredCheckpoint>,
-        file: Note,
         outside: &Outside<'_>,
         scope: &Scope,
-    ) -> rusqlite::Result<Self> {
-        let unstored = match &file {
-            Ok(Some(note)) if !is_stored(db, note, last.as_ref(), outside.may_be_behind())? => {
-                as_stored(note, last.as_ref())
-            }
-            _ => None,
+        report: &mut VerifyReport,
+    ) -> Result<Self, JournalError> {
+        let (last, file) = read_together(|| checkpoints::newest(db), || outside.note())?;
+        let (last, newest) = match last {
+            Ok(last) => (last, Ok(())),
+            Err(error) => (None, Err(error)),
         };
         let mut notes = Self {
             db,
@@ -58,21 +62,56 @@ impl<'a> Notes<'a> {
             read: 0,
             last,
             file,
-            unstored,
+            unstored: None,
             lineage: None,
             public_key: scope.public_key.clone(),
             is_vouched_for: false,
             outlived_at: None,
             has_file: !outside.is_nothing(),
+            are_readable: true,
         };
-        if scope.from > 1
-            && let Some(first) = checkpoints::first_to_cover(db, scope.from)?
-        {
-            notes.waiting = checkpoints::introductions(db, first.number)?.into();
-            notes.read = first.number.saturating_sub(1);
-        }
-        notes.fill()?;
+        let begun = newest.and_then(|()| notes.begin_reading(outside, scope));
+        notes.go_on_without(begun, report).map_err(JournalError::read)?;
         Ok(notes)
+    }
+
+    fn begin_reading(&mut self, outside: &Outside<'_>, scope: &Scope) -> rusqlite::Result<()> {
+        if let Ok(Some(note)) = &self.file
+            && !is_stored(self.db, note, self.last.as_ref(), outside.may_be_behind())?
+        {
+            self.unstored = as_stored(note, self.last.as_ref());
+        }
+        if scope.from > 1
+            && let Some(first) = checkpoints::first_to_cover(self.db, scope.from)?
+        {
+            self.waiting = checkpoints::introductions(self.db, first.number)?.into();
+            self.read = first.number.saturating_sub(1);
+        }
+        self.fill()
+    }
+
+    /// If `read` found damage in the table, reports it and follows the checkpoints no further; everything else can be
+    /// verified without them.
+    fn go_on_without(
+        &mut self,
+        read: rusqlite::Result<()>,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
+        match read {
+            Err(error) if is_damage(&error) => {
+                let problem = "not all stored checkpoints can be verified";
+                report.add(0, format!("{problem} ({error}); verify again before you restore anything"));
+                self.waiting.clear();
+                self.are_readable = false;
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    /// Whether the table of checkpoints could be read so far.
+    pub(super) fn are_readable(&self) -> bool {
+        self.are_readable
     }
 
     /// Number of events the newest checkpoint covers.
@@ -92,6 +131,16 @@ impl<'a> Notes<'a> {
         root: Option<Digest>,
         report: &mut VerifyReport,
     ) -> rusqlite::Result<()> {
+        let checked = self.check_waiting(size, root, report);
+        self.go_on_without(checked, report)
+    }
+
+    fn check_waiting(
+        &mut self,
+        size: u64,
+        root: Option<Digest>,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
         while let Some(stored) = self.waiting.pop_front_if(|stored| stored.size <= size) {
             self.check(&stored, root.filter(|_| stored.size == size), report)?;
             if self.waiting.is_empty() {
@@ -101,19 +150,24 @@ impl<'a> Notes<'a> {
         Ok(())
     }
 
-    /// Reports checkpoints that cover missing events, gaps in the table, problems of the file, and a public key that does
-    /// not vouch for the newest checkpoint.
-    pub(super) fn finish(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
-        let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
-        report.add_missing(sizes.max().unwrap_or(0), report.head_seq);
+    /// Reports checkpoints that cover missing events, problems of the file and, if the table can be read, gaps in it and
+    /// a public key that does not vouch for the newest checkpoint.
+    pub(super) fn finish(&mut self, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        let in_file = self.file.as_ref().ok().and_then(Option::as_deref).and_then(read_checkpoint);
+        report.add_missing(self.covered().max(in_file.map_or(0, |in_file| in_file.size)), report.head_seq);
+        if let Some(problem) = self.file_problem() {
+            report.add_of(Concern::Outside, problem);
+        }
+        let finished = if self.are_readable { self.finish_table(report) } else { Ok(()) };
+        self.go_on_without(finished, report)
+    }
+
+    fn finish_table(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let counts = "SELECT count(*), coalesce(max(number), 0) FROM journal_checkpoints";
         let (found, last): (i64, i64) =
             self.db.query_row(counts, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if found != last {
             report.add(0, format!("{found} checkpoints are stored, but the newest is number {last}"));
-        }
-        if let Some(problem) = self.file_problem() {
-            report.add_of(Concern::Outside, problem);
         }
         if let Some(key) = &self.public_key
             && !self.is_vouched_for
@@ -209,6 +263,23 @@ impl<'a> Notes<'a> {
     }
 }
 
+/// Reads the newest stored checkpoint and then the file. If a daemon stores another one meanwhile, both are read again, a
+/// few times: as long as the newest one is the same before and after, the file is at most one checkpoint ahead of it.
+fn read_together(
+    mut newest: impl FnMut() -> rusqlite::Result<Option<StoredCheckpoint>>,
+    mut note: impl FnMut() -> Result<Note, JournalError>,
+) -> Result<(rusqlite::Result<Option<StoredCheckpoint>>, Note), JournalError> {
+    let mut last = newest();
+    for _ in 1..READINGS_MAX {
+        let (file, still) = (note()?, newest());
+        if still == last {
+            return Ok((last, file));
+        }
+        last = still;
+    }
+    Ok((last, note()?))
+}
+
 /// Whether the table contains the checkpoint of the file: as its last one, or anywhere if the file `may_be_behind`.
 fn is_stored(
     db: &Connection,
@@ -233,4 +304,46 @@ fn as_stored(note: &str, last: Option<&StoredCheckpoint>) -> Option<StoredCheckp
         kind: kind_of(&checkpoint).to_owned(),
         note: note.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(number: u64) -> StoredCheckpoint {
+        StoredCheckpoint { number, size: number, kind: "plain".to_owned(), note: number.to_string() }
+    }
+
+    /// What is read of a table whose newest checkpoint and of a file whose checkpoint have these numbers, one reading
+    /// after another.
+    fn read(newest: &[u64], file: &[u64]) -> (u64, String) {
+        let (mut newest, mut file) = (newest.iter(), file.iter());
+        let (last, note) = read_together(
+            || Ok(Some(stored(*newest.next().unwrap()))),
+            || Ok(Ok(Some(file.next().unwrap().to_string()))),
+        )
+        .unwrap();
+        assert_eq!((newest.next(), file.next()), (None, None), "no more is read than that");
+        (last.unwrap().unwrap().number, note.unwrap().unwrap())
+    }
+
+    #[test]
+    fn a_file_that_is_further_ahead_than_the_table_when_it_was_read_is_read_again_with_it() {
+        assert_eq!(read(&[7, 7], &[7]), (7, "7".to_owned()));
+        assert_eq!(read(&[7, 7], &[8]), (7, "8".to_owned()), "signed and not stored yet");
+        assert_eq!(read(&[7, 8, 8], &[9, 9]), (8, "9".to_owned()));
+        assert_eq!(read(&[7, 9, 10, 10], &[9, 11, 10]), (10, "10".to_owned()));
+        assert_eq!(read(&[1, 2, 3, 4, 5], &[2, 3, 4, 5, 6]), (5, "6".to_owned()), "not without end");
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_not_read_again_and_the_file_is_kept() {
+        let mut readings = 0;
+        let newest = || {
+            readings += 1;
+            Err(rusqlite::Error::QueryReturnedNoRows)
+        };
+        let (last, note) = read_together(newest, || Ok(Ok(Some("note".to_owned())))).unwrap();
+        assert_eq!((last.is_err(), note, readings), (true, Ok(Some("note".to_owned())), 2));
+    }
 }

@@ -69,11 +69,13 @@ impl Anchored {
     fn record(&self) -> [u8; RECORD_BYTES] {
         let mut record = [0; RECORD_BYTES];
         let (content, check) = record.split_at_mut(CONTENT_BYTES);
-        let parts =
-            MAGIC.iter().chain(&self.seq.to_be_bytes()).copied().chain(self.hash.0).collect::<Vec<_>>();
-        content.copy_from_slice(&parts);
+        let (magic, event) = content.split_at_mut(MAGIC.len());
+        let (seq, hash) = event.split_at_mut(size_of::<u64>());
+        magic.copy_from_slice(&MAGIC);
+        seq.copy_from_slice(&self.seq.to_be_bytes());
+        hash.copy_from_slice(&self.hash.0);
         let digest = Digest::of(content);
-        check.iter_mut().zip(digest.0).for_each(|(place, byte)| *place = byte);
+        check.copy_from_slice(digest.0.split_at(check.len()).0);
         record
     }
 

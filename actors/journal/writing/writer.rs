@@ -65,7 +65,8 @@ struct Totals {
 
 impl Writer {
     /// Opens the journal at `now`, or creates it. Checks its newest part, and that nothing its anchor names is missing
-    /// unless that loss is accepted. A journal that is refused is left unchanged.
+    /// unless that loss is accepted. A journal that is refused is left unchanged, except that its next signing key may
+    /// be in effect, if a crash at the end of an epoch kept it from that.
     ///
     /// # Errors
     /// [`JournalError::Open`], [`JournalError::Newer`], [`JournalError::Corrupt`], [`JournalError::Behind`],
