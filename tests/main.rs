@@ -33,6 +33,7 @@ mod panics;
 mod peculiar;
 mod proofs;
 mod published;
+mod published_certificates;
 mod readiness;
 mod recuts;
 mod reloading;

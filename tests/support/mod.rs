@@ -2,6 +2,7 @@
 
 pub mod dice;
 pub mod key_server;
+pub mod publishing;
 pub mod seed;
 mod wire;
 
