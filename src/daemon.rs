@@ -140,7 +140,8 @@ impl Daemon {
             Ok(opened) => opened,
             Err(error) => {
                 drop(reserve);
-                stopper.close(None).await;
+                // Whoever waits for this error waits no longer for actors that hang; they end with the process.
+                drop(tokio::time::timeout(CLOSE_DEADLINE, stopper.close(None)).await);
                 return Err(error);
             }
         };
@@ -200,6 +201,8 @@ impl Daemon {
     /// Stops a daemon that served one command, or that could not be announced. Unfinished work is given [`CLOSE_DEADLINE`].
     /// Returns whether all of it was finished by then.
     pub async fn close(self) -> bool {
+        // The journal's last commit may need the room.
+        drop(self.reserve);
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
         self.stopper.close(None).await;

@@ -94,7 +94,7 @@ fn with_json_a_warning_that_no_document_tells_is_a_document_on_stderr() {
     );
 }
 
-/// A command, and the doing of a fault that makes it fail.
+/// A command, and what causes the fault that makes it fail.
 type Fault = (&'static [&'static str], fn(&Path));
 
 #[test]

@@ -150,13 +150,16 @@ impl JournalActor {
         }
     }
 
-    /// Commits the group, and begins the work on the log and the checkpoints for which it is time then.
+    /// Commits the group, and begins the work on the log and the checkpoints that is due then.
     fn commit(&mut self, ctx: &mut Context<Self>) {
         if self.group.is_empty() {
             return;
         }
         let stored_bytes = self.group.stored_bytes();
         self.commit_group(ctx);
+        if self.writer.poisoned().is_some() {
+            return;
+        }
         self.grow_wal(stored_bytes, ctx);
         if self.seals.is_due(self.writer.head().seq) {
             self.seal(ctx);

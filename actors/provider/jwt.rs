@@ -161,7 +161,7 @@ impl Jwk {
     fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
         let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
         let kind = algorithm.signature().key_kind();
-        if self.crv.is_some() && self.crv.as_deref() != curve(kind) {
+        if curve(kind).is_some_and(|curve| self.crv.as_deref() != Some(curve)) {
             return None;
         }
         match kind {

@@ -35,7 +35,7 @@ pub fn sign(private_key: &[u8], algorithm: Algorithm, content: &[u8]) -> Result<
         Algorithm::RsaPssSha256 => rsa(&ring_signature::RSA_PSS_SHA256),
         Algorithm::RsaPssSha384 => rsa(&ring_signature::RSA_PSS_SHA384),
         Algorithm::RsaPssSha512 => rsa(&ring_signature::RSA_PSS_SHA512),
-        _ => Err(format!("nothing is signed with it under {}", algorithm.as_str())),
+        _ => Err(format!("no key pair signs with {}", algorithm.as_str())),
     }
 }
 

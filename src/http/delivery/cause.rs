@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 pub enum Cause {
     /// The delivery is not authentic.
     Unauthentic(Reason),
-    /// The token of a handshake is missing or wrong. It is named and counted as [`Reason::BadSignature`], but mended otherwise.
+    /// The token of a handshake is missing or wrong. It is named and counted as [`Reason::BadSignature`], but corrected
+    /// elsewhere.
     WrongToken,
     /// The unsigned deliveries of the integration exceed its limit per second.
     UnsignedRate,

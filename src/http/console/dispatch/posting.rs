@@ -78,7 +78,10 @@ pub async fn post_to_ingress(
         }
         post(&url, &signed, deadline).map_err(Unanswered::after_another)
     });
-    posted.await.unwrap_or_else(|error| Err(Unanswered::Lost(error.to_string())))
+    posted.await.unwrap_or_else(|error| {
+        let has_begun = error.downcast_ref::<std::io::Error>().is_none();
+        Err(if has_begun { Unanswered::Lost } else { Unanswered::NotSent }(error.to_string()))
+    })
 }
 
 fn post(url: &str, signed: &MadeRequest, deadline: Instant) -> Result<(u16, Value), Unanswered> {
