@@ -117,8 +117,9 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the actors and opens the listeners; when it returns, deliveries are accepted. When it fails, nothing writes to
-    /// the state root any more.
+    /// Starts the actors and opens the listeners; when it returns, deliveries are accepted. When it fails, the actors have been
+    /// closed, so that nothing writes to the state root without its lock, unless one hangs for longer than
+    /// [`CLOSE_DEADLINE`].
     ///
     /// # Errors
     /// What could not be started.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use palyra_actors::limits::{PROFILE_FILE_BYTES_MAX, VECTOR_FILE_BYTES_MAX};
 use palyra_actors::provider::{Case, Catalogue, Outcome, Weight, lint, read_profile};
-use palyra_actors::text_places::TextFault;
+use palyra_actors::text_places::{TextFault, TextPlace};
 use serde_json::{Value, json};
 
 use crate::cli::context::Context;
@@ -52,8 +52,8 @@ pub fn run_lint(args: &LintArgs, context: &Context) -> Result<Exit, CliError> {
 /// The findings in one file; a profile that cannot be read at all counts as one finding.
 fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
     let (file, profile) = (path.display().to_string(), read_text(path, PROFILE_FILE_BYTES_MAX)?);
-    let view = |weight, rule, place: (usize, usize), field: String, message: String, remedy: String| {
-        json!({"file": file, "line": place.0, "column": place.1, "weight": weight, "rule": rule,
+    let view = |weight, rule, place: TextPlace, field: String, message: String, remedy: String| {
+        json!({"file": file, "line": place.line, "column": place.column, "weight": weight, "rule": rule,
             "field": field, "message": message, "remedy": remedy})
     };
     let findings = match lint(&file, &profile) {
@@ -62,19 +62,11 @@ fn lint_file(path: &Path) -> Result<Vec<Value>, CliError> {
             let remedy = hint.unwrap_or_else(|| {
                 "correct the profile at that place; docs/profiles.md says what is allowed there".into()
             });
-            return Ok(vec![view(
-                Weight::Error,
-                "unreadable",
-                (place.line, place.column),
-                field,
-                message,
-                remedy,
-            )]);
+            return Ok(vec![view(Weight::Error, "unreadable", place, field, message, remedy)]);
         }
     };
     let one = |found: palyra_actors::provider::Finding| {
-        let place = (found.place.line, found.place.column);
-        view(found.weight, found.rule, place, found.field, found.message, found.remedy.to_owned())
+        view(found.weight, found.rule, found.place, found.field, found.message, found.remedy.to_owned())
     };
     Ok(findings.into_iter().map(one).collect())
 }
