@@ -4,13 +4,9 @@ pub mod actors;
 mod end;
 mod journaling;
 mod listening;
-pub mod readiness;
 pub mod registry_file;
-pub mod reloading;
 pub mod signals;
-pub mod state;
 mod stopper;
-pub mod verification;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -28,11 +24,12 @@ use serde_json::json;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::exit::Exit;
-use crate::http::connection::limits::ConnectionLimits;
 use crate::http::connection::server;
 use crate::http::console::Token;
-use crate::http::health::reasons_not_ready;
 use crate::logging;
+use crate::service::connections::ConnectionLimits;
+use crate::service::probe::reasons_not_ready;
+use crate::service::{Addresses, AppState, readiness, reloading, verification};
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
@@ -42,7 +39,6 @@ use end::End;
 use journaling::Journaling;
 use listening::{Bound, Listeners};
 use signals::{Asked, Signals};
-use state::{Addresses, AppState};
 use stopper::{CLOSE_DEADLINE, Stopper};
 
 /// Time the actors are given at a start to answer and to make their first commit; a busy disk may need long.

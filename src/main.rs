@@ -13,6 +13,7 @@ mod logging;
 mod published_keys;
 mod random;
 mod rates;
+mod service;
 mod settings;
 mod state_root;
 mod threads;

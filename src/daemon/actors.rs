@@ -16,45 +16,17 @@ use palyra_actors::journal::{
     JournalConfig, JournalFiles, JournalHandle, JournalReader, OpenJournal, Severity, SystemEvent,
 };
 use palyra_actors::registry::{InForce, Registry, RegistryActor, RegistryConfig, SharedRegistry};
-use palyra_actors::replay_guard::{ReplayGuardActor, ReplayHandle, Seen};
-use palyra_actors::supervision::{Door, PresenceBoard, Supervisor, WatchGuard};
+use palyra_actors::replay_guard::{ReplayGuardActor, Seen};
+use palyra_actors::supervision::{PresenceBoard, Supervisor, WatchGuard};
 use palyra_actors::vault::{Audit, Resolver, SecretCache, Store, VaultActor, VaultConfig, VaultError};
 use tokio::sync::watch;
 
 use super::registry_file;
 use super::stopper::Stopper;
 use crate::random::random_u128;
+use crate::service::actors::Actors;
 use crate::state_root::StateRoot;
 use crate::threads;
-
-/// The doors of the five actors, and the state that they publish for reading without a message.
-#[derive(Clone)]
-pub struct Actors {
-    /// The registry of integrations.
-    pub registry: Door<RegistryActor>,
-    /// The vault of secrets.
-    pub vault: Door<VaultActor>,
-    /// The integrations in force, published by the registry.
-    pub integrations: InForce,
-    /// Secrets that are already resolved, published by the vault.
-    pub keys: SecretCache,
-    /// Recently accepted deliveries, published by the replay guard.
-    pub seen: Seen,
-    /// Takes deliveries on their way into the journal.
-    pub replay_guard: ReplayHandle,
-    /// Appends all other events.
-    pub journal: JournalHandle,
-    /// The supervisor of the connectors.
-    pub connectors: Door<ConnectorSupervisor>,
-    /// The files of the journal, for a verification.
-    pub journal_files: JournalFiles,
-    /// Reads the journal; its calls block.
-    pub reader: JournalReader,
-    /// `seq` of the newest event.
-    pub head: watch::Receiver<u64>,
-    /// Which actors and connectors run.
-    pub board: PresenceBoard,
-}
 
 /// What is needed to start the actors.
 pub struct Plan {

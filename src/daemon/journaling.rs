@@ -5,18 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::task::JoinHandle;
-use futures_util::future::join_all;
 use palyra_actors::causes::in_full;
-use palyra_actors::ids::Receipt;
 use palyra_actors::journal::{JournalError, SystemEvent};
-use palyra_actors::limits::GROUP_ROWS_MAX;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::daemon::actors::Actors;
-use crate::daemon::state::AppState;
 use crate::daemon::stopper::CLOSE_DEADLINE;
-use crate::http::counters::Summary;
+use crate::service::AppState;
+use crate::service::counters::Summary;
 use crate::version::VERSION;
 
 /// Interval of the summaries of unauthenticated deliveries.
@@ -84,7 +80,7 @@ fn started(app: &AppState) -> SystemEvent {
 
 async fn journal_refusals(app: &AppState) {
     let summaries = app.counters.sum_up();
-    let appended = append_together(&app.actors, summaries.iter().map(Summary::event)).await;
+    let appended = app.actors.append_together(summaries.iter().map(Summary::event)).await;
     let outcomes = summaries.into_iter().zip(appended);
     let (mut rows, mut why) = (0, None);
     for (summary, error) in outcomes.filter_map(|(summary, appended)| Some((summary, appended.err()?))) {
@@ -98,22 +94,5 @@ async fn journal_refusals(app: &AppState) {
     }
     if let Some(error) = why {
         tracing::error!(error = %in_full(&error), rows, "refusals could not be journaled");
-    }
-}
-
-/// Appends events in batches of at most one commit group of the journal, so that they share commits. Returns the result of
-/// each, in order.
-pub async fn append_together(
-    actors: &Actors,
-    events: impl IntoIterator<Item = SystemEvent>,
-) -> Vec<Result<Receipt, JournalError>> {
-    let mut appends = events.into_iter().map(|event| actors.journal.append_system(event));
-    let mut appended = Vec::new();
-    loop {
-        let group = join_all(appends.by_ref().take(GROUP_ROWS_MAX)).await;
-        if group.is_empty() {
-            return appended;
-        }
-        appended.extend(group);
     }
 }

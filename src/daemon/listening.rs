@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::daemon::state::Addresses;
+use crate::service::Addresses;
 
 /// Connections that may wait to be accepted, for each listener; the kernel may allow fewer (`net.core.somaxconn`).
 const BACKLOG_CONNECTIONS: i32 = 1_024;

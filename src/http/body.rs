@@ -9,8 +9,8 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::admission::Permit;
 use crate::http::problem::{Kind, Problem};
+use crate::service::admission::Permit;
 
 /// Bounds of one body.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,6 @@ use palyra_actors::judging::{self, Judgement, Names};
 use palyra_actors::provider::{Body, ContentKind, DeliveryAnswer, HandshakeReply, Profile, Request};
 use palyra_actors::registry::Integration;
 
-use crate::daemon::state::AppState;
 use crate::http::body;
 use crate::http::delivery::answer::{Answer, Outcome};
 use crate::http::delivery::arrival::{Arrival, Passed, Wire};
@@ -22,7 +21,8 @@ use crate::http::delivery::handshake;
 use crate::http::delivery::headers::{HeaderView, is_authority};
 use crate::http::delivery::stopped::Stopped;
 use crate::http::problem::{Kind, Problem};
-use crate::http::throttle::Peer;
+use crate::service::AppState;
+use crate::service::throttle::Peer;
 
 /// Handles `POST /hooks/{integration_id}`.
 ///

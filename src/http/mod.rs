@@ -3,24 +3,20 @@
 //! [`ingress`] is the path of a delivery, [`console`] the admin API, [`health`] serves health checks. Both listeners share
 //! one [`AppState`]; nothing here keeps state of its own beyond counters and permits.
 
-pub mod admission;
 pub mod body;
 pub mod connection;
 pub mod console;
-pub mod counters;
 pub mod delivery;
 pub mod health;
 pub mod ingress;
 pub mod problem;
-pub mod refusals;
-pub mod throttle;
-pub mod under_way;
 
 use actix_web::http::{Method, Uri};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
-use crate::daemon::state::AppState;
+use crate::service::AppState;
+use crate::service::counters::NONE;
 use ingress::{Delivery, Head};
 use problem::{Kind, Problem};
 
@@ -29,7 +25,7 @@ impl AppState {
     /// ask for any id.
     fn respond_and_count(&self, id: &str, problem: &Problem) -> HttpResponse {
         let is_in_force = self.actors.integrations.lookup(id).is_some();
-        self.counters.count(if is_in_force { id } else { counters::NONE }, problem.kind().entry().1);
+        self.counters.count(if is_in_force { id } else { NONE }, problem.kind().entry().1);
         problem.error_response()
     }
 }

@@ -14,8 +14,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::daemon::journaling::append_together;
-use crate::daemon::state::AppState;
+use crate::service::AppState;
 
 pub use reports::{report, reports, secret_status, secret_statuses};
 
@@ -46,7 +45,7 @@ pub async fn watch(app: Arc<AppState>) {
         app.health.last_look.set(look);
         app.health.last_look.answered.send_replace(number);
         let (ids, events): (Vec<String>, Vec<SystemEvent>) = changes(&before, &now).into_iter().unzip();
-        let appended = append_together(&app.actors, events).await;
+        let appended = app.actors.append_together(events).await;
         let mut untold = Vec::new();
         for (id, error) in ids.into_iter().zip(appended).filter_map(|(id, done)| Some((id, done.err()?))) {
             tracing::warn!(error = %in_full(&error), "a change of readiness could not be journaled");

@@ -5,21 +5,17 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use palyra_actors::clock::UnixMs;
-use palyra_actors::cut::cut;
 use palyra_actors::ids::EventId;
 use serde::{Serialize, Serializer};
-use tokio::time::Instant;
 
-use crate::http::delivery::cause::Cause;
-use crate::http::ingress::Delivery;
-use crate::http::problem::{Kind, Problem};
-use crate::random::random_u128;
+use super::answers::Kind;
+use super::cause::Cause;
 
 /// Number of refusals kept. One more replaces the oldest refusal of the integration that has the most, so that a flood at
 /// one integration hides nothing of the others.
 pub const REFUSALS_MAX: usize = 1_024;
 /// Longest detail; longer ones are cut.
-const DETAIL_BYTES_MAX: usize = 240;
+pub const DETAIL_BYTES_MAX: usize = 240;
 
 /// A delivery that was refused without a row. Nothing that its sender wrote is kept.
 #[derive(Debug, Clone, Serialize)]
@@ -100,38 +96,6 @@ impl Kept {
             *count -= 1;
         }
         self.by_integration.retain(|_, count| *count > 0);
-    }
-}
-
-impl Delivery<'_> {
-    /// Keeps the reason of a refusal and puts its id into the answer, where there is more to learn than the code. Unknown
-    /// integrations and overload are not kept: nothing was examined. Of the deliveries that a throttle refuses only the
-    /// first is kept; the others would displace earlier refusals and add nothing.
-    pub(super) fn remember(&self, problem: Problem) -> Problem {
-        let is_left_out = match problem.kind() {
-            Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
-            Kind::TooManyRequests => self.was_throttled_lately(),
-            _ => false,
-        };
-        if is_left_out {
-            return problem;
-        }
-        let now = self.app.clock.now_unix_ms();
-        let id = EventId::new(now, random_u128());
-        self.app.intake.refusals.keep(Refusal {
-            id,
-            at: now,
-            integration_id: self.id.clone(),
-            kind: problem.kind(),
-            cause: problem.cause(),
-            detail: problem.told().map(|detail| cut(detail, DETAIL_BYTES_MAX)),
-        });
-        problem.id(id)
-    }
-
-    /// Whether another refusal of this peer at this integration was throttled before, within the span.
-    fn was_throttled_lately(&self) -> bool {
-        self.app.intake.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
     }
 }
 

@@ -9,9 +9,9 @@ use palyra_actors::registry::{Changes, Profiles, RegistryError, Reload};
 use palyra_actors::supervision::DoorError;
 use serde::Serialize;
 
-use crate::daemon::readiness;
-use crate::daemon::state::AppState;
-use crate::http::under_way::Broken;
+use crate::service::AppState;
+use crate::service::readiness;
+use crate::service::under_way::Broken;
 use crate::settings::Since;
 
 /// The result of a reload.

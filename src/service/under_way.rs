@@ -12,8 +12,6 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::http::problem::{Became, Problem};
-
 /// Tasks in progress at a time. Another one waits, and is cancelled if its client disconnects.
 const UNDER_WAY_MAX: u32 = 256;
 
@@ -26,15 +24,6 @@ pub enum Broken {
     /// It panicked, or the daemon ended first. How much of it was done is not known.
     #[error("it was interrupted, and it is not known how far it came; check before you try again")]
     Off,
-}
-
-impl From<Broken> for Problem {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Stopping => Self::unavailable(&broken),
-            Broken::Off => Self::unavailable(&broken).of_a_change(Became::Unknown),
-        }
-    }
 }
 
 /// Runs changes, and appends of rows, that a client asked for.

@@ -14,7 +14,7 @@ use palyra_actors::journal::{
 };
 use serde::Serialize;
 
-use crate::daemon::state::AppState;
+use crate::service::AppState;
 use crate::threads;
 
 /// Longest pause between two batches of events.

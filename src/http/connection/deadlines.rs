@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use crate::http::connection::asker::Asker;
 use crate::http::connection::framing::Framing;
 use crate::http::connection::idle::Member;
-use crate::http::connection::limits::OpenConnection;
+use crate::service::connections::OpenConnection;
 
 /// The interim answer that only asks for the body. The final answer may follow in the same write.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

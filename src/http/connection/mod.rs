@@ -6,6 +6,5 @@ pub mod asker;
 pub mod deadlines;
 pub mod framing;
 pub mod idle;
-pub mod limits;
 pub mod server;
 pub mod unread;

@@ -20,13 +20,13 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::time::Instant;
 
-use crate::daemon::state::AppState;
 use crate::http::connection::deadlines::{Deadlines, TimedConnection};
 use crate::http::connection::idle::{Member, WorkerConnections};
-use crate::http::connection::limits::{ConnectionLimits, OpenConnection};
 use crate::http::connection::unread::close_after_answer;
 use crate::http::ingress::{self, Head};
 use crate::http::{console, hook_id, ingress_routes};
+use crate::service::AppState;
+use crate::service::connections::{ConnectionLimits, OpenConnection};
 use crate::settings::Settings;
 
 /// Time a closing connection is given to read what was last written to it.

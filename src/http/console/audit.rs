@@ -6,9 +6,9 @@ use palyra_actors::event_names;
 use palyra_actors::journal::{Severity, SystemEvent};
 use serde_json::{Value, json};
 
-use crate::daemon::readiness;
-use crate::daemon::state::AppState;
 use crate::http::problem::{Became, Problem};
+use crate::service::AppState;
+use crate::service::readiness;
 
 /// Longest subject that is journaled; the rest is cut, so that it fits into the summary after the name of the change.
 const SUBJECT_BYTES_MAX: usize = 120;

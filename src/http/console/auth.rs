@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::input::untyped;
-use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
-use crate::http::throttle::{BAD_SIGNATURES_MAX, Peer};
+use crate::service::AppState;
+use crate::service::throttle::{BAD_SIGNATURES_MAX, Peer};
 
 /// The token of the console, kept as its digest, so that a comparison takes the same time wherever the texts differ.
 #[derive(Clone)]

@@ -5,8 +5,8 @@ use actix_web::web::{self, Data, ServiceConfig};
 use palyra_actors::connectors::Presence;
 use serde_json::json;
 
-use crate::daemon::state::AppState;
 use crate::http::problem::Problem;
+use crate::service::AppState;
 
 /// `/connectors`.
 pub fn routes(config: &mut ServiceConfig) {

@@ -21,10 +21,10 @@ use self::posting::post_to_ingress;
 use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone};
-use crate::daemon::state::AppState;
-use crate::http::delivery::cause::Cause;
 use crate::http::problem::{Kind, Problem};
 use crate::random::random_u128;
+use crate::service::AppState;
+use crate::service::cause::Cause;
 
 /// Time limit for signing and for all answers of the ingress together. Shorter than the time-out of a console client.
 const SEND_DEADLINE: Duration = Duration::from_secs(25);

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::journal::blocking;
 use super::query::Query;
 use super::{journal, stream, views};
-use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 
 /// `/system/events`.
 pub fn routes(config: &mut ServiceConfig) {

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use super::query::Query;
 use super::views;
-use crate::daemon::state::AppState;
 use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 
 /// Events read at a time during an export.
 const EXPORT_PAGE_EVENTS: usize = 256;

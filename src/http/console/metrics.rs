@@ -16,11 +16,11 @@ use palyra_actors::supervision::{ActorPresence, ActorState};
 use palyra_actors::vault::VaultSnapshot;
 
 use super::snapshots::Snapshots;
-use crate::daemon::state::AppState;
-use crate::daemon::verification::Verification;
 use crate::http::console::exposition::{CONTENT_TYPE, Family, Page, seconds, truth};
-use crate::http::counters::Tally;
-use crate::http::health::{answer_of, is_ready};
+use crate::service::AppState;
+use crate::service::counters::Tally;
+use crate::service::probe::{answer_of, is_ready};
+use crate::service::verification::Verification;
 use crate::version::VERSION;
 
 /// `/metrics`.

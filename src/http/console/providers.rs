@@ -8,8 +8,8 @@ use palyra_actors::provider::Catalogue;
 use palyra_actors::registry::Profiles;
 use serde_json::{Value, json};
 
-use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 
 /// `/providers`.
 pub fn routes(config: &mut ServiceConfig) {

@@ -6,8 +6,8 @@ use palyra_actors::registry::{self, RegistrySnapshot};
 use palyra_actors::replay_guard::{self, ReplaySnapshot};
 use palyra_actors::vault::{self, VaultSnapshot};
 
-use crate::daemon::actors::Actors;
-use crate::http::health::{Unanswered, answer_of};
+use crate::service::actors::Actors;
+use crate::service::probe::{Unanswered, answer_of};
 
 /// A snapshot of each actor, or why there is none.
 pub struct Snapshots {

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 use super::journal::{blocking, refuse_beyond_the_newest};
 use super::query::Query;
 use super::views;
-use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 
 /// Interval of keep-alive comments. A client that has disconnected is noticed by the first or second of them, and its place
 /// is released.

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::snapshots::Snapshots;
 use super::webhooks::{diagnose, problem_of};
-use crate::daemon::reloading::{self, NotReloaded};
-use crate::daemon::state::AppState;
-use crate::http::health::{PROBE_DEADLINE, Unanswered, answer_of, reasons_not_ready};
 use crate::http::problem::{Became, Problem};
+use crate::service::AppState;
+use crate::service::probe::{PROBE_DEADLINE, Unanswered, answer_of, reasons_not_ready};
+use crate::service::reloading::{self, NotReloaded};
 use crate::version::VERSION;
 
 /// How far the clock may be behind the newest event before the operator is told.

@@ -17,9 +17,9 @@ use super::audit::Change;
 use super::input::decoded;
 use super::query::Query;
 use super::webhooks::{all, gone, unanswered};
-use crate::daemon::readiness::{cannot_verify, reports, secret_statuses};
-use crate::daemon::state::AppState;
 use crate::http::problem::{Became, Kind, Problem};
+use crate::service::AppState;
+use crate::service::readiness::{cannot_verify, reports, secret_statuses};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::daemon::readiness::{report, reports};
-use crate::daemon::state::AppState;
+use crate::service::AppState;
+use crate::service::readiness::{report, reports};
 
 /// An integration with its readiness.
 pub async fn integration(app: &AppState, integration: &Integration) -> Value {

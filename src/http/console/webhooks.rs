@@ -21,10 +21,10 @@ use serde_json::{Value, json};
 use super::audit::Change;
 use super::query::Query;
 use super::{particulars, views};
-use crate::daemon::readiness::{reports, secret_status};
-use crate::daemon::state::AppState;
-use crate::http::health::answer_of;
 use crate::http::problem::{Became, Kind, Problem};
+use crate::service::AppState;
+use crate::service::probe::answer_of;
+use crate::service::readiness::{reports, secret_status};
 
 /// `/webhooks`.
 pub fn routes(config: &mut ServiceConfig) {

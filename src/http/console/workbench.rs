@@ -20,13 +20,13 @@ use super::audit::Change;
 use super::input::decoded;
 use super::views;
 use super::webhooks::{find, problem_of, unanswered};
-use crate::daemon::state::AppState;
 use crate::http::body;
 use crate::http::delivery::arrival::{Arrival, Passed};
 use crate::http::delivery::conclusion::Authentic;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::{Delivery, Head, Walked};
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 use crate::threads;
 use palyra_actors::judging::Judgement;
 

@@ -7,9 +7,9 @@ use palyra_actors::ids::Receipt;
 use palyra_actors::provider::{DeliveryAnswer, HandshakeReply};
 use serde::Serialize;
 
-use crate::daemon::state::AppState;
 use crate::http::delivery::handshake::handshake_answer;
 use crate::http::problem::{Kind, Problem};
+use crate::service::AppState;
 
 /// The answer to an authentic delivery.
 pub enum Answer {

@@ -12,11 +12,11 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use tokio::time::Instant;
 
-use crate::http::admission::Permit;
 use crate::http::body::{self, BodyLimits};
-use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
+use crate::service::admission::Permit;
+use crate::service::cause::Cause;
 
 /// A sender of a body may not be slower than this.
 const BODY_BYTES_PER_SECOND_MIN: u64 = 1_024;

@@ -9,12 +9,12 @@ use palyra_actors::provider::{Body, DeliveryAnswer, Verified};
 use palyra_actors::registry::Integration;
 use palyra_actors::replay_guard::SubmitError;
 
-use crate::http::admission::Permit;
 use crate::http::delivery::answer::{Answer, Outcome};
-use crate::http::delivery::cause::Cause;
 use crate::http::delivery::faults::Fault;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
+use crate::service::admission::Permit;
+use crate::service::cause::Cause;
 
 /// An authentic delivery, as far as the journal and the answer need it.
 pub struct Authentic {

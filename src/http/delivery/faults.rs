@@ -6,11 +6,11 @@ use std::error::Error;
 use palyra_actors::causes::in_full;
 use tokio::time::Instant;
 
-use crate::daemon::state::AppState;
-use crate::http::delivery::cause::Cause;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
-use crate::http::throttle::COMPLAINTS_PER_SPAN_MAX;
+use crate::service::AppState;
+use crate::service::cause::Cause;
+use crate::service::throttle::COMPLAINTS_PER_SPAN_MAX;
 use crate::within::within;
 
 /// A fault that keeps a delivery from being accepted.

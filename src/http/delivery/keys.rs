@@ -9,14 +9,14 @@ use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
 
-use crate::daemon::state::AppState;
 use crate::http::delivery::arrival::Arrival;
-use crate::http::delivery::cause::Cause;
 use crate::http::delivery::checks;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
 use crate::published_keys::FetchFailed;
+use crate::service::AppState;
+use crate::service::cause::Cause;
 
 impl AppState {
     /// The keys of an integration; `None` only if it neither names nor needs any. A secret that is named must be available

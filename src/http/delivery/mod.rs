@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod arrival;
-pub mod cause;
 pub mod checks;
 pub mod conclusion;
 pub mod faults;

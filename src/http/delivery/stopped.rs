@@ -1,13 +1,18 @@
 //! Why processing of a delivery stops, and how a delivery from the wire is answered then.
 
+use palyra_actors::cut::cut;
+use palyra_actors::ids::EventId;
 use palyra_actors::provider::{Reject, VerifyError};
 use tokio::time::Instant;
 
-use crate::http::delivery::cause::Cause;
 use crate::http::delivery::faults::Fault;
 use crate::http::ingress::Delivery;
 use crate::http::problem::{Kind, Problem};
-use crate::http::throttle::BAD_SIGNATURES_MAX;
+use crate::random::random_u128;
+use crate::service::admission::Overloaded;
+use crate::service::cause::Cause;
+use crate::service::refusals::{DETAIL_BYTES_MAX, Refusal};
+use crate::service::throttle::BAD_SIGNATURES_MAX;
 
 /// Why a delivery is stopped before it is judged. Creating one counts and logs nothing.
 #[derive(Debug)]
@@ -45,6 +50,12 @@ impl From<Problem> for Stopped {
     }
 }
 
+impl From<Overloaded> for Stopped {
+    fn from(overloaded: Overloaded) -> Self {
+        Self::Refused(overloaded.into())
+    }
+}
+
 impl Delivery<'_> {
     /// The answer to a delivery that was stopped; counts and logs it.
     pub(in crate::http) fn answer_to(&self, stopped: Stopped) -> Problem {
@@ -71,5 +82,35 @@ impl Delivery<'_> {
         let throttled = self.head.peer.is_some_and(exceeded);
         let kind = if throttled { Kind::TooManyRequests } else { Kind::Unauthenticated };
         Problem::new(kind).because(cause, reject.detail.as_str())
+    }
+
+    /// Keeps the reason of a refusal and puts its id into the answer, where there is more to learn than the code. Unknown
+    /// integrations and overload are not kept: nothing was examined. Of the deliveries that a throttle refuses only the
+    /// first is kept; the others would displace earlier refusals and add nothing.
+    pub(in crate::http) fn remember(&self, problem: Problem) -> Problem {
+        let is_left_out = match problem.kind() {
+            Kind::NotFound | Kind::MethodNotAllowed | Kind::Overloaded => true,
+            Kind::TooManyRequests => self.was_throttled_lately(),
+            _ => false,
+        };
+        if is_left_out {
+            return problem;
+        }
+        let now = self.app.clock.now_unix_ms();
+        let id = EventId::new(now, random_u128());
+        self.app.intake.refusals.keep(Refusal {
+            id,
+            at: now,
+            integration_id: self.id.clone(),
+            kind: problem.kind(),
+            cause: problem.cause(),
+            detail: problem.told().map(|detail| cut(detail, DETAIL_BYTES_MAX)),
+        });
+        problem.id(id)
+    }
+
+    /// Whether another refusal of this peer at this integration was throttled before, within the span.
+    fn was_throttled_lately(&self) -> bool {
+        self.app.intake.throttled.exceeds((self.head.peer, self.id.clone()), 1, Instant::now())
     }
 }

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::http::problem::{Kind, Problem};
 use unfinished::{Slot, Unfinished};
 
 /// Body bytes are counted in units of this size; a part of a unit counts as a whole one.
 const UNIT_BYTES: usize = 1_024;
+
+/// A budget is exhausted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too much is in flight")]
+pub struct Overloaded;
 
 /// The budgets. When one is exhausted, a delivery is answered 503 at once; there is no queue.
 ///
@@ -47,8 +51,8 @@ impl Admission {
     /// Admits one delivery. The permit must be held as long as the work lasts.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`].
-    pub fn enter(&self) -> Result<Permit, Problem> {
+    /// [`Overloaded`].
+    pub fn enter(&self) -> Result<Permit, Overloaded> {
         Ok(Permit {
             _delivery: take(&self.deliveries, 1)?,
             body: None,
@@ -70,8 +74,8 @@ fn most_of(all: usize) -> usize {
     all.saturating_sub(all / 4)
 }
 
-fn take(budget: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(budget).try_acquire_many_owned(permits).map_err(|_| Problem::new(Kind::Overloaded))
+fn take(budget: &Arc<Semaphore>, permits: u32) -> Result<OwnedSemaphorePermit, Overloaded> {
+    Arc::clone(budget).try_acquire_many_owned(permits).map_err(|_| Overloaded)
 }
 
 /// The right of one delivery to be in flight, and the body bytes it holds.
@@ -97,8 +101,8 @@ impl Permit {
     /// Reserves budget so that `bytes` bytes of body are covered: as they arrive, not as they are declared.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when all deliveries together hold too many bytes.
-    pub fn cover(&mut self, bytes: usize, now: Instant) -> Result<(), Problem> {
+    /// [`Overloaded`] when all deliveries together hold too many bytes.
+    pub fn cover(&mut self, bytes: usize, now: Instant) -> Result<(), Overloaded> {
         let units = bytes.div_ceil(UNIT_BYTES);
         let held = self.body.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if units <= held {
@@ -107,7 +111,7 @@ impl Permit {
         if let Some(slot) = &self.slot {
             slot.hold(units, now)?;
         }
-        let missing = u32::try_from(units - held).map_err(|_| Problem::new(Kind::Overloaded))?;
+        let missing = u32::try_from(units - held).map_err(|_| Overloaded)?;
         let more = take(&self.body_units, missing)?;
         match &mut self.body {
             Some(held) => held.merge(more),
@@ -119,8 +123,8 @@ impl Permit {
     /// The place of this body among the unfinished ones; it is charged with the bytes covered.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when the unfinished bodies have used up their share.
-    pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Slot, Problem> {
+    /// [`Overloaded`] when the unfinished bodies have used up their share.
+    pub fn be_unfinished(&mut self, now: Instant) -> Result<&mut Slot, Overloaded> {
         let slot = match self.slot.take() {
             Some(slot) => slot,
             None => self.unfinished.enter(now)?,

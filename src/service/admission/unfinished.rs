@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::http::problem::{Kind, Problem};
+use super::Overloaded;
 
 /// A body that is still incomplete after this time is slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ impl Unfinished {
     /// Takes a place for one more body, which holds no units yet.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when there are no places at all.
-    pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Slot, Problem> {
+    /// [`Overloaded`] when there are no places at all.
+    pub fn enter(self: &Arc<Self>, now: Instant) -> Result<Slot, Overloaded> {
         let mut waiting = self.lock();
         let number = waiting.entered_total;
         waiting.entered_total += 1;
@@ -75,10 +75,10 @@ impl Waiting {
         but: u64,
         now: Instant,
         is_enough: impl Fn(&Self) -> bool,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Overloaded> {
         while !is_enough(self) {
             let next = self.next_to_go(but, now);
-            self.remove(next.ok_or_else(|| Problem::new(Kind::Overloaded))?);
+            self.remove(next.ok_or(Overloaded)?);
         }
         Ok(())
     }
@@ -111,11 +111,11 @@ impl Slot {
     /// Raises the units held to `units` in all; cancels other bodies if needed.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when there are not enough units, or when this body has been cancelled.
-    pub fn hold(&self, units: usize, now: Instant) -> Result<(), Problem> {
+    /// [`Overloaded`] when there are not enough units, or when this body has been cancelled.
+    pub fn hold(&self, units: usize, now: Instant) -> Result<(), Overloaded> {
         let waiting = &mut *self.of.lock();
         let held = waiting.bodies.get(&self.number).map(|body| body.units);
-        let more = units.saturating_sub(held.ok_or_else(|| Problem::new(Kind::Overloaded))?);
+        let more = units.saturating_sub(held.ok_or(Overloaded)?);
         waiting.make_room(self.number, now, |waiting| waiting.units + more <= self.of.units_max)?;
         if let Some(body) = waiting.bodies.get_mut(&self.number).filter(|_| more > 0) {
             body.units += more;

@@ -9,7 +9,7 @@ use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness
 use palyra_actors::vault::{Keeper, Probe, SecretStatus};
 use tokio::time::Instant;
 
-use crate::daemon::state::AppState;
+use crate::service::AppState;
 use crate::within::within;
 
 /// Integrations whose secrets are checked at a time; each may occupy a thread of the vault.

@@ -20,10 +20,10 @@ use self::words::Explanation;
 use super::journal::blocking;
 use super::webhooks::gone;
 use super::{events, views};
-use crate::daemon::readiness::report;
-use crate::daemon::state::AppState;
 use crate::http::problem::{Kind, Problem};
-use crate::http::refusals::{REFUSALS_MAX, Refusal};
+use crate::service::AppState;
+use crate::service::readiness::report;
+use crate::service::refusals::{REFUSALS_MAX, Refusal};
 
 /// Most refusals, and most rows, listed for an integration.
 const LATEST_MAX: usize = 10;

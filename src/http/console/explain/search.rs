@@ -7,9 +7,9 @@ use palyra_actors::journal::{Cursor, EventFilter, Page, StoredEvent};
 use palyra_actors::limits::PAGE_EVENTS_MAX;
 use tokio::time::Instant;
 
-use crate::daemon::state::AppState;
 use crate::http::console::journal::blocking;
 use crate::http::problem::Problem;
+use crate::service::AppState;
 
 /// Time limit of a search, enough for some millions of events. The answer says if older events were not searched.
 const SEARCH_DEADLINE: Duration = Duration::from_secs(10);

@@ -7,9 +7,9 @@ use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, Readine
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::http::delivery::cause::Cause;
 use crate::http::problem::Kind;
-use crate::http::refusals::Refusal;
+use crate::service::cause::Cause;
+use crate::service::refusals::Refusal;
 
 /// Most names of an allow list that a command repeats.
 const REPEATED_MAX: usize = 16;
