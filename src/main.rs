@@ -7,6 +7,7 @@ mod cli;
 mod connect;
 mod daemon;
 mod demo;
+mod event_document;
 mod exit;
 mod http;
 mod logging;

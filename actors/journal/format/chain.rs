@@ -46,8 +46,8 @@ impl ChainWalk {
     pub(in crate::journal) fn inspect(&mut self, columns: &Columns<'_>) -> Option<String> {
         let prev_hash = self.prev_hash.replace(columns.hash);
         let before = std::mem::replace(&mut self.recorded_at, columns.recorded_at);
-        if leaf_hash(columns) != columns.hash {
-            return Some("its hash does not match its columns".to_owned());
+        if !is_as_hashed(columns) {
+            return Some(OTHER_HASH.to_owned());
         }
         if prev_hash.is_some_and(|hash| hash != columns.prev_hash) {
             return Some("its prev_hash is not the hash of the event before it".to_owned());
@@ -62,6 +62,17 @@ impl ChainWalk {
     pub(in crate::journal) fn skip(&mut self) {
         self.prev_hash = None;
     }
+}
+
+const OTHER_HASH: &str = "its hash does not match its columns";
+
+/// The first problem of a row by itself, wherever it stands.
+pub(in crate::journal) fn damage(columns: &Columns<'_>) -> Option<String> {
+    if is_as_hashed(columns) { contradiction(columns) } else { Some(OTHER_HASH.to_owned()) }
+}
+
+fn is_as_hashed(columns: &Columns<'_>) -> bool {
+    leaf_hash(columns) == columns.hash
 }
 
 /// Content that no writer stores, although its hash is right.

@@ -7,6 +7,7 @@
 //! | `reader.rs` | the connections, and all operations a reader offers |
 //! | `query.rs`, `page.rs` | the filter of a list of events and its cursors; one page of it |
 //! | `prove.rs` | proofs that an event, or an older checkpoint, is in the journal |
+//! | `salvage.rs` | every sound event of a damaged journal |
 //! | `backup.rs` | a copy made while the daemon writes |
 
 pub(super) mod backup;
@@ -14,3 +15,4 @@ mod page;
 pub(super) mod prove;
 pub(super) mod query;
 pub(super) mod reader;
+pub(super) mod salvage;

@@ -1,9 +1,10 @@
 //! `palyra journal`: proof that nothing was changed, and everything to take away.
 //!
-//! `verify` and `backup` read the files directly, with or without a running daemon, so that even a journal that no daemon
+//! `verify`, `backup` and `export --database` read the files directly, with or without a running daemon, so that even a journal that no daemon
 //! would open gets a verdict. `check-proof` needs neither journal nor daemon. The others ask the console.
 
 mod copy;
+mod export;
 mod proofs;
 #[cfg(test)]
 mod tests;
@@ -13,10 +14,8 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
-use super::client::{route, with_query};
-use super::context::{Context, Need};
+use super::context::Context;
 use super::error::CliError;
 use crate::exit::Exit;
 
@@ -89,6 +88,7 @@ After exit code 65 the file holds all that is left of the journal. Delete older 
 Examples:
   palyra journal export > journal.ndjson
   palyra journal export --after 1200 --limit 100 --integration github
+  palyra journal export --database damaged.db > what-is-left.ndjson
   palyra journal export | jq -c 'select(.kind == \"webhook\") | .envelope'")]
     Export(ExportArgs),
 }
@@ -105,6 +105,10 @@ pub struct ExportArgs {
     /// Only events of this integration
     #[arg(long, value_name = "ID")]
     integration: Option<String>,
+    /// Read this file instead of the state root's journal, and go on past events that cannot be read; exit code 65 if
+    /// there are any
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
 }
 
 /// Arguments of `verify`.
@@ -141,42 +145,6 @@ pub fn run(command: JournalCommand, context: &Context) -> Result<Exit, CliError>
         JournalCommand::Checkpoint => proofs::checkpoint(context),
         JournalCommand::PublicKey => proofs::public_key(context),
         JournalCommand::Backup { file } => copy::backup(&file, context),
-        JournalCommand::Export(args) => export(&args, context),
+        JournalCommand::Export(args) => export::run(&args, context),
     }
-}
-
-fn export(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
-    let connection = context.connect(Need::WithoutIntegrations)?;
-    let asked = [
-        ("after", args.after.map(|seq| seq.to_string())),
-        ("limit", args.limit.map(|limit| limit.to_string())),
-        ("integration", args.integration.clone()),
-    ];
-    let mut lines = connection.client.lines(&with_query(route(&["journal", "export"]), &asked))?;
-    let mut exported = 0_u64;
-    loop {
-        match lines.next_line() {
-            Ok(Some(line)) => match last_words(&line) {
-                None => context.out.json_line(&line)?,
-                Some(why) => return broke_off(exported, why, context),
-            },
-            Ok(None) => break,
-            Err(why) => return broke_off(exported, why, context),
-        }
-        exported += 1;
-    }
-    context.out.flush()?;
-    Ok(Exit::Ok)
-}
-
-/// The error in the last line of an export that broke off; `None` if the line is an event.
-fn last_words(line: &str) -> Option<CliError> {
-    let line = line.starts_with("{\"problem\":").then(|| serde_json::from_str::<Value>(line).ok())??;
-    Some(CliError::problem(503, line.get("problem"), None))
-}
-
-fn broke_off(exported: u64, why: CliError, context: &Context) -> Result<Exit, CliError> {
-    context.out.flush()?;
-    let message = format!("the export ended early, after {exported} events: {why}");
-    Err(CliError { message, ..why })
 }

@@ -57,7 +57,7 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
 }
 
 /// A fault of a copy is reported for its file, not for a state root.
-fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
+pub fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
     let problem = match copy.metadata() {
         Ok(found) if found.is_file() => return Ok(()),
         Ok(_) => "is not a file".to_owned(),

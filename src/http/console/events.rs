@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::journal::blocking;
 use super::query::Query;
-use super::{journal, stream, views};
+use super::{journal, stream};
+use crate::event_document;
 use crate::http::problem::{Kind, Problem};
 use crate::service::AppState;
 
@@ -70,12 +71,12 @@ async fn list(app: Data<AppState>, query: Query<ListQuery>) -> Result<HttpRespon
 }
 
 fn page_view(page: &Page) -> Value {
-    let events: Vec<Value> = page.events.iter().map(views::event).collect();
+    let events: Vec<Value> = page.events.iter().map(event_document::without_body).collect();
     json!({"events": events, "next_after": page.next_after, "next_before": page.next_before})
 }
 
 async fn show(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse, Problem> {
-    let shown = view(&app, event.into_inner(), |event| journal::document(&event)).await?;
+    let shown = view(&app, event.into_inner(), |event| event_document::whole(&event)).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(shown))
 }
 

@@ -8,18 +8,14 @@ use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::try_unfold;
 use palyra_actors::causes::in_full;
-use palyra_actors::envelope;
 use palyra_actors::ids::EventId;
-use palyra_actors::journal::{
-    Cursor, EventFilter, EventKind, JournalError, Scope, Seal, SignedCheckpoint, StoredEvent, verify_with,
-};
+use palyra_actors::journal::{Cursor, EventFilter, JournalError, Scope, Seal, SignedCheckpoint, verify_with};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::query::Query;
-use super::views;
+use crate::event_document;
 use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
 use crate::service::AppState;
@@ -246,26 +242,11 @@ impl Export {
         let limit = usize::try_from(self.left).unwrap_or(usize::MAX).min(EXPORT_PAGE_EVENTS);
         let page = blocking(move || {
             let page = reader.page(&filter, cursor, limit)?;
-            let lines = page.events.iter().map(|event| document(event) + "\n").collect();
+            let lines = page.events.iter().map(|event| event_document::whole(event) + "\n").collect();
             Ok((lines, page.events.len(), page.next_after))
         });
         page.await
     }
-}
-
-/// An event with its envelope, on one line. The envelope keeps its original bytes.
-pub fn document(event: &StoredEvent) -> String {
-    let mut view = views::event(event).to_string();
-    if event.kind == EventKind::Webhook {
-        let rendered = envelope::render(event).map(RawValue::from_string);
-        let rendered =
-            rendered.ok().and_then(Result::ok).map_or("null".to_owned(), |raw| raw.get().to_owned());
-        view.pop();
-        view.push_str(",\"envelope\":");
-        view.push_str(&rendered);
-        view.push('}');
-    }
-    view
 }
 
 /// Runs a read of the journal, and the work on its result, on a thread where it may block.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::journal::{blocking, refuse_beyond_the_newest};
 use super::query::Query;
-use super::views;
+use crate::event_document;
 use crate::http::problem::{Kind, Problem};
 use crate::service::AppState;
 
@@ -124,7 +124,7 @@ impl Stream {
 
 /// One frame. The document is a single line of JSON, so no value can forge a frame.
 fn frame(event: &StoredEvent) -> String {
-    let view = views::event(event);
+    let view = event_document::without_body(event);
     let kind = view.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
     format!("id: {}\nevent: {kind}\ndata: {view}\n\n", event.seq)
 }

@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::audit::Change;
 use super::input::decoded;
-use super::views;
 use super::webhooks::{find, problem_of, unanswered};
+use crate::event_document;
 use crate::http::body;
 use crate::http::delivery::arrival::{Arrival, Passed};
 use crate::http::delivery::conclusion::Authentic;
@@ -83,7 +83,7 @@ async fn test(app: Data<AppState>, id: Path<String>, sample: Json<Sample>) -> Re
     let (checks, would_answer) = tried(app.clone(), Arc::clone(&integration), sample.into_inner()).await?;
     let passed = checks.all_passed();
     let integration_id = integration.record.integration_id.clone();
-    let as_of = at_unix_ms.map(|at| format!(", as of {}", views::rfc3339(at))).unwrap_or_default();
+    let as_of = at_unix_ms.map(|at| format!(", as of {}", event_document::rfc3339(at))).unwrap_or_default();
     let message = checks.summary() + &as_of;
     let record = RecordTest { integration_id: integration_id.clone(), passed, message };
     let registry = app.actors.registry.clone();

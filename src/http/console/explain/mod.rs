@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 
 use self::search::Searched;
 use self::words::Explanation;
+use super::events;
 use super::journal::blocking;
 use super::webhooks::gone;
-use super::{events, views};
+use crate::event_document;
 use crate::http::problem::{Kind, Problem};
 use crate::service::AppState;
 use crate::service::readiness::report;
@@ -122,7 +123,11 @@ async fn of_event(app: &AppState, event: &StoredEvent) -> Result<Value, Problem>
     };
     let told = words::of_event(event, integration.as_deref());
     let integration_id = event.integration_id.as_deref();
-    Ok(document("event", told, json!({"event": views::event(event), "integration_id": integration_id})))
+    Ok(document(
+        "event",
+        told,
+        json!({"event": event_document::without_body(event), "integration_id": integration_id}),
+    ))
 }
 
 async fn of_integration(app: &AppState, integration: &Integration) -> Result<Value, Problem> {
