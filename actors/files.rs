@@ -304,6 +304,16 @@ fn lacks_descriptor(error: &io::Error) -> bool {
     matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
+/// Whether the process or the machine lacks file descriptors or memory. That passes, and says nothing about the file.
+pub fn is_for_want_of_resources(error: &io::Error) -> bool {
+    lacks_descriptor(error) || errno_of(error) == Some(Errno::NOMEM)
+}
+
+/// Why no file at all can be opened at the moment; `None` if one can. For those whose own error does not tell.
+pub fn shortage_of_descriptors() -> Option<io::Error> {
+    File::open("/dev/null").err().filter(lacks_descriptor)
+}
+
 /// Whether a disk failed to read or write.
 pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::IO)

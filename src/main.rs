@@ -11,6 +11,7 @@ mod event_document;
 mod exit;
 mod http;
 mod logging;
+mod open_files;
 mod published_keys;
 mod random;
 mod rates;
@@ -91,6 +92,10 @@ fn client(cli: Cli, output: Output) -> Exit {
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
     connect::check_clock()?;
+    open_files::check().map_err(|few| {
+        CliError::config(few.to_string())
+            .hint("raise it with `ulimit -n 1024`, or with `LimitNOFILE=` in its unit")
+    })?;
     daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
 }
 

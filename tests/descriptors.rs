@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
@@ -31,6 +32,41 @@ fn a_flood_of_connections_takes_no_descriptor_from_the_journal() {
         eventually("deliveries are taken again", || daemon.github("push", "1", "{}").status == 202);
         daemon.signal("TERM");
         assert!(daemon.wait(Duration::from_secs(30)).success(), "{limit}");
+    }
+}
+
+#[test]
+fn a_limit_too_low_for_the_daemon_is_refused_by_its_name() {
+    let root = state_root();
+    for limit in ["8", "17", "40", "63"] {
+        let start = ["-c", &format!("ulimit -n {limit}; exec \"$@\""), "bash", env!("CARGO_BIN_EXE_palyra")];
+        let mut limited = Command::new("bash");
+        limited.args(start).arg("--state-root").arg(root.path()).arg("daemon");
+        let output = limited.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{limit}: {said}");
+        assert!(said.contains(&format!("only {limit} files open")) && said.contains("ulimit -n"), "{said}");
+    }
+}
+
+#[test]
+fn a_start_that_finds_no_free_descriptor_may_be_tried_again() {
+    let root = state_root();
+    add_github(root.path());
+    for nth in 1..=16 {
+        let mut traced = Command::new("strace");
+        let inject = format!("inject=openat:error=ENFILE:when={nth}+");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-e", &inject]);
+        traced.arg(env!("CARGO_BIN_EXE_palyra")).arg("--state-root").arg(root.path());
+        let output =
+            traced.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // The first ones are the loader's.
+        if said.contains("error while loading shared libraries") {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(70), "{nth}: {said}");
+        assert!(said.contains("lacks file descriptors"), "{nth}: {said}");
     }
 }
 

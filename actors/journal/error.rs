@@ -176,6 +176,12 @@ impl JournalError {
         by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
+    /// Whether the process or the machine lacks file descriptors or memory; such an error says nothing about the journal.
+    pub fn is_for_want_of_resources(&self) -> bool {
+        let by_the_system = || self.cause()?.downcast_ref().map(files::is_for_want_of_resources);
+        self.code_of_sqlite() == Some(ErrorCode::OutOfMemory) || by_the_system().unwrap_or(false)
+    }
+
     /// Whether something is missing, or a file outside the database that vouches for the journal cannot be trusted. An
     /// operator may accept that. Changed events or stored checkpoints are not a loss, and neither is a file that cannot
     /// be read.

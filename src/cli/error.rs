@@ -98,6 +98,14 @@ impl CliError {
         )
     }
 
+    /// The process or the machine lacks file descriptors or memory. That may pass, so the next start is worth a try.
+    pub fn shortage(message: impl Into<String>) -> Self {
+        Self::cannot_write(message).hint(
+            "the process or the machine lacks file descriptors or memory: end other programs or raise the limits, then try again; nothing is wrong \
+             with the file",
+        )
+    }
+
     /// The journal does not verify.
     pub fn does_not_verify(message: impl Into<String>) -> Self {
         Self::new(Kind::DoesNotVerify, message)
@@ -110,6 +118,7 @@ impl CliError {
                 return Self::new(Kind::Internal, message).hint("free some space on its disk");
             }
             fault if fault.is_fault_of_the_disk() => return Self::failing_disk(message),
+            short if short.is_for_want_of_resources() => return Self::shortage(message),
             damaged if damaged.is_for_damage() => Kind::DoesNotVerify,
             JournalError::Corrupt { .. }
             | JournalError::Lost { .. }

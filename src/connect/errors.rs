@@ -1,10 +1,12 @@
 //! Translates the reasons why a daemon, or the console of a command, did not start into errors with an exit code and a
 //! remedy.
 
+use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use palyra_actors::causes::in_full;
-use palyra_actors::files::is_fault_of_the_disk;
+use palyra_actors::files::{is_fault_of_the_disk, is_for_want_of_resources, shortage_of_descriptors};
 use palyra_actors::journal::JournalError;
 use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
@@ -25,6 +27,7 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
             .hint("stop that process first, or choose another state root with --state-root"),
         StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
         StateRootError::Io { source, .. } if is_fault_of_the_disk(source) => CliError::failing_disk(message),
+        _ if is_shortage(error) => CliError::shortage(message),
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             CliError::config(message).hint("run this as the user who owns the state root")
         }
@@ -34,6 +37,15 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
         }
         _ => CliError::config(message),
     }
+}
+
+/// Whether file descriptors or memory are short. Where an error does not say so, whether descriptors are short now.
+fn is_shortage(error: &(dyn Error + 'static)) -> bool {
+    let of_the_system = |cause: &(dyn Error + 'static)| {
+        let shared = cause.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
+        shared.or_else(|| cause.downcast_ref()).is_some_and(is_for_want_of_resources)
+    };
+    anyhow::Chain::new(error).any(of_the_system) || shortage_of_descriptors().is_some()
 }
 
 /// Whether a disk is full or a quota is used up.
@@ -57,6 +69,9 @@ pub fn misconfigured(error: SettingsError) -> CliError {
 /// The error for a daemon that did not start; the cause decides the exit code.
 pub fn not_started(error: &anyhow::Error) -> CliError {
     let message = in_full(error.as_ref());
+    if is_shortage(error.as_ref()) {
+        return CliError::shortage(message);
+    }
     if let Some(registry) = error.downcast_ref::<RegistryError>() {
         return faulty(registry, message);
     }

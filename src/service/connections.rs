@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use crate::open_files;
 
 /// Most connections one worker of the ingress holds open; more wait in the backlog.
 const CONNECTIONS_PER_WORKER_MAX: u64 = 4_096;
@@ -27,7 +27,7 @@ pub struct ConnectionLimits {
 impl ConnectionLimits {
     /// Raises the limit of open files as far as this process may, and divides it between the listeners.
     pub fn make(workers: usize) -> Self {
-        let limits = Self::within(raise_limit(), workers);
+        let limits = Self::within(open_files::raise(), workers);
         if limits.per_worker < 64 {
             let Self { per_worker, console } = limits;
             tracing::warn!(
@@ -83,18 +83,6 @@ impl Drop for OpenConnection {
 
 fn small(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-/// The limit of open files after it was raised. No limit counts as [`u64::MAX`].
-fn raise_limit() -> u64 {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::warn!(%error, "the limit of open files cannot be raised");
-        }
-    }
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

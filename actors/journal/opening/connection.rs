@@ -9,7 +9,8 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::files::folder_of;
+use super::open::file_error;
+use crate::files::{folder_of, shortage_of_descriptors};
 use crate::journal::error::JournalError;
 use crate::limits::{
     JOURNAL_CACHE_KIB, JOURNAL_PAGE_BYTES, JOURNAL_READ_LOCK_WAIT_MS, JOURNAL_VALUE_BYTES_MAX,
@@ -180,7 +181,16 @@ pub(in crate::journal) fn refused(path: &Path, problem: &'static str, hint: &'st
 pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError {
     let path = path.to_owned();
     move |error| {
-        let (problem, hint) = match error.sqlite_error_code() {
+        let code = error.sqlite_error_code();
+        if code == Some(ErrorCode::CannotOpen)
+            && let Some(shortage) = shortage_of_descriptors()
+        {
+            return file_error(&path)(shortage);
+        }
+        let (problem, hint) = match code {
+            Some(ErrorCode::OutOfMemory) => {
+                ("there is not enough memory", "give the machine or the process more memory")
+            }
             Some(ErrorCode::CannotOpen) => {
                 ("the file is missing, is a symbolic link or is not readable", "check the file and its owner")
             }

@@ -241,6 +241,10 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
                 "it cannot be written, because the disk is full",
                 "free some space on its disk, or raise the quota",
             ),
+            _ if files::is_for_want_of_resources(&error) => (
+                "the process or the machine lacks file descriptors or memory",
+                "end other programs, or raise the limits",
+            ),
             _ if files::is_fault_of_the_disk(&error) => {
                 ("its disk is failing", "check the disk and its cable")
             }

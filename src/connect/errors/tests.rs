@@ -36,6 +36,23 @@ fn a_disk_that_fails_ends_with_one_code_and_one_hint_wherever_it_is_met() {
 }
 
 #[test]
+fn a_shortage_that_may_pass_is_told_as_one_and_worth_another_start() {
+    for errno in [rustix::io::Errno::NFILE, rustix::io::Errno::MFILE, rustix::io::Errno::NOMEM] {
+        let source = || io::Error::from(errno);
+        let faults: [anyhow::Error; 3] = [
+            StateRootError::Io { path: PathBuf::new(), source: source() }.into(),
+            VaultError::Storage(source().into()).into(),
+            Err::<(), _>(source()).context("cannot listen for signals").unwrap_err(),
+        ];
+        for fault in faults {
+            let told = not_started(&fault);
+            assert_eq!(told.exit(), Exit::Internal, "{errno}: {told}");
+            assert!(told.hint.unwrap().contains("lacks file descriptors or memory"), "{errno}");
+        }
+    }
+}
+
+#[test]
 fn an_address_that_can_never_be_listened_on_is_configuration_and_one_that_is_taken_is_not() {
     let table = [
         (ErrorKind::AddrNotAvailable, Exit::Config),
