@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::checkpoints::{self, StoredCheckpoint};
 use super::sealer::{Log, Resumed, SealError, Sealed, Sealer, not_what_was_signed};
 use super::signing_key::{SigningKey, SigningKeyFiles};
-use super::subtrees::StoredSubtrees;
+use super::subtrees::{self, StoredSubtrees};
 use crate::files;
 use crate::journal::error::TAKE_AS_IT_IS;
 use crate::journal::format::chain::ChainWalk;
@@ -98,6 +98,9 @@ impl Sealer {
     ) -> Result<Self, JournalError> {
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
+        if subtrees::any_beyond(&db, size).map_err(SealError::from)? {
+            return Err(corrupt("its tree has more parts than its newest checkpoint covers"));
+        }
         let tree =
             Frontier::load(&StoredSubtrees(&db), size).map_err(|error| match error.sqlite_error_code() {
                 Some(_) => SealError::from(error),

@@ -65,6 +65,18 @@ impl StoredSubtrees<'_> {
     }
 }
 
+/// Whether a subtree is stored that a tree of `size` leaves does not have: the next checkpoint could not be stored then.
+pub(in crate::journal) fn any_beyond(db: &Connection, size: u64) -> rusqlite::Result<bool> {
+    let beyond = "SELECT EXISTS (SELECT 1 FROM journal_subtrees WHERE level = ?1 AND place >= ?2)";
+    let mut statement = db.prepare_cached(beyond)?;
+    for level in (STORED_LEVELS..u64::BITS).step_by(STORED_LEVELS as usize) {
+        if statement.query_row(params![level, to_sql(size >> level)], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Stores the root of a subtree.
 pub(in crate::journal) fn insert(db: &Connection, subtree: &Subtree) -> rusqlite::Result<()> {
     let insert = "INSERT INTO journal_subtrees (level, place, hash) VALUES (?1, ?2, ?3)";
