@@ -262,11 +262,13 @@ fn what_is_wrong_with_a_copy_is_told_of_its_file_and_of_no_state_root() {
     let root = killed();
     let (missing, folder, empty) =
         (root.path().join("no.db"), root.path().join("folder"), root.path().join("empty.db"));
-    let other = root.path().join("letter.txt");
+    let (other, foreign) = (root.path().join("letter.txt"), root.path().join("foreign.db"));
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
     fs::create_dir(&folder).unwrap();
     write_private(&empty, "");
     write_private(&other, "dear");
-    let table: [(&PathBuf, i32, &str); 4] = [
+    let table: [(&PathBuf, i32, &str); 5] = [
+        (&foreign, 78, "a database, but not a journal"),
         (&other, 78, "is not a journal: it does not begin as a SQLite database"),
         (&missing, 78, "does not exist"),
         (&folder, 78, "is not a file"),

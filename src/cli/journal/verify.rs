@@ -33,7 +33,10 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
         None => context.journal_files()?,
     };
     let scope = Scope { from: args.from, public_key, is_copy: args.database.is_some() };
-    let verdict = verdict_of(context, |on_progress| verify_with(&files, &scope, on_progress))?;
+    let verdict = verdict_of(context, |on_progress| {
+        let verified = verify_with(&files, &scope, on_progress);
+        if scope.is_copy { verified.map_err(of_copy) } else { verified }
+    })?;
     refuse_beyond_the_newest(args.from, &verdict)?;
     context.out.answer(&verdict, |verdict| verdict_text(verdict, context))?;
     if is_true(&verdict, "verified") {
@@ -93,6 +96,17 @@ fn refuse_other_file(copy: &Path) -> Result<(), CliError> {
         "name a file that `palyra journal backup` made; if this is one, its beginning was changed: verify again, because a failing \
          disk can cause this, then use another copy",
     ))
+}
+
+/// The error for a copy, to which a hint about a state root does not apply.
+fn of_copy(error: JournalError) -> JournalError {
+    match error {
+        JournalError::Open { path, problem, hint, source } if hint.contains("--state-root") => {
+            let hint = "name a file that `palyra journal backup` made";
+            JournalError::Open { path, problem, hint, source }
+        }
+        other => other,
+    }
 }
 
 /// If `--from` is beyond the newest event nothing was verified, which is an error. Damage that was found is reported first.
