@@ -3,6 +3,8 @@
 //! The code validates with exactly these. References resolve to embedded documents only, never to the network or the file
 //! system.
 
+mod form;
+
 use std::sync::LazyLock;
 
 use jsonschema::error::ValidationErrorKind;
@@ -39,6 +41,8 @@ pub struct SchemaFault {
     pub unknown: Option<String>,
     /// The most similar field of the schema, or the most similar word that is allowed in this place.
     pub nearest: Option<String>,
+    /// The form of the value, if it is a table or a list and something else was written.
+    pub form: Option<Box<str>>,
     /// Whether the file declares a later version than the program knows.
     pub is_newer: bool,
 }
@@ -111,11 +115,22 @@ impl Schema {
         match (unknown, errors.first()) {
             (Some((error, name)), _) => Err(self.no_such_field(error.instance_path().as_str(), name)),
             (None, Some(error)) => {
-                let nearest = nearest_word(error);
-                Err(SchemaFault { nearest, ..SchemaFault::of(issue_of_file(error)) })
+                let (nearest, form) = (nearest_word(error), self.form(error));
+                Err(SchemaFault { nearest, form, ..SchemaFault::of(issue_of_file(error)) })
             }
             (None, None) => Ok(()),
         }
+    }
+
+    /// What to write where a value has the wrong type.
+    fn form(&self, error: &ValidationError<'_>) -> Option<Box<str>> {
+        let ValidationErrorKind::Type { .. } = error.kind() else { return None };
+        let schema: Value = serde_json::from_str(self.text).ok()?;
+        let pointer = error.instance_path().as_str();
+        let place = schema_at(&schema, pointer)?;
+        let form = form::of(&schema, place, error.instance())?;
+        let name = pointer.rsplit('/').find(|name| !name.bytes().all(|byte| byte.is_ascii_digit()))?;
+        Some(format!("write `{name} = {form}`{}", form::choice(place)).into())
     }
 
     /// Why the schema itself is not valid; `None` for all embedded schemas.
@@ -197,7 +212,7 @@ fn issue_of_file(error: &ValidationError<'_>) -> SchemaIssue {
 
 impl SchemaFault {
     fn of(issue: SchemaIssue) -> Self {
-        Self { issue, unknown: None, nearest: None, is_newer: false }
+        Self { issue, unknown: None, nearest: None, form: None, is_newer: false }
     }
 
     /// Quotes the wrong value if it is a text, for files in which no text is a secret.

@@ -30,7 +30,10 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
     let settings = read_settings(root, flags);
     let registry = open_registry(root, settings.as_ref().ok());
     match (connect::check_clock(), root.check(), settings, registry) {
-        (Ok(()), Ok(()), Ok(settings), Ok(registry)) => {
+        (Ok(()), Ok(open_mode), Ok(settings), Ok(registry)) => {
+            if let Some(mode) = open_mode {
+                warn_of_open(root, mode, out);
+            }
             let document = document(root, &settings, &registry);
             out.done(&document, &sentence(&document))?;
             Ok(Exit::Ok)
@@ -43,6 +46,14 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
             Err(all_of([clock.err(), looked].into_iter().flatten().chain(read).collect()))
         }
     }
+}
+
+/// Warns of a state root that others can list or enter, because a start changes its mode.
+fn warn_of_open(root: &StateRoot, mode: u32, out: &Output) {
+    let path = root.path().display();
+    let told =
+        format!("`{path}` is open to other users (mode {mode:03o}); the next start changes its mode to 700");
+    out.warn(&told, &format!("run `chmod 700 {path}` to close it now"));
 }
 
 /// The file of the state root that others can access, if that is the error: reading the same file reports it too.

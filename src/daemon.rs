@@ -85,6 +85,9 @@ async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Dae
     let settings = Settings::load(&root.settings_file(), flags)?;
     logging::for_daemon(verbose, settings.log_json);
     version::warn_of_test_build();
+    if let Some(told) = possession.told_if_it_was_open() {
+        tracing::warn!("{told}");
+    }
     possession.warn_of_foreign_files();
     Daemon::start(possession, settings, Serve::Both).await
 }

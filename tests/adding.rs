@@ -1,6 +1,8 @@
 //! What a person is told who adds, sets and tries an integration.
 
-use crate::support::{Daemon, hmac_hex, json, palyra, run, state_root, succeed};
+use crate::support::{
+    Daemon, add_github, fail, hmac_hex, json, palyra, run, state_root, succeed, write_private,
+};
 
 fn said(output: &std::process::Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
@@ -31,6 +33,9 @@ fn who_names_no_keys_is_told_what_the_provider_verifies_with() {
     succeed(root.path(), &["webhooks", "add", "in", "aws-sns", "--published-keys"], b"");
     let open = run(root.path(), &["-q", "webhooks", "add", "hub", "docker-hub", "--allow-unsigned"], b"");
     assert!(said(&open).contains("anybody who knows the address can post"), "{}", said(&open));
+    assert!(!said(&open).contains("--require-signature"), "it signs nothing: {}", said(&open));
+    let open = run(root.path(), &["-q", "webhooks", "add", "gh", "github", "--allow-unsigned"], b"");
+    assert!(said(&open).contains("--require-signature --secret-ref REF"), "{}", said(&open));
 }
 
 #[test]
@@ -80,4 +85,47 @@ fn a_captured_delivery_is_tried_at_the_time_it_came() {
         shown["last_test_message"].as_str().unwrap().ends_with("as of 2023-11-15T00:59:59.000Z"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_reference_that_this_version_cannot_read_is_refused_and_one_in_the_file_hinders_no_start() {
+    let root = state_root();
+    add_github(root.path());
+    let elsewhere = "hashivault:kv/app#field";
+    let told = "`hashivault:` is not supported in this version";
+    for args in [
+        &["webhooks", "add", "in", "github", "--secret-ref", elsewhere][..],
+        &["webhooks", "set", "gh", "--secret-ref", elsewhere],
+    ] {
+        let refused = fail(root.path(), args, 1);
+        assert!(refused.contains(told) && refused.contains("keep the secret in the vault"), "{refused}");
+    }
+    let refused = fail(
+        root.path(),
+        &[
+            "webhooks",
+            "add",
+            "in",
+            "meta",
+            "--secret-ref",
+            "global/github",
+            "--parameter",
+            &format!("verify_token={elsewhere}"),
+        ],
+        1,
+    );
+    assert!(refused.contains(told), "{refused}");
+    for unknown in ["gh", "hashivalt:kv/app#field", "hashivault:kv"] {
+        let refused = fail(root.path(), &["webhooks", "set", "gh", "--secret-ref", unknown], 1);
+        assert!(refused.contains("`global/KEY`") && !refused.contains("#FIELD"), "{refused}");
+        assert!(!refused.contains("did you mean `hashivault`"), "{refused}");
+    }
+    assert_eq!(json(root.path(), &["webhooks", "list"])["webhooks"].as_array().unwrap().len(), 1);
+    let file = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("global/github", elsewhere);
+    write_private(&file, &text);
+    let shown = json(root.path(), &["webhooks", "show", "gh"]);
+    assert_eq!(shown["readiness"], "secret_unavailable");
+    assert!(shown["issues"][0].as_str().unwrap().contains(told), "{shown}");
+    succeed(root.path(), &["webhooks", "set", "gh", "--secret-ref", "global/github"], b"");
 }

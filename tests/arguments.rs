@@ -1,4 +1,4 @@
-//! What is said of arguments that cannot mean anything.
+//! What is said of arguments that cannot mean anything, on the command line and in requests to the console.
 
 use crate::support::{Daemon, add_github, run, state_root, write_private};
 
@@ -66,4 +66,28 @@ fn what_is_wrong_with_an_emitted_event_is_told_in_words() {
     let _daemon = Daemon::start(root.path());
     let said = failed(root.path(), &["system", "event", "emit", "Not A Name"], 1);
     assert!(said.contains("  - name: ") && !said.contains("{\""), "{said}");
+}
+
+#[test]
+fn a_refused_request_to_the_console_is_told_what_to_send_instead() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let ask =
+        |method: &str, path: &str| daemon.console(root.path(), method, &format!("/console/v1{path}"), b"");
+    for (path, told) in [
+        ("/system/events?after=x", "`after`: expected a whole number"),
+        ("/system/events?limit=-1", "`limit`: expected a whole number"),
+        ("/system/events?since=1h", "`since`: expected a time as a whole number of milliseconds since 1970"),
+        ("/journal/consistency?old=x&new=1", "`old`: expected a whole number"),
+    ] {
+        let answer = ask("GET", path);
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &"bad_request".into()), "{answer:?}");
+        assert!(answer.json()["detail"].as_str().unwrap().starts_with(told), "{answer:?}");
+    }
+    let needed = ask("DELETE", "/vault/global%2Fgithub");
+    assert_eq!((needed.status, &needed.json()["code"]), (409, &"in_use".into()), "{needed:?}");
+    let hint = needed.json()["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("`?force=true`") && !hint.contains("--force"), "{hint}");
+    let said = failed(root.path(), &["vault", "remove", "global/github"], 1);
+    assert!(said.contains("`--force` removes the secret anyway") && !said.contains("force=true"), "{said}");
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{Daemon, add_github, json, palyra, run, state_root, succeed, write_private};
+use crate::support::{Daemon, add_github, fail, json, palyra, run, state_root, succeed, write_private};
 
 /// Runs a check that must fail with 78, and gives what it said.
 fn faults(root: &Path, args: &[&str]) -> String {
@@ -55,6 +55,40 @@ fn a_check_changes_nothing_and_tells_every_file_that_has_a_fault() {
     write_private(&registry, &text);
     let same = ["--ingress", "127.0.0.1:7142", "--console", "127.0.0.1:7142"];
     assert!(faults(root.path(), &same).contains("both set to the same address"));
+}
+
+#[test]
+fn a_rate_that_limits_nothing_is_refused_in_the_file_as_it_is_by_the_command() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let said = fail(root.path(), &["webhooks", "set", "gh", "--unsigned-rate-per-second", "5"], 1);
+    assert!(said.contains("this integration requires a signature"), "{said}");
+    let registry = root.path().join("webhooks.toml");
+    let text = std::fs::read_to_string(&registry).unwrap();
+    write_private(&registry, &format!("{}\nunsigned_rate_per_second = 5\n", text.trim_end()));
+    let line = 1 + text.trim_end().lines().count();
+    let reload = fail(root.path(), &["system", "reload"], 1);
+    for said in [faults(root.path(), &[]), reload] {
+        let place = format!("webhooks.toml:{line}:1: webhooks[0].unsigned_rate_per_second: ");
+        assert!(said.contains(&place), "{said}");
+        assert!(
+            said.contains("this integration requires a signature") && said.contains("leave it out"),
+            "{said}"
+        );
+    }
+    assert_eq!(daemon.github("push", "1", "{}").status, 202, "what was in force stays so");
+}
+
+#[test]
+fn a_host_name_in_place_of_an_address_is_named_with_the_fields_own_default() {
+    let root = state_root();
+    add_github(root.path());
+    for (field, port) in [("console", 7143), ("ingress", 7142)] {
+        write_private(&root.path().join("palyra.toml"), &format!("{field} = \"localhost:27143\"\n"));
+        let said = faults(root.path(), &[]);
+        assert!(said.contains("`localhost` is a host name"), "{said}");
+        assert!(said.contains(&format!("`\"127.0.0.1:{port}\"`")), "{said}");
+    }
 }
 
 #[test]

@@ -257,6 +257,11 @@ fn events_are_emitted_listed_and_tailed() {
     assert!(page.as_object().unwrap().contains_key("next_after"));
     assert!(succeed(root.path(), &["system", "event", "list"], b"").contains("v2 is out"));
     assert!(succeed(root.path(), &["system", "event", "tail"], b"").contains("v2 is out"));
+    for message in ["ä".repeat(121), "a".repeat(241), "ä".repeat(241)] {
+        let refused = fail(root.path(), &["system", "event", "emit", "deploy", "--message", &message], 1);
+        assert!(refused.contains("message: must have at most 240 bytes"), "{refused}");
+        assert!(!refused.contains("characters"), "{refused}");
+    }
     let refused = run(root.path(), &["system", "event", "emit", "deploy", "--details", "[1]"], b"");
     assert_eq!(code(&refused), 2, "{}", stderr(&refused));
 }

@@ -262,9 +262,14 @@ fn what_is_wrong_with_a_copy_is_told_of_its_file_and_of_no_state_root() {
     let root = killed();
     let (missing, folder, empty) =
         (root.path().join("no.db"), root.path().join("folder"), root.path().join("empty.db"));
+    let (other, foreign) = (root.path().join("letter.txt"), root.path().join("foreign.db"));
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
     fs::create_dir(&folder).unwrap();
     write_private(&empty, "");
-    let table: [(&PathBuf, i32, &str); 3] = [
+    write_private(&other, "dear");
+    let table: [(&PathBuf, i32, &str); 5] = [
+        (&foreign, 78, "a database, but not a journal"),
+        (&other, 78, "is not a journal: it does not begin as a SQLite database"),
         (&missing, 78, "does not exist"),
         (&folder, 78, "is not a file"),
         (&empty, 65, "the copy does not verify"),
@@ -288,21 +293,22 @@ fn what_to_do_about_a_journal_that_does_not_verify_is_told_of_what_is_wrong() {
     let missing = aside.path().join("none");
     let verify = ["journal", "verify"];
     let with_key = |key: &Path| [&verify[..], &["--public-key", key.to_str().unwrap()]].concat().join(" ");
-    let table: [(&str, String, i32, &str); 4] = [
-        ("anchor/journal", verify.join(" "), 65, "put the file back, or if it is gone"),
-        ("journal.db-wal", verify.join(" "), 65, "verify again"),
-        ("", with_key(&key), 65, "Check that the key is this journal's."),
-        ("", with_key(&missing), 78, "cannot read"),
+    let newer = "put a newer copy of `journal.db` back with its log";
+    let table: [(&[&str], String, i32, &str); 6] = [
+        (&["anchor/journal"], verify.join(" "), 65, "put the file back, or if it is gone"),
+        (&["journal.db-wal"], verify.join(" "), 65, newer),
+        (&DATABASE, verify.join(" "), 65, newer),
+        (&["journal.db"], verify.join(" "), 65, "put the database back beside its log"),
+        (&[], with_key(&key), 65, "Check that the key is this journal's."),
+        (&[], with_key(&missing), 78, "cannot read"),
     ];
     for (lost, command, code, said) in table {
         let root = copied(whole.path());
-        fs::remove_file(root.path().join(lost))
-            .or_else(|error| if lost.is_empty() { Ok(()) } else { Err(error) })
-            .unwrap();
+        remove(root.path(), lost);
         let output = run(root.path(), &command.split(' ').collect::<Vec<_>>(), b"");
         let told = both(&output);
-        assert_eq!(output.status.code(), Some(code), "{lost} {command}: {told}");
-        assert!(told.contains(said), "{lost} {command}: {told}");
+        assert_eq!(output.status.code(), Some(code), "{lost:?} {command}: {told}");
+        assert!(told.contains(said), "{lost:?} {command}: {told}");
     }
 }
 

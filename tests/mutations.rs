@@ -12,7 +12,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, events_named, run, state_root, succeed, write_private};
+use crate::support::{Daemon, events_named, fail, run, state_root, succeed, write_private};
 
 /// Reads as text, as hexadecimal and as Base64.
 const KEY: &str = "00112233445566778899aabbccddeeff";
@@ -121,6 +121,35 @@ fn an_integration_without_a_secret_is_sent_unsigned_deliveries() {
     let output = run(root.path(), &["webhooks", "send", "github", "--event", "a", "--mutate", "body"], b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("requires no signature") && said.contains("--secret-ref"), "{said}");
+    succeed(root.path(), &["webhooks", "add", "docker-hub", "docker-hub", "--allow-unsigned"], b"");
+    let expected = [None, None, None, Some(200), None];
+    assert_eq!(statuses(root.path(), "docker-hub", &[]), expected);
+    for mutation in ["signature", "drop-header"] {
+        let args = ["webhooks", "send", "docker-hub", "--event", "push", "--mutate", mutation];
+        let said = fail(root.path(), &args, 1);
+        assert!(said.contains("`duplicate` works with every provider"), "{mutation}: {said}");
+        assert!(!said.contains("--secret-ref"), "{mutation}: {said}");
+    }
+}
+
+#[test]
+fn a_send_that_is_refused_names_the_refusal() {
+    let root = state_root();
+    add(root.path(), "gh", "github", KEY.as_bytes(), &[]);
+    let _daemon = Daemon::start(root.path());
+    let args = ["webhooks", "send", "gh", "--event", "push", "--mutate", "signature"];
+    let sent: Value =
+        serde_json::from_str(&succeed(root.path(), &[&["--json"], &args[..]].concat(), b"")).unwrap();
+    let id = sent["refusal"].as_str().unwrap();
+    assert!(succeed(root.path(), &["webhooks", "explain", id], b"").contains("bad_signature"));
+    let text = succeed(root.path(), &args, b"");
+    let named = text.split_once("`palyra webhooks explain ").unwrap().1.split_once('`').unwrap().0;
+    assert!(succeed(root.path(), &["webhooks", "explain", named], b"").contains("bad_signature"));
+    let args = ["webhooks", "send", "gh", "--event", "push"];
+    let sent: Value =
+        serde_json::from_str(&succeed(root.path(), &[&["--json"], &args[..]].concat(), b"")).unwrap();
+    assert_eq!(sent["refusal"], Value::Null);
+    assert!(!succeed(root.path(), &args, b"").contains("webhooks explain"));
 }
 
 #[test]

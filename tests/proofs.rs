@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::dice::Dice;
 use crate::support::seed::scaled;
 use crate::support::{
-    Answer, Daemon, add_github, events_named, eventually, json, run, state_root, succeed, write_private,
+    Answer, Daemon, add_github, events_named, eventually, fail, json, run, state_root, succeed, write_private,
 };
 
 /// A daemon with some events, and its public key in a file.
@@ -293,6 +293,8 @@ fn what_was_signed_before_an_accepted_loss_is_still_proven_by_the_key_of_then() 
     fs::write(&proof, &proven.stdout).unwrap();
     let check = ["journal", "check-proof", proof.to_str().unwrap(), "--public-key", key.to_str().unwrap()];
     succeed(Path::new("/nonexistent"), &check, b"");
+    write_private(&key, &succeed(&root, &["journal", "public-key"], b""));
+    assert!(fail(&root, &check, 65).contains("try the key kept from before"));
     let refused = run(&root, &["journal", "consistency", old, "newest"], b"");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(65) && said.contains("belong to two logs"), "{said}");

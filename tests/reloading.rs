@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::process::Stdio;
 
 use crate::support::{
-    Daemon, add_github, events, events_named, eventually, json, palyra, run, state_root, succeed,
+    Daemon, add_github, events, events_named, eventually, fail, json, palyra, run, state_root, succeed,
     write_private,
 };
 
@@ -154,6 +154,12 @@ fn a_reload_without_webhooks_toml_is_refused_and_deliveries_go_on() {
     eventually("the reload is refused", || !events_named(root.path(), "registry.reload.refused").is_empty());
     assert_eq!(daemon.github("push", "1", "{}").status, 202);
     assert!(!is_well());
+    for args in [&["webhooks", "disable", "gh"][..], &["webhooks", "set", "gh", "--display-name", "Hub"]] {
+        let said = fail(root.path(), args, 1);
+        assert!(said.contains("`webhooks.toml` is missing") && said.contains("put the file back"), "{said}");
+        assert!(!said.contains("edited"), "{said}");
+    }
+    assert!(!registry.try_exists().unwrap(), "none is made in its place");
     std::fs::rename(&aside, &registry).unwrap();
     daemon.signal("HUP");
     eventually("it is well again", is_well);

@@ -136,8 +136,24 @@ fn a_folder_that_others_can_write_to_is_refused_and_one_they_can_read_is_closed(
         assert!(refused(root.path(), 78).contains("chmod"));
     }
     set_mode(0o755);
-    let _daemon = Daemon::start(root.path());
-    assert_eq!(std::fs::metadata(root.path()).unwrap().permissions().mode() & 0o777, 0o700);
+    let check = run(root.path(), &["daemon", "--check"], b"");
+    let said = String::from_utf8(check.stderr).unwrap();
+    assert!(check.status.success() && mode(root.path()) == 0o755, "a check changes nothing: {said}");
+    assert!(said.contains("is open to other users (mode 755)") && said.contains("chmod 700"), "{said}");
+    let closed = "was open to other users (mode 755); its mode was changed to 700";
+    let listed = run(root.path(), &["webhooks", "list"], b"");
+    assert!(String::from_utf8(listed.stderr).unwrap().contains(closed));
+    assert_eq!(mode(root.path()), 0o700);
+    set_mode(0o755);
+    let elsewhere = state_root();
+    let log = elsewhere.path().join("log");
+    let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
+    assert_eq!(mode(root.path()), 0o700);
+    assert!(std::fs::read_to_string(&log).unwrap().contains(closed));
+    drop(daemon);
+    for args in [&["daemon", "--check"][..], &["webhooks", "list"]] {
+        assert!(!String::from_utf8(run(root.path(), args, b"").stderr).unwrap().contains("open to other"));
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ struct OperatorEvent {
 /// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) of them.
 pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
-    SYSTEM_EVENT.check(&json)?;
+    SYSTEM_EVENT.check(&json).map_err(|issues| in_bytes(issues, &json))?;
     let given: OperatorEvent =
         serde_json::from_value(json).map_err(|error| vec![SchemaIssue::new("", &error.to_string())])?;
     let event = SystemEvent {
@@ -53,6 +53,18 @@ pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     check_system(&event).map_err(|error| vec![from_outside(error)])?;
     Ok(event)
 }
+
+/// States the limit of a message in bytes, which is what the journal holds it to. The schema can only count characters.
+fn in_bytes(mut issues: Vec<SchemaIssue>, json: &Value) -> Vec<SchemaIssue> {
+    let message = json.get("message").and_then(Value::as_str);
+    if message.is_some_and(|message| message.len() > SUMMARY_BYTES_MAX) {
+        issues.retain(|issue| issue.pointer != "/message");
+        issues.insert(0, SchemaIssue::new("/message", MESSAGE_TOO_LONG));
+    }
+    issues
+}
+
+const MESSAGE_TOO_LONG: &str = "must have at most 240 bytes";
 
 fn unkept(error: JsonError) -> SchemaIssue {
     match error {
@@ -112,7 +124,7 @@ fn check_system(event: &SystemEvent) -> Result<(), JournalError> {
     must(is_id(&event.integration_id), "integration_id", "is not a canonical id")?;
     must(is_id(&event.provider), "provider", "is not a canonical id")?;
     check_delivery_id(event.delivery_id.as_deref())?;
-    must(event.summary.len() <= SUMMARY_BYTES_MAX, "summary", "must have at most 240 bytes")?;
+    must(event.summary.len() <= SUMMARY_BYTES_MAX, "summary", MESSAGE_TOO_LONG)?;
     let is_tag = |tag: &String| (1..=EVENT_TAG_BYTES_MAX).contains(&tag.len());
     let tags_fit = event.tags.len() <= EVENT_TAGS_MAX && event.tags.iter().all(is_tag);
     must(tags_fit, "tags", "must be at most 16 tags of 1 to 64 bytes")?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::algorithm::Algorithm;
+use super::foreign_algorithm::ForeignAlgorithm;
 use super::form::{Content, KeyDecoding, ProfileFile, SchemeForm, SignatureItem, SignedForm, TimestampForm};
 use super::handshake::Handshake;
 use super::scheme::{Proof, Scheme};
@@ -24,10 +24,20 @@ const KIND: &str = "profile";
 pub fn load(file: &str, text: &str) -> Result<Profile, TextFault> {
     let document: toml::Table = toml::from_str(text).map_err(|error| no_toml(file, text, &error))?;
     let document = serde_json::to_value(document).unwrap_or(Value::Null);
+    let foreign = ForeignAlgorithm::of(&document);
+    let told = |foreign: &ForeignAlgorithm| TextFault {
+        hint: foreign.hint(),
+        ..at(file, text, &foreign.pointer, &foreign.message())
+    };
     PROVIDER_PROFILE.check_file(&document).map_err(|fault| {
-        let (fault, hint) = (fault.clone().quoting(&document), fault.hint());
+        // The schema lists the algorithms of all kinds of schemes.
+        if let Some(foreign) = foreign.as_ref().filter(|foreign| foreign.pointer == fault.issue.pointer) {
+            return told(foreign);
+        }
+        let (fault, hint) = (fault.clone().quoting(&document), fault.hint().or(fault.form.map(String::from)));
         TextFault { hint, ..at(file, text, &fault.issue.pointer, &fault.issue.message) }
     })?;
+    foreign.as_ref().map_or(Ok(()), |foreign| Err(told(foreign)))?;
     let profile: ProfileFile =
         serde_json::from_value(document).map_err(|error| at(file, text, "", &error.to_string()))?;
     if profile.content.contains(&Content::None) && profile.content.len() > 1 {
@@ -73,9 +83,9 @@ fn no_toml(file: &str, text: &str, error: &toml::de::Error) -> TextFault {
 
 fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<Scheme, (String, String)> {
     let signed = [
-        (SignatureKind::Mac, &auth.mac, MAC_ALGORITHMS),
-        (SignatureKind::PublicKey, &auth.public_key, PUBLIC_KEY_ALGORITHMS),
-        (SignatureKind::Certificate, &auth.certificate, CERTIFICATE_ALGORITHMS),
+        (SignatureKind::Mac, &auth.mac),
+        (SignatureKind::PublicKey, &auth.public_key),
+        (SignatureKind::Certificate, &auth.certificate),
     ];
     if let Some(member) = constant_place(auth) {
         return Err((
@@ -84,9 +94,9 @@ fn compile(auth: &SchemeForm, file: &ProfileFile, lends_codes: bool) -> Result<S
         ));
     }
     let mut proofs = Vec::new();
-    for (kind, form, algorithms) in signed {
+    for (kind, form) in signed {
         if let Some(form) = form {
-            let scheme = compile_signed(form, kind, algorithms, lends_codes);
+            let scheme = compile_signed(form, kind, lends_codes);
             proofs.push(scheme.map_err(|(place, message)| (format!("/{}{place}", kind.as_str()), message))?);
         }
     }
@@ -111,45 +121,14 @@ fn constant_place(auth: &SchemeForm) -> Option<&'static str> {
     token.chain(jwt).find(|(_, from)| from.is_constant()).map(|(member, _)| member)
 }
 
-const MAC_ALGORITHMS: &[Algorithm] = &[
-    Algorithm::HmacSha1,
-    Algorithm::HmacSha256,
-    Algorithm::HmacSha384,
-    Algorithm::HmacSha512,
-    Algorithm::Sha256,
-];
-const PUBLIC_KEY_ALGORITHMS: &[Algorithm] = &[
-    Algorithm::Ed25519,
-    Algorithm::EcdsaP256Sha256,
-    Algorithm::EcdsaP256Sha256Raw,
-    Algorithm::EcdsaP384Sha384,
-    Algorithm::EcdsaP384Sha384Raw,
-    Algorithm::RsaSha256,
-    Algorithm::RsaSha384,
-    Algorithm::RsaSha512,
-    Algorithm::RsaPssSha256,
-    Algorithm::RsaPssSha384,
-    Algorithm::RsaPssSha512,
-];
-const CERTIFICATE_ALGORITHMS: &[Algorithm] =
-    &[Algorithm::RsaSha1, Algorithm::RsaSha256, Algorithm::RsaSha384, Algorithm::RsaSha512];
-
 fn compile_signed(
     form: &SignedForm,
     kind: SignatureKind,
-    algorithms: &[Algorithm],
     lends_codes: bool,
 ) -> Result<Proof, (&'static str, String)> {
     let content = Template::compile(&form.content).map_err(|message| ("/content", message))?;
     if form.algorithm.is_some() == form.algorithm_from.is_some() || form.algorithms().next().is_none() {
         return Err(("", "must name exactly one of `algorithm` and `algorithm_from`".to_owned()));
-    }
-    if !form.algorithms().all(|algorithm| algorithms.contains(&algorithm)) {
-        let own = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
-        return Err((
-            "/algorithm",
-            format!("is not an algorithm of `{}`; its algorithms are {own}", kind.as_str()),
-        ));
     }
     if kind == SignatureKind::Mac && matches!(form.key.decode, KeyDecoding::SpkiBase64 | KeyDecoding::Pem) {
         return Err((

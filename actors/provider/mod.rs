@@ -22,6 +22,7 @@ mod answer;
 mod body;
 mod catalogue;
 mod conformance;
+mod foreign_algorithm;
 mod form;
 mod handshake;
 mod jwt;

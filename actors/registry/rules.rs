@@ -93,7 +93,28 @@ pub fn check(
         let message = format!("{} exceeds the daemon's cap of {payload_bytes_cap}", record.max_payload_bytes);
         return Err(breach("max_payload_bytes", message, Some(hint)));
     }
+    check_rate(record.unsigned_rate_per_second, record.signature_required)?;
     check_window(record, catalogue)
+}
+
+/// Refuses references that this version cannot read. They are accepted in the file, where such an integration is not ready.
+///
+/// # Errors
+/// Which reference it is.
+pub fn check_supported(record: &IntegrationRecord, catalogue: &Catalogue) -> Result<(), Breach> {
+    let profile = catalogue.get(&record.provider);
+    let names = profile.iter().flat_map(|profile| profile.secret_parameters());
+    let of_parameters = names.filter_map(|name| Some(("parameters", record.parameters.get(name)?)));
+    let own = record.secret_vault_ref.iter().map(|text| ("secret_vault_ref", text));
+    for (field, text) in own.chain(of_parameters) {
+        let Ok(vault_ref) = VaultRef::parse(text) else { continue };
+        if !vault_ref.is_supported() {
+            let message =
+                format!("`{vault_ref}` cannot be used: `hashivault:` is not supported in this version");
+            return Err(breach(field, message, Some(vault_ref.how_to_provide())));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a rate for unsigned deliveries if none are accepted.
@@ -104,7 +125,9 @@ pub fn check_rate(named: Option<u32>, signature_required: bool) -> Result<(), Br
     if named.is_none() || !signature_required {
         return Ok(());
     }
-    let hint = "leave it out, or accept unsigned deliveries with `--allow-unsigned`".to_owned();
+    let hint =
+        "leave it out, or accept unsigned deliveries (`signature_required = false`, `--allow-unsigned`)"
+            .to_owned();
     let message = "limits unsigned deliveries, but this integration requires a signature";
     Err(breach("unsigned_rate_per_second", message, Some(hint)))
 }

@@ -94,6 +94,7 @@ impl Registry {
     pub fn add(&mut self, draft: Draft, secret: &SecretStatus, now: UnixMs) -> Found {
         rules::check_rate(draft.unsigned_rate_per_second, draft.signature_required).map_err(of_breach)?;
         let mut record = self.fit(IntegrationRecord::of(draft, now))?;
+        rules::check_supported(&record, &self.catalogue).map_err(of_breach)?;
         record.enabled = record.enabled && self.report(&record, secret).can_be_enabled();
         let id = record.integration_id.clone();
         if self.by_id.contains_key(&id) {
@@ -116,10 +117,14 @@ impl Registry {
     pub fn amend(&mut self, id: &str, amendment: Amendment, secret: &SecretStatus, now: UnixMs) -> Found {
         let mut record = self.known(id)?.record.clone();
         let rate = amendment.unsigned_rate_per_second;
+        let names_secrets = amendment.secret_vault_ref.is_some() || !amendment.parameters.is_empty();
         amendment.apply(&mut record);
         rules::check_rate(rate, record.signature_required).map_err(of_breach)?;
         record.updated_at_unix_ms = now;
         let record = self.fit(record)?;
+        if names_secrets {
+            rules::check_supported(&record, &self.catalogue).map_err(of_breach)?;
+        }
         let report = self.report(&record, secret);
         if record.enabled && !report.can_be_enabled() {
             return Err(RegistryError::WouldNotBeReady { id: id.to_owned(), issues: report.issues });
@@ -242,7 +247,11 @@ impl Registry {
     fn save(&mut self, document: RegistryDocument, now: UnixMs) -> Result<(), RegistryError> {
         let text = document.text();
         let document = self.as_read(&text)?;
-        if text_of(&self.config)?.as_deref().map(digest) != self.on_disk {
+        let found = text_of(&self.config)?.as_deref().map(digest);
+        if found.is_none() && self.on_disk.is_some() {
+            return Err(RegistryError::Gone { file: file_name(&self.config) });
+        }
+        if found != self.on_disk {
             return Err(RegistryError::EditedMeanwhile { file: file_name(&self.config) });
         }
         let unsynced = match files::atomic_replace(&self.config.file, text.as_bytes()) {

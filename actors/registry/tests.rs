@@ -34,7 +34,7 @@ secret_vault_ref = "global/stripe"
 "#;
 
 const MEANT_GLOBAL: &str = "did you mean `global`? Write `global/KEY`, `principal:ID/KEY`, `channel:NAME:ACCOUNT/KEY`, \
-    `skill:ID/KEY`, `env:NAME`, `file:/ABSOLUTE/PATH`, `hashivault:MOUNT/PATH#FIELD`";
+    `skill:ID/KEY`, `env:NAME`, `file:/ABSOLUTE/PATH`";
 
 fn parse(text: &str) -> Result<RegistryDocument, RegistryError> {
     let catalogue = Catalogue::built_in().unwrap();

@@ -86,7 +86,9 @@ impl Store {
             }
             Keeper::File => only_version(env_and_file::from_file(vault_ref)?),
             Keeper::HashiVault => {
-                return Err(VaultError::unavailable(vault_ref, "not supported in this version"));
+                let reason =
+                    format!("`hashivault:` is not supported in this version; {}", vault_ref.how_to_provide());
+                return Err(VaultError::unavailable(vault_ref, reason));
             }
         };
         versions.ok_or_else(|| VaultError::Blank(vault_ref.clone()))

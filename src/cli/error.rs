@@ -152,7 +152,8 @@ impl CliError {
         let issues = body.and_then(|body| body.get("issues")).and_then(Value::as_array);
         let issues = issues.into_iter().flatten().map(issue_text).collect();
         // The console's hint on 401 explains how to send the token, which this program does itself.
-        let theirs = text("hint").filter(|_| status != 401);
+        let theirs =
+            text("hint").filter(|_| status != 401).map(|hint| hint.replace("`?force=true`", "`--force`"));
         let hint = theirs.or_else(|| own_hint(status, retry_after));
         Self { kind: Kind::Problem { status, code }, message, issues, hint }
     }

@@ -24,6 +24,9 @@ pub fn check_clock() -> Result<(), CliError> {
     })
 }
 
+/// The next step for a state root that was open to others.
+const CLOSED: &str = "nothing else is to be done: the files in it were closed to them";
+
 /// Starts a console in this process, over the files of the stopped daemon. If it does not end well, it adds to `remarks`.
 pub(super) fn offline(
     root: &StateRoot,
@@ -32,6 +35,9 @@ pub(super) fn offline(
 ) -> anyhow::Result<(ConsoleClient, Offline)> {
     check_clock()?;
     let possession = root.take(Role::Command)?;
+    if let Some(told) = possession.told_if_it_was_open() {
+        remarks.add(Remark::Warning(told, CLOSED.to_owned()));
+    }
     let settings = Settings::load(&root.settings_file(), Flags::default())?;
     let token = possession.token()?;
     let (started, start) = mpsc::channel();

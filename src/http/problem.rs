@@ -25,7 +25,7 @@ pub use crate::service::answers::Kind;
 /// Default of `Retry-After`, in seconds.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
 /// The header with the id of a refused delivery, by which the operator finds the reason with `webhooks explain`.
-const REFUSAL: HeaderName = HeaderName::from_static("palyra-refusal");
+pub const REFUSAL: HeaderName = HeaderName::from_static("palyra-refusal");
 
 /// A problem, with everything its answer contains.
 #[derive(Debug, Clone)]

@@ -6,21 +6,32 @@ use palyra_actors::limits::{PAYLOAD_BYTES_CAP_MAX, REPLAY_WINDOW_SECONDS_MAX, RE
 /// The kind of value that a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    Address,
+    /// The default is at this port of the loopback address.
+    Address {
+        default_port: u16,
+    },
     Url,
     Flag,
-    Number { least: u64, most: u64 },
+    Number {
+        least: u64,
+        most: u64,
+    },
     Path,
     LogFormat,
 }
+
+/// Default port of the ingress.
+pub const INGRESS_PORT_DEFAULT: u16 = 7142;
+/// Default port of the console.
+pub const CONSOLE_PORT_DEFAULT: u16 = 7143;
 
 const LOG_FORMATS: [&str; 2] = ["text", "json"];
 const SECONDS: Form = Form::Number { least: 1, most: 300 };
 
 pub const FIELDS: [(&str, Form); 18] = [
-    ("ingress", Form::Address),
+    ("ingress", Form::Address { default_port: INGRESS_PORT_DEFAULT }),
     ("public_url", Form::Url),
-    ("console", Form::Address),
+    ("console", Form::Address { default_port: CONSOLE_PORT_DEFAULT }),
     ("console_allow_remote", Form::Flag),
     ("workers", Form::Number { least: 1, most: 256 }),
     ("in_flight_max", Form::Number { least: 1, most: 4_096 }),
@@ -50,7 +61,7 @@ impl Form {
     /// The noun for it in messages.
     pub fn noun(self) -> &'static str {
         match self {
-            Self::Address => "an address and a port",
+            Self::Address { .. } => "an address and a port",
             Self::Url => "a URL",
             Self::Flag => "true or false",
             Self::Number { .. } => "a whole number",
@@ -62,7 +73,14 @@ impl Form {
     /// What to write instead of `written`.
     pub fn remedy(self, written: &str) -> String {
         match self {
-            Self::Address => "write an address and a port in quotes: `\"127.0.0.1:7142\"`".to_owned(),
+            Self::Address { default_port } => {
+                let write =
+                    format!("write an IP address and a port in quotes: `\"127.0.0.1:{default_port}\"`");
+                match host_name(written) {
+                    Some(host) => format!("`{host}` is a host name; {write}"),
+                    None => write,
+                }
+            }
             Self::Url => "write it in quotes: `\"https://your.host\"`".to_owned(),
             Self::Flag => "write `true` or `false`, without quotes".to_owned(),
             Self::Number { least, most } => {
@@ -75,4 +93,12 @@ impl Form {
             },
         }
     }
+}
+
+/// The host in front of a port, if it is a name.
+fn host_name(written: &str) -> Option<&str> {
+    let (host, port) = written.trim().trim_matches('"').rsplit_once(':')?;
+    let is_name = host.contains(|c: char| c.is_ascii_alphabetic())
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    (is_name && port.parse::<u16>().is_ok()).then_some(host)
 }

@@ -9,7 +9,7 @@ use palyra_actors::limits::{PAYLOAD_BYTES_CAP_DEFAULT, REPLAY_WINDOW_SECONDS_DEF
 use serde::Deserialize;
 
 use crate::published_keys::Trust;
-use fields::{FIELDS, Form};
+use fields::{CONSOLE_PORT_DEFAULT, FIELDS, Form, INGRESS_PORT_DEFAULT};
 use origin::Origin;
 use source::Source;
 
@@ -223,9 +223,9 @@ impl SettingsFile {
     fn complete(&self, key_trust: Trust, source: &Source<'_>, flags: Flags) -> Settings {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let seconds = |value: Option<u64>, default| Duration::from_secs(value.unwrap_or(default));
-        let console = flags.console.or(self.console).unwrap_or_else(|| loopback(7143));
+        let console = flags.console.or(self.console).unwrap_or_else(|| loopback(CONSOLE_PORT_DEFAULT));
         Settings {
-            ingress: flags.ingress.or(self.ingress).unwrap_or_else(|| loopback(7142)),
+            ingress: flags.ingress.or(self.ingress).unwrap_or_else(|| loopback(INGRESS_PORT_DEFAULT)),
             public_url: self.public_url.clone(),
             console,
             workers: self.workers.unwrap_or_else(processors),

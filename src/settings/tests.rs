@@ -130,7 +130,9 @@ fn a_relative_path_begins_at_the_folder_of_the_file_whoever_reads_it() {
 
 #[test]
 fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
-    let address = "write an address and a port in quotes: `\"127.0.0.1:7142\"`";
+    let address = "write an IP address and a port in quotes: `\"127.0.0.1:7142\"`";
+    let host = "`localhost` is a host name; write an IP address and a port in quotes:";
+    let (ingress, console) = (format!("{host} `\"127.0.0.1:7142\"`"), format!("{host} `\"127.0.0.1:7143\"`"));
     let whole = "write a whole number, 1 to 4096, without quotes";
     for (line, message, hint) in [
         ("in_flight_max = \"5\"", "in_flight_max is `\"5\"`, but must be a whole number", whole),
@@ -138,7 +140,17 @@ fn a_setting_that_cannot_be_read_is_told_with_file_line_and_what_to_write() {
         (
             "ingress = \"localhost:7610\"",
             "ingress is `\"localhost:7610\"`, but must be an address and a port",
-            address,
+            ingress.as_str(),
+        ),
+        (
+            "console = \"localhost:27143\"",
+            "console is `\"localhost:27143\"`, but must be an address and a port",
+            console.as_str(),
+        ),
+        (
+            "console = localhost:27143",
+            "console is `localhost:27143`, but must be an address and a port",
+            console.as_str(),
         ),
         ("ingress = \":7610\"", "ingress is `\":7610\"`, but must be an address and a port", address),
         ("ingress = \"7610\"", "ingress is `\"7610\"`, but must be an address and a port", address),

@@ -28,15 +28,27 @@ enum Content {
     Foreign,
 }
 
-/// Creates the folder if needed and makes it private. A folder that contains only foreign files is left unchanged.
+/// Creates the folder if needed and makes it private. A folder that contains only foreign files is left unchanged. The result
+/// is that of [`open_mode`], from before.
 ///
 /// # Errors
 /// When it belongs to another user, contains only foreign files, or is a state root that others could write to.
-pub fn make(root: &Path) -> Result<(), StateRootError> {
+pub fn make(root: &Path) -> Result<Option<u32>, StateRootError> {
     let io = |source| StateRootError::Io { path: root.to_owned(), source };
     files::make_private_dirs(root).map_err(io)?;
     folder_itself(root)?;
-    fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)
+    let was_open = open_mode(root).map_err(io)?;
+    fs::set_permissions(root, Permissions::from_mode(0o700)).map_err(io)?;
+    Ok(was_open)
+}
+
+/// The mode of a state root that others can list or enter; `None` for a private one, and for a folder that is not one yet.
+///
+/// # Errors
+/// The error of the file system.
+pub fn open_mode(root: &Path) -> io::Result<Option<u32>> {
+    let mode = fs::metadata(root)?.mode() & 0o777;
+    Ok((mode & 0o077 != 0 && content(root)? == Content::StateRoot).then_some(mode))
 }
 
 /// Refuses a folder that belongs to another user, contains only foreign files, or is a state root that others could write

@@ -155,7 +155,7 @@ impl StateRoot {
     /// # Errors
     /// When the state root is held or unsafe.
     pub fn take(&self, role: Role) -> Result<Possession, StateRootError> {
-        check::make(&self.0)?;
+        let was_open = check::make(&self.0)?;
         let path = self.lock_file();
         let mut lock = self.wait_for_lock(&path)?;
         self.withdraw()?;
@@ -165,7 +165,7 @@ impl StateRoot {
         check::writable(&self.0)?;
         let tidied = files::remove_unfinished(&self.0);
         tidied.map_err(|source| StateRootError::Io { path: self.0.clone(), source })?;
-        Ok(Possession { root: self.clone(), foreign, _lock: lock })
+        Ok(Possession { root: self.clone(), was_open, foreign, _lock: lock })
     }
 
     fn wait_for_lock(&self, path: &Path) -> Result<Lock, StateRootError> {
@@ -215,15 +215,17 @@ impl StateRoot {
         check::owner(&self.0)
     }
 
-    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing.
+    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing. The result is the mode
+    /// of the state root if others can list or enter it, which `take` changes to 700.
     ///
     /// # Errors
     /// The first fault they would refuse.
-    pub fn check(&self) -> Result<(), StateRootError> {
+    pub fn check(&self) -> Result<Option<u32>, StateRootError> {
         check::folder_itself(&self.0)?;
         check::tree(&self.0)?;
         check::writable(&self.0)?;
-        self.usable_token().map(drop)
+        self.usable_token()?;
+        check::open_mode(&self.0).map_err(|source| StateRootError::Io { path: self.0.clone(), source })
     }
 
     /// Refuses a place in which no state root can be created.
@@ -290,6 +292,8 @@ impl StateRoot {
 #[derive(Debug)]
 pub struct Possession {
     root: StateRoot,
+    /// The mode it had, if others could list or enter it.
+    was_open: Option<u32>,
     foreign: check::Foreign,
     _lock: Lock,
 }
@@ -298,6 +302,13 @@ impl Possession {
     /// The state root.
     pub fn root(&self) -> &StateRoot {
         &self.root
+    }
+
+    /// Says that others could list or enter the state root until its mode was changed to 700, if that was so.
+    pub fn told_if_it_was_open(&self) -> Option<String> {
+        let mode = self.was_open?;
+        let path = self.root.path().display();
+        Some(format!("`{path}` was open to other users (mode {mode:03o}); its mode was changed to 700"))
     }
 
     /// Warns of foreign files in the state root, which are ignored.

@@ -41,6 +41,11 @@ impl Absence {
     }
 }
 
+/// Whether there is a file at `log` that is not empty.
+pub(in crate::journal) fn has_content(log: &Path) -> bool {
+    log.symlink_metadata().is_ok_and(|log| log.len() > 0)
+}
+
 /// Checks, before a database is created or opened, whether there was one before. SQLite takes the log beside an empty
 /// database for a left-over and removes it; so even an accepted loss does not cover that log.
 pub(super) fn refuse_what_lost_its_database(
@@ -51,7 +56,7 @@ pub(super) fn refuse_what_lost_its_database(
     let path = files.database.as_path();
     let Some(absence) = Absence::of(path).map_err(file_error(path))? else { return Ok(()) };
     let log = wal_path(path);
-    if log.symlink_metadata().is_ok_and(|log| log.len() > 0) {
+    if has_content(&log) {
         return Err(JournalError::LogAlone { database: path.to_owned(), state: absence.told(), log });
     }
     refuse_what_lost_all(files, records, accept_rollback)

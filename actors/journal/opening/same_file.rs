@@ -126,7 +126,7 @@ mod platform {
     }
 }
 
-pub(super) fn wal_path(database: &Path) -> PathBuf {
+pub(in crate::journal) fn wal_path(database: &Path) -> PathBuf {
     let mut name = OsString::from(database);
     name.push("-wal");
     name.into()

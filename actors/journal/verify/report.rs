@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ids::Digest;
 use crate::journal::format::entry::GENESIS;
-use crate::journal::format::row::{from_sql, to_sql};
+use crate::journal::format::row::from_sql;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,6 +47,10 @@ pub struct Discrepancy {
 pub enum Concern {
     /// The journal itself.
     Journal,
+    /// Acknowledged events that are not in the journal. What is there may verify.
+    Missing,
+    /// The database, which is missing or empty although the write-ahead log beside it holds events.
+    LogAlone,
     /// The anchor or the checkpoint file, which lie outside the database.
     Outside,
     /// The public key that was given to vouch for the journal.
@@ -101,7 +105,7 @@ impl VerifyReport {
         if missing > self.missing {
             self.missing = missing;
             let problem = format!("missing: {missing} acknowledged events from here on are gone");
-            self.add(to_sql(last + 1), problem);
+            self.push(Discrepancy { seq: last + 1, problem, concerns: Concern::Missing });
         }
     }
 

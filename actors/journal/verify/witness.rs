@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::{Concern, VerifyReport};
 use crate::files;
-use crate::journal::opening::missing_database::Absence;
+use crate::journal::opening::missing_database::{Absence, has_content};
 use crate::journal::opening::open;
+use crate::journal::opening::same_file::wal_path;
 use crate::journal::signing::resume::{read_checkpoint, read_note};
 use crate::journal::writing::anchor::Records;
 use crate::journal::{JournalError, JournalFiles};
@@ -80,7 +81,8 @@ impl<'a> Outside<'a> {
             return Ok(None);
         }
         let mut report = VerifyReport::new();
-        report.add(0, format!("{} {}", database.display(), absence.told()));
+        let concerns = if has_content(&wal_path(database)) { Concern::LogAlone } else { Concern::Missing };
+        report.add_of(concerns, format!("{} {}", database.display(), absence.told()));
         if self.records().is_some_and(Records::is_damaged) {
             report.add_of(Concern::Outside, "its anchor was changed".to_owned());
         }

@@ -195,8 +195,14 @@ fn no_proof(error: &serde_json::Error) -> CliError {
 }
 
 fn proves_nothing(error: &DocumentError) -> CliError {
-    CliError::does_not_verify(format!("the proof does not hold: {error}"))
-        .hint("do not rely on this proof; ask for a new one and compare")
+    let hint = match error {
+        DocumentError::Checkpoint(_) => {
+            "if the journal accepted a loss, a new log began with a new key: try the key kept from before, or the newest one. If none \
+             verifies it, do not rely on this proof; ask for a new one and compare"
+        }
+        _ => "do not rely on this proof; ask for a new one and compare",
+    };
+    CliError::does_not_verify(format!("the proof does not hold: {error}")).hint(hint)
 }
 
 fn check_inclusion(proof: &InclusionProof, key: &VerifierKey) -> Result<Value, CliError> {

@@ -1,6 +1,7 @@
 //! `palyra journal verify`.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
@@ -17,18 +18,25 @@ use crate::cli::table::{Fields, Table, Tone};
 use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
 
+/// How every SQLite database begins.
+const SQLITE_HEAD: &[u8; 16] = b"SQLite format 3\0";
+
 /// Verifies the journal of the state root, or a copy.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     let public_key = args.public_key.as_deref().map(read_key).transpose()?;
     let files = match &args.database {
         Some(copy) => {
             refuse_without_file(copy)?;
+            refuse_other_file(copy)?;
             JournalFiles { database: copy.clone(), anchor: copy.clone() }
         }
         None => context.journal_files()?,
     };
     let scope = Scope { from: args.from, public_key, is_copy: args.database.is_some() };
-    let verdict = verdict_of(context, |on_progress| verify_with(&files, &scope, on_progress))?;
+    let verdict = verdict_of(context, |on_progress| {
+        let verified = verify_with(&files, &scope, on_progress);
+        if scope.is_copy { verified.map_err(of_copy) } else { verified }
+    })?;
     refuse_beyond_the_newest(args.from, &verdict)?;
     context.out.answer(&verdict, |verdict| verdict_text(verdict, context))?;
     if is_true(&verdict, "verified") {
@@ -38,9 +46,12 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, CliError> {
     Err(does_not_verify(what, &verdict).hint(hint(&verdict, scope.is_copy)))
 }
 
-/// What to do about a journal that does not verify. If its events do verify, an older copy would not help.
+/// The next step for a journal that does not verify. If its events do verify, an older copy would not help.
 fn hint(verdict: &Value, is_copy: bool) -> &'static str {
-    let are_all = |concern: &str| items(verdict, "problems").all(|one| shown(one, "concerns") == concern);
+    let are_all_of = |concerns: &[&str]| {
+        items(verdict, "problems").all(|one| concerns.contains(&shown(one, "concerns").as_str()))
+    };
+    let are_all = |concern: &str| are_all_of(&[concern]);
     if are_all("public_key") {
         "its events and checkpoints verify, but not with this key. Check that the key is this journal's. An accepted loss begins a new log \
          with a new key (`palyra system event list --name journal.rollback.accepted` lists them): use that key. If no loss was \
@@ -50,6 +61,12 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
          do not restore an older copy for this"
     } else if is_copy {
         "restore another copy that verifies, and do not use this one"
+    } else if items(verdict, "problems").any(|one| shown(one, "concerns") == "log_alone") {
+        "put the database back beside its log (`journal.db-wal`), as it was and not from a backup: then every event is there. If it is \
+         gone for good, move the log away and restore the newest backup"
+    } else if are_all_of(&["missing", "outside"]) {
+        "what is there verifies, but the newest events are gone: put a newer copy of `journal.db` back with its log \
+         (`journal.db-wal`), or accept the loss: start once with `palyra daemon --accept-rollback`"
     } else {
         "verify again, because a failing disk can cause this; if it fails again, stop the daemon, keep a copy of the state root as it \
          is, and compare it with a backup or an export"
@@ -66,6 +83,30 @@ pub fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
     };
     Err(CliError::config(format!("`{}` {problem}", copy.display()))
         .hint("name a file that `palyra journal backup` made"))
+}
+
+/// Refuses a file that does not begin as a database. An empty one, and one that cannot be read, are left to the verification.
+fn refuse_other_file(copy: &Path) -> Result<(), CliError> {
+    let mut head = [0; SQLITE_HEAD.len()];
+    let read = File::open(copy).and_then(|mut file| file.read(&mut head));
+    if !matches!(read, Ok(1..)) || head == *SQLITE_HEAD {
+        return Ok(());
+    }
+    Err(CliError::config(format!("`{}` is not a journal: it does not begin as a SQLite database", copy.display())).hint(
+        "name a file that `palyra journal backup` made; if this is one, its beginning was changed: verify again, because a failing \
+         disk can cause this, then use another copy",
+    ))
+}
+
+/// The error for a copy, to which a hint about a state root does not apply.
+fn of_copy(error: JournalError) -> JournalError {
+    match error {
+        JournalError::Open { path, problem, hint, source } if hint.contains("--state-root") => {
+            let hint = "name a file that `palyra journal backup` made";
+            JournalError::Open { path, problem, hint, source }
+        }
+        other => other,
+    }
 }
 
 /// If `--from` is beyond the newest event nothing was verified, which is an error. Damage that was found is reported first.

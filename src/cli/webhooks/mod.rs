@@ -47,7 +47,7 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, CliError> {
     if !is_as_asked {
         warn_not_ready(&added, context);
     }
-    warn_if_open(&added, context);
+    warn_if_open(&added, &connection.client, context);
     Ok(if is_as_asked { Exit::Ok } else { Exit::Failed })
 }
 
@@ -90,20 +90,22 @@ fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
     if !is_true(&changed, "enabled") && items(&changed, "issues").next().is_some() {
         warn_not_ready(&changed, context);
     }
-    warn_if_open(&changed, context);
+    warn_if_open(&changed, &connection.client, context);
     Ok(Exit::Ok)
 }
 
-fn warn_if_open(integration: &Value, context: &Context) {
-    if !is_true(integration, "signature_required") {
-        let id = text(integration, "integration_id");
-        context.out.warn(
-            "no signature is required: anybody who knows the address can post to it",
-            &format!(
-                "keep the address off the public network, or run `palyra webhooks set {id} --require-signature --secret-ref REF`"
-            ),
-        );
+fn warn_if_open(integration: &Value, client: &ConsoleClient, context: &Context) {
+    if is_true(integration, "signature_required") {
+        return;
     }
+    let (id, provider) = (text(integration, "integration_id"), text(integration, "provider"));
+    // If the profile cannot be read, it is taken for one that signs.
+    let profile = client.get(&route(&["providers", provider])).unwrap_or_default();
+    let mut next = "keep the address off the public network".to_owned();
+    if text(&profile, "keys") != "none" {
+        next.push_str(&format!(", or run `palyra webhooks set {id} --require-signature --secret-ref REF`"));
+    }
+    context.out.warn("no signature is required: anybody who knows the address can post to it", &next);
 }
 
 /// Warns that an integration is stored disabled: why, and the commands that make it ready.
@@ -112,7 +114,7 @@ fn warn_not_ready(added: &Value, context: &Context) {
     let issues: Vec<String> = items(added, "issues").map(super::view::show).collect();
     let why = if issues.is_empty() { text(added, "readiness").to_owned() } else { issues.join("; ") };
     let vault_ref = text(added, "secret_vault_ref");
-    let elsewhere = ["env:", "file:", "hashivault:"].iter().any(|scheme| vault_ref.starts_with(scheme));
+    let elsewhere = ["env:", "file:"].iter().any(|scheme| vault_ref.starts_with(scheme));
     let next = match text(added, "readiness") {
         "secret_not_found" if !elsewhere => {
             format!("palyra vault put {vault_ref} < SECRET_FILE && palyra webhooks enable {id}")

@@ -175,6 +175,9 @@ pub fn sent(sent: &Value) -> String {
             fields.add(name.replace('_', " "), show(value));
         }
     }
+    if let Some(id) = sent.get("refusal").and_then(Value::as_str) {
+        fields.add("reason", format!("`palyra webhooks explain {id}` says why it was refused"));
+    }
     fields.render(0)
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use self::posting::post_to_ingress;
+use self::posting::{Posted, post_to_ingress};
 use super::audit::Change;
 use super::input::decoded;
 use super::webhooks::{find, gone};
@@ -71,13 +71,14 @@ async fn dispatch(
     };
     let change = Change::new("registry.webhook.send", &id)
         .particulars(json!({"event": order.event, "mutate": order.mutate}));
-    let (status, answer) = change.journaled(&app, send).await?;
+    let Posted { status, answer, refusal } = change.journaled(&app, send).await?;
     Ok(HttpResponse::Ok().json(json!({
         "url": url,
         "headers": headers,
         "status": status,
         "expected_status": expected,
         "answer": answer,
+        "refusal": refusal,
     })))
 }
 
@@ -105,7 +106,9 @@ fn check_enabled(integration: &Integration) -> Result<(), Problem> {
 /// The status with which a mutated delivery should be answered; `None` for one that is not mutated.
 fn expected(order: &Dispatch, integration: &Integration, profile: &Profile) -> Result<Option<u16>, Problem> {
     let Some(mutation) = order.mutate else { return Ok(None) };
-    if has_nothing_to_sign_with(integration)
+    // A profile that signs nothing is answered below, because no secret would change that.
+    if profile.authenticates()
+        && has_nothing_to_sign_with(integration)
         && !matches!(mutation, Mutation::Duplicate | Mutation::DropHeader)
     {
         let detail = "it has no secret and requires no signature, so there is no signature to corrupt";

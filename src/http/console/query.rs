@@ -45,8 +45,20 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
         .as_str()
     {
         "." => error.inner().to_string(),
-        parameter => format!("`{parameter}`: {}", error.inner()),
+        parameter => format!("`{parameter}`: {}", expected(parameter, &error.inner().to_string())),
     })
+}
+
+/// What was expected of a number, in place of the words of its parser; any other error says it already.
+fn expected(parameter: &str, error: &str) -> String {
+    let is_of_a_number = ["invalid digit", "cannot parse integer", "number too"];
+    match parameter {
+        _ if !is_of_a_number.iter().any(|start| error.starts_with(start)) => error.to_owned(),
+        "since" => {
+            "expected a time as a whole number of milliseconds since 1970, such as 1782907200000".to_owned()
+        }
+        _ => "expected a whole number, 0 or more, of 64 bits at most".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -78,9 +90,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_names_its_parameter() {
         for (query, name) in [
-            ("after=-1", "`after`"),
-            ("after=", "`after`"),
-            ("after=1&limit=x", "`limit`"),
+            ("after=-1", "`after`: expected a whole number"),
+            ("after=", "`after`: expected a whole number"),
+            ("after=99999999999999999999", "`after`: expected a whole number"),
+            ("after=1&limit=x", "`limit`: expected a whole number"),
             ("after=1&severity=loud", "`severity`"),
             ("after=1&enabled=yes", "`enabled`"),
             ("after=1&nane=x", "`nane`"),

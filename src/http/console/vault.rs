@@ -158,7 +158,7 @@ async fn refuse_needed(app: &AppState, vault_ref: &VaultRef) -> Result<(), Probl
         return Ok(());
     }
     let ids: Vec<String> = users.iter().map(|user| user.record.integration_id.clone()).collect();
-    let hint = "disable them with `palyra webhooks disable ID`; --force removes the secret anyway";
+    let hint = "disable them with `palyra webhooks disable ID`; `?force=true` removes the secret anyway";
     let detail = format!("`{vault_ref}` is used by enabled integrations: {}", ids.join(", "));
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&ids).hint(Some(hint.to_owned())))
 }
@@ -172,7 +172,7 @@ async fn refuse_useless(app: &AppState, vault_ref: &VaultRef, value: &Secret) ->
     let said =
         |one: &MadeUseless| format!("`{}` cannot use this value: {}", one.integration_id, one.why.reason);
     let reasons: Vec<String> = useless.iter().map(said).collect();
-    let hint = "give a value of that form; --force stores this one anyway";
+    let hint = "give a value of that form; `?force=true` stores this one anyway";
     let detail = format!("nothing was stored as `{vault_ref}`: {}", reasons.join("; "));
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&reasons).hint(Some(hint.to_owned())))
 }

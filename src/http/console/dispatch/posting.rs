@@ -7,11 +7,21 @@ use serde_json::Value;
 use tokio::time::Instant;
 use ureq::Timeout;
 
-use crate::http::problem::{Became, Kind, Problem};
+use crate::http::problem::{Became, Kind, Problem, REFUSAL};
 use crate::threads;
 
 /// Longest answer of the ingress that is shown.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// The answer of the ingress.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Posted {
+    pub status: u16,
+    /// The document, or the text if it is none.
+    pub answer: Value,
+    /// The id by which `webhooks explain` finds the refusal, if it was refused and has one.
+    pub refusal: Option<String>,
+}
 
 /// Why a delivery that was to be sent has no answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +80,7 @@ pub async fn post_to_ingress(
     signed: MadeRequest,
     twice: bool,
     deadline: Instant,
-) -> Result<(u16, Value), Unanswered> {
+) -> Result<Posted, Unanswered> {
     let posted = threads::on_its_own(move || {
         let first = post(&url, &signed, deadline)?;
         if !twice {
@@ -84,7 +94,7 @@ pub async fn post_to_ingress(
     })
 }
 
-fn post(url: &str, signed: &MadeRequest, deadline: Instant) -> Result<(u16, Value), Unanswered> {
+fn post(url: &str, signed: &MadeRequest, deadline: Instant) -> Result<Posted, Unanswered> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(Unanswered::NotSent("there is no time left".to_owned()));
@@ -99,9 +109,11 @@ fn post(url: &str, signed: &MadeRequest, deadline: Instant) -> Result<(u16, Valu
         request = request.header(name, value);
     }
     let mut answer = request.send(&signed.body).map_err(|error| Unanswered::of(&error))?;
+    let refusal = answer.headers().get(REFUSAL.as_str()).and_then(|id| Some(id.to_str().ok()?.to_owned()));
     let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
     let text = text.map_err(|error| Unanswered::of(&error))?;
-    Ok((answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    let status = answer.status().as_u16();
+    Ok(Posted { status, answer: serde_json::from_str(&text).unwrap_or(Value::String(text)), refusal })
 }
 
 #[cfg(test)]
@@ -113,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Posts to an ingress that answers so many requests, reads one more and closes.
-    async fn sent(answers: usize, twice: bool, patience: Duration) -> Result<(u16, Value), Unanswered> {
+    async fn sent(answers: usize, twice: bool, patience: Duration) -> Result<Posted, Unanswered> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hooks/gh", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -143,7 +155,7 @@ mod tests {
             assert!(matches!(lost, Unanswered::Lost(_)), "{answers} {twice}: {lost}");
             assert_eq!(lost.problem("gh").became(), Became::Unknown);
         }
-        assert_eq!(sent(2, true, patience).await.unwrap().0, 202);
+        assert_eq!(sent(2, true, patience).await.unwrap().status, 202);
     }
 
     #[actix_web::test]

@@ -105,12 +105,16 @@ fn mends_cause(cause: Cause, integration: &Integration) -> Vec<String> {
     match cause {
         Cause::Unauthentic(reason) => mends_reason(reason, integration),
         Cause::WrongToken => tokens_at_provider(integration).chain([NOISE.to_owned()]).collect(),
-        Cause::UnsignedRate => vec![
-            format!("`palyra webhooks set {id} --unsigned-rate-per-second N` raises the limit"),
-            format!(
-                "`palyra webhooks set {id} --require-signature --secret-ref REF` accepts only signed deliveries"
-            ),
-        ],
+        Cause::UnsignedRate => {
+            let signs = integration.profile.as_ref().is_none_or(|profile| profile.authenticates());
+            let raise = format!("`palyra webhooks set {id} --unsigned-rate-per-second N` raises the limit");
+            let require = signs.then(|| {
+                format!(
+                    "`palyra webhooks set {id} --require-signature --secret-ref REF` accepts only signed deliveries"
+                )
+            });
+            std::iter::once(raise).chain(require).collect()
+        }
         Cause::Event | Cause::Unknown => vec![HEARTBEAT.to_owned(), AGAIN.to_owned()],
         Cause::Secret | Cause::Vault | Cause::VaultReference | Cause::HandshakeToken => {
             vec![
