@@ -24,26 +24,30 @@ pub struct SystemClock;
 
 /// The machine's clock is set to a time that no event can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the clock of this machine says {0}, which is before 1970")]
-pub struct BeforeEpoch(String);
+#[error("the clock of this machine says {0}, but it must be between 1970 and 9999")]
+pub struct NoHttpDate(String);
 
 impl SystemClock {
-    /// Refuses a clock that is set before 1970, because HTTP has no such date.
+    /// Refuses a clock that is set before 1970 or after 9999, because HTTP has no such dates (RFC 9110, section 5.6.7).
     ///
     /// # Errors
     /// The time it shows.
-    pub fn check() -> Result<(), BeforeEpoch> {
+    pub fn check() -> Result<(), NoHttpDate> {
         check(now())
     }
 }
 
-fn check(now: SystemTime) -> Result<(), BeforeEpoch> {
-    if now >= UNIX_EPOCH {
-        return Ok(());
-    }
-    let now = OffsetDateTime::from(now);
+/// 10000-01-01T00:00:00Z.
+const YEAR_10000_UNIX_S: u64 = 253_402_300_800;
+
+fn check(now: SystemTime) -> Result<(), NoHttpDate> {
+    let now = match now.duration_since(UNIX_EPOCH) {
+        Ok(since) if since.as_secs() < YEAR_10000_UNIX_S => return Ok(()),
+        Ok(_) => return Err(NoHttpDate("a time after the year 9999".to_owned())),
+        Err(_) => OffsetDateTime::from(now),
+    };
     let said = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339);
-    Err(BeforeEpoch(said.unwrap_or_else(|_| "a time before the year 0".to_owned())))
+    Err(NoHttpDate(said.unwrap_or_else(|_| "a time before the year 0".to_owned())))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
@@ -92,12 +96,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_before_1970_is_refused_with_what_it_says() {
-        assert_eq!(check(UNIX_EPOCH), Ok(()));
-        let error = check(UNIX_EPOCH - Duration::from_secs(1)).unwrap_err();
+    fn a_clock_for_which_http_has_no_date_is_refused_with_what_it_says() {
+        let last = UNIX_EPOCH + Duration::from_secs(YEAR_10000_UNIX_S - 1);
+        assert_eq!((check(UNIX_EPOCH), check(last)), (Ok(()), Ok(())));
+        let said = |time| check(time).unwrap_err().to_string();
         assert_eq!(
-            error.to_string(),
-            "the clock of this machine says 1969-12-31T23:59:59Z, which is before 1970"
+            said(UNIX_EPOCH - Duration::from_secs(1)),
+            "the clock of this machine says 1969-12-31T23:59:59Z, but it must be between 1970 and 9999"
         );
+        assert!(said(last + Duration::from_secs(1)).contains("after the year 9999"));
     }
 }

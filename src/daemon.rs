@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use actix_rt::System;
 use palyra_actors::causes::in_full;
-use palyra_actors::clock::{BeforeEpoch, SharedClock, SystemClock};
+use palyra_actors::clock::{NoHttpDate, SharedClock, SystemClock};
 use palyra_actors::connectors::{Roster, heartbeat};
 use palyra_actors::files;
 use palyra_actors::supervision::Supervisor;
@@ -246,8 +246,8 @@ async fn open(
     Ok((app, supervisor, Listeners::run(ingress, console)))
 }
 
-/// Resolves when the system clock stands before 1970.
-async fn wrong_clock() -> BeforeEpoch {
+/// Resolves when the system clock stands before 1970 or after 9999.
+async fn wrong_clock() -> NoHttpDate {
     let mut looks = interval(CLOCK_INTERVAL);
     loop {
         looks.tick().await;

@@ -13,7 +13,7 @@ use crate::daemon::{Daemon, Serve};
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
 
-/// Refuses to start anything while the system clock stands before 1970.
+/// Refuses to start anything while the system clock stands before 1970 or after 9999.
 ///
 /// # Errors
 /// What the clock says, and how to set it.

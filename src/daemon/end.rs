@@ -1,6 +1,6 @@
 //! Why a daemon ends, and with which exit code.
 
-use palyra_actors::clock::BeforeEpoch;
+use palyra_actors::clock::NoHttpDate;
 use palyra_actors::journal::{Severity, SystemEvent};
 use palyra_actors::supervision::Escalation;
 
@@ -16,8 +16,9 @@ pub enum End {
     Unsupervised(String),
     /// A listener ended by itself: its name.
     Unserved(&'static str),
-    /// The clock stands before 1970. The clock task of actix-http ends then, and every later request would count as late.
-    Untimely(BeforeEpoch),
+    /// The clock stands before 1970 or after 9999. The clock task of actix-http ends then, and every later request would
+    /// count as late.
+    Untimely(NoHttpDate),
 }
 
 impl End {
