@@ -17,7 +17,7 @@ use super::verify::{self, UnusableKey, Verified, VerifyError};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::limits::DELIVERY_ID_BYTES_MAX;
-use crate::secret::{SecretVersion, SecretVersions};
+use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 #[derive(Debug)]
 pub struct Profile {
@@ -276,6 +276,17 @@ impl Profile {
             let checked = self.schemes.iter().try_for_each(check);
             checked.map_err(|reason| UnusableKey { version: *version, reason })
         })
+    }
+
+    /// The versions that [`Profile::verify`] can use for any of its deliveries, newest first.
+    pub fn usable_versions(&self, keys: &SecretVersions) -> Vec<u32> {
+        keys.iter().filter(|version| self.can_use(&version.secret)).map(|version| version.version).collect()
+    }
+
+    /// Whether [`Profile::verify`] can use `secret` as a key for any of its deliveries.
+    pub fn can_use(&self, secret: &Secret) -> bool {
+        let authenticated = self.schemes.iter().filter(|scheme| !matches!(scheme.proof, Proof::None));
+        authenticated.into_iter().any(|scheme| verify::check_key(scheme, secret.expose()).is_ok())
     }
 }
 

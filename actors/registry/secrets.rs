@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::messages::Integration;
-use crate::provider::UnusableKey;
+use crate::provider::{Profile, UnusableKey};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 use crate::vault::{InvalidRef, SecretStatus, VaultRef};
 
@@ -59,6 +59,12 @@ pub fn users_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integ
 /// Enabled integrations whose deliveries are verified with the secret `vault_ref`.
 pub fn verified_with(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integration>> {
     enabled(all).filter(|integration| integration.record.verifies_with(vault_ref)).cloned().collect()
+}
+
+/// The profiles of all integrations, disabled ones included, whose deliveries are verified with the secret `vault_ref`.
+pub fn profiles_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Profile>> {
+    let verified = all.iter().filter(|integration| integration.record.verifies_with(vault_ref));
+    verified.filter_map(|integration| integration.profile.clone()).collect()
 }
 
 fn enabled(all: &[Arc<Integration>]) -> impl Iterator<Item = &Arc<Integration>> {

@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
-use palyra_actors::registry::{MadeUseless, Readiness, made_useless, readiness, users_of, verified_with};
+use palyra_actors::registry::{
+    MadeUseless, Readiness, made_useless, profiles_of, readiness, users_of, verified_with,
+};
 use palyra_actors::secret::Secret;
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::{
@@ -98,17 +100,26 @@ async fn store(
     let vault_ref = parsed(reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     let (asked, force) = (app.clone(), query.force);
+    let change = change(order.event(), reference, query);
+    let without_effect = change.without_effect();
     let store = async move {
         if !force {
             refuse_useless(&asked, &vault_ref, &value).await?;
         }
         let vault = &asked.actors.vault;
-        answered(match order {
+        let entry = answered(match order {
             Order::Put => vault.ask(Put { vault_ref, value }).await,
-            Order::Rotate => vault.ask(Rotate { vault_ref, value }).await,
-        })
+            Order::Rotate => {
+                let users = profiles_of(&all(&asked).await?, &vault_ref);
+                vault.ask(Rotate { vault_ref, value, users }).await
+            }
+        })?;
+        if entry.unchanged {
+            asked.actors.journal.append_or_log(without_effect).await;
+        }
+        Ok(entry)
     };
-    let entry = change(order.event(), reference, query).journaled_and_seen(app, store).await?;
+    let entry = change.journaled_and_seen(app, store).await?;
     stored(app, entry).await
 }
 
