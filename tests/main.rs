@@ -44,6 +44,7 @@ mod secrets;
 mod senders;
 mod shutdown;
 mod state_root;
+mod still_accepted;
 mod streams;
 mod summaries;
 mod support;

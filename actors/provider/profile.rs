@@ -274,7 +274,11 @@ impl Profile {
         keys.iter().try_for_each(|SecretVersion { version, secret }| {
             let check = |scheme| verify::check_key(scheme, secret.expose());
             let checked = self.schemes.iter().try_for_each(check);
-            checked.map_err(|reason| UnusableKey { version: *version, reason })
+            checked.map_err(|reason| UnusableKey {
+                version: *version,
+                reason,
+                usable: self.usable_versions(keys),
+            })
         })
     }
 

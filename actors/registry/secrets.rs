@@ -21,12 +21,10 @@ impl SecretUse<'_> {
     pub fn told(self, vault_ref: &VaultRef, status: SecretStatus) -> SecretStatus {
         let Self::Parameter(name) = self else { return status };
         match status {
-            SecretStatus::Unavailable(why) => {
-                SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"))
-            }
+            SecretStatus::Unavailable(why) => SecretStatus::NoToken(format!("`parameters.{name}`: {why}")),
             SecretStatus::NotFound => {
                 let remedy = vault_ref.how_to_provide();
-                SecretStatus::Unavailable(format!("there is no secret for `parameters.{name}`: {remedy}"))
+                SecretStatus::NoToken(format!("there is no secret for `parameters.{name}`: {remedy}"))
             }
             other => other,
         }

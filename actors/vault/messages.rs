@@ -37,6 +37,9 @@ pub enum SecretStatus {
     Unusable(UnusableKey),
     /// It exists, but is blank or cannot be read at the moment. The text contains no part of the value.
     Unavailable(String),
+    /// It can be used, but the token of a handshake cannot, which no delivery needs. The text contains no part of the
+    /// token.
+    NoToken(String),
     /// The reference is not valid.
     InvalidRef(String),
 }

@@ -21,7 +21,7 @@ use super::query::Query;
 use super::webhooks::{all, gone, unanswered};
 use crate::http::problem::{Became, Kind, Problem};
 use crate::service::AppState;
-use crate::service::readiness::{cannot_verify, reports, secret_statuses};
+use crate::service::readiness::{not_ready, reports, secret_statuses};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {
@@ -150,12 +150,12 @@ async fn remove(
     Ok(HttpResponse::Ok().json(json!({"removed": *reference, "warnings": warnings})))
 }
 
-/// The enabled integrations that cannot verify deliveries because a secret was removed.
+/// The enabled integrations that are not ready because a secret was removed.
 async fn left_without(app: &AppState, vault_ref: &VaultRef) -> Vec<String> {
     let users = users_of(&all(app).await.unwrap_or_default(), vault_ref);
     let reports = reports(app, users.iter().map(AsRef::as_ref)).await;
     let told = users.iter().zip(&reports).filter(|(_, report)| report.readiness != Readiness::Ready);
-    told.map(|(user, report)| cannot_verify(&user.record.integration_id, report)).collect()
+    told.map(|(user, report)| not_ready(&user.record.integration_id, report)).collect()
 }
 
 fn change(name: &'static str, reference: &str, query: &Force) -> Change {

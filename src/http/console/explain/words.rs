@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::http::problem::Kind;
 use crate::service::cause::Cause;
+use crate::service::readiness::unreadiness;
 use crate::service::refusals::Refusal;
 
 /// Most names of an allow list that a command repeats.
@@ -302,7 +303,11 @@ pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_se
         (true, Readiness::Ready) => Explanation::of(format!("`{id}` accepts deliveries, signed or not"))
             .because("no signature is required: anybody who knows the address can post"),
         (true, _) => {
-            Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 503 or 401"))
+            let happened = match report.accepts_some {
+                true => unreadiness(id, report),
+                false => format!("`{id}` accepts no deliveries: senders are answered 503 or 401"),
+            };
+            Explanation::of(happened)
                 .then(format!("correct this; `palyra webhooks show {id}` says when it is ready"))
         }
         (false, _) => Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 404"))
