@@ -37,6 +37,7 @@ mod published_certificates;
 mod readiness;
 mod recuts;
 mod reloading;
+mod remedies;
 mod replay;
 mod resets;
 mod rollback;
