@@ -64,15 +64,26 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// The reasons in the form in which they are journaled.
-    pub fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::Unreadable(error) => vec![error.to_string()],
-            Self::Schema(issues) => {
-                issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect()
-            }
-        }
+    /// The reasons in the form in which they are journaled, for the operator. `names` are those of the delivery, found by
+    /// `profile`: of an event that is missing, the sender's body says nothing, so the reason is where the profile reads it.
+    pub fn reasons(&self, names: &Names, profile: Option<&Profile>) -> Vec<String> {
+        let issues = match self {
+            Self::Unreadable(error) => return vec![error.to_string()],
+            Self::Schema(issues) => issues,
+        };
+        let places = profile.filter(|profile| names.event.is_empty() && !profile.is_envelope());
+        let places = places.map(Profile::event_places).filter(|places| !places.is_empty());
+        let reason = |issue: &SchemaIssue| match &places {
+            Some(places) if issue.pointer == "/event" => no_event(places),
+            _ => format!("{}: {}", issue.pointer, issue.message),
+        };
+        issues.iter().map(reason).collect()
     }
+}
+
+fn no_event(places: &[String]) -> String {
+    let named = places.iter().map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", else ");
+    format!("the event is missing: the profile reads it from {named}, which is missing or empty")
 }
 
 impl Judgement {

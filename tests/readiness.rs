@@ -95,6 +95,36 @@ fn a_rotation_says_which_versions_verify_and_which_ended() {
 }
 
 #[test]
+fn a_value_that_is_rotated_in_twice_ends_nothing() {
+    let root = state_root();
+    let root = root.path();
+    let entry = |args: &[&str], value: &[u8]| {
+        let output = run(root, &[&["--json"], args].concat(), value);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let rotate = ["vault", "rotate", "global/x"];
+    succeed(root, &["vault", "put", "global/x"], b"one");
+    entry(&rotate, b"two");
+    let again = run(root, &rotate, b"two");
+    let said = String::from_utf8(again.stdout).unwrap();
+    assert_eq!(again.status.code(), Some(0), "{said}");
+    assert!(said.contains("version 2 already has this value; nothing was changed"), "{said}");
+    assert!(!String::from_utf8(again.stderr).unwrap().contains("warning"));
+    let again = entry(&rotate, b"two");
+    assert_eq!((&again["version"], &again["previous_version"]), (&json!(2), &json!(1)), "{again}");
+    assert_eq!(again["unchanged"], true, "{again}");
+    assert_eq!(events_named(root, "vault.secret.rotate.unchanged").len(), 2);
+
+    let back = entry(&rotate, b"one");
+    assert_eq!((&back["version"], &back["previous_version"]), (&json!(3), &json!(2)), "{back}");
+    assert!(back.get("ended_versions").is_none(), "its value is valid as version 3: {back}");
+    entry(&["vault", "put", "global/y"], b"one");
+    let again = entry(&["vault", "put", "global/y"], b"one");
+    assert!(again.get("ended_versions").is_none(), "{again}");
+}
+
+#[test]
 fn a_variable_that_is_not_set_is_to_be_set_and_not_to_be_put_into_the_vault() {
     let root = state_root();
     let added = run(root.path(), &["webhooks", "add", "gh", "github", "--secret-ref", "env:NOPE"], b"");

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::DeliveryAnswer;
 use super::body::{ContentKind, content_kind, is_written_as_json};
-use super::form::{Content, ProfileFile, SignedForm};
+use super::form::{Content, JwtForm, Locator, ProfileFile, SignedForm};
 use super::reject::{Reason, Reject};
 use super::request::{Headers, Request, single_header};
 use super::scheme::{Proof, Scheme};
@@ -17,7 +17,7 @@ use super::verify::{self, UnusableKey, Verified, VerifyError};
 use crate::clock::UnixMs;
 use crate::ids::Digest;
 use crate::limits::DELIVERY_ID_BYTES_MAX;
-use crate::secret::{SecretVersion, SecretVersions};
+use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 #[derive(Debug)]
 pub struct Profile {
@@ -82,6 +82,28 @@ impl Profile {
     /// The event name for deliveries without one.
     pub fn default_event(&self) -> Option<&str> {
         self.file.event.default.as_deref()
+    }
+
+    /// Where the event is read, for people: places that are tried in turn.
+    pub fn event_places(&self) -> Vec<String> {
+        self.file.event.from.iter().map(Locator::place).collect()
+    }
+
+    /// Names of the parameters that claims of its tokens must equal.
+    pub fn claim_parameters(&self) -> impl Iterator<Item = &str> {
+        self.tokens().flat_map(|form| form.claims_from_parameters.values()).map(String::as_str)
+    }
+
+    /// Whether it requires fixed values of claims of its tokens.
+    pub fn fixes_claims(&self) -> bool {
+        self.tokens().any(|form| !form.claims.is_empty())
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &JwtForm> {
+        self.schemes.iter().filter_map(|scheme| match &scheme.proof {
+            Proof::Jwt(form) => Some(form),
+            _ => None,
+        })
     }
 
     /// The widest tolerance of signed times, in seconds; 0 if no time is signed.
@@ -253,10 +275,7 @@ impl Profile {
     /// stays fresh for almost one second longer. Tokens whose lifetime is bounded by `exp` alone are not counted, because
     /// it is not known in advance.
     pub fn replay_window_seconds_min(&self) -> u64 {
-        let tokens = self.schemes.iter().filter_map(|scheme| match &scheme.proof {
-            Proof::Jwt(form) => form.fresh_seconds(),
-            _ => None,
-        });
+        let tokens = self.tokens().filter_map(JwtForm::fresh_seconds);
         tokens.max().unwrap_or(0).max(2 * self.tolerance_seconds()) + 1
     }
 
@@ -274,7 +293,23 @@ impl Profile {
         keys.iter().try_for_each(|SecretVersion { version, secret }| {
             let check = |scheme| verify::check_key(scheme, secret.expose());
             let checked = self.schemes.iter().try_for_each(check);
-            checked.map_err(|reason| UnusableKey { version: *version, reason })
+            checked.map_err(|reason| UnusableKey {
+                version: *version,
+                reason,
+                usable: self.usable_versions(keys),
+            })
+        })
+    }
+
+    /// The versions that [`Profile::verify`] can use for any of its deliveries, newest first.
+    pub fn usable_versions(&self, keys: &SecretVersions) -> Vec<u32> {
+        keys.iter().filter(|version| self.can_use(&version.secret)).map(|version| version.version).collect()
+    }
+
+    /// Whether [`Profile::verify`] can use `secret` as a key for any of its deliveries.
+    pub fn can_use(&self, secret: &Secret) -> bool {
+        self.schemes.iter().any(|scheme| {
+            !matches!(scheme.proof, Proof::None) && verify::check_key(scheme, secret.expose()).is_ok()
         })
     }
 }

@@ -166,7 +166,7 @@ impl SignedForm {
 
 impl Locator {
     /// The place, described for people.
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match self {
             Self::Header(name) => format!("header {name}"),
             Self::NumberedHeader(name) => format!("headers {name}1 to {name}100"),

@@ -39,7 +39,7 @@ pub use in_force::InForce;
 pub use messages::*;
 pub use readiness::{Readiness, ReadinessReport, readiness};
 pub use record::IntegrationRecord;
-pub use secrets::{MadeUseless, SecretUse, made_useless, users_of, verified_with};
+pub use secrets::{MadeUseless, SecretUse, made_useless, profiles_of, users_of, verified_with};
 pub use shared::SharedRegistry;
 pub use store::{Registry, RegistryConfig};
 

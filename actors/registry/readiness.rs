@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::messages::Integration;
 use super::record::IntegrationRecord;
+use crate::limits::SECRET_CACHE_SECONDS;
 use crate::provider::{Profile, UnusableKey};
-use crate::vault::{SecretStatus, VaultRef};
+use crate::vault::{Keeper, SecretStatus, VaultRef};
 
 /// The state of an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -55,6 +56,9 @@ pub struct ReadinessReport {
     pub readiness: Readiness,
     /// What has to be corrected.
     pub issues: Vec<String>,
+    /// Whether it accepts some deliveries, if it is enabled, although it is not ready: those signed with a version that
+    /// can be used, or all but handshakes.
+    pub accepts_some: bool,
 }
 
 impl ReadinessReport {
@@ -62,40 +66,73 @@ impl ReadinessReport {
     pub fn can_be_enabled(&self) -> bool {
         matches!(self.readiness, Readiness::Ready | Readiness::Disabled)
     }
+
+    /// Adds, if it lacks the secret `vault_ref`, that deliveries are still verified with what was read of it before.
+    #[must_use]
+    pub fn with_remembered(mut self, vault_ref: &VaultRef) -> Self {
+        let lacks = matches!(self.readiness, Readiness::SecretNotFound | Readiness::SecretUnavailable);
+        if lacks && !self.accepts_some {
+            self.accepts_some = true;
+            self.issues.push(match vault_ref.keeper() {
+                Keeper::Vault => "until the daemon restarts, it verifies with the value that it read before".to_owned(),
+                _ => format!(
+                    "a value that was read before still verifies deliveries, for up to {SECRET_CACHE_SECONDS} s"
+                ),
+            });
+        }
+        self
+    }
 }
 
 /// The state of `integration`, given the state of its secret.
 pub fn readiness(integration: &Integration, secret: &SecretStatus) -> ReadinessReport {
-    let lacks = lacks_configuration(integration).or_else(|| lacks_secret(integration, secret));
     let otherwise = if integration.record.enabled { Readiness::Ready } else { Readiness::Disabled };
-    let (readiness, issues) = lacks.unwrap_or((otherwise, Vec::new()));
-    ReadinessReport { readiness, issues }
+    let ready = ReadinessReport { readiness: otherwise, issues: Vec::new(), accepts_some: false };
+    let secret = lacks_secret(integration, secret);
+    let verifies = secret.as_ref().is_none_or(|lack| lack.accepts_some);
+    let configuration = lacks_configuration(integration).or_else(|| lacks_parameters(integration, verifies));
+    configuration.or(secret).unwrap_or(ready)
 }
 
-/// A state with its reasons.
-type Lack = (Readiness, Vec<String>);
+/// A lack with which no delivery is accepted.
+fn lacks(readiness: Readiness, issue: String) -> Option<ReadinessReport> {
+    Some(ReadinessReport { readiness, issues: vec![issue], accepts_some: false })
+}
 
-fn lacks_configuration(integration: &Integration) -> Option<Lack> {
+fn lacks_configuration(integration: &Integration) -> Option<ReadinessReport> {
     let record = &integration.record;
     let Some(profile) = &integration.profile else {
         let issue = format!("there is no provider profile `{}`", record.provider);
-        return Some((Readiness::InvalidConfiguration, vec![issue]));
+        return lacks(Readiness::InvalidConfiguration, issue);
     };
     if record.signature_required && !profile.authenticates() {
         let issue = format!(
             "`{}` signs nothing; allow that with `palyra webhooks set {} --allow-unsigned`",
             record.provider, record.integration_id
         );
-        return Some((Readiness::InvalidConfiguration, vec![issue]));
+        return lacks(Readiness::InvalidConfiguration, issue);
     }
-    if let Some(other) = &integration.lent_with {
-        return Some((Readiness::InvalidConfiguration, vec![shares_its_secret(record, other)]));
-    }
+    let other = integration.lent_with.as_ref()?;
+    lacks(Readiness::InvalidConfiguration, shares_its_secret(record, other))
+}
+
+/// Reports missing parameters. Without the token of a handshake, deliveries are accepted if the secret `verifies` any.
+fn lacks_parameters(integration: &Integration, verifies: bool) -> Option<ReadinessReport> {
+    let (record, profile) = (&integration.record, integration.profile.as_ref()?);
     let is_blank = |name: &&String| record.parameters.get(*name).is_none_or(|text| text.trim().is_empty());
-    let missing = profile.parameters().iter().filter(is_blank);
-    let issues: Vec<String> = missing.map(|name| needs(record, profile, name)).collect();
-    let is_unfit = record.signature_required && !issues.is_empty();
-    is_unfit.then_some((Readiness::InvalidConfiguration, issues))
+    let missing: Vec<&String> = profile.parameters().iter().filter(is_blank).collect();
+    let are_tokens = missing.iter().all(|name| is_token(profile, name));
+    let issues: Vec<String> = missing.iter().map(|name| needs(record, profile, name)).collect();
+    (record.signature_required && !issues.is_empty()).then_some(ReadinessReport {
+        readiness: Readiness::InvalidConfiguration,
+        issues,
+        accepts_some: verifies && are_tokens,
+    })
+}
+
+/// Whether the parameter is the token of a handshake.
+fn is_token(profile: &Profile, parameter: &str) -> bool {
+    profile.secret_parameters().any(|secret| secret == parameter)
 }
 
 /// Names the secret that is shared, and the commands that give the integration a secret of its own.
@@ -111,7 +148,7 @@ fn shares_its_secret(record: &IntegrationRecord, other: &str) -> String {
 /// Names a missing parameter, and the command that sets it.
 fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
     let set = format!("palyra webhooks set {} --parameter {name}", record.integration_id);
-    match profile.secret_parameters().any(|secret| secret == name) {
+    match is_token(profile, name) {
         true => format!(
             "it needs `parameters.{name}`, a token: `palyra vault put global/NAME < FILE && {set}=global/NAME`"
         ),
@@ -119,14 +156,13 @@ fn needs(record: &IntegrationRecord, profile: &Profile, name: &str) -> String {
     }
 }
 
-fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack> {
+fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<ReadinessReport> {
     let record = &integration.record;
     // If signatures are optional, a configured secret still verifies the deliveries that are signed.
     let is_needed = record.signature_required || record.secret_vault_ref.is_some();
     if !is_needed || integration.takes_published_keys() {
         return None;
     }
-    let lacks = |readiness, issue: String| Some((readiness, vec![issue]));
     let vault_ref = match record.vault_ref() {
         None => return lacks(Readiness::InvalidSecretRef, "the integration names no secret".to_owned()),
         Some(Err(invalid)) => return lacks(Readiness::InvalidSecretRef, invalid.to_string()),
@@ -138,18 +174,40 @@ fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Lack
             let issue = format!("there is no secret `{vault_ref}`: {}", vault_ref.how_to_provide());
             lacks(Readiness::SecretNotFound, issue)
         }
-        SecretStatus::Unusable(key) => {
-            lacks(Readiness::SecretUnavailable, cannot_use(record, &vault_ref, key))
-        }
+        SecretStatus::Unusable(key) => Some(ReadinessReport {
+            readiness: Readiness::SecretUnavailable,
+            issues: vec![cannot_use(record, &vault_ref, key)],
+            accepts_some: !key.usable.is_empty() || !record.signature_required,
+        }),
         SecretStatus::Unavailable(why) => lacks(Readiness::SecretUnavailable, why.clone()),
+        SecretStatus::NoToken(why) => Some(ReadinessReport {
+            readiness: Readiness::SecretUnavailable,
+            issues: vec![why.clone()],
+            accepts_some: true,
+        }),
         SecretStatus::InvalidRef(why) => lacks(Readiness::InvalidSecretRef, why.clone()),
     }
 }
 
 fn cannot_use(record: &IntegrationRecord, vault_ref: &VaultRef, key: &UnusableKey) -> String {
-    let (id, UnusableKey { version, reason }) = (&record.integration_id, key);
-    let remedy = vault_ref.how_to_provide();
+    let (id, UnusableKey { version, reason, usable }) = (&record.integration_id, key);
+    let remedy = match usable.iter().find(|other| *other != version) {
+        None => vault_ref.how_to_provide(),
+        Some(other) => keeping(*other, *version, vault_ref),
+    };
     format!("`{id}` cannot use version {version} of `{vault_ref}`: {reason}; {remedy}")
+}
+
+/// What a version that `works` does beside one that is `unusable`, and the command that ends the latter alone.
+fn keeping(works: u32, unusable: u32, vault_ref: &VaultRef) -> String {
+    let remedy = if works > unusable {
+        format!("`palyra vault retire {vault_ref}` ends version {unusable}")
+    } else {
+        format!(
+            "`palyra vault rotate {vault_ref} < FILE` replaces version {unusable} and keeps version {works}"
+        )
+    };
+    format!("version {works} verifies deliveries, those signed with version {unusable} are refused; {remedy}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::messages::Integration;
-use crate::provider::UnusableKey;
+use crate::provider::{Profile, UnusableKey};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 use crate::vault::{InvalidRef, SecretStatus, VaultRef};
 
@@ -21,12 +21,10 @@ impl SecretUse<'_> {
     pub fn told(self, vault_ref: &VaultRef, status: SecretStatus) -> SecretStatus {
         let Self::Parameter(name) = self else { return status };
         match status {
-            SecretStatus::Unavailable(why) => {
-                SecretStatus::Unavailable(format!("`parameters.{name}`: {why}"))
-            }
+            SecretStatus::Unavailable(why) => SecretStatus::NoToken(format!("`parameters.{name}`: {why}")),
             SecretStatus::NotFound => {
                 let remedy = vault_ref.how_to_provide();
-                SecretStatus::Unavailable(format!("there is no secret for `parameters.{name}`: {remedy}"))
+                SecretStatus::NoToken(format!("there is no secret for `parameters.{name}`: {remedy}"))
             }
             other => other,
         }
@@ -59,6 +57,12 @@ pub fn users_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integ
 /// Enabled integrations whose deliveries are verified with the secret `vault_ref`.
 pub fn verified_with(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Integration>> {
     enabled(all).filter(|integration| integration.record.verifies_with(vault_ref)).cloned().collect()
+}
+
+/// The profiles of all integrations, disabled ones included, whose deliveries are verified with the secret `vault_ref`.
+pub fn profiles_of(all: &[Arc<Integration>], vault_ref: &VaultRef) -> Vec<Arc<Profile>> {
+    let verified = all.iter().filter(|integration| integration.record.verifies_with(vault_ref));
+    verified.filter_map(|integration| integration.profile.clone()).collect()
 }
 
 fn enabled(all: &[Arc<Integration>]) -> impl Iterator<Item = &Arc<Integration>> {

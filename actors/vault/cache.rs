@@ -18,6 +18,13 @@ impl SecretCache {
         self.lock().get(vault_ref, now)
     }
 
+    /// As [`SecretCache::get`], but it counts as no use.
+    pub fn peek(&self, vault_ref: &VaultRef, now: UnixMs) -> Option<Arc<SecretVersions>> {
+        let cache = self.lock();
+        let entry = cache.entries.get(vault_ref)?;
+        is_fresh(vault_ref.keeper(), entry.read_at, now).then(|| Arc::clone(&entry.versions))
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Cache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

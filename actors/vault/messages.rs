@@ -1,5 +1,6 @@
 //! The messages of the vault resolver.
 
+use std::ops::Not;
 use std::sync::Arc;
 
 use actix::Message;
@@ -36,6 +37,9 @@ pub enum SecretStatus {
     Unusable(UnusableKey),
     /// It exists, but is blank or cannot be read at the moment. The text contains no part of the value.
     Unavailable(String),
+    /// It can be used, but the token of a handshake cannot, which no delivery needs. The text contains no part of the
+    /// token.
+    NoToken(String),
     /// The reference is not valid.
     InvalidRef(String),
 }
@@ -50,7 +54,8 @@ pub struct Put {
     pub value: Secret,
 }
 
-/// Gives a stored secret a new current version; the previous one stays valid until [`Retire`].
+/// Gives a stored secret a new current version; the previous one stays valid until [`Retire`]. A value that is current
+/// already changes nothing.
 #[derive(Message)]
 #[rtype(result = "Result<SecretEntry, VaultError>")]
 pub struct Rotate {
@@ -58,6 +63,8 @@ pub struct Rotate {
     pub vault_ref: VaultRef,
     /// The value; a blank one is refused.
     pub value: Secret,
+    /// The profiles that verify with it: of its versions, the newest that one of them can use stays valid.
+    pub users: Vec<Arc<Profile>>,
 }
 
 /// Removes the previous version of a secret.
@@ -89,6 +96,9 @@ pub struct SecretEntry {
     /// Versions that this change removed: deliveries signed with them are refused from then on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ended_versions: Vec<u32>,
+    /// Whether nothing was stored, because the value was current already.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub unchanged: bool,
     /// When it was first stored.
     pub created_at_unix_ms: UnixMs,
     /// When its current version was stored.

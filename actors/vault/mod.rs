@@ -86,8 +86,8 @@ impl Handler<Put> for VaultActor {
 impl Handler<Rotate> for VaultActor {
     type Result = ResponseFuture<Result<SecretEntry, VaultError>>;
 
-    fn handle(&mut self, Rotate { vault_ref, value }: Rotate, _: &mut Self::Context) -> Self::Result {
-        self.change(vault_ref, |store, vault_ref| store.rotate(vault_ref, value))
+    fn handle(&mut self, Rotate { vault_ref, value, users }: Rotate, _: &mut Self::Context) -> Self::Result {
+        self.change(vault_ref, move |store, vault_ref| store.rotate(vault_ref, value, &users))
     }
 }
 

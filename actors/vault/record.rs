@@ -1,5 +1,7 @@
 //! The decrypted content of a secret's file: a JSON document, newest version first.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::messages::SecretEntry;
 use super::pins::{self, Pin};
 use crate::clock::UnixMs;
 use crate::limits::SECRET_VERSIONS_MAX;
+use crate::provider::Profile;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 /// One stored secret with its versions, newest first; there is at least one.
@@ -61,23 +64,36 @@ impl Record {
         self.change = self.change.saturating_add(1);
     }
 
-    /// Adds a new current version, and removes all but the newest `keep` of the others.
-    pub fn push(&mut self, value: Secret, now: UnixMs, keep: usize) {
+    /// Whether `value` is the current version already.
+    pub fn is_current(&self, value: &Secret) -> bool {
+        self.versions.first().is_some_and(|(_, current)| current.secret.matches(value.expose()))
+    }
+
+    /// The version that stays valid beside a new one: the newest that any of `users` can verify with, so that a value
+    /// stored by mistake does not push out the one that works. Otherwise the newest.
+    pub fn to_keep(&self, users: &[Arc<Profile>]) -> Option<u32> {
+        let works = |secret: &Secret| users.iter().any(|profile| profile.can_use(secret));
+        let working = self.versions.iter().find(|(_, version)| works(&version.secret));
+        working.or(self.versions.first()).map(|(_, version)| version.version)
+    }
+
+    /// Adds a new current version, and removes all others but `keep`. A removed version of the same value has not ended:
+    /// what was signed with it is still accepted.
+    pub fn push(&mut self, value: Secret, now: UnixMs, keep: Option<u32>) {
         let version = self.current_version().saturating_add(1);
-        self.keep(keep);
+        let (kept, dropped): (Vec<_>, Vec<_>) =
+            self.versions.drain(..).partition(|(_, other)| Some(other.version) == keep);
+        let ended = dropped.iter().filter(|(_, dropped)| !dropped.secret.matches(value.expose()));
+        self.ended.extend(ended.map(|(_, ended)| ended.version));
+        self.versions = kept;
         self.versions.insert(0, (now, SecretVersion { version, secret: value }));
     }
 
     /// Removes all but the current version. Returns whether there was another.
     pub fn retire(&mut self) -> bool {
-        let had_previous = self.versions.len() > 1;
-        self.keep(1);
-        had_previous
-    }
-
-    fn keep(&mut self, count: usize) {
-        let dropped = self.versions.drain(self.versions.len().min(count)..);
+        let dropped = self.versions.drain(self.versions.len().min(1)..);
         self.ended.extend(dropped.map(|(_, dropped)| dropped.version));
+        !self.ended.is_empty()
     }
 
     /// Its description, without values.
@@ -88,6 +104,7 @@ impl Record {
             versions: self.versions.len(),
             previous_version: self.versions.get(1).map(|(_, previous)| previous.version),
             ended_versions: self.ended.clone(),
+            unchanged: false,
             created_at_unix_ms: self.created_at,
             updated_at_unix_ms: self.versions.first().map_or(self.created_at, |(stored_at, _)| *stored_at),
         }

@@ -115,6 +115,21 @@ impl VaultRef {
         self.keeper != Keeper::HashiVault
     }
 
+    /// Instructions for the operator to replace its keys by newer ones; the vault then still accepts the earlier ones.
+    pub fn how_to_renew(&self) -> String {
+        let place = self.place();
+        match self.keeper {
+            Keeper::Vault => format!("store the new keys with `palyra vault rotate {place} < FILE`"),
+            Keeper::Env => {
+                format!(
+                    "set the variable `{place}` in the daemon's environment to the new keys and restart it"
+                )
+            }
+            Keeper::File => format!("write the new keys to `{place}`"),
+            Keeper::HashiVault => self.how_to_provide(),
+        }
+    }
+
     /// Instructions for the operator to set its value.
     pub fn how_to_provide(&self) -> String {
         let place = self.place();

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::age_identity::AgeIdentity;
 use super::looked::Looked;
@@ -16,7 +16,8 @@ use super::{VaultError, env_and_file};
 use crate::causes::in_full;
 use crate::clock::SharedClock;
 use crate::files;
-use crate::limits::{SECRET_BYTES_MAX, SECRET_FILE_BYTES_MAX, SECRET_VERSIONS_MAX, SECRETS_MAX};
+use crate::limits::{SECRET_BYTES_MAX, SECRET_FILE_BYTES_MAX, SECRETS_MAX};
+use crate::provider::Profile;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
 const SECRET_FILE_END: &str = ".age";
@@ -106,7 +107,7 @@ impl Store {
         let now = self.clock.now_unix_ms();
         let record = match self.load(vault_ref) {
             Ok(mut record) => {
-                record.push(value, now, 0);
+                record.push(value, now, None);
                 record
             }
             Err(VaultError::NotFound(_)) if secret_refs(&self.folder)?.len() >= SECRETS_MAX => {
@@ -121,15 +122,26 @@ impl Store {
         self.save(vault_ref, record)
     }
 
-    /// Gives a secret a new current version and keeps the previous one.
+    /// Gives a secret a new current version and keeps the previous one; if `users` cannot verify with that, the newest
+    /// with which one of them can. Nothing is stored if the value is current already: repeated, a rotation would end the
+    /// previous version.
     ///
     /// # Errors
     /// As [`Store::put`]; `NotFound` when there is nothing to rotate.
-    pub fn rotate(&self, vault_ref: &VaultRef, value: Secret) -> Result<SecretEntry, VaultError> {
+    pub fn rotate(
+        &self,
+        vault_ref: &VaultRef,
+        value: Secret,
+        users: &[Arc<Profile>],
+    ) -> Result<SecretEntry, VaultError> {
         refuse_unfit(vault_ref, &value)?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
-        record.push(value, self.clock.now_unix_ms(), SECRET_VERSIONS_MAX - 1);
+        if record.is_current(&value) {
+            return Ok(SecretEntry { unchanged: true, ..record.entry(vault_ref) });
+        }
+        let keep = record.to_keep(users);
+        record.push(value, self.clock.now_unix_ms(), keep);
         self.save(vault_ref, record)
     }
 

@@ -13,7 +13,7 @@ use super::context::{Context, Need};
 use super::error::CliError;
 use super::input;
 use super::table::{Table, Tone};
-use super::view::{NONE, items, show, shown, shown_time, text};
+use super::view::{NONE, is_true, items, show, shown, shown_time, text};
 use crate::exit::Exit;
 
 /// Commands of the vault.
@@ -35,7 +35,8 @@ Examples:
     /// Give a secret a new value; the previous one stays valid beside it
     #[command(after_long_help = "\
 Deliveries signed with either value are accepted, so there is time to enter the new one at the provider. Only one previous version
-stays valid; older ones end.
+stays valid; older ones end. If no integration can use the previous version, the newest one that works stays valid instead. A value that is current
+already changes nothing.
 
 Examples:
   palyra vault rotate global/github < new-secret.txt")]
@@ -102,12 +103,17 @@ fn store(args: &ValueArgs, method: Method, segments: &[&str], context: &Context)
     let (route, secret) = (forced(route(segments), args.force), ("value_base64", value.as_slice()));
     let entry = connection.client.send_with_secret(method, &route, &Map::new(), secret)?;
     let name = text(&entry, "vault_ref");
-    context.out.done(&entry, &format!("stored {name}: {}", versions(&entry)))?;
+    let done = match is_true(&entry, "unchanged") {
+        true => format!(
+            "{name}: version {} already has this value; nothing was changed",
+            shown(&entry, "version")
+        ),
+        false => format!("stored {name}: {}", versions(&entry)),
+    };
+    context.out.done(&entry, &done)?;
     warn_of_the_ended(&entry, context);
     for warning in items(&entry, "warnings") {
-        context
-            .out
-            .warn(&show(warning), &format!("run `palyra vault put {name} < FILE` with a value of that form"));
+        context.out.warn(&show(warning), "correct this, then check with `palyra webhooks list`");
     }
     Ok(Exit::Ok)
 }

@@ -1,4 +1,4 @@
-//! Journals when an enabled integration becomes unable to verify deliveries, and when it recovers. The heartbeat names such
+//! Journals when an enabled integration is not ready any more, and when it recovers. The heartbeat names such
 //! integrations, the metrics count them.
 
 mod reports;
@@ -110,14 +110,15 @@ impl LastLook {
     /// What the operator should look into, if anything.
     pub fn complaint(&self) -> Option<String> {
         let look = self.look();
-        let unready: Vec<&str> = unready(look.as_ref()).map(|(id, _)| id.as_str()).collect();
-        let named = unready.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-        let more = if unready.len() > NAMED_MAX { ", …" } else { "" };
-        let said = format!(
-            "enabled integrations that cannot verify deliveries: {named}{more} ({} in all); `palyra webhooks show ID` says why",
-            unready.len()
-        );
-        (!unready.is_empty()).then_some(said)
+        let of = |accepts_some| {
+            let unready = unready(look.as_ref()).filter(|(_, report)| report.accepts_some == accepts_some);
+            unready.map(|(id, _)| id.as_str()).collect::<Vec<_>>()
+        };
+        let none = named("enabled integrations that cannot verify deliveries", &of(false));
+        let some =
+            named("enabled integrations that are not ready, but still accept some deliveries", &of(true));
+        let said: Vec<String> = none.into_iter().chain(some).collect();
+        (!said.is_empty()).then(|| format!("{}; `palyra webhooks show ID` says why", said.join("; ")))
     }
 
     /// As [`LastLook::complaint`], but each integration with what it lacks; of very many, only some, and the number of the
@@ -125,11 +126,11 @@ impl LastLook {
     pub fn warnings(&self) -> Vec<String> {
         let look = self.look();
         let mut warnings: Vec<String> =
-            unready(look.as_ref()).map(|(id, report)| cannot_verify(id, report)).collect();
+            unready(look.as_ref()).map(|(id, report)| not_ready(id, report)).collect();
         let more = warnings.len().saturating_sub(WARNINGS_MAX);
         if more > 0 {
             warnings.truncate(WARNINGS_MAX);
-            warnings.push(format!("{more} more enabled integrations cannot verify deliveries"));
+            warnings.push(format!("{more} more enabled integrations are not ready"));
         }
         warnings
     }
@@ -140,9 +141,24 @@ fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessRepo
     reports.filter(|(_, report)| report.readiness != Readiness::Ready)
 }
 
-/// The message for an enabled integration that is not ready.
-pub fn cannot_verify(id: &str, report: &ReadinessReport) -> String {
-    format!("`{id}` is enabled but cannot verify deliveries: {}", report.issues.join("; "))
+/// Names the integrations `ids`, of very many only some; `None` if there are none.
+fn named(what: &str, ids: &[&str]) -> Option<String> {
+    let named = ids.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = if ids.len() > NAMED_MAX { ", …" } else { "" };
+    (!ids.is_empty()).then(|| format!("{what}: {named}{more} ({} in all)", ids.len()))
+}
+
+/// The message for an enabled integration that is not ready, with what it lacks.
+pub fn not_ready(id: &str, report: &ReadinessReport) -> String {
+    format!("{}: {}", unreadiness(id, report), report.issues.join("; "))
+}
+
+/// Says that an enabled integration is not ready, and whether it accepts deliveries nevertheless.
+pub fn unreadiness(id: &str, report: &ReadinessReport) -> String {
+    match report.accepts_some {
+        true => format!("`{id}` is not ready, but still accepts some deliveries"),
+        false => format!("`{id}` is enabled but cannot verify deliveries"),
+    }
 }
 
 /// The readiness of each enabled integration, by id.
@@ -169,27 +185,30 @@ fn as_told(mut before: Reports, mut now: Reports, untold: &[String]) -> Reports 
     now
 }
 
-/// The changes of readiness, by id. An integration that was not checked before counts as ready, so that a new one that is
-/// ready causes no event.
+/// The changes of readiness, by id, including whether some deliveries are accepted. An integration that was not checked
+/// before counts as ready, so that a new one that is ready causes no event.
 fn changes(before: &Reports, now: &Reports) -> Vec<(String, SystemEvent)> {
-    let was = |id: &String| before.get(id).map_or(Readiness::Ready, |report| report.readiness);
-    let changed = now.iter().filter(|(id, report)| was(id) != report.readiness);
-    changed.map(|(id, report)| (id.clone(), event(id, was(id), report))).collect()
+    let state = |report: &ReadinessReport| (report.readiness, report.accepts_some);
+    let was = |id: &String| before.get(id).map_or((Readiness::Ready, false), state);
+    let changed = now.iter().filter(|(id, report)| was(id) != state(report));
+    changed.map(|(id, report)| (id.clone(), event(id, was(id).0, report))).collect()
 }
 
 fn event(id: &str, was: Readiness, report: &ReadinessReport) -> SystemEvent {
     let (severity, said) = match report.readiness {
-        Readiness::Ready => (Severity::Info, format!("`{id}` can verify deliveries again")),
-        _ => (Severity::Warn, format!("`{id}` is enabled but cannot verify deliveries")),
+        Readiness::Ready => (Severity::Info, format!("`{id}` is ready again")),
+        _ => (Severity::Warn, unreadiness(id, report)),
     };
     if severity == Severity::Warn {
-        tracing::warn!(integration = id, issues = ?report.issues, "an enabled integration cannot verify deliveries");
+        let accepts_some = report.accepts_some;
+        tracing::warn!(integration = id, issues = ?report.issues, accepts_some, "an enabled integration is not ready");
     }
     SystemEvent::new("webhook.readiness.changed", said)
         .severity(severity)
         .about(id)
         .detail("from", json!(was))
         .detail("to", json!(report.readiness))
+        .detail("accepts_some", report.readiness == Readiness::Ready || report.accepts_some)
         .detail("issues", json!(report.issues))
 }
 
@@ -198,7 +217,11 @@ mod tests {
     use super::*;
 
     fn reports(of: &[(&str, Readiness)]) -> Reports {
-        let report = |readiness| ReadinessReport { readiness, issues: vec!["mend it".to_owned()] };
+        let report = |readiness| ReadinessReport {
+            readiness,
+            issues: vec!["mend it".to_owned()],
+            accepts_some: readiness == Readiness::InvalidConfiguration,
+        };
         of.iter().map(|(id, readiness)| ((*id).to_owned(), report(*readiness))).collect()
     }
 
@@ -213,6 +236,28 @@ mod tests {
         let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Ready, 2), (Disabled, 4), (SecretNotFound, 1)]);
         assert!(last_look.complaint().is_some_and(|told| told.contains(": b (1 in all)")));
+    }
+
+    #[test]
+    fn integrations_that_accept_some_deliveries_are_named_apart_from_those_that_accept_none() {
+        use Readiness::{InvalidConfiguration, SecretNotFound};
+        let last_look = LastLook::default();
+        let reports = reports(&[("a", InvalidConfiguration), ("b", SecretNotFound)]);
+        last_look.set(Look { reports, disabled: 0 });
+        assert_eq!(
+            last_look.complaint().unwrap(),
+            "enabled integrations that cannot verify deliveries: b (1 in all); enabled integrations that are not \
+             ready, but still accept some deliveries: a (1 in all); `palyra webhooks show ID` says why"
+        );
+    }
+
+    #[test]
+    fn an_integration_that_accepts_none_any_more_is_told_of_again() {
+        let (mut before, after) =
+            (reports(&[("a", Readiness::SecretNotFound)]), reports(&[("a", Readiness::SecretNotFound)]));
+        assert!(changes(&before, &after).is_empty());
+        before.get_mut("a").unwrap().accepts_some = true;
+        assert_eq!(ids_of(&changes(&before, &after)), ["a"]);
     }
 
     #[test]

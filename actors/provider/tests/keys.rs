@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport, readiness};
-use crate::vault::SecretStatus;
+use crate::vault::{SecretStatus, VaultRef};
 
 /// A text that is not valid hexadecimal, Base64, PEM or JSON.
 const NO_FORM: &str = "not hex, zz!";
@@ -103,6 +103,41 @@ fn every_version_of_a_secret_must_be_usable_and_the_one_that_is_not_is_named() {
     let report = report(&profile("adyen"), &versions(&["00ff", NO_FORM]));
     assert!(report.issues[0].contains("version 1"), "{report:?}");
     assert!(!report.can_be_enabled());
+}
+
+#[test]
+fn what_is_accepted_beside_a_version_that_cannot_be_used_is_told_with_a_remedy_that_keeps_it() {
+    let (adyen, newer) = (profile("adyen"), "`palyra vault rotate global/x < FILE` replaces version 2");
+    for (secrets, accepts_some, remedy) in [
+        (&["zz", "00ff"][..], true, newer),
+        (&["00ff", "zz"], true, "`palyra vault retire global/x` ends version 1"),
+        (&["zz", "yy"], false, "store it with `palyra vault put global/x`"),
+    ] {
+        let report = report(&adyen, &versions(secrets));
+        assert_eq!(report.accepts_some, accepts_some, "{secrets:?}");
+        assert!(report.issues[0].contains(remedy), "{report:?}");
+        assert_eq!(report.issues[0].contains("vault put"), !accepts_some, "{report:?}");
+    }
+    let mut open = integration(&adyen);
+    open.record.signature_required = false;
+    let unusable = SecretStatus::Unusable(adyen.check_keys(&keys("zz")).unwrap_err());
+    assert!(readiness(&open, &unusable).accepts_some, "deliveries that are not signed");
+}
+
+#[test]
+fn without_the_token_of_a_handshake_deliveries_are_accepted_and_with_a_value_in_memory_for_a_time() {
+    let mut meta = integration(&profile("meta"));
+    meta.record.parameters.clear();
+    assert!(readiness(&meta, &SecretStatus::Found).accepts_some);
+    assert!(!readiness(&meta, &SecretStatus::NotFound).accepts_some, "nothing verifies them");
+    let (discord, vault_ref) = (integration(&profile("discord")), |text| VaultRef::parse(text).unwrap());
+    let gone = readiness(&discord, &SecretStatus::NotFound);
+    for (name, limit) in [("global/x", "until the daemon restarts"), ("file:/run/x", "for up to 60 s")] {
+        let report = gone.clone().with_remembered(&vault_ref(name));
+        assert!(report.accepts_some && report.issues[1].contains(limit), "{report:?}");
+    }
+    let ready = readiness(&discord, &SecretStatus::Found);
+    assert_eq!(ready.clone().with_remembered(&vault_ref("global/x")), ready);
 }
 
 #[test]

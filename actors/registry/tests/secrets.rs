@@ -103,7 +103,7 @@ fn of_a_parameter_it_is_said_which_one_it_is() {
         (SecretStatus::NotFound, "palyra vault put global/one"),
         (SecretStatus::Unavailable("it is locked".to_owned()), "it is locked"),
     ] {
-        let SecretStatus::Unavailable(why) = said(token, status) else { panic!("{part}") };
+        let SecretStatus::NoToken(why) = said(token, status) else { panic!("{part}") };
         assert!(why.contains("`parameters.verify_token`") && why.contains(part), "{why}");
     }
 }

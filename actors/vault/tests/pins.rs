@@ -54,14 +54,14 @@ fn an_older_copy_that_is_put_back_is_refused_until_the_value_is_stored_again() {
     let place = Place::new();
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     let with_previous = fs::read(place.file()).unwrap();
     store.retire(&name).unwrap();
     let newest = fs::read(place.file()).unwrap();
     crate::files::atomic_replace(&place.file(), &with_previous).unwrap();
     for store in [store, place.open()] {
         assert!(is_older(&store), "the version that was retired would verify again");
-        assert!(matches!(store.rotate(&name, secret("x")), Err(VaultError::Older { .. })));
+        assert!(matches!(store.rotate(&name, secret("x"), &[]), Err(VaultError::Older { .. })));
     }
     let store = place.open();
     crate::files::atomic_replace(&place.file(), &newest).unwrap();
@@ -121,12 +121,12 @@ fn a_secret_that_a_crash_left_unpinned_is_the_newest_all_the_same() {
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
     let pins = fs::read(place.pins()).unwrap();
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     crate::files::atomic_replace(&place.pins(), &pins).unwrap();
     let older = fs::read(place.file()).unwrap();
     let store = place.open();
     assert_eq!(store.read(&name).unwrap().current().unwrap().version, 2);
-    assert_eq!(store.rotate(&name, secret("three")).unwrap().version, 3);
+    assert_eq!(store.rotate(&name, secret("three"), &[]).unwrap().version, 3);
     crate::files::atomic_replace(&place.pins(), &pins).unwrap();
     drop(place.open());
     crate::files::atomic_replace(&place.file(), &older).unwrap();
@@ -176,7 +176,7 @@ fn damaged_pins_are_refused_until_they_are_accepted_and_then_made_of_what_is_the
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
     let older = fs::read(place.file()).unwrap();
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     fs::write(place.pins(), b"{\"global/a\":").unwrap();
     assert!(matches!(Store::open(place.config(), ManualClock::at(1)), Err(VaultError::Pins { .. })));
     assert_eq!(place.look().behind(), [place.pins().display().to_string()]);
@@ -191,7 +191,7 @@ fn a_change_that_took_effect_says_so_whatever_failed_after_it() {
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
     place.block_pins();
-    let unsynced = store.rotate(&name, secret("two")).unwrap_err();
+    let unsynced = store.rotate(&name, secret("two"), &[]).unwrap_err();
     assert!(matches!(unsynced, VaultError::Unsynced { .. }), "{unsynced}");
     assert!(unsynced.to_string().contains("is in force") && unsynced.hint().contains("do not repeat"));
     assert_eq!(values(&store.read(&name).unwrap()), [(2, "two".to_owned()), (1, "one".to_owned())]);
@@ -223,7 +223,7 @@ fn of_too_many_pins_those_of_removed_secrets_are_forgotten_first() {
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
     let older = fs::read(place.file()).unwrap();
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     let mut pins: serde_json::Map<_, _> = serde_json::from_slice(&fs::read(place.pins()).unwrap()).unwrap();
     let removed = (pins.len()..VAULT_PINS_MAX).map(|n| format!("global/b{n}"));
     pins.extend(removed.map(|name| (name, serde_json::json!({"change": 2, "version": 1}))));
@@ -241,7 +241,7 @@ fn a_value_in_the_place_of_a_file_that_cannot_be_opened_is_later_than_all_its_co
     let place = Place::new();
     let (store, name) = (place.open(), vault_ref("global/a"));
     store.put(&name, secret("one")).unwrap();
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     let older = fs::read(place.file()).unwrap();
     for (spoilt, version) in [(&older[..9], 3), (b"", 4)] {
         fs::write(place.file(), spoilt).unwrap();

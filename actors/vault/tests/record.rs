@@ -22,7 +22,7 @@ fn the_document_is_read_as_it_is_laid_down() {
 fn the_document_is_written_as_it_is_read() {
     let name = vault_ref("global/a");
     let mut record = Record::new(secret("v1"), 1, Pin::default());
-    record.push(secret("v2"), 2, 1);
+    record.push(secret("v2"), 2, Some(1));
     let written: serde_json::Value = serde_json::from_slice(&record.encode(&name).unwrap()).unwrap();
     assert_eq!(written, serde_json::from_str::<serde_json::Value>(WHOLE).unwrap());
 }
@@ -31,7 +31,7 @@ fn the_document_is_written_as_it_is_read() {
 fn the_buffer_of_the_document_never_moves() {
     let name = vault_ref(&format!("global/{}", "k".repeat(128)));
     let mut record = Record::new(secret(&"v".repeat(1_000)), u64::MAX, Pin::default());
-    record.push(secret("w"), u64::MAX, 1);
+    record.push(secret("w"), u64::MAX, Some(1));
     let bytes = record.encode(&name).unwrap();
     // Grown buffers double: one that still has less than twice its content was large enough from the start.
     assert!(bytes.capacity() < 2 * bytes.len() && bytes.capacity() > bytes.len());
@@ -41,7 +41,7 @@ fn the_buffer_of_the_document_never_moves() {
 fn one_blank_version_makes_the_whole_secret_unusable() {
     for blank in ["", " ", "\0"] {
         let mut record = Record::new(secret(blank), 1, Pin::default());
-        record.push(secret("good"), 2, 1);
+        record.push(secret("good"), 2, Some(1));
         assert!(record.into_versions().is_none(), "{blank:?}");
     }
 }

@@ -81,7 +81,7 @@ async fn every_change_reaches_the_next_answer() {
     let seen = async || values(&running.resolve("global/a").await.unwrap());
     running.put("global/a", "one").await;
     assert_eq!(seen().await, [(1, "one".to_owned())]);
-    let rotate = Rotate { vault_ref: vault_ref("global/a"), value: secret("two") };
+    let rotate = Rotate { vault_ref: vault_ref("global/a"), value: secret("two"), users: Vec::new() };
     running.vault.send(rotate).await.unwrap().unwrap();
     assert_eq!(seen().await, [(2, "two".to_owned()), (1, "one".to_owned())]);
     running.vault.send(Retire(vault_ref("global/a"))).await.unwrap().unwrap();

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use super::*;
 use crate::clock::Clock as _;
 use crate::limits::{SECRET_BYTES_MAX, SECRETS_MAX};
+use crate::provider::Catalogue;
 
 fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -20,13 +21,13 @@ fn put_rotate_retire_and_delete_leave_the_versions_they_promise() {
     let entry = store.put(&name, secret("one")).unwrap();
     assert_eq!((entry.version, entry.versions, entry.created_at_unix_ms), (1, 1, 1_000));
     clock.advance_ms(500);
-    store.rotate(&name, secret("two")).unwrap();
+    store.rotate(&name, secret("two"), &[]).unwrap();
     assert_eq!(seen(), [(2, "two".to_owned()), (1, "one".to_owned())]);
-    store.rotate(&name, secret("three")).unwrap();
+    store.rotate(&name, secret("three"), &[]).unwrap();
     assert_eq!(seen(), [(3, "three".to_owned()), (2, "two".to_owned())]);
     store.retire(&name).unwrap();
     assert_eq!(seen(), [(3, "three".to_owned())]);
-    store.rotate(&name, secret("four")).unwrap();
+    store.rotate(&name, secret("four"), &[]).unwrap();
     clock.advance_ms(500);
     let entry = store.put(&name, secret("five")).unwrap();
     assert_eq!(seen(), [(5, "five".to_owned())]);
@@ -37,12 +38,35 @@ fn put_rotate_retire_and_delete_leave_the_versions_they_promise() {
 }
 
 #[test]
+fn a_rotation_to_the_current_value_changes_nothing_and_one_to_another_keeps_a_version_that_works() {
+    let (hex, text) = (["00ff", "ff00", "0ff0"], ["zz", "yy"]);
+    let users = [Catalogue::built_in().unwrap().get("adyen").unwrap().clone()];
+    for (stored, value, users, kept, ended, why) in [
+        (&[hex[0], hex[1]][..], hex[1], &[][..], &[(2, hex[1]), (1, hex[0])][..], &[][..], "it is current"),
+        (&[hex[0], hex[1]], hex[2], &users, &[(3, hex[2]), (2, hex[1])], &[1], "both work"),
+        (&[hex[0], text[0]], hex[2], &users, &[(3, hex[2]), (1, hex[0])], &[2], "only the older one works"),
+        (&[hex[0], text[0]], hex[2], &[], &[(3, hex[2]), (2, text[0])], &[1], "nobody verifies with it"),
+        (&[text[0], text[1]], hex[2], &users, &[(3, hex[2]), (2, text[1])], &[1], "neither works"),
+        (&[hex[0], hex[1]], hex[0], &users, &[(3, hex[0]), (2, hex[1])], &[], "its value is current again"),
+    ] {
+        let folder = private_folder();
+        let (store, name) = (open_store(folder.path()), vault_ref("global/a"));
+        store.put(&name, secret(stored[0])).unwrap();
+        store.rotate(&name, secret(stored[1]), &[]).unwrap();
+        let entry = store.rotate(&name, secret(value), users).unwrap();
+        let kept: Vec<_> = kept.iter().map(|(version, value)| (*version, (*value).to_owned())).collect();
+        assert_eq!(values(&store.read(&name).unwrap()), kept, "{why}");
+        assert_eq!((entry.ended_versions.as_slice(), entry.unchanged), (ended, value == stored[1]), "{why}");
+    }
+}
+
+#[test]
 fn what_is_not_there_cannot_be_rotated_retired_or_deleted() {
     let folder = private_folder();
     let store = open_store(&folder.path().join("vault"));
     let name = vault_ref("global/none");
     for refused in [
-        store.rotate(&name, secret("v")).unwrap_err(),
+        store.rotate(&name, secret("v"), &[]).unwrap_err(),
         store.retire(&name).unwrap_err(),
         store.delete(&name).unwrap_err(),
     ] {
@@ -173,7 +197,7 @@ fn a_file_under_the_name_of_another_secret_is_refused_until_a_value_is_put_in_it
     fs::copy(folder.path().join("global~a.age"), folder.path().join("global~b.age")).unwrap();
     let refused = store.read(&vault_ref("global/b")).err().unwrap();
     assert!(refused.to_string().contains("another secret"), "{refused}");
-    assert!(store.rotate(&vault_ref("global/b"), secret("v")).is_err(), "what it was is not known");
+    assert!(store.rotate(&vault_ref("global/b"), secret("v"), &[]).is_err(), "what it was is not known");
     store.put(&vault_ref("global/b"), secret("v")).unwrap();
     assert_eq!(values(&store.read(&vault_ref("global/b")).unwrap()), [(1, "v".to_owned())]);
 }
@@ -253,14 +277,14 @@ fn blank_and_oversized_values_are_never_stored() {
     store.put(&name, secret("kept")).unwrap();
     for blank in ["", " ", "\n", "\t\r\n ", "\0", "\0\0 \0", "\u{a0}", "\u{200b}", "\u{feff}\n"] {
         assert!(matches!(store.put(&name, secret(blank)), Err(VaultError::Blank(_))), "{blank:?}");
-        assert!(matches!(store.rotate(&name, secret(blank)), Err(VaultError::Blank(_))), "{blank:?}");
+        assert!(matches!(store.rotate(&name, secret(blank), &[]), Err(VaultError::Blank(_))), "{blank:?}");
     }
     let longest = "v".repeat(SECRET_BYTES_MAX);
     let refused = store.put(&name, secret(&format!("{longest}v")));
     assert!(matches!(refused, Err(VaultError::TooLarge(_))));
     assert_eq!(values(&store.read(&name).unwrap()), [(1, "kept".to_owned())]);
-    store.rotate(&name, secret(&longest)).unwrap();
-    store.rotate(&name, secret(&longest)).unwrap();
+    store.rotate(&name, secret(&longest), &[]).unwrap();
+    store.rotate(&name, secret(&longest), &[]).unwrap();
     assert_eq!(current(&store.read(&name).unwrap()), longest);
 }
 
@@ -295,7 +319,7 @@ fn what_is_kept_outside_cannot_be_changed_through_the_vault() {
     for text in ["env:X", "file:/x", "hashivault:a/b#c"] {
         let name = vault_ref(text);
         assert!(matches!(store.put(&name, secret("v")), Err(VaultError::Outside(_))), "{text}");
-        assert!(matches!(store.rotate(&name, secret("v")), Err(VaultError::Outside(_))), "{text}");
+        assert!(matches!(store.rotate(&name, secret("v"), &[]), Err(VaultError::Outside(_))), "{text}");
         assert!(matches!(store.retire(&name), Err(VaultError::Outside(_))), "{text}");
         assert!(matches!(store.delete(&name), Err(VaultError::Outside(_))), "{text}");
     }
@@ -310,7 +334,7 @@ fn two_rotations_at_once_both_count() {
     std::thread::scope(|scope| {
         for writer in 0..8 {
             let (store, name) = (&store, &name);
-            scope.spawn(move || store.rotate(name, secret(&format!("w{writer}"))).unwrap());
+            scope.spawn(move || store.rotate(name, secret(&format!("w{writer}")), &[]).unwrap());
         }
     });
     assert_eq!(values(&store.read(&name).unwrap())[0].0, 9);

@@ -93,6 +93,11 @@ impl Change {
         made
     }
 
+    /// The event that says that the change, which is journaled before it is made, turned out to change nothing.
+    pub fn without_effect(&self) -> SystemEvent {
+        self.event(event_names::ended(self.name, "unchanged"), Severity::Info)
+    }
+
     fn event(&self, name: String, severity: Severity) -> SystemEvent {
         let summary = format!("{name} {}", self.subject);
         SystemEvent::new(name, summary)

@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
 use palyra_actors::causes::in_full;
-use palyra_actors::registry::{MadeUseless, Readiness, made_useless, readiness, users_of, verified_with};
+use palyra_actors::registry::{
+    MadeUseless, Readiness, made_useless, profiles_of, readiness, users_of, verified_with,
+};
 use palyra_actors::secret::Secret;
 use palyra_actors::supervision::DoorError;
 use palyra_actors::vault::{
@@ -19,7 +21,7 @@ use super::query::Query;
 use super::webhooks::{all, gone, unanswered};
 use crate::http::problem::{Became, Kind, Problem};
 use crate::service::AppState;
-use crate::service::readiness::{cannot_verify, reports, secret_statuses};
+use crate::service::readiness::{not_ready, reports, secret_statuses};
 
 /// `/vault`. References are percent-encoded into one segment.
 pub fn routes(config: &mut ServiceConfig) {
@@ -98,17 +100,26 @@ async fn store(
     let vault_ref = parsed(reference)?;
     let value = Secret::new(decoded("value_base64", &body.value_base64)?);
     let (asked, force) = (app.clone(), query.force);
+    let change = change(order.event(), reference, query);
+    let without_effect = change.without_effect();
     let store = async move {
         if !force {
             refuse_useless(&asked, &vault_ref, &value).await?;
         }
         let vault = &asked.actors.vault;
-        answered(match order {
+        let entry = answered(match order {
             Order::Put => vault.ask(Put { vault_ref, value }).await,
-            Order::Rotate => vault.ask(Rotate { vault_ref, value }).await,
-        })
+            Order::Rotate => {
+                let users = profiles_of(&all(&asked).await?, &vault_ref);
+                vault.ask(Rotate { vault_ref, value, users }).await
+            }
+        })?;
+        if entry.unchanged {
+            asked.actors.journal.append_or_log(without_effect).await;
+        }
+        Ok(entry)
     };
-    let entry = change(order.event(), reference, query).journaled_and_seen(app, store).await?;
+    let entry = change.journaled_and_seen(app, store).await?;
     stored(app, entry).await
 }
 
@@ -139,12 +150,12 @@ async fn remove(
     Ok(HttpResponse::Ok().json(json!({"removed": *reference, "warnings": warnings})))
 }
 
-/// The enabled integrations that cannot verify deliveries because a secret was removed.
+/// The enabled integrations that are not ready because a secret was removed.
 async fn left_without(app: &AppState, vault_ref: &VaultRef) -> Vec<String> {
     let users = users_of(&all(app).await.unwrap_or_default(), vault_ref);
     let reports = reports(app, users.iter().map(AsRef::as_ref)).await;
     let told = users.iter().zip(&reports).filter(|(_, report)| report.readiness != Readiness::Ready);
-    told.map(|(user, report)| cannot_verify(&user.record.integration_id, report)).collect()
+    told.map(|(user, report)| not_ready(&user.record.integration_id, report)).collect()
 }
 
 fn change(name: &'static str, reference: &str, query: &Force) -> Change {

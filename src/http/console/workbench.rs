@@ -303,7 +303,8 @@ impl Trial<'_> {
                 json!({"status": status, "outcome": "filtered"})
             }
             Judgement::Reject(flaw) => {
-                checks.fail("envelope", flaw.reasons().join("; "));
+                let why = flaw.reasons(names, integration.profile.as_deref());
+                checks.fail("envelope", why.join("; "));
                 would(&Problem::of_flaw(&flaw).outcome("rejected"))
             }
         }

@@ -91,7 +91,10 @@ impl Conclusion<'_> {
                 let why = [format!("allowed_{what}s does not name this {what}")];
                 self.refusal(verdict, digest, body.raw().len(), &why)
             }
-            Judgement::Reject(flaw) => self.refusal(verdict, digest, body.raw().len(), &flaw.reasons()),
+            Judgement::Reject(flaw) => {
+                let why = flaw.reasons(&self.of.names, self.of.integration.profile.as_deref());
+                self.refusal(verdict, digest, body.raw().len(), &why)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness};
-use palyra_actors::vault::{Keeper, Probe, SecretStatus};
+use palyra_actors::vault::{Keeper, Probe, SecretStatus, VaultRef};
 use tokio::time::Instant;
 
 use crate::service::AppState;
@@ -24,12 +24,30 @@ pub async fn reports(
 ) -> Vec<ReadinessReport> {
     let integrations: Vec<_> = integrations.into_iter().collect();
     let statuses = secret_statuses(app, integrations.iter().copied()).await;
-    integrations.into_iter().zip(&statuses).map(|(one, status)| readiness(one, status)).collect()
+    integrations.into_iter().zip(&statuses).map(|(one, status)| reported(app, one, status)).collect()
 }
 
 /// As [`reports`], for one integration.
 pub async fn report(app: &AppState, integration: &Integration) -> ReadinessReport {
-    readiness(integration, &secret_status(app, integration).await)
+    reported(app, integration, &secret_status(app, integration).await)
+}
+
+/// The report, given the status of the secret. A secret that cannot be read any more may still verify from memory.
+fn reported(app: &AppState, integration: &Integration, status: &SecretStatus) -> ReadinessReport {
+    let report = readiness(integration, status);
+    match integration.record.vault_ref() {
+        Some(Ok(vault_ref)) if is_remembered(app, integration, &vault_ref) => {
+            report.with_remembered(&vault_ref)
+        }
+        _ => report,
+    }
+}
+
+/// Whether a value of the secret is in memory with which deliveries are verified.
+fn is_remembered(app: &AppState, integration: &Integration, vault_ref: &VaultRef) -> bool {
+    let keys = app.actors.keys.peek(vault_ref, app.clock.now_unix_ms());
+    let profile = integration.profile.as_ref();
+    keys.zip(profile).is_some_and(|(keys, profile)| !profile.usable_versions(&keys).is_empty())
 }
 
 /// The status of the secrets of each of `integrations`, in their order.

@@ -2,13 +2,15 @@
 
 use palyra_actors::event_names;
 use palyra_actors::journal::{EventKind, StoredEvent};
-use palyra_actors::provider::Reason;
+use palyra_actors::provider::{Origin, Reason};
 use palyra_actors::registry::{Integration, IntegrationRecord, Readiness, ReadinessReport, SecretUse};
+use palyra_actors::vault::Keeper;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::problem::Kind;
 use crate::service::cause::Cause;
+use crate::service::readiness::unreadiness;
 use crate::service::refusals::Refusal;
 
 /// Most names of an allow list that a command repeats.
@@ -92,11 +94,41 @@ fn mends_reason(reason: Reason, integration: &Integration) -> Vec<String> {
         Reason::BadSignature => secret.chain([UNTOUCHED.to_owned(), try_out(id)]).collect(),
         Reason::StaleTimestamp => vec![clock, again],
         Reason::FutureTimestamp => vec![clock],
-        Reason::BadClaim => vec![format!(
-            "compare `parameters` in `palyra webhooks show {id}` with the provider's settings; `palyra webhooks set {id} --parameter NAME=VALUE` changes one"
-        )],
-        Reason::UntrustedKey => vec![form, NOISE.to_owned()],
+        Reason::BadClaim => mends_claim(integration),
+        Reason::UntrustedKey => {
+            keys_of_issuer(integration).into_iter().chain([form, NOISE.to_owned()]).collect()
+        }
     }
+}
+
+/// How to fix a claim of a token: it is compared with a parameter of the integration, or with what the profile fixes.
+fn mends_claim(integration: &Integration) -> Vec<String> {
+    let IntegrationRecord { integration_id: id, provider, .. } = &integration.record;
+    let mut next = Vec::new();
+    if let Some(profile) = &integration.profile {
+        next.extend(profile.claim_parameters().map(|name| {
+            format!(
+                "compare `{name}` in `palyra webhooks show {id}` with the provider's settings; `palyra webhooks set {id} --parameter {name}=VALUE` changes it"
+            )
+        }));
+        next.extend(profile.fixes_claims().then(|| match profile.origin() {
+            Origin::Own { file, .. } => format!(
+                "if the profile fixes this claim: have the sender use a value that `{}` names, or change it there and run `palyra system reload`",
+                file.display()
+            ),
+            Origin::BuiltIn => format!(
+                "if the profile fixes this claim: have the sender use a value that `palyra providers show {provider}` names"
+            ),
+        }));
+    }
+    next.push(NOISE.to_owned());
+    next
+}
+
+/// Where the keys belong that the issuer of its tokens or certificates has changed; `None` if they are fetched.
+fn keys_of_issuer(integration: &Integration) -> Option<String> {
+    let vault_ref = integration.record.vault_ref()?.ok()?;
+    Some(format!("if the issuer has changed its keys, {}", vault_ref.how_to_renew()))
 }
 
 /// How to fix a refusal with this cause.
@@ -306,12 +338,16 @@ pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_se
         (true, Readiness::Ready) => Explanation::of(format!("`{id}` accepts deliveries, signed or not"))
             .because("no signature is required: anybody who knows the address can post"),
         (true, _) => {
-            Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 503 or 401"))
+            let happened = match report.accepts_some {
+                true => unreadiness(id, report),
+                false => format!("`{id}` accepts no deliveries: senders are answered 503 or 401"),
+            };
+            Explanation::of(happened)
                 .then(format!("correct this; `palyra webhooks show {id}` says when it is ready"))
         }
         (false, _) => Explanation::of(format!("`{id}` accepts no deliveries: senders are answered 404"))
             .because("it is disabled")
-            .then(format!("`palyra webhooks enable {id}` enables it")),
+            .then(how_to_enable(record, report)),
     };
     let told = report.issues.iter().fold(told, Explanation::because);
     match is_served {
@@ -319,6 +355,18 @@ pub fn of_integration(integration: &Integration, report: &ReadinessReport, is_se
         false => {
             told.because("no daemon runs, so no delivery is received").then("`palyra daemon` starts one")
         }
+    }
+}
+
+/// The commands that enable a disabled integration: that alone is refused if it is not ready.
+fn how_to_enable(record: &IntegrationRecord, report: &ReadinessReport) -> String {
+    let enable = format!("palyra webhooks enable {}", record.integration_id);
+    match (report.readiness, record.vault_ref()) {
+        _ if report.can_be_enabled() => format!("`{enable}` enables it"),
+        (Readiness::SecretNotFound, Some(Ok(vault_ref))) if vault_ref.keeper() == Keeper::Vault => {
+            format!("`palyra vault put {vault_ref} < SECRET_FILE && {enable}`")
+        }
+        _ => format!("correct this, then run `{enable}`"),
     }
 }
 
