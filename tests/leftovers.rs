@@ -146,3 +146,20 @@ fn a_folder_in_the_place_of_a_file_is_refused_by_the_start_and_by_its_check() {
 fn make_private_folder(path: &Path) {
     std::fs::DirBuilder::new().mode(0o700).create(path).unwrap();
 }
+
+#[test]
+fn no_backup_takes_a_name_that_the_state_root_keeps_for_itself() {
+    let root = state_root();
+    drop(Daemon::with_github(root.path()));
+    std::fs::remove_file(root.path().join("admin.token")).unwrap();
+    for name in ["palyra.toml", "providers", "admin.token", "journal.db-journal", "vault/x.age", "anchor/new"]
+    {
+        let to = root.path().join(name);
+        let said = fail(root.path(), &["journal", "backup", to.to_str().unwrap()], 2);
+        assert!(said.contains(name), "{name}: {said}");
+        assert!(!to.try_exists().unwrap(), "{name}");
+    }
+    let to = root.path().join("my-backup.db");
+    succeed(root.path(), &["journal", "backup", to.to_str().unwrap()], b"");
+    drop(Daemon::start(root.path()));
+}

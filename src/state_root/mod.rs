@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::random::random_u128;
 use lock::Lock;
 pub use lock::{Holder, Role};
+pub use names::is_reserved;
 pub use reserve::Reserve;
 
 const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::Path;
 
-use palyra_actors::files::UNFINISHED_PREFIX;
+use palyra_actors::files::{UNFINISHED_PREFIX, folder_of};
+use palyra_actors::journal::JournalFiles;
 
 /// Files that identify a folder as a state root.
 pub(super) const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
@@ -36,4 +37,14 @@ pub(super) fn wrong_kind(path: &Path, meta: &Metadata) -> Option<&'static str> {
         (true, true, false) => Some("is a file, but palyra keeps a folder under that name"),
         _ => None,
     }
+}
+
+/// Whether palyra keeps `file` for itself: by its name at the top of the state root that holds the journal `files`, or
+/// because it is in a folder of palyra's. A file whose folder does not exist is not.
+pub fn is_reserved(files: &JournalFiles, file: &Path) -> bool {
+    let Ok(folder) = folder_of(file).canonicalize() else { return false };
+    let is = |other: &Path| other.canonicalize().is_ok_and(|other| other == folder);
+    let root = folder_of(&files.database);
+    let in_a_folder = FOLDERS.iter().any(|name| is(&root.join(name))) || is(folder_of(&files.anchor));
+    in_a_folder || (is(root) && is_ours(file))
 }
