@@ -233,7 +233,7 @@ fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
 }
 
 fn no_key_of(algorithm: JwtAlgorithm) -> String {
-    format!("the secret contains no key for {}", algorithm.as_str())
+    format!("the secret contains no usable key for {}", algorithm.as_str())
 }
 
 fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {
