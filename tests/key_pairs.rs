@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::mutations::{add, jwk_set, send};
-use crate::support::{Daemon, state_root, write_private};
+use crate::support::{Daemon, json as shown, run, state_root, succeed, write_private};
 
 /// A key pair of openssl's.
 struct Pair {
@@ -135,4 +135,42 @@ fn a_token_under_every_algorithm_of_a_key_pair_is_told_from_a_forged_one() {
             is_told_genuine_from_forged(root.path(), &algorithm.to_lowercase(), &pair.private_key);
         }
     }
+}
+
+/// A public key as Discord shows it, and one of all zeros, whose signatures anybody can make.
+const GOOD: &str = "187ebf7f3af1610fc87ef5abc56071c4de0370f049081f2cc05e3bce2eb2bd40";
+const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A P-256 public key as SendGrid shows it, whose point is (1, 1).
+fn off_the_curve() -> Vec<u8> {
+    let head = hex::decode("3059301306072a8648ce3d020106082a8648ce3d03010703420004").unwrap();
+    let one = [&[0; 31][..], &[1]].concat();
+    STANDARD.encode([head, one.clone(), one].concat()).into_bytes()
+}
+
+#[test]
+fn a_key_that_can_verify_nothing_makes_no_integration_ready() {
+    let root = state_root();
+    let root = root.path();
+    for (id, provider, key, said) in [
+        ("d", "discord", ZEROS.as_bytes().to_vec(), "small order"),
+        ("s", "sendgrid", off_the_curve(), "not on the curve"),
+    ] {
+        let vault_ref = format!("global/{id}");
+        succeed(root, &["vault", "put", &vault_ref], &key);
+        let added = run(root, &["webhooks", "add", id, provider, "--secret-ref", &vault_ref], b"");
+        let told = String::from_utf8(added.stderr).unwrap();
+        assert!(added.status.code() == Some(1) && told.contains(said), "{id}: {told}");
+        let refused = run(root, &["webhooks", "enable", id], b"");
+        assert_eq!(refused.status.code(), Some(1), "{id}");
+        assert_eq!(shown(root, &["webhooks", "show", id])["readiness"], "secret_unavailable", "{id}");
+    }
+    succeed(root, &["vault", "put", "global/d"], GOOD.as_bytes());
+    succeed(root, &["webhooks", "enable", "d"], b"");
+    for order in ["put", "rotate"] {
+        let refused = run(root, &["vault", order, "global/d"], ZEROS.as_bytes());
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert!(refused.status.code() == Some(1) && told.contains("small order"), "{order}: {told}");
+    }
+    assert_eq!(shown(root, &["webhooks", "show", "d"])["readiness"], "ready");
 }

@@ -1,9 +1,13 @@
 //! What a daemon leaves in its state root, and what becomes of it at the next start.
 
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use tempfile::TempDir;
 
 use crate::state_root::{hold_lock, refused};
-use crate::support::{Daemon, add_github, run, state_root, succeed, write_private};
+use crate::support::{Daemon, add_github, fail, run, state_root, succeed, write_private};
 
 #[test]
 fn what_a_killed_daemon_left_behind_hinders_nobody() {
@@ -83,4 +87,79 @@ fn a_start_that_fails_over_a_port_that_is_taken_keeps_no_room_on_the_disk() {
     assert_eq!(run(root.path(), &serve, b"").status.code(), Some(1));
     assert!(root.path().join("lock").is_file());
     assert!(!root.path().join("reserve").try_exists().unwrap());
+}
+
+/// A state root with a journal, and this name free.
+fn with_free(name: &str) -> TempDir {
+    let root = state_root();
+    drop(Daemon::with_github(root.path()));
+    let path = root.path().join(name);
+    if path.try_exists().unwrap() {
+        std::fs::remove_file(&path).unwrap();
+    }
+    root
+}
+
+#[test]
+fn a_named_pipe_in_the_place_of_a_file_is_refused_and_nobody_waits_for_its_other_end() {
+    let backup = state_root();
+    let to = backup.path().join("copy.db");
+    let journal: &[&[&str]] =
+        &[&["journal", "verify"], &["daemon", "--check"], &["journal", "backup", to.to_str().unwrap()]];
+    for (name, commands) in [
+        ("lock", &[&["webhooks", "list"][..], &["journal", "export"], &["system", "heartbeat"]][..]),
+        ("journal.db-journal", journal),
+        ("journal.db-wal", journal),
+        ("journal.db", journal),
+    ] {
+        let root = with_free(name);
+        let path = root.path().join(name);
+        assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
+        for args in commands {
+            let said = fail(root.path(), args, 78);
+            assert!(said.contains(name), "{name} {args:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_refused_by_the_start_and_by_its_check() {
+    for name in
+        ["journal.db-journal", "journal.key", "journal.key.next", "lock", "daemon.json", "palyra.toml"]
+    {
+        let root = with_free(name);
+        make_private_folder(&root.path().join(name));
+        for said in [fail(root.path(), &["daemon", "--check"], 78), refused(root.path(), 78)] {
+            assert!(said.contains(name) && !said.contains("cable"), "{name}: {said}");
+        }
+    }
+    let root = with_free("anchor/checkpoint");
+    make_private_folder(&root.path().join("anchor/checkpoint"));
+    assert!(refused(root.path(), 78).contains("anchor/checkpoint"));
+    let root = state_root();
+    write_private(&root.path().join("providers"), "");
+    for args in [&["daemon", "--check"][..], &["vault", "list"]] {
+        assert!(fail(root.path(), args, 78).contains("providers"), "a file in the place of a folder");
+    }
+}
+
+fn make_private_folder(path: &Path) {
+    std::fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+}
+
+#[test]
+fn no_backup_takes_a_name_that_the_state_root_keeps_for_itself() {
+    let root = state_root();
+    drop(Daemon::with_github(root.path()));
+    std::fs::remove_file(root.path().join("admin.token")).unwrap();
+    for name in ["palyra.toml", "providers", "admin.token", "journal.db-journal", "vault/x.age", "anchor/new"]
+    {
+        let to = root.path().join(name);
+        let said = fail(root.path(), &["journal", "backup", to.to_str().unwrap()], 2);
+        assert!(said.contains(name), "{name}: {said}");
+        assert!(!to.try_exists().unwrap(), "{name}");
+    }
+    let to = root.path().join("my-backup.db");
+    succeed(root.path(), &["journal", "backup", to.to_str().unwrap()], b"");
+    drop(Daemon::start(root.path()));
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::algorithm::{Algorithm, JwtAlgorithm, KeyKind};
 use super::form::{Encoding, JwtForm, KeyForm};
 use super::key::Key;
+use super::public_key;
 use super::request::Request;
 use super::signature::decode;
 use super::token::after_scheme;
@@ -69,7 +70,8 @@ pub fn verify(
     Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
 
-/// Whether a secret can be used: as a shared secret, any; as a JWK set, if it contains a key of the algorithm's type.
+/// Whether a secret can be used: as a shared secret, any; as a JWK set, if it contains a key of the algorithm's type that can
+/// verify.
 ///
 /// # Errors
 /// Why not, without the value.
@@ -77,7 +79,8 @@ pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
     if form.algorithm.is_shared() {
         return shared(secret, form.algorithm.signature()).map(drop);
     }
-    let fits = has_key_of(&key_set(secret)?, form.algorithm);
+    let can_verify = |key: Key<'_>| key.check_point().is_ok();
+    let fits = key_set(secret)?.iter().any(|key| key.key(form.algorithm).is_some_and(can_verify));
     fits.then_some(()).ok_or_else(|| no_key_of(form.algorithm))
 }
 
@@ -148,6 +151,7 @@ struct JwkSet {
 
 #[derive(Deserialize)]
 struct Jwk {
+    kty: Option<String>,
     kid: Option<String>,
     crv: Option<String>,
     n: Option<String>,
@@ -161,15 +165,30 @@ impl Jwk {
     fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
         let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
         let kind = algorithm.signature().key_kind();
+        if self.kty.as_deref() != key_type(kind) {
+            return None;
+        }
         if curve(kind).is_some_and(|curve| self.crv.as_deref() != Some(curve)) {
             return None;
         }
         match kind {
             KeyKind::Shared => None,
-            KeyKind::Ed25519 => Key::ed25519(&bytes(&self.x)?),
-            curve @ (KeyKind::P256 | KeyKind::P384) => Key::ecdsa(curve, &bytes(&self.x)?, &bytes(&self.y)?),
-            KeyKind::Rsa => Key::rsa(&bytes(&self.n)?, &bytes(&self.e)?),
+            KeyKind::Ed25519 => public_key::of_ed25519(&bytes(&self.x)?).ok(),
+            KeyKind::P256 | KeyKind::P384 => {
+                public_key::of_coordinates(kind, &bytes(&self.x)?, &bytes(&self.y)?).ok()
+            }
+            KeyKind::Rsa => public_key::of_modulus(&bytes(&self.n)?, &bytes(&self.e)?).ok(),
         }
+    }
+}
+
+/// The name of its type in a JWK (RFC 7518 §6.1, RFC 8037 §2).
+fn key_type(kind: KeyKind) -> Option<&'static str> {
+    match kind {
+        KeyKind::Shared => None,
+        KeyKind::Ed25519 => Some("OKP"),
+        KeyKind::P256 | KeyKind::P384 => Some("EC"),
+        KeyKind::Rsa => Some("RSA"),
     }
 }
 
@@ -214,7 +233,7 @@ fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
 }
 
 fn no_key_of(algorithm: JwtAlgorithm) -> String {
-    format!("the secret contains no key for {}", algorithm.as_str())
+    format!("the secret contains no usable key for {}", algorithm.as_str())
 }
 
 fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {

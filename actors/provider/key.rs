@@ -1,40 +1,20 @@
 //! Keys: how a secret of the vault becomes a key, and what that key verifies.
 
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use ring::signature::{self as ring_signature, UnparsedPublicKey, VerificationAlgorithm};
-use x509_cert::Certificate;
-use x509_cert::der::asn1::{ObjectIdentifier, SequenceOf, UintRef};
-use x509_cert::der::pem::{self, PemLabel};
-use x509_cert::der::{Decode, Encode};
-use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::{SequenceOf, UintRef};
 use zeroize::Zeroizing;
 
 use super::algorithm::{Algorithm, KeyKind};
-use super::form::{Encoding, KeyDecoding, KeyForm};
+use super::form::{Encoding, KeyDecoding, KeyForm, TimeFormat};
 use super::mac::{self, Pieces};
+use super::public_key::{self, Flaw, P256_BYTES, P384_BYTES};
 use super::signature::decode;
-use super::{Reason, Reject};
+use super::{Reason, Reject, timestamp};
 use crate::clock::UnixMs;
-
-/// `id-ecPublicKey`, `secp256r1` and `secp384r1` (RFC 5480).
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-/// `rsaEncryption` (RFC 8017).
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-/// `id-Ed25519` (RFC 8410).
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-/// First byte of an uncompressed point, before its two coordinates (SEC 1 §2.3.3).
-const UNCOMPRESSED_POINT: u8 = 4;
-/// Lengths of a coordinate.
-const P256_BYTES: usize = 32;
-const P384_BYTES: usize = 48;
-/// The validity period of a key without a certificate.
-const ALWAYS: std::ops::RangeInclusive<UnixMs> = UnixMs::MIN..=UnixMs::MAX;
-/// Lengths of an RSA modulus: 2,048 to 8,192 bits.
-const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 
 pub enum Key<'a> {
     /// A shared secret.
@@ -45,7 +25,7 @@ pub enum Key<'a> {
     Ecdsa(Vec<u8>),
     /// An RSA public key (PKCS #1), and the validity period of its certificate in Unix ms; unbounded without a
     /// certificate.
-    Rsa(Vec<u8>, std::ops::RangeInclusive<UnixMs>),
+    Rsa(Vec<u8>, RangeInclusive<UnixMs>),
 }
 
 /// The bytes of a key: the secret as it is, or decoded.
@@ -72,42 +52,48 @@ impl<'a> Key<'a> {
     /// Why it is not a key, without the value.
     pub fn read(secret: &'a [u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
         let bytes = bytes(secret, form)?;
-        let not = |what: &str| format!("the secret is not {what} in the form this provider shows it");
         match algorithm.key_kind() {
             KeyKind::Shared => Ok(Self::Shared(bytes)),
-            KeyKind::Ed25519 => ed25519(&bytes).ok_or_else(|| not("an Ed25519 public key")),
-            KeyKind::P256 => ecdsa(&bytes, P256, P256_BYTES).ok_or_else(|| not("a P-256 public key")),
-            KeyKind::P384 => ecdsa(&bytes, P384, P384_BYTES).ok_or_else(|| not("a P-384 public key")),
-            KeyKind::Rsa => rsa(&bytes).ok_or_else(|| {
-                not("a certificate with an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM")
-            }),
+            kind => public_key::read(&bytes, kind).map_err(|flaw| told(flaw, kind)),
         }
     }
 
-    /// The Ed25519 key of these bytes; `None` if they are not one.
-    pub fn ed25519(bytes: &[u8]) -> Option<Key<'static>> {
-        let key = <[u8; 32]>::try_from(bytes).ok()?;
-        VerifyingKey::from_bytes(&key).ok().map(Key::Ed25519)
+    /// Reads a key that is about to be put to use: also refused is one whose flaw would only show in the deliveries, all
+    /// of which it would refuse.
+    ///
+    /// # Errors
+    /// Why nothing can be verified with it, without the value.
+    pub fn check(secret: &'a [u8], form: &KeyForm, algorithm: Algorithm) -> Result<Self, String> {
+        let key = Self::read(secret, form, algorithm)?;
+        key.check_point().map_err(|flaw| told(flaw, algorithm.key_kind()))?;
+        Ok(key)
     }
 
-    /// The point with these coordinates, each in its full length; `None` if they are not of the curve `kind`.
-    pub fn ecdsa(kind: KeyKind, x: &[u8], y: &[u8]) -> Option<Key<'static>> {
-        let bytes = match kind {
-            KeyKind::P256 => P256_BYTES,
-            KeyKind::P384 => P384_BYTES,
-            KeyKind::Shared | KeyKind::Ed25519 | KeyKind::Rsa => return None,
-        };
-        let fits = x.len() == bytes && y.len() == bytes;
-        fits.then(|| Key::Ecdsa([&[UNCOMPRESSED_POINT], x, y].concat()))
+    /// Refuses a point that is not on its curve, which [`Key::read`] does not.
+    ///
+    /// # Errors
+    /// The flaw.
+    pub fn check_point(&self) -> Result<(), Flaw> {
+        match self {
+            Self::Ecdsa(point) => public_key::check_point(point),
+            Self::Shared(_) | Self::Ed25519(_) | Self::Rsa(..) => Ok(()),
+        }
     }
 
-    /// The RSA key of this modulus and exponent; `None` if it is not of 2,048 to 8,192 bits.
-    pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<Key<'static>> {
-        let mut numbers = SequenceOf::<UintRef<'_>, 2>::new();
-        numbers.add(UintRef::new(modulus).ok()?).ok()?;
-        numbers.add(UintRef::new(exponent).ok()?).ok()?;
-        let key = numbers.to_der().ok()?;
-        is_long_enough(&key).then_some(Key::Rsa(key, ALWAYS))
+    /// Refuses a certificate that is not valid at `now`, as [`Key::holds`] does for a delivery.
+    ///
+    /// # Errors
+    /// Until when or since when it is valid, for people.
+    pub fn check_span(&self, now: UnixMs) -> Result<(), String> {
+        let Self::Rsa(_, span) = self else { return Ok(()) };
+        let written = |time: &UnixMs| timestamp::write(*time, TimeFormat::Rfc3339);
+        if now > *span.end() {
+            return Err(format!("its certificate has expired: it was valid until {}", written(span.end())));
+        }
+        if now < *span.start() {
+            return Err(format!("its certificate is not valid before {}", written(span.start())));
+        }
+        Ok(())
     }
 
     /// Refuses a certificate that is not valid at `now`.
@@ -139,6 +125,21 @@ impl<'a> Key<'a> {
             }
             (Self::Ecdsa(_) | Self::Rsa(..), None) => false,
         }
+    }
+}
+
+/// A flaw of a key of this kind, for people.
+fn told(flaw: Flaw, kind: KeyKind) -> String {
+    let name = match kind {
+        KeyKind::Shared => "a shared secret",
+        KeyKind::Ed25519 => "an Ed25519 public key",
+        KeyKind::P256 => "a P-256 public key",
+        KeyKind::P384 => "a P-384 public key",
+        KeyKind::Rsa => "a certificate with an RSA key of 2,048 to 8,192 bits, or such a public key, in PEM",
+    };
+    match flaw {
+        Flaw::Form => format!("the secret is not {name} in the form this provider shows it"),
+        Flaw::Numbers(wrong) => format!("the secret is not {name} that can verify signatures: {wrong}"),
     }
 }
 
@@ -220,64 +221,4 @@ fn bytes<'a>(secret: &'a [u8], form: &KeyForm) -> Result<Bytes<'a>, String> {
         Some(_) => Err("the secret is empty after its prefix".to_owned()),
         None => Err(format!("the secret is not {} in the form this provider writes it", form.name())),
     }
-}
-
-/// A public key in its published form, and its validity period in Unix ms.
-struct Public {
-    info: SubjectPublicKeyInfoOwned,
-    span: std::ops::RangeInclusive<UnixMs>,
-}
-
-impl Public {
-    /// Reads a certificate or a public key in PEM (RFC 7468), or a public key in DER.
-    fn read(bytes: &[u8]) -> Option<Self> {
-        match pem::decode_vec(bytes) {
-            Ok((Certificate::PEM_LABEL, der)) => Self::of_certificate(&der),
-            Ok((SubjectPublicKeyInfoOwned::PEM_LABEL, der)) => Self::of_spki(&der),
-            Ok(_) => None,
-            Err(_) => Self::of_spki(bytes),
-        }
-    }
-
-    fn of_spki(der: &[u8]) -> Option<Self> {
-        Some(Self { info: SubjectPublicKeyInfoOwned::from_der(der).ok()?, span: ALWAYS })
-    }
-
-    fn of_certificate(der: &[u8]) -> Option<Self> {
-        let certificate = Certificate::from_der(der).ok()?.tbs_certificate;
-        let ms = |time: x509_cert::time::Time| u64::try_from(time.to_unix_duration().as_millis()).ok();
-        let span = ms(certificate.validity.not_before)?..=ms(certificate.validity.not_after)?;
-        Some(Self { info: certificate.subject_public_key_info, span })
-    }
-
-    /// The key bytes, if the algorithm is `kind`.
-    fn key_of(&self, kind: ObjectIdentifier) -> Option<&[u8]> {
-        (self.info.algorithm.oid == kind).then(|| self.info.subject_public_key.raw_bytes())
-    }
-}
-
-/// An Ed25519 key: 32 plain bytes, or one of the published forms.
-fn ed25519(bytes: &[u8]) -> Option<Key<'static>> {
-    Key::ed25519(bytes).or_else(|| Key::ed25519(Public::read(bytes)?.key_of(ED25519)?))
-}
-
-/// The point of a key on `curve`, whose coordinates have `coordinate_bytes` each. Only the uncompressed form is supported.
-fn ecdsa(bytes: &[u8], curve: ObjectIdentifier, coordinate_bytes: usize) -> Option<Key<'static>> {
-    let public = Public::read(bytes)?;
-    let own_curve = public.info.algorithm.parameters.as_ref()?.decode_as::<ObjectIdentifier>().ok()?;
-    let point = public.key_of(EC_PUBLIC_KEY)?;
-    (own_curve == curve && point.len() == 1 + 2 * coordinate_bytes).then(|| Key::Ecdsa(point.to_vec()))
-}
-
-fn rsa(bytes: &[u8]) -> Option<Key<'static>> {
-    let public = Public::read(bytes)?;
-    let key = public.key_of(RSA)?.to_vec();
-    is_long_enough(&key).then_some(Key::Rsa(key, public.span))
-}
-
-/// Whether the length of an RSA key (PKCS #1) is supported.
-fn is_long_enough(key: &[u8]) -> bool {
-    let numbers = SequenceOf::<UintRef<'_>, 2>::from_der(key).ok();
-    let modulus = numbers.as_ref().and_then(|numbers| numbers.get(0));
-    modulus.is_some_and(|modulus| RSA_BYTES.contains(&modulus.as_bytes().len()))
 }

@@ -34,6 +34,7 @@ mod mac;
 mod making;
 mod mutation;
 mod profile;
+mod public_key;
 mod published;
 mod reject;
 mod request;

@@ -312,6 +312,25 @@ impl Profile {
             !matches!(scheme.proof, Proof::None) && verify::check_key(scheme, secret.expose()).is_ok()
         })
     }
+
+    /// Whether any of the versions, which [`Profile::check_keys`] has accepted, is valid at `now`. A certificate is only for
+    /// a time; while it is replaced, the other one may be too old, or not valid yet.
+    ///
+    /// # Errors
+    /// The newest version, if none is.
+    pub fn check_spans(&self, keys: &SecretVersions, now: UnixMs) -> Result<(), UnusableKey> {
+        let mut newest = Ok(());
+        for SecretVersion { version, secret } in keys.iter() {
+            let check = |scheme| verify::check_span(scheme, secret.expose(), now);
+            match self.schemes.iter().try_for_each(check) {
+                Ok(()) => return Ok(()),
+                Err(reason) => {
+                    newest = newest.and(Err(UnusableKey { version: *version, reason, usable: Vec::new() }));
+                }
+            }
+        }
+        newest
+    }
 }
 
 /// Each part is prefixed with its length, so that different identifiers never produce the same bytes.

@@ -188,7 +188,15 @@ pub fn verify(
 /// # Errors
 /// Why not, without the value.
 pub fn check_key(form: &SignedForm, secret: &[u8]) -> Result<(), String> {
-    form.algorithms().try_for_each(|algorithm| Key::read(secret, &form.key, algorithm).map(drop))
+    form.algorithms().try_for_each(|algorithm| Key::check(secret, &form.key, algorithm).map(drop))
+}
+
+/// Whether the certificate in `secret`, if it is one, is valid at `now`, for every algorithm a delivery may select.
+///
+/// # Errors
+/// Until when or since when it is valid, or why it is no key.
+pub fn check_span(form: &SignedForm, secret: &[u8], now: UnixMs) -> Result<(), String> {
+    form.algorithms().try_for_each(|algorithm| Key::read(secret, &form.key, algorithm)?.check_span(now))
 }
 
 /// The values that are the same for every content that is tried.

@@ -6,6 +6,7 @@ mod rules;
 mod signatures;
 mod tokens;
 mod told_apart;
+mod useless_keys;
 mod vectors;
 
 use std::sync::Arc;

@@ -158,6 +158,17 @@ pub fn check_key(scheme: &Scheme, secret: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Whether `secret`, which [`check_key`] has accepted for `scheme`, is valid at `now`.
+///
+/// # Errors
+/// Until when or since when it is valid.
+pub fn check_span(scheme: &Scheme, secret: &[u8], now: UnixMs) -> Result<(), String> {
+    match &scheme.proof {
+        Proof::Signed(scheme) => signed::check_span(&scheme.form, secret, now),
+        Proof::Jwt(_) | Proof::Token(_) | Proof::None => Ok(()),
+    }
+}
+
 /// The result for a delivery that nothing covers.
 pub fn uncovered(key_version: Option<u32>) -> Verified {
     Verified { key_version, signed_digest: None, covers_content: false, covers_bytes: false }

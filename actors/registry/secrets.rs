@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::messages::Integration;
+use crate::clock::UnixMs;
 use crate::provider::{Profile, UnusableKey};
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 use crate::vault::{InvalidRef, SecretStatus, VaultRef};
@@ -76,13 +77,19 @@ pub struct MadeUseless {
     pub why: UnusableKey,
 }
 
-/// Enabled integrations verified with the secret `vault_ref` whose profiles cannot use `value` as a key. For a blank
-/// value the list is empty, because the vault refuses that anyway.
-pub fn made_useless(all: &[Arc<Integration>], vault_ref: &VaultRef, value: &Secret) -> Vec<MadeUseless> {
+/// Enabled integrations verified with the secret `vault_ref` whose profiles cannot use `value` as a key at `now`. For a
+/// blank value the list is empty, because the vault refuses that anyway.
+pub fn made_useless(
+    all: &[Arc<Integration>],
+    vault_ref: &VaultRef,
+    value: &Secret,
+    now: UnixMs,
+) -> Vec<MadeUseless> {
     let alone = SecretVersion { version: 0, secret: Secret::new(value.expose().to_vec()) };
     let Some(alone) = SecretVersions::new(vec![alone]) else { return Vec::new() };
     let unusable = verified_with(all, vault_ref).into_iter().filter_map(|integration| {
-        let why = integration.profile.as_ref()?.check_keys(&alone).err()?;
+        let profile = integration.profile.as_ref()?;
+        let why = profile.check_keys(&alone).and_then(|()| profile.check_spans(&alone, now)).err()?;
         Some(MadeUseless { integration_id: integration.record.integration_id.clone(), why })
     });
     unusable.collect()

@@ -85,15 +85,19 @@ impl Resolver {
         answer
     }
 
-    /// Whether a secret can be resolved within the timeout, and used by `profile`. What was read for that is wiped at
+    /// Whether a secret can be resolved within the timeout, and used by `profile` now. What was read for that is wiped at
     /// once.
     pub(super) async fn probe(
         self: Arc<Self>,
         vault_ref: VaultRef,
         profile: Option<Arc<Profile>>,
     ) -> SecretStatus {
+        let checked = |profile: Arc<Profile>, versions: &SecretVersions| {
+            profile.check_keys(versions)?;
+            profile.check_spans(versions, self.clock.now_unix_ms())
+        };
         match self.read_within_probe_deadline(&vault_ref).await {
-            Ok(versions) => match profile.map_or(Ok(()), |profile| profile.check_keys(&versions)) {
+            Ok(versions) => match profile.map_or(Ok(()), |profile| checked(profile, &versions)) {
                 Ok(()) => SecretStatus::Found,
                 Err(unusable) => SecretStatus::Unusable(unusable),
             },

@@ -1,21 +1,15 @@
 //! Checks that a folder is a safe state root, and that everything in it is.
 
-use std::ffi::OsStr;
 use std::fs::{self, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use palyra_actors::files::{self, UNFINISHED_PREFIX};
+use palyra_actors::files;
 
 use super::StateRootError;
+use super::names::{MARKS, PARTS, is_ours, is_unfinished, wrong_kind};
 
-/// Files that identify a folder as a state root.
-const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
-/// What a state root may contain before it has any of those.
-const PARTS: [&str; 7] = ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "daemon.json"];
-/// Files that SQLite creates beside the journal.
-const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
 /// Created by the file system at the root of a volume, accessible to root only. It is allowed and ignored.
 const OF_THE_VOLUME: &str = "lost+found";
 
@@ -146,7 +140,8 @@ fn content(root: &Path) -> io::Result<Content> {
     Ok(content)
 }
 
-/// Refuses symbolic links, hard links, foreign owners and anything accessible to group or others. Regular files at the top
+/// Refuses symbolic links, hard links, foreign owners, anything accessible to group or others, and a folder in the place of
+/// a file. Regular files at the top
 /// level with unknown names are neither read nor written, so their permissions do not matter: they are ignored and returned,
 /// so that the caller can warn of them.
 ///
@@ -166,6 +161,9 @@ pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
             continue;
         }
         entry_of_ours(&path, &meta)?;
+        if let Some(problem) = wrong_kind(&path, &meta) {
+            return Err(refused(&path, problem, "move it away"));
+        }
         if meta.is_dir() {
             folder(&path, 1)?;
         }
@@ -192,17 +190,6 @@ impl Foreign {
             self.more += 1;
         }
     }
-}
-
-fn is_ours(path: &Path) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let known = MARKS.iter().chain(&PARTS).chain(&BESIDE_THE_JOURNAL);
-    known.into_iter().any(|known| name == *known) || is_unfinished(name)
-}
-
-/// Whether the name is that of a temporary file left by an interrupted write.
-fn is_unfinished(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes())
 }
 
 fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use palyra_actors::files::folder_of;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 const LOCK_FILE_BYTES_MAX: u64 = 256;
@@ -127,7 +128,7 @@ impl Drop for Lock {
 /// # Errors
 /// The error of the file system.
 pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
-    let mut file = match File::open(path) {
+    let mut file = match open_to_ask(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let found = unlocked(path)?;
             let was_made_meanwhile = found.is_some() && path.try_exists()?;
@@ -153,16 +154,26 @@ fn unlocked(path: &Path) -> io::Result<Option<Holder>> {
     Ok(is_held.then_some(UNLOCKED))
 }
 
+/// Opens the file, and creates it if it is missing.
 fn open(path: &Path) -> io::Result<File> {
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(no_follow)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    open_regular(&mut options, OFlags::NOFOLLOW, path)
+}
+
+/// Opens the file to ask who holds its lock; it has to exist.
+fn open_to_ask(path: &Path) -> io::Result<File> {
+    open_regular(OpenOptions::new().read(true), OFlags::empty(), path)
+}
+
+/// Opens a regular file and nothing else: opening a named pipe would wait for its other end.
+fn open_regular(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<File> {
+    let flags = i32::try_from((flags | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let file = options.custom_flags(flags).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+    }
 }
 
 fn read_holder(lock: &mut File) -> Holder {

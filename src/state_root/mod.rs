@@ -3,6 +3,7 @@
 
 mod check;
 mod lock;
+mod names;
 mod reserve;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::random::random_u128;
 use lock::Lock;
 pub use lock::{Holder, Role};
+pub use names::is_reserved;
 pub use reserve::Reserve;
 
 const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;
@@ -191,6 +193,7 @@ impl StateRoot {
         let looked = || check::tree(&self.0).and_then(|_| check::writable(&self.0));
         match (std::fs::symlink_metadata(path), source.kind()) {
             (Ok(meta), _) if meta.is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
+            (Ok(meta), _) if !meta.is_file() => check::refused(path, "is not a regular file", "move it away"),
             (Ok(_), ErrorKind::PermissionDenied) => {
                 looked().err().unwrap_or_else(|| StateRootError::Io { path: path.to_owned(), source })
             }
@@ -252,7 +255,7 @@ impl StateRoot {
     /// When the lock cannot be examined.
     pub fn holder(&self) -> Result<Option<Holder>, StateRootError> {
         let path = self.lock_file();
-        lock::holder(&path).map_err(|source| StateRootError::Io { path, source })
+        lock::holder(&path).map_err(|source| self.lock_refused(&path, source))
     }
 
     /// The addresses in `daemon.json`; `None` if there is no such file.

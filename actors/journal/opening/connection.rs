@@ -10,6 +10,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::open::file_error;
+use super::same_file;
 use crate::files::{folder_of, shortage_of_descriptors};
 use crate::journal::error::JournalError;
 use crate::limits::{
@@ -58,6 +59,7 @@ fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection,
         return Err(refused(path, "SQLite is older than 3.51.3", "build palyra with its bundled SQLite"));
     }
     let place = without_links(path)?;
+    same_file::names_of(path).iter().try_for_each(|file| refuse_other_kinds(file))?;
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let db = Connection::open_with_flags(place, flags).map_err(cannot_open(path))?;
     harden(&db, lock_wait_ms).map_err(cannot_open(path))?;
@@ -67,6 +69,20 @@ fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection,
 /// Whether this version of SQLite has the bug that may lose commits.
 pub(in crate::journal) fn is_too_old(version: i32) -> bool {
     version < SQLITE_VERSION_MIN
+}
+
+/// Refuses what is no regular file in the place of one: SQLite would wait for the other end of a named pipe, and take a folder
+/// for a disk that fails.
+///
+/// # Errors
+/// [`JournalError::Open`].
+pub(super) fn refuse_other_kinds(path: &Path) -> Result<(), JournalError> {
+    match path.symlink_metadata() {
+        Ok(found) if !found.is_file() && !found.is_symlink() => {
+            Err(refused(path, "it is not a regular file", "move it away"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The path with its folder resolved. The folder may lie behind a symbolic link, the file itself may not be one.

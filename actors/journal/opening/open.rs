@@ -80,6 +80,7 @@ pub(in crate::journal) fn for_writing(
 ) -> Result<Opened, JournalError> {
     let path = files.database.as_path();
     let records = anchor_records(files)?;
+    connection::refuse_other_kinds(&files.checkpoint())?;
     missing_database::refuse_what_lost_its_database(files, records.as_ref(), accept_rollback)?;
     create_private(path).map_err(file_error(path))?;
     let mut db = connection::for_writing(path)?;
@@ -211,6 +212,7 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
             "start the daemon once, or name its state root with --state-root",
         ));
     }
+    connection::refuse_other_kinds(path)?;
     // SQLite would take the log beside an empty database for a left-over and remove it.
     if path.metadata().map_err(file_error(path))?.len() == 0 {
         return Err(JournalError::Corrupt { seq: 0, problem: format!("{} is empty", path.display()) });

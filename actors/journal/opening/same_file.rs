@@ -127,7 +127,16 @@ mod platform {
 }
 
 pub(in crate::journal) fn wal_path(database: &Path) -> PathBuf {
+    beside(database, "-wal")
+}
+
+/// The database and all files that SQLite may keep beside it.
+pub(super) fn names_of(database: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", "-journal"].map(|ending| beside(database, ending))
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(database);
-    name.push("-wal");
+    name.push(ending);
     name.into()
 }

@@ -342,7 +342,7 @@ fn a_token_that_names_no_key_is_of_the_one_there_is() {
 }
 
 /// A profile whose tokens are signed with `algorithm`, without further requirements.
-fn with_algorithm(algorithm: &str) -> Profile {
+pub(super) fn with_algorithm(algorithm: &str) -> Profile {
     let text = OWN.replace("body_sha256_claim = \"body\"\nexpiry_leeway_seconds = 0\n", "");
     load::load("own.toml", &text.replace("ES256", algorithm)).unwrap()
 }

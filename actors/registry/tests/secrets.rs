@@ -5,6 +5,9 @@ use crate::vault::VaultRef;
 
 use super::*;
 
+/// A public key (RFC 8032 §7.1).
+const ED25519: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
 /// `disco` and `spare` need a hexadecimal key, `fb` a token beside its secret; `spare` is disabled.
 const USERS: &str = r#"version = 1
 [[webhooks]]
@@ -82,11 +85,12 @@ fn who_uses_a_secret_is_enabled_and_names_it() {
 fn a_value_is_of_no_use_to_those_whose_profile_makes_no_key_of_it() {
     let all = all();
     let useless = |name: &str, value: &str| {
-        let found = made_useless(&all, &named(name), &Secret::new(value.as_bytes().to_vec()));
+        let found = made_useless(&all, &named(name), &Secret::new(value.as_bytes().to_vec()), NOW);
         found.into_iter().map(|one| one.integration_id).collect::<Vec<_>>()
     };
     assert_eq!(useless("global/one", "not hex, zz!"), ["disco"]);
-    assert!(useless("global/one", &"00".repeat(32)).is_empty());
+    assert!(useless("global/one", ED25519).is_empty());
+    assert_eq!(useless("global/one", &"00".repeat(32)), ["disco"]);
     assert!(useless("global/one", " \n").is_empty(), "the vault refuses it");
     assert!(useless("global/two", "not hex, zz!").is_empty());
 }

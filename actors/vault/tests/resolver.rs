@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 use crate::limits::{SECRET_BYTES_MAX, SECRET_CACHE_SECONDS};
+use crate::provider::Catalogue;
 use crate::supervision::Exited;
 
 struct Running {
@@ -52,6 +53,13 @@ impl Running {
 
     async fn probe(&self, name: &str) -> SecretStatus {
         self.vault.send(Probe { vault_ref: vault_ref(name), profile: None }).await.unwrap()
+    }
+
+    /// What a probe for the profile of `provider` says.
+    async fn probe_for(&self, provider: &str, name: &str) -> SecretStatus {
+        let catalogue = Catalogue::built_in().unwrap();
+        let profile = Some(Arc::clone(catalogue.get(provider).unwrap()));
+        self.vault.send(Probe { vault_ref: vault_ref(name), profile }).await.unwrap()
     }
 
     async fn observe(&self) -> VaultSnapshot {
@@ -301,6 +309,32 @@ async fn probing_tells_without_keeping_or_journaling() {
     let unavailable = running.probe("hashivault:a/b#c").await;
     assert!(matches!(unavailable, SecretStatus::Unavailable(text) if text.contains("not supported")));
     assert_eq!((running.journal.count(), running.observe().await.cached), (0, 0));
+}
+
+/// The certificate of the vectors, which is valid from 2025-01-01 to 2035-01-01.
+fn certificate() -> String {
+    let line = include_str!("../../../tests/vectors/aws-sns.jsonl").lines().next().unwrap();
+    let case: serde_json::Value = serde_json::from_str(line).unwrap();
+    case["public_key"].as_str().unwrap().to_owned()
+}
+
+#[actix::test]
+async fn a_certificate_is_of_use_while_it_is_valid() {
+    let running = start();
+    running.put("global/a", &certificate()).await;
+    for (now_s, told) in [
+        (1_735_689_599, "not valid before 2025-01-01T00:00:00Z"),
+        (1_735_689_600, ""),
+        (2_051_222_400, ""),
+        (2_051_222_401, "expired: it was valid until 2035-01-01T00:00:00Z"),
+    ] {
+        running.clock.set(now_s * 1_000);
+        match running.probe_for("aws-sns", "global/a").await {
+            SecretStatus::Found => assert_eq!(told, "", "{now_s}"),
+            SecretStatus::Unusable(key) => assert!(!told.is_empty() && key.reason.contains(told), "{key:?}"),
+            other => panic!("{now_s}: {other:?}"),
+        }
+    }
 }
 
 #[actix::test]

@@ -13,6 +13,7 @@ use crate::cli::context::{Context, Need};
 use crate::cli::error::{CliError, Kind};
 use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
+use crate::state_root::is_reserved;
 
 /// Most problems that are listed for a copy; `journal verify` lists all.
 const PROBLEMS_TOLD_MAX: usize = 10;
@@ -29,6 +30,15 @@ fn refuse_without_journal(files: &JournalFiles) -> Result<(), CliError> {
             .hint("name the state root that holds it with --state-root")),
         Err(error) => Err(CliError::config(format!("the journal at `{shown}` cannot be examined: {error}"))),
     }
+}
+
+/// Refuses a file that the next start would take for one of its own.
+fn refuse_name_of_ours(files: &JournalFiles, file: &Path) -> Result<(), CliError> {
+    if !is_reserved(files, file) {
+        return Ok(());
+    }
+    let told = format!("palyra keeps `{}` in its state root for itself", file.display());
+    Err(CliError::usage(told).hint("name a file outside the state root, on another disk if possible"))
 }
 
 /// The error for a journal that is incomplete or was changed. Whoever keeps backups must not replace a good one with this
@@ -89,6 +99,7 @@ fn sign_for_what_there_is(context: &Context) {
 /// Copies the journal, verifies the copy, and compares it with what was acknowledged and signed before.
 pub fn backup(file: &Path, context: &Context) -> Result<Exit, CliError> {
     let files = context.journal_files()?;
+    refuse_name_of_ours(&files, file)?;
     refuse_without_journal(&files)?;
     sign_for_what_there_is(context);
     let before = journal::backup(&files, file).map_err(|error| not_copied(&error, file))?;

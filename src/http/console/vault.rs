@@ -176,14 +176,14 @@ async fn refuse_needed(app: &AppState, vault_ref: &VaultRef) -> Result<(), Probl
 
 /// Refuses a value from which the profile of an enabled integration cannot derive a key.
 async fn refuse_useless(app: &AppState, vault_ref: &VaultRef, value: &Secret) -> Result<(), Problem> {
-    let useless = made_useless(&all(app).await?, vault_ref, value);
+    let useless = made_useless(&all(app).await?, vault_ref, value, app.clock.now_unix_ms());
     if useless.is_empty() {
         return Ok(());
     }
     let said =
         |one: &MadeUseless| format!("`{}` cannot use this value: {}", one.integration_id, one.why.reason);
     let reasons: Vec<String> = useless.iter().map(said).collect();
-    let hint = "give a value of that form; `?force=true` stores this one anyway";
+    let hint = "give a value that they can use; `?force=true` stores this one anyway";
     let detail = format!("nothing was stored as `{vault_ref}`: {}", reasons.join("; "));
     Err(Problem::new(Kind::InUse).detail(detail).reasons(&reasons).hint(Some(hint.to_owned())))
 }

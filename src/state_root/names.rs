@@ -1,0 +1,50 @@
+//! The names of what palyra keeps in a state root.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::path::Path;
+
+use palyra_actors::files::{UNFINISHED_PREFIX, folder_of};
+use palyra_actors::journal::JournalFiles;
+
+/// Files that identify a folder as a state root.
+pub(super) const MARKS: [&str; 4] = ["palyra.toml", "webhooks.toml", "journal.db", "admin.token"];
+/// What a state root may contain before it has any of those.
+pub(super) const PARTS: [&str; 8] =
+    ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "journal.key.next", "daemon.json"];
+/// Files that SQLite creates beside the journal.
+const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
+/// Of all these, the folders.
+const FOLDERS: [&str; 3] = ["vault", "providers", "anchor"];
+
+/// Whether the name of `path` is one of palyra's at the top of a state root.
+pub(super) fn is_ours(path: &Path) -> bool {
+    let Some(name) = path.file_name() else { return false };
+    let known = MARKS.iter().chain(&PARTS).chain(&BESIDE_THE_JOURNAL);
+    known.into_iter().any(|known| name == *known) || is_unfinished(name)
+}
+
+/// Whether the name is that of a temporary file left by an interrupted write.
+pub(super) fn is_unfinished(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(UNFINISHED_PREFIX.as_bytes())
+}
+
+/// What is wrong with a folder in the place of a file of palyra's, or a file in the place of a folder; `None` for others.
+pub(super) fn wrong_kind(path: &Path, meta: &Metadata) -> Option<&'static str> {
+    let is_folder = FOLDERS.iter().any(|name| path.ends_with(name));
+    match (is_ours(path), is_folder, meta.is_dir()) {
+        (true, false, true) => Some("is a folder, but palyra keeps a file under that name"),
+        (true, true, false) => Some("is a file, but palyra keeps a folder under that name"),
+        _ => None,
+    }
+}
+
+/// Whether palyra keeps `file` for itself: by its name at the top of the state root that holds the journal `files`, or
+/// because it is in a folder of palyra's. A file whose folder does not exist is not.
+pub fn is_reserved(files: &JournalFiles, file: &Path) -> bool {
+    let Ok(folder) = folder_of(file).canonicalize() else { return false };
+    let is = |other: &Path| other.canonicalize().is_ok_and(|other| other == folder);
+    let root = folder_of(&files.database);
+    let in_a_folder = FOLDERS.iter().any(|name| is(&root.join(name))) || is(folder_of(&files.anchor));
+    in_a_folder || (is(root) && is_ours(file))
+}
