@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::algorithm::{Algorithm, JwtAlgorithm, KeyKind};
+use super::algorithm::{Algorithm, JwtAlgorithm};
 use super::form::{Encoding, JwtForm, KeyForm};
+use super::jwk_set::JwkSet;
 use super::key::Key;
 use super::request::Request;
 use super::signature::decode;
@@ -77,8 +77,15 @@ pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
     if form.algorithm.is_shared() {
         return shared(secret, form.algorithm.signature()).map(drop);
     }
-    let fits = has_key_of(&key_set(secret)?, form.algorithm);
-    fits.then_some(()).ok_or_else(|| no_key_of(form.algorithm))
+    check_key_set(form.algorithm, secret).map_err(|what| of_secret(&what))
+}
+
+/// Whether a document is a JWK set with a key for `algorithm`.
+///
+/// # Errors
+/// What it is instead.
+pub fn check_key_set(algorithm: JwtAlgorithm, document: &[u8]) -> Result<(), String> {
+    JwkSet::read(document)?.has_key_for(algorithm)
 }
 
 impl JwtForm {
@@ -140,81 +147,31 @@ fn shared(secret: &[u8], algorithm: Algorithm) -> Result<Key<'_>, String> {
     Key::read(secret, &KeyForm::default(), algorithm)
 }
 
-/// A JWK set (RFC 7517): of each key the members that RSA, ECDSA (RFC 7518 §6) and Ed25519 (RFC 8037 §2) need.
-#[derive(Deserialize)]
-struct JwkSet {
-    keys: Vec<Jwk>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kid: Option<String>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-}
-
-impl Jwk {
-    /// The key, if it is of the algorithm's kind.
-    fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
-        let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
-        let kind = algorithm.signature().key_kind();
-        if curve(kind).is_some_and(|curve| self.crv.as_deref() != Some(curve)) {
-            return None;
-        }
-        match kind {
-            KeyKind::Shared => None,
-            KeyKind::Ed25519 => Key::ed25519(&bytes(&self.x)?),
-            curve @ (KeyKind::P256 | KeyKind::P384) => Key::ecdsa(curve, &bytes(&self.x)?, &bytes(&self.y)?),
-            KeyKind::Rsa => Key::rsa(&bytes(&self.n)?, &bytes(&self.e)?),
-        }
-    }
-}
-
-/// The name of its curve in a JWK.
-fn curve(kind: KeyKind) -> Option<&'static str> {
-    match kind {
-        KeyKind::Ed25519 => Some("Ed25519"),
-        KeyKind::P256 => Some("P-256"),
-        KeyKind::P384 => Some("P-384"),
-        KeyKind::Shared | KeyKind::Rsa => None,
-    }
-}
-
-fn key_set(secret: &[u8]) -> Result<Vec<Jwk>, String> {
-    let set = serde_json::from_slice::<JwkSet>(secret);
-    set.map(|set| set.keys).map_err(|_| "the secret is not a JWK set (RFC 7517)".to_owned())
-}
-
-/// Tries the keys of the set. Keys of another type than the algorithm's are ignored, whatever their ids are.
+/// Tries the keys of the set that fit, whatever keys of other types there are.
 fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
-    let set = match key_set(secret) {
+    let set = match JwkSet::read(secret) {
         Ok(set) => set,
-        Err(reason) => return Tried::Unusable(reason),
+        Err(what) => return Tried::Unusable(of_secret(&what)),
     };
     let kid = parts.header.get("kid").and_then(Value::as_str);
-    let is_named = |key: &&Jwk| key.kid.as_deref() == kid || (kid.is_none() && set.len() == 1);
-    let mut named = set.iter().filter(is_named);
-    let Some(key) = named.find_map(|key| key.key(algorithm)) else {
-        return match has_key_of(&set, algorithm) {
-            true => Tried::Refused(Reject::new(
-                Reason::UntrustedKey,
-                "the token names a key that is not in the key set",
-            )),
-            false => Tried::Unusable(no_key_of(algorithm)),
-        };
-    };
-    parts.tried(&key, algorithm)
+    let mut refused = None;
+    for key in set.keys(algorithm, kid) {
+        match parts.tried(&key, algorithm) {
+            Tried::Accepted => return Tried::Accepted,
+            other => refused = Some(other),
+        }
+    }
+    refused.unwrap_or_else(|| match set.has_key_for(algorithm) {
+        Ok(()) => Tried::Refused(Reject::new(
+            Reason::UntrustedKey,
+            "the token names a key that is not in the key set",
+        )),
+        Err(what) => Tried::Unusable(of_secret(&what)),
+    })
 }
 
-fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
-    set.iter().any(|key| key.key(algorithm).is_some())
-}
-
-fn no_key_of(algorithm: JwtAlgorithm) -> String {
-    format!("the secret contains no key for {}", algorithm.as_str())
+fn of_secret(what: &str) -> String {
+    format!("the secret is {what}")
 }
 
 fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {

@@ -24,6 +24,7 @@ mod catalogue;
 mod conformance;
 mod form;
 mod handshake;
+mod jwk_set;
 mod jwt;
 mod key;
 mod key_pair;

@@ -1,4 +1,5 @@
 mod hostile;
+mod key_sets;
 mod keys;
 mod parts;
 mod public_keys;

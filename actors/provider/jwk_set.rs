@@ -1,0 +1,113 @@
+//! JWK sets (RFC 7517). Members that are no usable key are ignored, as §5 asks: a provider may add kinds of keys at any time.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::algorithm::{JwtAlgorithm, KeyKind};
+use super::form::Encoding;
+use super::key::Key;
+use super::signature::decode;
+
+/// Most keys of one set that a token is tried with. A set has several that fit while its provider changes keys, or where
+/// it or the token names none.
+const KEYS_TRIED_MAX: usize = 8;
+
+/// The keys of a set. Their number is bounded by the length of the document.
+pub struct JwkSet {
+    keys: Vec<Jwk>,
+    /// How many members the document has, with those that are ignored.
+    members: usize,
+}
+
+/// Of each key the members that RSA, ECDSA (RFC 7518 §6) and Ed25519 (RFC 8037 §2) need.
+#[derive(Deserialize)]
+struct Jwk {
+    kid: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+impl JwkSet {
+    /// Reads a set. Which of its keys are usable depends on the algorithm; see [`Self::keys`].
+    ///
+    /// # Errors
+    /// What the text is instead.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        let members = object::<Document<'_>>(text).ok_or_else(|| "not a JWK set (RFC 7517)".to_owned())?.keys;
+        let keys = members.iter().filter_map(|member| object(member.get().as_bytes())).collect();
+        Ok(Self { keys, members: members.len() })
+    }
+
+    /// The keys for `algorithm` that a token may be made with: those with the id `kid` if it names one, otherwise all; the
+    /// first [`KEYS_TRIED_MAX`] of them.
+    pub fn keys(&self, algorithm: JwtAlgorithm, kid: Option<&str>) -> impl Iterator<Item = Key<'static>> {
+        let is_named = move |key: &&Jwk| kid.is_none() || key.kid.as_deref() == kid;
+        let keys = self.keys.iter().filter(is_named).filter_map(move |key| key.key(algorithm));
+        keys.take(KEYS_TRIED_MAX)
+    }
+
+    /// Checks that the set contains a key for `algorithm`.
+    ///
+    /// # Errors
+    /// What the set is instead.
+    pub fn has_key_for(&self, algorithm: JwtAlgorithm) -> Result<(), String> {
+        let without = || {
+            let (needed, named, members) = (needed(algorithm), algorithm.as_str(), self.members);
+            format!("a JWK set without {needed}, which {named} needs, among its {members} entries")
+        };
+        self.keys(algorithm, None).next().map(drop).ok_or_else(without)
+    }
+}
+
+impl Jwk {
+    /// The key, if it is of the algorithm's kind.
+    fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
+        let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
+        let kind = algorithm.signature().key_kind();
+        if curve(kind).is_some_and(|curve| self.crv.as_deref() != Some(curve)) {
+            return None;
+        }
+        match kind {
+            KeyKind::Shared => None,
+            KeyKind::Ed25519 => Key::ed25519(&bytes(&self.x)?),
+            curve @ (KeyKind::P256 | KeyKind::P384) => Key::ecdsa(curve, &bytes(&self.x)?, &bytes(&self.y)?),
+            KeyKind::Rsa => Key::rsa(&bytes(&self.n)?, &bytes(&self.e)?),
+        }
+    }
+}
+
+/// The name of its curve in a JWK.
+fn curve(kind: KeyKind) -> Option<&'static str> {
+    match kind {
+        KeyKind::Ed25519 => Some("Ed25519"),
+        KeyKind::P256 => Some("P-256"),
+        KeyKind::P384 => Some("P-384"),
+        KeyKind::Shared | KeyKind::Rsa => None,
+    }
+}
+
+/// The key that an algorithm needs, for people.
+fn needed(algorithm: JwtAlgorithm) -> &'static str {
+    match algorithm.signature().key_kind() {
+        KeyKind::Shared => "a shared secret",
+        KeyKind::Ed25519 => "an Ed25519 key",
+        KeyKind::P256 => "a P-256 key",
+        KeyKind::P384 => "a P-384 key",
+        KeyKind::Rsa => "an RSA key of 2,048 to 8,192 bits",
+    }
+}
+
+/// Reads a JSON object. Serde would also take an array of the members in their order.
+fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
+    let is_object = text.trim_ascii_start().starts_with(b"{");
+    serde_json::from_slice(text).ok().filter(|_| is_object)
+}
