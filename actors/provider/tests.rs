@@ -3,6 +3,7 @@ mod key_sets;
 mod keys;
 mod parts;
 mod public_keys;
+mod published;
 mod rules;
 mod signatures;
 mod tokens;

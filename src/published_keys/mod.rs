@@ -243,5 +243,8 @@ fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Keys {
     }
     let text = answer.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
     let keys = published.read(&text.map_err(|error| failed(&error))?, &trust.roots, now);
-    keys.map(Arc::new).map_err(|error| failed(&error))
+    keys.map(Arc::new).map_err(|error| {
+        let url = published.url();
+        FetchFailed::Provider(format!("the key server at {url} answered without a usable key: {error}"))
+    })
 }
