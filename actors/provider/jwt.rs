@@ -53,20 +53,36 @@ pub fn verify(
         // RFC 7515 §4.1.11.
         return Err(bad("the token has critical extensions that are not supported").into());
     }
-    let version = first_accepted(keys, |secret| match form.algorithm.is_shared() {
+    let tried = first_accepted(keys, |secret| match form.algorithm.is_shared() {
         true => try_shared(form.algorithm, &parts, secret),
         false => try_set(form.algorithm, &parts, secret),
-    })?;
+    });
+    if may_be_genuine(&tried) {
+        check_content(form, &parts.claims, request, now)?;
+    }
+    let covers_content = form.body_sha256_claim.is_some();
+    Ok(Verified { covers_content, ..uncovered(Some(tried?)) })
+}
+
+/// Whether one of our keys made the token, or one that we do not have may have made it. In the second case too, its content
+/// is checked: a token that no key could save is no reason to ask the provider for others.
+fn may_be_genuine(tried: &Result<u32, VerifyError>) -> bool {
+    match tried {
+        Err(VerifyError::Rejected(reject)) => reject.reason == Reason::UntrustedKey,
+        other => other.is_ok(),
+    }
+}
+
+/// Checks what the token says, whoever signed it.
+fn check_content(form: &JwtForm, claims: &Value, request: &Request<'_>, now: UnixMs) -> Result<(), Reject> {
     if let Some(claim) = &form.body_sha256_claim {
-        let text = parts.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+        let text = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
         if decode(text, form.body_sha256_encoding).as_deref() != Some(&request.body.digest().0) {
-            return Err(bad("the signed digest does not match the body").into());
+            return Err(bad("the signed digest does not match the body"));
         }
     }
-    check_claims(form, &parts.claims, request)?;
-    check_times(form, &parts.claims, now)?;
-    let covers_content = form.body_sha256_claim.is_some();
-    Ok(Verified { covers_content, ..uncovered(Some(version)) })
+    check_claims(form, claims, request)?;
+    check_times(form, claims, now)
 }
 
 /// Whether a secret can be used: as a shared secret, any; as a JWK set, if it contains a key of the algorithm's type.

@@ -129,6 +129,12 @@ impl Published {
         }
     }
 
+    /// Whether a delivery that is rejected for `reason` names a key that its provider may have published since the keys at
+    /// hand were fetched. What a certificate's address names does not change.
+    pub fn may_have_newer(&self, reason: Reason) -> bool {
+        matches!(self.kind, Kind::KeySet(_)) && reason == Reason::UntrustedKey
+    }
+
     /// Reads the keys from the content of the address.
     ///
     /// # Errors
