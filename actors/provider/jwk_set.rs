@@ -15,8 +15,8 @@ const KEYS_TRIED_MAX: usize = 8;
 /// The keys of a set. Their number is bounded by the length of the document.
 pub struct JwkSet {
     keys: Vec<Jwk>,
-    /// How many members the document has, with those that are ignored.
-    members: usize,
+    /// Whether the document has no members, not even ones that are ignored.
+    is_empty: bool,
 }
 
 /// Of each key the members that RSA, ECDSA (RFC 7518 §6) and Ed25519 (RFC 8037 §2) need.
@@ -44,7 +44,7 @@ impl JwkSet {
     pub fn read(text: &[u8]) -> Result<Self, String> {
         let members = object::<Document<'_>>(text).ok_or_else(|| "not a JWK set (RFC 7517)".to_owned())?.keys;
         let keys = members.iter().filter_map(|member| object(member.get().as_bytes())).collect();
-        Ok(Self { keys, members: members.len() })
+        Ok(Self { keys, is_empty: members.is_empty() })
     }
 
     /// The keys for `algorithm` that a token may be made with: those with the id `kid` if it names one, otherwise all; the
@@ -60,9 +60,12 @@ impl JwkSet {
     /// # Errors
     /// What the set is instead.
     pub fn has_key_for(&self, algorithm: JwtAlgorithm) -> Result<(), String> {
-        let without = || {
-            let (needed, named, members) = (needed(algorithm), algorithm.as_str(), self.members);
-            format!("a JWK set without {needed}, which {named} needs, among its {members} entries")
+        let without = || match self.is_empty {
+            true => "a JWK set without keys".to_owned(),
+            false => {
+                let (needed, named) = (needed(algorithm), algorithm.as_str());
+                format!("a JWK set without {needed}, which {named} needs")
+            }
         };
         self.keys(algorithm, None).next().map(drop).ok_or_else(without)
     }
