@@ -34,6 +34,7 @@ mod peculiar;
 mod proofs;
 mod published;
 mod published_certificates;
+mod published_rotation;
 mod readiness;
 mod recuts;
 mod reloading;

@@ -47,8 +47,23 @@ fn deliveries_that_come_at_once_share_the_fetch_of_their_keys() {
     assert_eq!(server.requests(), 1);
 }
 
+/// What a key server may answer in place of keys.
+const NO_KEYS: [&str; 3] = ["{\"keys\":[]}", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AQ\"}]}", "{}"];
+
 #[test]
 fn keys_that_have_verified_are_used_while_their_provider_is_away() {
+    outlive_their_life(|server| server.is_away.store(true, Ordering::SeqCst));
+}
+
+#[test]
+fn keys_that_have_verified_are_used_while_their_provider_answers_without_a_usable_key() {
+    for answer in NO_KEYS {
+        outlive_their_life(|server| server.publish(answer.to_owned()));
+    }
+}
+
+/// Keys that have verified a delivery remain in use while their server is in trouble.
+fn outlive_their_life(bring_into_trouble: impl FnOnce(&Server)) {
     let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
     let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
     prepare(root.path(), &key_set_profile(&server.address), &authority, "");
@@ -56,17 +71,37 @@ fn keys_that_have_verified_are_used_while_their_provider_is_away() {
     let started = || Daemon::start_with(root.path(), &[], &soon);
     let daemon = started();
     assert_eq!(post(&daemon, &signer.token(), "{}").status, 202);
-    server.is_away.store(true, Ordering::SeqCst);
+    bring_into_trouble(&server);
     let mut numbers = 0..;
     eventually("their life ends", || {
         let body = format!("[{}]", numbers.next().unwrap());
         assert_eq!(post(&daemon, &signer.token(), &body).status, 202);
         server.requests() == 2
     });
+    assert_eq!(
+        post(&daemon, &Signer::new().token(), "{}").status,
+        401,
+        "somebody else's key, once it is answered"
+    );
     assert_eq!(post(&daemon, &signer.token(), "[\"after\"]").status, 202);
-    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
     drop(daemon);
     assert_eq!(post(&started(), &signer.token(), "[\"anew\"]").status, 503, "none are there");
+}
+
+#[test]
+fn a_key_server_that_answers_without_a_usable_key_is_named_in_the_explanation() {
+    for answer in NO_KEYS {
+        let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+        let server = Server::start(&authority, "HTTP/1.1 200 OK", answer.to_owned());
+        let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
+        let refused = post(&daemon, &signer.token(), "{}");
+        assert_eq!(refused.status, 503);
+        let id = refused.header("palyra-refusal").unwrap();
+        let explained = json_of(root.path(), &["webhooks", "explain", id]);
+        let url = format!("https://{}/keys", server.address);
+        let why = format!("published keys: the key server at {url} answered without a usable key: ");
+        assert!(explained["why"][0].as_str().unwrap().starts_with(&why), "{explained}");
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Algorithm {
 }
 
 /// Algorithms of tokens, by their names in a token (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum JwtAlgorithm {
     #[serde(rename = "HS256")]
     Hs256,

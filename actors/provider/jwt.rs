@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::algorithm::{Algorithm, JwtAlgorithm, KeyKind};
+use super::algorithm::{Algorithm, JwtAlgorithm};
 use super::form::{Encoding, JwtForm, KeyForm};
+use super::jwk_set::JwkSet;
 use super::key::Key;
-use super::public_key;
 use super::request::Request;
 use super::signature::decode;
 use super::token::after_scheme;
@@ -54,20 +53,36 @@ pub fn verify(
         // RFC 7515 §4.1.11.
         return Err(bad("the token has critical extensions that are not supported").into());
     }
-    let version = first_accepted(keys, |secret| match form.algorithm.is_shared() {
+    let tried = first_accepted(keys, |secret| match form.algorithm.is_shared() {
         true => try_shared(form.algorithm, &parts, secret),
         false => try_set(form.algorithm, &parts, secret),
-    })?;
+    });
+    if may_be_genuine(&tried) {
+        check_content(form, &parts.claims, request, now)?;
+    }
+    let covers_content = form.body_sha256_claim.is_some();
+    Ok(Verified { covers_content, ..uncovered(Some(tried?)) })
+}
+
+/// Whether one of our keys made the token, or one that we do not have may have made it. In the second case too, its content
+/// is checked: a token that no key could save is no reason to ask the provider for others.
+fn may_be_genuine(tried: &Result<u32, VerifyError>) -> bool {
+    match tried {
+        Err(VerifyError::Rejected(reject)) => reject.reason == Reason::UntrustedKey,
+        other => other.is_ok(),
+    }
+}
+
+/// Checks what the token says, whoever signed it.
+fn check_content(form: &JwtForm, claims: &Value, request: &Request<'_>, now: UnixMs) -> Result<(), Reject> {
     if let Some(claim) = &form.body_sha256_claim {
-        let text = parts.claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+        let text = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
         if decode(text, form.body_sha256_encoding).as_deref() != Some(&request.body.digest().0) {
-            return Err(bad("the signed digest does not match the body").into());
+            return Err(bad("the signed digest does not match the body"));
         }
     }
-    check_claims(form, &parts.claims, request)?;
-    check_times(form, &parts.claims, now)?;
-    let covers_content = form.body_sha256_claim.is_some();
-    Ok(Verified { covers_content, ..uncovered(Some(version)) })
+    check_claims(form, claims, request)?;
+    check_times(form, claims, now)
 }
 
 /// Whether a secret can be used: as a shared secret, any; as a JWK set, if it contains a key of the algorithm's type that can
@@ -79,9 +94,15 @@ pub fn check_key(form: &JwtForm, secret: &[u8]) -> Result<(), String> {
     if form.algorithm.is_shared() {
         return shared(secret, form.algorithm.signature()).map(drop);
     }
-    let can_verify = |key: Key<'_>| key.check_point().is_ok();
-    let fits = key_set(secret)?.iter().any(|key| key.key(form.algorithm).is_some_and(can_verify));
-    fits.then_some(()).ok_or_else(|| no_key_of(form.algorithm))
+    check_key_set(form.algorithm, secret).map_err(|what| of_secret(&what))
+}
+
+/// Whether a document is a JWK set with a key for `algorithm` that can verify.
+///
+/// # Errors
+/// What it is instead.
+pub fn check_key_set(algorithm: JwtAlgorithm, document: &[u8]) -> Result<(), String> {
+    JwkSet::read(document)?.has_key_for(algorithm, |key| key.check_point().is_ok())
 }
 
 impl JwtForm {
@@ -143,97 +164,31 @@ fn shared(secret: &[u8], algorithm: Algorithm) -> Result<Key<'_>, String> {
     Key::read(secret, &KeyForm::default(), algorithm)
 }
 
-/// A JWK set (RFC 7517): of each key the members that RSA, ECDSA (RFC 7518 §6) and Ed25519 (RFC 8037 §2) need.
-#[derive(Deserialize)]
-struct JwkSet {
-    keys: Vec<Jwk>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kty: Option<String>,
-    kid: Option<String>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-}
-
-impl Jwk {
-    /// The key, if it is of the algorithm's kind.
-    fn key(&self, algorithm: JwtAlgorithm) -> Option<Key<'static>> {
-        let bytes = |text: &Option<String>| decode(text.as_deref()?, Encoding::Base64url);
-        let kind = algorithm.signature().key_kind();
-        if self.kty.as_deref() != key_type(kind) {
-            return None;
-        }
-        if curve(kind).is_some_and(|curve| self.crv.as_deref() != Some(curve)) {
-            return None;
-        }
-        match kind {
-            KeyKind::Shared => None,
-            KeyKind::Ed25519 => public_key::of_ed25519(&bytes(&self.x)?).ok(),
-            KeyKind::P256 | KeyKind::P384 => {
-                public_key::of_coordinates(kind, &bytes(&self.x)?, &bytes(&self.y)?).ok()
-            }
-            KeyKind::Rsa => public_key::of_modulus(&bytes(&self.n)?, &bytes(&self.e)?).ok(),
-        }
-    }
-}
-
-/// The name of its type in a JWK (RFC 7518 §6.1, RFC 8037 §2).
-fn key_type(kind: KeyKind) -> Option<&'static str> {
-    match kind {
-        KeyKind::Shared => None,
-        KeyKind::Ed25519 => Some("OKP"),
-        KeyKind::P256 | KeyKind::P384 => Some("EC"),
-        KeyKind::Rsa => Some("RSA"),
-    }
-}
-
-/// The name of its curve in a JWK.
-fn curve(kind: KeyKind) -> Option<&'static str> {
-    match kind {
-        KeyKind::Ed25519 => Some("Ed25519"),
-        KeyKind::P256 => Some("P-256"),
-        KeyKind::P384 => Some("P-384"),
-        KeyKind::Shared | KeyKind::Rsa => None,
-    }
-}
-
-fn key_set(secret: &[u8]) -> Result<Vec<Jwk>, String> {
-    let set = serde_json::from_slice::<JwkSet>(secret);
-    set.map(|set| set.keys).map_err(|_| "the secret is not a JWK set (RFC 7517)".to_owned())
-}
-
-/// Tries the keys of the set. Keys of another type than the algorithm's are ignored, whatever their ids are.
+/// Tries the keys of the set that fit, whatever keys of other types there are.
 fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
-    let set = match key_set(secret) {
+    let set = match JwkSet::read(secret) {
         Ok(set) => set,
-        Err(reason) => return Tried::Unusable(reason),
+        Err(what) => return Tried::Unusable(of_secret(&what)),
     };
     let kid = parts.header.get("kid").and_then(Value::as_str);
-    let is_named = |key: &&Jwk| key.kid.as_deref() == kid || (kid.is_none() && set.len() == 1);
-    let mut named = set.iter().filter(is_named);
-    let Some(key) = named.find_map(|key| key.key(algorithm)) else {
-        return match has_key_of(&set, algorithm) {
-            true => Tried::Refused(Reject::new(
-                Reason::UntrustedKey,
-                "the token names a key that is not in the key set",
-            )),
-            false => Tried::Unusable(no_key_of(algorithm)),
-        };
-    };
-    parts.tried(&key, algorithm)
+    let mut refused = None;
+    for key in set.keys(algorithm, kid) {
+        match parts.tried(&key, algorithm) {
+            Tried::Accepted => return Tried::Accepted,
+            other => refused = Some(other),
+        }
+    }
+    refused.unwrap_or_else(|| match set.has_key_for(algorithm, |_| true) {
+        Ok(()) => Tried::Refused(Reject::new(
+            Reason::UntrustedKey,
+            "the token names a key that is not in the key set",
+        )),
+        Err(what) => Tried::Unusable(of_secret(&what)),
+    })
 }
 
-fn has_key_of(set: &[Jwk], algorithm: JwtAlgorithm) -> bool {
-    set.iter().any(|key| key.key(algorithm).is_some())
-}
-
-fn no_key_of(algorithm: JwtAlgorithm) -> String {
-    format!("the secret contains no usable key for {}", algorithm.as_str())
+fn of_secret(what: &str) -> String {
+    format!("the secret is {what}")
 }
 
 fn check_claims(form: &JwtForm, claims: &Value, request: &Request<'_>) -> Result<(), Reject> {

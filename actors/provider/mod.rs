@@ -25,6 +25,7 @@ mod conformance;
 mod foreign_algorithm;
 mod form;
 mod handshake;
+mod jwk_set;
 mod jwt;
 mod key;
 mod key_pair;

@@ -2,15 +2,16 @@
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use serde_json::Value;
 use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
 
-use super::form::PinnedUrl;
+use super::algorithm::{Algorithm, JwtAlgorithm};
+use super::form::{KeyDecoding, KeyForm, PinnedUrl};
+use super::key::Key;
 use super::request::Request;
 use super::scheme::Proof;
-use super::{Profile, Reason, Reject, url};
+use super::{Profile, Reason, Reject, jwt, url};
 use crate::clock::UnixMs;
 use crate::secret::{Secret, SecretVersion, SecretVersions};
 
@@ -18,6 +19,8 @@ use crate::secret::{Secret, SecretVersion, SecretVersions};
 const CERTIFICATE_LIFE_SECONDS: u64 = 24 * 60 * 60;
 /// How long a key set is cached, in seconds; providers publish the next key well before they use it.
 const KEY_SET_LIFE_SECONDS: u64 = 60 * 60;
+/// One of the algorithms of certificates, which all use the same kind of key.
+const CERTIFICATE_ALGORITHM: Algorithm = Algorithm::RsaSha256;
 /// Most certificates in one file.
 const CHAIN_CERTIFICATES_MAX: usize = 8;
 
@@ -30,16 +33,19 @@ pub struct Published {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Kind {
-    Certificate { chain_name: Option<String> },
-    KeySet,
+    Certificate {
+        chain_name: Option<String>,
+    },
+    /// A JWK set with a key for this algorithm.
+    KeySet(JwtAlgorithm),
 }
 
-/// Why the content of the address cannot be used.
+/// Why the content of the address contains no usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishedError {
-    /// It is not in the expected format.
-    #[error("the fetched document is not {0}")]
-    Form(&'static str),
+    /// It is something else.
+    #[error("the document is {0}")]
+    Other(String),
     /// The certificate has no chain to a trusted root, or is issued for another name.
     #[error("the certificate is not valid for `{name}`: {source}")]
     Chain {
@@ -91,7 +97,9 @@ impl Profile {
                 }
                 None => None,
             },
-            Proof::Jwt(form) => form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet }),
+            Proof::Jwt(form) => {
+                form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet(form.algorithm) })
+            }
             Proof::Token(_) | Proof::None => None,
         })
     }
@@ -117,8 +125,14 @@ impl Published {
     pub fn life_seconds(&self) -> u64 {
         match self.kind {
             Kind::Certificate { .. } => CERTIFICATE_LIFE_SECONDS,
-            Kind::KeySet => KEY_SET_LIFE_SECONDS,
+            Kind::KeySet(_) => KEY_SET_LIFE_SECONDS,
         }
+    }
+
+    /// Whether a delivery that is rejected for `reason` names a key that its provider may have published since the keys at
+    /// hand were fetched. What a certificate's address names does not change.
+    pub fn may_have_newer(&self, reason: Reason) -> bool {
+        matches!(self.kind, Kind::KeySet(_)) && reason == Reason::UntrustedKey
     }
 
     /// Reads the keys from the content of the address.
@@ -127,20 +141,16 @@ impl Published {
     /// Why it contains no usable key.
     pub fn read(&self, text: &[u8], roots: &Roots, now: UnixMs) -> Result<SecretVersions, PublishedError> {
         let key = match &self.kind {
-            Kind::KeySet => key_set(text)?,
+            Kind::KeySet(algorithm) => key_set(text, *algorithm)?,
             Kind::Certificate { chain_name } => certificate(text, chain_name.as_deref(), roots, now)?,
         };
         let version = SecretVersion { version: 1, secret: Secret::new(key) };
-        SecretVersions::new(vec![version]).ok_or(PublishedError::Form("a key"))
+        SecretVersions::new(vec![version]).ok_or_else(|| PublishedError::Other("empty".to_owned()))
     }
 }
 
-fn key_set(text: &[u8]) -> Result<Vec<u8>, PublishedError> {
-    let document: Option<Value> = serde_json::from_slice(text).ok();
-    match document.as_ref().and_then(|document| document.get("keys")).and_then(Value::as_array) {
-        Some(_) => Ok(text.to_vec()),
-        None => Err(PublishedError::Form("a JWK set (RFC 7517)")),
-    }
+fn key_set(text: &[u8], algorithm: JwtAlgorithm) -> Result<Vec<u8>, PublishedError> {
+    jwt::check_key_set(algorithm, text).map(|()| text.to_vec()).map_err(PublishedError::Other)
 }
 
 /// The first certificate of a PEM file; the following ones are its chain to a root.
@@ -150,16 +160,22 @@ fn certificate(
     roots: &Roots,
     now: UnixMs,
 ) -> Result<Vec<u8>, PublishedError> {
-    let not = || PublishedError::Form("a certificate in PEM");
+    let not = |what: &str| PublishedError::Other(format!("not {what}"));
+    let no_pem = || not("a certificate in PEM");
     let chain = CertificateDer::pem_slice_iter(text).take(CHAIN_CERTIFICATES_MAX);
-    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| not())?;
-    let (first, others) = chain.split_first().ok_or_else(not)?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| no_pem())?;
+    let (first, others) = chain.split_first().ok_or_else(no_pem)?;
     if let Some(name) = chain_name {
         leads_to_a_root(first, others, name, roots, now)
             .map_err(|source| PublishedError::Chain { name: name.to_owned(), source })?;
     }
-    let certificate = Certificate::from_der(first).map_err(|_| not())?;
-    certificate.to_pem(LineEnding::LF).map(String::into_bytes).map_err(|_| not())
+    let certificate = Certificate::from_der(first).map_err(|_| no_pem())?;
+    let pem = certificate.to_pem(LineEnding::LF).map(String::into_bytes).map_err(|_| no_pem())?;
+    let form = KeyForm { decode: KeyDecoding::Pem, ..KeyForm::default() };
+    match Key::read(&pem, &form, CERTIFICATE_ALGORITHM) {
+        Ok(_) => Ok(pem),
+        Err(_) => Err(not("a certificate with an RSA key of 2,048 to 8,192 bits")),
+    }
 }
 
 fn leads_to_a_root(

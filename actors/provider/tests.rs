@@ -1,7 +1,9 @@
 mod hostile;
+mod key_sets;
 mod keys;
 mod parts;
 mod public_keys;
+mod published;
 mod rules;
 mod signatures;
 mod tokens;

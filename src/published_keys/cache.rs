@@ -11,6 +11,7 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use super::Keys;
+use super::again::AskedAgain;
 use crate::rates::Rates;
 
 /// Addresses whose keys are cached; the entry that expires first is evicted for another.
@@ -30,6 +31,7 @@ const GRACE_SECONDS: u64 = 10 * 60;
 pub struct ProviderCaches {
     new: Arc<KeyCache>,
     proven: Arc<KeyCache>,
+    pub asked_again: AskedAgain,
 }
 
 /// A cache of keys, with the queue for its fetches.
@@ -54,6 +56,15 @@ struct Kept {
     until: Instant,
 }
 
+/// The keys that a delivery needs.
+#[derive(Clone)]
+pub enum Wanted {
+    /// Those within their life.
+    Fresh,
+    /// Others than these, even if these are within their life. Their address is asked again once in a while.
+    NewerThan(Arc<SecretVersions>),
+}
+
 /// The cached result for a document.
 pub enum Found {
     /// Its keys, or the reason why there are none.
@@ -67,6 +78,16 @@ impl ProviderCaches {
     pub fn find(&self, published: &Published, now: Instant) -> Option<Found> {
         // In this order, because keys that have just been proven are in both for a moment.
         self.new.find(published, now).or_else(|| self.proven.find(published, now))
+    }
+
+    /// The cached result for `published` that makes a fetch unnecessary for `wanted`.
+    pub fn find_wanted(&self, published: &Published, wanted: &Wanted, now: Instant) -> Option<Keys> {
+        let Some(Found::Fresh(keys)) = self.find(published, now) else { return None };
+        let is_outdated = |old| keys.as_ref().is_ok_and(|keys| Arc::ptr_eq(keys, old));
+        match wanted {
+            Wanted::NewerThan(old) if is_outdated(old) && self.asked_again.allows(published, now) => None,
+            _ => Some(keys),
+        }
     }
 
     /// Whether `keys` are the cached and usable keys of `published`.
@@ -95,7 +116,7 @@ impl ProviderCaches {
 impl Default for ProviderCaches {
     fn default() -> Self {
         let proven = KeyCache { grace: Duration::from_secs(GRACE_SECONDS), ..KeyCache::default() };
-        Self { new: Arc::default(), proven: Arc::new(proven) }
+        Self { new: Arc::default(), proven: Arc::new(proven), asked_again: AskedAgain::default() }
     }
 }
 
@@ -165,7 +186,7 @@ impl KeyCache {
     fn put_off(&self, published: &Published, now: Instant) -> bool {
         let mut cache = self.lock();
         let used = cache.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
-        used.map(|kept| kept.renewed_from = now + FAILURE_LIFE).is_some()
+        used.map(|kept| kept.renewed_from = kept.renewed_from.max(now + FAILURE_LIFE)).is_some()
     }
 
     fn insert(&self, published: Published, keys: Keys, renewed_from: Instant) {
@@ -277,6 +298,26 @@ mod tests {
         assert_eq!(found(&caches, &at, last), "failed");
         add(Ok(self::keys()), last + FAILURE_LIFE);
         assert_eq!(found(&caches, &at, last + FAILURE_LIFE), "fresh");
+    }
+
+    #[test]
+    fn keys_within_their_life_are_asked_for_again_once_a_minute_and_a_failure_does_not_shorten_it() {
+        let (caches, old, catalogue) = (ProviderCaches::default(), keys(), Catalogue::built_in().unwrap());
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let at = address(catalogue.get("aws-sns").unwrap(), "a");
+        let add = |keys: Keys, now| caches.cache(&at).add(at.clone(), keys, now);
+        let newer = Wanted::NewerThan(Arc::clone(&old));
+        let found = |wanted: &Wanted, now| caches.find_wanted(&at, wanted, now).map(|keys| keys.is_ok());
+        add(Ok(Arc::clone(&old)), start);
+        caches.prove(&old);
+        assert_eq!([&Wanted::Fresh, &newer].map(|wanted| found(wanted, start)), [Some(true), None]);
+        add(Err(FetchFailed::Provider("away".to_owned())), start);
+        caches.asked_again.record(at.clone(), start);
+        assert_eq!([start, start + 59 * second].map(|now| found(&newer, now)), [Some(true); 2]);
+        assert_eq!(found(&newer, start + 60 * second), None);
+        assert_eq!(self::found(&caches, &at, start + FAILURE_LIFE), "fresh");
+        add(Ok(keys()), start + 60 * second);
+        assert_eq!(found(&newer, start + 60 * second), Some(true), "they are others");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Keys that providers publish, fetched from pinned addresses and cached; bounded in number, size, time and rate.
 
+mod again;
 mod cache;
 
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ use tokio::time::Instant;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use cache::{FETCHES_PER_MINUTE_MAX, Found, KeyCache, ProviderCaches};
+
+pub use cache::Wanted;
 
 /// Largest document, in bytes.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
@@ -101,10 +104,11 @@ impl PublishedKeys {
             }
             None => {}
         }
-        self.fetched(provider, caches, published, now, may_wait).await
+        self.fetched(provider, caches, published, Wanted::Fresh, now, may_wait).await
     }
 
-    /// As [`PublishedKeys::get`], but instead of ageing keys it returns the result of their renewal.
+    /// As [`PublishedKeys::get`], but instead of keys that are ageing, or not the ones `wanted`, it returns the result of
+    /// their renewal. Keys within their life are returned all the same if their address was asked again lately.
     ///
     /// # Errors
     /// Why none could be fetched, for the log; ageing keys may still be used.
@@ -112,13 +116,14 @@ impl PublishedKeys {
         &self,
         provider: &str,
         published: Published,
+        wanted: Wanted,
         now: UnixMs,
         may_wait: impl FnMut() -> bool,
     ) -> Keys {
         let caches = self.caches(provider);
-        match caches.find(&published, Instant::now()) {
-            Some(Found::Fresh(keys)) => keys,
-            _ => self.fetched(provider, caches, published, now, may_wait).await,
+        match caches.find_wanted(&published, &wanted, Instant::now()) {
+            Some(keys) => keys,
+            None => self.fetched(provider, caches, published, wanted, now, may_wait).await,
         }
     }
 
@@ -133,6 +138,7 @@ impl PublishedKeys {
         provider: &str,
         caches: Arc<ProviderCaches>,
         published: Published,
+        wanted: Wanted,
         now: UnixMs,
         mut may_wait: impl FnMut() -> bool,
     ) -> Keys {
@@ -140,7 +146,10 @@ impl PublishedKeys {
         if !is_new && !may_wait() {
             return Err(too_many_wait(provider));
         }
-        flight.get_or_init(|| self.fetch_in_turn(provider, caches, published, now, may_wait)).await.clone()
+        flight
+            .get_or_init(|| self.fetch_in_turn(provider, caches, published, wanted, now, may_wait))
+            .await
+            .clone()
     }
 
     /// Renews ageing keys in the background, unless another fetch is running.
@@ -162,13 +171,14 @@ impl PublishedKeys {
         provider: &str,
         caches: Arc<ProviderCaches>,
         published: Published,
+        wanted: Wanted,
         now: UnixMs,
         may_wait: impl FnOnce() -> bool,
     ) -> Keys {
         let cache = caches.cache(&published);
         let turn = cache.turn(may_wait).await.ok_or_else(|| too_many_wait(provider))?;
         // Another delivery may have fetched them during the wait.
-        if let Some(Found::Fresh(kept)) = caches.find(&published, Instant::now()) {
+        if let Some(kept) = caches.find_wanted(&published, &wanted, Instant::now()) {
             return kept;
         }
         let room = self.room(provider, &cache)?;
@@ -186,10 +196,15 @@ impl PublishedKeys {
         held: (OwnedMutexGuard<()>, OwnedSemaphorePermit),
     ) -> JoinHandle<Keys> {
         let trust = Arc::clone(&self.trust);
+        let at_hand = caches.find(&published, Instant::now());
+        let is_asked_again = matches!(at_hand, Some(Found::Fresh(Ok(_)) | Found::Ageing(_)));
         spawn_blocking(move || {
             let _held = held;
             let keys = fetch(&trust, &published, now);
-            caches.cache(&published).add(published, keys.clone(), Instant::now());
+            caches.cache(&published).add(published.clone(), keys.clone(), Instant::now());
+            if is_asked_again {
+                caches.asked_again.record(published, Instant::now());
+            }
             keys
         })
     }
@@ -243,5 +258,8 @@ fn fetch(trust: &Trust, published: &Published, now: UnixMs) -> Keys {
     }
     let text = answer.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
     let keys = published.read(&text.map_err(|error| failed(&error))?, &trust.roots, now);
-    keys.map(Arc::new).map_err(|error| failed(&error))
+    keys.map(Arc::new).map_err(|error| {
+        let url = published.url();
+        FetchFailed::Provider(format!("the key server at {url} answered without a usable key: {error}"))
+    })
 }

@@ -141,9 +141,8 @@ fn content(root: &Path) -> io::Result<Content> {
 }
 
 /// Refuses symbolic links, hard links, foreign owners, anything accessible to group or others, and a folder in the place of
-/// a file. Regular files at the top
-/// level with unknown names are neither read nor written, so their permissions do not matter: they are ignored and returned,
-/// so that the caller can warn of them.
+/// a file. Regular files at the top level with unknown names are neither read nor written, so their permissions do not
+/// matter: they are ignored and returned, so that the caller can warn of them.
 ///
 /// # Errors
 /// The first item that is refused.

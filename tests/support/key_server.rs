@@ -119,12 +119,17 @@ impl Signer {
     }
 
     pub fn token(&self) -> String {
+        self.token_for("us")
+    }
+
+    /// A token with this audience.
+    pub fn token_for(&self, audience: &str) -> String {
         let part = |document: serde_json::Value| URL_SAFE_NO_PAD.encode(document.to_string());
         let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
         let signed = format!(
             "{}.{}",
             part(json!({"alg": "ES256", "kid": self.1})),
-            part(json!({"exp": expiry, "aud": ["us"]}))
+            part(json!({"exp": expiry, "aud": [audience]}))
         );
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::limits::{REPLAY_WINDOW_SECONDS_MIN, SIGNATURE_HEADER_BYTES_MAX, TIMESTAMP_TOLERANCE_SECONDS_MAX};
 
-const OWN: &str = r#"
+pub(super) const OWN: &str = r#"
 version = 1
 name = "own"
 title = "Own"
@@ -30,17 +30,17 @@ fn part(document: &Value) -> String {
     signature::encode(document.to_string().as_bytes(), Encoding::Base64url)
 }
 
-struct Issuer(EcdsaKeyPair);
+pub(super) struct Issuer(EcdsaKeyPair);
 
 impl Issuer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
         Self(pair.unwrap())
     }
 
-    fn jwks(&self) -> String {
+    pub(super) fn jwks(&self) -> String {
         let point = self.0.public_key().as_ref();
         let [x, y] = [&point[1..33], &point[33..]].map(|part| signature::encode(part, Encoding::Base64url));
         json!({"keys": [{"kid": "1", "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
@@ -56,7 +56,7 @@ impl Issuer {
         self.made(&json!({"alg": algorithm, "kid": "1"}), &claims)
     }
 
-    fn made(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn made(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", part(header), part(claims));
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", signature::encode(code.as_ref(), Encoding::Base64url))
@@ -72,7 +72,7 @@ fn verdict(issuer: &Issuer, authorization: String, now: UnixMs) -> Result<(), St
     verified.map(drop).map_err(|error| error.to_string())
 }
 
-const BODY: &[u8] = b"{\"a\":1}";
+pub(super) const BODY: &[u8] = b"{\"a\":1}";
 
 #[test]
 fn a_token_without_the_word_of_its_scheme_is_refused_where_that_is_not_optional() {
@@ -157,7 +157,7 @@ fn a_token_on_a_curve_is_taken_from_its_own_issuer_for_its_own_body_alone() {
 }
 
 /// What becomes of `token` under these secrets, the newest first: the reason, or that it cannot be told.
-fn verdict_under(secrets: &[&str], token: &str) -> String {
+pub(super) fn verdict_under(secrets: &[&str], token: &str) -> String {
     let profile = load::load("own.toml", OWN).unwrap();
     let headers = vec![("authorization".to_owned(), format!("Bearer {token}").into_bytes())];
     let body = Body::new(BODY.to_vec(), ContentKind::Json);
@@ -334,11 +334,8 @@ fn a_token_that_names_no_key_is_of_the_one_there_is() {
     let claims = json!({"exp": NOW / 1_000 + 60, "body": Digest::of(BODY).to_string()});
     let token = issuer.made(&json!({"alg": "ES256"}), &claims);
     let forged = another.made(&json!({"alg": "ES256"}), &claims);
-    let mut several: Value = serde_json::from_str(&issuer.jwks()).unwrap();
-    several["keys"].as_array_mut().unwrap().push(json!({"kid": "2", "kty": "RSA", "n": "AQAB", "e": "AQAB"}));
     assert_eq!(verdict_under(&[&issuer.jwks()], &token), "version 1");
     assert_eq!(verdict_under(&[&issuer.jwks()], &forged), "bad_signature");
-    assert_eq!(verdict_under(&[&several.to_string()], &token), "untrusted_key", "which of them is not told");
 }
 
 /// A profile whose tokens are signed with `algorithm`, without further requirements.

@@ -14,7 +14,7 @@ use crate::http::delivery::checks;
 use crate::http::delivery::faults::Fault;
 use crate::http::delivery::stopped::Stopped;
 use crate::http::ingress::Delivery;
-use crate::published_keys::FetchFailed;
+use crate::published_keys::{FetchFailed, Wanted};
 use crate::service::AppState;
 use crate::service::cause::Cause;
 
@@ -130,10 +130,9 @@ impl Delivery<'_> {
     ) -> Result<Option<Verified>, Stopped> {
         let record = &integration.record;
         let first = checks::signature(record, profile, request, keys.as_deref(), now);
-        let outdated =
-            keys.as_ref().filter(|_| integration.takes_published_keys() && asks_for_others(&first));
-        let newer = match outdated {
-            Some(used) => self.newer(profile, request, used, arrival).await?,
+        let published = keys.as_ref().filter(|_| integration.takes_published_keys());
+        let newer = match published.zip(asks_for_others(&first)) {
+            Some((used, reason)) => self.newer(profile, request, used, reason, arrival).await?,
             None => None,
         };
         if newer.is_none() {
@@ -144,19 +143,25 @@ impl Delivery<'_> {
     }
 
     /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider was asked
-    /// in vain and `used` are still in force. If it could not be asked in time, or at all, the delivery is 503 rather than
-    /// 401: one signed with a new key must not be refused because the cache is stale.
+    /// in vain and `used` are still in force. Keys within their life count as what is published, unless `reason`, why they
+    /// do not verify the delivery, shows that there may be newer ones. If the provider could not be asked in time, or at
+    /// all, the delivery is 503 rather than 401: one signed with a new key must not be refused because the cache is stale.
     async fn newer(
         &self,
         profile: &Profile,
         request: &Request<'_>,
         used: &Arc<SecretVersions>,
+        reason: Reason,
         arrival: &mut impl Arrival,
     ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let Some(published) = profile.published(request)? else { return Ok(None) };
+        let wanted = match published.may_have_newer(reason) {
+            true => Wanted::NewerThan(Arc::clone(used)),
+            false => Wanted::Fresh,
+        };
         let (kept, provider) = (&self.app.intake.published, profile.name());
         let (now, may_wait) = (self.app.clock.now_unix_ms(), || arrival.may_wait_for_keys());
-        let asked = kept.newest(provider, published.clone(), now, may_wait);
+        let asked = kept.newest(provider, published.clone(), wanted, now, may_wait);
         match self.app.before_deadline(Cause::PublishedKeys, asked).await.map_err(Stopped::NoKeys)? {
             Ok(newest) => Ok(Some(newest).filter(|newest| !Arc::ptr_eq(newest, used))),
             Err(FetchFailed::Provider(_)) if kept.uses(provider, &published, used) => Ok(None),
@@ -165,11 +170,11 @@ impl Delivery<'_> {
     }
 }
 
-/// Whether other keys could change the verdict.
-fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> bool {
-    let rejected = match verdict {
+/// The reason of a rejection that other keys could change.
+fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> Option<Reason> {
+    match verdict {
         Err(VerifyError::Rejected(reject)) => Some(reject.reason),
         _ => None,
-    };
-    matches!(rejected, Some(Reason::BadSignature | Reason::UntrustedKey))
+    }
+    .filter(|reason| matches!(reason, Reason::BadSignature | Reason::UntrustedKey))
 }

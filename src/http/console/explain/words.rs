@@ -156,7 +156,7 @@ fn mends_cause(cause: Cause, integration: &Integration) -> Vec<String> {
         }
         Cause::PublishedKeys => {
             vec![
-                "check that this machine can reach the provider over HTTPS; the keys are then fetched again"
+                "check that this machine can reach the provider over HTTPS and gets its keys; they are then fetched again"
                     .to_owned(),
                 AGAIN.to_owned(),
             ]

@@ -1,0 +1,99 @@
+//! Providers that begin to sign with a new key while the keys at hand are within their life, and strangers who name keys that
+//! nobody publishes.
+
+use std::sync::atomic::Ordering;
+
+use tempfile::TempDir;
+
+use crate::support::key_server::{Authority, Server, Signer};
+use crate::support::publishing::{daemon, key_set_profile, post, prepare};
+use crate::support::{Daemon, eventually, state_root};
+
+/// A daemon whose keys of a provider have verified a delivery and have an hour to live.
+struct Rotation {
+    daemon: Daemon,
+    server: Server,
+    old: Signer,
+    _root: TempDir,
+}
+
+impl Rotation {
+    fn new(settings: &str) -> Self {
+        let (root, authority, old) = (state_root(), Authority::new(), Signer::new());
+        let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
+        prepare(root.path(), &key_set_profile(&server.address), &authority, settings);
+        let daemon = Daemon::start(root.path());
+        assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
+        Self { daemon, server, old, _root: root }
+    }
+
+    /// The status of the answer to a delivery with this token.
+    fn status(&self, token: &str, body: &str) -> u16 {
+        post(&self.daemon, token, body).status
+    }
+}
+
+#[test]
+fn a_delivery_that_names_a_new_key_asks_for_it_and_others_wait_with_it() {
+    let (rotation, new) = (Rotation::new(""), Signer::of_id("2"));
+    rotation.server.publish(new.set());
+    rotation.server.pause_ms.store(1_000, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (rotation, new) = (&rotation, &new);
+            scope.spawn(move || assert_eq!(rotation.status(&new.token(), &format!("[{number}]")), 202));
+        }
+    });
+    assert_eq!(rotation.server.requests(), 2, "all share the one fetch");
+    assert_eq!(rotation.status(&rotation.old.token(), "[4]"), 401, "it was withdrawn");
+    assert_eq!(rotation.status(&Signer::of_id("3").token(), "[5]"), 401);
+    assert_eq!(rotation.server.requests(), 2, "once a minute");
+    assert_eq!(rotation.status(&new.token(), "[6]"), 202);
+}
+
+#[test]
+fn strangers_who_name_unknown_keys_cause_one_fetch_and_delay_nobody() {
+    let rotation = Rotation::new("answer_deadline_seconds = 1\n");
+    rotation.server.pause_ms.store(3_000, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let strangers = [(); 4].map(|()| {
+            scope.spawn(|| assert_eq!(rotation.status(&Signer::of_id("9").token(), "{}"), 503, "not in time"))
+        });
+        eventually("one is asked for", || rotation.server.requests() == 2);
+        for number in 0..8 {
+            assert_eq!(rotation.status(&rotation.old.token(), &format!("[{number}]")), 202);
+        }
+        assert!(!strangers.iter().all(|stranger| stranger.is_finished()), "meanwhile");
+    });
+    eventually("the fetch ends", || rotation.status(&Signer::of_id("9").token(), "{}") == 401);
+    for id in ["8", "9"] {
+        assert_eq!(rotation.status(&Signer::of_id(id).token(), "{}"), 401);
+    }
+    assert_eq!(rotation.server.requests(), 2);
+    assert_eq!(rotation.status(&rotation.old.token(), "[\"after\"]"), 202);
+}
+
+#[test]
+fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
+    let (authority, old) = (Authority::new(), Signer::new());
+    for answer in ["{\"keys\":[]}", "<html>"] {
+        let root = state_root();
+        let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
+        let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
+        assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
+        server.publish(answer.to_owned());
+        for requests in [2, 2] {
+            assert_eq!(post(&daemon, &Signer::of_id("2").token(), "{}").status, 401);
+            assert_eq!(server.requests(), requests);
+        }
+        assert_eq!(post(&daemon, &old.token(), "[1]").status, 202);
+    }
+}
+
+#[test]
+fn a_token_that_no_key_could_save_asks_for_none() {
+    let rotation = Rotation::new("");
+    assert_eq!(rotation.status(&Signer::of_id("2").token_for("them"), "{}"), 401);
+    assert_eq!(rotation.status(&Signer::new().token(), "{}"), 401, "a key of the same name is at hand");
+    assert_eq!(rotation.server.requests(), 1);
+}
