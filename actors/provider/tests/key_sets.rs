@@ -109,7 +109,7 @@ fn a_set_without_a_usable_key_is_refused_and_says_why() {
     for odd in odd_members(&issuer) {
         let set = format!("{{\"keys\":[{odd}]}}");
         let told = profile.check_keys(&keys(&set)).unwrap_err().to_string();
-        assert!(told.contains("a JWK set without a P-256 key, which ES256 needs"), "{set}: {told}");
+        assert!(told.contains("a JWK set without a usable P-256 key, which ES256 needs"), "{set}: {told}");
         assert_eq!(verdict_under(&[&set], &token(&issuer, Some("a"))), "unusable 1", "{set}");
     }
     let own = jwk(&issuer, None);
