@@ -4,6 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use palyra_actors::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -104,7 +105,8 @@ fn a_key_that_is_not_in_the_key_set_is_to_be_stored_where_the_set_is() {
     succeed(root, &["vault", "put", "global/jw"], KEY_SET.as_bytes());
     succeed(root, &["webhooks", "add", "jw", "jw", "--secret-ref", "global/jw"], b"");
     let daemon = Daemon::start(root);
-    let token = token(&json!({"alg": "ES256", "kid": "2"}), &json!({}), "");
+    let claims = json!({"iat": SystemClock.now_unix_ms() / 1_000});
+    let token = token(&json!({"alg": "ES256", "kid": "2"}), &claims, "");
     let next = next_step(root, &daemon, &token, "untrusted_key");
     assert!(next.starts_with("if the issuer has changed its keys"), "{next}");
     assert!(next.contains("`palyra vault rotate global/jw < FILE`"), "{next}");

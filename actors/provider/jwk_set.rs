@@ -49,12 +49,13 @@ impl JwkSet {
         Ok(Self { keys, is_empty: members.is_empty() })
     }
 
-    /// The keys for `algorithm` that a token may be made with: those with the id `kid` if it names one, otherwise all; the
-    /// first [`KEYS_TRIED_MAX`] of them.
+    /// The keys for `algorithm` that a token may be made with: those with the id `kid` if it names one, then those without an
+    /// id; otherwise all. The first [`KEYS_TRIED_MAX`] of them.
     pub fn keys(&self, algorithm: JwtAlgorithm, kid: Option<&str>) -> impl Iterator<Item = Key<'static>> {
         let is_named = move |key: &&Jwk| kid.is_none() || key.kid.as_deref() == kid;
-        let keys = self.keys.iter().filter(is_named).filter_map(move |key| key.key(algorithm));
-        keys.take(KEYS_TRIED_MAX)
+        let is_nameless = move |key: &&Jwk| kid.is_some() && key.kid.is_none();
+        let fitting = self.keys.iter().filter(is_named).chain(self.keys.iter().filter(is_nameless));
+        fitting.filter_map(move |key| key.key(algorithm)).take(KEYS_TRIED_MAX)
     }
 
     /// Checks that the set contains a key for `algorithm` that `is_usable`.

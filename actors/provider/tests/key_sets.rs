@@ -35,12 +35,16 @@ fn a_token_is_tried_with_the_keys_of_the_name_it_gives_or_with_all_if_it_gives_n
     let unnamed = set(&[jwk(&one, None), jwk(&two, None)]);
     let of_one_name = set(&[jwk(&one, Some("a")), jwk(&two, Some("a"))]);
     let named = set(&[jwk(&one, Some("a")), jwk(&two, Some("b"))]);
+    let partly_named = set(&[jwk(&one, None), jwk(&two, Some("b"))]);
     let mixed = set(&[json!({"kid": "r", "kty": "RSA", "n": "AQAB", "e": "AQAB"}), jwk(&two, Some("b"))]);
     for (set, issuer, kid, expected) in [
         (&unnamed, &one, None, "version 1"),
         (&unnamed, &two, None, "version 1"),
         (&unnamed, &forger, None, "bad_signature"),
-        (&unnamed, &one, Some("a"), "untrusted_key"),
+        (&unnamed, &two, Some("a"), "version 1"),
+        (&unnamed, &forger, Some("a"), "bad_signature"),
+        (&partly_named, &two, Some("b"), "version 1"),
+        (&partly_named, &one, Some("b"), "version 1"),
         (&of_one_name, &one, Some("a"), "version 1"),
         (&of_one_name, &two, Some("a"), "version 1"),
         (&of_one_name, &forger, Some("a"), "bad_signature"),

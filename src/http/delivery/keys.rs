@@ -172,9 +172,6 @@ impl Delivery<'_> {
 
 /// The reason of a rejection that other keys could change.
 fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> Option<Reason> {
-    match verdict {
-        Err(VerifyError::Rejected(reject)) => Some(reject.reason),
-        _ => None,
-    }
-    .filter(|reason| matches!(reason, Reason::BadSignature | Reason::UntrustedKey))
+    let Err(VerifyError::Rejected(reject)) = verdict else { return None };
+    Some(reject.reason).filter(|reason| matches!(reason, Reason::BadSignature | Reason::UntrustedKey))
 }
