@@ -22,6 +22,7 @@ use crate::state_root::{StateRoot, StateRootError};
 pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliError> {
     if root.is_bare().map_err(connect::refused)? {
         connect::check_clock()?;
+        connect::check_open_files()?;
         root.check_place().map_err(connect::refused)?;
         read_settings(root, flags)?;
         out.done(&json!({"ok": true, "state_root": root.path()}), &begins(root))?;
@@ -29,7 +30,8 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
     }
     let settings = read_settings(root, flags);
     let registry = open_registry(root, settings.as_ref().ok());
-    match (connect::check_clock(), root.check(), settings, registry) {
+    let process = connect::check_clock().and_then(|()| connect::check_open_files());
+    match (process, root.check(), settings, registry) {
         (Ok(()), Ok(open_mode), Ok(settings), Ok(registry)) => {
             if let Some(mode) = open_mode {
                 warn_of_open(root, mode, out);
@@ -38,12 +40,12 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
             out.done(&document, &sentence(&document))?;
             Ok(Exit::Ok)
         }
-        (clock, looked, settings, registry) => {
+        (process, looked, settings, registry) => {
             let told = looked.as_ref().err().and_then(unsafe_entry);
             let is_new = |fault: &CliError| told.as_ref().is_none_or(|told| !fault.message.contains(told));
             let read = [settings.err(), registry.err()].into_iter().flatten().filter(is_new);
             let looked = looked.map_err(connect::refused).err();
-            Err(all_of([clock.err(), looked].into_iter().flatten().chain(read).collect()))
+            Err(all_of([process.err(), looked].into_iter().flatten().chain(read).collect()))
         }
     }
 }

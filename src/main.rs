@@ -92,10 +92,7 @@ fn client(cli: Cli, output: Output) -> Exit {
 fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result<Exit, CliError> {
     let root = locate(named)?;
     connect::check_clock()?;
-    open_files::check().map_err(|few| {
-        CliError::config(few.to_string())
-            .hint("raise it with `ulimit -n 1024`, or with `LimitNOFILE=` in its unit")
-    })?;
+    connect::check_open_files()?;
     daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
 }
 

@@ -40,12 +40,17 @@ fn a_limit_too_low_for_the_daemon_is_refused_by_its_name() {
     let root = state_root();
     for limit in ["8", "17", "40", "63"] {
         let start = ["-c", &format!("ulimit -n {limit}; exec \"$@\""), "bash", env!("CARGO_BIN_EXE_palyra")];
-        let mut limited = Command::new("bash");
-        limited.args(start).arg("--state-root").arg(root.path()).arg("daemon");
-        let output = limited.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(78), "{limit}: {said}");
-        assert!(said.contains(&format!("only {limit} files open")) && said.contains("ulimit -n"), "{said}");
+        for asked in [&["daemon"][..], &["daemon", "--check"]] {
+            let mut limited = Command::new("bash");
+            limited.args(start).arg("--state-root").arg(root.path()).args(asked);
+            let output = limited.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(78), "{limit}: {said}");
+            assert!(
+                said.contains(&format!("only {limit} files open")) && said.contains("ulimit -n"),
+                "{said}"
+            );
+        }
     }
 }
 

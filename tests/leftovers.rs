@@ -163,3 +163,15 @@ fn no_backup_takes_a_name_that_the_state_root_keeps_for_itself() {
     succeed(root.path(), &["journal", "backup", to.to_str().unwrap()], b"");
     drop(Daemon::start(root.path()));
 }
+
+#[test]
+fn beside_an_anchor_elsewhere_a_backup_may_have_any_name_that_is_not_taken() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let dir = &elsewhere.path().join("anchors");
+    write_private(&root.path().join("palyra.toml"), &format!("anchor_dir = \"{}\"\n", dir.display()));
+    drop(Daemon::with_github(root.path()));
+    let backup = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    fail(root.path(), &["journal", "backup", &backup("checkpoint")], 2);
+    succeed(root.path(), &["journal", "backup", &backup("monday.db")], b"");
+    drop(Daemon::start(root.path()));
+}

@@ -132,6 +132,12 @@ fn a_secret_that_is_gone_and_still_used_from_memory_is_told_as_that() {
     assert!(shown["issues"].to_string().contains("up to 60 s"), "{shown}");
     eventually("it is journaled", || !events_named(root, "webhook.readiness.changed").is_empty());
     assert_some_are_accepted(&told(root, "acme"));
+    succeed(root, &["webhooks", "disable", "acme"], b"");
+    let shown = json(root, &["webhooks", "show", "acme"]);
+    assert!(
+        !shown["issues"].to_string().contains("still verifies"),
+        "a disabled one verifies nothing: {shown}"
+    );
 }
 
 /// Reloads, so that the integrations are looked at, and returns the warnings that say that nothing is accepted.

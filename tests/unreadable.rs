@@ -124,4 +124,8 @@ fn what_is_left_of_a_damaged_journal_is_exported_and_the_rest_is_named() {
     assert!(lines.contains("marker-030") && said.contains("and all after it"), "{said}");
     let (code, lines, _) = export(&end, &["--after", "3", "--limit", "2"]);
     assert_eq!((code, seqs(&lines)), (Some(0), vec![4, 5]), "what was asked for is there");
+    let (code, _, said) = export(&sound, &["--after", "1000"]);
+    assert!(code == Some(1) && said.contains(&format!("seq {newest}")), "{said}");
+    let (code, _, said) = export(&root.path().join("admin.token"), &[]);
+    assert!(code == Some(78) && said.contains("is not a journal") && said.contains("journal.db"), "{said}");
 }

@@ -57,7 +57,7 @@ pub use reading::backup::backup;
 pub use reading::prove::SignedCheckpoint;
 pub use reading::query::{Cursor, EventFilter, Page};
 pub use reading::reader::JournalReader;
-pub use reading::salvage::{Gap, Gaps, salvage};
+pub use reading::salvage::{Gap, Salvaged, salvage};
 pub use verify::{
     Discrepancy, OnProgress, Progress, Scope, VerifyReport, Witness, lost, verify, verify_copy, verify_with,
 };

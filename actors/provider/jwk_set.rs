@@ -58,6 +58,11 @@ impl JwkSet {
         fitting.filter_map(move |key| key.key(algorithm)).take(KEYS_TRIED_MAX)
     }
 
+    /// Whether the set has a key for `algorithm` with this id.
+    pub fn names(&self, algorithm: JwtAlgorithm, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid) && key.key(algorithm).is_some())
+    }
+
     /// Checks that the set contains a key for `algorithm` that `is_usable`.
     ///
     /// # Errors

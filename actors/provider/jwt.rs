@@ -178,6 +178,8 @@ fn try_set(algorithm: JwtAlgorithm, parts: &Parts<'_>, secret: &[u8]) -> Tried {
             other => refused = Some(other),
         }
     }
+    // If only keys without an id were tried, the one that the token names may be new.
+    let refused = refused.filter(|_| kid.is_none_or(|kid| set.names(algorithm, kid)));
     refused.unwrap_or_else(|| match set.has_key_for(algorithm, |_| true) {
         Ok(()) => Tried::Refused(Reject::new(
             Reason::UntrustedKey,

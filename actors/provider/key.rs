@@ -101,12 +101,7 @@ impl<'a> Key<'a> {
     /// # Errors
     /// [`Reason::UntrustedKey`].
     pub fn holds(&self, now: UnixMs) -> Result<(), Reject> {
-        match self {
-            Self::Rsa(_, span) if !span.contains(&now) => {
-                Err(Reject::new(Reason::UntrustedKey, "the certificate has expired or is not valid yet"))
-            }
-            _ => Ok(()),
-        }
+        self.check_span(now).map_err(|told| Reject::new(Reason::UntrustedKey, told))
     }
 
     /// Whether any of the candidates is a signature of this key over `pieces`.

@@ -293,23 +293,22 @@ impl Profile {
         keys.iter().try_for_each(|SecretVersion { version, secret }| {
             let check = |scheme| verify::check_key(scheme, secret.expose());
             let checked = self.schemes.iter().try_for_each(check);
-            checked.map_err(|reason| UnusableKey {
-                version: *version,
-                reason,
-                usable: self.usable_versions(keys),
-            })
+            checked.map_err(|reason| UnusableKey { version: *version, reason })
         })
     }
 
-    /// The versions that [`Profile::verify`] can use for any of its deliveries, newest first.
-    pub fn usable_versions(&self, keys: &SecretVersions) -> Vec<u32> {
-        keys.iter().filter(|version| self.can_use(&version.secret)).map(|version| version.version).collect()
+    /// The versions that [`Profile::verify`] can use at `now` for any of its deliveries, newest first.
+    pub fn usable_versions(&self, keys: &SecretVersions, now: UnixMs) -> Vec<u32> {
+        let usable = keys.iter().filter(|version| self.can_use(&version.secret, now));
+        usable.map(|version| version.version).collect()
     }
 
-    /// Whether [`Profile::verify`] can use `secret` as a key for any of its deliveries.
-    pub fn can_use(&self, secret: &Secret) -> bool {
-        self.schemes.iter().any(|scheme| {
-            !matches!(scheme.proof, Proof::None) && verify::check_key(scheme, secret.expose()).is_ok()
+    /// Whether [`Profile::verify`] can use `secret` at `now` as a key for any of its deliveries.
+    pub fn can_use(&self, secret: &Secret, now: UnixMs) -> bool {
+        let key = secret.expose();
+        let mut signed = self.schemes.iter().filter(|scheme| !matches!(scheme.proof, Proof::None));
+        signed.any(|scheme| {
+            verify::check_key(scheme, key).is_ok() && verify::check_span(scheme, key, now).is_ok()
         })
     }
 
@@ -324,9 +323,7 @@ impl Profile {
             let check = |scheme| verify::check_span(scheme, secret.expose(), now);
             match self.schemes.iter().try_for_each(check) {
                 Ok(()) => return Ok(()),
-                Err(reason) => {
-                    newest = newest.and(Err(UnusableKey { version: *version, reason, usable: Vec::new() }));
-                }
+                Err(reason) => newest = newest.and(Err(UnusableKey { version: *version, reason })),
             }
         }
         newest

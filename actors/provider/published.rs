@@ -6,9 +6,9 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
 
-use super::algorithm::{Algorithm, JwtAlgorithm};
-use super::form::{KeyDecoding, KeyForm, PinnedUrl};
-use super::key::Key;
+use super::algorithm::{JwtAlgorithm, KeyKind};
+use super::form::PinnedUrl;
+use super::public_key::{self, Flaw};
 use super::request::Request;
 use super::scheme::Proof;
 use super::{Profile, Reason, Reject, jwt, url};
@@ -19,8 +19,8 @@ use crate::secret::{Secret, SecretVersion, SecretVersions};
 const CERTIFICATE_LIFE_SECONDS: u64 = 24 * 60 * 60;
 /// How long a key set is cached, in seconds; providers publish the next key well before they use it.
 const KEY_SET_LIFE_SECONDS: u64 = 60 * 60;
-/// One of the algorithms of certificates, which all use the same kind of key.
-const CERTIFICATE_ALGORITHM: Algorithm = Algorithm::RsaSha256;
+/// The kind of key that all algorithms of certificates use.
+const CERTIFICATE_KEY: KeyKind = KeyKind::Rsa;
 /// Most certificates in one file.
 const CHAIN_CERTIFICATES_MAX: usize = 8;
 
@@ -171,10 +171,10 @@ fn certificate(
     }
     let certificate = Certificate::from_der(first).map_err(|_| no_pem())?;
     let pem = certificate.to_pem(LineEnding::LF).map(String::into_bytes).map_err(|_| no_pem())?;
-    let form = KeyForm { decode: KeyDecoding::Pem, ..KeyForm::default() };
-    match Key::read(&pem, &form, CERTIFICATE_ALGORITHM) {
+    match public_key::read(&pem, CERTIFICATE_KEY) {
         Ok(_) => Ok(pem),
-        Err(_) => Err(not("a certificate with an RSA key of 2,048 to 8,192 bits")),
+        Err(Flaw::Form) => Err(not("a certificate with an RSA key of 2,048 to 8,192 bits")),
+        Err(Flaw::Numbers(wrong)) => Err(not(&format!("a certificate that can verify signatures: {wrong}"))),
     }
 }
 

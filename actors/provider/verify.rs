@@ -58,8 +58,6 @@ pub struct UnusableKey {
     pub version: u32,
     /// What the value must be; the value itself is not mentioned.
     pub reason: String,
-    /// The versions that verify deliveries nevertheless, newest first.
-    pub usable: Vec<u32>,
 }
 
 /// The result of trying one version of a secret.
@@ -86,9 +84,7 @@ pub(super) fn first_accepted(
         match try_one(secret.expose()) {
             Tried::Accepted => return Ok(*version),
             Tried::Refused(reject) => refused = Some(reject),
-            Tried::Unusable(reason) => {
-                unusable = Some(UnusableKey { version: *version, reason, usable: Vec::new() });
-            }
+            Tried::Unusable(reason) => unusable = Some(UnusableKey { version: *version, reason }),
         }
     }
     match (refused, unusable) {

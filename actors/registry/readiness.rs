@@ -67,11 +67,12 @@ impl ReadinessReport {
         matches!(self.readiness, Readiness::Ready | Readiness::Disabled)
     }
 
-    /// Adds, if it lacks the secret `vault_ref`, that deliveries are still verified with what was read of it before.
+    /// Adds, if it lacks the secret `vault_ref` but `is_remembered`, that deliveries are still verified with what was read
+    /// of it before.
     #[must_use]
-    pub fn with_remembered(mut self, vault_ref: &VaultRef) -> Self {
+    pub fn with_remembered(mut self, vault_ref: &VaultRef, is_remembered: impl FnOnce() -> bool) -> Self {
         let lacks = matches!(self.readiness, Readiness::SecretNotFound | Readiness::SecretUnavailable);
-        if lacks && !self.accepts_some {
+        if lacks && !self.accepts_some && is_remembered() {
             self.accepts_some = true;
             self.issues.push(match vault_ref.keeper() {
                 Keeper::Vault => "until the daemon restarts, it verifies with the value that it read before".to_owned(),
@@ -174,10 +175,10 @@ fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Read
             let issue = format!("there is no secret `{vault_ref}`: {}", vault_ref.how_to_provide());
             lacks(Readiness::SecretNotFound, issue)
         }
-        SecretStatus::Unusable(key) => Some(ReadinessReport {
+        SecretStatus::Unusable { key, usable } => Some(ReadinessReport {
             readiness: Readiness::SecretUnavailable,
-            issues: vec![cannot_use(record, &vault_ref, key)],
-            accepts_some: !key.usable.is_empty() || !record.signature_required,
+            issues: vec![cannot_use(record, &vault_ref, key, usable)],
+            accepts_some: !usable.is_empty() || !record.signature_required,
         }),
         SecretStatus::Unavailable(why) => lacks(Readiness::SecretUnavailable, why.clone()),
         SecretStatus::NoToken(why) => Some(ReadinessReport {
@@ -189,8 +190,8 @@ fn lacks_secret(integration: &Integration, secret: &SecretStatus) -> Option<Read
     }
 }
 
-fn cannot_use(record: &IntegrationRecord, vault_ref: &VaultRef, key: &UnusableKey) -> String {
-    let (id, UnusableKey { version, reason, usable }) = (&record.integration_id, key);
+fn cannot_use(record: &IntegrationRecord, vault_ref: &VaultRef, key: &UnusableKey, usable: &[u32]) -> String {
+    let (id, UnusableKey { version, reason }) = (&record.integration_id, key);
     let remedy = match usable.iter().find(|other| *other != version) {
         None => vault_ref.how_to_provide(),
         Some(other) => keeping(*other, *version, vault_ref),

@@ -34,7 +34,12 @@ pub enum SecretStatus {
     /// There is no secret of that name.
     NotFound,
     /// It exists, but the profile cannot use one of its versions as a key.
-    Unusable(UnusableKey),
+    Unusable {
+        /// That version.
+        key: UnusableKey,
+        /// The versions that verify deliveries nevertheless, newest first.
+        usable: Vec<u32>,
+    },
     /// It exists, but is blank or cannot be read at the moment. The text contains no part of the value.
     Unavailable(String),
     /// It can be used, but the token of a handshake cannot, which no delivery needs. The text contains no part of the
@@ -42,6 +47,17 @@ pub enum SecretStatus {
     NoToken(String),
     /// The reference is not valid.
     InvalidRef(String),
+}
+
+impl SecretStatus {
+    /// The status of a secret with these versions, which `profile` needs at `now`.
+    pub fn of_versions(profile: &Profile, versions: &SecretVersions, now: UnixMs) -> Self {
+        let checked = profile.check_keys(versions).and_then(|()| profile.check_spans(versions, now));
+        match checked {
+            Ok(()) => Self::Found,
+            Err(key) => Self::Unusable { key, usable: profile.usable_versions(versions, now) },
+        }
+    }
 }
 
 /// Stores a secret with this value as its only version, replacing any other.

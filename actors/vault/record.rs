@@ -69,10 +69,10 @@ impl Record {
         self.versions.first().is_some_and(|(_, current)| current.secret.matches(value.expose()))
     }
 
-    /// The version that stays valid beside a new one: the newest that any of `users` can verify with, so that a value
+    /// The version that stays valid beside a new one: the newest that any of `users` can verify with at `now`, so that a value
     /// stored by mistake does not push out the one that works. Otherwise the newest.
-    pub fn to_keep(&self, users: &[Arc<Profile>]) -> Option<u32> {
-        let works = |secret: &Secret| users.iter().any(|profile| profile.can_use(secret));
+    pub fn to_keep(&self, users: &[Arc<Profile>], now: UnixMs) -> Option<u32> {
+        let works = |secret: &Secret| users.iter().any(|profile| profile.can_use(secret, now));
         let working = self.versions.iter().find(|(_, version)| works(&version.secret));
         working.or(self.versions.first()).map(|(_, version)| version.version)
     }

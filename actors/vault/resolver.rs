@@ -92,15 +92,10 @@ impl Resolver {
         vault_ref: VaultRef,
         profile: Option<Arc<Profile>>,
     ) -> SecretStatus {
-        let checked = |profile: Arc<Profile>, versions: &SecretVersions| {
-            profile.check_keys(versions)?;
-            profile.check_spans(versions, self.clock.now_unix_ms())
-        };
         match self.read_within_probe_deadline(&vault_ref).await {
-            Ok(versions) => match profile.map_or(Ok(()), |profile| checked(profile, &versions)) {
-                Ok(()) => SecretStatus::Found,
-                Err(unusable) => SecretStatus::Unusable(unusable),
-            },
+            Ok(versions) => profile.map_or(SecretStatus::Found, |profile| {
+                SecretStatus::of_versions(&profile, &versions, self.clock.now_unix_ms())
+            }),
             Err(VaultError::NotFound(_)) => SecretStatus::NotFound,
             Err(error) => SecretStatus::Unavailable(in_full(&error)),
         }

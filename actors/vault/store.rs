@@ -140,8 +140,9 @@ impl Store {
         if record.is_current(&value) {
             return Ok(SecretEntry { unchanged: true, ..record.entry(vault_ref) });
         }
-        let keep = record.to_keep(users);
-        record.push(value, self.clock.now_unix_ms(), keep);
+        let now = self.clock.now_unix_ms();
+        let keep = record.to_keep(users, now);
+        record.push(value, now, keep);
         self.save(vault_ref, record)
     }
 

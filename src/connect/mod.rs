@@ -15,7 +15,7 @@ use crate::state_root::{Role, StateRoot};
 use offline::{Offline, offline};
 
 pub use errors::{misconfigured, not_started, refused};
-pub use offline::check_clock;
+pub use offline::{check_clock, check_open_files};
 
 /// Connects a command to a console. If that runs in this process and does not end well, it adds to `remarks`.
 ///

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::{CliError, ConsoleClient, Kind, LastRemarks, Remark};
 use crate::daemon::{Daemon, Serve};
+use crate::open_files;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
 
@@ -26,6 +27,17 @@ pub fn check_clock() -> Result<(), CliError> {
 
 /// The next step for a state root that was open to others.
 const CLOSED: &str = "nothing else is to be done: the files in it were closed to them";
+
+/// Refuses to start the daemon where too few files may be open. The limit is raised as far as it can be.
+///
+/// # Errors
+/// The limit.
+pub fn check_open_files() -> Result<(), CliError> {
+    open_files::check().map_err(|few| {
+        CliError::config(few.to_string())
+            .hint("raise it with `ulimit -n 1024`, or with `LimitNOFILE=` in its unit")
+    })
+}
 
 /// Starts a console in this process, over the files of the stopped daemon. If it does not end well, it adds to `remarks`.
 pub(super) fn offline(

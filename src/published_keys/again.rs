@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// fetch a minute.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The addresses that were asked again, and when that ended. They are those of profiles, and each is kept for [`PAUSE`].
+/// The addresses that were asked again, and when that ended. Each is kept for [`PAUSE`], and fetches are limited per minute.
 #[derive(Default)]
 pub struct AskedAgain(Mutex<HashMap<Published, Instant>>);
 

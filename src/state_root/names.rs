@@ -14,6 +14,8 @@ pub(super) const PARTS: [&str; 8] =
     ["lock", "reserve", "vault", "providers", "anchor", "journal.key", "journal.key.next", "daemon.json"];
 /// Files that SQLite creates beside the journal.
 const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
+/// Files in the folder of the anchor.
+const BESIDE_THE_ANCHOR: [&str; 3] = ["journal", "checkpoint", "vault"];
 /// Of all these, the folders.
 const FOLDERS: [&str; 3] = ["vault", "providers", "anchor"];
 
@@ -39,12 +41,17 @@ pub(super) fn wrong_kind(path: &Path, meta: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// Whether palyra keeps `file` for itself: by its name at the top of the state root that holds the journal `files`, or
-/// because it is in a folder of palyra's. A file whose folder does not exist is not.
+/// Whether palyra keeps `file` for itself: by its name at the top of the state root that holds the journal `files` or in the
+/// folder of its anchor, or because it is in a folder of the state root. A file whose folder does not exist is not.
 pub fn is_reserved(files: &JournalFiles, file: &Path) -> bool {
     let Ok(folder) = folder_of(file).canonicalize() else { return false };
     let is = |other: &Path| other.canonicalize().is_ok_and(|other| other == folder);
     let root = folder_of(&files.database);
-    let in_a_folder = FOLDERS.iter().any(|name| is(&root.join(name))) || is(folder_of(&files.anchor));
-    in_a_folder || (is(root) && is_ours(file))
+    let in_a_folder = FOLDERS.iter().any(|name| is(&root.join(name)));
+    in_a_folder || (is(root) && is_ours(file)) || (is(folder_of(&files.anchor)) && is_beside_the_anchor(file))
+}
+
+fn is_beside_the_anchor(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    BESIDE_THE_ANCHOR.iter().any(|known| name == *known) || is_unfinished(name)
 }

@@ -34,13 +34,15 @@ pub struct Gap {
     pub problem: String,
 }
 
-/// Where events could not be read.
+/// What was found beside the sound events.
 #[derive(Debug, Default)]
-pub struct Gaps {
-    /// In the order of `seq`, at most [`GAPS_LISTED_MAX`].
-    pub listed: Vec<Gap>,
-    /// How many there are.
-    pub total: usize,
+pub struct Salvaged {
+    /// Where events could not be read, in the order of `seq`; at most [`GAPS_LISTED_MAX`].
+    pub gaps: Vec<Gap>,
+    /// How many gaps there are.
+    pub gaps_total: usize,
+    /// `seq` of the newest event, 0 if there is none; `None` if the end of the table cannot be read.
+    pub newest: Option<u64>,
 }
 
 /// Reads every sound event after `after` from the database at `path`, in order, until `each` breaks off. Returns what
@@ -53,11 +55,21 @@ pub fn salvage(
     path: &Path,
     after: u64,
     each: impl FnMut(StoredEvent) -> ControlFlow<()>,
-) -> Result<Gaps, JournalError> {
+) -> Result<Salvaged, JournalError> {
     let db = open::for_reading(path)?;
-    let mut walk = Walk { db: &db, next: after.min(SEQ_MAX) + 1, unreadable: 0, gaps: Gaps::default() };
+    let found = Salvaged { newest: newest(&db).map_err(JournalError::read)?, ..Salvaged::default() };
+    let mut walk = Walk { db: &db, next: after.min(SEQ_MAX) + 1, unreadable: 0, gap: None, found };
     walk.run(each).map_err(JournalError::read)?;
-    Ok(walk.gaps)
+    walk.end_gap();
+    Ok(walk.found)
+}
+
+fn newest(db: &Connection) -> rusqlite::Result<Option<u64>> {
+    let newest = "SELECT coalesce(max(seq), 0) FROM journal_events";
+    match db.query_row(newest, [], |row| row.get(0)) {
+        Err(error) if is_unreadable(&error) => Ok(None),
+        newest => newest.map(|seq| Some(from_sql(seq))),
+    }
 }
 
 struct Walk<'a> {
@@ -65,7 +77,9 @@ struct Walk<'a> {
     next: u64,
     /// How many before `next` were unreadable.
     unreadable: u64,
-    gaps: Gaps,
+    /// The gap that `next` may still be a part of.
+    gap: Option<Gap>,
+    found: Salvaged,
 }
 
 impl Walk<'_> {
@@ -113,21 +127,26 @@ impl Walk<'_> {
     /// Goes on after `last`, and notes that everything up to it has this problem.
     fn pass(&mut self, last: u64, problem: String) {
         let first = std::mem::replace(&mut self.next, last + 1);
-        let newest = self.gaps.listed.last_mut();
-        if let Some(gap) = newest.filter(|gap| gap.last.is_some_and(|last| last + 1 == first))
-            && gap.problem == problem
-        {
-            gap.last = Some(last);
-            return;
+        let continued = |gap: &&mut Gap| gap.last == Some(first - 1) && gap.problem == problem;
+        match self.gap.as_mut().filter(continued) {
+            Some(gap) => gap.last = Some(last),
+            None => {
+                self.end_gap();
+                self.gap = Some(Gap { first, last: Some(last), problem });
+            }
         }
-        self.gaps.total += 1;
-        if self.gaps.listed.len() < GAPS_LISTED_MAX {
-            self.gaps.listed.push(Gap { first, last: Some(last), problem });
+    }
+
+    fn end_gap(&mut self) {
+        let Some(gap) = self.gap.take() else { return };
+        self.found.gaps_total += 1;
+        if self.found.gaps.len() < GAPS_LISTED_MAX {
+            self.found.gaps.push(gap);
         }
     }
 
     fn give_up(&mut self) {
-        if let Some(gap) = self.gaps.listed.last_mut() {
+        if let Some(gap) = &mut self.gap {
             gap.last = None;
         }
     }

@@ -46,8 +46,7 @@ fn integration(profile: &Arc<Profile>) -> Integration {
 }
 
 fn report(profile: &Arc<Profile>, keys: &SecretVersions) -> ReadinessReport {
-    let status = profile.check_keys(keys).map_or_else(SecretStatus::Unusable, |()| SecretStatus::Found);
-    readiness(&integration(profile), &status)
+    readiness(&integration(profile), &SecretStatus::of_versions(profile, keys, NOW))
 }
 
 /// An Ed25519 public key in Base64.
@@ -120,7 +119,7 @@ fn what_is_accepted_beside_a_version_that_cannot_be_used_is_told_with_a_remedy_t
     }
     let mut open = integration(&adyen);
     open.record.signature_required = false;
-    let unusable = SecretStatus::Unusable(adyen.check_keys(&keys("zz")).unwrap_err());
+    let unusable = SecretStatus::of_versions(&adyen, &keys("zz"), NOW);
     assert!(readiness(&open, &unusable).accepts_some, "deliveries that are not signed");
 }
 
@@ -133,11 +132,13 @@ fn without_the_token_of_a_handshake_deliveries_are_accepted_and_with_a_value_in_
     let (discord, vault_ref) = (integration(&profile("discord")), |text| VaultRef::parse(text).unwrap());
     let gone = readiness(&discord, &SecretStatus::NotFound);
     for (name, limit) in [("global/x", "until the daemon restarts"), ("file:/run/x", "for up to 60 s")] {
-        let report = gone.clone().with_remembered(&vault_ref(name));
+        assert_eq!(gone.clone().with_remembered(&vault_ref(name), || false), gone, "nothing in memory");
+        let report = gone.clone().with_remembered(&vault_ref(name), || true);
         assert!(report.accepts_some && report.issues[1].contains(limit), "{report:?}");
     }
     let ready = readiness(&discord, &SecretStatus::Found);
-    assert_eq!(ready.clone().with_remembered(&vault_ref("global/x")), ready);
+    let asked = || panic!("what is ready needs nothing of the memory");
+    assert_eq!(ready.clone().with_remembered(&vault_ref("global/x"), asked), ready);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn an_integration_that_needs_no_secret_of_its_own_is_not_held_to_one() {
     open.record.secret_vault_ref = None;
     assert_eq!(readiness(&open, &SecretStatus::NotFound).readiness, Readiness::Ready);
     open.record.secret_vault_ref = Some("global/a".to_owned());
-    let unusable = SecretStatus::Unusable(profile("discord").check_keys(&keys(NO_FORM)).unwrap_err());
+    let unusable = SecretStatus::of_versions(&profile("discord"), &keys(NO_FORM), NOW);
     assert!(!readiness(&open, &unusable).can_be_enabled(), "signed deliveries could not be verified");
     let mut published = integration(&profile("google-pubsub"));
     published.record.secret_vault_ref = None;

@@ -134,6 +134,9 @@ fn of_several_certificates_one_has_to_be_valid() {
         (&[&old, &old], Some((2, "valid until 2026-01-01T00:00:00Z"))),
     ] {
         let keys = versions(secrets);
+        let valid = keys.iter().filter(|version| version.secret.expose() == new.as_bytes());
+        let valid: Vec<u32> = valid.map(|version| version.version).collect();
+        assert_eq!(sns.usable_versions(&keys, in_2026), valid, "only those verify");
         assert!(sns.check_keys(&keys).is_ok());
         match (sns.check_spans(&keys, in_2026), said) {
             (Ok(()), None) => {}

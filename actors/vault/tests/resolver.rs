@@ -331,7 +331,9 @@ async fn a_certificate_is_of_use_while_it_is_valid() {
         running.clock.set(now_s * 1_000);
         match running.probe_for("aws-sns", "global/a").await {
             SecretStatus::Found => assert_eq!(told, "", "{now_s}"),
-            SecretStatus::Unusable(key) => assert!(!told.is_empty() && key.reason.contains(told), "{key:?}"),
+            SecretStatus::Unusable { key, .. } => {
+                assert!(!told.is_empty() && key.reason.contains(told), "{key:?}")
+            }
             other => panic!("{now_s}: {other:?}"),
         }
     }

@@ -37,7 +37,7 @@ fn refuse_name_of_ours(files: &JournalFiles, file: &Path) -> Result<(), CliError
     if !is_reserved(files, file) {
         return Ok(());
     }
-    let told = format!("palyra keeps `{}` in its state root for itself", file.display());
+    let told = format!("palyra keeps `{}` for itself", file.display());
     Err(CliError::usage(told).hint("name a file outside the state root, on another disk if possible"))
 }
 

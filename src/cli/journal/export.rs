@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use palyra_actors::journal::{Gap, Gaps, StoredEvent, salvage};
+use palyra_actors::journal::{Gap, Salvaged, StoredEvent, salvage};
 use serde_json::Value;
 
 use super::ExportArgs;
-use super::verify::{not_read, refuse_without_file};
+use super::verify::{not_read, refuse_other_file, refuse_without_file};
 use crate::cli::client::{route, with_query};
 use crate::cli::context::{Context, Need};
 use crate::cli::error::CliError;
@@ -24,7 +24,9 @@ pub fn run(args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
 
 /// Prints every sound event of a file, and says what it left out.
 fn of_a_file(file: &Path, args: &ExportArgs, context: &Context) -> Result<Exit, CliError> {
-    refuse_without_file(file)?;
+    let refused =
+        |error: CliError| error.hint("name the database of a journal, such as a damaged `journal.db`");
+    refuse_without_file(file).and_then(|()| refuse_other_file(file)).map_err(refused)?;
     let (mut left, mut written) = (args.limit.unwrap_or(u64::MAX), Ok(()));
     let is_asked_for =
         |event: &StoredEvent| args.integration.is_none() || event.integration_id == args.integration;
@@ -37,17 +39,31 @@ fn of_a_file(file: &Path, args: &ExportArgs, context: &Context) -> Result<Exit, 
     });
     written?;
     context.out.flush()?;
-    let gaps = salvaged.map_err(|error| not_read(&error))?;
-    if gaps.total == 0 { Ok(Exit::Ok) } else { Err(incomplete(file, &gaps)) }
+    let salvaged = salvaged.map_err(|error| not_read(&error))?;
+    refuse_beyond_the_newest(args.after, &salvaged)?;
+    if salvaged.gaps_total == 0 { Ok(Exit::Ok) } else { Err(incomplete(file, &salvaged)) }
 }
 
-fn incomplete(file: &Path, gaps: &Gaps) -> CliError {
+/// If `--after` is beyond the newest event, nothing was exported, which would look complete.
+fn refuse_beyond_the_newest(after: Option<u64>, salvaged: &Salvaged) -> Result<(), CliError> {
+    match (after, salvaged.newest) {
+        (Some(after), Some(newest)) if after > newest => Err(CliError::failed(format!(
+            "--after {after} is beyond the newest event in the file, which has seq {newest}"
+        ))
+        .hint(
+            "events after that are not in this file; `palyra journal verify` says whether any are missing",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn incomplete(file: &Path, salvaged: &Salvaged) -> CliError {
     let message = format!("the export is not complete: events of `{}` could not be read", file.display());
     let hint = "keep the file; what is printed is sound, but only `palyra journal verify --database` tells whether it is what was \
                 journaled";
     let mut told = CliError::does_not_verify(message).hint(hint);
-    told.issues = gaps.listed.iter().map(gap_text).collect();
-    let more = gaps.total - gaps.listed.len();
+    told.issues = salvaged.gaps.iter().map(gap_text).collect();
+    let more = salvaged.gaps_total - salvaged.gaps.len();
     told.issues.extend((more > 0).then(|| format!("{more} more gaps")));
     told
 }

@@ -86,7 +86,7 @@ pub fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
 }
 
 /// Refuses a file that does not begin as a database. An empty one, and one that cannot be read, are left to the verification.
-fn refuse_other_file(copy: &Path) -> Result<(), CliError> {
+pub fn refuse_other_file(copy: &Path) -> Result<(), CliError> {
     let mut head = [0; SQLITE_HEAD.len()];
     let read = File::open(copy).and_then(|mut file| file.read(&mut head));
     if !matches!(read, Ok(1..)) || head == *SQLITE_HEAD {

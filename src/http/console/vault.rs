@@ -200,7 +200,7 @@ async fn stored(app: &AppState, entry: SecretEntry) -> Result<HttpResponse, Prob
     let users = verified_with(&all(app).await.unwrap_or_default(), &vault_ref);
     let statuses = secret_statuses(app, users.iter().map(AsRef::as_ref)).await;
     let unusable =
-        users.iter().zip(&statuses).filter(|(_, status)| matches!(status, SecretStatus::Unusable(_)));
+        users.iter().zip(&statuses).filter(|(_, status)| matches!(status, SecretStatus::Unusable { .. }));
     let warnings: Vec<String> = unusable.flat_map(|(user, status)| readiness(user, status).issues).collect();
     let mut answer = json!(entry);
     if let Some(members) = answer.as_object_mut() {

@@ -36,8 +36,8 @@ pub async fn report(app: &AppState, integration: &Integration) -> ReadinessRepor
 fn reported(app: &AppState, integration: &Integration, status: &SecretStatus) -> ReadinessReport {
     let report = readiness(integration, status);
     match integration.record.vault_ref() {
-        Some(Ok(vault_ref)) if is_remembered(app, integration, &vault_ref) => {
-            report.with_remembered(&vault_ref)
+        Some(Ok(vault_ref)) if integration.record.enabled => {
+            report.with_remembered(&vault_ref, || is_remembered(app, integration, &vault_ref))
         }
         _ => report,
     }
@@ -45,9 +45,9 @@ fn reported(app: &AppState, integration: &Integration, status: &SecretStatus) ->
 
 /// Whether a value of the secret is in memory with which deliveries are verified.
 fn is_remembered(app: &AppState, integration: &Integration, vault_ref: &VaultRef) -> bool {
-    let keys = app.actors.keys.peek(vault_ref, app.clock.now_unix_ms());
-    let profile = integration.profile.as_ref();
-    keys.zip(profile).is_some_and(|(keys, profile)| !profile.usable_versions(&keys).is_empty())
+    let now = app.clock.now_unix_ms();
+    let (keys, profile) = (app.actors.keys.peek(vault_ref, now), integration.profile.as_ref());
+    keys.zip(profile).is_some_and(|(keys, profile)| !profile.usable_versions(&keys, now).is_empty())
 }
 
 /// The status of the secrets of each of `integrations`, in their order.
