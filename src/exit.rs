@@ -16,7 +16,8 @@ pub enum Exit {
     DoesNotVerify = 65,
     /// The daemon cannot be reached.
     Unreachable = 69,
-    /// The daemon gave up: a part of it failed too often, a disk fails, or the journal can no longer be written.
+    /// The daemon or a command gave up: a part of the daemon failed too often, a disk fails, file descriptors or memory are
+    /// short, or the journal cannot be written.
     Internal = 70,
     /// Another process holds the state root.
     InUse = 73,
@@ -51,7 +52,7 @@ impl Exit {
             Self::DoesNotVerify => "verification failed: data was changed or is missing",
             Self::Unreachable => "the daemon cannot be reached",
             Self::Internal => {
-                "internal: a part of the daemon failed too often, a disk is failing, or the journal cannot be written"
+                "internal: a part of the daemon failed too often, a disk is failing, file descriptors or memory are short, or the journal cannot be written"
             }
             Self::InUse => "the state root is in use by another process",
             Self::Config => "configuration: a setting, a file or the state root cannot be used",

@@ -1,5 +1,5 @@
-//! Providers that begin to sign with a new key while the keys at hand are within their life, and strangers who name keys that
-//! nobody publishes.
+//! Providers that begin to sign with a new key while the keys at hand are within their life, and strangers who name keys
+//! that nobody publishes.
 
 use std::sync::atomic::Ordering;
 

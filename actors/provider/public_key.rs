@@ -1,4 +1,5 @@
-//! Public keys: read from the forms in which providers publish them, and told from those with which nothing could be verified.
+//! Public keys: read from the forms in which providers publish them, and told from those with which nothing could be
+//! verified.
 
 use std::ops::RangeInclusive;
 

@@ -41,8 +41,8 @@ pub struct Actors {
 }
 
 impl Actors {
-    /// Appends events in batches of at most one commit group of the journal, so that they share commits. Returns the result of
-    /// each, in order.
+    /// Appends events in batches of at most one commit group of the journal, so that they share commits. Returns the result
+    /// of each, in order.
     pub async fn append_together(
         &self,
         events: impl IntoIterator<Item = SystemEvent>,

@@ -22,7 +22,7 @@ pub struct Reloaded {
     pub changes: Changes,
     /// What has changed in `palyra.toml` since the start; `None` if nothing has.
     pub settings: Option<Waiting>,
-    /// Enabled integrations that cannot verify deliveries, with what each lacks.
+    /// Enabled integrations that are not ready, with what each lacks.
     pub warnings: Vec<String>,
 }
 

@@ -22,8 +22,8 @@ enum Content {
     Foreign,
 }
 
-/// Creates the folder if needed and makes it private. A folder that contains only foreign files is left unchanged. The result
-/// is that of [`open_mode`], from before.
+/// Creates the folder if needed and makes it private. A folder that contains only foreign files is left unchanged. The
+/// result is that of [`open_mode`], from before.
 ///
 /// # Errors
 /// When it belongs to another user, contains only foreign files, or is a state root that others could write to.

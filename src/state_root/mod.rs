@@ -218,8 +218,8 @@ impl StateRoot {
         check::owner(&self.0)
     }
 
-    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing. The result is the mode
-    /// of the state root if others can list or enter it, which `take` changes to 700.
+    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing. The result is the
+    /// mode of the state root if others can list or enter it, which `take` changes to 700.
     ///
     /// # Errors
     /// The first fault they would refuse.

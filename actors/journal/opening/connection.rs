@@ -71,8 +71,8 @@ pub(in crate::journal) fn is_too_old(version: i32) -> bool {
     version < SQLITE_VERSION_MIN
 }
 
-/// Refuses what is no regular file in the place of one: SQLite would wait for the other end of a named pipe, and take a folder
-/// for a disk that fails.
+/// Refuses what is no regular file in the place of one: SQLite would wait for the other end of a named pipe, and take a
+/// folder for a disk that fails.
 ///
 /// # Errors
 /// [`JournalError::Open`].

@@ -1,7 +1,8 @@
 //! `palyra journal`: proof that nothing was changed, and everything to take away.
 //!
-//! `verify`, `backup` and `export --database` read the files directly, with or without a running daemon, so that even a journal that no daemon
-//! would open gets a verdict. `check-proof` needs neither journal nor daemon. The others ask the console.
+//! `verify`, `backup` and `export --database` read the files directly, with or without a running daemon, so that even a
+//! journal that no daemon would open gets a verdict. `check-proof` needs neither journal nor daemon. The others ask the
+//! console.
 
 mod copy;
 mod export;

@@ -85,7 +85,8 @@ pub fn refuse_without_file(copy: &Path) -> Result<(), CliError> {
         .hint("name a file that `palyra journal backup` made"))
 }
 
-/// Refuses a file that does not begin as a database. An empty one, and one that cannot be read, are left to the verification.
+/// Refuses a file that does not begin as a database. An empty one, and one that cannot be read, are left to the
+/// verification.
 pub fn refuse_other_file(copy: &Path) -> Result<(), CliError> {
     let mut head = [0; SQLITE_HEAD.len()];
     let read = File::open(copy).and_then(|mut file| file.read(&mut head));

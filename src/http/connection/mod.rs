@@ -1,4 +1,4 @@
-//! The life of a connection: how many there may be, when one is closed, and how its requests are separated.
+//! The life of a connection: when it is closed, and how its requests are separated.
 //!
 //! Nothing here knows integrations or the console, except [`server`], which assembles the parts for both listeners.
 
