@@ -37,7 +37,7 @@ pub struct Gap {
 /// What was found beside the sound events.
 #[derive(Debug, Default)]
 pub struct Salvaged {
-    /// Where events could not be read, in the order of `seq`; at most [`GAPS_LISTED_MAX`].
+    /// Where events could not be read, in the order of `seq`; at most 1,000.
     pub gaps: Vec<Gap>,
     /// How many gaps there are.
     pub gaps_total: usize,
