@@ -1,6 +1,5 @@
 //! A delivery that its provider sends again, written anew: under the id that its signature fixes.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -9,7 +8,7 @@ use palyra_actors::clock::{Clock as _, SystemClock};
 
 use serde_json::Value;
 
-use crate::support::{Answer, Daemon, events_named, hmac_hex, state_root, succeed, write_private};
+use crate::support::{Answer, Daemon, events_named, hmac_hex, own_profile, state_root, succeed};
 
 const KEY: &[u8] = b"shhh";
 
@@ -174,17 +173,10 @@ from = [{ json = "/id" }]
 retries_differ = true
 "#;
 
-fn own_profile(root: &Path, text: &str) {
-    let folder = root.join("providers");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
-    write_private(&folder.join("counting.toml"), text);
-}
-
 #[test]
 fn an_attempt_that_only_a_token_vouches_for_is_a_duplicate_and_one_that_nothing_vouches_for_a_conflict() {
     let root = state_root();
-    own_profile(root.path(), COUNTING);
+    own_profile(root.path(), "counting", COUNTING);
     let daemon = daemon(root.path(), "counting", &[]);
     let open = ["webhooks", "add", "open", "counting", "--allow-unsigned"];
     succeed(root.path(), &open, b"");
@@ -200,7 +192,11 @@ fn an_attempt_that_only_a_token_vouches_for_is_a_duplicate_and_one_that_nothing_
 #[test]
 fn an_attempt_under_a_token_is_taken_after_one_that_was_left_out_if_its_source_is_the_same() {
     let root = state_root();
-    own_profile(root.path(), &format!("{COUNTING}\n[source]\nfrom = [{{ json = \"/source\" }}]\n"));
+    own_profile(
+        root.path(),
+        "counting",
+        &format!("{COUNTING}\n[source]\nfrom = [{{ json = \"/source\" }}]\n"),
+    );
     let daemon = daemon(root.path(), "counting", &["--allow-event", "other"]);
     let post = |source: &str, attempt: u32| {
         let headers = [("Content-Type", "application/json"), ("Authorization", "Bearer shhh")];

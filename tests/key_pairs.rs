@@ -1,6 +1,5 @@
 //! Deliveries signed with private keys of openssl, for every algorithm that a profile can name.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::mutations::{add, jwk_set, send};
-use crate::support::{Daemon, json as shown, run, state_root, succeed, write_private};
+use crate::support::{Daemon, json as shown, run, state_root, succeed};
 
 /// A key pair of openssl's.
 struct Pair {
@@ -53,12 +52,10 @@ fn openssl(args: &[&str]) -> Vec<u8> {
 
 /// Writes a profile whose scheme is `auth` to the operator's own folder.
 fn own_profile(root: &Path, name: &str, auth: &str) {
-    let own = root.join("providers");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&own).unwrap();
     let head = "title = \"Own\"\ndocs = \"https://example.test/\"\ncontent = [\"json\"]\n";
     let event = "[event]\ndefault = \"delivery\"\n";
     let text = format!("version = 1\nname = \"{name}\"\n{head}\n[[auth]]\n{auth}\n{event}");
-    write_private(&own.join(format!("{name}.toml")), &text);
+    crate::support::own_profile(root, name, &text);
 }
 
 /// Deliveries with each mutation are answered as they should be.

@@ -1,28 +1,18 @@
 //! Profiles of the operator's own.
 
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
-
 use serde_json::json;
 
 use crate::support::{
-    Daemon, SECRET, add_github, events_named, fail, github_signature, json as json_of, run, state_root,
-    succeed, write_private,
+    Daemon, SECRET, add_github, events_named, fail, github_signature, json as json_of, own_profile, run,
+    state_root, succeed, write_private,
 };
 
 const GITHUB_TOML: &str = include_str!("../schemas/providers/github.toml");
 
-/// Puts a profile of the operator's own into the state root.
-fn own_profile(root: &Path, text: &str) {
-    let folder = root.join("providers");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
-    write_private(&folder.join("own.toml"), text);
-}
-
 #[test]
 fn a_profile_of_ones_own_is_used_and_says_what_it_hides() {
     let root = state_root();
-    own_profile(root.path(), &GITHUB_TOML.replace("X-Hub-Signature-256", "X-Own-Signature"));
+    own_profile(root.path(), "own", &GITHUB_TOML.replace("X-Hub-Signature-256", "X-Own-Signature"));
     add_github(root.path());
     let daemon = Daemon::start(root.path());
     let signature = github_signature(SECRET, b"{}");
@@ -42,7 +32,7 @@ fn a_profile_of_ones_own_is_used_and_says_what_it_hides() {
 #[test]
 fn a_profile_that_makes_a_mistake_is_refused_with_file_and_line() {
     let root = state_root();
-    own_profile(root.path(), &GITHUB_TOML.replace("signed = false", "signed = true"));
+    own_profile(root.path(), "own", &GITHUB_TOML.replace("signed = false", "signed = true"));
     let said = fail(root.path(), &["daemon"], 78);
     assert!(said.contains("providers/own.toml:30:1: delivery_id.signed: "), "{said}");
     assert!(said.contains("set `signed = false`"), "{said}");
@@ -52,7 +42,7 @@ fn a_profile_that_makes_a_mistake_is_refused_with_file_and_line() {
 #[test]
 fn two_profiles_of_one_name_are_refused() {
     let root = state_root();
-    own_profile(root.path(), GITHUB_TOML);
+    own_profile(root.path(), "own", GITHUB_TOML);
     write_private(&root.path().join("providers/zzz.toml"), GITHUB_TOML);
     let said = fail(root.path(), &["daemon"], 78);
     assert!(
@@ -68,7 +58,7 @@ fn plain_text_is_taken_where_a_profile_says_so() {
     let root = state_root();
     let text = GITHUB_TOML.replace("content = [\"json\", \"form\"]", "content = [\"text\"]");
     assert_ne!(text, GITHUB_TOML);
-    own_profile(root.path(), &text);
+    own_profile(root.path(), "own", &text);
     let daemon = Daemon::with_github(root.path());
     let post = |typed: &str, body: &[u8]| {
         let signature = github_signature(SECRET, body);

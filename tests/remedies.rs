@@ -8,8 +8,8 @@ use palyra_actors::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, github_signature, hmac_hex, json as ask, run, state_root, succeed,
-    write_private,
+    Answer, Daemon, SECRET, add_github, github_signature, hmac_hex, json as ask, own_profile, run,
+    state_root, succeed, write_private,
 };
 
 /// A profile whose deliveries carry a token; it lacks its algorithm, and what it asks of the claims.
@@ -37,13 +37,6 @@ default = "delivery"
 /// A set of one key, the generator of P-256 (SEC 2 §2.4.2).
 const KEY_SET: &str = r#"{"keys":[{"kid":"1","kty":"EC","crv":"P-256",
 "x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY","y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}]}"#;
-
-fn own_profile(root: &Path, text: &str) {
-    std::fs::create_dir_all(root.join("providers")).unwrap();
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(root.join("providers"), private).unwrap();
-    write_private(&root.join("providers/jw.toml"), text);
-}
 
 fn token(header: &Value, claims: &Value, secret: &str) -> String {
     let part = |document: &Value| BASE64_URL_SAFE_NO_PAD.encode(document.to_string());
@@ -85,7 +78,7 @@ fn a_claim_that_the_profile_fixes_is_corrected_in_the_profile_and_no_other_by_a_
         let root = state_root();
         let root = root.path();
         let text = TOKENS.replace("PARAMETERS", parameters).replace("CLAIMS", claims);
-        own_profile(root, &text.replace("ALGORITHM", "HS256"));
+        own_profile(root, "jw", &text.replace("ALGORITHM", "HS256"));
         succeed(root, &["vault", "put", "global/jw"], SECRET.as_bytes());
         succeed(root, &[&["webhooks", "add", "jw", "jw", "--secret-ref", "global/jw"], more].concat(), b"");
         let daemon = Daemon::start(root);
@@ -101,7 +94,11 @@ fn a_claim_that_the_profile_fixes_is_corrected_in_the_profile_and_no_other_by_a_
 fn a_key_that_is_not_in_the_key_set_is_to_be_stored_where_the_set_is() {
     let (root, elsewhere) = (state_root(), state_root());
     let (root, file) = (root.path(), elsewhere.path().join("keys.json"));
-    own_profile(root, &TOKENS.replace("PARAMETERS", "").replace("CLAIMS", "").replace("ALGORITHM", "ES256"));
+    own_profile(
+        root,
+        "jw",
+        &TOKENS.replace("PARAMETERS", "").replace("CLAIMS", "").replace("ALGORITHM", "ES256"),
+    );
     succeed(root, &["vault", "put", "global/jw"], KEY_SET.as_bytes());
     succeed(root, &["webhooks", "add", "jw", "jw", "--secret-ref", "global/jw"], b"");
     let daemon = Daemon::start(root);

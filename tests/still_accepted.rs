@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::{
-    Answer, Daemon, events_named, eventually, github_signature, hmac_hex, json, request, run, state_root,
-    succeed, write_private,
+    Answer, Daemon, events_named, eventually, github_signature, hmac_hex, json, own_profile, request, run,
+    state_root, succeed, write_private,
 };
 
 const GITHUB_TOML: &str = include_str!("../schemas/providers/github.toml");
@@ -16,10 +16,7 @@ fn add_acme(root: &Path, reference: &str) {
     let profile = GITHUB_TOML
         .replace("name = \"github\"", "name = \"acme\"")
         .replace("[auth.mac]", "[auth.mac]\nkey = { decode = \"hex\" }");
-    std::fs::create_dir_all(root.join("providers")).unwrap();
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(root.join("providers"), private).unwrap();
-    write_private(&root.join("providers/acme.toml"), &profile);
+    own_profile(root, "acme", &profile);
     succeed(root, &["webhooks", "add", "acme", "acme", "--secret-ref", reference], b"");
 }
 

@@ -8,7 +8,7 @@ mod wire;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
@@ -347,6 +347,13 @@ pub fn github_head(event: &str, delivery_id: &str, body: &[u8]) -> String {
 pub fn write_private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Writes a profile of the operator's own into the state root, as `NAME.toml`.
+pub fn own_profile(root: &Path, name: &str, text: &str) {
+    let folder = root.join("providers");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    write_private(&folder.join(format!("{name}.toml")), text);
 }
 
 /// The events of the journal, oldest first, through `journal export`.

@@ -372,22 +372,6 @@ fn edits_of_checkpoints_and_subtrees_are_found() {
 }
 
 #[test]
-fn a_tree_that_reaches_beyond_its_checkpoints_is_damage_and_no_start_goes_on_with_it() {
-    let edits = [
-        "DELETE FROM journal_checkpoints WHERE number = 3",
-        "INSERT INTO journal_subtrees VALUES (8, 2, zeroblob(32))",
-        "INSERT INTO journal_subtrees VALUES (16, 0, zeroblob(32))",
-    ];
-    for (edit, accept_rollback) in edits.into_iter().flat_map(|edit| [(edit, false), (edit, true)]) {
-        let place = Place::new();
-        open(&place).grow(300).seal().grow(300).seal();
-        tamper(&place, edit);
-        let refused = try_open(&place, NOW, accept_rollback).map(drop).unwrap_err();
-        assert!(refused.is_for_damage(), "{edit}: {refused}");
-    }
-}
-
-#[test]
 fn a_part_of_the_journal_can_be_verified() {
     let place = Place::new();
     open(&place).grow(300).seal().grow(300).seal().grow(10);

@@ -258,3 +258,19 @@ fn an_epoch_whose_end_cannot_be_journaled_at_once_is_stored_once_and_told_later(
     assert_eq!((told, place.problems()), (2, vec![]));
     drop(open(&place));
 }
+
+#[test]
+fn a_tree_that_reaches_beyond_its_checkpoints_is_damage_and_no_start_goes_on_with_it() {
+    let edits = [
+        "DELETE FROM journal_checkpoints WHERE number = 3",
+        "INSERT INTO journal_subtrees VALUES (8, 2, zeroblob(32))",
+        "INSERT INTO journal_subtrees VALUES (16, 0, zeroblob(32))",
+    ];
+    for (edit, accept_rollback) in edits.into_iter().flat_map(|edit| [(edit, false), (edit, true)]) {
+        let place = Place::new();
+        open(&place).grow(300).seal().grow(300).seal();
+        tamper(&place, edit);
+        let refused = try_open(&place, NOW, accept_rollback).map(drop).unwrap_err();
+        assert!(refused.is_for_damage(), "{edit}: {refused}");
+    }
+}

@@ -10,6 +10,16 @@ fn code(error: anyhow::Error) -> Exit {
     not_started(&error).exit()
 }
 
+/// An error of the system wherever a start may meet it.
+fn met(errno: rustix::io::Errno) -> [anyhow::Error; 3] {
+    let source = || io::Error::from(errno);
+    [
+        StateRootError::Io { path: PathBuf::new(), source: source() }.into(),
+        VaultError::Storage(source().into()).into(),
+        Err::<(), _>(source()).context("cannot listen for signals").unwrap_err(),
+    ]
+}
+
 #[test]
 fn a_used_up_quota_is_as_a_full_disk() {
     for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
@@ -22,13 +32,7 @@ fn a_used_up_quota_is_as_a_full_disk() {
 
 #[test]
 fn a_disk_that_fails_ends_with_one_code_and_one_hint_wherever_it_is_met() {
-    let source = || io::Error::from(rustix::io::Errno::IO);
-    let faults: [anyhow::Error; 3] = [
-        StateRootError::Io { path: PathBuf::new(), source: source() }.into(),
-        VaultError::Storage(source().into()).into(),
-        Err::<(), _>(source()).context("cannot listen for signals").unwrap_err(),
-    ];
-    for fault in faults {
+    for fault in met(rustix::io::Errno::IO) {
         let told = not_started(&fault);
         assert_eq!(told.exit(), Exit::Internal, "{told}");
         assert!(told.hint.unwrap().contains("do not restore a backup over it"));
@@ -38,13 +42,7 @@ fn a_disk_that_fails_ends_with_one_code_and_one_hint_wherever_it_is_met() {
 #[test]
 fn a_shortage_that_may_pass_is_told_as_one_and_worth_another_start() {
     for errno in [rustix::io::Errno::NFILE, rustix::io::Errno::MFILE, rustix::io::Errno::NOMEM] {
-        let source = || io::Error::from(errno);
-        let faults: [anyhow::Error; 3] = [
-            StateRootError::Io { path: PathBuf::new(), source: source() }.into(),
-            VaultError::Storage(source().into()).into(),
-            Err::<(), _>(source()).context("cannot listen for signals").unwrap_err(),
-        ];
-        for fault in faults {
+        for fault in met(errno) {
             let told = not_started(&fault);
             assert_eq!(told.exit(), Exit::Internal, "{errno}: {told}");
             assert!(told.hint.unwrap().contains("lacks file descriptors or memory"), "{errno}");
