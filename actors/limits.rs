@@ -107,7 +107,7 @@ pub const ANCHORED_GROUPS_MAX: usize = 4;
 pub const WEBHOOK_NAME_CHARS_MAX: usize = 128;
 /// Longest principal of an event. Longer: refused.
 pub const PRINCIPAL_BYTES_MAX: usize = 128;
-/// Longest summary of an event. Longer: cut if the daemon made the event, refused if an operator or connector did.
+/// Longest summary of an event. Longer: cut by `SystemEvent::new`, refused if an operator sent it.
 pub const SUMMARY_BYTES_MAX: usize = 240;
 /// Longest name of an operator's or connector's event, before any prefix. Longer: refused.
 pub const EVENT_NAME_BYTES_MAX: usize = 64;
@@ -115,6 +115,9 @@ pub const EVENT_NAME_BYTES_MAX: usize = 64;
 pub const EVENT_NAMES_MAX: usize = 24;
 /// Largest `details` of a system event, as JSON text. Larger: refused.
 pub const EVENT_DETAILS_BYTES_MAX: usize = 8 * 1024;
+/// Most levels of nesting in `details`, which is the first itself. More: refused. It is half of what JSON readers
+/// usually accept, because they read the details inside of other documents.
+pub const EVENT_DETAILS_LEVELS_MAX: usize = 64;
 /// Most tags of an event. More: refused.
 pub const EVENT_TAGS_MAX: usize = 16;
 /// Longest tag. Longer: refused.
@@ -191,7 +194,7 @@ pub const VERIFY_PROBLEMS_MAX: usize = 100;
 /// Age up to which the last commit counts as proof that the journal can commit.
 pub const PROBE_FRESH_MS: u64 = 1_000;
 
-/// Connectors one supervisor runs. One more: refused.
+/// Connectors registered with one supervisor. One more: refused.
 pub const CONNECTORS_MAX: usize = 256;
 /// Events of one connector that are being appended. One more: refused.
 pub const EMITS_IN_FLIGHT_MAX: usize = 64;
@@ -208,6 +211,9 @@ pub const CONNECTOR_CLOSE_SECONDS: u64 = 5;
 pub const RESTARTS_MAX: usize = 3;
 /// The sliding window in which [`RESTARTS_MAX`] is counted.
 pub const RESTART_WINDOW_SECONDS: u64 = 60;
+/// Time the factory of an actor has to restart it; beyond it the process exits with status 70. Long, because a journal may
+/// have to be read on a slow disk.
+pub const ACTOR_RESTART_SECONDS_MAX: u64 = 300;
 /// Capacity of an actor's mailbox. When it is full, `tell` returns `Full`; `ask` is not bounded by it.
 pub const MAILBOX_MESSAGES_MAX: usize = 8_192;
 

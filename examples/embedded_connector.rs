@@ -60,11 +60,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config =
         JournalConfig { files, accept_rollback: false, clock: clock.clone(), random: random_bits, head };
     let journal = JournalHandle::default();
+    // Both run on this thread here. A program that does other work on it starts the journal in an arbiter of its own, because
+    // commits block; so does a connector that blocks.
     journal.door.open(JournalActor::open(config, WatchGuard::unwatched())?.start());
 
-    let door = Door::default();
+    let (door, roster) = (Door::default(), Roster::default());
     let supervisor =
-        ConnectorSupervisor::new(Roster::default(), journal, clock, door.clone(), WatchGuard::unwatched());
+        ConnectorSupervisor::new(roster, journal.clone(), clock, door.clone(), WatchGuard::unwatched());
     door.open(supervisor.start());
 
     let factory: ConnectorFactory = Box::new(|link| Meter { link, readings: 0 }.start().recipient());
@@ -80,7 +82,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for event in JournalReader::open(&path)?.page(&EventFilter::default(), Cursor::Newest, 10)?.events {
         println!("{:>3} {} by {}", event.seq, event.name, event.principal);
     }
+    // The connectors first, then the journal, which signs its last checkpoint.
     door.ask(Close).await?;
+    journal.door.ask(Close).await?;
     Ok(())
 }
 

@@ -46,6 +46,25 @@ fn a_body_comes_out_byte_for_byte() {
 }
 
 #[test]
+fn an_emitted_event_is_nested_no_deeper_than_what_lists_it_can_read() {
+    let root = state_root();
+    let daemon = Daemon::start(root.path());
+    let nested =
+        |levels| format!(r#"{{"name":"a","details":{{"k":{}{}}}}}"#, "[".repeat(levels), "]".repeat(levels));
+    let emit = |levels| {
+        daemon.console(root.path(), "POST", "/console/v1/system/events/emit", nested(levels).as_bytes())
+    };
+    for levels in [64, 124] {
+        let refused = emit(levels);
+        assert_eq!((refused.status, &refused.json()["issues"][0]["pointer"]), (422, &json!("/details")));
+    }
+    assert_eq!(emit(63).status, 201);
+    let listed = json(root.path(), &["system", "event", "list", "--name", "system.operator.a"]);
+    let sent: Value = serde_json::from_str(&nested(63)).unwrap();
+    assert_eq!(listed["events"][0]["details"], sent["details"]);
+}
+
+#[test]
 fn an_emitted_event_is_kept_as_it_was_sent_or_refused() {
     let root = state_root();
     let daemon = Daemon::start(root.path());

@@ -16,14 +16,14 @@ pub enum ConnectorError {
     #[error("`{0}` cannot name a connector; use 1–64 of `a-z 0-9 . _ -`, starting with a letter or digit")]
     InvalidName(String),
     /// No further connector can be registered.
-    #[error("{max} connectors are already running, the most that one daemon supervises")]
+    #[error("{max} connectors are already registered, the most that one supervisor takes")]
     TooMany {
         /// The maximum number of connectors.
         max: usize,
     },
     /// The supervisor is being restarted, or the maximum number of events of this connector is in flight. The event was
     /// not written.
-    #[error("the connector supervisor did not accept the event; emit it again")]
+    #[error("the connector supervisor did not accept the event; emit it again in a moment")]
     NotTaken(#[source] DoorError),
     /// The supervisor ended before it answered.
     #[error(

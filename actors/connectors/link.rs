@@ -33,7 +33,7 @@ impl ConnectorLink {
     }
 }
 
-/// Emits events on behalf of one connector.
+/// Emits events on behalf of one connector, of whichever incarnation: it remains valid when the one that had it has ended.
 #[derive(Clone)]
 pub struct Emitter {
     name: String,
@@ -46,7 +46,8 @@ impl Emitter {
         Self { name, supervisor, places }
     }
 
-    /// Writes `event` to the journal as `connector.<its name>` and waits until it is committed.
+    /// Writes `event` to the journal as `connector.<its name>` and waits until it is committed. The connector's name becomes
+    /// its principal and source. If this future is dropped before it is ready, the event may be written or not.
     ///
     /// # Errors
     /// [`ConnectorError::NotTaken`] when [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) events are in
@@ -57,6 +58,15 @@ impl Emitter {
     /// [`JournalError::Unknown`]: crate::journal::JournalError::Unknown
     /// [`JournalError::Poisoned`]: crate::journal::JournalError::Poisoned
     pub async fn emit(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
+        let answer = self.ask(event).await;
+        if matches!(answer, Err(ConnectorError::NotTaken(_))) {
+            // Otherwise a connector that tries again at once would keep its thread from the work that makes room.
+            tokio::task::yield_now().await;
+        }
+        answer
+    }
+
+    async fn ask(&self, event: SystemEvent) -> Result<Receipt, ConnectorError> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| ConnectorError::NotTaken(DoorError::Full))?;
         let emit = Emit { connector: self.name.clone(), event, place };

@@ -16,7 +16,7 @@ use crate::supervision::Close;
 pub struct Emit {
     /// Name of the connector; it becomes the event's principal and source.
     pub connector: String,
-    /// The event. Its name is checked; the prefix `connector.` is reserved for connectors.
+    /// The event. It is stored under the name `connector.<its name>`.
     pub event: SystemEvent,
     /// One of the [`EMITS_IN_FLIGHT_MAX`](crate::limits::EMITS_IN_FLIGHT_MAX) permits of its connector, held until it is
     /// answered.
@@ -34,7 +34,7 @@ pub struct Register {
 }
 
 /// Starts one incarnation of a connector. The connector keeps the link in its actor, so that dropping the actor reports
-/// its end. A factory that panics has started nothing; it is called again after the pause for a connector that panicked.
+/// its end. It must not block, because it runs on the supervisor's thread. A factory that panics has started nothing; it is called again after the pause for a connector that panicked.
 pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + Send>;
 
 /// Closes a connector and starts it again as soon as it has ended, or at once if it is not running. It waits at most

@@ -1,7 +1,13 @@
 //! The connector supervisor: the actor through which other subsystems emit events.
 //!
 //! A connector is an actor that holds a [`ConnectorLink`]. The supervisor starts it, is notified when it ends, and
-//! restarts it after a pause. Neither a connector nor a factory that panics can bring the process down.
+//! restarts it after a pause. A factory that panics costs nobody else anything, and neither does a connector that panics
+//! in `started`, a handler, a timer or a future. Two things are up to the author of a connector:
+//!
+//! - `stopping`, `stopped` and destructors must not panic. They also run while a panic unwinds, and Rust ends the process
+//!   at a second panic. As a panic in `stopping` makes actix call it again, that one suffices.
+//! - Factories run on the supervisor's thread, and so does a connector that is started with `start()`. A connector that
+//!   blocks belongs into an arbiter of its own (`start_in_arbiter`), or it holds up the supervisor and its neighbours.
 
 mod error;
 pub mod heartbeat;
@@ -131,8 +137,7 @@ impl ConnectorSupervisor {
     /// Restarts a connector that ended unintentionally, after a pause.
     fn back_off(&mut self, name: &str, ended: &Ended, ctx: &mut Context<Self>) {
         let how = ended.to_string();
-        tracing::warn!(connector = name, how, "a connector ended");
-        self.journal_restart(name, &how);
+        self.report_end(name, &how);
         let Some(pause) = self.roster.ended(name, how, Instant::now()) else { return };
         let paused = name.to_owned();
         let end = ctx.run_later(pause, move |supervisor, ctx| {
@@ -195,7 +200,9 @@ impl ConnectorSupervisor {
         self.closing.drain(..).for_each(|closing| drop(closing.send(ended.clone())));
     }
 
-    fn journal_restart(&self, name: &str, how: &str) {
+    /// Logs and journals an unintended end.
+    fn report_end(&self, name: &str, how: &str) {
+        tracing::warn!(connector = name, how, "a connector ended");
         let event = SystemEvent::new("supervision.connector.ended", format!("connector `{name}` {how}"))
             .severity(Severity::Warn)
             .detail("connector", name);
@@ -223,10 +230,14 @@ impl StreamHandler<Exited> for ConnectorSupervisor {
         // Another incarnation may have been started meanwhile, or none because the factory panicked.
         let Some(connector) = self.take(&name, incarnation) else { return };
         match ended {
-            _ if self.is_closing() => {
+            ended if self.is_closing() => {
+                if ended == Ended::Panicked {
+                    self.report_end(&name, &ended.to_string());
+                }
                 self.roster.closed(&name);
                 self.end_if_all_have_closed(ctx);
             }
+            Ended::Panicked => self.back_off(&name, &ended, ctx),
             _ if connector.is_leaving => self.start_connector(&name, ctx),
             Ended::Asked => self.roster.closed(&name),
             ended => self.back_off(&name, &ended, ctx),

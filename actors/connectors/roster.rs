@@ -155,10 +155,10 @@ impl Entry {
 /// The event as it is stored, with the connector's name as principal and source.
 ///
 /// # Errors
-/// [`JournalError::Invalid`] when its name is longer than [`EVENT_NAME_BYTES_MAX`].
+/// [`JournalError::Invalid`] when its name is empty or longer than [`EVENT_NAME_BYTES_MAX`].
 pub fn attributed_to(connector: &str, mut event: SystemEvent) -> Result<SystemEvent, JournalError> {
-    if event.name.len() > EVENT_NAME_BYTES_MAX {
-        return Err(JournalError::invalid("name", "must have at most 64 bytes"));
+    if !(1..=EVENT_NAME_BYTES_MAX).contains(&event.name.len()) {
+        return Err(JournalError::invalid("name", "must have 1 to 64 bytes"));
     }
     event.name = format!("connector.{}", event.name);
     event.principal = format!("connector:{connector}");

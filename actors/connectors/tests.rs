@@ -1,4 +1,5 @@
 mod closing;
+mod misbehaving;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -173,7 +174,7 @@ async fn an_emitted_event_is_committed_in_the_connectors_own_name() {
 async fn an_event_the_journal_refuses_is_told_to_its_connector() {
     let house = house();
     house.register("billing").await.unwrap();
-    for name in ["Not A Name", &"n".repeat(65)] {
+    for name in ["", "Not A Name", &"n".repeat(65)] {
         let refused = house.emitter().emit(SystemEvent::new(name, "sent")).await;
         assert!(matches!(refused, Err(ConnectorError::Journal(_))), "{refused:?}");
     }

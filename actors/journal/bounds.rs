@@ -9,8 +9,9 @@ use super::event::{BodyFormat, NewEvent, Severity, SystemEvent, WebhookEvent};
 use crate::ids::is_canonical_id;
 use crate::json::{self, JsonError};
 use crate::limits::{
-    DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_NAME_BYTES_MAX, EVENT_TAG_BYTES_MAX,
-    EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX,
+    DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_DETAILS_LEVELS_MAX, EVENT_NAME_BYTES_MAX,
+    EVENT_TAG_BYTES_MAX, EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SUMMARY_BYTES_MAX,
+    WEBHOOK_NAME_CHARS_MAX,
 };
 use crate::schemas::{SYSTEM_EVENT, SchemaIssue};
 
@@ -128,8 +129,20 @@ fn check_system(event: &SystemEvent) -> Result<(), JournalError> {
     let is_tag = |tag: &String| (1..=EVENT_TAG_BYTES_MAX).contains(&tag.len());
     let tags_fit = event.tags.len() <= EVENT_TAGS_MAX && event.tags.iter().all(is_tag);
     must(tags_fit, "tags", "must be at most 16 tags of 1 to 64 bytes")?;
+    // Before they are written as text, which takes more of the stack for every level.
+    let is_flat = event.details.values().all(|value| has_levels(value, EVENT_DETAILS_LEVELS_MAX - 1));
+    must(is_flat, "details", "must be nested at most 64 levels deep")?;
     let details = serde_json::to_vec(&event.details).map_or(usize::MAX, |text| text.len());
     must(details <= EVENT_DETAILS_BYTES_MAX, "details", "must be at most 8 KiB of JSON")
+}
+
+/// Whether `value` has at most `levels` levels of arrays and objects. It looks no deeper.
+fn has_levels(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| has_levels(item, levels - 1)),
+        Value::Object(members) => levels > 0 && members.values().all(|value| has_levels(value, levels - 1)),
+        _ => true,
+    }
 }
 
 fn check_delivery_id(id: Option<&str>) -> Result<(), JournalError> {

@@ -84,7 +84,7 @@ pub struct SystemEvent {
     pub summary: String,
     /// Keywords to find it by.
     pub tags: Vec<String>,
-    /// Details, at most 8 KiB as JSON.
+    /// Details, at most 8 KiB as JSON and 64 levels deep.
     pub details: Map<String, Value>,
 }
 

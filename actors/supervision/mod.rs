@@ -20,7 +20,7 @@ pub use presence::{ActorPresence, ActorState, PresenceBoard};
 pub use supervisor::{ActorFactory, Escalation, RestartListener, Supervisor};
 pub use watch::{Ended, Exited, WatchGuard};
 
-/// Asks an actor to finish its work and stop. Answered once it has, with how it ended.
+/// Asks an actor to finish its work and stop. Answered once it has, with how it ended. It may come more than once.
 #[derive(Debug, Message)]
 #[rtype(result = "Ended")]
 pub struct Close;

@@ -4,17 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::policy::{Decision, RestartPolicy};
 use super::presence::{ActorState, PresenceBoard};
 use super::watch::{Ended, Exited, WatchGuard};
 use crate::clock::SharedClock;
+use crate::limits::ACTOR_RESTART_SECONDS_MAX;
 
 /// Builds and starts a new incarnation of an actor and opens its door; blocking work is done on another thread. The error
 /// is for people; a panic counts as an error.
@@ -36,6 +38,12 @@ pub enum Escalation {
         actor: String,
         /// How it last ended.
         how: String,
+    },
+    /// The factory of an actor did not finish in time. It may still be at work, so it is not called again.
+    #[error("actor `{actor}` was not restarted within {ACTOR_RESTART_SECONDS_MAX} s")]
+    RestartHangs {
+        /// Name of the actor.
+        actor: String,
     },
     /// An actor reported that it must not be restarted in this process.
     #[error("actor `{actor}` cannot continue: {reason}")]
@@ -73,11 +81,25 @@ async fn launch(name: String, mut factory: ActorFactory, guard: WatchGuard, how:
     Launched { name, factory, how, result }
 }
 
+/// Starts an incarnation after `pause`.
+async fn relaunch(
+    pause: Duration,
+    name: String,
+    factory: ActorFactory,
+    guard: WatchGuard,
+    how: String,
+) -> Result<Launched, Escalation> {
+    sleep(pause).await;
+    let launched = launch(name.clone(), factory, guard, how);
+    let in_time = timeout(Duration::from_secs(ACTOR_RESTART_SECONDS_MAX), launched).await;
+    in_time.map_err(|_| Escalation::RestartHangs { actor: name })
+}
+
 /// The supervisor of the five actors.
 pub struct Supervisor {
     children: BTreeMap<String, Child>,
-    /// Starts in progress. Other actors that end meanwhile do not wait for them.
-    starting: FuturesUnordered<LocalBoxFuture<'static, Launched>>,
+    /// Restarts in progress. Other actors that end meanwhile do not wait for them.
+    starting: FuturesUnordered<LocalBoxFuture<'static, Result<Launched, Escalation>>>,
     board: PresenceBoard,
     clock: SharedClock,
     exits: mpsc::UnboundedReceiver<Exited>,
@@ -93,7 +115,8 @@ impl Supervisor {
         Self { children, starting, board, clock, exits, report_to, on_restart }
     }
 
-    /// Starts an actor, and keeps it alive afterwards.
+    /// Starts an actor, and keeps it alive afterwards. Waits for this first start as long as it takes, because nothing is
+    /// served yet; the caller may give up.
     ///
     /// # Errors
     /// The error of the factory: the first start is not retried.
@@ -112,7 +135,7 @@ impl Supervisor {
     pub async fn run(mut self) -> Escalation {
         loop {
             let handled = tokio::select! {
-                Some(launched) = self.starting.next() => self.launched(launched),
+                Some(launched) = self.starting.next() => launched.and_then(|launched| self.launched(launched)),
                 Some(exited) = self.exits.recv() => self.exited(exited),
                 else => Err(Escalation::Poisoned {
                     actor: "supervisor".into(),
@@ -164,7 +187,7 @@ impl Supervisor {
         let Some(factory) = child.factory.take() else { return Ok(()) };
         child.incarnation += 1;
         let guard = WatchGuard::new(name.as_str(), child.incarnation, self.report_to.clone());
-        self.starting.push(sleep(pause).then(|()| launch(name, factory, guard, how)).boxed_local());
+        self.starting.push(relaunch(pause, name, factory, guard, how).boxed_local());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::limits::{RESTART_WINDOW_SECONDS, RESTARTS_MAX};
+use crate::limits::{ACTOR_RESTART_SECONDS_MAX, RESTART_WINDOW_SECONDS, RESTARTS_MAX};
 
 #[derive(Message)]
 #[rtype(result = "u32")]
@@ -153,7 +153,7 @@ async fn starts_that_fail_in_a_row_escalate_however_long_each_takes() {
     let opened = door.clone();
     let mut supervisor =
         Supervisor::new(ManualClock::at(5), PresenceBoard::default(), Box::new(|_: &str, _: &str| {}));
-    let slow = Duration::from_secs(10 * RESTART_WINDOW_SECONDS);
+    let slow = Duration::from_secs(2 * RESTART_WINDOW_SECONDS);
     let factory = Box::new(move |watch| match counted.fetch_add(1, Ordering::SeqCst) {
         0 => {
             opened.open(Worker { watch }.start());
@@ -249,6 +249,21 @@ async fn an_end_is_heard_while_another_actor_is_being_started_again() {
     assert_eq!(escalated, Escalation::Poisoned { actor: "worker".into(), reason: "disk on fire".into() });
     let settled = tokio::time::timeout(Duration::from_secs(60), board.settled()).await;
     assert!(settled.is_ok(), "nobody waits for what is not started any more");
+}
+
+#[actix::test]
+async fn a_restart_that_hangs_escalates_and_is_not_tried_again() {
+    tokio::time::pause();
+    let door = Door::default();
+    let board = PresenceBoard::default();
+    let mut supervisor = Supervisor::new(ManualClock::at(5), board.clone(), Box::new(|_: &str, _: &str| {}));
+    supervisor.start("worker", slow_to_come_back(door.clone())).await.unwrap();
+    let run = actix::spawn(supervisor.run());
+    door.ask(Order::Panic).await.unwrap_err();
+    let given = Duration::from_secs(2 * ACTOR_RESTART_SECONDS_MAX);
+    let escalation = tokio::time::timeout(given, run).await.expect("it gives up").unwrap();
+    assert_eq!(escalation, Escalation::RestartHangs { actor: "worker".into() });
+    assert_eq!(board.snapshot()[0].state, ActorState::Stopped);
 }
 
 #[actix::test]

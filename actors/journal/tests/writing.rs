@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use rusqlite::limits::Limit;
 
 use super::*;
-use crate::limits::EVENT_DETAILS_BYTES_MAX;
+use crate::limits::{EVENT_DETAILS_BYTES_MAX, EVENT_DETAILS_LEVELS_MAX};
 
 #[test]
 fn an_event_reads_back_as_it_was_appended() {
@@ -78,6 +78,10 @@ fn a_group_counts_once_and_only_if_something_of_it_was_stored() {
     }
 }
 
+fn nested(levels: usize) -> serde_json::Value {
+    (0..levels).fold(0.into(), |inner, _| serde_json::json!([inner]))
+}
+
 #[test]
 fn events_out_of_bounds_are_refused_with_the_field() {
     let sys = |change: fn(&mut SystemEvent)| {
@@ -102,6 +106,10 @@ fn events_out_of_bounds_are_refused_with_the_field() {
         ("tags", sys(|event| event.tags = vec!["t".to_owned(); 17])),
         ("tags", sys(|event| event.tags = vec!["t".repeat(65)])),
         ("details", sys(|event| drop(event.details.insert("k".to_owned(), "x".repeat(8_192).into())))),
+        (
+            "details",
+            sys(|event| drop(event.details.insert("k".to_owned(), nested(EVENT_DETAILS_LEVELS_MAX)))),
+        ),
         ("name", hook(|event| event.name.clear(), None)),
         ("source", hook(|event| event.source = "x".repeat(129), None)),
         ("integration_id", hook(|event| event.integration_id.clear(), None)),
