@@ -46,6 +46,16 @@ fn a_body_comes_out_byte_for_byte() {
 }
 
 #[test]
+fn an_event_with_the_most_deeply_nested_body_is_shown() {
+    let root = state_root();
+    let daemon = Daemon::with_github(root.path());
+    let body = format!("{{\"k\":{}{}}}", "[".repeat(126), "]".repeat(126));
+    let seq = daemon.github("push", "guid-1", &body).seq().to_string();
+    assert!(succeed(root.path(), &["system", "event", "show", &seq], b"").contains("guid-1"));
+    assert!(succeed(root.path(), &["--json", "system", "event", "show", &seq], b"").contains(&body));
+}
+
+#[test]
 fn an_emitted_event_is_nested_no_deeper_than_what_lists_it_can_read() {
     let root = state_root();
     let daemon = Daemon::start(root.path());

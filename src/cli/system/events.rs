@@ -1,7 +1,9 @@
 //! `palyra system event list`, `show` and `emit`.
 
 use palyra_actors::journal::Cursor;
-use serde_json::json;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
 
 use super::args::{EmitArgs, ListArgs, ShowArgs};
 use super::pager::{Found, Window, collect};
@@ -70,10 +72,19 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<Exit, CliError>
         context.out.flush()?;
         return Ok(Exit::Ok);
     }
-    let event = serde_json::from_str(&line)
+    let Described { event, .. } = serde_json::from_str(&line)
         .map_err(|error| CliError::failed(format!("the console's answer is not JSON: {error}")))?;
-    context.out.text(&view::event(&event))?;
+    context.out.text(&view::event(&event.into()))?;
     Ok(Exit::Ok)
+}
+
+/// What is described of an event in text. The envelope is skipped: it may be large, and nested too deeply for a value.
+#[derive(Deserialize)]
+struct Described {
+    #[serde(default, rename = "envelope")]
+    _skipped: IgnoredAny,
+    #[serde(flatten)]
+    event: Map<String, Value>,
 }
 
 pub(super) fn emit(args: &EmitArgs, context: &Context) -> Result<Exit, CliError> {
