@@ -4,37 +4,37 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::limits::CONNECTOR_CLOSE_SECONDS;
 
-/// What the first incarnation of a connector does.
+/// When the first incarnation of a connector panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    PanicInStarted,
-    PanicInATimer,
-    PanicInAFuture,
-    PanicWhenItCloses,
-    PanicWhenItIsDropped,
+enum Panics {
+    InStarted,
+    InATimer,
+    InAFuture,
+    WhenItCloses,
+    WhenItIsDropped,
 }
 
-/// A connector with a fault in its first incarnation.
+/// A connector whose first incarnation panics.
 struct Faulty {
     link: ConnectorLink,
-    fault: Option<Fault>,
+    panics: Option<Panics>,
 }
 
 impl Actor for Faulty {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        match self.fault {
-            Some(Fault::PanicInStarted) => panic!("a planted panic"),
-            Some(Fault::PanicInATimer) => {
+        match self.panics {
+            Some(Panics::InStarted) => panic!("a planted panic"),
+            Some(Panics::InATimer) => {
                 ctx.run_later(Duration::from_secs(1), |_, _| panic!("a planted panic"));
             }
-            Some(Fault::PanicInAFuture) => {
-                let fault: BoxFuture<'_, ()> = Box::pin(async { panic!("a planted panic") });
-                ctx.spawn(fault.into_actor(self));
+            Some(Panics::InAFuture) => {
+                let future: BoxFuture<'_, ()> = Box::pin(async { panic!("a planted panic") });
+                ctx.spawn(future.into_actor(self));
             }
-            Some(Fault::PanicWhenItIsDropped) => ctx.stop(),
-            Some(Fault::PanicWhenItCloses) | None => {}
+            Some(Panics::WhenItIsDropped) => ctx.stop(),
+            Some(Panics::WhenItCloses) | None => {}
         }
     }
 }
@@ -43,7 +43,7 @@ impl Handler<Close> for Faulty {
     type Result = Ended;
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
-        assert!(self.fault != Some(Fault::PanicWhenItCloses), "a planted panic");
+        assert!(self.panics != Some(Panics::WhenItCloses), "a planted panic");
         ctx.stop();
         self.link.closing()
     }
@@ -51,30 +51,28 @@ impl Handler<Close> for Faulty {
 
 impl Drop for Faulty {
     fn drop(&mut self) {
-        assert!(self.fault != Some(Fault::PanicWhenItIsDropped), "a planted panic");
+        assert!(self.panics != Some(Panics::WhenItIsDropped), "a planted panic");
     }
 }
 
-async fn register(house: &House, fault: Fault) {
-    let mut fault = Some(fault);
+async fn register(house: &House, panics: Panics) {
+    let mut panics = Some(panics);
     let factory: ConnectorFactory =
-        Box::new(move |link| Faulty { link, fault: fault.take() }.start().recipient());
+        Box::new(move |link| Faulty { link, panics: panics.take() }.start().recipient());
     house.door.ask(Register { name: "billing".into(), factory }).await.unwrap().unwrap();
 }
 
 #[actix::test]
 async fn a_panic_anywhere_in_the_life_of_a_connector_is_an_end_like_any_other() {
     tokio::time::pause();
-    for fault in
-        [Fault::PanicInStarted, Fault::PanicInATimer, Fault::PanicInAFuture, Fault::PanicWhenItIsDropped]
-    {
+    for panics in [Panics::InStarted, Panics::InATimer, Panics::InAFuture, Panics::WhenItIsDropped] {
         let house = house();
-        register(&house, fault).await;
+        register(&house, panics).await;
         house.settle().await;
         let presence = house.presence().await;
-        assert_eq!((presence.restarts, presence.state), (1, ConnectorState::Running), "{fault:?}");
-        assert_eq!(presence.last_exit.as_deref(), Some("panicked"), "{fault:?}");
-        assert_eq!(house.names(), ["supervision.connector.ended by palyra"], "{fault:?}");
+        assert_eq!((presence.restarts, presence.state), (1, ConnectorState::Running), "{panics:?}");
+        assert_eq!(presence.last_exit.as_deref(), Some("panicked"), "{panics:?}");
+        assert_eq!(house.names(), ["supervision.connector.ended by palyra"], "{panics:?}");
     }
 }
 
@@ -82,7 +80,7 @@ async fn a_panic_anywhere_in_the_life_of_a_connector_is_an_end_like_any_other() 
 async fn a_panic_of_a_connector_that_is_asked_to_close_for_a_restart_is_journaled() {
     tokio::time::pause();
     let house = house();
-    register(&house, Fault::PanicWhenItCloses).await;
+    register(&house, Panics::WhenItCloses).await;
     house.restart("billing").await;
     house.settle().await;
     let presence = house.presence().await;
@@ -94,7 +92,7 @@ async fn a_panic_of_a_connector_that_is_asked_to_close_for_a_restart_is_journale
 #[actix::test]
 async fn a_panic_of_a_connector_that_is_asked_to_close_for_good_is_journaled() {
     let house = house();
-    register(&house, Fault::PanicWhenItCloses).await;
+    register(&house, Panics::WhenItCloses).await;
     assert_eq!(house.door.ask(Close).await.unwrap(), Ended::Asked);
     house.journal.append_system(SystemEvent::new("last", "last")).await.unwrap();
     assert_eq!(house.names(), ["supervision.connector.ended by palyra", "last by palyra"]);
