@@ -60,8 +60,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config =
         JournalConfig { files, accept_rollback: false, clock: clock.clone(), random: random_bits, head };
     let journal = JournalHandle::default();
-    // Both run on this thread here. A program that does other work on it starts the journal in an arbiter of its own, because
-    // commits block; so does a connector that blocks.
+    // Everything runs on this thread here. A program that has other work for it starts the journal in an arbiter of its own,
+    // because commits block. The same goes for a connector that blocks.
     journal.door.open(JournalActor::open(config, WatchGuard::unwatched())?.start());
 
     let (door, roster) = (Door::default(), Roster::default());

@@ -26,7 +26,7 @@ impl ConnectorLink {
         self.emitter.clone()
     }
 
-    /// Declares that the following end is intended, so that no restart follows.
+    /// Declares that the following end is intended. A connector that stops without it is restarted.
     #[must_use = "it answers `Close`"]
     pub fn closing(&mut self) -> Ended {
         self.guard.ends_as_asked()

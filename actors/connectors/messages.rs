@@ -34,11 +34,13 @@ pub struct Register {
 }
 
 /// Starts one incarnation of a connector. The connector keeps the link in its actor, so that dropping the actor reports
-/// its end. It must not block, because it runs on the supervisor's thread. A factory that panics has started nothing; it is called again after the pause for a connector that panicked.
+/// its end. A factory must not block, because it runs on the supervisor's thread. One that panics has started nothing; it
+/// is called again after the pause for a connector that panicked.
 pub type ConnectorFactory = Box<dyn FnMut(ConnectorLink) -> Recipient<Close> + Send>;
 
 /// Closes a connector and starts it again as soon as it has ended, or at once if it is not running. It waits at most
-/// [`CONNECTOR_CLOSE_SECONDS`](crate::limits::CONNECTOR_CLOSE_SECONDS) for the end. Resets the failures of the connector.
+/// [`CONNECTOR_CLOSE_SECONDS`](crate::limits::CONNECTOR_CLOSE_SECONDS) for the end. Resets the failures of the
+/// connector. If it panics while it closes, it is started after the shortest pause.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), ConnectorError>")]
 pub struct Restart(pub String);

@@ -39,6 +39,7 @@ pub use link::{ConnectorLink, Emitter};
 pub use messages::*;
 pub use roster::Roster;
 
+/// The actor that runs the connectors of a [`Roster`] and takes their events.
 pub struct ConnectorSupervisor {
     roster: Roster,
     running: HashMap<String, Running>,
