@@ -8,7 +8,6 @@ pub mod registry_file;
 pub mod signals;
 mod stopper;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,7 +62,7 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
             }
         };
         let ready = ready_line(&daemon.app.serving.addresses, daemon.app.settings.ready_json);
-        if let Err(error) = writeln!(std::io::stdout(), "{ready}") {
+        if let Err(error) = logging::say_on_stdout(&ready) {
             tracing::warn!(%error, "the line with the addresses could not be written to stdout");
         }
         daemon.serve(signals).await

@@ -1,14 +1,16 @@
 //! What the daemon writes for others to read: its log, and the line that says where it serves.
 
 use std::fs::{File, read_to_string};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _, pipe};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, palyra, state_root, write_private};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use crate::support::{Daemon, add_github, eventually, palyra, state_root, succeed, write_private};
 
 /// What a daemon with these arguments logs from its start to its end.
 fn log_of(root: &Path, args: &[&str]) -> String {
@@ -60,4 +62,41 @@ fn where_the_daemon_serves_is_told_as_a_document_with_json_and_only_then() {
     write_private(&root.path().join("palyra.toml"), "log_format = \"json\"");
     let line = ready_line(root.path(), &[]);
     assert!(line.starts_with("ready ingress=http://") && line.contains(" console=http://"), "{line}");
+}
+
+/// A pipe that takes nothing more, and that nobody reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(b"x").is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
+    let root = state_root();
+    add_github(root.path());
+    let (_reader, stderr) = full_pipe();
+    let log = File::from(std::os::fd::OwnedFd::from(stderr));
+    let daemon = Daemon::logging_to(root.path(), log, &["-vv"], &[]);
+    assert_eq!(daemon.github("push", "d-1", "{}").outcome(), "accepted");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(0));
+}
+
+#[test]
+fn a_daemon_whose_ready_line_nobody_reads_serves_and_stops() {
+    let root = state_root();
+    add_github(root.path());
+    let (_reader, stdout) = full_pipe();
+    let mut program = palyra(root.path());
+    program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
+    let mut daemon = program.stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it serves", || root.path().join("daemon.json").exists());
+    succeed(root.path(), &["webhooks", "send", "gh", "--event", "push"], b"");
+    std::process::Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
+    eventually("it ends", || daemon.try_wait().unwrap().is_some());
+    assert_eq!(daemon.wait().unwrap().code(), Some(0));
 }
