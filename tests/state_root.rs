@@ -294,6 +294,19 @@ fn a_state_root_of_another_user_is_his_and_the_error_says_whose() {
 }
 
 #[test]
+fn in_a_volume_of_another_user_that_it_may_write_to_it_is_told_to_use_a_folder() {
+    let volume = state_root();
+    // Only the superuser may give a folder away, and may still write to it.
+    if chown(volume.path(), Some(12_345), None).is_err() {
+        return;
+    }
+    let said = failed(volume.path(), &DAEMON, 78);
+    let inner = volume.path().join("state");
+    assert!(said.contains(&format!("--state-root {}", inner.display())) && !said.contains("sudo"), "{said}");
+    Daemon::start(&inner);
+}
+
+#[test]
 fn a_daemon_that_runs_and_cannot_be_asked_says_why() {
     let root = state_root();
     let _daemon = Daemon::start(root.path());

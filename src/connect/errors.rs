@@ -24,7 +24,7 @@ pub fn refused(error: StateRootError) -> CliError {
 fn unusable(error: &StateRootError, message: String) -> CliError {
     match error {
         StateRootError::InUse { .. } => CliError::in_use(message)
-            .hint("stop that process first, or choose another state root with --state-root"),
+            .hint("stop that process first, or choose another state root with --state-root; in a container its id is another one outside"),
         StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
         StateRootError::Io { source, .. } if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         _ if is_shortage(error) => CliError::shortage(message),

@@ -80,10 +80,17 @@ pub fn owner(root: &Path) -> Result<(), StateRootError> {
         return Ok(());
     }
     let problem = format!("belongs to user {owner}, but this runs as user {we}");
-    let remedy = format!(
+    Err(refused(root, problem, remedy_for_foreign(root, owner)))
+}
+
+/// A volume often belongs to root and can be written to by its user: then a folder in it can be the state root.
+fn remedy_for_foreign(root: &Path, owner: u32) -> String {
+    if is_bare(root).unwrap_or(false) && files::check_writable(root).is_ok() {
+        return format!("name a folder in it, which is created: `--state-root {}/state`", root.display());
+    }
+    format!(
         "run this as that user: `sudo -u '#{owner}' palyra …`, or choose another state root with --state-root"
-    );
-    Err(refused(root, problem, remedy))
+    )
 }
 
 /// Folders in which files are created, and files that are written in place; all other files are replaced as a whole. The
