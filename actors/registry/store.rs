@@ -1,7 +1,7 @@
 //! The registry as a plain value: the file, the profiles, and an index of the integrations by id.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -257,7 +257,7 @@ impl Registry {
         let unsynced = match files::atomic_replace(&self.config.file, text.as_bytes()) {
             Ok(()) => None,
             Err(error) if files::holds(&self.config.file, text.as_bytes()) => Some(error),
-            Err(error) => return Err(io_error(&self.config, error.to_string())),
+            Err(error) => return Err(not_replaced(&self.config, &error)),
         };
         self.on_disk = Some(digest(&text));
         self.adopt(document, now);
@@ -330,6 +330,18 @@ fn text_of(config: &RegistryConfig) -> Result<Option<String>, RegistryError> {
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
+}
+
+/// The error for a file that could not be replaced. One that is a mount of its own can never be.
+pub(super) fn not_replaced(config: &RegistryConfig, error: &io::Error) -> RegistryError {
+    if error.kind() != ErrorKind::ResourceBusy {
+        return io_error(config, error.to_string());
+    }
+    let remedy =
+        "edit it where it is mounted from, then run `palyra system reload`; or mount only its folder";
+    let problem =
+        format!("`{}` is mounted by itself and cannot be replaced; {remedy}", config.file.display());
+    RegistryError::Unfit { problem }
 }
 
 fn io_error(config: &RegistryConfig, problem: String) -> RegistryError {

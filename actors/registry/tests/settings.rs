@@ -1,9 +1,12 @@
 //! What an integration may be set to, and what becomes of its settings in the file.
 
+use std::io::{self, ErrorKind};
+
 use serde_json::json;
 
 use super::*;
 use crate::limits::{DISPLAY_NAME_BYTES_MAX, INTEGRATIONS_MAX};
+use crate::registry::store::not_replaced;
 
 fn added(registry: &mut Registry, draft: Draft) -> Result<IntegrationRecord, RegistryError> {
     let stored = registry.add(draft, &SecretStatus::Found, NOW)?;
@@ -229,4 +232,16 @@ fn a_registry_holds_1024_integrations_and_no_more() {
     assert!(matches!(refused, Err(RegistryError::TooMany { max: INTEGRATIONS_MAX })));
     let changed = amended(&mut registry, "last", json!({"provider": "gitlab"}));
     assert!(changed.is_ok(), "one that is there may change");
+}
+
+#[test]
+fn a_file_that_is_a_mount_of_its_own_is_told_from_a_disk_that_is_busy() {
+    let folder = Folder::with(None);
+    let told = |kind: ErrorKind| not_replaced(&folder.config(), &io::Error::from(kind));
+    let mounted = told(ErrorKind::ResourceBusy);
+    assert!(
+        matches!(&mounted, RegistryError::Unfit { problem } if problem.contains("mounted by itself")),
+        "{mounted}"
+    );
+    assert!(matches!(told(ErrorKind::StorageFull), RegistryError::Io { .. }));
 }
