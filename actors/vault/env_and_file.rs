@@ -10,7 +10,8 @@ use crate::files;
 use crate::limits::SECRET_BYTES_MAX;
 use crate::secret::Secret;
 
-/// The value of the environment variable named by `vault_ref`.
+/// The value of the environment variable named by `vault_ref`. One trailing newline is removed, as in [`from_file`]:
+/// container platforms pass the content of files on as variables.
 ///
 /// # Errors
 /// It is not set, or too large.
@@ -18,7 +19,7 @@ pub(super) fn from_variable(vault_ref: &VaultRef, value: Option<OsString>) -> Re
     let Some(value) = value else {
         return Err(VaultError::NotFound(vault_ref.clone()));
     };
-    of_fit_size(vault_ref, Secret::new(value.into_vec()))
+    of_fit_size(vault_ref, value.into_vec())
 }
 
 /// The content of the file named by `vault_ref`, which must be private to us or handed down by root. One trailing newline
@@ -29,15 +30,16 @@ pub(super) fn from_variable(vault_ref: &VaultRef, value: Option<OsString>) -> Re
 pub(super) fn from_file(vault_ref: &VaultRef) -> Result<Secret, VaultError> {
     let longest = SECRET_BYTES_MAX as u64 + 1;
     let read = files::read_secret(Path::new(vault_ref.place()), longest);
-    let mut bytes = read.map_err(|error| match error.kind() {
+    let bytes = read.map_err(|error| match error.kind() {
         ErrorKind::NotFound => VaultError::NotFound(vault_ref.clone()),
         _ => VaultError::unavailable(vault_ref, error.to_string()),
     })?;
-    bytes.pop_if(|last| *last == b'\n');
-    of_fit_size(vault_ref, Secret::new(bytes))
+    of_fit_size(vault_ref, bytes)
 }
 
-fn of_fit_size(vault_ref: &VaultRef, secret: Secret) -> Result<Secret, VaultError> {
+fn of_fit_size(vault_ref: &VaultRef, mut bytes: Vec<u8>) -> Result<Secret, VaultError> {
+    bytes.pop_if(|last| *last == b'\n');
+    let secret = Secret::new(bytes);
     if secret.expose().len() > SECRET_BYTES_MAX {
         Err(VaultError::TooLarge(vault_ref.clone()))
     } else {

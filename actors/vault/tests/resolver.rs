@@ -300,6 +300,15 @@ fn an_unset_or_oversized_variable_is_no_secret() {
     assert!(read(Some(b"  ".to_vec())).unwrap().is_blank());
 }
 
+#[test]
+fn one_line_end_after_the_value_of_a_variable_is_no_part_of_it() {
+    let name = vault_ref("env:X");
+    for (value, expected) in [("v\n", "v"), ("v\n\n", "v\n"), ("v ", "v "), ("v", "v")] {
+        let read = super::super::env_and_file::from_variable(&name, Some(value.into())).unwrap();
+        assert!(read.matches(expected.as_bytes()), "{value:?}");
+    }
+}
+
 #[actix::test]
 async fn probing_tells_without_keeping_or_journaling() {
     let running = start();
