@@ -94,7 +94,7 @@ fn a_daemon_whose_ready_line_nobody_reads_serves_and_stops() {
     let mut program = palyra(root.path());
     program.args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
     let mut daemon = program.stdout(stdout).stderr(Stdio::null()).spawn().unwrap();
-    eventually("it serves", || root.path().join("daemon.json").exists());
+    eventually("it serves", || root.path().join("daemon.json").try_exists().unwrap());
     succeed(root.path(), &["webhooks", "send", "gh", "--event", "push"], b"");
     std::process::Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
     eventually("it ends", || daemon.try_wait().unwrap().is_some());
