@@ -1,7 +1,14 @@
 //! Threads for blocking work that must not delay a stop.
 
+use std::io;
+
 use anyhow::Context as _;
 use tokio::sync::oneshot;
+
+/// The system did not start a thread.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system refused the daemon a thread")]
+pub struct Refused(#[source] pub io::Error);
 
 /// Runs `work` on a thread of its own. If it is not awaited to its end it dies with the process; the threads of the runtime,
 /// in contrast, are waited for at a stop.
@@ -12,6 +19,6 @@ pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     let (done, outcome) = oneshot::channel();
     // The receiver may have been dropped.
     let work = move || drop(done.send(work()));
-    std::thread::Builder::new().spawn(work).context("the operating system refused the daemon a thread")?;
+    std::thread::Builder::new().spawn(work).map_err(Refused)?;
     outcome.await.ok().context("a thread of the daemon panicked")
 }

@@ -15,6 +15,7 @@ use crate::cli::CliError;
 use crate::daemon::NotReady;
 use crate::settings::SettingsError;
 use crate::state_root::StateRootError;
+use crate::threads;
 
 /// The error for a state root that cannot be used.
 pub fn refused(error: StateRootError) -> CliError {
@@ -82,6 +83,9 @@ pub fn not_started(error: &anyhow::Error) -> CliError {
         return CliError::cannot_write(message)
             .hint("check whether the disk of the state root is busy or failing, then try again");
     }
+    if let Some(threads::Refused(refused)) = error.downcast_ref() {
+        return without_threads(refused.kind(), message);
+    }
     if let Some(known) = error.downcast_ref::<CliError>() {
         return known.clone();
     }
@@ -115,6 +119,16 @@ fn faulty(error: &RegistryError, message: String) -> CliError {
     };
     let hints: Vec<String> = error.hint().into_iter().chain(by_hand).collect();
     if hints.is_empty() { shown } else { shown.hint(hints.join("; ")) }
+}
+
+/// A limit may leave room later; a prohibition stays.
+fn without_threads(kind: ErrorKind, message: String) -> CliError {
+    match kind {
+        ErrorKind::PermissionDenied => CliError::config(message)
+            .hint("a filter of system calls forbids it; Docker before 20.10.10 forbids `clone3`: use a newer one"),
+        _ => CliError::cannot_write(message)
+            .hint("allow the daemon more processes, of which each thread is one: `TasksMax=` in its unit, `--pids-limit` of its container, or `ulimit -u`"),
+    }
 }
 
 const HOW_TO_NAME_ONE: &str = "with `--ingress` or `--console`, or in palyra.toml";

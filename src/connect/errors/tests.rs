@@ -62,3 +62,16 @@ fn an_address_that_can_never_be_listened_on_is_configuration_and_one_that_is_tak
         assert_eq!(code(refused), exit, "{kind}");
     }
 }
+
+#[test]
+fn a_thread_that_is_refused_is_a_shortage_if_it_may_be_granted_later_and_no_matter_of_ports() {
+    let table = [
+        (ErrorKind::WouldBlock, Exit::Internal, "TasksMax="),
+        (ErrorKind::PermissionDenied, Exit::Config, "system calls"),
+    ];
+    for (kind, exit, hint) in table {
+        let told = not_started(&anyhow::Error::from(threads::Refused(io::Error::from(kind))));
+        assert_eq!(told.exit(), exit, "{kind}");
+        assert!(told.to_text().contains(hint) && !told.to_text().contains("port"), "{}", told.to_text());
+    }
+}
