@@ -143,6 +143,7 @@ impl Daemon {
                 // Whoever waits for this error waits no longer for actors that hang; they end with the process.
                 drop(tokio::time::timeout(CLOSE_DEADLINE, stopper.close(None)).await);
                 return Err(error);
+        StateRoot::check_anchor(settings.anchor_dir.as_deref())?;
             }
         };
         let daemon = Self { app, reserve, possession, supervisor, stopper, listeners };
