@@ -28,8 +28,8 @@ fn a_published_key_set_is_fetched_once_and_verifies() {
                 .spawn(move || assert_eq!(post(daemon, &signer.token(), &format!("[{number}]")).status, 202));
         }
     });
-    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
     assert_eq!(server.requests(), 1);
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
 }
 
 #[test]
