@@ -91,3 +91,7 @@ fn a_refused_request_to_the_console_is_told_what_to_send_instead() {
     let said = failed(root.path(), &["vault", "remove", "global/github"], 1);
     assert!(said.contains("`--force` removes the secret anyway") && !said.contains("force=true"), "{said}");
 }
+    for tag in ["t".repeat(65), "é".repeat(33)] {
+        let said = failed(root.path(), &["system", "event", "emit", "n", "--tag", "a", "--tag", &tag], 1);
+        assert!(said.contains("  - tags[1]: must have at most 64 bytes\n"), "{said}");
+    }
