@@ -10,6 +10,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::open::file_error;
+use rustix::io::Errno;
 use super::same_file;
 use crate::files::{folder_of, shortage_of_descriptors};
 use crate::journal::error::JournalError;
@@ -198,10 +199,13 @@ pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -
     let path = path.to_owned();
     move |error| {
         let code = error.sqlite_error_code();
-        if code == Some(ErrorCode::CannotOpen)
-            && let Some(shortage) = shortage_of_descriptors()
-        {
-            return file_error(&path)(shortage);
+        let untold = match code {
+            Some(ErrorCode::CannotOpen) => shortage_of_descriptors(),
+            Some(ErrorCode::SystemIoFailure) if same_file::may_not_grow(&path) => Some(Errno::FBIG.into()),
+            _ => None,
+        };
+        if let Some(cause) = untold {
+            return file_error(&path)(cause);
         }
         let (problem, hint) = match code {
             Some(ErrorCode::OutOfMemory) => {

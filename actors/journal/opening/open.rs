@@ -18,7 +18,7 @@ use super::same_file::{OpenFiles, wal_path};
 use crate::clock::UnixMs;
 use crate::files;
 use crate::journal::JournalFiles;
-use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
+use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE, TAKE_AS_IT_IS};
 use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
@@ -260,6 +260,9 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
 }
 
 /// Whether the database has neither tables nor a format: it is new, or its creation was interrupted.
+            io::ErrorKind::FileTooLarge => {
+                ("it may not grow, because the process has a limit of file size", RAISE_LIMIT_OF_FILE_SIZE)
+            }
 fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(objects == 0 && format_of(db)? == (0, 0))
