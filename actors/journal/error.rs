@@ -118,6 +118,18 @@ pub enum JournalError {
         /// Its write-ahead log.
         log: PathBuf,
     },
+    /// The database is sound without its write-ahead log, and not with it. Nothing was changed.
+    #[error(
+        "the journal's database {} and its write-ahead log {} do not belong together, as when a backup lies beside the log of what it \
+         replaced; nothing was changed. Put the database back that the log belongs to, or if it is gone for good, move the log away and \
+         start once with `palyra daemon --accept-rollback`",
+        database.display(), log.display()
+    )]
+    OtherLog {
+        database: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
+    },
     /// The disk fails to return what is stored on it, so nothing can be said about the content.
     #[error("the disk failed to read {}", path.display())]
     Disk {

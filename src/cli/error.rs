@@ -122,6 +122,7 @@ impl CliError {
             JournalError::Corrupt { .. }
             | JournalError::Lost { .. }
             | JournalError::LogAlone { .. }
+            | JournalError::OtherLog { .. }
             | JournalError::Behind { .. } => Kind::DoesNotVerify,
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
             JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,
