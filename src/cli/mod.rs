@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
-pub use client::ConsoleClient;
+pub use client::{ConsoleClient, route};
 pub use context::{Bare, Connection, Context, LastRemarks, Need, Remark};
 pub use error::{CliError, Kind};
 pub use output::Output;
