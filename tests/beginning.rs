@@ -44,6 +44,19 @@ fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() 
 }
 
 #[test]
+fn the_built_in_profiles_are_shown_without_a_state_root_and_without_a_place_to_write() {
+    let parent = state_root();
+    let root = parent.path().join("missing");
+    for args in [&["providers", "list"][..], &["providers", "show", "standard-webhooks"]] {
+        let shown = palyra(&root).args(args).env("TMPDIR", "/nonexistent").output().unwrap();
+        assert!(String::from_utf8(shown.stdout).unwrap().contains("standard-webhooks"), "{args:?}");
+    }
+    let said = failed(&root, &["providers", "show", "githb"], 1);
+    assert!(said.contains("no provider `githb`") && said.contains("did you mean `github`?"), "{said}");
+    assert!(!root.try_exists().unwrap());
+}
+
+#[test]
 #[ignore = "needs faketime; .ci/run runs it"]
 fn a_clock_before_1970_is_refused_at_the_start_with_what_it_says_and_nothing_is_begun() {
     let root = state_root();

@@ -100,11 +100,6 @@ impl StateRoot {
         std::path::absolute(&path).map(Self).map_err(|source| StateRootError::Io { path, source })
     }
 
-    /// The folder at this absolute path.
-    pub fn at(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0
