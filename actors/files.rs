@@ -314,6 +314,12 @@ pub fn shortage_of_descriptors() -> Option<io::Error> {
     File::open("/dev/null").err().filter(lacks_descriptor)
 }
 
+/// Whether such an error says that something cannot grow: the disk is full, a quota is used up, or the process has reached
+/// its limit of file size.
+pub fn is_want_of_room(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 /// Whether a disk failed to read or write.
 pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::IO)

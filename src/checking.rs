@@ -31,7 +31,9 @@ pub fn check(root: &StateRoot, flags: Flags, out: &Output) -> Result<Exit, CliEr
     let settings = read_settings(root, flags);
     let registry = open_registry(root, settings.as_ref().ok());
     let process = connect::check_clock().and_then(|()| connect::check_open_files());
-    match (process, root.check(), settings, registry) {
+    let anchor_dir = settings.as_ref().ok().and_then(|settings| settings.anchor_dir.as_deref());
+    let looked = root.check(anchor_dir);
+    match (process, looked, settings, registry) {
         (Ok(()), Ok(open_mode), Ok(settings), Ok(registry)) => {
             if let Some(mode) = open_mode {
                 warn_of_open(root, mode, out);

@@ -8,6 +8,7 @@ pub mod registry_file;
 pub mod signals;
 mod stopper;
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,12 +55,16 @@ const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
-        let daemon = tokio::select! {
-            started = begin(root, flags, verbose) => started?,
+        let begun = tokio::select! {
+            begun = begin(root, flags, verbose) => begun?,
             () = signals.stop() => {
                 tracing::warn!("asked to stop before it served");
                 return Ok(Exit::Ok);
             }
+        };
+        let daemon = match begun {
+            Ok(daemon) => daemon,
+            Err(failed) => return Err(failed.close(signals.stop()).await),
         };
         let ready = ready_line(&daemon.app.serving.addresses, daemon.app.settings.ready_json);
         if let Err(error) = logging::say_on_stdout(&ready) {
@@ -77,7 +82,7 @@ fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> Stri
     format!("ready ingress={ingress} console={console}")
 }
 
-async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Daemon> {
+async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Result<Daemon, FailedStart>> {
     let taken = root.clone();
     // Runs on its own thread because it may wait for a command that holds the lock.
     let possession = threads::on_its_own(move || taken.take(Role::Daemon)).await??;
@@ -88,7 +93,7 @@ async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Dae
         tracing::warn!("{told}");
     }
     possession.warn_of_foreign_files();
-    Daemon::start(possession, settings, Serve::Both).await
+    Daemon::try_start(possession, settings, Serve::Both).await
 }
 
 /// Which listeners a daemon opens.
@@ -121,10 +126,23 @@ impl Daemon {
     ///
     /// # Errors
     /// What could not be started.
-    pub async fn start(possession: Possession, mut settings: Settings, serve: Serve) -> anyhow::Result<Self> {
+    pub async fn start(possession: Possession, settings: Settings, serve: Serve) -> anyhow::Result<Self> {
+        match Self::try_start(possession, settings, serve).await? {
+            Ok(daemon) => Ok(daemon),
+            Err(failed) => Err(failed.close(pending()).await),
+        }
+    }
+
+    /// As [`Daemon::start`], but if it fails after actors were started, the caller has to close them.
+    async fn try_start(
+        possession: Possession,
+        mut settings: Settings,
+        serve: Serve,
+    ) -> anyhow::Result<Result<Self, FailedStart>> {
         let reserve = (serve == Serve::Both).then(|| possession.reserve()).transpose()?;
         let token = Token::new(&possession.token()?);
         settings.check_anchor_dir()?;
+        StateRoot::check_anchor(settings.anchor_dir.as_deref())?;
         match serve {
             Serve::Both => settings.check_addresses()?,
             _ => settings.console = SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -138,23 +156,20 @@ impl Daemon {
         let (app, supervisor, listeners) = match open(&plan, settings, bound, &token, &stopper).await {
             Ok(opened) => opened,
             Err(error) => {
-                drop(reserve);
-                // Whoever waits for this error waits no longer for actors that hang; they end with the process.
-                drop(tokio::time::timeout(CLOSE_DEADLINE, stopper.close(None)).await);
-                return Err(error);
+                return Ok(Err(FailedStart { error, started: Started::Actors(stopper, possession) }));
             }
         };
         let daemon = Self { app, reserve, possession, supervisor, stopper, listeners };
-        if serve == Serve::Both
-            && let Err(error) = daemon.announce()
-        {
-            daemon.close().await;
-            return Err(error);
-        }
-        Ok(daemon)
+        Ok(match daemon.announce(serve) {
+            Ok(()) => Ok(daemon),
+            Err(error) => Err(FailedStart { error, started: Started::Daemon(Box::new(daemon)) }),
+        })
     }
 
-    fn announce(&self) -> anyhow::Result<()> {
+    fn announce(&self, serve: Serve) -> anyhow::Result<()> {
+        if serve != Serve::Both {
+            return Ok(());
+        }
         let addresses = &self.app.serving.addresses;
         self.possession.announce(&Runtime {
             pid: std::process::id(),
@@ -206,6 +221,40 @@ impl Daemon {
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
         self.stopper.close(None).await;
         is_finished
+    }
+}
+
+/// A start that failed when actors were running.
+struct FailedStart {
+    error: anyhow::Error,
+    started: Started,
+}
+
+/// What a failed start has to close.
+enum Started {
+    /// Some of the actors, and the state root, which stays locked until they are closed.
+    Actors(Stopper, Possession),
+    /// A daemon whose addresses could not be written down.
+    Daemon(Box<Daemon>),
+}
+
+impl FailedStart {
+    /// Closes what was started, unless `hurry` resolves before, and returns why the start failed. Whoever waits for that waits
+    /// no longer for actors that hang; they end with the process.
+    async fn close(self, hurry: impl Future<Output = ()>) -> anyhow::Error {
+        let close = async {
+            match self.started {
+                Started::Actors(stopper, _possession) => {
+                    drop(timeout(CLOSE_DEADLINE, stopper.close(None)).await);
+                }
+                Started::Daemon(daemon) => drop(daemon.close().await),
+            }
+        };
+        tokio::select! {
+            () = close => {}
+            () = hurry => tracing::warn!("asked to stop while a failed start was ending: stopping at once"),
+        }
+        self.error
     }
 }
 

@@ -37,6 +37,36 @@ fn an_empty_name_is_a_mistake_of_the_command_line_and_the_argument_is_named() {
 }
 
 #[test]
+fn what_was_mistyped_is_quoted_without_characters_that_steer_the_terminal() {
+    let root = state_root();
+    let evil = "x\u{1b}[31m\u{202e}\n  hint: all is well";
+    let quoted = "x\\u{1b}[31m\\u{202e}\\n  hint: all is well";
+    let flag = format!("--{evil}");
+    for args in [
+        &[evil][..],
+        &[&flag],
+        &["webhooks", evil],
+        &["webhooks", "list", evil],
+        &["webhooks", "show", "gh", &flag],
+        &["webhooks", "list", "--enabled", evil],
+        &["system", "event", "list", "--limit", evil],
+        &["system", "event", "list", "--since", evil],
+        &["system", "event", "emit", "x", "--details", evil],
+        &["webhooks", "add", "a", "github", "--parameter", evil],
+        &["webhooks", "test", "gh", "--payload-stdin", "--header", evil],
+        &["daemon", "--ingress", evil],
+        &["completions", evil],
+    ] {
+        let said = failed(root.path(), args, 2);
+        assert!(!said.contains(['\u{1b}', '\u{202e}']) && !said.contains("\n  hint: all"), "{said:?}");
+        assert!(said.contains(quoted), "{said}");
+        let said = failed(root.path(), &[&["--json"], args].concat(), 2);
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert!(document["error"]["message"].as_str().unwrap().contains(quoted), "{said}");
+    }
+}
+
+#[test]
 fn an_empty_file_of_a_key_is_named_and_no_flag_that_the_command_has_not() {
     let root = state_root();
     add_github(root.path());
@@ -66,6 +96,10 @@ fn what_is_wrong_with_an_emitted_event_is_told_in_words() {
     let _daemon = Daemon::start(root.path());
     let said = failed(root.path(), &["system", "event", "emit", "Not A Name"], 1);
     assert!(said.contains("  - name: ") && !said.contains("{\""), "{said}");
+    for tag in ["t".repeat(65), "é".repeat(33)] {
+        let said = failed(root.path(), &["system", "event", "emit", "n", "--tag", "a", "--tag", &tag], 1);
+        assert!(said.contains("  - tags[1]: must have at most 64 bytes\n"), "{said}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What is told where nothing was begun yet, or cannot begin as it was asked to.
 
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::support::{Daemon, libfaketime, palyra, run, state_root, succeed, write_private};
+use crate::support::{Daemon, eventually, libfaketime, palyra, run, state_root, succeed, write_private};
 
 /// Runs a command that must fail, and gives what it said.
 fn failed(root: &Path, args: &[&str], code: i32) -> String {
@@ -39,6 +41,19 @@ fn where_there_is_no_state_root_no_daemon_runs_and_it_is_said_how_to_name_one() 
     let parent = state_root();
     let said = failed(&parent.path().join("missing"), &["system", "heartbeat"], 69);
     assert!(said.contains("there is no state root there") && said.contains("--state-root"), "{said}");
+}
+
+#[test]
+fn the_built_in_profiles_are_shown_without_a_state_root_and_without_a_place_to_write() {
+    let parent = state_root();
+    let root = parent.path().join("missing");
+    for args in [&["providers", "list"][..], &["providers", "show", "standard-webhooks"]] {
+        let shown = palyra(&root).args(args).env("TMPDIR", "/nonexistent").output().unwrap();
+        assert!(String::from_utf8(shown.stdout).unwrap().contains("standard-webhooks"), "{args:?}");
+    }
+    let said = failed(&root, &["providers", "show", "githb"], 1);
+    assert!(said.contains("no provider `githb`") && said.contains("did you mean `github`?"), "{said}");
+    assert!(!root.try_exists().unwrap());
 }
 
 #[test]
@@ -113,4 +128,25 @@ fn a_start_that_is_refused_closes_the_journal_it_has_opened() {
         let said = failed(root.path(), args, 78);
         assert_eq!(log_bytes(), 0, "{said}");
     }
+}
+
+#[test]
+fn a_signal_that_comes_while_a_failed_start_ends_leaves_its_exit_code() {
+    let root = state_root();
+    Daemon::with_github(root.path()).kill();
+    write_private(&root.path().join("webhooks.toml"), "nonsense");
+    let reserve = root.path().join("reserve");
+    assert!(reserve.is_file(), "it was killed");
+    let mut starting = palyra(root.path())
+        .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
+        .env("FAILPOINTS", "journal::sign=sleep(20000)")
+        .spawn()
+        .unwrap();
+    eventually("it has failed, and signs the journal", || !reserve.is_file());
+    let told = Instant::now();
+    let stop = ["-TERM".to_owned(), starting.id().to_string()];
+    assert!(Command::new("kill").args(stop).status().unwrap().success());
+    eventually("it ends", || starting.try_wait().unwrap().is_some());
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert_eq!(starting.wait().unwrap().code(), Some(78));
 }

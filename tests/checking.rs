@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -176,6 +176,68 @@ fn a_check_refuses_what_cannot_be_written_to_as_a_start_does() {
         std::fs::set_permissions(&path, before).unwrap();
     }
     assert!(held_to_modes(root.path(), &["daemon", "--check"]).status.success());
+}
+
+/// Puts a folder or a named pipe in the place of a file.
+type Misplaced = fn(&Path);
+
+const MISPLACED: [Misplaced; 2] = [
+    |path| std::fs::DirBuilder::new().mode(0o700).create(path).unwrap(),
+    |path| assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success()),
+];
+
+#[test]
+fn a_check_refuses_a_folder_or_a_pipe_in_the_place_of_any_file_as_a_start_does() {
+    let (root, elsewhere) = (state_root(), state_root());
+    add_github(root.path());
+    let inner = ["anchor/journal", "anchor/checkpoint", "anchor/vault", "vault/identity.txt"];
+    for name in inner.into_iter().chain(["journal.db", "journal.key", "webhooks.toml", "admin.token"]) {
+        let (path, aside) = (root.path().join(name), elsewhere.path().join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        for misplace in MISPLACED {
+            misplace(&path);
+            for args in [&["daemon", "--check"][..], &START] {
+                let said = refused(run(root.path(), args, b""));
+                assert!(said.contains(&format!("`{}` is ", path.display())), "{name}: {said}");
+            }
+            std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path)).unwrap();
+        }
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    succeed(root.path(), &["daemon", "--check"], b"");
+}
+
+#[test]
+fn a_check_looks_at_the_files_of_an_anchor_that_lies_elsewhere() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let anchor = elsewhere.path().join("anchor");
+    write_private(
+        &root.path().join("palyra.toml"),
+        &format!("anchor_dir = {:?}\n", anchor.to_str().unwrap()),
+    );
+    add_github(root.path());
+    write_private(&anchor.join("foreign"), "");
+    std::fs::set_permissions(anchor.join("foreign"), Permissions::from_mode(0o644)).unwrap();
+    succeed(root.path(), &["daemon", "--check"], b"");
+    for name in ["journal", "checkpoint", "vault"] {
+        let (path, aside) = (anchor.join(name), anchor.join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        for misplace in MISPLACED {
+            misplace(&path);
+            for args in [&["daemon", "--check"][..], &START] {
+                let said = refused(run(root.path(), args, b""));
+                assert!(said.contains(&format!("`{}` is ", path.display())), "{said}");
+            }
+            std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path)).unwrap();
+        }
+        std::fs::rename(&aside, &path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        for args in [&["daemon", "--check"][..], &START] {
+            let said = refused(run(root.path(), args, b""));
+            assert!(said.contains(&format!("chmod 600 {}", path.display())), "{said}");
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The disk says no: nothing is acknowledged that is not written, and a restart goes on.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::seed::scaled;
 use crate::support::{
-    Daemon, SECRET, add_github, events, events_named, eventually, github_signature, state_root, succeed,
-    try_post,
+    Daemon, SECRET, add_github, events, events_named, eventually, github_signature, limited, run_command,
+    state_root, succeed, try_post,
 };
 
 fn body(n: usize) -> String {
@@ -48,6 +49,28 @@ fn after_the_first_failed_write_nothing_is_acknowledged_and_the_daemon_ends_with
     let rows = events(root.path());
     assert_eq!(rows.iter().filter(|row| row["kind"] == "webhook").count(), acknowledged + 1);
     succeed(root.path(), &["journal", "verify"], b"");
+}
+
+#[test]
+fn a_limit_of_file_size_is_told_as_that_and_not_as_a_failing_disk() {
+    let (root, elsewhere) = (state_root(), state_root());
+    let log = elsewhere.path().join("log");
+    add_github(root.path());
+    let daemon = Daemon::with_limit_logging_to(root.path(), "-f 400", File::create(&log).unwrap());
+    assert!((0..300).map(|n| post(&daemon, n)).any(|status| status != Some(202)), "the limit was met");
+    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(70));
+    let logged = std::fs::read_to_string(&log).unwrap();
+    let start = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let kib = root.path().join("journal.db").metadata().unwrap().len() / 1024;
+    let refused = run_command(limited(root.path(), &format!("-f {kib}")), &start, b"");
+    let refused_with = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(70), "{refused_with}");
+    for said in [logged, refused_with] {
+        assert!(said.contains("limit of file size") && said.contains("ulimit -f"), "{said}");
+        assert!(!said.contains("cable") && !said.contains("failing"), "{said}");
+    }
+    let daemon = Daemon::start(root.path());
+    assert_eq!(post(&daemon, 0), Some(200), "nothing acknowledged is lost");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! `webhooks send`, right and almost right: each mutation is answered as docs/answers.md says.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +11,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, events_named, fail, run, state_root, succeed, write_private};
+use crate::support::{Daemon, events_named, fail, own_profile, run, state_root, succeed, write_private};
 
 /// Reads as text, as hexadecimal and as Base64.
 const KEY: &str = "00112233445566778899aabbccddeeff";
@@ -88,11 +87,9 @@ fn in_the_query(name: &str, auth: &str) -> String {
 #[test]
 fn what_is_authenticated_in_the_query_is_not_sent_without() {
     let root = state_root();
-    let own = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
     let signature = "mac = { algorithm = \"hmac-sha256\", signature = { from = { query = \"s\" }, encoding = \"hex\" }, content = \"{body}\" }";
     for (name, auth) in [("signed", signature), ("token", "token = { from = { query = \"t\" } }")] {
-        write_private(&own.join(format!("{name}.toml")), &in_the_query(name, auth));
+        own_profile(root.path(), name, &in_the_query(name, auth));
         add(root.path(), name, name, KEY.as_bytes(), &[]);
     }
     let _daemon = Daemon::start(root.path());

@@ -28,8 +28,8 @@ fn a_published_key_set_is_fetched_once_and_verifies() {
                 .spawn(move || assert_eq!(post(daemon, &signer.token(), &format!("[{number}]")).status, 202));
         }
     });
-    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
     assert_eq!(server.requests(), 1);
+    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 401, "somebody else's key");
 }
 
 #[test]
@@ -102,6 +102,35 @@ fn a_key_server_that_answers_without_a_usable_key_is_named_in_the_explanation() 
         let why = format!("published keys: the key server at {url} answered without a usable key: ");
         assert!(explained["why"][0].as_str().unwrap().starts_with(&why), "{explained}");
     }
+}
+
+#[test]
+fn keys_that_could_not_be_fetched_are_told_until_they_are_fetched() {
+    let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
+    let root = root.path();
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
+    prepare(root, &key_set_profile(&server.address), &authority, "");
+    let failure_ends_soon = [("FAILPOINTS", "published::failure_ends_soon=return")];
+    let daemon = Daemon::start_with(root, &[], &failure_ends_soon);
+    // Any change has the integrations checked at once.
+    let heartbeat = || {
+        succeed(root, &["vault", "put", "global/other"], b"value");
+        daemon.console(root, "GET", "/console/v1/system/heartbeat", b"").json()
+    };
+    assert_eq!(heartbeat()["reasons"], json!([]), "nothing was fetched yet");
+    server.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(post(&daemon, &signer.token(), "{}").status, 503);
+    let shown = json_of(root, &["webhooks", "show", "in"]);
+    let why = format!("https://{}/keys: http status: 500", server.address);
+    assert_eq!(shown["readiness"], "ready", "the next delivery tries again");
+    assert!(shown["issues"][0].as_str().unwrap().contains(&why), "{shown}");
+    let told = "enabled integrations whose provider's keys could not be fetched the last time: in (1 in all)";
+    assert!(heartbeat()["reasons"][0].as_str().unwrap().starts_with(told));
+
+    server.is_away.store(false, Ordering::SeqCst);
+    eventually("they are asked for again", || post(&daemon, &signer.token(), "{}").status == 202);
+    assert_eq!(json_of(root, &["webhooks", "show", "in"])["issues"], json!([]));
+    assert_eq!(heartbeat()["reasons"], json!([]));
 }
 
 #[test]

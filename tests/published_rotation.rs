@@ -19,7 +19,11 @@ struct Rotation {
 
 impl Rotation {
     fn new(settings: &str) -> Self {
-        let (root, authority, old) = (state_root(), Authority::new(), Signer::new());
+        Self::from(Signer::new(), settings)
+    }
+
+    fn from(old: Signer, settings: &str) -> Self {
+        let (root, authority) = (state_root(), Authority::new());
         let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
         prepare(root.path(), &key_set_profile(&server.address), &authority, settings);
         let daemon = Daemon::start(root.path());
@@ -93,7 +97,35 @@ fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
 #[test]
 fn a_token_that_no_key_could_save_asks_for_none() {
     let rotation = Rotation::new("");
-    assert_eq!(rotation.status(&Signer::of_id("2").token_for("them"), "{}"), 401);
-    assert_eq!(rotation.status(&Signer::new().token(), "{}"), 401, "a key of the same name is at hand");
+    for signer in [Signer::of_id("2"), Signer::new(), Signer::nameless()] {
+        assert_eq!(rotation.status(&signer.token_for("them"), "{}"), 401);
+    }
     assert_eq!(rotation.server.requests(), 1);
+}
+
+#[test]
+fn a_delivery_signed_with_a_new_key_that_it_does_not_name_or_names_as_the_old_one_asks_for_it() {
+    for (old, new) in [
+        (Signer::nameless(), Signer::nameless()),
+        (Signer::new(), Signer::nameless()),
+        (Signer::new(), Signer::new()),
+    ] {
+        let rotation = Rotation::from(old, "");
+        rotation.server.publish(new.set());
+        assert_eq!(rotation.status(&new.token(), "[1]"), 202);
+        assert_eq!(rotation.server.requests(), 2);
+        assert_eq!(rotation.status(&rotation.old.token(), "[2]"), 401, "it was withdrawn");
+        assert_eq!(rotation.status(&new.token(), "[3]"), 202);
+        assert_eq!(rotation.server.requests(), 2, "once a minute");
+    }
+}
+
+#[test]
+fn strangers_cause_one_fetch_a_minute_whether_or_not_they_name_a_key() {
+    let rotation = Rotation::new("");
+    for stranger in [Signer::nameless(), Signer::new(), Signer::of_id("9"), Signer::nameless()] {
+        assert_eq!(rotation.status(&stranger.token(), "{}"), 401);
+        assert_eq!(rotation.server.requests(), 2);
+    }
+    assert_eq!(rotation.status(&rotation.old.token(), "[1]"), 202);
 }

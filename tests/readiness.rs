@@ -119,9 +119,21 @@ fn a_value_that_is_rotated_in_twice_ends_nothing() {
     let back = entry(&rotate, b"one");
     assert_eq!((&back["version"], &back["previous_version"]), (&json!(3), &json!(2)), "{back}");
     assert!(back.get("ended_versions").is_none(), "its value is valid as version 3: {back}");
-    entry(&["vault", "put", "global/y"], b"one");
-    let again = entry(&["vault", "put", "global/y"], b"one");
+}
+
+#[test]
+fn a_value_that_is_put_twice_is_stored_once() {
+    let root = state_root();
+    let root = root.path();
+    let put = ["vault", "put", "global/x"];
+    succeed(root, &put, b"one");
+    let said = succeed(root, &put, b"one");
+    assert!(said.contains("version 1 already has this value; nothing was changed"), "{said}");
+    let again = run(root, &[&["--json"][..], &put].concat(), b"one");
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&again["version"], &again["unchanged"]), (&json!(1), &json!(true)), "{again}");
     assert!(again.get("ended_versions").is_none(), "{again}");
+    assert_eq!(events_named(root, "vault.secret.put.unchanged").len(), 2);
 }
 
 #[test]

@@ -1,22 +1,19 @@
 //! `SIGHUP` and `system reload`: the registry and the operator's profiles are read again, and the journal says so before and after.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::process::Stdio;
 
 use crate::support::{
-    Daemon, add_github, events, events_named, eventually, fail, json, palyra, run, state_root, succeed,
-    write_private,
+    Daemon, add_github, events, events_named, eventually, fail, json, own_profile, palyra, run, state_root,
+    succeed, write_private,
 };
 
 #[test]
 fn a_reload_is_journaled_before_and_after_however_much_it_changes() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());
-    let profiles = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
     let profile = std::fs::read_to_string("schemas/providers/github.toml").unwrap();
-    write_private(&profiles.join("mine.toml"), &profile.replace("name = \"github\"", "name = \"mine\""));
+    own_profile(root.path(), "mine", &profile.replace("name = \"github\"", "name = \"mine\""));
     let registry = root.path().join("webhooks.toml");
     let mut text = std::fs::read_to_string(&registry).unwrap();
     for n in 0..600 {
@@ -111,9 +108,7 @@ fn a_profile_with_a_fault_is_not_told_as_a_fault_of_webhooks_toml() {
     let log = elsewhere.path().join("log");
     add_github(root.path());
     let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
-    let profiles = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
-    write_private(&profiles.join("acme.toml"), "nmae = 1\n");
+    own_profile(root.path(), "acme", "nmae = 1\n");
     daemon.signal("HUP");
     eventually("it is refused", || log_of(&log).contains("the reload was refused"));
     assert!(log_of(&log).contains("acme.toml:1:1") && !log_of(&log).contains("webhooks.toml"));
@@ -248,18 +243,17 @@ fn a_first_integration_that_was_interrupted_can_be_added_again_and_a_file_that_i
 fn a_profile_that_takes_the_place_of_a_built_in_one_is_told_at_a_start_and_at_a_reload() {
     let (root, elsewhere) = (state_root(), state_root());
     let log = elsewhere.path().join("log");
-    let profiles = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&profiles).unwrap();
     let profile = std::fs::read_to_string("schemas/providers/github.toml").unwrap();
-    write_private(&profiles.join("acme.toml"), &profile);
+    own_profile(root.path(), "acme", &profile);
     let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
     let told = |name: &str| {
         let is_told = |line: &&str| line.contains("replaces the built-in one") && line.contains(name);
         log_of(&log).lines().filter(is_told).count()
     };
     eventually("it is told", || told("acme.toml") == 1);
-    write_private(&profiles.join("own.toml"), &profile.replace("\"github\"", "\"own\""));
-    write_private(&profiles.join("gitlab.toml"), &profile.replace("\"github\"", "\"gitlab\""));
+    for name in ["own", "gitlab"] {
+        own_profile(root.path(), name, &profile.replace("\"github\"", &format!("\"{name}\"")));
+    }
     daemon.signal("HUP");
     eventually("it is told again", || told("acme.toml") == 2 && told("gitlab.toml") == 1);
     assert_eq!(told("own.toml"), 0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::support::{Daemon, add_github, connect, events_named, json, state_root};
+use crate::support::{Daemon, add_github, connect, events_named, eventually, json, state_root};
 
 /// So slow that a client is gone before its first row is committed.
 const SLOW: [(&str, &str); 1] = [("FAILPOINTS", "journal::before_commit=sleep(20)")];
@@ -73,10 +73,11 @@ fn a_reload_that_is_under_way_when_the_daemon_is_told_to_stop_tells_what_it_came
     let root = state_root();
     add_github(root.path());
     let daemon = Daemon::start_with(root.path(), &[], &[("FAILPOINTS", "journal::before_commit=sleep(300)")]);
-    daemon.signal("HUP");
-    std::thread::sleep(Duration::from_millis(150));
-    stop(daemon);
     let count = |name| events_named(root.path(), name).len();
+    daemon.signal("HUP");
+    // What it came to is a row of its own, which takes as long again.
+    eventually("it is asked for", || count("registry.reload.asked") == 1);
+    stop(daemon);
     assert_eq!((count("registry.reload.asked"), count("registry.reloaded")), (1, 1));
 }
 

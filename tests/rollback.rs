@@ -119,7 +119,7 @@ fn a_checkpoint_file_that_cannot_be_read_is_no_loss_and_ends_no_log() {
     drop(Daemon::start(root.path()));
     let (file, key) = (folder.join("checkpoint"), fs::read(root.path().join("journal.key")).unwrap());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    refused_although_accepted(root.path(), 70, "run `chmod 600");
+    refused_although_accepted(root.path(), 78, "run `chmod 600");
     assert_eq!(fs::read(root.path().join("journal.key")).unwrap(), key, "it signs on");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     drop(Daemon::start(root.path()));

@@ -1,6 +1,5 @@
 //! Each provider's deliveries through the running daemon: signed here by hand, as its documentation says.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -11,8 +10,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::support::{
-    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, request, run, state_root, succeed,
-    write_private,
+    Answer, Daemon, SECRET, add_github, events, hmac_hex, json, own_profile, request, run, state_root,
+    succeed,
 };
 
 fn now_unix_s() -> u64 {
@@ -286,9 +285,7 @@ default = "thing"
 #[test]
 fn what_nothing_vouches_for_is_taken_only_where_no_signature_is_required() {
     let root = state_root();
-    let own = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
-    write_private(&own.join("half.toml"), HALF_SIGNED);
+    own_profile(root.path(), "half", HALF_SIGNED);
     succeed(root.path(), &["vault", "put", "global/key"], SECRET.as_bytes());
     for (id, provider, code) in [("hub", "docker-hub", 1), ("half", "half", 0)] {
         let added = run(root.path(), &["webhooks", "add", id, provider, "--secret-ref", "global/key"], b"");
@@ -331,9 +328,7 @@ from = [{ join = { from = [{ header = "X-Goog-Channel-Id" }, { header = "X-Goog-
 #[test]
 fn a_delivery_without_a_body_is_taken_where_the_profile_says_that_there_is_none() {
     let root = state_root();
-    let own = root.path().join("providers");
-    std::fs::DirBuilder::new().mode(0o700).create(&own).unwrap();
-    write_private(&own.join("calendar.toml"), WITHOUT_BODY);
+    own_profile(root.path(), "calendar", WITHOUT_BODY);
     add_github(root.path());
     let daemon = daemon(root.path(), "calendar", "tok");
     let send = |token: &str, number: &str, body: &str| {

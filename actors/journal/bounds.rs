@@ -10,8 +10,8 @@ use crate::ids::is_canonical_id;
 use crate::json::{self, JsonError};
 use crate::limits::{
     DELIVERY_ID_BYTES_MAX, EVENT_DETAILS_BYTES_MAX, EVENT_DETAILS_LEVELS_MAX, EVENT_NAME_BYTES_MAX,
-    EVENT_TAG_BYTES_MAX, EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SUMMARY_BYTES_MAX,
-    WEBHOOK_NAME_CHARS_MAX,
+    EVENT_TAG_BYTES_MAX, EVENT_TAGS_MAX, PAYLOAD_BYTES_CAP_MAX, PRINCIPAL_BYTES_MAX, SCHEMA_ISSUES_MAX,
+    SUMMARY_BYTES_MAX, WEBHOOK_NAME_CHARS_MAX,
 };
 use crate::schemas::{SYSTEM_EVENT, SchemaIssue};
 
@@ -39,7 +39,7 @@ struct OperatorEvent {
 /// [`SCHEMA_ISSUES_MAX`](crate::limits::SCHEMA_ISSUES_MAX) of them.
 pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     let json = json::exact(text).map_err(|error| vec![unkept(error)])?;
-    SYSTEM_EVENT.check(&json).map_err(|issues| in_bytes(issues, &json))?;
+    check_form(&json)?;
     let given: OperatorEvent =
         serde_json::from_value(json).map_err(|error| vec![SchemaIssue::new("", &error.to_string())])?;
     let event = SystemEvent {
@@ -55,17 +55,27 @@ pub fn operator_event(text: &str) -> Result<SystemEvent, Vec<SchemaIssue>> {
     Ok(event)
 }
 
-/// States the limit of a message in bytes, which is what the journal holds it to. The schema can only count characters.
-fn in_bytes(mut issues: Vec<SchemaIssue>, json: &Value) -> Vec<SchemaIssue> {
-    let message = json.get("message").and_then(Value::as_str);
-    if message.is_some_and(|message| message.len() > SUMMARY_BYTES_MAX) {
-        issues.retain(|issue| issue.pointer != "/message");
-        issues.insert(0, SchemaIssue::new("/message", MESSAGE_TOO_LONG));
-    }
-    issues
+/// Checks the form of an event, and the limits of its texts.
+fn check_form(json: &Value) -> Result<(), Vec<SchemaIssue>> {
+    let mut issues = too_long(json);
+    let others = SYSTEM_EVENT.check(json).err().unwrap_or_default();
+    let told: Vec<String> = issues.iter().map(|issue| issue.pointer.clone()).collect();
+    issues.extend(others.into_iter().filter(|issue| !told.contains(&issue.pointer)));
+    issues.truncate(SCHEMA_ISSUES_MAX);
+    if issues.is_empty() { Ok(()) } else { Err(issues) }
 }
 
-const MESSAGE_TOO_LONG: &str = "must have at most 240 bytes";
+/// The texts that are too long. The journal counts their bytes; the schema can only count characters.
+fn too_long(json: &Value) -> Vec<SchemaIssue> {
+    let message = json.get("message").map(|text| ("/message".to_owned(), text, SUMMARY_BYTES_MAX));
+    let tags = json.get("tags").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let tags = tags.map(|(place, text)| (format!("/tags/{place}"), text, EVENT_TAG_BYTES_MAX));
+    let texts = message.into_iter().chain(tags);
+    texts
+        .filter(|(_, text, bytes_max)| text.as_str().is_some_and(|text| text.len() > *bytes_max))
+        .map(|(at, _, bytes_max)| SchemaIssue::new(&at, &format!("must have at most {bytes_max} bytes")))
+        .collect()
+}
 
 fn unkept(error: JsonError) -> SchemaIssue {
     match error {
@@ -125,7 +135,7 @@ fn check_system(event: &SystemEvent) -> Result<(), JournalError> {
     must(is_id(&event.integration_id), "integration_id", "is not a canonical id")?;
     must(is_id(&event.provider), "provider", "is not a canonical id")?;
     check_delivery_id(event.delivery_id.as_deref())?;
-    must(event.summary.len() <= SUMMARY_BYTES_MAX, "summary", MESSAGE_TOO_LONG)?;
+    must(event.summary.len() <= SUMMARY_BYTES_MAX, "summary", "must have at most 240 bytes")?;
     let is_tag = |tag: &String| (1..=EVENT_TAG_BYTES_MAX).contains(&tag.len());
     let tags_fit = event.tags.len() <= EVENT_TAGS_MAX && event.tags.iter().all(is_tag);
     must(tags_fit, "tags", "must be at most 16 tags of 1 to 64 bytes")?;

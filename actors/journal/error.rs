@@ -16,6 +16,9 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 /// The alternative remedy when the anchor or the checkpoint file is lost.
 pub(super) const TAKE_AS_IT_IS: &str = "accept the journal as it is";
 
+/// The remedy for a file that may not grow.
+pub(super) const RAISE_LIMIT_OF_FILE_SIZE: &str = "raise that limit (`ulimit -f`, `LimitFSIZE=`)";
+
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     /// An earlier write failed. Nothing more is written: only a restart can find out what that write left behind.
@@ -115,6 +118,18 @@ pub enum JournalError {
         /// Its write-ahead log.
         log: PathBuf,
     },
+    /// The database is sound without its write-ahead log, and not with it. Nothing was changed.
+    #[error(
+        "the journal's database {} and its write-ahead log {} do not belong together, as when a backup lies beside the log of what it \
+         replaced; nothing was changed. Put the database back that the log belongs to, or if it is gone for good, move the log away and \
+         start once with `palyra daemon --accept-rollback`",
+        database.display(), log.display()
+    )]
+    OtherLog {
+        database: PathBuf,
+        /// Its write-ahead log.
+        log: PathBuf,
+    },
     /// The disk fails to return what is stored on it, so nothing can be said about the content.
     #[error("the disk failed to read {}", path.display())]
     Disk {
@@ -168,12 +183,12 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the disk is full: freeing some space is the whole remedy.
+    /// Whether the disk is full, or a file may not grow: giving it room is the whole remedy.
     pub fn is_for_want_of_room(&self) -> bool {
         let Self::Open { source: Some(cause), .. } = self else { return false };
         let by_the_system = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let is_full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        by_the_system.is_some_and(is_full) || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
+        by_the_system.is_some_and(files::is_want_of_room)
+            || code_of_sqlite(cause) == Some(ErrorCode::DiskFull)
     }
 
     /// Whether the process or the machine lacks file descriptors or memory; such an error says nothing about the journal.

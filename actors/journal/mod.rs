@@ -68,7 +68,7 @@ pub use writing::writer::{NewRow, RandomBits, RowOutcome, Writer};
 use crate::limits::{CHECKPOINT_SECONDS, MAILBOX_MESSAGES_MAX, OPEN_DOUBT_SECONDS};
 use crate::supervision::{Close, Ended, WatchGuard, send_away};
 use config::{HeadSender, tell_of};
-use opening::failing_disk;
+use opening::{failing_disk, other_log};
 use signing::schedule::SealSchedule;
 use signing::sealer::{SealOutcome, Sealer};
 use signing::store::open_sealer;
@@ -109,8 +109,10 @@ impl OpenJournal {
     /// As [`Writer::open`], and when the journal disagrees with its checkpoints.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
         let database = config.files.database.clone();
-        let time = Duration::from_secs(OPEN_DOUBT_SECONDS);
-        Self::open_at_its_word(config).map_err(|error| failing_disk::doubt_within(&database, error, time))
+        let (time, now) = (Duration::from_secs(OPEN_DOUBT_SECONDS), config.clock.now_unix_ms());
+        Self::open_at_its_word(config).map_err(|error| {
+            other_log::doubt(&database, failing_disk::doubt_within(&database, error, time), now)
+        })
     }
 
     fn open_at_its_word(config: JournalConfig) -> Result<Self, JournalError> {

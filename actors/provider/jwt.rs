@@ -57,19 +57,22 @@ pub fn verify(
         true => try_shared(form.algorithm, &parts, secret),
         false => try_set(form.algorithm, &parts, secret),
     });
-    if may_be_genuine(&tried) {
-        check_content(form, &parts.claims, request, now)?;
-    }
+    let content = check_content(form, &parts.claims, request, now);
+    let version = tried.map_err(|error| with_content(error, &content))?;
+    content?;
     let covers_content = form.body_sha256_claim.is_some();
-    Ok(Verified { covers_content, ..uncovered(Some(tried?)) })
+    Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
 
-/// Whether one of our keys made the token, or one that we do not have may have made it. In the second case too, its content
-/// is checked: a token that no key could save is no reason to ask the provider for others.
-fn may_be_genuine(tried: &Result<u32, VerifyError>) -> bool {
-    match tried {
-        Err(VerifyError::Rejected(reject)) => reject.reason == Reason::UntrustedKey,
-        other => other.is_ok(),
+/// The error for a token that none of our keys made, given whether its content is as it must be. If it is not, no key could
+/// save the token. Where the token names a key that we do not have, the content is told instead of the key.
+fn with_content(error: VerifyError, content: &Result<(), Reject>) -> VerifyError {
+    match (error, content) {
+        (VerifyError::Rejected(reject), Ok(())) => Reject { only_by_key: true, ..reject }.into(),
+        (VerifyError::Rejected(Reject { reason: Reason::UntrustedKey, .. }), Err(wrong)) => {
+            wrong.clone().into()
+        }
+        (error, _) => error,
     }
 }
 

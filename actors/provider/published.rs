@@ -7,7 +7,7 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
 
 use super::algorithm::{JwtAlgorithm, KeyKind};
-use super::form::PinnedUrl;
+use super::form::{JwtForm, PinnedUrl};
 use super::public_key::{self, Flaw};
 use super::request::Request;
 use super::scheme::Proof;
@@ -84,6 +84,15 @@ impl Profile {
         })
     }
 
+    /// The key sets that the provider publishes. Certificates are not known beforehand: each delivery names the address of its
+    /// own.
+    pub fn key_sets(&self) -> impl Iterator<Item = Published> {
+        self.schemes.iter().filter_map(|scheme| match &scheme.proof {
+            Proof::Jwt(form) => key_set_of(form),
+            Proof::Signed(_) | Proof::Token(_) | Proof::None => None,
+        })
+    }
+
     /// Where the keys for `request` are published; `None` if the provider publishes none.
     ///
     /// # Errors
@@ -97,12 +106,14 @@ impl Profile {
                 }
                 None => None,
             },
-            Proof::Jwt(form) => {
-                form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet(form.algorithm) })
-            }
+            Proof::Jwt(form) => key_set_of(form),
             Proof::Token(_) | Proof::None => None,
         })
     }
+}
+
+fn key_set_of(form: &JwtForm) -> Option<Published> {
+    form.jwks_url.clone().map(|url| Published { url, kind: Kind::KeySet(form.algorithm) })
 }
 
 /// The address in `request`, if it has the pinned form. The host is converted to lower case, so that each address has one
@@ -121,6 +132,11 @@ impl Published {
         &self.url
     }
 
+    /// Whether it is a key set, the address of which is that of the profile.
+    pub fn is_key_set(&self) -> bool {
+        matches!(self.kind, Kind::KeySet(_))
+    }
+
     /// How long the content may be cached, in seconds.
     pub fn life_seconds(&self) -> u64 {
         match self.kind {
@@ -129,10 +145,11 @@ impl Published {
         }
     }
 
-    /// Whether a delivery that is rejected for `reason` names a key that its provider may have published since the keys at
-    /// hand were fetched. What a certificate's address names does not change.
-    pub fn may_have_newer(&self, reason: Reason) -> bool {
-        matches!(self.kind, Kind::KeySet(_)) && reason == Reason::UntrustedKey
+    /// Whether a delivery that is rejected so may be signed with a key that its provider has published since the keys at hand
+    /// were fetched, whether or not it names the key. What a certificate's address names does not change: a provider that
+    /// signs with another key names another address.
+    pub fn may_have_newer(&self, reject: &Reject) -> bool {
+        self.is_key_set() && reject.only_by_key
     }
 
     /// Reads the keys from the content of the address.

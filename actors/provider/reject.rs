@@ -50,10 +50,13 @@ pub struct Reject {
     pub reason: Reason,
     /// Details, in fixed words of ours: it contains nothing the sender wrote.
     pub detail: String,
+    /// Whether only the key is wrong, or unknown: everything else that the profile asks of the delivery holds, so it is
+    /// authentic if a key that we do not have made the signature. Set for signed tokens only.
+    pub only_by_key: bool,
 }
 
 impl Reject {
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), only_by_key: false }
     }
 }

@@ -54,7 +54,8 @@ impl Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReadinessReport {
     pub readiness: Readiness,
-    /// What has to be corrected.
+    /// What has to be corrected. A ready integration may have one: that its provider's keys could not be fetched the last
+    /// time.
     pub issues: Vec<String>,
     /// Whether it accepts some deliveries, if it is enabled, although it is not ready: those signed with a version that
     /// can be used, or all but handshakes.

@@ -60,7 +60,8 @@ impl SecretStatus {
     }
 }
 
-/// Stores a secret with this value as its only version, replacing any other.
+/// Stores a secret with this value as its only version, replacing any other. A value that is current already gets no new
+/// version.
 #[derive(Message)]
 #[rtype(result = "Result<SecretEntry, VaultError>")]
 pub struct Put {

@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Stores a secret with this only version, replacing any other, even an unreadable one. If the secret existed before,
-    /// the version gets the next number.
+    /// the version gets the next number, unless the value is current already: then at most a previous version is removed.
     ///
     /// # Errors
     /// The value is blank or too large, the reference is not into the vault, the vault is full, or a file operation
@@ -106,6 +106,7 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now_unix_ms();
         let record = match self.load(vault_ref) {
+            Ok(record) if record.is_current(&value) => return self.leave_only_current(vault_ref, record),
             Ok(mut record) => {
                 record.push(value, now, None);
                 record
@@ -138,7 +139,7 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
         if record.is_current(&value) {
-            return Ok(SecretEntry { unchanged: true, ..record.entry(vault_ref) });
+            return Ok(unchanged(vault_ref, &record));
         }
         let now = self.clock.now_unix_ms();
         let keep = record.to_keep(users, now);
@@ -154,6 +155,14 @@ impl Store {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = self.load(vault_ref)?;
         if record.retire() { self.save(vault_ref, record) } else { Ok(record.entry(vault_ref)) }
+    }
+
+    fn leave_only_current(
+        &self,
+        vault_ref: &VaultRef,
+        mut record: Record,
+    ) -> Result<SecretEntry, VaultError> {
+        if record.retire() { self.save(vault_ref, record) } else { Ok(unchanged(vault_ref, &record)) }
     }
 
     /// Removes a secret. It need not be readable.
@@ -248,6 +257,10 @@ impl Store {
         }
         Ok(self.folder.join(file_of(vault_ref.as_str())))
     }
+}
+
+fn unchanged(vault_ref: &VaultRef, record: &Record) -> SecretEntry {
+    SecretEntry { unchanged: true, ..record.entry(vault_ref) }
 }
 
 /// File name of a secret. `~` replaces `/`, which a file name cannot contain; `~` is not allowed in references into the

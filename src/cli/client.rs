@@ -47,8 +47,13 @@ struct Ask<'a> {
     timeout: AnswerTimeout,
 }
 
+/// Answers a request for a document, by its route.
+pub type Answer = Box<dyn Fn(&str) -> Result<Value, CliError>>;
+
 /// A client for one console, with its token.
 pub struct ConsoleClient {
+    /// Answers in place of a console.
+    answer: Option<Answer>,
     agent: Agent,
     base_url: String,
     token: Zeroizing<String>,
@@ -66,7 +71,12 @@ impl ConsoleClient {
             .timeout_connect(Some(Duration::from_secs(CONNECT_SECONDS_MAX)))
             .user_agent(concat!("palyra/", env!("CARGO_PKG_VERSION")));
         let base_url = base_url.into().trim_end_matches('/').to_owned();
-        Self { agent: config.build().into(), base_url, token }
+        Self { answer: None, agent: config.build().into(), base_url, token }
+    }
+
+    /// A client without a console, for commands that only read documents.
+    pub fn answered_by(answer: Answer) -> Self {
+        Self { answer: Some(answer), ..Self::new("", Zeroizing::default()) }
     }
 
     /// Reads a document.
@@ -115,6 +125,9 @@ impl ConsoleClient {
     }
 
     fn exchange(&self, ask: &Ask<'_>) -> Result<Value, CliError> {
+        if let Some(answer) = &self.answer {
+            return answer(ask.route);
+        }
         let mut response = self.run(ask)?;
         let bytes = response.body_mut().with_config().limit(DOCUMENT_BYTES_MAX).read_to_vec();
         let bytes = bytes.map_err(|error| transport_error(&self.base_url, &error))?;

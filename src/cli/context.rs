@@ -31,7 +31,7 @@ pub enum Need {
 pub enum Bare {
     /// It creates a state root.
     Begin,
-    /// It shows what is built in, and leaves nothing behind.
+    /// It shows what is built in. It starts and writes nothing.
     BuiltIn,
     /// It fails and says that there is none.
     Refuse,

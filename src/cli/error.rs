@@ -114,15 +114,15 @@ impl CliError {
     /// The error for a journal that cannot be opened or read.
     pub fn journal(error: &JournalError, message: impl Into<String>) -> Self {
         let kind = match error {
-            full if full.is_for_want_of_room() => {
-                return Self::new(Kind::Internal, message).hint("free some space on its disk");
-            }
+            // Its message says what to do.
+            full if full.is_for_want_of_room() => Kind::Internal,
             fault if fault.is_fault_of_the_disk() => return Self::failing_disk(message),
             short if short.is_for_want_of_resources() => return Self::shortage(message),
             damaged if damaged.is_for_damage() => Kind::DoesNotVerify,
             JournalError::Corrupt { .. }
             | JournalError::Lost { .. }
             | JournalError::LogAlone { .. }
+            | JournalError::OtherLog { .. }
             | JournalError::Behind { .. } => Kind::DoesNotVerify,
             JournalError::Open { .. } | JournalError::Newer { .. } => Kind::Config,
             JournalError::Poisoned { .. } | JournalError::Seal { .. } => Kind::Internal,

@@ -12,6 +12,7 @@ mod input;
 mod journal;
 mod output;
 mod providers;
+mod refusal;
 mod since;
 mod sse;
 mod system;
@@ -31,10 +32,10 @@ use std::ffi::OsString;
 use clap::Parser;
 
 pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
-pub use client::ConsoleClient;
+pub use client::{ConsoleClient, route};
 pub use context::{Bare, Connection, Context, LastRemarks, Need, Remark};
 pub use error::{CliError, Kind};
-pub use output::{Mode, Output};
+pub use output::Output;
 
 use crate::exit::Exit;
 
@@ -42,26 +43,12 @@ use crate::exit::Exit;
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     Cli::try_parse_from(&arguments).map_err(|refused| {
-        let asked_for = !refused.use_stderr();
+        let exit = if refused.use_stderr() { Exit::Usage } else { Exit::Ok };
         let wants_json =
             arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-        if !asked_for && wants_json {
-            let mode = Mode { json: true, quiet: false };
-            Output::terminal(mode).error(&usage_error(&refused));
-        } else {
-            // If the stream is closed, there is nowhere to report that.
-            refused.print().unwrap_or_default();
-        }
-        if asked_for { Exit::Ok } else { Exit::Usage }
+        refusal::print(refused, wants_json);
+        exit
     })
-}
-
-/// The first paragraph of clap's error is the message; the usage and the tips become the hint.
-fn usage_error(refused: &clap::Error) -> CliError {
-    let text = refused.render().to_string();
-    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let message = message.trim_start_matches("error: ").lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    CliError::usage(message).hint(rest.trim())
 }
 
 /// Runs a command that works through the console.

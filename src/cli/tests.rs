@@ -138,7 +138,7 @@ fn arguments_keep_their_meaning() {
 #[test]
 fn a_refused_command_line_becomes_one_message_with_the_rest_as_hint() {
     let refused = Cli::try_parse_from(["palyra", "webhooks", "lst"]).unwrap_err();
-    let error = usage_error(&refused);
+    let error = refusal::usage_error(&refused);
     assert_eq!(error.message, "unrecognized subcommand 'lst'");
     assert!(error.hint.clone().unwrap().contains("list"), "{error:?}");
     assert_eq!(error.exit(), Exit::Usage);
@@ -278,7 +278,7 @@ fn what_comes_up_when_the_connection_ends_is_told_even_if_the_command_went_well(
         let client = ConsoleClient::new(base_url.clone(), Zeroizing::new(TOKEN.to_owned()));
         Ok(Connection::guarded(client, EndsLate(of_console.clone())))
     };
-    let out = Output::new(Mode::default(), Kept::default().plain(), stderr.plain());
+    let out = Output::new(output::Mode::default(), Kept::default().plain(), stderr.plain());
     let no_journal = || Err(CliError::config("no journal in this test"));
     let context = Context::new(out, Box::new(connect), Box::new(no_journal), remarks);
     let cli = Cli::try_parse_from(["palyra", "webhooks", "list"]).unwrap();

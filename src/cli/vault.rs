@@ -21,7 +21,8 @@ use crate::exit::Exit;
 pub enum VaultCommand {
     /// Store a secret as a single version; earlier versions of it are removed
     #[command(after_long_help = "\
-Deliveries signed with an earlier version are refused from then on. With `rotate`, the previous version stays valid beside the new one.
+Deliveries signed with an earlier version are refused from then on. With `rotate`, the previous version stays valid beside the new one. A value
+that is current already gets no new version.
 
 Examples:
   palyra vault put global/github < secret.txt

@@ -6,7 +6,9 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use palyra_actors::causes::in_full;
-use palyra_actors::files::{is_fault_of_the_disk, is_for_want_of_resources, shortage_of_descriptors};
+use palyra_actors::files::{
+    is_fault_of_the_disk, is_for_want_of_resources, is_want_of_room, shortage_of_descriptors,
+};
 use palyra_actors::journal::JournalError;
 use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
@@ -26,7 +28,9 @@ fn unusable(error: &StateRootError, message: String) -> CliError {
     match error {
         StateRootError::InUse { .. } => CliError::in_use(message)
             .hint("stop that process first, or choose another state root with --state-root; in a container its id is another one outside"),
-        StateRootError::Io { source, .. } if is_for_want_of_room(source) => no_room(message),
+        StateRootError::Io { source, .. } if is_want_of_room(source.kind()) => {
+            no_room(source.kind(), message)
+        }
         StateRootError::Io { source, .. } if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         _ if is_shortage(error) => CliError::shortage(message),
         StateRootError::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
@@ -49,13 +53,11 @@ fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     anyhow::Chain::new(error).any(of_the_system) || shortage_of_descriptors().is_some()
 }
 
-/// Whether a disk is full or a quota is used up.
-fn is_for_want_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
-fn no_room(message: String) -> CliError {
-    CliError::cannot_write(message).hint("free some space on its disk, or raise the quota")
+fn no_room(kind: ErrorKind, message: String) -> CliError {
+    CliError::cannot_write(message).hint(match kind {
+        ErrorKind::FileTooLarge => "raise the process's limit of file size (`ulimit -f`, `LimitFSIZE=`)",
+        _ => "free some space on its disk, or raise the quota",
+    })
 }
 
 /// The error for settings that cannot be used.
@@ -150,7 +152,7 @@ fn not_listening(kind: ErrorKind, message: String) -> CliError {
 
 fn unusable_vault(error: &VaultError, message: String) -> CliError {
     match error {
-        VaultError::Storage(source) if is_for_want_of_room(source) => no_room(message),
+        VaultError::Storage(source) if is_want_of_room(source.kind()) => no_room(source.kind(), message),
         VaultError::Storage(source) if is_fault_of_the_disk(source) => CliError::failing_disk(message),
         _ => CliError::config(message).hint(error.hint()),
     }

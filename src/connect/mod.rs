@@ -1,5 +1,6 @@
 //! Finds the console for a command: that of the running daemon, or one in this process if none runs.
 
+mod built_in;
 mod errors;
 mod offline;
 
@@ -12,6 +13,7 @@ use crate::cli::{Bare, CliError, Connection, ConsoleClient, LastRemarks, Need, R
 use crate::daemon::Serve;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
+use built_in::built_in;
 use offline::{Offline, offline};
 
 pub use errors::{misconfigured, not_started, refused};
@@ -41,7 +43,7 @@ pub fn connect(
     }
     match offline(root, serve, remarks) {
         Err(error) if bare == Bare::BuiltIn && error.downcast_ref::<RegistryError>().is_some() => {
-            beside_a_fault(&error, remarks)
+            beside_a_fault(&error)
         }
         started => guarded(started),
     }
@@ -107,27 +109,17 @@ fn on_bare_ground(root: &StateRoot, bare: Bare, remarks: &LastRemarks) -> Result
             guarded(offline(root, Serve::ConsoleOnly, remarks))
                 .map(|connection| connection.remarking(Remark::Note(begun)))
         }
-        Bare::BuiltIn => built_in(remarks),
+        Bare::BuiltIn => built_in(),
         Bare::Refuse => Err(nothing_begun(root)),
     }
 }
 
-/// A console over a temporary state root, which knows only the built-in profiles.
-fn built_in(remarks: &LastRemarks) -> Result<Connection, CliError> {
-    let folder = tempfile::tempdir()
-        .map_err(|error| CliError::failed(format!("cannot create a temporary folder: {error}")))?;
-    let started = offline(&StateRoot::at(folder.path()), Serve::ConsoleWithoutIntegrations, remarks);
-    let (client, guard) = started.map_err(|error| not_started(&error))?;
-    // The order matters: the console stops before its folder is removed.
-    Ok(Connection::guarded(client, (guard, folder)))
-}
-
 /// Shows the built-in profiles even though the configuration has a fault, and warns of the fault.
-fn beside_a_fault(fault: &anyhow::Error, remarks: &LastRemarks) -> Result<Connection, CliError> {
+fn beside_a_fault(fault: &anyhow::Error) -> Result<Connection, CliError> {
     let CliError { message, hint, .. } = not_started(fault);
     let warning = format!("only the built-in profiles are shown: {message}");
     let next = hint.unwrap_or_else(|| "correct that file".to_owned());
-    Ok(built_in(remarks)?.remarking(Remark::Warning(warning, next)))
+    Ok(built_in()?.remarking(Remark::Warning(warning, next)))
 }
 
 fn guarded(started: anyhow::Result<(ConsoleClient, Offline)>) -> Result<Connection, CliError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use palyra_actors::provider::Published;
 use tokio::time::Instant;
 
-/// How long keys within their life are not asked for again, so that strangers who name keys that nobody publishes cause one
-/// fetch a minute.
+/// How long keys within their life are not asked for again, so that strangers who name or use keys that nobody publishes
+/// cause one fetch a minute.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The addresses that were asked again, and when that ended. Each is kept for [`PAUSE`], and fetches are limited per minute.

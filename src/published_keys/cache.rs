@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Keys;
 use super::again::AskedAgain;
+use super::failure::LastFailure;
 use crate::rates::Rates;
 
 /// Addresses whose keys are cached; the entry that expires first is evicted for another.
@@ -32,6 +33,7 @@ pub struct ProviderCaches {
     new: Arc<KeyCache>,
     proven: Arc<KeyCache>,
     pub asked_again: AskedAgain,
+    pub last_failure: LastFailure,
 }
 
 /// A cache of keys, with the queue for its fetches.
@@ -116,7 +118,12 @@ impl ProviderCaches {
 impl Default for ProviderCaches {
     fn default() -> Self {
         let proven = KeyCache { grace: Duration::from_secs(GRACE_SECONDS), ..KeyCache::default() };
-        Self { new: Arc::default(), proven: Arc::new(proven), asked_again: AskedAgain::default() }
+        Self {
+            new: Arc::default(),
+            proven: Arc::new(proven),
+            asked_again: AskedAgain::default(),
+            last_failure: LastFailure::default(),
+        }
     }
 }
 
@@ -178,7 +185,7 @@ impl KeyCache {
             Err(error) if self.put_off(&published, now) => {
                 tracing::warn!(%error, "keys could not be refreshed; the cached ones are used meanwhile");
             }
-            Err(_) => self.insert(published, keys, now + FAILURE_LIFE),
+            Err(_) => self.insert(published, keys, now + failure_life()),
         }
     }
 
@@ -186,7 +193,7 @@ impl KeyCache {
     fn put_off(&self, published: &Published, now: Instant) -> bool {
         let mut cache = self.lock();
         let used = cache.get_mut(published).filter(|kept| kept.keys.is_ok() && now < kept.until);
-        used.map(|kept| kept.renewed_from = kept.renewed_from.max(now + FAILURE_LIFE)).is_some()
+        used.map(|kept| kept.renewed_from = kept.renewed_from.max(now + failure_life())).is_some()
     }
 
     fn insert(&self, published: Published, keys: Keys, renewed_from: Instant) {
@@ -217,6 +224,11 @@ fn life(published: &Published) -> Duration {
         Duration::from_millis(ms.and_then(|ms| ms.parse().ok()).unwrap_or(1_000))
     });
     Duration::from_secs(published.life_seconds())
+}
+
+fn failure_life() -> Duration {
+    fail::fail_point!("published::failure_ends_soon", |_| Duration::from_millis(1));
+    FAILURE_LIFE
 }
 
 #[cfg(test)]
@@ -318,6 +330,28 @@ mod tests {
         assert_eq!(self::found(&caches, &at, start + FAILURE_LIFE), "fresh");
         add(Ok(keys()), start + 60 * second);
         assert_eq!(found(&newer, start + 60 * second), Some(true), "they are others");
+    }
+
+    #[test]
+    fn the_last_failure_of_a_key_set_is_told_until_that_set_is_fetched() {
+        let (caches, catalogue) = (ProviderCaches::default(), Catalogue::built_in().unwrap());
+        let set = catalogue.get("google-pubsub").unwrap().key_sets().next().unwrap();
+        let certificate = address(catalogue.get("aws-sns").unwrap(), "a");
+        let away = |at: u64| Err(FetchFailed::Provider(format!("away at {at}")));
+        let told = |of: &Published| caches.last_failure.of(of).map(|failed| (failed.at, failed.why));
+        for (of, keys, at, expected) in [
+            (&certificate, away(1), 1, None),
+            (&set, Err(FetchFailed::NotAsked("busy".to_owned())), 2, None),
+            (&set, away(3), 3, Some(3)),
+            (&set, away(4), 4, Some(4)),
+            (&set, Err(FetchFailed::NotAsked("busy".to_owned())), 5, Some(4)),
+            (&certificate, Ok(keys()), 6, Some(4)),
+            (&set, Ok(keys()), 7, None),
+        ] {
+            caches.last_failure.record(of, &keys, at);
+            assert_eq!(told(&set), expected.map(|at| (at, format!("away at {at}"))), "{at}");
+            assert_eq!(told(&certificate), None, "{at}: anybody can name one that does not exist");
+        }
     }
 
     #[tokio::test]

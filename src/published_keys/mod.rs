@@ -2,13 +2,14 @@
 
 mod again;
 mod cache;
+mod failure;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{Published, Roots};
+use palyra_actors::provider::{Profile, Published, Roots};
 use palyra_actors::secret::SecretVersions;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -18,6 +19,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use cache::{FETCHES_PER_MINUTE_MAX, Found, KeyCache, ProviderCaches};
 
 pub use cache::Wanted;
+pub use failure::FailedFetch;
 
 /// Largest document, in bytes.
 const DOCUMENT_BYTES_MAX: u64 = 64 * 1024;
@@ -132,6 +134,12 @@ impl PublishedKeys {
         self.caches(provider).uses(published, keys, Instant::now())
     }
 
+    /// The latest fetch of a key set of `profile`, if it failed. Keys fetched before may still be in use.
+    pub fn failed(&self, profile: &Profile) -> Option<FailedFetch> {
+        let caches = self.caches(profile.name());
+        profile.key_sets().find_map(|published| caches.last_failure.of(&published))
+    }
+
     /// The result of the fetch in progress, or of a new one.
     async fn fetched(
         &self,
@@ -201,6 +209,7 @@ impl PublishedKeys {
         spawn_blocking(move || {
             let _held = held;
             let keys = fetch(&trust, &published, now);
+            caches.last_failure.record(&published, &keys, now);
             caches.cache(&published).add(published.clone(), keys.clone(), Instant::now());
             if is_asked_again {
                 caches.asked_again.record(published, Instant::now());

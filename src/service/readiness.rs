@@ -117,7 +117,12 @@ impl LastLook {
         let none = named("enabled integrations that cannot verify deliveries", &of(false));
         let some =
             named("enabled integrations that are not ready, but still accept some deliveries", &of(true));
-        let said: Vec<String> = none.into_iter().chain(some).collect();
+        let unfetched: Vec<_> = ready_with_issue(look.as_ref()).map(String::as_str).collect();
+        let unfetched = named(
+            "enabled integrations whose provider's keys could not be fetched the last time",
+            &unfetched,
+        );
+        let said: Vec<String> = none.into_iter().chain(some).chain(unfetched).collect();
         (!said.is_empty()).then(|| format!("{}; `palyra webhooks show ID` says why", said.join("; ")))
     }
 
@@ -139,6 +144,14 @@ impl LastLook {
 fn unready(look: Option<&Look>) -> impl Iterator<Item = (&String, &ReadinessReport)> {
     let reports = look.into_iter().flat_map(|look| &look.reports);
     reports.filter(|(_, report)| report.readiness != Readiness::Ready)
+}
+
+/// The ready integrations for which keys could not be fetched, which is the only issue a ready one may have.
+fn ready_with_issue(look: Option<&Look>) -> impl Iterator<Item = &String> {
+    let reports = look.into_iter().flat_map(|look| &look.reports);
+    let with_issue =
+        reports.filter(|(_, report)| report.readiness == Readiness::Ready && !report.issues.is_empty());
+    with_issue.map(|(id, _)| id)
 }
 
 /// Names the integrations `ids`, of very many only some; `None` if there are none.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use palyra_actors::files;
 
 use super::StateRootError;
-use super::names::{MARKS, PARTS, is_ours, is_unfinished, wrong_kind};
+use super::names::{
+    BESIDE_THE_ANCHOR, IS_A_FOLDER, MARKS, PARTS, is_ours, is_unfinished, wrong_kind, wrong_kind_below,
+};
 
 /// Created by the file system at the root of a volume, accessible to root only. It is allowed and ignored.
 const OF_THE_VOLUME: &str = "lost+found";
@@ -148,8 +150,8 @@ fn content(root: &Path) -> io::Result<Content> {
 }
 
 /// Refuses symbolic links, hard links, foreign owners, anything accessible to group or others, and a folder in the place of
-/// a file. Regular files at the top level with unknown names are neither read nor written, so their permissions do not
-/// matter: they are ignored and returned, so that the caller can warn of them.
+/// a file, also in the folders of the anchor and the vault. Regular files at the top level with unknown names are neither
+/// read nor written, so their permissions do not matter: they are ignored and returned, so that the caller can warn of them.
 ///
 /// # Errors
 /// The first item that is refused.
@@ -167,9 +169,7 @@ pub fn tree(root: &Path) -> Result<Foreign, StateRootError> {
             continue;
         }
         entry_of_ours(&path, &meta)?;
-        if let Some(problem) = wrong_kind(&path, &meta) {
-            return Err(refused(&path, problem, "move it away"));
-        }
+        refuse_if(wrong_kind(&path, &meta), &path)?;
         if meta.is_dir() {
             folder(&path, 1)?;
         }
@@ -205,11 +205,34 @@ fn folder(dir: &Path, depth: usize) -> Result<(), StateRootError> {
         let path = entry.map_err(io)?.path();
         let Some(meta) = metadata(&path).map_err(io)? else { continue };
         entry_of_ours(&path, &meta)?;
+        if depth == 1 {
+            refuse_if(wrong_kind_below(&path, &meta), &path)?;
+        }
         if meta.is_dir() && depth < DEPTH_MAX {
             folder(&path, depth + 1)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a folder of the anchor outside the state root in which a file of palyra's is of the wrong kind, or not its own.
+/// All else in it, and a missing folder, is accepted.
+///
+/// # Errors
+/// The first item that is refused.
+pub fn beside_the_anchor(dir: &Path) -> Result<(), StateRootError> {
+    for path in BESIDE_THE_ANCHOR.map(|name| dir.join(name)) {
+        let found = metadata(&path).map_err(|source| StateRootError::Io { path: path.clone(), source })?;
+        if let Some(meta) = found {
+            private(&path, &meta)?;
+            refuse_if(meta.is_dir().then_some(IS_A_FOLDER), &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_if(wrong_kind: Option<&'static str>, path: &Path) -> Result<(), StateRootError> {
+    wrong_kind.map_or(Ok(()), |problem| Err(refused(path, problem, "move it away")))
 }
 
 /// The metadata of a file; `None` if a running daemon has moved it away in the meantime.
@@ -221,6 +244,15 @@ fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
 }
 
 fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
+    private(path, meta)?;
+    if meta.is_file() && meta.nlink() > 1 {
+        return Err(refused(path, "has a second name (a hard link)", "remove the other name"));
+    }
+    Ok(())
+}
+
+/// Refuses what is not a file or folder of this user alone.
+fn private(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
     let (shown, we) = (path.display(), rustix::process::geteuid().as_raw());
     if meta.file_type().is_symlink() {
         return Err(refused(path, "is a symbolic link", "replace it with the file it points to"));
@@ -235,9 +267,6 @@ fn entry_of_ours(path: &Path, meta: &Metadata) -> Result<(), StateRootError> {
     if meta.mode() & 0o077 != 0 {
         let mode = if meta.is_dir() { "700" } else { "600" };
         return Err(refused(path, "is open to other users", format!("run `chmod {mode} {shown}`")));
-    }
-    if meta.is_file() && meta.nlink() > 1 {
-        return Err(refused(path, "has a second name (a hard link)", "remove the other name"));
     }
     Ok(())
 }

@@ -100,11 +100,6 @@ impl StateRoot {
         std::path::absolute(&path).map(Self).map_err(|source| StateRootError::Io { path, source })
     }
 
-    /// The folder at this absolute path.
-    pub fn at(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0
@@ -218,17 +213,26 @@ impl StateRoot {
         check::owner(&self.0)
     }
 
-    /// Checks everything that [`StateRoot::take`] and [`Possession::token`] check, and changes nothing. The result is the
-    /// mode of the state root if others can list or enter it, which `take` changes to 700.
+    /// Checks everything that [`StateRoot::take`], [`Possession::token`] and [`StateRoot::check_anchor`] check, and changes
+    /// nothing. The result is the mode of the state root if others can list or enter it, which `take` changes to 700.
     ///
     /// # Errors
-    /// The first fault they would refuse.
-    pub fn check(&self) -> Result<Option<u32>, StateRootError> {
+    /// The first fault that a start would refuse.
+    pub fn check(&self, anchor_dir: Option<&Path>) -> Result<Option<u32>, StateRootError> {
         check::folder_itself(&self.0)?;
         check::tree(&self.0)?;
+        Self::check_anchor(anchor_dir)?;
         check::writable(&self.0)?;
         self.usable_token()?;
         check::open_mode(&self.0).map_err(|source| StateRootError::Io { path: self.0.clone(), source })
+    }
+
+    /// Checks the files in `anchor_dir`, if the anchor is in another folder, as [`StateRoot::take`] does those in the state root.
+    ///
+    /// # Errors
+    /// The first that is of another kind, belongs to another user or is accessible to others.
+    pub fn check_anchor(anchor_dir: Option<&Path>) -> Result<(), StateRootError> {
+        anchor_dir.map_or(Ok(()), check::beside_the_anchor)
     }
 
     /// Refuses a place in which no state root can be created.

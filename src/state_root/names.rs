@@ -15,8 +15,12 @@ pub(super) const PARTS: [&str; 8] =
 /// Files that SQLite creates beside the journal.
 const BESIDE_THE_JOURNAL: [&str; 3] = ["journal.db-wal", "journal.db-shm", "journal.db-journal"];
 /// Files in the folder of the anchor.
-const BESIDE_THE_ANCHOR: [&str; 3] = ["journal", "checkpoint", "vault"];
-/// Of all these, the folders.
+pub(super) const BESIDE_THE_ANCHOR: [&str; 3] = ["journal", "checkpoint", "vault"];
+/// Files in the folder of the vault, apart from those of secrets: a secret whose file is a folder is listed as unreadable.
+const IN_THE_VAULT: [&str; 1] = ["identity.txt"];
+/// The problem of a folder in the place of a file.
+pub(super) const IS_A_FOLDER: &str = "is a folder, but palyra keeps a file under that name";
+/// Of the names at the top, the folders.
 const FOLDERS: [&str; 3] = ["vault", "providers", "anchor"];
 
 /// Whether the name of `path` is one of palyra's at the top of a state root.
@@ -35,10 +39,22 @@ pub(super) fn is_unfinished(name: &OsStr) -> bool {
 pub(super) fn wrong_kind(path: &Path, meta: &Metadata) -> Option<&'static str> {
     let is_folder = FOLDERS.iter().any(|name| path.ends_with(name));
     match (is_ours(path), is_folder, meta.is_dir()) {
-        (true, false, true) => Some("is a folder, but palyra keeps a file under that name"),
+        (true, false, true) => Some(IS_A_FOLDER),
         (true, true, false) => Some("is a file, but palyra keeps a folder under that name"),
         _ => None,
     }
+}
+
+/// As [`wrong_kind`], for what is in the folder of the anchor or of the vault, if these are at the top of a state root.
+pub(super) fn wrong_kind_below(path: &Path, meta: &Metadata) -> Option<&'static str> {
+    let names = match folder_of(path).file_name().and_then(OsStr::to_str) {
+        Some("anchor") => &BESIDE_THE_ANCHOR[..],
+        Some("vault") => &IN_THE_VAULT,
+        _ => return None,
+    };
+    let name = path.file_name().unwrap_or_default();
+    let is_a_file = names.iter().any(|known| name == *known) || is_unfinished(name);
+    (is_a_file && meta.is_dir()).then_some(IS_A_FOLDER)
 }
 
 /// Whether palyra keeps `file` for itself: by its name at the top of the state root that holds the journal `files` or in the

@@ -28,7 +28,7 @@ fn of_several_folders_of_systemd_the_first_is_taken() {
 #[test]
 fn a_lock_that_was_let_go_names_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let root = StateRoot::at(&folder.path().join("root"));
+    let root = StateRoot(folder.path().join("root"));
     let possession = root.take(Role::Daemon).unwrap();
     let we = Holder { pid: std::process::id(), role: Role::Daemon };
     assert_eq!(root.holder().unwrap(), Some(we));

@@ -97,8 +97,8 @@ impl Server {
     }
 }
 
-/// An elliptic-curve key pair, published as a JWK set, and its id there.
-pub struct Signer(EcdsaKeyPair, &'static str);
+/// An elliptic-curve key pair, published as a JWK set, and its id there, if it has one.
+pub struct Signer(EcdsaKeyPair, Option<&'static str>);
 
 impl Signer {
     pub fn new() -> Self {
@@ -106,6 +106,15 @@ impl Signer {
     }
 
     pub fn of_id(id: &'static str) -> Self {
+        Self::named(Some(id))
+    }
+
+    /// One whose tokens do not name a key.
+    pub fn nameless() -> Self {
+        Self::named(None)
+    }
+
+    fn named(id: Option<&'static str>) -> Self {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
@@ -115,7 +124,8 @@ impl Signer {
     pub fn set(&self) -> String {
         let point = self.0.public_key().as_ref();
         let [x, y] = [&point[1..33], &point[33..]].map(|part| URL_SAFE_NO_PAD.encode(part));
-        json!({"keys": [{"kid": self.1, "kty": "EC", "crv": "P-256", "x": x, "y": y}]}).to_string()
+        let key = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
+        json!({"keys": [self.with_id(key)]}).to_string()
     }
 
     pub fn token(&self) -> String {
@@ -128,10 +138,17 @@ impl Signer {
         let expiry = SystemClock.now_unix_ms() / 1_000 + 60;
         let signed = format!(
             "{}.{}",
-            part(json!({"alg": "ES256", "kid": self.1})),
+            part(self.with_id(json!({"alg": "ES256"}))),
             part(json!({"exp": expiry, "aud": [audience]}))
         );
         let code = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(code.as_ref()))
+    }
+
+    fn with_id(&self, mut document: serde_json::Value) -> serde_json::Value {
+        if let Some(id) = self.1 {
+            document["kid"] = json!(id);
+        }
+        document
     }
 }

@@ -31,6 +31,15 @@ pub fn palyra(root: &Path) -> Command {
     command
 }
 
+/// A command of the real binary under a limit, as the shell's `ulimit` takes it (`-f 400`: no file larger than 400 KiB).
+pub fn limited(root: &Path, limit: &str) -> Command {
+    let program = palyra(root);
+    let mut limited = Command::new("bash");
+    limited.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "bash"]);
+    limited.arg(program.get_program()).args(program.get_args()).env("NO_COLOR", "1");
+    limited
+}
+
 /// The path of libfaketime, which shifts the clock that a program sees.
 pub fn libfaketime() -> String {
     let folders = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
@@ -43,7 +52,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end, with `input` on its standard input.
 pub fn run(root: &Path, args: &[&str], input: &[u8]) -> Output {
-    let mut child = palyra(root)
+    run_command(palyra(root), args, input)
+}
+
+/// As [`run`], for a command that was made in another way.
+pub fn run_command(mut command: Command, args: &[&str], input: &[u8]) -> Output {
+    let mut child = command
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -113,13 +127,14 @@ impl Daemon {
         Self::launch(palyra(root), log.into(), args, env)
     }
 
-    /// Starts a daemon under a limit, as the shell's `ulimit` takes it (`-f 400`: no file larger than 400 KiB).
+    /// Starts a daemon under a limit.
     pub fn with_limit(root: &Path, limit: &str) -> Self {
-        let mut limited = Command::new("bash");
-        let program = palyra(root);
-        limited.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "bash"]);
-        limited.arg(program.get_program()).args(program.get_args()).env("NO_COLOR", "1");
-        Self::launch(limited, Stdio::inherit(), &[], &[])
+        Self::launch(limited(root, limit), Stdio::inherit(), &[], &[])
+    }
+
+    /// Starts a daemon under a limit that logs into `log`.
+    pub fn with_limit_logging_to(root: &Path, limit: &str, log: File) -> Self {
+        Self::launch(limited(root, limit), log.into(), &[], &[])
     }
 
     /// Starts a daemon whose clock is shifted by `off_by`, in the notation of libfaketime (`-1h`).

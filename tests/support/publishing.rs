@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::key_server::Authority;
-use super::{Answer, Daemon, succeed, write_private};
+use super::{Answer, Daemon, own_profile, succeed, write_private};
 
 pub fn key_set_profile(address: &str) -> String {
     format!(
@@ -22,10 +22,7 @@ pub fn daemon(root: &Path, profile: &str, trusted: &Authority) -> Daemon {
 }
 
 pub fn prepare(root: &Path, profile: &str, trusted: &Authority, settings: &str) {
-    let folder = root.join("providers");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    write_private(&folder.join("own.toml"), profile);
+    own_profile(root, "own", profile);
     let roots = root.join("roots.pem");
     write_private(&roots, &trusted.1);
     let settings = format!("key_roots_file = {:?}\n{settings}", roots.to_str().unwrap());

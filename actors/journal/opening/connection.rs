@@ -1,13 +1,16 @@
 //! Connections to the journal's database. Every SQLite setting the journal relies on is set here.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rustix::io::Errno;
 
 use super::open::file_error;
 use super::same_file;
@@ -54,11 +57,26 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
     Ok(db)
 }
 
+/// A connection to the database as if no log lay beside it. Nothing may write to it meanwhile.
+pub(in crate::journal) fn for_reading_alone(path: &Path) -> Result<Connection, JournalError> {
+    let place = percent_encode(without_links(path)?.as_os_str().as_bytes(), NON_ALPHANUMERIC).to_string();
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    open_at(path, format!("file:{place}?immutable=1").as_ref(), access, JOURNAL_READ_LOCK_WAIT_MS)
+}
+
 fn open(path: &Path, access: OpenFlags, lock_wait_ms: u64) -> Result<Connection, JournalError> {
+    open_at(path, &without_links(path)?, access, lock_wait_ms)
+}
+
+fn open_at(
+    path: &Path,
+    place: &Path,
+    access: OpenFlags,
+    lock_wait_ms: u64,
+) -> Result<Connection, JournalError> {
     if is_too_old(rusqlite::version_number()) {
         return Err(refused(path, "SQLite is older than 3.51.3", "build palyra with its bundled SQLite"));
     }
-    let place = without_links(path)?;
     same_file::names_of(path).iter().try_for_each(|file| refuse_other_kinds(file))?;
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let db = Connection::open_with_flags(place, flags).map_err(cannot_open(path))?;
@@ -198,10 +216,13 @@ pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -
     let path = path.to_owned();
     move |error| {
         let code = error.sqlite_error_code();
-        if code == Some(ErrorCode::CannotOpen)
-            && let Some(shortage) = shortage_of_descriptors()
-        {
-            return file_error(&path)(shortage);
+        let untold = match code {
+            Some(ErrorCode::CannotOpen) => shortage_of_descriptors(),
+            Some(ErrorCode::SystemIoFailure) if same_file::may_not_grow(&path) => Some(Errno::FBIG.into()),
+            _ => None,
+        };
+        if let Some(cause) = untold {
+            return file_error(&path)(cause);
         }
         let (problem, hint) = match code {
             Some(ErrorCode::OutOfMemory) => {

@@ -18,7 +18,7 @@ use super::same_file::{OpenFiles, wal_path};
 use crate::clock::UnixMs;
 use crate::files;
 use crate::journal::JournalFiles;
-use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
+use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE, TAKE_AS_IT_IS};
 use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
@@ -92,10 +92,7 @@ pub(in crate::journal) fn for_writing(
     } else {
         check_format(&db, path)?;
     }
-    if let Some(problem) = schema_problem(&db).map_err(cannot_open(path))? {
-        return Err(JournalError::Corrupt { seq: 0, problem });
-    }
-    let head = check_tail(&db)?;
+    let head = check_schema_and_tail(&db)?;
     let rollback =
         rollback(check_anchor(&db, head, records.as_ref(), is_new), records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;
@@ -117,6 +114,19 @@ pub(in crate::journal) fn for_writing(
     let files = OpenFiles::of(path).map_err(file_error(path))?;
     let database = OpenDatabase { db, files, durability };
     Ok(Opened { database, head, anchor, indexes, rollback })
+}
+
+/// What opening for writing checks of the database itself; returns the head.
+pub(super) fn check_newest_part(db: &Connection, now: UnixMs) -> Result<Head, JournalError> {
+    let head = check_schema_and_tail(db)?;
+    open_indexes(db, head, now).map(|_| head)
+}
+
+fn check_schema_and_tail(db: &Connection) -> Result<Head, JournalError> {
+    match schema_problem(db).map_err(damaged)? {
+        Some(problem) => Err(JournalError::Corrupt { seq: 0, problem }),
+        None => check_tail(db),
+    }
 }
 
 /// The loss that the operator accepts, if `checked` found one.
@@ -222,6 +232,13 @@ pub(in crate::journal) fn for_reading(path: &Path) -> Result<Connection, Journal
     Ok(db)
 }
 
+/// Opens the database at `path` as if no log lay beside it. Nothing may write to it meanwhile.
+pub(in crate::journal) fn for_reading_alone(path: &Path) -> Result<Connection, JournalError> {
+    let db = connection::for_reading_alone(path)?;
+    check_format(&db, path)?;
+    Ok(db)
+}
+
 /// Creates the database with mode 0600; SQLite gives `-wal` and `-shm` the same mode.
 fn create_private(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -243,6 +260,9 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
                 "it cannot be written, because the disk is full",
                 "free some space on its disk, or raise the quota",
             ),
+            io::ErrorKind::FileTooLarge => {
+                ("it may not grow, because the process has a limit of file size", RAISE_LIMIT_OF_FILE_SIZE)
+            }
             _ if files::is_for_want_of_resources(&error) => (
                 "the process or the machine lacks file descriptors or memory",
                 "end other programs, or raise the limits",

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, getrlimit};
+
 pub(in crate::journal) use platform::{look, look_open};
 
 /// The identity of the database and its write-ahead log when the journal was opened.
@@ -45,6 +47,11 @@ impl OpenFiles {
     pub(in crate::journal) fn check(&self) -> Result<(), String> {
         self.database.check()?;
         self.wal.check()
+    }
+
+    /// Whether one of them has reached the process's limit of file size.
+    pub(in crate::journal) fn may_not_grow(&self) -> bool {
+        may_not_grow(&self.database.path)
     }
 
     /// Size of the database; 0 if it is gone.
@@ -124,6 +131,13 @@ mod platform {
     fn found(stat: &Metadata) -> Found {
         Found { file: FileId { device: stat.dev(), inode: stat.ino() }, bytes: stat.len() }
     }
+}
+
+/// Whether the database or a file beside it has reached the process's limit of file size. SQLite calls that an I/O error,
+/// like a failing disk.
+pub(in crate::journal) fn may_not_grow(database: &Path) -> bool {
+    let Some(bytes_max) = getrlimit(Resource::Fsize).current else { return false };
+    names_of(database).iter().any(|file| look(file).is_ok_and(|found| found.bytes >= bytes_max))
 }
 
 pub(in crate::journal) fn wal_path(database: &Path) -> PathBuf {

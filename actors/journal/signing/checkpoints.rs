@@ -51,6 +51,12 @@ pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<Sto
     db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
 }
 
+/// The last checkpoint before the first that cannot be read. It reads all of them, in order.
+pub(in crate::journal) fn newest_readable(db: &Connection) -> Option<StoredCheckpoint> {
+    let mut statement = db.prepare(&format!("{COLUMNS} ORDER BY number")).ok()?;
+    statement.query_map([], StoredCheckpoint::read).ok()?.map_while(Result::ok).last()
+}
+
 /// The note of the newest checkpoint, if it ends an epoch and no event called `name` was appended after it was signed.
 pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };

@@ -38,6 +38,8 @@ fn a_full_disk_is_not_told_as_a_file_that_is_not_there() {
         assert!(refusal.is_for_want_of_room());
         assert!(refusal.to_string().contains("cannot be written, because the disk is full"), "{refusal}");
     }
+    let refusal = open::file_error(Path::new("/root/journal.db"))(io::ErrorKind::FileTooLarge.into());
+    assert!(refusal.is_for_want_of_room() && refusal.to_string().contains("limit of file size"), "{refusal}");
 }
 
 #[test]

@@ -236,6 +236,20 @@ fn checkpoints_that_cannot_be_read_keep_nothing_else_from_being_verified() {
 }
 
 #[test]
+fn stored_subtrees_are_compared_up_to_the_newest_checkpoint_that_can_be_read() {
+    let place = Place::new();
+    open(&place).grow(300).seal().grow(300).seal();
+    tamper(
+        &place,
+        "UPDATE journal_subtrees SET hash = zeroblob(32); \
+         UPDATE journal_checkpoints SET note = CAST(x'ff' AS TEXT) WHERE number = 3",
+    );
+    let problems = place.problems();
+    let told: Vec<_> = problems.iter().filter(|one| one.problem.contains("subtree")).collect();
+    assert_eq!(told.iter().map(|one| one.seq).collect::<Vec<_>>(), [256], "{problems:?}");
+}
+
+#[test]
 fn events_that_the_checkpoint_file_covers_are_missing_although_no_stored_checkpoint_can_be_read() {
     let place = Place::new();
     open(&place).grow(9).seal();

@@ -311,6 +311,8 @@ fn operators_events_are_checked_by_the_schema_and_the_bounds() {
         ("/severity", json!({"name": "a", "severity": "fatal"})),
         ("/tags", json!({"name": "a", "tags": vec!["t"; 17]})),
         ("/tags/0", json!({"name": "a", "tags": [""]})),
+        ("/tags/1", json!({"name": "a", "tags": ["t", "t".repeat(65)]})),
+        ("/tags/1", json!({"name": "a", "tags": ["t", "é".repeat(33)]})),
         ("/details", json!({"name": "a", "details": []})),
         ("/details", json!({"name": "a", "details": {"k": "x".repeat(8_192)}})),
     ];

@@ -30,7 +30,9 @@ use crate::journal::JournalFiles;
 use crate::journal::error::JournalError;
 use crate::journal::format::row::{digest, to_sql};
 use crate::journal::opening::failing_disk;
+use crate::journal::opening::missing_database::has_content;
 use crate::journal::opening::open;
+use crate::journal::opening::same_file::wal_path;
 use crate::limits::VERIFY_PROBLEMS_MAX;
 use crate::tlog::VerifierKey;
 use events::Events;
@@ -41,6 +43,9 @@ use witness::Outside;
 pub use report::{Discrepancy, VerifyReport};
 pub use witness::Witness;
 
+/// The problem of a database and a log that do not belong together.
+const OTHER_LOG: &str = "without its write-ahead log the database verifies, and with it it does not: the two do not belong together, or the \
+    log was changed";
 /// Pause between two calls of [`OnProgress`] once the events are read and SQLite's structure is still being checked.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -121,21 +126,37 @@ fn verify_against(
     if let Some(report) = outside.of_nothing(database)? {
         return Ok(report);
     }
-    let report =
-        check(database, outside, scope, on_progress).map_err(|error| failing_disk::doubt(database, error))?;
-    if !report.is_ok() {
+    let checked = check(database, open::for_reading, outside, scope, on_progress);
+    if checked.as_ref().map_or_else(JournalError::may_be_for_the_disk, |report| !report.is_ok()) {
         failing_disk::read_through(database)?;
     }
+    let is_damaged = match &checked {
+        Ok(report) => report.has(Concern::Structure),
+        Err(error) => error.may_be_for_the_disk(),
+    };
+    if !(is_damaged && has_content(&wal_path(database)) && verifies_alone(database, on_progress)) {
+        return checked;
+    }
+    let mut report = checked.unwrap_or_else(|_| VerifyReport::new());
+    report.add_cause(Concern::OtherLog, OTHER_LOG.to_owned());
     Ok(report)
+}
+
+/// Whether the database is a sound journal as long as the log beside it is not applied.
+fn verifies_alone(database: &Path, on_progress: OnProgress<'_>) -> bool {
+    let scope = Scope { is_copy: true, ..Scope::default() };
+    let alone = check(database, open::for_reading_alone, &Outside::Nothing, &scope, on_progress);
+    alone.is_ok_and(|report| report.is_ok() && !report.is_partial && report.events > 0)
 }
 
 fn check(
     database: &Path,
+    open: fn(&Path) -> Result<Connection, JournalError>,
     outside: &Outside<'_>,
     scope: &Scope,
     on_progress: OnProgress<'_>,
 ) -> Result<VerifyReport, JournalError> {
-    let (db, structure) = (open::for_reading(database)?, open::for_reading(database)?);
+    let (db, structure) = (open(database)?, open(database)?);
     let mut report = VerifyReport::new();
     let notes = Notes::begin(&db, outside, scope, &mut report)?;
     let structure = Structure::check(structure)?;
@@ -190,9 +211,10 @@ impl Structure {
         loop {
             match self.found.recv_timeout(PAUSE) {
                 Ok(found) => {
-                    for Discrepancy { seq, problem, .. } in found?.problems {
-                        report.add(to_sql(seq), problem);
-                    }
+                    found?
+                        .problems
+                        .into_iter()
+                        .for_each(|found| report.add_of(found.concerns, found.problem));
                     return Ok(());
                 }
                 Err(RecvTimeoutError::Timeout) if on_progress(progress) == ControlFlow::Continue(()) => {}
@@ -247,20 +269,21 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Damage is what verification looks for: it ends the check that found it, but not the verification.
 fn damage(error: rusqlite::Error, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    let problem = match error.sqlite_error_code() {
+    let (concerns, problem) = match error.sqlite_error_code() {
         None if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
-            "the stored tree does not cover all events".to_owned()
+            (Concern::Journal, "the stored tree does not cover all events".to_owned())
         }
-        None => format!("a stored value cannot be read ({error})"),
+        None => (Concern::Journal, format!("a stored value cannot be read ({error})")),
         Some(_) if is_damage(&error) => {
             let seq = report.head_seq;
-            format!(
+            let told = format!(
                 "SQLite cannot read further after seq {seq} ({error}); verify again before you restore anything"
-            )
+            );
+            (Concern::Structure, told)
         }
         Some(_) => return Err(error),
     };
-    report.add(0, problem);
+    report.add_of(concerns, problem);
     Ok(())
 }
 
@@ -278,7 +301,7 @@ fn check_structure(db: &Connection, report: &mut VerifyReport) -> rusqlite::Resu
     while let Some(row) = rows.next()? {
         let line: String = row.get(0)?;
         if line != "ok" {
-            report.add(0, line);
+            report.add_of(Concern::Structure, line);
         }
     }
     Ok(())

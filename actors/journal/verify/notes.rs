@@ -25,7 +25,7 @@ pub(super) struct Notes<'a> {
     waiting: VecDeque<StoredCheckpoint>,
     /// Number of the last checkpoint read.
     read: u64,
-    /// The newest checkpoint when the verification began.
+    /// The newest checkpoint when the verification began; the newest readable one if that cannot be read.
     last: Option<StoredCheckpoint>,
     /// The content of the file outside the database, or why it cannot be read.
     file: Result<Option<String>, String>,
@@ -54,7 +54,7 @@ impl<'a> Notes<'a> {
         let (last, file) = read_together(|| checkpoints::newest(db), || outside.note())?;
         let (last, newest) = match last {
             Ok(last) => (last, Ok(())),
-            Err(error) => (None, Err(error)),
+            Err(error) => (checkpoints::newest_readable(db), Err(error)),
         };
         let mut notes = Self {
             db,

@@ -26,7 +26,7 @@ pub struct VerifyReport {
     pub missing: u64,
     /// Whether it was ended early.
     pub is_partial: bool,
-    /// The problems found, at most [`VERIFY_PROBLEMS_MAX`]: first those of events, in the order of `seq`.
+    /// The problems found, at most [`VERIFY_PROBLEMS_MAX`]: those of events before others, in the order of `seq`.
     pub problems: Vec<Discrepancy>,
     /// Number of all problems, including those not listed.
     pub problems_total: u64,
@@ -51,6 +51,10 @@ pub enum Concern {
     Missing,
     /// The database, which is missing or empty although the write-ahead log beside it holds events.
     LogAlone,
+    /// The structure of the database, which SQLite finds damaged.
+    Structure,
+    /// The write-ahead log, without which the database verifies.
+    OtherLog,
     /// The anchor or the checkpoint file, which lie outside the database.
     Outside,
     /// The public key that was given to vouch for the journal.
@@ -116,6 +120,18 @@ impl VerifyReport {
     /// Adds a problem that concerns neither an event nor the database.
     pub(super) fn add_of(&mut self, concerns: Concern, problem: String) {
         self.push(Discrepancy { seq: 0, problem, concerns });
+    }
+
+    /// Adds the cause of other problems, before them.
+    pub(super) fn add_cause(&mut self, concerns: Concern, problem: String) {
+        self.problems_total += 1;
+        self.problems.insert(0, Discrepancy { seq: 0, problem, concerns });
+        self.problems.truncate(VERIFY_PROBLEMS_MAX);
+    }
+
+    /// Whether there is a problem of this kind.
+    pub(super) fn has(&self, concern: Concern) -> bool {
+        self.problems.iter().any(|problem| problem.concerns == concern)
     }
 
     fn push(&mut self, problem: Discrepancy) {

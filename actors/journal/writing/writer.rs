@@ -10,7 +10,7 @@ use super::wal::{PROBE_BYTES, STORED_CHECKPOINT_BYTES};
 use crate::clock::UnixMs;
 use crate::journal::JournalFiles;
 use crate::journal::claim::ReplayClaim;
-use crate::journal::error::JournalError;
+use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE};
 use crate::journal::event::{NewEvent, ROLLBACK_ACCEPTED, Severity, SystemEvent};
 use crate::journal::format::row::Head;
 use crate::journal::index::Indexes;
@@ -272,6 +272,12 @@ impl Writer {
         match failure {
             Failure::Busy => JournalError::Busy,
             Failure::Fatal(reason) => {
+                let reason = match self.database.files.may_not_grow() {
+                    true => format!(
+                        "{reason}: a file may not grow beyond the process's limit of file size; {RAISE_LIMIT_OF_FILE_SIZE}"
+                    ),
+                    false => reason,
+                };
                 tracing::error!(reason, "the journal is poisoned and no longer writes");
                 self.poisoned = Some(reason.clone());
                 JournalError::Poisoned { reason }

@@ -61,6 +61,21 @@ fn a_rotation_to_the_current_value_changes_nothing_and_one_to_another_keeps_a_ve
 }
 
 #[test]
+fn the_current_value_put_again_gets_no_new_version_and_stays_alone() {
+    let folder = private_folder();
+    let (store, name) = (open_store(folder.path()), vault_ref("global/a"));
+    store.put(&name, secret("one")).unwrap();
+    let entry = store.put(&name, secret("one")).unwrap();
+    assert_eq!((entry.version, entry.unchanged), (1, true));
+    store.rotate(&name, secret("two"), &[]).unwrap();
+    let entry = store.put(&name, secret("two")).unwrap();
+    assert_eq!((entry.version, entry.ended_versions.as_slice(), entry.unchanged), (2, &[1][..], false));
+    assert_eq!(values(&store.read(&name).unwrap()), [(2, "two".to_owned())]);
+    let entry = store.put(&name, secret("one")).unwrap();
+    assert_eq!((entry.version, entry.ended_versions.as_slice(), entry.unchanged), (3, &[2][..], false));
+}
+
+#[test]
 fn what_is_not_there_cannot_be_rotated_retired_or_deleted() {
     let folder = private_folder();
     let store = open_store(&folder.path().join("vault"));

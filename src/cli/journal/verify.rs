@@ -52,6 +52,7 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
         items(verdict, "problems").all(|one| concerns.contains(&shown(one, "concerns").as_str()))
     };
     let are_all = |concern: &str| are_all_of(&[concern]);
+    let are_any = |concern: &str| items(verdict, "problems").any(|one| shown(one, "concerns") == concern);
     if are_all("public_key") {
         "its events and checkpoints verify, but not with this key. Check that the key is this journal's. An accepted loss begins a new log \
          with a new key (`palyra system event list --name journal.rollback.accepted` lists them): use that key. If no loss was \
@@ -59,9 +60,12 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     } else if are_all("outside") {
         "its events and checkpoints verify: put the file back, or if it is gone, start once with `palyra daemon --accept-rollback`; \
          do not restore an older copy for this"
+    } else if are_any("other_log") {
+        "put the database back that the log (`journal.db-wal`) belongs to: then every event is there. If it is gone for good and the \
+         database is a backup, move the log away and start once with `palyra daemon --accept-rollback`"
     } else if is_copy {
         "restore another copy that verifies, and do not use this one"
-    } else if items(verdict, "problems").any(|one| shown(one, "concerns") == "log_alone") {
+    } else if are_any("log_alone") {
         "put the database back beside its log (`journal.db-wal`), as it was and not from a backup: then every event is there. If it is \
          gone for good, move the log away and restore the newest backup"
     } else if are_all_of(&["missing", "outside"]) {

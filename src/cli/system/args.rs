@@ -133,7 +133,7 @@ pub struct EmitArgs {
     /// How serious it is
     #[arg(long, value_name = "S", default_value = "info")]
     pub severity: SeverityArg,
-    /// A word to find it by; may be given several times
+    /// A word to find it by, at most 64 bytes; may be given up to 16 times
     #[arg(long = "tag", value_name = "T")]
     pub tags: Vec<String>,
     /// More details: a JSON object of at most 8 KiB

@@ -21,8 +21,8 @@ fn met(errno: rustix::io::Errno) -> [anyhow::Error; 3] {
 }
 
 #[test]
-fn a_used_up_quota_is_as_a_full_disk() {
-    for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+fn a_used_up_quota_and_a_limit_of_file_size_are_as_a_full_disk() {
+    for errno in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::FBIG] {
         let source = || io::Error::from(errno);
         let root = StateRootError::Io { path: PathBuf::new(), source: source() };
         assert_eq!(code(root.into()), Exit::Internal, "{errno}");

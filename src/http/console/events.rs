@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::journal::blocking;
-use super::query::Query;
+use super::query::{Query, maybe_whole, moment};
 use super::{journal, stream};
 use crate::event_document;
 use crate::http::problem::{Kind, Problem};
@@ -33,13 +33,17 @@ pub fn routes(config: &mut ServiceConfig) {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
+    #[serde(default, deserialize_with = "maybe_whole")]
     limit: Option<usize>,
+    #[serde(default, deserialize_with = "maybe_whole")]
     after: Option<u64>,
+    #[serde(default, deserialize_with = "maybe_whole")]
     before: Option<u64>,
     kind: Option<EventKind>,
     name: Option<String>,
     integration: Option<String>,
     severity: Option<Severity>,
+    #[serde(default, deserialize_with = "moment")]
     since: Option<UnixMs>,
     contains: Option<String>,
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::query::Query;
+use super::query::{Query, maybe_whole, whole};
 use crate::event_document;
 use crate::http::connection::asker::Asker;
 use crate::http::problem::{Kind, Problem};
@@ -84,7 +84,9 @@ async fn prove(app: Data<AppState>, event: Path<String>) -> Result<HttpResponse,
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConsistencyQuery {
+    #[serde(deserialize_with = "whole")]
     old: u64,
+    #[serde(deserialize_with = "whole")]
     new: u64,
 }
 
@@ -163,7 +165,9 @@ fn checkpoint_view(newest: &SignedCheckpoint) -> Value {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExportQuery {
+    #[serde(default, deserialize_with = "maybe_whole")]
     after: Option<u64>,
+    #[serde(default, deserialize_with = "maybe_whole")]
     limit: Option<u64>,
     integration: Option<String>,
 }

@@ -14,7 +14,7 @@ mod input;
 mod journal;
 mod metrics;
 mod particulars;
-mod providers;
+pub mod providers;
 mod query;
 mod snapshots;
 mod stream;

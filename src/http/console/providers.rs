@@ -22,15 +22,26 @@ async fn catalogue(app: &AppState) -> Result<Arc<Catalogue>, Problem> {
 }
 
 async fn list(app: Data<AppState>) -> Result<HttpResponse, Problem> {
-    let catalogue = catalogue(&app).await?;
-    let providers: Vec<_> = catalogue.iter().map(|profile| profile.summary()).collect();
-    Ok(HttpResponse::Ok().json(json!({"providers": providers})))
+    Ok(HttpResponse::Ok().json(all(&*catalogue(&app).await?)))
 }
 
 async fn show(app: Data<AppState>, name: Path<String>) -> Result<HttpResponse, Problem> {
-    let catalogue = catalogue(&app).await?;
-    let Some(profile) = catalogue.get(&name) else {
-        let nearest = catalogue.nearest(&name).map(|nearest| format!("did you mean `{nearest}`?"));
+    Ok(HttpResponse::Ok().json(one(&*catalogue(&app).await?, &name)?))
+}
+
+/// The document of all profiles.
+pub fn all(catalogue: &Catalogue) -> Value {
+    let providers: Vec<_> = catalogue.iter().map(|profile| profile.summary()).collect();
+    json!({"providers": providers})
+}
+
+/// The document of one profile.
+///
+/// # Errors
+/// [`Kind::NotFound`].
+pub fn one(catalogue: &Catalogue, name: &str) -> Result<Value, Problem> {
+    let Some(profile) = catalogue.get(name) else {
+        let nearest = catalogue.nearest(name).map(|nearest| format!("did you mean `{nearest}`?"));
         return Err(Problem::new(Kind::NotFound)
             .detail(format!("no provider `{}`", name.escape_debug()))
             .hint(nearest));
@@ -39,5 +50,5 @@ async fn show(app: Data<AppState>, name: Path<String>) -> Result<HttpResponse, P
     if let Some(members) = view.as_object_mut() {
         members.insert("profile_toml".to_owned(), Value::from(profile.source_toml()));
     }
-    Ok(HttpResponse::Ok().json(view))
+    Ok(view)
 }

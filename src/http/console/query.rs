@@ -1,11 +1,15 @@
 //! Reads the query of a request into a struct; an error names the parameter.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::ops::Deref;
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use serde::de::DeserializeOwned;
+use palyra_actors::clock::UnixMs;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use crate::http::problem::{Kind, Problem};
 
@@ -45,36 +49,54 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
         .as_str()
     {
         "." => error.inner().to_string(),
-        parameter => format!("`{parameter}`: {}", expected(parameter, &error.inner().to_string())),
+        parameter => format!("`{parameter}`: {}", error.inner()),
     })
 }
 
-/// What was expected of a number, in place of the words of its parser; any other error says it already.
-fn expected(parameter: &str, error: &str) -> String {
-    let is_of_a_number = ["invalid digit", "cannot parse integer", "number too"];
-    match parameter {
-        _ if !is_of_a_number.iter().any(|start| error.starts_with(start)) => error.to_owned(),
-        "since" => {
-            "expected a time as a whole number of milliseconds since 1970, such as 1782907200000".to_owned()
-        }
-        _ => "expected a whole number, 0 or more, of 64 bits at most".to_owned(),
-    }
+/// Reads a number, for `deserialize_with`: the error says what was expected.
+///
+/// # Errors
+/// The text is no whole number.
+pub fn whole<'de, N: FromStr, D: Deserializer<'de>>(text: D) -> Result<N, D::Error> {
+    number(text, "expected a whole number, 0 or more, of 64 bits at most")
+}
+
+/// As [`whole()`], for a parameter that may be left out.
+///
+/// # Errors
+/// The text is no whole number.
+pub fn maybe_whole<'de, N: FromStr, D: Deserializer<'de>>(text: D) -> Result<Option<N>, D::Error> {
+    whole(text).map(Some)
+}
+
+/// As [`maybe_whole`], for a time.
+///
+/// # Errors
+/// The text is no whole number.
+pub fn moment<'de, D: Deserializer<'de>>(text: D) -> Result<Option<UnixMs>, D::Error> {
+    number(text, "expected a time as a whole number of milliseconds since 1970, such as 1782907200000")
+        .map(Some)
+}
+
+fn number<'de, N: FromStr, D: Deserializer<'de>>(text: D, expected: &str) -> Result<N, D::Error> {
+    Cow::<str>::deserialize(text)?.parse().map_err(|_| D::Error::custom(expected))
 }
 
 #[cfg(test)]
 mod tests {
     use palyra_actors::journal::Severity;
-    use serde::Deserialize;
 
     use super::*;
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Form {
+        #[serde(deserialize_with = "whole")]
         after: u64,
         name: Option<String>,
         severity: Option<Severity>,
         enabled: Option<bool>,
+        #[serde(default, deserialize_with = "maybe_whole")]
         limit: Option<usize>,
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout};
 
 use super::journal::{blocking, refuse_beyond_the_newest};
-use super::query::Query;
+use super::query::{Query, maybe_whole};
 use crate::event_document;
 use crate::http::problem::{Kind, Problem};
 use crate::service::AppState;
@@ -34,6 +34,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowQuery {
+    #[serde(default, deserialize_with = "maybe_whole")]
     after: Option<u64>,
 }
 

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use palyra_actors::clock::UnixMs;
-use palyra_actors::provider::{Handshake, Profile, Published, Reason, Request, Verified, VerifyError};
+use palyra_actors::provider::{
+    Handshake, Profile, Published, Reason, Reject, Request, Verified, VerifyError,
+};
 use palyra_actors::registry::Integration;
 use palyra_actors::secret::SecretVersions;
 use palyra_actors::vault::{InvalidRef, Resolve, VaultError, VaultRef};
@@ -132,7 +134,7 @@ impl Delivery<'_> {
         let first = checks::signature(record, profile, request, keys.as_deref(), now);
         let published = keys.as_ref().filter(|_| integration.takes_published_keys());
         let newer = match published.zip(asks_for_others(&first)) {
-            Some((used, reason)) => self.newer(profile, request, used, reason, arrival).await?,
+            Some((used, reject)) => self.newer(profile, request, used, reject, arrival).await?,
             None => None,
         };
         if newer.is_none() {
@@ -143,7 +145,7 @@ impl Delivery<'_> {
     }
 
     /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider was asked
-    /// in vain and `used` are still in force. Keys within their life count as what is published, unless `reason`, why they
+    /// in vain and `used` are still in force. Keys within their life count as what is published, unless `reject`, why they
     /// do not verify the delivery, shows that there may be newer ones. If the provider could not be asked in time, or at
     /// all, the delivery is 503 rather than 401: one signed with a new key must not be refused because the cache is stale.
     async fn newer(
@@ -151,11 +153,11 @@ impl Delivery<'_> {
         profile: &Profile,
         request: &Request<'_>,
         used: &Arc<SecretVersions>,
-        reason: Reason,
+        reject: &Reject,
         arrival: &mut impl Arrival,
     ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let Some(published) = profile.published(request)? else { return Ok(None) };
-        let wanted = match published.may_have_newer(reason) {
+        let wanted = match published.may_have_newer(reject) {
             true => Wanted::NewerThan(Arc::clone(used)),
             false => Wanted::Fresh,
         };
@@ -170,8 +172,8 @@ impl Delivery<'_> {
     }
 }
 
-/// The reason of a rejection that other keys could change.
-fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> Option<Reason> {
+/// A rejection that other keys could change.
+fn asks_for_others(verdict: &Result<Option<Verified>, VerifyError>) -> Option<&Reject> {
     let Err(VerifyError::Rejected(reject)) = verdict else { return None };
-    Some(reject.reason).filter(|reason| matches!(reason, Reason::BadSignature | Reason::UntrustedKey))
+    Some(reject).filter(|reject| matches!(reject.reason, Reason::BadSignature | Reason::UntrustedKey))
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use palyra_actors::registry::{Integration, ReadinessReport, SecretUse, readiness};
+use palyra_actors::registry::{Integration, Readiness, ReadinessReport, SecretUse, readiness};
 use palyra_actors::vault::{Keeper, Probe, SecretStatus, VaultRef};
 use tokio::time::Instant;
 
+use crate::event_document::rfc3339;
+use crate::published_keys::FailedFetch;
 use crate::service::AppState;
 use crate::within::within;
 
@@ -33,14 +35,31 @@ pub async fn report(app: &AppState, integration: &Integration) -> ReadinessRepor
 }
 
 /// The report, given the status of the secret. A secret that cannot be read any more may still verify from memory.
+/// Published keys are fetched by the first delivery that needs them, so an integration is ready without, and stays so if
+/// that fails: the next delivery tries again.
 fn reported(app: &AppState, integration: &Integration, status: &SecretStatus) -> ReadinessReport {
-    let report = readiness(integration, status);
+    let mut report = readiness(integration, status);
+    if report.readiness == Readiness::Ready {
+        report.issues.extend(unfetched(app, integration));
+    }
     match integration.record.vault_ref() {
         Some(Ok(vault_ref)) if integration.record.enabled => {
             report.with_remembered(&vault_ref, || is_remembered(app, integration, &vault_ref))
         }
         _ => report,
     }
+}
+
+/// Says that the last fetch of the keys it takes failed, if it did.
+fn unfetched(app: &AppState, integration: &Integration) -> Option<String> {
+    let profile = integration.profile.as_ref().filter(|_| integration.takes_published_keys())?;
+    let FailedFetch { at, why } = app.intake.published.failed(profile)?;
+    Some(format!(
+        "the keys of `{}` could not be fetched at {}: {why}; check that this machine can reach the provider. The next delivery that needs them, \
+         also a captured one in `palyra webhooks test`, fetches them again",
+        profile.name(),
+        rfc3339(at)
+    ))
 }
 
 /// Whether a value of the secret is in memory with which deliveries are verified.
