@@ -44,12 +44,24 @@ fn remove(root: &Path, names: &[&str]) {
     names.iter().for_each(|name| fs::remove_file(root.join(name)).unwrap());
 }
 
+/// Removes all that was ever signed, as somebody would who wants to rewrite events, and leaves the guards as they were.
+fn forget_checkpoints(root: &Path) {
+    let db = rusqlite::Connection::open(root.join("journal.db")).unwrap();
+    for table in ["journal_checkpoints", "journal_subtrees"] {
+        let guard = format!("{table}_no_delete");
+        let find = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+        let sql: String = db.query_row(find, [&guard], |row| row.get(0)).unwrap();
+        db.execute_batch(&format!("DROP TRIGGER {guard}; DELETE FROM {table}; {sql}")).unwrap();
+    }
+    remove(root, &["anchor/checkpoint"]);
+}
+
 const DATABASE: [&str; 3] = ["journal.db", "journal.db-wal", "journal.db-shm"];
 
 /// What was done to a state root, the doing of it, and what both commands say then.
 type Loss = (&'static str, fn(&Path), &'static str);
 
-const LOSSES: [Loss; 7] = [
+const LOSSES: [Loss; 8] = [
     ("the log is gone", |root| remove(root, &DATABASE[1..]), "acknowledged events from here on are gone"),
     ("the anchor is gone", |root| remove(root, &["anchor/journal"]), "its anchor is missing"),
     (
@@ -62,6 +74,7 @@ const LOSSES: [Loss; 7] = [
     ),
     ("the anchor is changed", |root| flip(&root.join("anchor/journal"), 20), "its anchor was changed"),
     ("the checkpoint file is changed", |root| flip(&root.join("anchor/checkpoint"), 40), "checkpoint"),
+    ("all checkpoints are gone", forget_checkpoints, "its checkpoints were removed"),
     (
         "the database is empty",
         |root| {
@@ -90,6 +103,19 @@ fn what_a_journal_lost_is_told_with_65_by_verify_and_by_backup() {
         let is_there = !what.starts_with("the database");
         assert_eq!(copy.try_exists().unwrap(), is_there, "{what}: what there is is copied");
     }
+}
+
+#[test]
+fn a_journal_without_its_checkpoints_begins_no_other_log_unasked() {
+    let root = killed();
+    forget_checkpoints(root.path());
+    let before = files(root.path());
+    let refused = run(root.path(), &START, b"");
+    assert_eq!(refused.status.code(), Some(65), "{}", both(&refused));
+    assert!(both(&refused).contains("--accept-rollback"), "{}", both(&refused));
+    assert!(files(root.path()) == before, "nothing was written");
+    drop(Daemon::start_with(root.path(), &["--accept-rollback"], &[]));
+    succeed(root.path(), &["journal", "verify"], b"");
 }
 
 /// The journal's files with their bytes. A log without any is none; SQLite's index of the log is nobody's.

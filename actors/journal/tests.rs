@@ -55,7 +55,12 @@ impl Place {
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(&self.files(), || 7, false, NOW).unwrap()
+        let mut writer = Writer::open(&self.files(), || 7, false, NOW).unwrap();
+        if writer.head().seq == 0 {
+            // A journal has no events before its log has begun.
+            drop(open_sealer(&sealing::config(self, NOW, false), &mut writer).unwrap());
+        }
+        writer
     }
 
     fn reader(&self) -> JournalReader {

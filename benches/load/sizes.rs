@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use palyra_actors::journal::{JournalFiles, Writer};
+use palyra_actors::clock::ManualClock;
+use palyra_actors::journal::{JournalConfig, JournalFiles, OpenJournal, Writer};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::figures::{Criterion, Table, Wanted, median, number};
 use crate::options::Options;
@@ -65,7 +67,17 @@ pub fn measure(options: &Options) -> (Vec<Criterion>, Vec<(&'static str, Table)>
 
 impl Journal {
     fn new(rows_in_the_end: u64) -> Self {
-        Self { root: folder(), rows: 0, begun: began_at(2 * rows_in_the_end) }
+        let journal = Self { root: folder(), rows: 0, begun: began_at(2 * rows_in_the_end) };
+        journal.begin_log();
+        journal
+    }
+
+    /// A journal has no events before its log has begun.
+    fn begin_log(&self) {
+        let (files, clock) = (JournalFiles::in_folder(self.root.path()), ManualClock::at(self.begun));
+        let (random, head) = (|| 7, watch::Sender::new(0));
+        let config = JournalConfig { files, accept_rollback: false, clock, random, head };
+        drop(OpenJournal::open(config).expect("the journal opens"));
     }
 
     fn grow(&mut self, rows: u64) {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::sealer::Sealed;
 use super::subtrees;
+use crate::journal::event::ROLLBACK_ACCEPTED;
 use crate::journal::format::row::{from_sql, to_sql};
 use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
 
@@ -63,6 +64,17 @@ pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::
     let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
     let found: i64 = db.query_row(find, params![to_sql(newest.size), name], |row| row.get(0))?;
     Ok((found == 0).then_some(newest.note))
+}
+
+/// Whether a log may begin with a checkpoint of `size` events: with none, or where the last of them accepts a loss.
+pub(in crate::journal) fn may_begin_at(db: &Connection, size: u64) -> rusqlite::Result<bool> {
+    Ok(size == 0 || accepts_a_loss(db, size)?)
+}
+
+/// Whether the event `seq` accepts a loss, after which another log begins.
+pub(in crate::journal) fn accepts_a_loss(db: &Connection, seq: u64) -> rusqlite::Result<bool> {
+    let find = "SELECT EXISTS (SELECT 1 FROM journal_events WHERE seq = ?1 AND name = ?2)";
+    db.query_row(find, params![to_sql(seq), ROLLBACK_ACCEPTED], |row| row.get(0))
 }
 
 /// The first checkpoint that covers the event `seq`.

@@ -153,7 +153,7 @@ fn standing(
     let stored = checkpoints::newest(db).map_err(SealError::from)?;
     let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
     let (lineage, note) = match (stored, note) {
-        (None, None) => return Ok(None),
+        (None, None) => return nothing_signed(db, head).map(|()| None),
         (Some(_), None) => {
             return Err(JournalError::lost("its checkpoint file is missing", TAKE_AS_IT_IS));
         }
@@ -168,6 +168,14 @@ fn standing(
     };
     let key = held_key(keys, lineage.key())?;
     Ok(Some(Standing { log: Log { lineage, key }, unstored }))
+}
+
+/// A log begins before the first event, or right after an accepted loss. Where neither is so, there was one.
+fn nothing_signed(db: &Connection, head: Head) -> Result<(), JournalError> {
+    if checkpoints::may_begin_at(db, head.seq).map_err(SealError::from)? {
+        return Ok(());
+    }
+    Err(JournalError::lost("its checkpoints and its checkpoint file are missing", TAKE_AS_IT_IS))
 }
 
 /// The log of a checkpoint file whose first checkpoint was signed but not stored.

@@ -124,11 +124,12 @@ fn what_a_killed_writer_left_in_the_log_is_in_the_database_before_anybody_is_tol
     let (killed, place, alone) = (Place::new(), Place::new(), Place::new());
     let mut writer = killed.writer();
     stored(append_one(&mut writer, system("a"), NOW));
-    for name in ["journal.db", "journal.db-wal"] {
+    for name in ["journal.db", "journal.db-wal", "journal.key"] {
         fs::copy(killed.folder.path().join(name), place.folder.path().join(name)).unwrap();
     }
     crate::files::create_private_dir(&place.folder.path().join("anchor")).unwrap();
     fs::copy(killed.files().anchor, place.files().anchor).unwrap();
+    fs::copy(killed.files().checkpoint(), place.files().checkpoint()).unwrap();
     let opened = place.writer();
     fs::copy(place.path(), alone.path()).unwrap();
     let found: i64 =

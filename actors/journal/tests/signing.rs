@@ -117,6 +117,7 @@ fn the_folder_of_the_checkpoint_file_is_locked_as_long_as_one_may_sign() {
 fn a_checkpoint_file_that_cannot_be_read_does_not_pass_for_none() {
     let place = Place::new();
     let head = place.writer().head();
+    fs::remove_file(place.files().checkpoint()).unwrap();
     fs::create_dir(place.files().checkpoint()).unwrap();
     assert!(Sealer::open(&place.files(), head, || 7).is_err());
 }

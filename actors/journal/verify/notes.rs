@@ -8,8 +8,7 @@ use super::witness::{Note, Outside};
 use super::{Concern, Scope, VerifyReport, is_damage};
 use crate::ids::Digest;
 use crate::journal::JournalError;
-use crate::journal::event::ROLLBACK_ACCEPTED;
-use crate::journal::format::row::{from_sql, to_sql};
+use crate::journal::format::row::to_sql;
 use crate::journal::signing::checkpoints::{self, StoredCheckpoint, kind_of};
 use crate::journal::signing::resume::read_checkpoint;
 use crate::tlog::{Checkpoint, Lineage, VerifierKey};
@@ -172,6 +171,9 @@ impl<'a> Notes<'a> {
         if found != last {
             report.add(0, format!("{found} checkpoints are stored, but the newest is number {last}"));
         }
+        if found == 0 && !checkpoints::may_begin_at(self.db, report.head_seq)? {
+            report.add(0, "it has events, but no checkpoint: its checkpoints were removed".to_owned());
+        }
         if let Some(key) = &self.public_key
             && !self.is_vouched_for
         {
@@ -229,7 +231,10 @@ impl<'a> Notes<'a> {
     /// Verifies the next checkpoint, and adopts the key it introduces.
     fn follow(&mut self, stored: &StoredCheckpoint) -> rusqlite::Result<Result<Checkpoint, String>> {
         if stored.kind == "root" {
-            let may_begin = self.lineage.is_none() || self.follows_a_rollback(stored.size)?;
+            let may_begin = match self.lineage {
+                None => checkpoints::may_begin_at(self.db, stored.size)?,
+                Some(_) => checkpoints::accepts_a_loss(self.db, stored.size)?,
+            };
             self.lineage = Lineage::begin(&stored.note);
             if std::mem::take(&mut self.is_vouched_for) {
                 self.outlived_at = Some(stored.size);
@@ -243,12 +248,6 @@ impl<'a> Notes<'a> {
         let followed = lineage.follow(&stored.note).map_err(|error| error.to_string());
         self.is_vouched_for |= self.public_key.as_ref() == Some(lineage.key());
         Ok(followed)
-    }
-
-    fn follows_a_rollback(&self, size: u64) -> rusqlite::Result<bool> {
-        let find = "SELECT count(*) FROM journal_events WHERE seq = ?1 AND name = ?2";
-        let found: i64 = self.db.query_row(find, (to_sql(size), ROLLBACK_ACCEPTED), |row| row.get(0))?;
-        Ok(from_sql(found) == 1)
     }
 
     /// Once there is a checkpoint, the file has to exist and hold a checkpoint.
