@@ -65,7 +65,8 @@ pub struct TimedConnection {
     has_answered: bool,
     /// Deadline of the next head; polled only between requests.
     head_due: Option<Pin<Box<Sleep>>>,
-    /// Whether the deadline has passed and nothing has arrived since.
+    /// Whether the deadline has passed since the last answer. What arrives then does not change this, or a head that trickles
+    /// in could put its end off.
     looks_again: bool,
     /// Bytes that were read from the socket but not yet handed over.
     kept: Vec<u8>,
@@ -127,6 +128,7 @@ impl TimedConnection {
     fn answer(&mut self, cx: &mut Context<'_>) {
         self.written_at = Instant::now();
         self.has_answered = true;
+        self.looks_again = false;
         self.framing.answer();
         if let Some(member) = &self.member {
             member.wrote(self.written_at);
@@ -199,7 +201,6 @@ impl TimedConnection {
             self.asker.leave();
             return Poll::Ready(read);
         }
-        self.looks_again = false;
         let taken = self.framing.take(bytes);
         self.kept.extend_from_slice(bytes.get(taken..).unwrap_or_default());
         buffer.set_filled(from + taken);
