@@ -56,6 +56,24 @@ fn a_connection_that_asks_again_and_again_is_kept() {
 }
 
 #[test]
+fn a_request_that_came_before_an_idle_connection_was_closed_is_served() {
+    let root = state_root();
+    let settings = "idle_deadline_seconds = 2\nhead_deadline_seconds = 60\n";
+    write_private(&root.path().join("palyra.toml"), settings);
+    let daemon = Daemon::with_github(root.path());
+    let mut stream = answered(&daemon, ASK, 200);
+    daemon.signal("STOP");
+    stream.write_all(ASK).unwrap();
+    // Longer than the deadline: it has passed when the daemon next looks.
+    std::thread::sleep(Duration::from_secs(3));
+    daemon.signal("CONT");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(statuses(&answer), [200], "and then it was closed");
+}
+
+#[test]
 fn who_sends_requests_and_reads_no_answers_takes_little_memory() {
     let root = state_root();
     let daemon = Daemon::with_github(root.path());

@@ -22,15 +22,29 @@ use crate::service::connections::OpenConnection;
 /// The interim answer that only asks for the body. The final answer may follow in the same write.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// Time between the deadline of a head and the last look for it. Timers may fire before the runtime has heard of bytes that
+/// came earlier; in this time it asks the system once more.
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
 /// The deadlines of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// Longest time for which the other end may accept none of the bytes written to it.
     pub to_write: Duration,
-    /// Longest time from an answer to the end of the next head; `None`: unlimited.
-    pub to_read_head: Option<Duration>,
+    /// Longest time for the next head; `None`: unlimited.
+    pub to_read_head: Option<NextHead>,
     /// Whether to keep reading while an answer is due, in order to notice when the other end closes the connection.
     pub hears_leaving: bool,
+}
+
+/// How long the head after an answer may take, from that answer on.
+#[derive(Debug, Clone, Copy)]
+pub struct NextHead {
+    /// Until it begins. A request that has arrived by the time the connection would be closed is served, however late it is
+    /// noticed: a proxy that had sent it would have to answer its sender 502.
+    pub to_begin: Duration,
+    /// Until it is complete. The first head of a connection may take as long.
+    pub to_end: Duration,
 }
 
 /// A connection with deadlines. It fails with [`io::ErrorKind::TimedOut`] when one has passed, and with
@@ -47,8 +61,13 @@ pub struct TimedConnection {
     is_held_up: bool,
     /// Time of the last write.
     written_at: Instant,
+    /// Whether anything was answered.
+    has_answered: bool,
     /// Deadline of the next head; polled only between requests.
     head_due: Option<Pin<Box<Sleep>>>,
+    /// Whether the deadline has passed since the last answer. What arrives then does not change this, or a head that trickles
+    /// in could put its end off.
+    looks_again: bool,
     /// Bytes that were read from the socket but not yet handed over.
     kept: Vec<u8>,
     _open: OpenConnection,
@@ -66,7 +85,9 @@ impl TimedConnection {
             stalled: None,
             is_held_up: false,
             written_at: Instant::now(),
+            has_answered: false,
             head_due: None,
+            looks_again: false,
             kept: Vec::new(),
             _open: open,
             member,
@@ -106,11 +127,15 @@ impl TimedConnection {
     /// Notes that an answer, or a part of one, was written.
     fn answer(&mut self, cx: &mut Context<'_>) {
         self.written_at = Instant::now();
+        self.has_answered = true;
+        self.looks_again = false;
         self.framing.answer();
         if let Some(member) = &self.member {
             member.wrote(self.written_at);
             member.be_idle(self.framing.is_idle());
         }
+        // actix-http need not read again before something arrives, so the time of the next head begins here.
+        self.head_is_overdue(cx);
         self.read_on(cx);
     }
 
@@ -118,21 +143,31 @@ impl TimedConnection {
         self.framing.is_idle() && self.member.as_ref().is_some_and(Member::gives_way)
     }
 
-    /// Fails once the next head is overdue. The timer is reset only when it fires, because setting one for each request
-    /// costs more.
-    fn expect_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(most) = self.deadlines.to_read_head.filter(|_| self.framing.is_idle()) else {
-            return Ok(());
-        };
-        let due = self.written_at + most;
+    /// When the next head has to begin, or to be complete if it has begun; `None` while a request is in progress.
+    fn next_head_due(&self) -> Option<Instant> {
+        let most = self.deadlines.to_read_head.filter(|_| self.framing.is_idle())?;
+        let is_unused = self.has_answered && self.framing.is_between();
+        Some(self.written_at + if is_unused { most.to_begin } else { most.to_end })
+    }
+
+    /// Whether the next head is overdue; if not, the connection is polled again when it will be. The timer is reset only when
+    /// it fires or would fire too late, because setting one for each request costs more.
+    fn head_is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.next_head_due() else { return false };
         let timer = self.head_due.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= due {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
+        if timer.deadline() > due && !self.looks_again {
             timer.as_mut().reset(due);
         }
-        Ok(())
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let is_late = now >= due;
+            if is_late && self.looks_again {
+                return true;
+            }
+            self.looks_again = is_late;
+            timer.as_mut().reset(if is_late { now + LAST_LOOK } else { due });
+        }
+        false
     }
 
     /// Fills `buffer` with bytes of the current or the next request only.
@@ -142,9 +177,12 @@ impl TimedConnection {
             self.hold_up(cx);
             return Poll::Pending;
         }
-        self.expect_head(cx)?;
         if self.kept.is_empty() {
-            return self.read(cx, buffer);
+            let read = self.read(cx, buffer);
+            if read.is_pending() && self.head_is_overdue(cx) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            return read;
         }
         let room = self.kept.len().min(buffer.remaining());
         let taken = self.framing.take(self.kept.get(..room).unwrap_or_default());

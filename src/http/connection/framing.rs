@@ -61,6 +61,11 @@ impl Framing {
         self.stage == Stage::Whole
     }
 
+    /// Whether nothing of a request has arrived since the one before it ended; blank lines do not count.
+    pub fn is_between(&self) -> bool {
+        self.stage == Stage::Between && self.line.is_empty()
+    }
+
     /// Whether no answer is due: there is no request, only a part of a head, or the rest of a request that is already
     /// answered.
     pub fn is_idle(&self) -> bool {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_http::body::BoxBody;
 use actix_http::error::DispatchError;
-use actix_http::{HttpMessage, HttpServiceBuilder, Protocol, Request, Response};
+use actix_http::{HttpMessage, HttpServiceBuilder, KeepAlive, Protocol, Request, Response};
 use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -20,7 +20,7 @@ use actix_web::web::Data;
 use actix_web::{App, Error};
 use tokio::time::Instant;
 
-use crate::http::connection::deadlines::{Deadlines, TimedConnection};
+use crate::http::connection::deadlines::{Deadlines, NextHead, TimedConnection};
 use crate::http::connection::idle::{Member, WorkerConnections};
 use crate::http::connection::unread::close_after_answer;
 use crate::http::ingress::{self, Head};
@@ -57,12 +57,17 @@ pub fn serve_ingress(
         let connections = data.serving.ingress_connections.clone();
         let app = App::new().app_data(data).configure(ingress_routes).wrap(from_fn(close_after_answer));
         let app = app.into_factory().map_err(|error: Error| error.error_response());
+        // The connection's own deadline closes it when it is idle: that of actix-http does not look for a request first.
         let http = timed(&settings, draining)
+            .keep_alive(KeepAlive::Os)
             .expect(fn_service(move |request| continue_or_refuse(expected.clone(), request)))
             .finish(map_config(app, |_| AppConfig::default()));
         let deadlines = Deadlines {
             to_write: settings.idle_deadline,
-            to_read_head: Some(settings.idle_deadline + settings.head_deadline),
+            to_read_head: Some(NextHead {
+                to_begin: settings.idle_deadline,
+                to_end: settings.idle_deadline + settings.head_deadline,
+            }),
             hears_leaving: false,
         };
         let of_worker = WorkerConnections::new(limits.before_idle_give_way());
@@ -93,7 +98,6 @@ where
     <S::Service as Service<Request>>::Future: 'static,
 {
     HttpServiceBuilder::default()
-        .keep_alive(settings.idle_deadline + CLOCK_TICK)
         .client_request_timeout(settings.head_deadline + CLOCK_TICK)
         .client_disconnect_timeout(DISCONNECT_DEADLINE)
         .graceful_shutdown_signal(move || {
@@ -150,6 +154,7 @@ pub fn serve_console(
             app.wrap(from_fn(console::close_to_strangers)).wrap(from_fn(close_after_answer)).into_factory();
         let app = app.map_err(|error: Error| error.error_response());
         let http = timed(&settings, draining)
+            .keep_alive(settings.idle_deadline + CLOCK_TICK)
             .on_connect_ext(|io: &TimedConnection, data| drop(data.insert(io.asker())))
             .finish(map_config(app, |_| AppConfig::default()));
         // Streams and exports may take any time, so there is no deadline for the next head.
