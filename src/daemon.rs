@@ -9,6 +9,7 @@ pub mod signals;
 mod stopper;
 
 use std::future::pending;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,7 @@ use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::version;
+use crate::within::within;
 use actors::Plan;
 use end::End;
 use journaling::Journaling;
@@ -67,7 +69,7 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
             Err(failed) => return Err(failed.close(signals.stop()).await),
         };
         let ready = ready_line(&daemon.app.serving.addresses, daemon.app.settings.ready_json);
-        if let Err(error) = logging::say_on_stdout(&ready) {
+        if let Err(error) = print(ready).await {
             tracing::warn!(%error, "the line with the addresses could not be written to stdout");
         }
         daemon.serve(signals).await
@@ -75,6 +77,12 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
 }
 
 /// The line on stdout that says that the daemon serves, and at which addresses.
+/// Prints a line that nobody has to read.
+async fn print(line: String) -> anyhow::Result<()> {
+    let printed = threads::on_its_own(move || writeln!(std::io::stdout(), "{line}"));
+    Ok(within(logging::PATIENCE, printed).await???)
+}
+
 fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> String {
     if as_json {
         return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
@@ -87,7 +95,7 @@ async fn begin(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Res
     // Runs on its own thread because it may wait for a command that holds the lock.
     let possession = threads::on_its_own(move || taken.take(Role::Daemon)).await??;
     let settings = Settings::load(&root.settings_file(), flags)?;
-    logging::for_daemon(verbose, settings.log_json);
+    logging::for_daemon(verbose, settings.log_json).map_err(threads::Refused)?;
     version::warn_of_test_build();
     if let Some(told) = possession.told_if_it_was_open() {
         tracing::warn!("{told}");

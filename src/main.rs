@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-use cli::{Cli, CliError, Command, Context, DaemonArgs, LastRemarks, Output};
+use cli::{Cli, CliError, Command, Context, DaemonArgs, LastRemarks, Mode, Output};
 use exit::Exit;
 use settings::Flags;
 use state_root::StateRoot;
@@ -52,8 +52,7 @@ fn main() -> ExitCode {
             let flags = Flags { ingress, console, accept_rollback, json: cli.json };
             match check {
                 true => cli::finish(check_root(cli.state_root, flags, &output), &output),
-                // If the ready line could not be printed, that was logged; it does not affect the exit code.
-                false => cli::ended(serve(cli.state_root, flags, cli.verbose), &output),
+                false => end(serve(cli.state_root, flags, cli.verbose), output.mode()),
             }
         }
         Command::Demo(args) => cli::finish(demo::run(&args, &output), &output),
@@ -94,6 +93,16 @@ fn serve(named: Option<std::path::PathBuf>, flags: Flags, verbose: u8) -> Result
     connect::check_clock()?;
     connect::check_open_files()?;
     daemon::run(root, flags, verbose).map_err(|error| connect::not_started(&error))
+}
+
+/// Prints why the daemon ended, if it failed, after its log. Nobody has to read either.
+fn end(served: Result<Exit, CliError>, mode: Mode) -> Exit {
+    logging::flush();
+    served.unwrap_or_else(|error| {
+        let exit = error.exit();
+        threads::for_at_most(logging::PATIENCE, move || Output::terminal(mode).error(&error));
+        exit
+    })
 }
 
 fn check_root(named: Option<std::path::PathBuf>, flags: Flags, output: &Output) -> Result<Exit, CliError> {

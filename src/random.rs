@@ -29,6 +29,7 @@ fn fill(pool: &mut Vec<u8>) {
     pool.resize(POOL_BYTES, 0);
     if let Err(error) = getrandom::fill(pool) {
         tracing::error!(%error, "the operating system returned no random bytes");
+        crate::logging::flush();
         std::process::abort();
     }
 }

@@ -1,6 +1,8 @@
 //! Threads for blocking work that must not delay a stop.
 
 use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
@@ -21,4 +23,18 @@ pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     let work = move || drop(done.send(work()));
     std::thread::Builder::new().spawn(work).map_err(Refused)?;
     outcome.await.ok().context("a thread of the daemon panicked")
+}
+
+/// Runs `work` on a thread of its own, for at most `limit`; after that it is left alone and dies with the process. If the
+/// system cannot start a thread, the work is not done.
+pub fn for_at_most(limit: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    // Nobody waits any more if the limit is over.
+    let work = move || {
+        work();
+        done.send(()).unwrap_or_default();
+    };
+    if std::thread::Builder::new().spawn(work).is_ok() {
+        is_done.recv_timeout(limit).unwrap_or_default();
+    }
 }

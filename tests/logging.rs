@@ -74,16 +74,59 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
+fn file(pipe: PipeWriter) -> File {
+    File::from(std::os::fd::OwnedFd::from(pipe))
+}
+
 #[test]
 fn a_daemon_whose_log_nobody_reads_serves_and_stops() {
     let root = state_root();
     add_github(root.path());
     let (_reader, stderr) = full_pipe();
-    let log = File::from(std::os::fd::OwnedFd::from(stderr));
-    let daemon = Daemon::logging_to(root.path(), log, &["-vv"], &[]);
+    let daemon = Daemon::logging_to(root.path(), file(stderr), &["-vv"], &[]);
     assert_eq!(daemon.github("push", "d-1", "{}").outcome(), "accepted");
     daemon.signal("TERM");
     assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(0));
+}
+
+#[test]
+fn a_panic_costs_one_request_even_if_nobody_reads_the_log() {
+    let root = state_root();
+    add_github(root.path());
+    let (_reader, stderr) = full_pipe();
+    let panics = [("FAILPOINTS", "replay_guard::submit=1*panic->off")];
+    let daemon = Daemon::logging_to(root.path(), file(stderr), &[], &panics);
+    assert_eq!(daemon.github("push", "d-1", "{}").status, 503);
+    eventually("it is served again", || daemon.github("push", "d-2", "{}").status == 202);
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log() {
+    let root = state_root();
+    add_github(root.path());
+    let elsewhere = state_root();
+    let log = elsewhere.path().join("log");
+    let panics = [("FAILPOINTS", "replay_guard::submit=1*panic->off")];
+    let daemon = Daemon::logging_to(root.path(), File::create(&log).unwrap(), &["--json"], &panics);
+    assert_eq!(daemon.github("push", "d-1", "{}").status, 503);
+    daemon.signal("TERM");
+    daemon.wait(Duration::from_secs(30));
+    let log = read_to_string(&log).unwrap();
+    assert!(is_json(&log), "{log}");
+    assert!(
+        log.lines().any(|line| line.contains("panicked") && line.contains("replay_guard::submit")),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_start_that_fails_ends_even_if_nobody_reads_why() {
+    let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "ingres = 1");
+    let (_reader, stderr) = full_pipe();
+    let mut daemon = palyra(root.path()).arg("daemon").stderr(stderr).spawn().unwrap();
+    eventually("it ends", || daemon.try_wait().unwrap().is_some());
+    assert_eq!(daemon.wait().unwrap().code(), Some(78));
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
 pub use client::{ConsoleClient, route};
 pub use context::{Bare, Connection, Context, LastRemarks, Need, Remark};
 pub use error::{CliError, Kind};
-pub use output::Output;
+pub use output::{Mode, Output};
 
 use crate::exit::Exit;
 
@@ -71,12 +71,7 @@ fn run_to_the_end(command: ClientCommand, context: &Context) -> Result<Exit, Cli
 
 /// Prints the error of a command and returns the exit code. Fails if the answer cannot be written.
 pub fn finish(result: Result<Exit, CliError>, out: &Output) -> Exit {
-    ended(result.and_then(|exit| out.flush().map(|()| exit)), out)
-}
-
-/// Prints the error of the process and returns the exit code, whether or not its output could be written.
-pub fn ended(result: Result<Exit, CliError>, out: &Output) -> Exit {
-    result.unwrap_or_else(|error| {
+    result.and_then(|exit| out.flush().map(|()| exit)).unwrap_or_else(|error| {
         out.error(&error);
         error.exit()
     })

@@ -1,0 +1,189 @@
+//! Lines for a stream whose reader may be slow, or may have stopped reading. A thread of their own writes them, so that
+//! nobody who logs waits for the reader.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+
+/// Most bytes of lines that wait for the reader, apart from those that the thread is writing. A line beyond them is left
+/// out; how many were is told before the next line.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+/// The way to the stream. Each call of `write` is one line.
+#[derive(Debug, Clone)]
+pub struct LineQueue {
+    shared: Arc<Shared>,
+    json: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    is_writing: bool,
+    /// Lines left out since the last one that was taken.
+    left_out: u64,
+}
+
+impl LineQueue {
+    /// Starts the thread that writes to `stream`.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn start(stream: impl Write + Send + 'static, json: bool) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let of_thread = Arc::clone(&shared);
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || of_thread.write_to(stream))?;
+        Ok(Self { shared, json })
+    }
+
+    /// Waits until everything is written, for at most `limit`.
+    pub fn flush_within(&self, limit: Duration) {
+        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        // Whatever is not written by then is lost.
+        drop(self.shared.changed.wait_timeout_while(self.shared.lock(), limit, is_busy));
+    }
+}
+
+impl Write for LineQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.shared.lock();
+        if waiting.bytes + line.len() > WAITING_BYTES_MAX {
+            waiting.left_out += 1;
+            return Ok(line.len());
+        }
+        if waiting.left_out > 0 {
+            let told = told(std::mem::take(&mut waiting.left_out), self.json);
+            waiting.add(told.into_bytes());
+        }
+        waiting.add(line.to_vec());
+        self.shared.changed.notify_all();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, line: Vec<u8>) {
+        self.bytes += line.len();
+        self.lines.push_back(line);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_to(&self, mut stream: impl Write) {
+        loop {
+            for line in self.take() {
+                // A stream that cannot be written to leaves nobody to tell.
+                stream.write_all(&line).unwrap_or_default();
+            }
+        }
+    }
+
+    /// All lines that wait, or the next one as soon as it comes.
+    fn take(&self) -> VecDeque<Vec<u8>> {
+        let mut waiting = self.lock();
+        waiting.is_writing = false;
+        self.changed.notify_all();
+        let mut waiting = self
+            .changed
+            .wait_while(waiting, |waiting| waiting.lines.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.is_writing = true;
+        waiting.bytes = 0;
+        std::mem::take(&mut waiting.lines)
+    }
+}
+
+/// The line about lines that were left out.
+fn told(left_out: u64, json: bool) -> String {
+    let mut now = String::new();
+    // Without a time, the line is still of use.
+    SystemTime.format_time(&mut Writer::new(&mut now)).unwrap_or_default();
+    let message = "lines of the log were left out, because nobody read stderr in time";
+    if !json {
+        return format!("{now}  WARN palyra::logging: {message} lines={left_out}\n");
+    }
+    let fields = json!({"message": message, "lines": left_out});
+    let line = json!({"timestamp": now, "level": "WARN", "fields": fields, "target": "palyra::logging"});
+    format!("{line}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, PipeReader, pipe};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn queue(json: bool) -> (PipeReader, LineQueue) {
+        let (reader, writer) = pipe().unwrap();
+        (reader, LineQueue::start(writer, json).unwrap())
+    }
+
+    #[test]
+    fn what_is_read_arrives_whole_and_in_order() {
+        let (reader, mut log) = queue(false);
+        let lines: Vec<String> = (0..1_000).map(|number| format!("{number:0>600}\n")).collect();
+        let read = std::thread::spawn(move || {
+            BufReader::new(reader).lines().take(1_000).map(|line| line.unwrap() + "\n").collect::<Vec<_>>()
+        });
+        for line in &lines {
+            log.write_all(line.as_bytes()).unwrap();
+        }
+        log.flush_within(LONG);
+        assert_eq!(read.join().unwrap(), lines);
+    }
+
+    #[test]
+    fn lines_that_nobody_reads_are_counted_and_told_before_the_next() {
+        for json in [false, true] {
+            let (reader, mut log) = queue(json);
+            for _ in 0..5_000 {
+                log.write_all(&[b"x".repeat(1023), b"\n".to_vec()].concat()).unwrap();
+            }
+            let read = std::thread::spawn(move || {
+                let lines = BufReader::new(reader).lines().map(Result::unwrap);
+                lines.take_while(|line| line != "end").collect::<Vec<_>>()
+            });
+            log.flush_within(LONG);
+            log.write_all(b"end\n").unwrap();
+            let lines = read.join().unwrap();
+            let left_out = 5_001 - lines.len();
+            assert!(left_out > 1_000, "{left_out}");
+            let about = lines.last().unwrap();
+            if json {
+                let about: serde_json::Value = serde_json::from_str(about).unwrap();
+                assert_eq!((&about["fields"]["lines"], &about["level"]), (&json!(left_out), &json!("WARN")));
+            } else {
+                assert!(about.ends_with(&format!("lines={left_out}")) && about.contains(" WARN "), "{about}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_who_never_reads_is_not_waited_for_longer_than_told() {
+        let (_reader, mut log) = queue(false);
+        log.write_all(&[b'x'; 1 << 18]).unwrap();
+        log.flush_within(Duration::ZERO);
+    }
+}
