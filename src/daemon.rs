@@ -2,6 +2,7 @@
 
 pub mod actors;
 mod end;
+mod hurry;
 mod journaling;
 mod listening;
 pub mod registry_file;
@@ -214,6 +215,8 @@ impl Daemon {
             is_well = shut_down(&app, listeners, journaling, stopper, &end) => is_well,
             () = signals.stop() => {
                 tracing::warn!("asked to stop a second time: stopping at once");
+                // The lock must last as long as the process: the journal's actor may still write.
+                std::mem::forget(possession);
                 true
             }
         };
@@ -258,9 +261,8 @@ impl FailedStart {
                 Started::Daemon(daemon) => drop(daemon.close().await),
             }
         };
-        tokio::select! {
-            () = close => {}
-            () = hurry => tracing::warn!("asked to stop while a failed start was ending: stopping at once"),
+        if !hurry::ended(close, hurry).await {
+            tracing::warn!("asked to stop while a failed start was ending: stopping at once");
         }
         self.error
     }

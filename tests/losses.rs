@@ -339,50 +339,6 @@ fn what_to_do_about_a_journal_that_does_not_verify_is_told_of_what_is_wrong() {
 }
 
 #[test]
-fn a_backup_beside_the_log_of_what_it_replaced_is_told_as_that() {
-    let (root, aside) = (state_root(), state_root());
-    let root = root.path();
-    let (backup, database) = (aside.path().join("backup.db"), root.join("journal.db"));
-    let daemon = Daemon::with_github(root);
-    let deliver = |numbers: std::ops::Range<u32>| {
-        for number in numbers {
-            let body = format!("{{\"n\":{number},\"text\":\"{}\"}}", "x".repeat(2_000));
-            assert_eq!(daemon.github("push", &number.to_string(), &body).status, 202);
-        }
-    };
-    deliver(0..150);
-    json(root, &["journal", "backup", backup.to_str().unwrap()]);
-    deliver(150..200);
-    daemon.kill();
-    let own = fs::read(&database).unwrap();
-    fs::write(&database, fs::read(&backup).unwrap()).unwrap();
-    let log = fs::read(root.join("journal.db-wal")).unwrap();
-    assert!(!log.is_empty());
-    for args in [&["journal", "verify"][..], &START, &[&START[..], &["--accept-rollback"]].concat()] {
-        let output = run(root, args, b"");
-        let said = both(&output);
-        assert_eq!(output.status.code(), Some(65), "{args:?}: {said}");
-        assert!(said.contains("do not belong together"), "{args:?}: {said}");
-        assert!(
-            said.contains("move the log away and start once with `palyra daemon --accept-rollback`"),
-            "{said}"
-        );
-        let advice = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            !advice.contains("verify again") && !advice.contains("restore the newest backup"),
-            "{advice}"
-        );
-        assert!(fs::read(root.join("journal.db-wal")).unwrap() == log, "nothing was changed");
-    }
-    fs::write(&database, own).unwrap();
-    assert_eq!(json(root, &["journal", "verify"])["missing"], 0);
-    fs::copy(&backup, &database).unwrap();
-    fs::rename(root.join("journal.db-wal"), aside.path().join("log")).unwrap();
-    drop(Daemon::start_with(root, &["--accept-rollback"], &[]));
-    succeed(root, &["journal", "verify"], b"");
-}
-
-#[test]
 fn a_checkpoint_that_was_kept_tells_a_journal_that_was_put_back_as_a_whole() {
     let (root, aside) = (state_root(), state_root());
     drop(Daemon::with_github(root.path()));

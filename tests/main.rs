@@ -28,6 +28,7 @@ mod logging;
 mod losses;
 mod metrics;
 mod mutations;
+mod other_log;
 mod own_profiles;
 mod panics;
 mod peculiar;

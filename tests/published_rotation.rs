@@ -99,6 +99,9 @@ fn a_token_that_no_key_could_save_asks_for_none() {
     let rotation = Rotation::new("");
     for signer in [Signer::of_id("2"), Signer::new(), Signer::nameless()] {
         assert_eq!(rotation.status(&signer.token_for("them"), "{}"), 401);
+        let token = signer.token();
+        let (unsigned, _) = token.rsplit_once('.').unwrap();
+        assert_eq!(rotation.status(&format!("{unsigned}."), "{}"), 401);
     }
     assert_eq!(rotation.server.requests(), 1);
 }

@@ -118,11 +118,11 @@ pub enum JournalError {
         /// Its write-ahead log.
         log: PathBuf,
     },
-    /// The database is sound without its write-ahead log, and not with it. Nothing was changed.
+    /// The database is sound without its write-ahead log, and its pages are damaged with it. Nothing was changed.
     #[error(
         "the journal's database {} and its write-ahead log {} do not belong together, as when a backup lies beside the log of what it \
-         replaced; nothing was changed. Put the database back that the log belongs to, or if it is gone for good, move the log away and \
-         start once with `palyra daemon --accept-rollback`",
+         replaced, or the log was changed; nothing was changed by this start. Keep a copy of both. Put the database back that the log \
+         belongs to, or if it is gone for good, move the log away and start once with `palyra daemon --accept-rollback`",
         database.display(), log.display()
     )]
     OtherLog {
@@ -214,6 +214,11 @@ impl JournalError {
         self.is_for_damage() || self.code_of_sqlite() == Some(ErrorCode::NotADatabase)
     }
 
+    /// Whether SQLite finds pages of the file damaged. Our own checks of sound pages do not count.
+    pub(super) fn is_of_damaged_pages(&self) -> bool {
+        self.code_of_sqlite().is_some_and(is_code_of_damaged_pages)
+    }
+
     /// Whether the disk failed to read or write; such an error says nothing about the journal's content.
     pub fn is_fault_of_the_disk(&self) -> bool {
         let by_the_system = || self.cause()?.downcast_ref().map(files::is_fault_of_the_disk);
@@ -257,6 +262,15 @@ impl JournalError {
     pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
         Self::Invalid { field, problem: problem.into() }
     }
+}
+
+/// Whether SQLite finds pages of the file damaged.
+pub(super) fn is_of_damaged_pages(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code().is_some_and(is_code_of_damaged_pages)
+}
+
+fn is_code_of_damaged_pages(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
 }
 
 fn code_of_sqlite(cause: &Cause) -> Option<ErrorCode> {

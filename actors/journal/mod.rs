@@ -111,7 +111,7 @@ impl OpenJournal {
         let database = config.files.database.clone();
         let (time, now) = (Duration::from_secs(OPEN_DOUBT_SECONDS), config.clock.now_unix_ms());
         Self::open_at_its_word(config).map_err(|error| {
-            other_log::doubt(&database, failing_disk::doubt_within(&database, error, time), now)
+            other_log::doubt(&database, failing_disk::doubt_within(&database, error, time), now, time)
         })
     }
 

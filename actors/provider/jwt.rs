@@ -58,17 +58,18 @@ pub fn verify(
         false => try_set(form.algorithm, &parts, secret),
     });
     let content = check_content(form, &parts.claims, request, now);
-    let version = tried.map_err(|error| with_content(error, &content))?;
+    let version = tried.map_err(|error| with_content(error, &content, !parts.signature.is_empty()))?;
     content?;
     let covers_content = form.body_sha256_claim.is_some();
     Ok(Verified { covers_content, ..uncovered(Some(version)) })
 }
 
 /// The error for a token that none of our keys made, given whether its content is as it must be. If it is not, no key could
-/// save the token. Where the token names a key that we do not have, the content is told instead of the key.
-fn with_content(error: VerifyError, content: &Result<(), Reject>) -> VerifyError {
+/// save the token, and none could save one that is not signed. Where the token names a key that we do not have, the content is
+/// told instead of the key.
+fn with_content(error: VerifyError, content: &Result<(), Reject>, is_signed: bool) -> VerifyError {
     match (error, content) {
-        (VerifyError::Rejected(reject), Ok(())) => Reject { only_by_key: true, ..reject }.into(),
+        (VerifyError::Rejected(reject), Ok(())) if is_signed => Reject { only_by_key: true, ..reject }.into(),
         (VerifyError::Rejected(Reject { reason: Reason::UntrustedKey, .. }), Err(wrong)) => {
             wrong.clone().into()
         }

@@ -15,6 +15,9 @@ use super::names::{
 /// Created by the file system at the root of a volume, accessible to root only. It is allowed and ignored.
 const OF_THE_VOLUME: &str = "lost+found";
 
+/// The user id of root.
+const ROOT: u32 = 0;
+
 /// The kind of contents of a folder.
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
@@ -82,12 +85,19 @@ pub fn owner(root: &Path) -> Result<(), StateRootError> {
         return Ok(());
     }
     let problem = format!("belongs to user {owner}, but this runs as user {we}");
-    Err(refused(root, problem, remedy_for_foreign(root, owner)))
+    let is_for_us = || is_bare(root).unwrap_or(false) && files::check_writable(root).is_ok();
+    Err(refused(root, problem, remedy_for_foreign(root, owner, we, is_for_us)))
 }
 
-/// A volume often belongs to root and can be written to by its user: then a folder in it can be the state root.
-fn remedy_for_foreign(root: &Path, owner: u32) -> String {
-    if is_bare(root).unwrap_or(false) && files::check_writable(root).is_ok() {
+/// A volume often belongs to root, and its user can write to it, which `is_for_us` tells of an empty one: then a folder in it
+/// can be the state root. Root can write to any folder, so for root that says nothing.
+pub(super) fn remedy_for_foreign(
+    root: &Path,
+    owner: u32,
+    we: u32,
+    is_for_us: impl FnOnce() -> bool,
+) -> String {
+    if owner == ROOT && we != ROOT && is_for_us() {
         return format!("name a folder in it, which is created: `--state-root {}/state`", root.display());
     }
     format!(

@@ -36,3 +36,16 @@ fn a_lock_that_was_let_go_names_nobody() {
     assert_eq!(root.holder().unwrap(), None);
     assert_eq!(std::fs::read(root.lock_file()).unwrap(), b"");
 }
+
+#[test]
+fn a_folder_in_a_folder_of_root_is_advised_to_who_can_write_there_and_is_not_root() {
+    for (owner, we, is_for_us, expected) in [
+        (0, 1_000, true, "--state-root /data/state"),
+        (0, 1_000, false, "sudo -u '#0'"),
+        (1_000, 0, true, "sudo -u '#1000'"),
+        (1_000, 1_001, true, "sudo -u '#1000'"),
+    ] {
+        let remedy = check::remedy_for_foreign("/data".as_ref(), owner, we, || is_for_us);
+        assert!(remedy.contains(expected), "{owner} {we} {is_for_us}: {remedy}");
+    }
+}

@@ -212,7 +212,7 @@ pub(in crate::journal) fn refused(path: &Path, problem: &'static str, hint: &'st
 }
 
 /// Turns an error of SQLite into one that says what a person can do about it.
-pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError {
+pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + use<> {
     let path = path.to_owned();
     move |error| {
         let code = error.sqlite_error_code();
@@ -244,5 +244,23 @@ pub(in crate::journal) fn cannot_open(path: &Path) -> impl Fn(rusqlite::Error) -
             _ => ("SQLite refused it", "check the file, its disk and its owner"),
         };
         JournalError::Open { path: path.clone(), problem, hint, source: Some(Arc::new(error)) }
+    }
+}
+
+/// The error for a failed read while the journal in `db` is opened, as [`damaged`].
+pub(super) fn unread(db: &Connection) -> impl Fn(rusqlite::Error) -> JournalError + use<> {
+    damaged(db.path().unwrap_or_default().as_ref())
+}
+
+/// The error for a failed read while the journal at `path` is opened: damage if SQLite says so, or if it is a value that no
+/// writer stores. A lock, or a lack of memory, says nothing about the content.
+pub(in crate::journal) fn damaged(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + use<> {
+    let cannot_open = cannot_open(path);
+    move |error| match error.sqlite_error_code() {
+        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TooBig) => {
+            JournalError::Corrupt { seq: 0, problem: format!("its newest events cannot be read ({error})") }
+        }
+        Some(ErrorCode::SystemIoFailure) => JournalError::read(error),
+        Some(_) => cannot_open(error),
     }
 }

@@ -10,9 +10,9 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
-use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused};
+use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused, unread};
 use super::missing_database;
 use super::same_file::{OpenFiles, wal_path};
 use crate::clock::UnixMs;
@@ -123,7 +123,7 @@ pub(super) fn check_newest_part(db: &Connection, now: UnixMs) -> Result<Head, Jo
 }
 
 fn check_schema_and_tail(db: &Connection) -> Result<Head, JournalError> {
-    match schema_problem(db).map_err(damaged)? {
+    match schema_problem(db).map_err(unread(db))? {
         Some(problem) => Err(JournalError::Corrupt { seq: 0, problem }),
         None => check_tail(db),
     }
@@ -147,7 +147,7 @@ fn rollback(
 }
 
 fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, JournalError> {
-    let indexes = Indexes::open(db, head.seq, now).map_err(damaged)?;
+    let indexes = Indexes::open(db, head.seq, now).map_err(unread(db))?;
     if indexes.reach(head.seq) {
         return Ok(indexes);
     }
@@ -200,7 +200,7 @@ fn check_newest(db: &Connection, head: Head, anchored: Anchored) -> Result<(), J
     }
     match anchored.seq {
         0 => Ok(()),
-        seq if hash_of(db, to_sql(seq)).map_err(damaged)? == anchored.hash => Ok(()),
+        seq if hash_of(db, to_sql(seq)).map_err(unread(db))? == anchored.hash => Ok(()),
         seq => {
             let problem = "it is not the event that the anchor records".to_owned();
             Err(JournalError::Corrupt { seq, problem })
@@ -345,21 +345,22 @@ fn schema_of(db: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
 
 /// Checks the newest links of the chain and returns the head.
 fn check_tail(db: &Connection) -> Result<Head, JournalError> {
-    let start = tail_start(db, OPEN_CHECK_LINKS_MAX, OPEN_CHECK_BYTES_MAX).map_err(damaged)?;
+    let unread = unread(db);
+    let start = tail_start(db, OPEN_CHECK_LINKS_MAX, OPEN_CHECK_BYTES_MAX).map_err(&unread)?;
     let mut walk = match start {
         ..=1 => ChainWalk::from_start(),
-        _ => ChainWalk::after(start - 1, hash_of(db, start - 1).map_err(damaged)?),
+        _ => ChainWalk::after(start - 1, hash_of(db, start - 1).map_err(&unread)?),
     };
     let rows = format!("SELECT {COLUMNS} FROM journal_events WHERE seq >= ?1 ORDER BY seq");
-    let mut statement = db.prepare(&rows).map_err(damaged)?;
-    let mut rows = statement.query([start]).map_err(damaged)?;
-    while let Some(row) = rows.next().map_err(damaged)? {
-        let columns = Columns::read(row).map_err(damaged)?;
+    let mut statement = db.prepare(&rows).map_err(&unread)?;
+    let mut rows = statement.query([start]).map_err(&unread)?;
+    while let Some(row) = rows.next().map_err(&unread)? {
+        let columns = Columns::read(row).map_err(&unread)?;
         if let Some((seq, problem)) = walk.step(&columns) {
             return Err(JournalError::Corrupt { seq: from_sql(seq), problem });
         }
     }
-    Head::read(db).map_err(damaged)
+    Head::read(db).map_err(unread)
 }
 
 /// The oldest event checked at the start: the newest `links_max` events are checked, or fewer once their bodies exceed
@@ -385,12 +386,4 @@ pub(in crate::journal) fn tail_start(
 /// The leaf hash of one event.
 pub(in crate::journal) fn hash_of(db: &Connection, seq: i64) -> rusqlite::Result<crate::ids::Digest> {
     db.query_row("SELECT hash FROM journal_events WHERE seq = ?1", [seq], |row| digest(row, 0))
-}
-
-/// The error for a failed read while the journal is opened: damage, unless the disk itself reports an I/O error.
-pub(in crate::journal) fn damaged(error: rusqlite::Error) -> JournalError {
-    if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
-        return JournalError::read(error);
-    }
-    JournalError::Corrupt { seq: 0, problem: format!("its newest events cannot be read ({error})") }
 }

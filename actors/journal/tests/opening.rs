@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::*;
+use crate::journal::opening::connection;
 use crate::journal::opening::failing_disk;
 use crate::journal::opening::open::{self, tail_start};
 use crate::limits::OPEN_CHECK_LINKS_MAX;
@@ -125,9 +126,10 @@ fn what_a_reader_keeps_in_the_log_is_written_to_the_disk_again_at_a_start() {
 #[test]
 fn a_disk_that_cannot_be_read_is_not_told_as_damage() {
     let error = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-    let failed = open::damaged(error(rusqlite::ffi::SQLITE_IOERR));
+    let told = connection::damaged(Path::new("/data/journal.db"));
+    let failed = told(error(rusqlite::ffi::SQLITE_IOERR));
     assert_eq!((failed.is_fault_of_the_disk(), failed.is_for_damage()), (true, false), "{failed}");
-    let damaged = || open::damaged(error(rusqlite::ffi::SQLITE_CORRUPT));
+    let damaged = || told(error(rusqlite::ffi::SQLITE_CORRUPT));
     assert_eq!((damaged().is_fault_of_the_disk(), damaged().is_for_damage()), (false, true));
     // To read it from its beginning is an error of the system, as on a disk that fails.
     let unreadable = Path::new("/proc/self/mem");
@@ -136,6 +138,27 @@ fn a_disk_that_cannot_be_read_is_not_told_as_damage() {
     let place = Place::new();
     drop(place.writer());
     assert!(failing_disk::doubt(&place.path(), damaged()).is_for_damage(), "all of it can be read");
+}
+
+#[test]
+fn only_what_sqlite_finds_damaged_is_told_as_damage() {
+    use rusqlite::ffi::{
+        SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_NOTADB, SQLITE_TOOBIG,
+    };
+    let told = connection::damaged(Path::new("/data/journal.db"));
+    for (code, is_damage) in [
+        (SQLITE_CORRUPT, true),
+        (SQLITE_NOTADB, true),
+        (SQLITE_TOOBIG, true),
+        (SQLITE_BUSY, false),
+        (SQLITE_LOCKED, false),
+        (SQLITE_NOMEM, false),
+    ] {
+        let error = told(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert_eq!(matches!(error, JournalError::Corrupt { .. }), is_damage, "{code}: {error}");
+        assert_eq!(error.is_for_want_of_resources(), code == SQLITE_NOMEM, "{error}");
+    }
+    assert!(matches!(told(rusqlite::Error::QueryReturnedNoRows), JournalError::Corrupt { .. }));
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn verify_against(
         failing_disk::read_through(database)?;
     }
     let is_damaged = match &checked {
-        Ok(report) => report.has(Concern::Structure),
+        Ok(report) => report.is_structure_damaged,
         Err(error) => error.may_be_for_the_disk(),
     };
     if !(is_damaged && has_content(&wal_path(database)) && verifies_alone(database, on_progress)) {

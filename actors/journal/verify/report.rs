@@ -30,6 +30,9 @@ pub struct VerifyReport {
     pub problems: Vec<Discrepancy>,
     /// Number of all problems, including those not listed.
     pub problems_total: u64,
+    /// Whether a problem of [`Concern::Structure`] was found, listed or not.
+    #[serde(skip)]
+    pub(super) is_structure_damaged: bool,
 }
 
 /// One thing that does not verify.
@@ -73,6 +76,7 @@ impl VerifyReport {
             is_partial: false,
             problems: Vec::new(),
             problems_total: 0,
+            is_structure_damaged: false,
         }
     }
 
@@ -129,15 +133,26 @@ impl VerifyReport {
         self.problems.truncate(VERIFY_PROBLEMS_MAX);
     }
 
-    /// Whether there is a problem of this kind.
-    pub(super) fn has(&self, concern: Concern) -> bool {
-        self.problems.iter().any(|problem| problem.concerns == concern)
-    }
-
     fn push(&mut self, problem: Discrepancy) {
+        self.is_structure_damaged |= problem.concerns == Concern::Structure;
         self.problems_total += 1;
         if self.problems.len() < VERIFY_PROBLEMS_MAX {
             self.problems.push(problem);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_structure_is_known_also_if_it_is_not_listed() {
+        let mut report = VerifyReport::new();
+        (0..VERIFY_PROBLEMS_MAX).for_each(|_| report.add(1, "changed".to_owned()));
+        assert!(!report.is_structure_damaged);
+        report.add_of(Concern::Structure, "a page is damaged".to_owned());
+        assert!(report.is_structure_damaged);
+        assert!(report.problems.iter().all(|problem| problem.concerns == Concern::Journal));
     }
 }

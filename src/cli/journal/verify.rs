@@ -60,9 +60,13 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     } else if are_all("outside") {
         "its events and checkpoints verify: put the file back, or if it is gone, start once with `palyra daemon --accept-rollback`; \
          do not restore an older copy for this"
+    } else if are_any("other_log") && is_copy {
+        "a copy that `palyra journal backup` made has no log. The `-wal` file beside it belongs to another database, or the log was changed: \
+         move that file away and verify again"
     } else if are_any("other_log") {
-        "put the database back that the log (`journal.db-wal`) belongs to: then every event is there. If it is gone for good and the \
-         database is a backup, move the log away and start once with `palyra daemon --accept-rollback`"
+        "keep a copy of both: the log (`journal.db-wal`) belongs to another database, or the log was changed. Put the database back that \
+         the log belongs to: then every event is there. If it is gone for good and the database is a backup, move the log away and start \
+         once with `palyra daemon --accept-rollback`"
     } else if is_copy {
         "restore another copy that verifies, and do not use this one"
     } else if are_any("log_alone") {

@@ -1,0 +1,119 @@
+//! A write-ahead log that was not written for the database beside it, and one that somebody changed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+
+use crate::support::{Daemon, json, run, state_root, succeed};
+
+const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+
+fn both(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// Changes rows as somebody would who wants to hide that: the triggers that forbid it are there again afterwards, and the
+/// change lies in the log only.
+fn change(database: &Path, statement: &str) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    db.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    let triggers: Vec<(String, String)> = {
+        let mut all = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+        all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let dropped: String = triggers.iter().map(|(name, _)| format!("DROP TRIGGER {name};")).collect();
+    let restored: String = triggers.iter().map(|(_, sql)| format!("{sql};")).collect();
+    db.execute_batch(&dropped).unwrap();
+    assert_eq!(db.execute(statement, []).unwrap(), 1);
+    db.execute_batch(&restored).unwrap();
+}
+
+#[test]
+fn a_backup_beside_the_log_of_what_it_replaced_is_told_as_that() {
+    let (root, aside) = (state_root(), state_root());
+    let root = root.path();
+    let (backup, database) = (aside.path().join("backup.db"), root.join("journal.db"));
+    let daemon = Daemon::with_github(root);
+    let deliver = |numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            let body = format!("{{\"n\":{number},\"text\":\"{}\"}}", "x".repeat(2_000));
+            assert_eq!(daemon.github("push", &number.to_string(), &body).status, 202);
+        }
+    };
+    deliver(0..150);
+    json(root, &["journal", "backup", backup.to_str().unwrap()]);
+    deliver(150..200);
+    daemon.kill();
+    let own = fs::read(&database).unwrap();
+    fs::write(&database, fs::read(&backup).unwrap()).unwrap();
+    let log = fs::read(root.join("journal.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    for args in [&["journal", "verify"][..], &START, &[&START[..], &["--accept-rollback"]].concat()] {
+        let output = run(root, args, b"");
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(65), "{args:?}: {said}");
+        assert!(said.contains("do not belong together"), "{args:?}: {said}");
+        assert!(said.contains("or the log was changed"), "{args:?}: {said}");
+        assert!(
+            said.contains("move the log away and start once with `palyra daemon --accept-rollback`"),
+            "{said}"
+        );
+        let advice = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !advice.contains("verify again") && !advice.contains("restore the newest backup"),
+            "{advice}"
+        );
+        assert!(fs::read(root.join("journal.db-wal")).unwrap() == log, "nothing was changed");
+    }
+    fs::copy(root.join("journal.db-wal"), aside.path().join("backup.db-wal")).unwrap();
+    let output = run(root, &["journal", "verify", "--database", backup.to_str().unwrap()], b"");
+    let said = both(&output);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("move that file away and verify again"), "{said}");
+    assert!(!said.contains("--accept-rollback") && !said.contains("journal.db-wal"), "{said}");
+    fs::write(&database, own).unwrap();
+    assert_eq!(json(root, &["journal", "verify"])["missing"], 0);
+    fs::copy(&backup, &database).unwrap();
+    fs::rename(root.join("journal.db-wal"), aside.path().join("log")).unwrap();
+    drop(Daemon::start_with(root, &["--accept-rollback"], &[]));
+    succeed(root, &["journal", "verify"], b"");
+}
+
+#[test]
+fn a_row_that_was_changed_in_the_log_is_no_reason_to_discard_the_log() {
+    let (root, aside) = (state_root(), state_root());
+    let root = root.path();
+    let daemon = Daemon::with_github(root);
+    assert_eq!(daemon.github("push", "1", "{}").status, 202);
+    daemon.signal("TERM");
+    assert!(daemon.wait(Duration::from_secs(10)).success());
+    let daemon = Daemon::start(root);
+    for number in 2..5 {
+        assert_eq!(daemon.github("push", &number.to_string(), &format!("{{\"n\":{number}}}")).status, 202);
+    }
+    daemon.kill();
+    let (database, log) = (root.join("journal.db"), root.join("journal.db-wal"));
+    let newest = "(SELECT max(seq) FROM journal_events WHERE name = 'push')";
+    change(&database, &format!("UPDATE journal_events SET summary = 'harmless' WHERE seq = {newest}"));
+    let alone = aside.path().join("alone.db");
+    fs::copy(&database, &alone).unwrap();
+    let verify_alone = ["journal", "verify", "--database", alone.to_str().unwrap()];
+    succeed(root, &verify_alone, b"");
+    let before = fs::read(&log).unwrap();
+    assert!(!before.is_empty());
+    let accepting = [&START[..], &["--accept-rollback"]].concat();
+    for args in [&START[..], &accepting, &["webhooks", "disable", "gh"], &["journal", "verify"]] {
+        let output = run(root, args, b"");
+        let said = both(&output);
+        assert_eq!(output.status.code(), Some(65), "{args:?}: {said}");
+        assert!(said.contains("does not verify"), "{args:?}: {said}");
+        for wrong in ["belong together", "move the log away", "--accept-rollback"] {
+            assert!(!said.contains(wrong), "{args:?}: {said}");
+        }
+        assert!(fs::read(&log).unwrap() == before, "nothing was changed");
+    }
+}
