@@ -77,13 +77,13 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
     })
 }
 
-/// The line on stdout that says that the daemon serves, and at which addresses.
 /// Prints a line that nobody has to read.
 async fn print(line: String) -> anyhow::Result<()> {
     let printed = threads::on_its_own(move || writeln!(std::io::stdout(), "{line}"));
     Ok(within(logging::PATIENCE, printed).await???)
 }
 
+/// The line on stdout that says that the daemon serves, and at which addresses.
 fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> String {
     if as_json {
         return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
