@@ -36,7 +36,6 @@ use crate::settings::{Flags, Settings};
 use crate::state_root::{Possession, Reserve, Role, Runtime, StateRoot, StateRootError};
 use crate::threads;
 use crate::version;
-use crate::within::within;
 use actors::Plan;
 use end::End;
 use journaling::Journaling;
@@ -69,21 +68,19 @@ pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
             Ok(daemon) => daemon,
             Err(failed) => return Err(failed.close(signals.stop()).await),
         };
-        let ready = ready_line(&daemon.app.serving.addresses, daemon.app.settings.ready_json);
-        if let Err(error) = print(ready).await {
-            tracing::warn!(%error, "the line with the addresses could not be written to stdout");
-        }
         daemon.serve(signals).await
     })
 }
 
-/// Prints a line that nobody has to read.
-async fn print(line: String) -> anyhow::Result<()> {
-    let printed = threads::on_its_own(move || writeln!(std::io::stdout(), "{line}"));
-    Ok(within(logging::PATIENCE, printed).await???)
+/// Prints on stdout that the daemon serves, and at which addresses. Nobody has to read it.
+async fn print_ready(app: Arc<AppState>) {
+    let line = ready_line(&app.serving.addresses, app.settings.ready_json);
+    let printed = threads::on_its_own(move || writeln!(std::io::stdout(), "{line}")).await;
+    if let Err(error) = printed.and_then(|written| Ok(written?)) {
+        tracing::warn!(%error, "the line with the addresses could not be written to stdout");
+    }
 }
 
-/// The line on stdout that says that the daemon serves, and at which addresses.
 fn ready_line(Addresses { ingress, console }: &Addresses, as_json: bool) -> String {
     if as_json {
         return json!({"status": "ready", "ingress": ingress, "console": console}).to_string();
@@ -194,6 +191,8 @@ impl Daemon {
         tell_public_key(&app);
         reloading::tell_hidden_profiles(&app).await;
         let journaling = Journaling::start(&app);
+        // After that, so that the start is journaled before anything that waits for the line.
+        actix_rt::spawn(print_ready(Arc::clone(&app)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&app)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&app)));
         let supervision = actix_rt::spawn(supervisor.run());

@@ -16,8 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use queue::LineQueue;
 
-/// How long the readers of stdout and stderr are waited for where a daemon cannot go on without them: at its end, after
-/// a panic, and with the line that says where it serves.
+/// How long the reader of stderr is waited for where a daemon cannot go on before: at its end, and after a panic.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The log of a daemon, once it has begun.
