@@ -191,7 +191,7 @@ impl Daemon {
         tell_public_key(&app);
         reloading::tell_hidden_profiles(&app).await;
         let journaling = Journaling::start(&app);
-        // After that, so that the start is journaled before anything that waits for the line.
+        // Behind the journaling, so that the start is journaled before anything that waits for the line.
         actix_rt::spawn(print_ready(Arc::clone(&app)));
         let readiness = actix_rt::spawn(readiness::watch(Arc::clone(&app)));
         let verification = actix_rt::spawn(verification::run(Arc::clone(&app)));
@@ -210,15 +210,14 @@ impl Daemon {
         drop(reserve);
         // Commands must not find the address any more: the console is about to stop.
         possession.withdraw();
-        let is_journal_well = tokio::select! {
-            is_well = shut_down(&app, listeners, journaling, stopper, &end) => is_well,
-            () = signals.stop() => {
-                tracing::warn!("asked to stop a second time: stopping at once");
-                // The lock must last as long as the process: the journal's actor may still write.
-                std::mem::forget(possession);
-                true
-            }
+        let mut is_journal_well = true;
+        let stop = async {
+            is_journal_well = shut_down(&app, listeners, journaling, stopper, &end).await;
+            drop(possession);
         };
+        if !hurry::ended(stop, signals.stop()).await {
+            tracing::warn!("asked to stop a second time: stopping at once");
+        }
         Ok(if is_journal_well { end.exit() } else { Exit::Internal })
     }
 

@@ -26,15 +26,17 @@ pub async fn on_its_own<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
 }
 
 /// Runs `work` on a thread of its own, for at most `limit`; after that it is left alone and dies with the process. If the
-/// system cannot start a thread, the work is not done.
-pub fn for_at_most(limit: Duration, work: impl FnOnce() + Send + 'static) {
+/// system cannot start a thread, the work is done here, however long it takes.
+pub fn for_at_most(limit: Duration, work: impl FnOnce() + Clone + Send + 'static) {
     let (done, is_done) = mpsc::channel();
-    // Nobody waits any more if the limit is over.
-    let work = move || {
-        work();
+    let elsewhere = work.clone();
+    let elsewhere = move || {
+        elsewhere();
+        // Nobody waits any more if the limit is over.
         done.send(()).unwrap_or_default();
     };
-    if std::thread::Builder::new().spawn(work).is_ok() {
-        is_done.recv_timeout(limit).unwrap_or_default();
+    match std::thread::Builder::new().spawn(elsewhere) {
+        Ok(_) => is_done.recv_timeout(limit).unwrap_or_default(),
+        Err(_) => work(),
     }
 }

@@ -294,17 +294,6 @@ fn a_state_root_of_another_user_is_his_and_the_error_says_whose() {
 }
 
 #[test]
-fn root_is_not_told_to_use_a_folder_in_the_empty_folder_of_another_user() {
-    let folder = state_root();
-    // Only the superuser may give a folder away, and may still write to it.
-    if chown(folder.path(), Some(12_345), None).is_err() {
-        return;
-    }
-    let said = failed(folder.path(), &DAEMON, 78);
-    assert!(said.contains("sudo -u '#12345' palyra") && !said.contains("which is created"), "{said}");
-}
-
-#[test]
 fn a_daemon_that_runs_and_cannot_be_asked_says_why() {
     let root = state_root();
     let _daemon = Daemon::start(root.path());

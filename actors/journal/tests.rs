@@ -20,6 +20,7 @@ mod slack;
 mod sweeps;
 mod tampering;
 mod telling;
+mod unsigned;
 mod verifying;
 mod writing;
 
