@@ -139,10 +139,11 @@ fn a_signal_that_comes_while_a_failed_start_ends_leaves_its_exit_code() {
     assert!(reserve.is_file(), "it was killed");
     let mut starting = palyra(root.path())
         .args(["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"])
-        .env("FAILPOINTS", "journal::sign=sleep(20000)")
+        .env("FAILPOINTS", "journal::close=sleep(20000)")
         .spawn()
         .unwrap();
-    eventually("it has failed, and signs the journal", || !reserve.is_file());
+    eventually("it has failed, and closes the journal", || !reserve.is_file());
+    assert_eq!(starting.try_wait().unwrap(), None, "the journal hangs");
     let told = Instant::now();
     let stop = ["-TERM".to_owned(), starting.id().to_string()];
     assert!(Command::new("kill").args(stop).status().unwrap().success());

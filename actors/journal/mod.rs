@@ -257,6 +257,7 @@ impl JournalActor {
 
     /// Commits what has come in, sends the last answers, signs the last checkpoint, and ends. The sealer must be here.
     fn close(&mut self, ctx: &mut Context<Self>) {
+        fail::fail_point!("journal::close");
         self.commit_group(ctx);
         self.anchoring = None;
         // If the last record failed, the notice of it would still be in the mailbox.
