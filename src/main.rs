@@ -23,8 +23,10 @@ mod version;
 mod within;
 
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use mimalloc::MiMalloc;
+use signal_hook::consts::SIGXFSZ;
 
 use cli::{Cli, CliError, Command, Context, DaemonArgs, LastRemarks, Mode, Output};
 use exit::Exit;
@@ -38,6 +40,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     take_memory_in_small_pages();
     keep_memory_to_ourselves();
+    outlive_limits_of_file_size();
     // Enables planted faults in builds made for tests; does nothing in any other.
     let faults = fail::FailScenario::setup();
     let cli = match cli::parse(std::env::args_os()) {
@@ -73,6 +76,14 @@ fn keep_memory_to_ourselves() {
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .unwrap_or_default();
+}
+
+/// A limit of file size then shows as a failed write, which is told; its signal would end the process without a word. A
+/// process that is started from here does not inherit this. Rust already ignores SIGPIPE.
+fn outlive_limits_of_file_size() {
+    // Nobody reads it: the failed write says it all.
+    static IS_MET: AtomicBool = AtomicBool::new(false);
+    drop(signal_hook::flag::register(SIGXFSZ, &IS_MET));
 }
 
 fn client(cli: Cli, output: Output) -> Exit {

@@ -18,6 +18,7 @@ mod disk;
 mod edits;
 mod events;
 mod explain;
+mod file_size;
 mod framing;
 mod greedy;
 mod handshakes;

@@ -1,5 +1,7 @@
 //! The errors of commands: their messages and exit codes.
 
+use std::io::ErrorKind;
+
 use palyra_actors::journal::JournalError;
 use palyra_actors::text_places;
 use serde_json::{Value, json};
@@ -215,6 +217,14 @@ fn issue_text(issue: &Value) -> String {
         (None, Some("") | None, Some(message)) => message.to_owned(),
         (None, Some(pointer), Some(message)) => format!("{}: {message}", text_places::path(pointer)),
         (None, _, None) => issue.to_string(),
+    }
+}
+
+/// The next step where something cannot grow: the disk is full, or a limit is reached.
+pub fn how_to_make_room(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::FileTooLarge => "raise the process's limit of file size (`ulimit -f`, `LimitFSIZE=`)",
+        _ => "free some space on its disk, or raise the quota",
     }
 }
 

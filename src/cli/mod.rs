@@ -34,7 +34,7 @@ use clap::Parser;
 pub use args::{Cli, ClientCommand, Command, DaemonArgs, DemoArgs};
 pub use client::{ConsoleClient, route};
 pub use context::{Bare, Connection, Context, LastRemarks, Need, Remark};
-pub use error::{CliError, Kind};
+pub use error::{CliError, Kind, how_to_make_room};
 pub use output::{Mode, Output};
 
 use crate::exit::Exit;

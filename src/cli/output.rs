@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
+use palyra_actors::files::is_want_of_room;
 use serde_json::{Value, json};
 
-use super::error::{CliError, Kind};
+use super::error::{CliError, Kind, how_to_make_room};
 use super::table::{Table, Tone};
 use super::text::{safe_json, visible, visible_lines};
 
@@ -155,6 +156,11 @@ impl Output {
 fn written(error: io::Error) -> CliError {
     match error.kind() {
         ErrorKind::BrokenPipe => CliError::new(Kind::OutputClosed, "the output was closed"),
-        _ => CliError::failed(format!("cannot write the output: {error}")),
+        kind if is_want_of_room(kind) => not_written(&error).hint(how_to_make_room(kind)),
+        _ => not_written(&error),
     }
+}
+
+fn not_written(error: &io::Error) -> CliError {
+    CliError::failed(format!("cannot write the output: {error}"))
 }

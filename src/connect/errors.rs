@@ -13,7 +13,7 @@ use palyra_actors::journal::JournalError;
 use palyra_actors::registry::RegistryError;
 use palyra_actors::vault::VaultError;
 
-use crate::cli::CliError;
+use crate::cli::{CliError, how_to_make_room};
 use crate::daemon::NotReady;
 use crate::settings::SettingsError;
 use crate::state_root::StateRootError;
@@ -54,10 +54,7 @@ fn is_shortage(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn no_room(kind: ErrorKind, message: String) -> CliError {
-    CliError::cannot_write(message).hint(match kind {
-        ErrorKind::FileTooLarge => "raise the process's limit of file size (`ulimit -f`, `LimitFSIZE=`)",
-        _ => "free some space on its disk, or raise the quota",
-    })
+    CliError::cannot_write(message).hint(how_to_make_room(kind))
 }
 
 /// The error for settings that cannot be used.

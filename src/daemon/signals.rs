@@ -1,6 +1,5 @@
-//! The signals the daemon handles, including one that must not end it.
+//! The signals that ask the daemon for something.
 
-use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The request that a signal makes.
@@ -17,12 +16,10 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
-    _file_too_large: Signal,
 }
 
 impl Signals {
-    /// Installs handlers, so that none of the signals ends the process by itself. SIGXFSZ is included: a file size limit
-    /// then shows as a failed write, which the journal handles. Rust already ignores SIGPIPE.
+    /// Installs handlers, so that none of the signals ends the process by itself.
     ///
     /// # Errors
     /// When the operating system accepts no handler.
@@ -31,7 +28,6 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
-            _file_too_large: signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?,
         })
     }
 

@@ -7,15 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use rusqlite::ffi::SQLITE_IOERR_WRITE;
 use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::files::{folder_of, open_no_follow, sync_folder};
 use crate::journal::JournalFiles;
-use crate::journal::error::JournalError;
+use crate::journal::error::{Cause, JournalError};
+use crate::journal::format::row::from_sql;
 use crate::journal::opening::failing_disk;
 use crate::journal::opening::open;
 use crate::journal::verify::Witness;
@@ -50,7 +53,7 @@ pub fn backup(files: &JournalFiles, to: &Path) -> Result<Witness, JournalError> 
     remove_left_over(folder);
     let unfinished = Unfinished::make(folder).map_err(failed)?;
     copy_into(&db, unfinished.copy.path()).map_err(|error| {
-        let failed = JournalError::Backup { path: to.to_owned(), source: Arc::new(error) };
+        let failed = JournalError::Backup { path: to.to_owned(), source: cause(error, &db) };
         failing_disk::doubt(&files.database, failed)
     })?;
     unfinished.finish(to).map_err(failed)?;
@@ -119,6 +122,23 @@ fn remove_unless_held(path: &Path) -> io::Result<()> {
     }
     held.iter().try_for_each(|entry| fs::remove_file(entry.path()))?;
     fs::remove_dir(path)
+}
+
+/// Why no copy of `db` was made. SQLite calls it an I/O error, like a failing disk, if the copy may not grow, and empties
+/// what it has written.
+fn cause(error: rusqlite::Error, db: &Connection) -> Cause {
+    let is_of_a_write = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_WRITE);
+    let bytes_max = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    match is_of_a_write && bytes_of(db).is_ok_and(|bytes| bytes > bytes_max) {
+        true => Arc::new(io::Error::from(Errno::FBIG)),
+        false => Arc::new(error),
+    }
+}
+
+/// The size of the database, with what lies in its write-ahead log.
+fn bytes_of(db: &Connection) -> rusqlite::Result<u64> {
+    let read = |name: &str| db.pragma_query_value(None, name, |row| row.get(0)).map(from_sql);
+    Ok(read("page_count")?.saturating_mul(read("page_size")?))
 }
 
 /// `VACUUM INTO` reads in a single transaction, so the copy shows one moment; the writer is not blocked.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::verify::{does_not_verify, not_read, verdict_of};
 use crate::cli::client::route;
 use crate::cli::context::{Context, Need};
-use crate::cli::error::{CliError, Kind};
+use crate::cli::error::{CliError, Kind, how_to_make_room};
 use crate::cli::view::{is_true, items, shown};
 use crate::exit::Exit;
 use crate::state_root::is_reserved;
@@ -72,6 +72,7 @@ fn not_copied(error: &JournalError, file: &Path) -> CliError {
         Some(ErrorKind::PermissionDenied) => {
             told.hint("name a file in a folder that the user of this command may write to")
         }
+        Some(kind @ ErrorKind::FileTooLarge) => told.hint(how_to_make_room(kind)),
         _ if error.is_fault_of_the_disk() => told,
         _ if error.is_for_damage() => told.hint("run `palyra journal verify`; keep the backups you have"),
         _ => told.hint("name a file on a disk with enough free space"),
