@@ -50,6 +50,11 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Interval at which the system clock is checked, the same as that of actix-http.
 const CLOCK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Threads of the actors: two that they share, and the anchor's.
+const ACTOR_THREADS: usize = 3;
+/// Threads at once for work that blocks or must not delay a stop, at a start and while little happens.
+const SPARE_THREADS: usize = 3;
+
 /// Runs the daemon until it is asked to stop or cannot continue.
 ///
 /// # Errors
@@ -145,6 +150,7 @@ impl Daemon {
         mut settings: Settings,
         serve: Serve,
     ) -> anyhow::Result<Result<Self, FailedStart>> {
+        threads::check(threads_needed(&settings, serve))?;
         let reserve = (serve == Serve::Both).then(|| possession.reserve()).transpose()?;
         let token = Token::new(&possession.token()?);
         settings.check_anchor_dir()?;
@@ -158,7 +164,7 @@ impl Daemon {
         let anchor_dir = files::folder_of(&plan.journal.anchor);
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
-        let stopper = Stopper::new();
+        let stopper = Stopper::new()?;
         let (app, supervisor, listeners) = match open(&plan, settings, bound, &token, &stopper).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -264,6 +270,12 @@ impl FailedStart {
         }
         self.error
     }
+}
+
+/// Threads that have to be startable for a daemon to serve.
+fn threads_needed(settings: &Settings, serve: Serve) -> usize {
+    let of_ingress = if serve == Serve::Both { server::threads_of(settings.workers) } else { 0 };
+    ACTOR_THREADS + of_ingress + server::threads_of(server::CONSOLE_WORKERS) + SPARE_THREADS
 }
 
 /// What the actors of this daemon are started with.

@@ -2,16 +2,16 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// The daemon needs this many before it serves its first connection: threads with their event queues, the journal with its
+/// The daemon, and a command that runs its console, need this many before it serves its first connection: threads with their event queues, the journal with its
 /// readers, and some connections.
 const OPEN_FILES_MIN: u64 = 64;
 
 /// The process may have too few files open.
 #[derive(Debug, thiserror::Error)]
-#[error("this process may have only {0} files open, and the daemon needs {OPEN_FILES_MIN} at least")]
+#[error("this process may have only {0} files open, and needs {OPEN_FILES_MIN} at least")]
 pub struct TooFew(u64);
 
-/// Refuses a limit that is too low for the daemon, after it was raised.
+/// Refuses a limit that is too low, after it was raised.
 ///
 /// # Errors
 /// The limit.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{
-    Daemon, add_github, connect, eventually, github_head, json, read_available, state_root, statuses,
-    succeed, write_private,
+    Daemon, add_github, connect, eventually, github_head, json, limited, read_available, run_command,
+    state_root, statuses, succeed, write_private,
 };
 
 #[test]
@@ -51,6 +51,18 @@ fn a_limit_too_low_for_the_daemon_is_refused_by_its_name() {
                 "{said}"
             );
         }
+    }
+}
+
+#[test]
+fn a_command_that_runs_the_console_itself_refuses_a_limit_too_low_for_it() {
+    let root = state_root();
+    add_github(root.path());
+    for limit in ["8", "12", "20", "63"] {
+        let output = run_command(limited(root.path(), &format!("-n {limit}")), &["vault", "list"], b"");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{limit}: {said}");
+        assert!(said.contains(&format!("only {limit} files open")) && said.contains("ulimit -n"), "{said}");
     }
 }
 

@@ -52,6 +52,7 @@ mod still_accepted;
 mod streams;
 mod summaries;
 mod support;
+mod thread_limit;
 mod unreadable;
 mod verifying;
 mod webhooks;

@@ -126,7 +126,7 @@ fn without_threads(kind: ErrorKind, message: String) -> CliError {
         ErrorKind::PermissionDenied => CliError::config(message)
             .hint("a filter of system calls forbids it; Docker before 20.10.10 forbids `clone3`: use a newer one"),
         _ => CliError::cannot_write(message)
-            .hint("allow the daemon more processes, of which each thread is one: `TasksMax=` in its unit, `--pids-limit` of its container, or `ulimit -u`"),
+            .hint("allow more processes, of which each thread is one: `TasksMax=` in its unit, `--pids-limit` of its container, or `ulimit -u`"),
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
 
 use actix_rt::System;
-use anyhow::Context as _;
 use palyra_actors::clock::SystemClock;
 use tokio::sync::oneshot;
 
@@ -13,6 +12,7 @@ use crate::daemon::{Daemon, Serve};
 use crate::open_files;
 use crate::settings::{Flags, Settings};
 use crate::state_root::{Role, StateRoot};
+use crate::threads;
 
 /// Refuses to start anything while the system clock stands before 1970 or after 9999.
 ///
@@ -28,7 +28,7 @@ pub fn check_clock() -> Result<(), CliError> {
 /// The next step for a state root that was open to others.
 const CLOSED: &str = "nothing else is to be done: the files in it were closed to them";
 
-/// Refuses to start the daemon where too few files may be open. The limit is raised as far as it can be.
+/// Refuses to start anything where too few files may be open. The limit is raised as far as it can be.
 ///
 /// # Errors
 /// The limit.
@@ -46,6 +46,7 @@ pub(super) fn offline(
     remarks: &LastRemarks,
 ) -> anyhow::Result<(ConsoleClient, Offline)> {
     check_clock()?;
+    check_open_files()?;
     let possession = root.take(Role::Command)?;
     if let Some(told) = possession.told_if_it_was_open() {
         remarks.add(Remark::Warning(told, CLOSED.to_owned()));
@@ -70,7 +71,7 @@ pub(super) fn offline(
             }
         })
     };
-    let thread = Builder::new().spawn(run).context("the operating system refused this command a thread")?;
+    let thread = Builder::new().spawn(run).map_err(threads::Refused)?;
     let guard = Offline { stop: Some(stop), thread: Some(thread), remarks: remarks.clone() };
     match start.recv() {
         Ok(Ok(console)) => Ok((ConsoleClient::new(&console, token), guard)),

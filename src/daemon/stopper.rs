@@ -41,9 +41,13 @@ pub(super) struct Threads {
 
 impl Stopper {
     /// The stopper of actors that are yet to be started, and their threads.
-    pub fn new() -> Self {
-        let threads = Threads { control: Arbiter::new(), journal: Arbiter::new() };
-        Self { doors: Doors::default(), threads }
+    ///
+    /// # Errors
+    /// When the system refuses a thread, or the descriptors that it needs.
+    pub fn new() -> Result<Self, threads::Refused> {
+        let start = || Arbiter::try_new().map_err(threads::Refused);
+        let threads = Threads { control: start()?, journal: start()? };
+        Ok(Self { doors: Doors::default(), threads })
     }
 
     /// Closes the connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.

@@ -34,10 +34,15 @@ const DISCONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Resolution of the clock that actix-http checks its time-outs by; a time-out may come this much early.
 const CLOCK_TICK: Duration = Duration::from_millis(500);
 /// Worker threads of the console.
-const CONSOLE_WORKERS: usize = 1;
+pub const CONSOLE_WORKERS: usize = 1;
 /// Threads of each worker for blocking work: journal reads and fetches of published keys. More work is queued. No such work
 /// may wait for other such work, or the pool could deadlock.
 const BLOCKING_THREADS_PER_WORKER_MAX: usize = 32;
+
+/// Threads of a listener with so many workers: one more accepts connections.
+pub fn threads_of(workers: usize) -> usize {
+    workers.saturating_add(1)
+}
 
 /// Serves deliveries on `listener`.
 ///
