@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{ConnectorError, ConnectorSupervisor, Emit};
 use crate::ids::Receipt;
@@ -14,11 +14,13 @@ use crate::supervision::{Door, DoorError, Ended, WatchGuard};
 pub struct ConnectorLink {
     emitter: Emitter,
     guard: WatchGuard,
+    /// Its drop tells a later supervisor that this incarnation has ended.
+    _life: watch::Sender<()>,
 }
 
 impl ConnectorLink {
-    pub(super) fn new(emitter: Emitter, guard: WatchGuard) -> Self {
-        Self { emitter, guard }
+    pub(super) fn new(emitter: Emitter, guard: WatchGuard, life: watch::Sender<()>) -> Self {
+        Self { emitter, guard, _life: life }
     }
 
     /// An emitter that can be moved into a future.

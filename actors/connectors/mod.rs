@@ -26,7 +26,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::clock::SharedClock;
 use crate::ids::Receipt;
@@ -38,6 +38,7 @@ pub use error::ConnectorError;
 pub use link::{ConnectorLink, Emitter};
 pub use messages::*;
 pub use roster::Roster;
+use roster::Starting;
 
 /// The actor that runs the connectors of a [`Roster`] and takes their events.
 pub struct ConnectorSupervisor {
@@ -45,6 +46,8 @@ pub struct ConnectorSupervisor {
     running: HashMap<String, Running>,
     /// Connectors waiting for their restart, with the timer of their pause.
     paused: HashMap<String, SpawnHandle>,
+    /// Connectors waiting for the end of an incarnation that the supervisor before this one started, with the timer.
+    succeeding: HashMap<String, SpawnHandle>,
     started_total: u64,
     journal: JournalHandle,
     clock: SharedClock,
@@ -102,6 +105,7 @@ impl ConnectorSupervisor {
             roster,
             running: HashMap::new(),
             paused: HashMap::new(),
+            succeeding: HashMap::new(),
             started_total: 0,
             journal,
             clock,
@@ -119,12 +123,14 @@ impl ConnectorSupervisor {
             ctx.cancel_future(pause);
         }
         let now = (self.clock.now_unix_ms(), Instant::now());
-        let Some((factory, emits)) = self.roster.starting(name, now.0, now.1) else { return };
+        let Some(Starting { factory, emits, life }) = self.roster.starting(name, now.0, now.1) else {
+            return;
+        };
         self.started_total += 1;
         let incarnation = self.started_total;
         let emitter = Emitter::new(name.to_owned(), self.door.clone(), emits);
         let watch = WatchGuard::new(name, incarnation, self.report_to.clone());
-        let link = ConnectorLink::new(emitter, watch);
+        let link = ConnectorLink::new(emitter, watch, life);
         let mut factory = factory.lock().unwrap_or_else(PoisonError::into_inner);
         match catch_unwind(AssertUnwindSafe(|| factory(link))) {
             Ok(connector) => {
@@ -133,6 +139,21 @@ impl ConnectorSupervisor {
             }
             Err(_) => self.back_off(name, &Ended::Panicked, ctx),
         }
+    }
+
+    /// Starts a connector when the incarnation has ended that the supervisor before this one started and asked to close, or
+    /// when the timeout expires.
+    fn succeed(&mut self, name: String, end: impl Future<Output = ()> + 'static, ctx: &mut Context<Self>) {
+        let succeeded = name.clone();
+        let ended = timeout(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), end);
+        let start = ended.into_actor(self).map(move |ended, supervisor, ctx| {
+            supervisor.succeeding.remove(&name);
+            if ended.is_err() {
+                warn_of_another(&name);
+            }
+            supervisor.start_connector(&name, ctx);
+        });
+        self.succeeding.insert(succeeded, ctx.spawn(start));
     }
 
     /// Restarts a connector that ended unintentionally, after a pause.
@@ -150,6 +171,10 @@ impl ConnectorSupervisor {
 
     /// Asks the running incarnation to close. The next one is started when it has, or when the timeout expires.
     fn replace(&mut self, name: String, ctx: &mut Context<Self>) {
+        // It is about to be started anew.
+        if self.succeeding.contains_key(&name) {
+            return;
+        }
         let Some(running) = self.running.get_mut(&name) else { return self.start_connector(&name, ctx) };
         if !running.leave() {
             return;
@@ -157,10 +182,7 @@ impl ConnectorSupervisor {
         let incarnation = running.incarnation;
         ctx.run_later(Duration::from_secs(CONNECTOR_CLOSE_SECONDS), move |supervisor, ctx| {
             if !supervisor.is_closing() && supervisor.take(&name, incarnation).is_some() {
-                tracing::warn!(
-                    connector = name,
-                    "a connector did not close in time; a new one is started beside it"
-                );
+                warn_of_another(&name);
                 supervisor.start_connector(&name, ctx);
             }
         });
@@ -212,6 +234,10 @@ impl ConnectorSupervisor {
     }
 }
 
+fn warn_of_another(connector: &str) {
+    tracing::warn!(connector, "a connector did not close in time; a new one is started beside it");
+}
+
 impl Actor for ConnectorSupervisor {
     type Context = Context<Self>;
 
@@ -221,7 +247,10 @@ impl Actor for ConnectorSupervisor {
             ctx.add_stream(poll_fn(move |cx| exits.poll_recv(cx)));
         }
         for name in self.roster.to_be_started() {
-            self.start_connector(&name, ctx);
+            match self.roster.end_of_newest(&name) {
+                Some(end) => self.succeed(name, end, ctx),
+                None => self.start_connector(&name, ctx),
+            }
         }
     }
 }
@@ -312,8 +341,8 @@ impl Handler<Close> for ConnectorSupervisor {
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Self::Result {
         let (reply, answer) = oneshot::channel();
         self.closing.push(reply);
-        for (name, pause) in self.paused.drain() {
-            ctx.cancel_future(pause);
+        for (name, waits) in self.paused.drain().chain(self.succeeding.drain()) {
+            ctx.cancel_future(waits);
             self.roster.closed(&name);
         }
         for running in self.running.values_mut() {

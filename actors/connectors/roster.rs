@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::ConnectorError;
@@ -24,7 +24,18 @@ struct Entry {
     emits: Arc<Semaphore>,
     back_off: BackOff,
     was_started: bool,
+    /// Its sender is dropped when the newest incarnation has ended.
+    life_of_newest: Option<watch::Receiver<()>>,
     presence: ConnectorPresence,
+}
+
+/// What a connector is started with.
+pub struct Starting {
+    pub factory: Arc<Mutex<ConnectorFactory>>,
+    /// The permits for its events, which all its incarnations share.
+    pub emits: Arc<Semaphore>,
+    /// Kept by the incarnation until it ends.
+    pub life: watch::Sender<()>,
 }
 
 impl Roster {
@@ -59,14 +70,8 @@ impl Roster {
         self.entries().contains_key(name)
     }
 
-    /// Records that a connector starts at `unix_ms`, which is `now`. Returns its factory, and the permits for its events,
-    /// which all its incarnations share.
-    pub fn starting(
-        &self,
-        name: &str,
-        unix_ms: UnixMs,
-        now: Instant,
-    ) -> Option<(Arc<Mutex<ConnectorFactory>>, Arc<Semaphore>)> {
+    /// Records that a connector starts at `unix_ms`, which is `now`.
+    pub fn starting(&self, name: &str, unix_ms: UnixMs, now: Instant) -> Option<Starting> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name)?;
         if entry.was_started {
@@ -76,7 +81,16 @@ impl Roster {
         entry.back_off.started(now);
         entry.presence.state = ConnectorState::Running;
         entry.presence.started_at_unix_ms = unix_ms;
-        Some((Arc::clone(&entry.factory), Arc::clone(&entry.emits)))
+        let (life, seen) = watch::channel(());
+        entry.life_of_newest = Some(seen);
+        Some(Starting { factory: Arc::clone(&entry.factory), emits: Arc::clone(&entry.emits), life })
+    }
+
+    /// Resolves when the incarnation has ended that was started last; `None` if none was.
+    pub fn end_of_newest(&self, name: &str) -> Option<impl Future<Output = ()> + use<>> {
+        let mut life = self.entries().get(name)?.life_of_newest.clone()?;
+        // Nothing is sent. It fails when the sender is dropped.
+        Some(async move { life.changed().await.unwrap_or_default() })
     }
 
     /// Records that a connector ended unintentionally. Returns how long to wait before it is restarted.
@@ -148,7 +162,14 @@ impl Entry {
         };
         let factory = Arc::new(Mutex::new(factory));
         let emits = Arc::new(Semaphore::new(EMITS_IN_FLIGHT_MAX));
-        Self { factory, emits, back_off: BackOff::default(), was_started: false, presence }
+        Self {
+            factory,
+            emits,
+            back_off: BackOff::default(),
+            was_started: false,
+            life_of_newest: None,
+            presence,
+        }
     }
 }
 

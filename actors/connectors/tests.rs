@@ -216,7 +216,7 @@ async fn an_event_that_nobody_waits_for_any_more_counts_until_it_is_answered() {
 fn every_life_of_a_connector_shares_the_places_for_its_events() {
     let roster = Roster::default();
     roster.add("billing", Box::new(|_| unreachable!("nothing is started here"))).unwrap();
-    let places = |now| roster.starting("billing", 0, now).unwrap().1;
+    let places = |now| roster.starting("billing", 0, now).unwrap().emits;
     let now = Instant::now();
     let (one, next) = (places(now), places(now));
     assert!(Arc::ptr_eq(&one, &next));

@@ -17,9 +17,9 @@ impl Handler<Close> for Owner {
     type Result = Ended;
 
     fn handle(&mut self, _: Close, ctx: &mut Self::Context) -> Ended {
-        if self.closes {
-            ctx.run_later(Duration::from_secs(1), |_, ctx| ctx.stop());
-        }
+        // The timer also keeps it when nobody can send to it any more.
+        let closes_after = Duration::from_secs(if self.closes { 1 } else { 3_600 });
+        ctx.run_later(closes_after, |_, ctx| ctx.stop());
         self.link.closing()
     }
 }
@@ -127,8 +127,67 @@ async fn a_supervisor_that_is_rebuilt_leaves_closed_what_was_closed_on_purpose()
     while house.presence_of("closed").await.state != ConnectorState::Stopped {
         tokio::task::yield_now().await;
     }
-    house.rebuild();
+    fall_and_rebuild(&house).await;
     assert!(house.incarnations(3).await);
     assert_eq!(house.presence_of("closed").await.state, ConnectorState::Stopped);
     assert_eq!(house.presence_of("billing").await.restarts, 1);
+}
+
+/// Makes a supervisor panic.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Fall;
+
+impl Handler<Fall> for ConnectorSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Fall, _: &mut Self::Context) {
+        panic!("a planted panic");
+    }
+}
+
+/// Replaces the supervisor as after a panic.
+async fn fall_and_rebuild(house: &House) {
+    house.door.ask(Fall).await.unwrap_err();
+    house.rebuild();
+    house.door.ask(Presence).await.unwrap();
+}
+
+/// A house whose connector of the supervisor that has panicked takes a second to close, or does not. A new supervisor runs.
+async fn rebuilt(closes: bool) -> (House, Arc<std::sync::Mutex<Vec<usize>>>) {
+    let house = house();
+    let found = found_by_each(&house, closes).await;
+    fall_and_rebuild(&house).await;
+    (house, found)
+}
+
+#[actix::test]
+async fn a_supervisor_that_is_rebuilt_starts_the_next_when_the_one_before_has_let_go_of_what_it_owns() {
+    tokio::time::pause();
+    let (house, found) = rebuilt(true).await;
+    house.restart("billing").await;
+    fall_and_rebuild(&house).await;
+    assert_eq!(found.lock().unwrap().len(), 1);
+    house.settle().await;
+    assert_eq!(*found.lock().unwrap(), [0, 0]);
+    let presence = house.presence().await;
+    assert_eq!((presence.restarts, presence.state), (1, ConnectorState::Running));
+}
+
+#[actix::test]
+async fn a_supervisor_that_is_rebuilt_does_not_wait_for_ever_for_a_connector_that_does_not_close() {
+    tokio::time::pause();
+    let (house, found) = rebuilt(false).await;
+    house.settle().await;
+    house.settle().await;
+    assert_eq!(*found.lock().unwrap(), [0, 1]);
+}
+
+#[actix::test]
+async fn a_supervisor_that_closes_starts_none_of_those_it_was_waiting_to_succeed() {
+    tokio::time::pause();
+    let (house, found) = rebuilt(true).await;
+    assert_eq!(house.door.ask(Close).await.unwrap(), Ended::Asked);
+    house.settle().await;
+    assert_eq!(found.lock().unwrap().len(), 1);
 }
