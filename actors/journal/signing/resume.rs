@@ -127,7 +127,10 @@ pub(in crate::journal) fn lock(files: &JournalFiles, wait: Duration) -> Result<F
     loop {
         match folder.try_lock() {
             Ok(()) => return Ok(folder),
-            Err(TryLockError::WouldBlock) if began.elapsed() < wait => std::thread::sleep(SIGNER_PAUSE),
+            Err(TryLockError::WouldBlock) if began.elapsed() < wait => {
+                fail::fail_point!("journal::wait_for_signer");
+                std::thread::sleep(SIGNER_PAUSE);
+            }
             Err(TryLockError::WouldBlock) => return Err(locked(path)),
             Err(TryLockError::Error(error)) => return Err(SealError::from(error).into()),
         }

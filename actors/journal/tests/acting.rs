@@ -1,6 +1,8 @@
 //! The actor around the writer.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 
 use actix::{Actor as _, Arbiter};
 use fail::FailScenario;
@@ -126,12 +128,27 @@ fn close_is_answered_after_all_that_came_before_it() {
     run(async {
         let place = Place::new();
         let running = Running::start(&place).await;
-        fail::cfg("journal::before_anchor", "1*sleep(300)").unwrap();
-        let (reply, mut answer) = tokio::sync::oneshot::channel();
-        let reply = AppendReply::new(move |outcome, _| reply.send(outcome).unwrap());
+        // The group is not anchored before the actor waits for it.
+        let both_are_there = Arc::new(Barrier::new(2));
+        for point in ["journal::before_anchor", "journal::wait_for_anchor"] {
+            let is_there = Arc::clone(&both_are_there);
+            let meet = move || {
+                is_there.wait();
+            };
+            fail::cfg_callback(point, meet).unwrap();
+        }
+        // What comes after that wait: the last checkpoint.
+        let [is_answered, was_answered] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let (answered, seen) = (Arc::clone(&is_answered), Arc::clone(&was_answered));
+        let look = move || seen.store(answered.load(Ordering::SeqCst), Ordering::SeqCst);
+        fail::cfg_callback("journal::sign", look).unwrap();
+        let reply = AppendReply::new(move |outcome, _| {
+            assert!(matches!(outcome, Ok(Appended::Stored(_))));
+            is_answered.store(true, Ordering::SeqCst);
+        });
         running.journal.door.tell(Append { event: push(1), claim: None, reply }).unwrap();
         running.journal.door.ask(Close).await.unwrap();
-        assert!(matches!(answer.try_recv(), Ok(Ok(Appended::Stored(_)))));
+        assert!(was_answered.load(Ordering::SeqCst));
     });
 }
 
@@ -336,7 +353,14 @@ fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
         let place = Place::new();
         let mut running = Running::start(&place).await;
         running.journal.append(push(0), None).await.unwrap();
-        fail::cfg("journal::sign", "1*sleep(300)").unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
+        let has_waited = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&has_waited);
+        let let_sign = move || {
+            waits.store(true, Ordering::SeqCst);
+            fail::remove("journal::sign");
+        };
+        fail::cfg_callback("journal::wait_for_signer", let_sign).unwrap();
         let journal = running.journal.clone();
         let asked = actix_rt::spawn(async move { journal.door.ask(Seal).await });
         // The seal is under way once an append that was sent after it is answered.
@@ -345,6 +369,7 @@ fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
         drop(running.journal.append(push(2), None).await);
         assert_eq!(running.ended().await, Ended::Panicked);
         running.reopen().await;
+        assert!(has_waited.load(Ordering::SeqCst));
         assert!(!matches!(asked.await, Ok(Ok(Ok(())))), "nobody was told that it is stored");
         running.journal.append(push(3), None).await.unwrap();
         running.journal.door.ask(Close).await.unwrap();

@@ -63,6 +63,7 @@ impl Drop for Anchoring {
     fn drop(&mut self) {
         self.groups = None;
         if let Some(thread) = self.thread.take() {
+            fail::fail_point!("journal::wait_for_anchor");
             // A panic was reported by the thread.
             thread.join().unwrap_or_default();
         }
