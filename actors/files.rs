@@ -325,6 +325,16 @@ pub fn is_fault_of_the_disk(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::IO)
 }
 
+/// Whether the system cannot lock a file: its file system has no locks, or a filter of system calls forbids them.
+pub fn is_refusal_of_locks(error: &io::Error) -> bool {
+    matches!(errno_of(error), Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS))
+}
+
+/// Whether the system does not know a call, or a filter of system calls forbids it.
+pub(crate) fn is_unknown_call(error: &io::Error) -> bool {
+    errno_of(error) == Some(Errno::NOSYS)
+}
+
 /// The error of the operating system, inside the wrappers of [`with_path`] and `tempfile`.
 fn errno_of(error: &io::Error) -> Option<Errno> {
     let inner = error.get_ref();

@@ -39,6 +39,7 @@ mod published_certificates;
 mod published_rotation;
 mod readiness;
 mod recuts;
+mod refused_calls;
 mod reloading;
 mod remedies;
 mod replay;

@@ -30,6 +30,8 @@ const RUNTIME_FILE_BYTES_MAX: u64 = 4_096;
 const TOKEN_FILE_BYTES_MAX: u64 = 256;
 /// Shortest token of the console, in characters: 128 random bits in hexadecimal cannot be guessed.
 const TOKEN_CHARACTERS_MIN: usize = 32;
+/// What to do about a file system without locks.
+const LOCAL_DISK: &str = "choose a state root on a local disk with --state-root; over NFS, locks need `rpc.statd` on both machines";
 /// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -189,6 +191,9 @@ impl StateRoot {
         match (std::fs::symlink_metadata(path), source.kind()) {
             (Ok(meta), _) if meta.is_symlink() => check::refused(path, "is a symbolic link", "remove it"),
             (Ok(meta), _) if !meta.is_file() => check::refused(path, "is not a regular file", "move it away"),
+            _ if files::is_refusal_of_locks(&source) => {
+                check::refused(path, format!("cannot be locked ({source})"), LOCAL_DISK)
+            }
             (Ok(_), ErrorKind::PermissionDenied) => {
                 looked().err().unwrap_or_else(|| StateRootError::Io { path: path.to_owned(), source })
             }

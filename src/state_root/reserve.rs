@@ -37,8 +37,8 @@ impl Reserve {
         let file = options.open(&reserve.path)?;
         match fallocate(&file, FallocateFlags::empty(), 0, bytes_of(folder)?) {
             Ok(()) => {}
-            // A file system that cannot preallocate, or a limit on file sizes, means no reserve.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::FBIG) => {}
+            // A file system that cannot preallocate, a filter that forbids it or a limit on file sizes means no reserve.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::FBIG) => {}
             Err(errno) => return Err(errno.into()),
         }
         Ok(reserve)

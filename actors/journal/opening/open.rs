@@ -270,6 +270,10 @@ pub(in crate::journal) fn file_error(path: &Path) -> impl Fn(io::Error) -> Journ
             _ if files::is_fault_of_the_disk(&error) => {
                 ("its disk is failing", "check the disk and its cable")
             }
+            _ if files::is_unknown_call(&error) => (
+                "a filter of system calls forbids `statx`, or the kernel does not know it",
+                "use a newer Docker and libseccomp, or allow `statx` in the filter; Linux has it since 4.11",
+            ),
             _ => (
                 "its file cannot be accessed",
                 "check that the state root exists and belongs to the daemon's user",

@@ -4,6 +4,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -132,6 +133,9 @@ pub(in crate::journal) fn lock(files: &JournalFiles, wait: Duration) -> Result<F
                 std::thread::sleep(SIGNER_PAUSE);
             }
             Err(TryLockError::WouldBlock) => return Err(locked(path)),
+            Err(TryLockError::Error(error)) if files::is_refusal_of_locks(&error) => {
+                return Err(not_lockable(path, error));
+            }
             Err(TryLockError::Error(error)) => return Err(SealError::from(error).into()),
         }
     }
@@ -143,6 +147,15 @@ fn locked(path: &Path) -> JournalError {
         problem: "another process has locked this folder, which holds the journal's signing records",
         hint: "stop that process (`lslocks` names it); two state roots cannot share an `anchor_dir`",
         source: None,
+    }
+}
+
+fn not_lockable(path: &Path, error: io::Error) -> JournalError {
+    JournalError::Open {
+        path: path.to_owned(),
+        problem: "its file system cannot lock this folder, as signing requires",
+        hint: "move the folder to a local disk and name it as `anchor_dir`",
+        source: Some(Arc::new(error)),
     }
 }
 
