@@ -80,8 +80,8 @@ fn outlive_their_life(bring_into_trouble: impl FnOnce(&Server)) {
     });
     assert_eq!(
         post(&daemon, &Signer::new().token(), "{}").status,
-        401,
-        "somebody else's key, once it is answered"
+        503,
+        "nobody knows whether it is a new key"
     );
     assert_eq!(post(&daemon, &signer.token(), "[\"after\"]").status, 202);
     drop(daemon);

@@ -78,7 +78,7 @@ fn strangers_who_name_unknown_keys_cause_one_fetch_and_delay_nobody() {
 }
 
 #[test]
-fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
+fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails_and_nobody_knows_what_it_signed() {
     let (authority, old) = (Authority::new(), Signer::new());
     for answer in ["{\"keys\":[]}", "<html>"] {
         let root = state_root();
@@ -86,12 +86,31 @@ fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
         let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
         assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
         server.publish(answer.to_owned());
-        for requests in [2, 2] {
-            assert_eq!(post(&daemon, &Signer::of_id("2").token(), "{}").status, 401);
-            assert_eq!(server.requests(), requests);
+        for new in [Signer::of_id("2"), Signer::new(), Signer::nameless()] {
+            assert_eq!(post(&daemon, &new.token(), "{}").status, 503);
+            assert_eq!(server.requests(), 2, "one failure stands for the next seconds");
         }
+        assert_eq!(post(&daemon, &Signer::new().token_for("them"), "{}").status, 401, "no key could save it");
         assert_eq!(post(&daemon, &old.token(), "[1]").status, 202);
     }
+}
+
+#[test]
+fn a_new_key_is_asked_for_again_soon_after_a_fetch_that_failed() {
+    let (root, authority, old, new) = (state_root(), Authority::new(), Signer::new(), Signer::of_id("2"));
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
+    prepare(root.path(), &key_set_profile(&server.address), &authority, "");
+    let failure_ends_soon = [("FAILPOINTS", "published::failure_ends_soon=return")];
+    let daemon = Daemon::start_with(root.path(), &[], &failure_ends_soon);
+    assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
+    server.publish(new.set());
+    server.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(post(&daemon, &new.token(), "[1]").status, 503);
+    server.is_away.store(false, Ordering::SeqCst);
+    eventually("it is asked for", || post(&daemon, &new.token(), "[1]").status == 202);
+    let requests = server.requests();
+    assert_eq!(post(&daemon, &Signer::of_id("3").token(), "[2]").status, 401);
+    assert_eq!(server.requests(), requests, "once a minute");
 }
 
 #[test]
