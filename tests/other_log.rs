@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 
-use crate::support::{Daemon, json, run, state_root, succeed};
+use crate::support::{Daemon, add_github, json, run, state_root, succeed};
 
 const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
@@ -34,10 +34,21 @@ fn change(database: &Path, statement: &str) {
 
 #[test]
 fn a_backup_beside_the_log_of_what_it_replaced_is_told_as_that() {
+    tells_of_a_backup_beside_another_log("off");
+}
+
+#[test]
+fn a_backup_beside_the_log_that_a_slow_disk_left_long_is_told_as_that() {
+    tells_of_a_backup_beside_another_log("sleep(60)");
+}
+
+/// How long it takes to move the log decides how much of the newest part lies in it.
+fn tells_of_a_backup_beside_another_log(moving: &str) {
     let (root, aside) = (state_root(), state_root());
     let root = root.path();
     let (backup, database) = (aside.path().join("backup.db"), root.join("journal.db"));
-    let daemon = Daemon::with_github(root);
+    add_github(root);
+    let daemon = Daemon::start_with(root, &[], &[("FAILPOINTS", &format!("journal::move={moving}"))]);
     let deliver = |numbers: std::ops::Range<u32>| {
         for number in numbers {
             let body = format!("{{\"n\":{number},\"text\":\"{}\"}}", "x".repeat(2_000));
