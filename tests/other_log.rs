@@ -101,7 +101,7 @@ fn a_row_that_was_changed_in_the_log_is_no_reason_to_discard_the_log() {
     let daemon = Daemon::with_github(root);
     assert_eq!(daemon.github("push", "1", "{}").status, 202);
     daemon.signal("TERM");
-    assert!(daemon.wait(Duration::from_secs(10)).success());
+    assert!(daemon.wait(Duration::from_secs(30)).success());
     let daemon = Daemon::start(root);
     for number in 2..5 {
         assert_eq!(daemon.github("push", &number.to_string(), &format!("{{\"n\":{number}}}")).status, 202);

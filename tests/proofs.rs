@@ -333,7 +333,7 @@ fn the_daemon_verifies_all_of_its_journal_in_the_background_and_tells_what_it_fi
     let root = journal.root.path().to_owned();
     let daemon = journal.daemon.take().unwrap();
     daemon.signal("TERM");
-    assert!(daemon.wait(Duration::from_secs(10)).success());
+    assert!(daemon.wait(Duration::from_secs(30)).success());
     // In an index, where a start does not look.
     let db = rusqlite::Connection::open(root.join("journal.db")).unwrap();
     db.execute_batch("INSERT INTO replay_keys VALUES (256, zeroblob(10))").unwrap();

@@ -126,7 +126,7 @@ fn an_open_event_stream_does_not_hold_the_daemon_up() {
     let told = Instant::now();
     daemon.signal("TERM");
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(20), "{:?}", told.elapsed());
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn idle_connections_do_not_hold_the_daemon_up() {
     let told = Instant::now();
     daemon.signal("INT");
     assert_eq!(daemon.wait(DRAIN).code(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(told.elapsed() < Duration::from_secs(20), "{:?}", told.elapsed());
 }
 
 #[test]
