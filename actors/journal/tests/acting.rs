@@ -336,7 +336,7 @@ fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
         let place = Place::new();
         let mut running = Running::start(&place).await;
         running.journal.append(push(0), None).await.unwrap();
-        fail::cfg("journal::sign", "1*sleep(300)").unwrap();
+        fail::cfg("journal::sign", "pause").unwrap();
         let journal = running.journal.clone();
         let asked = actix_rt::spawn(async move { journal.door.ask(Seal).await });
         // The seal is under way once an append that was sent after it is answered.
@@ -344,7 +344,12 @@ fn a_writer_that_is_opened_again_waits_for_what_its_predecessor_signs() {
         fail::cfg("journal::append", "1*panic").unwrap();
         drop(running.journal.append(push(2), None).await);
         assert_eq!(running.ended().await, Ended::Panicked);
+        let goes_on = std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            fail::remove("journal::sign");
+        });
         running.reopen().await;
+        goes_on.join().unwrap();
         assert!(!matches!(asked.await, Ok(Ok(Ok(())))), "nobody was told that it is stored");
         running.journal.append(push(3), None).await.unwrap();
         running.journal.door.ask(Close).await.unwrap();
