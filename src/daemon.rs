@@ -2,7 +2,7 @@
 
 pub mod actors;
 mod end;
-mod hurry;
+mod held;
 mod journaling;
 mod listening;
 pub mod registry_file;
@@ -38,9 +38,10 @@ use crate::threads;
 use crate::version;
 use actors::Plan;
 use end::End;
+use held::{Closed, Held};
 use journaling::Journaling;
 use listening::{Bound, Listeners};
-use signals::{Asked, Signals};
+use signals::{Asked, Signals, finished_before};
 use stopper::{CLOSE_DEADLINE, Stopper};
 
 /// Time the actors are given at a start to answer and to make their first commit; a busy disk may need long.
@@ -62,18 +63,14 @@ const SPARE_THREADS: usize = 3;
 pub fn run(root: StateRoot, flags: Flags, verbose: u8) -> anyhow::Result<Exit> {
     System::new().block_on(async move {
         let mut signals = Signals::listen()?;
-        let begun = tokio::select! {
-            begun = begin(root, flags, verbose) => begun?,
-            () = signals.stop() => {
-                tracing::warn!("asked to stop before it served");
-                return Ok(Exit::Ok);
-            }
+        let Some(begun) = finished_before(signals.stop(), begin(root, flags, verbose)).await else {
+            tracing::warn!("asked to stop before it served");
+            return Ok(Exit::Ok);
         };
-        let daemon = match begun {
-            Ok(daemon) => daemon,
-            Err(failed) => return Err(failed.close(signals.stop()).await),
-        };
-        daemon.serve(signals).await
+        match begun? {
+            Ok(daemon) => daemon.serve(signals).await,
+            Err(failed) => Err(failed.close(signals.stop()).await),
+        }
     })
 }
 
@@ -124,7 +121,7 @@ pub struct Daemon {
     pub app: Arc<AppState>,
     /// `None` for the console of a command. The disk space is released while the root is still locked.
     reserve: Option<Reserve>,
-    possession: Possession,
+    possession: Held,
     supervisor: Supervisor,
     stopper: Stopper,
     listeners: Listeners,
@@ -132,8 +129,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts the actors and opens the listeners; when it returns, deliveries are accepted. When it fails, the actors have been
-    /// closed, so that nothing writes to the state root without its lock, unless one hangs for longer than
-    /// [`CLOSE_DEADLINE`].
+    /// closed, and the state root is free. If one hangs for longer than [`CLOSE_DEADLINE`], it stays locked until the process
+    /// ends.
     ///
     /// # Errors
     /// What could not be started.
@@ -165,6 +162,8 @@ impl Daemon {
         files::remove_unfinished(anchor_dir)
             .map_err(|source| StateRootError::Io { path: anchor_dir.to_owned(), source })?;
         let stopper = Stopper::new()?;
+        // From here on, there are threads that may write to it.
+        let possession = Held::until_the_end(possession);
         let (app, supervisor, listeners) = match open(&plan, settings, bound, &token, &stopper).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -216,15 +215,12 @@ impl Daemon {
         drop(reserve);
         // Commands must not find the address any more: the console is about to stop.
         possession.withdraw();
-        let mut is_journal_well = true;
-        let stop = async {
-            is_journal_well = shut_down(&app, listeners, journaling, stopper, &end).await;
-            drop(possession);
-        };
-        if !hurry::ended(stop, signals.stop()).await {
+        let stop = shut_down(&app, listeners, journaling, stopper, &end);
+        let Some(closed) = finished_before(signals.stop(), stop).await else {
             tracing::warn!("asked to stop a second time: stopping at once");
-        }
-        Ok(if is_journal_well { end.exit() } else { Exit::Internal })
+            return Ok(end.exit());
+        };
+        Ok(if closed.give_up(possession) { end.exit() } else { Exit::Internal })
     }
 
     /// Stops a daemon that served one command, or that could not be announced. Unfinished work is given [`CLOSE_DEADLINE`].
@@ -234,7 +230,7 @@ impl Daemon {
         drop(self.reserve);
         let mut is_finished = self.listeners.stop_within(CLOSE_DEADLINE).await;
         is_finished &= self.app.changes.under_way.ended_within(CLOSE_DEADLINE).await;
-        self.stopper.close(None).await;
+        self.stopper.close(None).await.and(is_finished).give_up(self.possession);
         is_finished
     }
 }
@@ -248,7 +244,7 @@ struct FailedStart {
 /// What a failed start has to close.
 enum Started {
     /// Some of the actors, and the state root, which stays locked until they are closed.
-    Actors(Stopper, Possession),
+    Actors(Stopper, Held),
     /// A daemon whose addresses could not be written down.
     Daemon(Box<Daemon>),
 }
@@ -257,15 +253,7 @@ impl FailedStart {
     /// Closes what was started, unless `hurry` resolves before, and returns why the start failed. Whoever waits for that waits
     /// no longer for actors that hang; they end with the process.
     async fn close(self, hurry: impl Future<Output = ()>) -> anyhow::Error {
-        let close = async {
-            match self.started {
-                Started::Actors(stopper, _possession) => {
-                    drop(timeout(CLOSE_DEADLINE, stopper.close(None)).await);
-                }
-                Started::Daemon(daemon) => drop(daemon.close().await),
-            }
-        };
-        if !hurry::ended(close, hurry).await {
+        if finished_before(hurry, self.started.close()).await.is_none() {
             tracing::warn!("asked to stop while a failed start was ending: stopping at once");
         }
         self.error
@@ -276,6 +264,19 @@ impl FailedStart {
 fn threads_needed(settings: &Settings, serve: Serve) -> usize {
     let of_ingress = if serve == Serve::Both { server::threads_of(settings.workers) } else { 0 };
     ACTOR_THREADS + of_ingress + server::threads_of(server::CONSOLE_WORKERS) + SPARE_THREADS
+}
+
+impl Started {
+    async fn close(self) {
+        match self {
+            Self::Actors(stopper, possession) => {
+                if let Ok(closed) = timeout(CLOSE_DEADLINE, stopper.close(None)).await {
+                    closed.give_up(possession);
+                }
+            }
+            Self::Daemon(daemon) => drop(daemon.close().await),
+        }
+    }
 }
 
 /// What the actors of this daemon are started with.
@@ -325,15 +326,14 @@ async fn wrong_clock() -> NoHttpDate {
     }
 }
 
-/// Reports not ready, stops accepting, finishes the work in flight, then closes the actors. Returns whether the journal
-/// closed cleanly.
+/// Reports not ready, stops accepting, finishes the work in flight, then closes the actors.
 async fn shut_down(
     app: &Arc<AppState>,
     listeners: Listeners,
     journaling: Journaling,
     stopper: Stopper,
     end: &End,
-) -> bool {
+) -> Closed {
     if let Some(why) = end.fault() {
         tracing::error!(why, "the daemon cannot continue and stops");
     }
@@ -352,7 +352,8 @@ async fn shut_down(
         tracing::warn!("some requests in flight were not finished in time");
     }
     journaling.end().await;
-    stopper.close(Some(end.event())).await
+    // After a fault, an actor may still be starting on a thread that nobody waits for.
+    stopper.close(Some(end.event())).await.and(is_finished && end.fault().is_none())
 }
 
 /// The parts were started but do not work together.

@@ -51,7 +51,7 @@ pub fn for_commands(verbose: u8) {
     start(level, false, BoxMakeWriter::new(io::stderr));
 }
 
-/// Waits until everything logged is written, for at most [`PATIENCE`].
+/// Waits until everything logged before is written, for at most [`PATIENCE`].
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush_within(PATIENCE);

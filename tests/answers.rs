@@ -238,7 +238,7 @@ fn a_body_that_stalls_or_trickles_is_408_and_frees_its_place() {
     let answer = read_available(&mut stalled);
     assert_eq!(statuses(&answer), [408], "{answer}");
     assert!(answer.contains("request_timeout"));
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(9), "sooner than by default: {:?}", begun.elapsed());
     assert_eq!(daemon.github("push", "2", BODY).status, 202, "the only permit is free again");
 }
 
@@ -310,13 +310,16 @@ fn another_method_is_405_and_another_path_404() {
 fn unsigned_deliveries_are_taken_where_asked_for_and_no_faster_than_their_rate() {
     let root = state_root();
     succeed(root.path(), &["webhooks", "add", "open", "github", "--allow-unsigned"], b"");
-    set_field(root.path(), "unsigned_rate_per_second", "3");
+    set_field(root.path(), "unsigned_rate_per_second", "1");
     let daemon = Daemon::start(root.path());
     let headers = [("Content-Type", "application/json"), ("X-GitHub-Event", "push")];
-    let answers: Vec<Answer> =
-        (0..40).map(|n| daemon.post("open", &headers, format!("{{\"n\":{n}}}").as_bytes())).collect();
-    assert_eq!(answers[0].status, 202);
-    let refused = answers.iter().find(|answer| answer.status != 202).expect("40 within a moment");
+    let post = |n: u32| daemon.post("open", &headers, format!("{{\"n\":{n}}}").as_bytes());
+    assert_eq!(post(0).status, 202);
+    let answers = std::thread::scope(|scope| {
+        let posting: Vec<_> = (1..40).map(|n| scope.spawn(move || post(n))).collect();
+        posting.into_iter().map(|posted| posted.join().unwrap()).collect::<Vec<Answer>>()
+    });
+    let refused = answers.iter().find(|answer| answer.status != 202).expect("40 at once");
     assert_problem(refused, 429, "too_many_requests");
 }
 

@@ -237,6 +237,12 @@ fn a_check_looks_at_the_files_of_an_anchor_that_lies_elsewhere() {
             assert!(said.contains(&format!("chmod 600 {}", path.display())), "{said}");
         }
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        std::fs::hard_link(&path, &aside).unwrap();
+        for args in [&["daemon", "--check"][..], &START] {
+            let said = refused(run(root.path(), args, b""));
+            assert!(said.contains(&format!("`{}` has a second name", path.display())), "{said}");
+        }
+        std::fs::remove_file(&aside).unwrap();
     }
 }
 

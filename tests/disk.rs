@@ -133,10 +133,15 @@ fn failing_disk(daemon: &Daemon, error: &str, nth: usize, file: Option<&Path>) -
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", daemon.pid());
-    let traced =
-        || std::fs::read_to_string(&status).unwrap().contains(&format!("TracerPid:\t{}", strace.id()));
-    eventually("strace holds the daemon", traced);
+    let (tasks, tracer) = (format!("/proc/{}/task", daemon.pid()), format!("TracerPid:\t{}", strace.id()));
+    let is_traced = |task: &Path| {
+        // One that has ended needs no tracer.
+        std::fs::read_to_string(task.join("status")).is_ok_and(|status| status.contains(&tracer))
+            || !task.is_dir()
+    };
+    eventually("strace holds every thread of the daemon", || {
+        std::fs::read_dir(&tasks).unwrap().all(|task| is_traced(&task.unwrap().path()))
+    });
     assert!(strace.try_wait().unwrap().is_none(), "strace holds the daemon");
     strace
 }

@@ -16,7 +16,7 @@ fn answered(daemon: &Daemon, request: &[u8], status: u16) -> TcpStream {
     let mut stream = connect(&daemon.ingress);
     stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     stream.write_all(request).unwrap();
-    assert_eq!(statuses(&read_available(&mut stream)), [status]);
+    assert_eq!(read_answer(&mut stream), Some(status));
     stream
 }
 
@@ -48,10 +48,18 @@ fn a_connection_that_asks_again_and_again_is_kept() {
     let root = state_root();
     write_private(&root.path().join("palyra.toml"), "idle_deadline_seconds = 2\nhead_deadline_seconds = 1\n");
     let daemon = Daemon::with_github(root.path());
-    let (mut stream, began) = (answered(&daemon, ASK, 200), Instant::now());
+    let begin = || (answered(&daemon, ASK, 200), Instant::now());
+    let (mut stream, mut began) = begin();
     while began.elapsed() < Duration::from_secs(5) {
-        stream.write_all(ASK).unwrap();
-        assert_eq!(statuses(&read_available(&mut stream)), [200]);
+        let asked = Instant::now();
+        let is_kept =
+            !is_closed(&mut stream) && stream.write_all(ASK).is_ok() && read_answer(&mut stream) == Some(200);
+        // A machine so busy that we were idle ourselves for nearly as long tells nothing.
+        if asked.elapsed() > Duration::from_secs(1) {
+            (stream, began) = begin();
+        } else {
+            assert!(is_kept, "closed after {:?}", began.elapsed());
+        }
     }
 }
 
@@ -137,6 +145,8 @@ fn an_answer_has_the_form_that_its_own_request_asks_for() {
     let mut stream = connect(&daemon.ingress);
     let sent = [deliver(1, "HTTP/1.1"), head.to_owned(), deliver(2, "HTTP/1.1"), unread].concat();
     stream.write_all(sent.as_bytes()).unwrap();
+    // The last answer closes the connection.
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let answers = read_available(&mut stream);
     let of_head = answers.split("HTTP/1.1 ").nth(2).unwrap_or_default();
     assert_eq!(statuses(&answers), [202, 405, 202, 408], "{answers}");

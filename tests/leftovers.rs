@@ -1,13 +1,17 @@
 //! What a daemon leaves in its state root, and what becomes of it at the next start.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::state_root::{hold_lock, refused};
-use crate::support::{Daemon, add_github, fail, run, state_root, succeed, write_private};
+use crate::shutdown::heeds_signals;
+use crate::state_root::refused;
+use crate::support::{Daemon, add_github, eventually, fail, palyra, run, state_root, succeed, write_private};
+
+const SERVE: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
 #[test]
 fn what_a_killed_daemon_left_behind_hinders_nobody() {
@@ -56,9 +60,17 @@ pub fn left_by_a_killed_daemon() -> TempDir {
 #[test]
 fn who_only_asks_for_the_holder_keeps_no_daemon_from_starting() {
     let root = left_by_a_killed_daemon();
-    let mut asking = hold_lock(root.path(), "-s", "0.1");
-    drop(Daemon::start(root.path()));
-    asking.wait().unwrap();
+    let asking = std::fs::File::open(root.path().join("lock")).unwrap();
+    asking.lock_shared().unwrap();
+    let mut starting = palyra(root.path()).args(SERVE).stdout(Stdio::piped()).spawn().unwrap();
+    // The daemon takes its state root next, and waits for the lock for a moment.
+    eventually("it heeds signals", || heeds_signals(starting.id()));
+    drop(asking);
+    let mut line = String::new();
+    BufReader::new(starting.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("ready "), "{line:?}");
+    starting.kill().unwrap();
+    starting.wait().unwrap();
 }
 
 #[test]

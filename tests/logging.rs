@@ -65,7 +65,7 @@ fn where_the_daemon_serves_is_told_as_a_document_with_json_and_only_then() {
 }
 
 /// A pipe that takes nothing more, and that nobody reads.
-fn full_pipe() -> (PipeReader, PipeWriter) {
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
     fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();

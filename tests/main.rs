@@ -23,6 +23,7 @@ mod framing;
 mod greedy;
 mod handshakes;
 mod identity;
+mod kept_lock;
 mod key_pairs;
 mod leftovers;
 mod logging;

@@ -183,7 +183,7 @@ fn a_part_that_stands_still_keeps_no_scrape_waiting() {
     let root = state_root();
     add_github(root.path());
     write_private(&root.path().join("palyra.toml"), "in_flight_max = 1\n");
-    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(12000)->off")];
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(60000)->off")];
     let daemon = Daemon::start_with(root.path(), &[], &stalls);
     let (url, signature) = (format!("{}/hooks/gh", daemon.ingress), github_signature(SECRET, b"{}"));
     std::thread::spawn(move || {
@@ -193,9 +193,7 @@ fn a_part_that_stands_still_keeps_no_scrape_waiting() {
     let ready = || request("GET", &format!("{}/readyz", daemon.console), &[], b"").status;
     eventually("the delivery stands still", || ready() == 503);
     assert_eq!(daemon.github("push", "2", "{}").json()["code"], "overloaded");
-    let asked = Instant::now();
-    let page = Metrics::of(&daemon, root.path());
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    let page = quick_page(&daemon, root.path());
     assert_eq!(
         (page.value("palyra_ready"), page.value("palyra_deliveries_in_flight")),
         (Some(0.0), Some(1.0))
@@ -203,6 +201,19 @@ fn a_part_that_stands_still_keeps_no_scrape_waiting() {
     assert_eq!(page.value(&answered("gh", "overloaded")), Some(1.0));
     assert_eq!(page.value("palyra_journal_last_seq"), None, "what it was is not told as what it is");
     assert!(page.value("palyra_config_stale").is_some());
+}
+
+/// A page that took less than three seconds. Each part is waited for two seconds; waiting for one after the other would take
+/// four, however often it is asked.
+fn quick_page(daemon: &Daemon, root: &Path) -> Metrics {
+    for _ in 0..5 {
+        let asked = Instant::now();
+        let page = Metrics::of(daemon, root);
+        if asked.elapsed() < Duration::from_secs(3) {
+            return page;
+        }
+    }
+    panic!("the scrape is kept waiting");
 }
 
 #[test]
@@ -215,8 +226,8 @@ fn open_connections_are_counted_until_they_are_closed() {
     eventually("all are open", || open() == Some(3.0));
     drop(streams);
     eventually("none is", || open() == Some(0.0));
-    let page = Metrics::of(&daemon, root.path());
-    assert_eq!(page.value("palyra_connections{listener=\"console\"}"), Some(1.0), "the one that asks");
+    let console = "palyra_connections{listener=\"console\"}";
+    eventually("the one that asks", || Metrics::of(&daemon, root.path()).value(console) == Some(1.0));
 }
 
 /// The page once the integrations were looked at for the first time.

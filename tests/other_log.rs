@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 
-use crate::support::{Daemon, json, run, state_root, succeed};
+use crate::support::{Daemon, add_github, json, run, state_root, succeed};
 
 const START: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
@@ -35,10 +35,26 @@ fn change(database: &Path, statement: &str) {
 
 #[test]
 fn a_backup_beside_the_log_of_what_it_replaced_is_told_as_that() {
+    tells_of_a_backup_beside_another_log("off");
+}
+
+#[test]
+fn a_backup_beside_the_log_that_a_slow_disk_left_long_is_told_as_that() {
+    tells_of_a_backup_beside_another_log("sleep(600000)");
+}
+
+/// What stands at the beginning of the log; it changes when the log begins anew.
+fn log_header(root: &Path) -> Vec<u8> {
+    fs::read(root.join("journal.db-wal")).unwrap()[..32].to_vec()
+}
+
+/// How long it takes to move the log decides how much of the newest part lies in it.
+fn tells_of_a_backup_beside_another_log(moving: &str) {
     let (root, aside) = (state_root(), state_root());
     let root = root.path();
     let (backup, database) = (aside.path().join("backup.db"), root.join("journal.db"));
-    let daemon = Daemon::with_github(root);
+    add_github(root);
+    let daemon = Daemon::start_with(root, &[], &[("FAILPOINTS", &format!("journal::move={moving}"))]);
     let deliver = |numbers: std::ops::Range<u32>| {
         for number in numbers {
             let body = format!("{{\"n\":{number},\"text\":\"{}\"}}", "x".repeat(2_000));
@@ -47,7 +63,16 @@ fn a_backup_beside_the_log_of_what_it_replaced_is_told_as_that() {
     };
     deliver(0..150);
     json(root, &["journal", "backup", backup.to_str().unwrap()]);
-    deliver(150..200);
+    // So many in a row that the log is not short because it has just begun anew.
+    let mut next = 150;
+    loop {
+        let header = log_header(root);
+        deliver(next..next + 25);
+        next += 25;
+        if next >= 200 && log_header(root) == header {
+            break;
+        }
+    }
     daemon.kill();
     let own = fs::read(&database).unwrap();
     fs::write(&database, fs::read(&backup).unwrap()).unwrap();
@@ -102,7 +127,7 @@ fn changed_in_the_log(to: &str) {
     let daemon = Daemon::with_github(root);
     assert_eq!(daemon.github("push", "1", "{}").status, 202);
     daemon.signal("TERM");
-    assert!(daemon.wait(Duration::from_secs(10)).success());
+    assert!(daemon.wait(Duration::from_secs(30)).success());
     let daemon = Daemon::start(root);
     for number in 2..5 {
         assert_eq!(daemon.github("push", &number.to_string(), &format!("{{\"n\":{number}}}")).status, 202);

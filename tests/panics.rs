@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::{
-    Daemon, add_github, events, events_named, eventually, run, state_root, succeed, write_private,
+    Daemon, add_github, events, events_named, eventually, run, state_root, succeed, within, write_private,
 };
 
 /// A daemon in which the handler at `point` does as `actions` say.
 fn daemon(root: &Path, point: &str, actions: &str) -> Daemon {
     add_github(root);
-    write_private(&root.join("palyra.toml"), "heartbeat_interval_seconds = 1\n");
     Daemon::start_with(root, &[], &[("FAILPOINTS", &format!("{point}={actions}"))])
 }
 
@@ -45,7 +44,11 @@ fn assert_nothing_lost(root: &Path, acknowledged: &[u64]) {
     succeed(root, &["journal", "verify"], b"");
 }
 
-/// One panic of the actor `name`, after `before` good calls: one 503, then service within a second, shown and journaled.
+/// Longer than a restart takes on a busy machine, and less than the time that an answer may take: the retry that is taken has
+/// not waited for the end of the one that was not.
+const AWAY_MAX: Duration = Duration::from_secs(5);
+
+/// One panic of the actor `name`, after `before` good calls: one 503, then service soon, shown and journaled.
 fn survives(name: &str, point: &str, before: u32) {
     let root = state_root();
     let actions = if before == 0 { "1*panic->off".to_owned() } else { format!("{before}*off->1*panic->off") };
@@ -58,12 +61,15 @@ fn survives(name: &str, point: &str, before: u32) {
         assert!(matches!(status, 200 | 202 | 503), "{status}");
         status != 503
     });
-    assert!(struck.elapsed() < Duration::from_secs(1), "{name} was away for {:?}", struck.elapsed());
+    assert!(struck.elapsed() < AWAY_MAX, "{name} was away for {:?}", struck.elapsed());
     acknowledged.push(hit);
     eventually("presence shows the restart", || actor(&daemon, root.path(), name)["restarts"] == 1);
     assert_eq!(actor(&daemon, root.path(), name)["last_exit"], "panicked");
     assert_eq!(daemon.console(root.path(), "GET", "/readyz", b"").status, 200);
-    assert_eq!(events_named(root.path(), "supervision.actor.restarted").len(), 1);
+    // Nobody waits for its row.
+    eventually("the restart is journaled", || {
+        events_named(root.path(), "supervision.actor.restarted").len() == 1
+    });
     for n in &acknowledged {
         assert_eq!(daemon.github("push", "1", &format!("{{\"n\":{n}}}")).status, 200, "{n} is still known");
     }
@@ -121,6 +127,7 @@ fn a_panic_of_the_writer_before_or_after_its_commit_costs_one_group() {
 #[test]
 fn a_panic_of_the_connector_supervisor_costs_no_delivery() {
     let root = state_root();
+    write_private(&root.path().join("palyra.toml"), "heartbeat_interval_seconds = 1\n");
     let daemon = daemon(root.path(), "connectors::emit", "1*panic->off");
     eventually("the supervisor is restarted", || actor(&daemon, root.path(), "connectors")["restarts"] == 1);
     assert_eq!(daemon.github("push", "1", "{\"n\":0}").status, 202);
@@ -215,7 +222,7 @@ fn a_delivery_waits_no_longer_than_it_may_and_keeps_its_place_until_it_is_stored
     let root = state_root();
     add_github(root.path());
     write_private(&root.path().join("palyra.toml"), "answer_deadline_seconds = 1\nin_flight_max = 1\n");
-    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(3000)->off")];
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(8000)->off")];
     let daemon = Daemon::start_with(root.path(), &[], &stalls);
     let body = "{\"ref\":\"a\"}";
     let refused = [("1", body), ("2", "{}")].map(|(id, body)| {
@@ -223,7 +230,9 @@ fn a_delivery_waits_no_longer_than_it_may_and_keeps_its_place_until_it_is_stored
         (answer.status, answer.json()["code"].as_str().unwrap().to_owned())
     });
     assert_eq!(refused, [(503, "unavailable".to_owned()), (503, "overloaded".to_owned())]);
-    eventually("what was handed over is stored", || daemon.github("push", "1", body).status == 200);
+    within(Duration::from_secs(30), "what was handed over is stored", || {
+        daemon.github("push", "1", body).status == 200
+    });
     assert_eq!(events_named(root.path(), "push").len(), 1);
 }
 
@@ -243,7 +252,7 @@ fn a_delivery_that_is_to_be_sent_waits_for_its_secret_no_longer_than_one_that_co
 fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
     let root = state_root();
     add_github(root.path());
-    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(12000)->off")];
+    let stalls = [("FAILPOINTS", "replay_guard::submit=1*sleep(60000)->off")];
     let daemon = Daemon::start_with(root.path(), &[], &stalls);
     let (url, console) = (format!("{}/hooks/gh", daemon.ingress), &daemon.console);
     let signature = crate::support::github_signature(crate::support::SECRET, b"{}");
@@ -254,11 +263,16 @@ fn a_journal_that_stands_still_is_told_in_time_and_by_name() {
     eventually("the delivery stands still", || {
         crate::support::request("GET", &format!("{console}/readyz"), &[], b"").status == 503
     });
+    // Each part is waited for two seconds. Waiting for one after the other would take four, however often it is asked.
     let ask = |what: &str| {
-        let asked = Instant::now();
-        let said = daemon.console(root.path(), "GET", &format!("/console/v1/system/{what}"), b"").json();
-        assert!(asked.elapsed() < Duration::from_secs(3), "{what}: {:?}", asked.elapsed());
-        said
+        for _ in 0..5 {
+            let asked = Instant::now();
+            let said = daemon.console(root.path(), "GET", &format!("/console/v1/system/{what}"), b"").json();
+            if asked.elapsed() < Duration::from_secs(3) {
+                return said;
+            }
+        }
+        panic!("{what} takes too long");
     };
     let (heartbeat, insights) = (ask("heartbeat"), ask("insights"));
     assert_eq!((&heartbeat["status"], &heartbeat["ready"]), (&"degraded".into(), &false.into()));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::key_server::{Authority, Server, Signer};
 use crate::support::publishing::{certificate_profile, daemon, key_set_profile, post, prepare, sns};
-use crate::support::{Daemon, events, eventually, json as json_of, state_root, succeed};
+use crate::support::{Daemon, events, eventually, json as json_of, state_root, succeed, within};
 
 #[test]
 fn a_published_key_set_is_fetched_once_and_verifies() {
@@ -80,8 +80,8 @@ fn outlive_their_life(bring_into_trouble: impl FnOnce(&Server)) {
     });
     assert_eq!(
         post(&daemon, &Signer::new().token(), "{}").status,
-        401,
-        "somebody else's key, once it is answered"
+        503,
+        "nobody knows whether it is a new key"
     );
     assert_eq!(post(&daemon, &signer.token(), "[\"after\"]").status, 202);
     drop(daemon);
@@ -135,6 +135,12 @@ fn keys_that_could_not_be_fetched_are_told_until_they_are_fetched() {
 
 #[test]
 fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
+    // A fetch takes no longer than five seconds, in which a busy machine may not get to the last delivery.
+    assert!((0..3).any(|_| come_while_keys_are_fetched_anew()), "the fetch is always over too early");
+}
+
+/// Posts deliveries while keys that have verified are fetched. Returns whether the fetch was still under way at the end.
+fn come_while_keys_are_fetched_anew() -> bool {
     let (root, authority, signer) = (state_root(), Authority::new(), Signer::new());
     let server = Server::start(&authority, "HTTP/1.1 200 OK", signer.set());
     let settings = "answer_deadline_seconds = 1\n";
@@ -150,8 +156,13 @@ fn no_delivery_waits_while_keys_that_have_verified_are_fetched_anew() {
         server.requests() == 2
     });
     assert_eq!([(); 8].map(|()| next()), [202; 8], "others that come meanwhile");
-    assert_eq!(post(&daemon, &Signer::new().token(), "{}").status, 503, "others are not there in time");
-    assert_eq!(server.requests(), 2, "one at a time fetches them");
+    let of_another_key = post(&daemon, &Signer::new().token(), "{}").status;
+    let (requests, is_under_way) = (server.requests(), server.keeps_waiting());
+    if is_under_way {
+        assert_eq!(of_another_key, 503, "others are not there in time");
+        assert_eq!(requests, 2, "one at a time fetches them");
+    }
+    is_under_way
 }
 
 #[test]
@@ -174,7 +185,8 @@ fn waits_for_the_key_of(new: &Signer) {
     let daemon = Daemon::start_with(root.path(), &[], &only_the_first_end_soon);
     assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
     server.publish(new.set());
-    server.pause_ms.store(1_000, Ordering::SeqCst);
+    // The old keys are in use until the new ones come.
+    server.pause_ms.store(3_000, Ordering::SeqCst);
     let mut numbers = 0..;
     eventually("their life ends", || {
         let body = format!("[{}]", numbers.next().unwrap());
@@ -200,10 +212,13 @@ fn a_forgery_is_503_while_a_limit_of_our_own_keeps_the_provider_from_being_asked
     let all_end_soon = [("FAILPOINTS", "published::life_ends_soon=return(5)")];
     let daemon = Daemon::start_with(root.path(), &[], &all_end_soon);
     assert_eq!(post(&daemon, &signer.token(), "{}").status, 202);
-    eventually("the limit is reached", || match post(&daemon, &stranger.token(), "{}").status {
-        401 => false,
-        503 => true,
-        other => panic!("{other}"),
+    // After a minute, they would be counted from the beginning.
+    within(Duration::from_secs(50), "the limit is reached", || {
+        match post(&daemon, &stranger.token(), "{}").status {
+            401 => false,
+            503 => true,
+            other => panic!("{other}"),
+        }
     });
     assert_eq!(server.requests(), 31, "the first, and 30 in a minute of keys that have verified");
     assert_eq!(post(&daemon, &signer.token(), "[1]").status, 202, "the keys are still in use");

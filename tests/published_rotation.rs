@@ -58,16 +58,19 @@ fn a_delivery_that_names_a_new_key_asks_for_it_and_others_wait_with_it() {
 #[test]
 fn strangers_who_name_unknown_keys_cause_one_fetch_and_delay_nobody() {
     let rotation = Rotation::new("answer_deadline_seconds = 1\n");
-    rotation.server.pause_ms.store(3_000, Ordering::SeqCst);
+    // Longer than a delivery waits, and less than a fetch may take.
+    rotation.server.pause_ms.store(3_500, Ordering::SeqCst);
     std::thread::scope(|scope| {
-        let strangers = [(); 4].map(|()| {
-            scope.spawn(|| assert_eq!(rotation.status(&Signer::of_id("9").token(), "{}"), 503, "not in time"))
-        });
+        for _ in 0..4 {
+            scope.spawn(|| {
+                assert_eq!(rotation.status(&Signer::of_id("9").token(), "{}"), 503, "not in time");
+            });
+        }
         eventually("one is asked for", || rotation.server.requests() == 2);
         for number in 0..8 {
             assert_eq!(rotation.status(&rotation.old.token(), &format!("[{number}]")), 202);
         }
-        assert!(!strangers.iter().all(|stranger| stranger.is_finished()), "meanwhile");
+        assert!(rotation.server.keeps_waiting(), "meanwhile");
     });
     eventually("the fetch ends", || rotation.status(&Signer::of_id("9").token(), "{}") == 401);
     for id in ["8", "9"] {
@@ -78,7 +81,7 @@ fn strangers_who_name_unknown_keys_cause_one_fetch_and_delay_nobody() {
 }
 
 #[test]
-fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
+fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails_and_nobody_knows_what_it_signed() {
     let (authority, old) = (Authority::new(), Signer::new());
     for answer in ["{\"keys\":[]}", "<html>"] {
         let root = state_root();
@@ -86,12 +89,31 @@ fn the_keys_at_hand_stay_if_the_fetch_of_a_new_one_fails() {
         let daemon = daemon(root.path(), &key_set_profile(&server.address), &authority);
         assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
         server.publish(answer.to_owned());
-        for requests in [2, 2] {
-            assert_eq!(post(&daemon, &Signer::of_id("2").token(), "{}").status, 401);
-            assert_eq!(server.requests(), requests);
+        for new in [Signer::of_id("2"), Signer::new(), Signer::nameless()] {
+            assert_eq!(post(&daemon, &new.token(), "{}").status, 503);
+            assert_eq!(server.requests(), 2, "one failure stands for the next seconds");
         }
+        assert_eq!(post(&daemon, &Signer::new().token_for("them"), "{}").status, 401, "no key could save it");
         assert_eq!(post(&daemon, &old.token(), "[1]").status, 202);
     }
+}
+
+#[test]
+fn a_new_key_is_asked_for_again_soon_after_a_fetch_that_failed() {
+    let (root, authority, old, new) = (state_root(), Authority::new(), Signer::new(), Signer::of_id("2"));
+    let server = Server::start(&authority, "HTTP/1.1 200 OK", old.set());
+    prepare(root.path(), &key_set_profile(&server.address), &authority, "");
+    let failure_ends_soon = [("FAILPOINTS", "published::failure_ends_soon=return")];
+    let daemon = Daemon::start_with(root.path(), &[], &failure_ends_soon);
+    assert_eq!(post(&daemon, &old.token(), "{}").status, 202);
+    server.publish(new.set());
+    server.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(post(&daemon, &new.token(), "[1]").status, 503);
+    server.is_away.store(false, Ordering::SeqCst);
+    eventually("it is asked for", || post(&daemon, &new.token(), "[1]").status == 202);
+    let requests = server.requests();
+    assert_eq!(post(&daemon, &Signer::of_id("3").token(), "[2]").status, 401);
+    assert_eq!(server.requests(), requests, "once a minute");
 }
 
 #[test]

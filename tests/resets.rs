@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::support::{Daemon, add_github, connect, events_named, eventually, json, state_root};
+use crate::support::{
+    Daemon, add_github, connect, events_named, eventually, json, state_root, write_private,
+};
 
 /// So slow that a client is gone before its first row is committed.
 const SLOW: [(&str, &str); 1] = [("FAILPOINTS", "journal::before_commit=sleep(20)")];
@@ -28,19 +30,31 @@ fn ask_and_reset(daemon: &Daemon, root: &Path, request_line: &str, body: &str, a
     std::thread::sleep(after);
 }
 
+/// How long client number `n` waits before it resets the connection. The last ones wait longer and longer, up to half a second,
+/// so that some are heard on the busiest machine.
+fn patience(n: u64) -> Duration {
+    Duration::from_millis(if n < CLIENTS - 10 { n % 20 } else { 1 << (n + 10 - CLIENTS) })
+}
+
+/// A daemon that waits for all that was asked for, however slow it is.
+fn patient_daemon(root: &Path, env: &[(&str, &str)]) -> Daemon {
+    write_private(&root.join("palyra.toml"), "drain_deadline_seconds = 120\n");
+    Daemon::start_with(root, &[], env)
+}
+
 fn stop(daemon: Daemon) {
     daemon.signal("TERM");
-    assert_eq!(daemon.wait(Duration::from_secs(30)).code(), Some(0));
+    assert_eq!(daemon.wait(Duration::from_secs(150)).code(), Some(0));
 }
 
 #[test]
 fn a_change_whose_client_resets_the_connection_is_made_once_it_is_journaled() {
     let root = state_root();
-    let daemon = Daemon::start_with(root.path(), &[], &SLOW);
+    let daemon = patient_daemon(root.path(), &SLOW);
     for n in 0..CLIENTS {
         let put = format!("PUT /console/v1/vault/global%2Fs{n}");
         let value = "{\"value_base64\":\"YSBzZWNyZXQgZm9yIHRlc3Rz\"}";
-        ask_and_reset(&daemon, root.path(), &put, value, Duration::from_millis(n % 20));
+        ask_and_reset(&daemon, root.path(), &put, value, patience(n));
     }
     stop(daemon);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -57,10 +71,10 @@ fn a_change_whose_client_resets_the_connection_is_made_once_it_is_journaled() {
 fn a_reload_whose_client_resets_the_connection_tells_what_it_came_to() {
     let root = state_root();
     add_github(root.path());
-    let daemon = Daemon::start_with(root.path(), &[], &SLOW);
+    let daemon = patient_daemon(root.path(), &SLOW);
     for n in 0..CLIENTS {
         let reload = "POST /console/v1/system/reload";
-        ask_and_reset(&daemon, root.path(), reload, "", Duration::from_millis(n % 20));
+        ask_and_reset(&daemon, root.path(), reload, "", patience(n));
     }
     stop(daemon);
     let count = |name| events_named(root.path(), name).len();
@@ -72,7 +86,7 @@ fn a_reload_whose_client_resets_the_connection_tells_what_it_came_to() {
 fn a_reload_that_is_under_way_when_the_daemon_is_told_to_stop_tells_what_it_came_to() {
     let root = state_root();
     add_github(root.path());
-    let daemon = Daemon::start_with(root.path(), &[], &[("FAILPOINTS", "journal::before_commit=sleep(300)")]);
+    let daemon = patient_daemon(root.path(), &[("FAILPOINTS", "journal::before_commit=sleep(300)")]);
     let count = |name| events_named(root.path(), name).len();
     daemon.signal("HUP");
     // What it came to is a row of its own, which takes as long again.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::leftovers::left_by_a_killed_daemon;
-use crate::support::{Daemon, add_github, run, state_root, succeed, write_private};
+use crate::support::{Daemon, add_github, eventually, run, state_root, succeed, write_private};
 
 const DAEMON: [&str; 5] = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
 
@@ -149,7 +149,7 @@ fn a_folder_that_others_can_write_to_is_refused_and_one_they_can_read_is_closed(
     let log = elsewhere.path().join("log");
     let daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
     assert_eq!(mode(root.path()), 0o700);
-    assert!(std::fs::read_to_string(&log).unwrap().contains(closed));
+    eventually("it is logged", || std::fs::read_to_string(&log).unwrap().contains(closed));
     drop(daemon);
     for args in [&["daemon", "--check"][..], &["webhooks", "list"]] {
         assert!(!String::from_utf8(run(root.path(), args, b"").stderr).unwrap().contains("open to other"));
@@ -373,9 +373,11 @@ fn a_stray_file_at_the_top_is_passed_over_with_a_warning_and_left_as_it_is() {
     std::fs::write(&stray, "mine").unwrap();
     std::fs::set_permissions(&stray, std::fs::Permissions::from_mode(0o644)).unwrap();
     let log = elsewhere.path().join("log");
-    drop(Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]));
+    let _daemon = Daemon::logging_to(root.path(), std::fs::File::create(&log).unwrap(), &[], &[]);
+    let is_named = || std::fs::read_to_string(&log).unwrap().contains(stray.to_str().unwrap());
+    eventually("it is logged", is_named);
     let said = std::fs::read_to_string(&log).unwrap();
-    assert!(said.contains("WARN") && said.contains(stray.to_str().unwrap()), "{said}");
+    assert!(said.contains("WARN"), "{said}");
     assert_eq!((mode(&stray), std::fs::read_to_string(&stray).unwrap()), (0o644, "mine".to_owned()));
 }
 

@@ -1,7 +1,7 @@
 //! The settings of integrations: how they are changed, told and journaled.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -29,10 +29,9 @@ fn a_change_that_waits_for_the_disk_holds_up_neither_views_nor_readiness_and_a_s
     std::thread::scope(|scope| {
         let disabling = scope.spawn(|| run(root, &["webhooks", "disable", "gh"], b""));
         eventually("it is under way", || !events_named(root, "registry.webhook.disable").is_empty());
-        let asked = Instant::now();
         assert_eq!(ask(&daemon, root, "GET", "/gh", &json!({})).json()["enabled"], true);
         assert_eq!(daemon.console(root, "GET", "/readyz", b"").status, 200);
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert!(!disabling.is_finished(), "neither has waited for it");
         daemon.signal("TERM");
         assert!(disabling.join().unwrap().status.success());
     });

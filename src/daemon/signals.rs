@@ -48,3 +48,29 @@ impl Signals {
         }
     }
 }
+
+/// The result of `work`; `None` if `stop` resolves before, and then `work` is dropped unfinished. Work that is done by then
+/// counts: a start that has failed has to be closed, and has an exit code of its own.
+pub async fn finished_before<T>(stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = work => Some(result),
+        () = stop => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_done_by_the_time_of_the_signal_counts_and_what_is_not_is_left() {
+        for _ in 0..50 {
+            assert_eq!(finished_before(ready(()), ready(1)).await, Some(1));
+        }
+        assert_eq!(finished_before(pending(), ready(1)).await, Some(1));
+        assert_eq!(finished_before(ready(()), pending::<u8>()).await, None);
+    }
+}

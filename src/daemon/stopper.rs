@@ -11,6 +11,7 @@ use palyra_actors::replay_guard::ReplayHandle;
 use palyra_actors::supervision::{Close, Door, Ended};
 use palyra_actors::vault::VaultActor;
 
+use super::held::Closed;
 use crate::threads;
 
 /// Time limit for closing one actor, after which the next one is closed, and for the last events to be journaled.
@@ -51,8 +52,8 @@ impl Stopper {
     }
 
     /// Closes the connectors, replay guard, registry and vault, then the journal with its last commit and checkpoint.
-    /// `last_words` are journaled when nothing else writes any more. Returns whether the journal closed cleanly.
-    pub async fn close(self, last_words: Option<SystemEvent>) -> bool {
+    /// `last_words` are journaled when nothing else writes any more.
+    pub async fn close(self, last_words: Option<SystemEvent>) -> Closed {
         let Self { doors, threads } = self;
         let mut all_closed = close(&doors.connectors).await.is_some();
         all_closed &= close(&doors.replay_guard.door).await.is_some();
@@ -65,17 +66,24 @@ impl Stopper {
         all_closed &= journal.is_some();
         for arbiter in [threads.control, threads.journal] {
             arbiter.stop();
-            if all_closed {
-                join(arbiter).await;
-            }
+            all_closed = all_closed && join(arbiter).await;
         }
-        journal == Some(Ended::Asked)
+        Closed { is_complete: all_closed, is_journal_well: journal == Some(Ended::Asked) }
     }
 }
 
-/// Waits for a thread to end. A thread that hangs, for example on a file of an unreachable share, ends with the process.
-async fn join(arbiter: Arbiter) {
-    match tokio::time::timeout(CLOSE_DEADLINE, threads::on_its_own(move || arbiter.join())).await {
+fn deadline() -> Duration {
+    fail::fail_point!("stopper::closes_within", |ms| {
+        Duration::from_millis(ms.and_then(|ms| ms.parse().ok()).unwrap_or(1_000))
+    });
+    CLOSE_DEADLINE
+}
+
+/// Waits for a thread to end, and returns whether it has. A thread that hangs, for example on a file of an unreachable share,
+/// ends with the process.
+async fn join(arbiter: Arbiter) -> bool {
+    let joined = tokio::time::timeout(deadline(), threads::on_its_own(move || arbiter.join())).await;
+    match &joined {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(_))) => tracing::warn!("an actor thread panicked"),
         Ok(Err(error)) => {
@@ -83,10 +91,11 @@ async fn join(arbiter: Arbiter) {
         }
         Err(_) => tracing::warn!("an actor thread did not end in time"),
     }
+    matches!(joined, Ok(Ok(_)))
 }
 
 async fn last_event(journal: &JournalHandle, event: SystemEvent) {
-    match tokio::time::timeout(CLOSE_DEADLINE, journal.append_system(event)).await {
+    match tokio::time::timeout(deadline(), journal.append_system(event)).await {
         Ok(Ok(_)) => {}
         Ok(Err(JournalError::Door(_))) => {
             tracing::warn!("the daemon's stop was not journaled: the journal has ended already");
@@ -102,7 +111,7 @@ where
     A: actix::Actor<Context = actix::Context<A>> + actix::Handler<Close>,
 {
     let actor = std::any::type_name::<A>();
-    match tokio::time::timeout(CLOSE_DEADLINE, door.ask(Close)).await {
+    match tokio::time::timeout(deadline(), door.ask(Close)).await {
         Ok(Ok(ended)) => {
             if ended != Ended::Asked {
                 tracing::error!(actor, how = %ended, "an actor ended in another way than by closing");

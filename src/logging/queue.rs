@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 /// Most bytes of lines that wait for the reader, apart from those that the thread is writing. A line beyond them is left
-/// out; how many were is told before the next line.
+/// out; how many were is told before the next line, or when the lines before are waited for.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// The way to the stream. Each call of `write` is one line.
@@ -31,8 +31,10 @@ struct Shared {
 struct Waiting {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    is_writing: bool,
-    /// Lines left out since the last one that was taken.
+    /// Lines taken in so far, and those of them that are written.
+    taken: u64,
+    written: u64,
+    /// Lines left out since the last one that was taken in.
     left_out: u64,
 }
 
@@ -48,11 +50,14 @@ impl LineQueue {
         Ok(Self { shared, json })
     }
 
-    /// Waits until everything is written, for at most `limit`.
+    /// Waits until everything logged before is written, for at most `limit`.
     pub fn flush_within(&self, limit: Duration) {
-        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        let mut waiting = self.shared.lock();
+        waiting.tell_what_was_left_out(self.json);
+        self.shared.changed.notify_all();
+        let last = waiting.taken;
         // Whatever is not written by then is lost.
-        drop(self.shared.changed.wait_timeout_while(self.shared.lock(), limit, is_busy));
+        drop(self.shared.changed.wait_timeout_while(waiting, limit, |waiting| waiting.written < last));
     }
 }
 
@@ -63,10 +68,7 @@ impl Write for LineQueue {
             waiting.left_out += 1;
             return Ok(line.len());
         }
-        if waiting.left_out > 0 {
-            let told = told(std::mem::take(&mut waiting.left_out), self.json);
-            waiting.add(told.into_bytes());
-        }
+        waiting.tell_what_was_left_out(self.json);
         waiting.add(line.to_vec());
         self.shared.changed.notify_all();
         Ok(line.len())
@@ -80,7 +82,16 @@ impl Write for LineQueue {
 impl Waiting {
     fn add(&mut self, line: Vec<u8>) {
         self.bytes += line.len();
+        self.taken += 1;
         self.lines.push_back(line);
+    }
+
+    /// Adds the line about lines that were left out, if there were any.
+    fn tell_what_was_left_out(&mut self, json: bool) {
+        match std::mem::take(&mut self.left_out) {
+            0 => {}
+            left_out => self.add(told(left_out, json).into_bytes()),
+        }
     }
 }
 
@@ -90,24 +101,26 @@ impl Shared {
     }
 
     fn write_to(&self, mut stream: impl Write) {
+        let mut written = 0;
         loop {
-            for line in self.take() {
+            let lines = self.take(written);
+            written = lines.len() as u64;
+            for line in lines {
                 // A stream that cannot be written to leaves nobody to tell.
                 stream.write_all(&line).unwrap_or_default();
             }
         }
     }
 
-    /// All lines that wait, or the next one as soon as it comes.
-    fn take(&self) -> VecDeque<Vec<u8>> {
+    /// All lines that wait, or the next one as soon as it comes, after so many more were `written`.
+    fn take(&self, written: u64) -> VecDeque<Vec<u8>> {
         let mut waiting = self.lock();
-        waiting.is_writing = false;
+        waiting.written += written;
         self.changed.notify_all();
         let mut waiting = self
             .changed
             .wait_while(waiting, |waiting| waiting.lines.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
-        waiting.is_writing = true;
         waiting.bytes = 0;
         std::mem::take(&mut waiting.lines)
     }
@@ -130,6 +143,7 @@ fn told(left_out: u64, json: bool) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead as _, BufReader, PipeReader, pipe};
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -173,6 +187,58 @@ mod tests {
             assert!(left_out > 1_000, "{left_out}");
             assert_eq!(lines.len() as u64 + left_out, 5_000, "{told:?}");
         }
+    }
+
+    #[test]
+    fn lines_left_out_at_the_end_are_told_when_it_is_waited_for() {
+        let (reader, mut log) = queue(false);
+        for _ in 0..5_000 {
+            log.write_all(&[b"x".repeat(1023), b"\n".to_vec()].concat()).unwrap();
+        }
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            BufReader::new(reader).lines().try_for_each(|line| sender.send(line.unwrap()))
+        });
+        log.flush_within(LONG);
+        let mut heard = 0;
+        while heard < 5_000 {
+            let line = lines.recv_timeout(LONG).unwrap();
+            heard += if line.starts_with('x') { 1 } else { number_told(&line, false) };
+        }
+        assert_eq!(heard, 5_000);
+    }
+
+    /// A stream that logs a line of its own whenever it writes one, until nobody can hand it another log.
+    struct Echo(mpsc::Receiver<LineQueue>, Option<LineQueue>);
+
+    impl Write for Echo {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            let Self(handed, log) = self;
+            let log = log.get_or_insert_with(|| handed.recv().unwrap());
+            if matches!(handed.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+                log.write_all(b"more\n").unwrap();
+            }
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_what_was_logged_does_not_wait_for_what_is_logged_meanwhile() {
+        let (hand_over, handed) = mpsc::channel();
+        let mut log = LineQueue::start(Echo(handed, None), false).unwrap();
+        log.write_all(b"first\n").unwrap();
+        hand_over.send(log.clone()).unwrap();
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            log.flush_within(LONG);
+            done.send(()).unwrap();
+        });
+        is_done.recv_timeout(LONG / 6).unwrap();
+        drop(hand_over);
     }
 
     fn number_told(line: &str, json: bool) -> u64 {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Keys;
 use super::again::AskedAgain;
-use super::failure::LastFailure;
+use super::failure::LastFailures;
 use crate::rates::Rates;
 
 /// Addresses whose keys are cached; the entry that expires first is evicted for another.
@@ -33,7 +33,7 @@ pub struct ProviderCaches {
     new: Arc<KeyCache>,
     proven: Arc<KeyCache>,
     pub asked_again: AskedAgain,
-    pub last_failure: LastFailure,
+    pub last_failures: LastFailures,
 }
 
 /// A cache of keys, with the queue for its fetches.
@@ -87,7 +87,10 @@ impl ProviderCaches {
         let Some(Found::Fresh(keys)) = self.find(published, now) else { return None };
         let is_outdated = |old| keys.as_ref().is_ok_and(|keys| Arc::ptr_eq(keys, old));
         match wanted {
-            Wanted::NewerThan(old) if is_outdated(old) && self.asked_again.allows(published, now) => None,
+            Wanted::NewerThan(old) if is_outdated(old) => {
+                let asked = self.asked_again.lately(published, now)?;
+                Some(asked.and(keys))
+            }
             _ => Some(keys),
         }
     }
@@ -122,7 +125,7 @@ impl Default for ProviderCaches {
             new: Arc::default(),
             proven: Arc::new(proven),
             asked_again: AskedAgain::default(),
-            last_failure: LastFailure::default(),
+            last_failures: LastFailures::default(),
         }
     }
 }
@@ -226,7 +229,8 @@ fn life(published: &Published) -> Duration {
     Duration::from_secs(published.life_seconds())
 }
 
-fn failure_life() -> Duration {
+/// How long a failure counts.
+pub fn failure_life() -> Duration {
     fail::fail_point!("published::failure_ends_soon", |_| Duration::from_millis(1));
     FAILURE_LIFE
 }
@@ -313,7 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_within_their_life_are_asked_for_again_once_a_minute_and_a_failure_does_not_shorten_it() {
+    fn keys_within_their_life_are_asked_for_again_once_a_minute_or_soon_after_a_failure_which_does_not_shorten_it()
+     {
         let (caches, old, catalogue) = (ProviderCaches::default(), keys(), Catalogue::built_in().unwrap());
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let at = address(catalogue.get("aws-sns").unwrap(), "a");
@@ -323,13 +328,20 @@ mod tests {
         add(Ok(Arc::clone(&old)), start);
         caches.prove(&old);
         assert_eq!([&Wanted::Fresh, &newer].map(|wanted| found(wanted, start)), [Some(true), None]);
-        add(Err(FetchFailed::Provider("away".to_owned())), start);
-        caches.asked_again.record(at.clone(), start);
-        assert_eq!([start, start + 59 * second].map(|now| found(&newer, now)), [Some(true); 2]);
-        assert_eq!(found(&newer, start + 60 * second), None);
-        assert_eq!(self::found(&caches, &at, start + FAILURE_LIFE), "fresh");
-        add(Ok(keys()), start + 60 * second);
-        assert_eq!(found(&newer, start + 60 * second), Some(true), "they are others");
+        let away = Err(FetchFailed::Provider("away".to_owned()));
+        add(away.clone(), start);
+        caches.asked_again.record(at.clone(), &away, start);
+        assert_eq!([start, start + 9 * second].map(|now| found(&newer, now)), [Some(false); 2]);
+        assert_eq!(found(&Wanted::Fresh, start), Some(true), "to those that need no others");
+        let again = start + FAILURE_LIFE;
+        assert_eq!(found(&newer, again), None);
+        assert_eq!(self::found(&caches, &at, again), "fresh");
+        caches.asked_again.record(at.clone(), &Ok(Arc::clone(&old)), again);
+        assert_eq!([again, again + 59 * second].map(|now| found(&newer, now)), [Some(true); 2]);
+        assert_eq!(found(&newer, again + 60 * second), None);
+        caches.asked_again.record(at.clone(), &away, again + 60 * second);
+        add(Ok(keys()), again + 60 * second);
+        assert_eq!(found(&newer, again + 60 * second), Some(true), "they are others");
     }
 
     #[test]
@@ -338,7 +350,7 @@ mod tests {
         let set = catalogue.get("google-pubsub").unwrap().key_sets().next().unwrap();
         let certificate = address(catalogue.get("aws-sns").unwrap(), "a");
         let away = |at: u64| Err(FetchFailed::Provider(format!("away at {at}")));
-        let told = |of: &Published| caches.last_failure.of(of).map(|failed| (failed.at, failed.why));
+        let told = |of: &Published| caches.last_failures.of(of).map(|failed| (failed.at, failed.why));
         for (of, keys, at, expected) in [
             (&certificate, away(1), 1, None),
             (&set, Err(FetchFailed::NotAsked("busy".to_owned())), 2, None),
@@ -348,7 +360,7 @@ mod tests {
             (&certificate, Ok(keys()), 6, Some(4)),
             (&set, Ok(keys()), 7, None),
         ] {
-            caches.last_failure.record(of, &keys, at);
+            caches.last_failures.record(of, &keys, at);
             assert_eq!(told(&set), expected.map(|at| (at, format!("away at {at}"))), "{at}");
             assert_eq!(told(&certificate), None, "{at}: anybody can name one that does not exist");
         }

@@ -110,7 +110,8 @@ impl PublishedKeys {
     }
 
     /// As [`PublishedKeys::get`], but instead of keys that are ageing, or not the ones `wanted`, it returns the result of
-    /// their renewal. Keys within their life are returned all the same if their address was asked again lately.
+    /// their renewal. If their address was asked again lately, that is not repeated: it returns keys within their life all the
+    /// same, or why it could not be asked.
     ///
     /// # Errors
     /// Why none could be fetched, for the log; ageing keys may still be used.
@@ -134,10 +135,12 @@ impl PublishedKeys {
         self.caches(provider).uses(published, keys, Instant::now())
     }
 
-    /// The latest fetch of a key set of `profile`, if it failed. Keys fetched before may still be in use.
+    /// The latest failure of those key sets of `profile` that could not be fetched the last time. Keys fetched before may still
+    /// be in use.
     pub fn failed(&self, profile: &Profile) -> Option<FailedFetch> {
         let caches = self.caches(profile.name());
-        profile.key_sets().find_map(|published| caches.last_failure.of(&published))
+        let failed = profile.key_sets().filter_map(|published| caches.last_failures.of(&published));
+        failed.max_by_key(|failed| failed.at)
     }
 
     /// The result of the fetch in progress, or of a new one.
@@ -209,10 +212,10 @@ impl PublishedKeys {
         spawn_blocking(move || {
             let _held = held;
             let keys = fetch(&trust, &published, now);
-            caches.last_failure.record(&published, &keys, now);
+            caches.last_failures.record(&published, &keys, now);
             caches.cache(&published).add(published.clone(), keys.clone(), Instant::now());
             if is_asked_again {
-                caches.asked_again.record(published, Instant::now());
+                caches.asked_again.record(published, &keys, Instant::now());
             }
             keys
         })

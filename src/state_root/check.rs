@@ -234,7 +234,7 @@ pub fn beside_the_anchor(dir: &Path) -> Result<(), StateRootError> {
     for path in BESIDE_THE_ANCHOR.map(|name| dir.join(name)) {
         let found = metadata(&path).map_err(|source| StateRootError::Io { path: path.clone(), source })?;
         if let Some(meta) = found {
-            private(&path, &meta)?;
+            entry_of_ours(&path, &meta)?;
             refuse_if(meta.is_dir().then_some(IS_A_FOLDER), &path)?;
         }
     }

@@ -235,7 +235,7 @@ impl StateRoot {
     /// Checks the files in `anchor_dir`, if the anchor is in another folder, as [`StateRoot::take`] does those in the state root.
     ///
     /// # Errors
-    /// The first that is of another kind, belongs to another user or is accessible to others.
+    /// The first that is of another kind, has a second name, belongs to another user or is accessible to others.
     pub fn check_anchor(anchor_dir: Option<&Path>) -> Result<(), StateRootError> {
         anchor_dir.map_or(Ok(()), check::beside_the_anchor)
     }

@@ -40,6 +40,7 @@ impl Authority {
 pub struct Server {
     pub address: String,
     requests: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
     pub is_away: Arc<AtomicBool>,
     pub pause_ms: Arc<AtomicU64>,
     body: Arc<Mutex<String>>,
@@ -59,14 +60,15 @@ impl Server {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.into()], key.try_into().unwrap())
             .unwrap();
-        let (config, requests) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+        let config = Arc::new(config);
+        let (requests, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("localhost:{}", listener.local_addr().unwrap().port());
         let is_away = Arc::new(AtomicBool::new(false));
         let pause_ms = Arc::new(AtomicU64::new(u64::try_from(pause.as_millis()).unwrap()));
         let body = Arc::new(Mutex::new(body));
         let (counted, away, pause) = (Arc::clone(&requests), Arc::clone(&is_away), Arc::clone(&pause_ms));
-        let said = Arc::clone(&body);
+        let (answered, said) = (Arc::clone(&answers), Arc::clone(&body));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
@@ -77,6 +79,7 @@ impl Server {
                     counted.fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(pause.load(Ordering::SeqCst)));
                     let head = if away.load(Ordering::SeqCst) { "HTTP/1.1 500 No" } else { head };
+                    answered.fetch_add(1, Ordering::SeqCst);
                     let body = said.lock().unwrap().clone();
                     let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                     stream.write_all(answer.as_bytes()).unwrap_or_default();
@@ -84,7 +87,7 @@ impl Server {
                 }
             }
         });
-        Self { address, requests, is_away, pause_ms, body }
+        Self { address, requests, answers, is_away, pause_ms, body }
     }
 
     /// Changes the body of the answers from here on.
@@ -94,6 +97,11 @@ impl Server {
 
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Whether the newest request has not been answered yet.
+    pub fn keeps_waiting(&self) -> bool {
+        self.answers.load(Ordering::SeqCst) < self.requests()
     }
 }
 

@@ -7,7 +7,7 @@ pub mod seed;
 mod wire;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -64,7 +64,9 @@ pub fn run_command(mut command: Command, args: &[&str], input: &[u8]) -> Output 
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+    // A command that refuses its arguments may have ended before it is given anything.
+    let given = child.stdin.take().unwrap().write_all(input).map_err(|error| error.kind());
+    assert!(matches!(given, Ok(()) | Err(ErrorKind::BrokenPipe)), "{given:?}");
     let pid = child.id().to_string();
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let watchdog = std::thread::spawn(move || {

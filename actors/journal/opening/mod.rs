@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `open.rs` | the way in, for the writer and for readers: what is checked, in order |
 //! | `connection.rs` | every setting of SQLite, and what the writer's connection may do |
+//! | `rollback.rs` | a loss that the operator accepts |
 //! | `missing_database.rs` | a database that is missing or empty although the files beside it show that there were events |
 //! | `other_log.rs` | a write-ahead log beside a database that it was not written for |
 //! | `failing_disk.rs` | whether what looks like damage is a disk that cannot be read |
@@ -19,4 +20,5 @@ pub(super) mod failing_disk;
 pub(super) mod missing_database;
 pub(super) mod open;
 pub(super) mod other_log;
+pub(super) mod rollback;
 pub(super) mod same_file;

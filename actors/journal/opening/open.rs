@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, APPLICATION_ID, Durability, FORMAT, MOVE_WAL, cannot_open, refused, unread};
 use super::missing_database;
+use super::rollback::Rollback;
 use super::same_file::{OpenFiles, wal_path};
 use crate::clock::UnixMs;
 use crate::files;
@@ -47,32 +48,23 @@ pub(in crate::journal) struct Opened {
     pub(in crate::journal) rollback: Option<Rollback>,
 }
 
-/// A loss that the operator accepted.
-#[derive(Debug, Clone)]
-pub(in crate::journal) struct Rollback {
-    /// What the anchor named; `None` if there was no readable anchor.
-    pub(in crate::journal) anchored: Option<Anchored>,
-    /// The head that was found.
-    pub(in crate::journal) found: Head,
-    /// Events that are known to be missing.
-    pub(in crate::journal) missing: u64,
-    /// The reasons why a loss was concluded.
-    pub(in crate::journal) why: Vec<String>,
-}
-
-impl Rollback {
-    /// Adds the reason of another refusal.
-    pub(in crate::journal) fn add(&mut self, refusal: &JournalError) {
-        if let JournalError::Behind { missing, .. } = refusal {
-            self.missing = self.missing.max(*missing);
-        }
-        self.why.push(refusal.reason());
-    }
-}
-
 /// Opens the journal at `now` for its only writer. Neither the database, its log, the anchor nor the checkpoint file is
 /// changed until everything was checked, so a journal that is refused stays as it was.
 pub(in crate::journal) fn for_writing(
+    files: &JournalFiles,
+    random: RandomBits,
+    accept_rollback: bool,
+    now: UnixMs,
+) -> Result<Opened, JournalError> {
+    match check_and_open(files, random, accept_rollback, now) {
+        // A process that is ending has written its last event meanwhile.
+        Err(JournalError::Busy) => check_and_open(files, random, accept_rollback, now),
+        opened => opened,
+    }
+}
+
+/// As [`for_writing`], except that it refuses a journal that is written to meanwhile as [`JournalError::Busy`].
+fn check_and_open(
     files: &JournalFiles,
     random: RandomBits,
     accept_rollback: bool,
@@ -93,13 +85,19 @@ pub(in crate::journal) fn for_writing(
         check_format(&db, path)?;
     }
     let head = check_schema_and_tail(&db)?;
-    let rollback =
-        rollback(check_anchor(&db, head, records.as_ref(), is_new), records.as_ref(), head, accept_rollback)?;
+    let checked = check_anchor(&db, head, records.as_ref(), is_new);
+    let rollback = Rollback::accepted(checked, records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;
     create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
+    fail::fail_point!("journal::before_signing_lock");
     // This may refuse the journal as well. It locks the folder, so that an anchor which another daemon is writing is not
     // replaced, which would poison that daemon's journal.
-    let _signer = Sealer::try_open(files, head, random, accept_rollback)?;
+    let signer = Sealer::try_open(files, head, random, accept_rollback);
+    // Whoever had locked it may have written until then, and a checkpoint of that would look like a loss.
+    if Head::read(&db).map_err(unread(&db))? != head {
+        return Err(JournalError::Busy);
+    }
+    let _signer = signer?;
     let durability = connection::make_durable(&db, path)?;
     if !is_new {
         write_again(&db, path)?;
@@ -127,23 +125,6 @@ fn check_schema_and_tail(db: &Connection) -> Result<Head, JournalError> {
         Some(problem) => Err(JournalError::Corrupt { seq: 0, problem }),
         None => check_tail(db),
     }
-}
-
-/// The loss that the operator accepts, if `checked` found one.
-fn rollback(
-    checked: Result<(), JournalError>,
-    records: Option<&Records>,
-    found: Head,
-    accept_rollback: bool,
-) -> Result<Option<Rollback>, JournalError> {
-    let Err(refused) = checked else { return Ok(None) };
-    if !(accept_rollback && refused.is_a_loss()) {
-        return Err(refused);
-    }
-    let mut rollback =
-        Rollback { anchored: records.and_then(Records::newest), found, missing: 0, why: Vec::new() };
-    rollback.add(&refused);
-    Ok(Some(rollback))
 }
 
 fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, JournalError> {

@@ -15,9 +15,12 @@ use crate::journal::error::{JournalError, is_of_damaged_pages};
 /// SQLite's steps between two looks at the clock.
 const STEPS: i32 = 10_000;
 
-/// The error to report for a journal that cannot be opened for writing: [`JournalError::OtherLog`] if its newest part is
-/// sound without the log and not with it, and SQLite finds its pages damaged with it; else `error`. It reads as much as
-/// opening the journal does, and then the pages for as long as `time`.
+/// The error to report for a journal that cannot be opened for writing: [`JournalError::OtherLog`] if it is sound without the
+/// log, and SQLite finds its pages damaged with it; else `error`. It is sound without the log if its newest part is, and either
+/// that part is not sound with the log, or SQLite finds no damaged page without it. It reads as much as opening the journal
+/// does, and then the pages, with the log and without it, for as long as `time` each.
+///
+/// The log may hold the newest part entire, and spoil only what lies elsewhere, such as the checkpoints.
 ///
 /// Events that were changed in the log leave the pages sound. The log is then evidence, and holds acknowledged events: nobody
 /// may be told to put it aside.
@@ -32,24 +35,33 @@ pub(in crate::journal) fn doubt(
     if error.may_be_for_the_disk()
         && has_content(&log)
         && is_sound(open::for_reading_alone(database)).is_ok_and(|head| head.seq > 0)
-        && is_sound(open::for_reading(database)).is_err()
-        && has_damaged_pages(database, time)
+        && look(open::for_reading(database), time) == Some(Pages::Damaged)
+        && (is_sound(open::for_reading(database)).is_err()
+            || look(open::for_reading_alone(database), time) == Some(Pages::Sound))
     {
         return JournalError::OtherLog { database: database.to_owned(), log };
     }
     error
 }
 
-/// Whether SQLite itself finds the database damaged within `time` when it applies the log.
-fn has_damaged_pages(database: &Path, time: Duration) -> bool {
-    let db = match open::for_reading(database) {
+/// What SQLite itself finds of the pages of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pages {
+    Sound,
+    Damaged,
+}
+
+/// Looks at the pages; `None` if that takes longer than `time`, or fails for another reason than damage.
+fn look(db: Result<Connection, JournalError>, time: Duration) -> Option<Pages> {
+    let db = match db {
         Ok(db) => db,
-        Err(error) => return error.is_of_damaged_pages(),
+        Err(error) => return error.is_of_damaged_pages().then_some(Pages::Damaged),
     };
     let began = Instant::now();
     match quick_check(db, move || began.elapsed() >= time) {
-        Ok(found) => found != "ok",
-        Err(error) => is_of_damaged_pages(&error),
+        Ok(found) if found == "ok" => Some(Pages::Sound),
+        Ok(_) => Some(Pages::Damaged),
+        Err(error) => is_of_damaged_pages(&error).then_some(Pages::Damaged),
     }
 }
 

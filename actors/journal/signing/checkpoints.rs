@@ -58,10 +58,10 @@ pub(in crate::journal) fn newest_readable(db: &Connection) -> Option<StoredCheck
     statement.query_map([], StoredCheckpoint::read).ok()?.map_while(Result::ok).last()
 }
 
-/// The note of the newest checkpoint, if it ends an epoch and no event called `name` was appended after it was signed.
+/// The note of the newest checkpoint, if it ends an epoch and no system event called `name` was appended after it was signed.
 pub(super) fn newest_handover_without(db: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
     let Some(newest) = newest(db)?.filter(|newest| newest.kind == "handover") else { return Ok(None) };
-    let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND name = ?2";
+    let find = "SELECT count(*) FROM journal_events WHERE seq > ?1 AND kind = 'system' AND name = ?2";
     let found: i64 = db.query_row(find, params![to_sql(newest.size), name], |row| row.get(0))?;
     Ok((found == 0).then_some(newest.note))
 }
@@ -71,9 +71,11 @@ pub(in crate::journal) fn may_begin_at(db: &Connection, size: u64) -> rusqlite::
     Ok(size == 0 || accepts_a_loss(db, size)?)
 }
 
-/// Whether the event `seq` accepts a loss, after which another log begins.
+/// Whether the event `seq` accepts a loss, after which another log begins. It has to be an event of the daemon's own: the name
+/// of a webhook event is its sender's.
 pub(in crate::journal) fn accepts_a_loss(db: &Connection, seq: u64) -> rusqlite::Result<bool> {
-    let find = "SELECT EXISTS (SELECT 1 FROM journal_events WHERE seq = ?1 AND name = ?2)";
+    let find =
+        "SELECT EXISTS (SELECT 1 FROM journal_events WHERE seq = ?1 AND kind = 'system' AND name = ?2)";
     db.query_row(find, params![to_sql(seq), ROLLBACK_ACCEPTED], |row| row.get(0))
 }
 

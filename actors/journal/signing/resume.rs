@@ -48,6 +48,7 @@ impl Sealer {
     ) -> Result<(Self, Option<Sealed>), JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
         let db = open::for_reading(&files.database)?;
+        refuse_further_parts(&db)?;
         let keys = SigningKeyFiles::beside(&files.database);
         let standing = standing(&db, files, &keys, head)?;
         let (log, unstored) = match standing {
@@ -86,7 +87,9 @@ impl Sealer {
         random: RandomBits,
     ) -> Result<Self, JournalError> {
         let lock = lock(files, SIGNER_WAIT)?;
-        Self::at(lock, open::for_reading(&files.database)?, files, random, None)
+        let db = open::for_reading(&files.database)?;
+        refuse_further_parts(&db)?;
+        Self::at(lock, db, files, random, None)
     }
 
     /// The sealer in the state of the newest stored checkpoint.
@@ -99,9 +102,6 @@ impl Sealer {
     ) -> Result<Self, JournalError> {
         let newest = checkpoints::newest(&db).map_err(SealError::from)?;
         let size = newest.as_ref().map_or(0, |newest| newest.size);
-        if subtrees::any_beyond(&db, size).map_err(SealError::from)? {
-            return Err(corrupt("its tree has more parts than its newest checkpoint covers"));
-        }
         let tree =
             Frontier::load(&StoredSubtrees(&db), size).map_err(|error| match error.sqlite_error_code() {
                 Some(_) => SealError::from(error),
@@ -159,6 +159,15 @@ fn not_lockable(path: &Path, error: io::Error) -> JournalError {
     }
 }
 
+/// The next checkpoint could not be stored over a part of the tree that is stored already.
+fn refuse_further_parts(db: &Connection) -> Result<(), JournalError> {
+    let newest = checkpoints::newest(db).map_err(SealError::from)?;
+    if subtrees::any_beyond(db, newest.map_or(0, |newest| newest.size)).map_err(SealError::from)? {
+        return Err(corrupt("its tree has more parts than its newest checkpoint covers"));
+    }
+    Ok(())
+}
+
 /// Checks that the newest stored checkpoint, the file outside the database and the signing key agree.
 fn standing(
     db: &Connection,
@@ -169,11 +178,15 @@ fn standing(
     let stored = checkpoints::newest(db).map_err(SealError::from)?;
     let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
     let (lineage, note) = match (stored, note) {
-        (None, None) => return nothing_signed(db, head).map(|()| None),
+        (None, None) if head.seq == 0 => return Ok(None),
+        (None, None) => {
+            let what = "its checkpoints and its checkpoint file are missing";
+            return Err(JournalError::lost(what, TAKE_AS_IT_IS));
+        }
         (Some(_), None) => {
             return Err(JournalError::lost("its checkpoint file is missing", TAKE_AS_IT_IS));
         }
-        (None, Some(note)) => (first_of(&note, head)?, Some(note)),
+        (None, Some(note)) => (first_of(db, &note, head)?, Some(note)),
         (Some(stored), Some(note)) => {
             (kept_lineage(db, &stored)?, Some(note).filter(|note| *note != stored.note))
         }
@@ -186,21 +199,15 @@ fn standing(
     Ok(Some(Standing { log: Log { lineage, key }, unstored }))
 }
 
-/// A log begins before the first event, or right after an accepted loss. Where neither is so, there was one.
-fn nothing_signed(db: &Connection, head: Head) -> Result<(), JournalError> {
-    if checkpoints::may_begin_at(db, head.seq).map_err(SealError::from)? {
-        return Ok(());
-    }
-    Err(JournalError::lost("its checkpoints and its checkpoint file are missing", TAKE_AS_IT_IS))
-}
-
 /// The log of a checkpoint file whose first checkpoint was signed but not stored.
-fn first_of(note: &str, head: Head) -> Result<Lineage, JournalError> {
-    let not_the_first = || {
-        let reason = "it is not the first checkpoint of a log, but the database has none before it";
-        behind_or_changed(note, None, head, reason)
-    };
-    Lineage::begin(note).ok_or_else(not_the_first)
+fn first_of(db: &Connection, note: &str, head: Head) -> Result<Lineage, JournalError> {
+    if let (Some(lineage), Some(first)) = (Lineage::begin(note), read_checkpoint(note))
+        && checkpoints::may_begin_at(db, first.size).map_err(SealError::from)?
+    {
+        return Ok(lineage);
+    }
+    let what = "its checkpoints are missing, or its checkpoint file is that of another log";
+    Err(behind_or_lost(note, None, head, what.to_owned()))
 }
 
 fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, JournalError> {
@@ -216,8 +223,8 @@ fn follow_file(
 ) -> Result<(Lineage, Option<(Checkpoint, String)>), JournalError> {
     let log = lineage.key().name().to_owned();
     let followed = lineage.follow(&note);
-    let checkpoint =
-        followed.map_err(|error| behind_or_changed(&note, Some(&log), head, &error.to_string()))?;
+    let changed = |error| format!("its checkpoint file was changed: {error}");
+    let checkpoint = followed.map_err(|error| behind_or_lost(&note, Some(&log), head, changed(error)))?;
     match behind(&checkpoint, head) {
         Some(behind) => Err(behind),
         None => Ok((lineage, Some((checkpoint, note)))),
@@ -227,10 +234,9 @@ fn follow_file(
 /// The error for a checkpoint file that does not continue the stored checkpoints. A file of a later epoch was signed with
 /// a key that an older database does not know. The missing events are then computed from its unverified content, which is
 /// safe because the journal is refused either way.
-fn behind_or_changed(note: &str, log: Option<&str>, head: Head, reason: &str) -> JournalError {
+fn behind_or_lost(note: &str, log: Option<&str>, head: Head, what: String) -> JournalError {
     let said = read_checkpoint(note).filter(|said| log.is_none_or(|log| log == said.origin));
-    let changed = || JournalError::lost(format!("its checkpoint file was changed: {reason}"), TAKE_AS_IT_IS);
-    said.and_then(|said| behind(&said, head)).unwrap_or_else(changed)
+    said.and_then(|said| behind(&said, head)).unwrap_or_else(|| JournalError::lost(what, TAKE_AS_IT_IS))
 }
 
 fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {

@@ -1,7 +1,10 @@
 //! What opening refuses, and how much of the journal it looks at.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::{fs, io};
+
+use fail::FailScenario;
 
 use super::*;
 use crate::journal::opening::connection;
@@ -176,4 +179,43 @@ fn a_start_does_not_read_all_of_a_large_damaged_journal_to_find_out_about_its_di
     std::thread::spawn(move || tell.send(failing_disk::doubt_within(&path, damaged(), time)));
     let told = told.recv_timeout(Duration::from_secs(30)).expect("it reads on");
     assert!(told.is_for_damage(), "{told}");
+}
+
+/// Opens the journal while a predecessor writes this many events more, each just before its signing lock is taken.
+fn opened_beside_one_that_writes(place: &Place, events: usize) -> Result<Writer, JournalError> {
+    let scenario = FailScenario::setup();
+    let (before, left) = (place.writer(), events);
+    let (before, here) = (Mutex::new((before, left)), std::thread::current().id());
+    let writes = move || {
+        // Other tests open other journals meanwhile.
+        if std::thread::current().id() == here {
+            let mut before = before.lock().unwrap();
+            if before.1 > 0 {
+                before.0.append(vec![system("last")], NOW).unwrap();
+                before.1 -= 1;
+            }
+        }
+    };
+    fail::cfg_callback("journal::before_signing_lock", writes).unwrap();
+    let opened = Writer::open(&place.files(), || 7, false, NOW);
+    scenario.teardown();
+    opened
+}
+
+#[test]
+fn what_an_ending_process_writes_until_it_gives_the_signing_lock_up_is_not_missed() {
+    let place = Place::new();
+    let mut opened = opened_beside_one_that_writes(&place, 1).unwrap();
+    assert_eq!(opened.head().seq, 1);
+    opened.append(vec![system("next")], NOW).unwrap();
+    assert_eq!(place.problems(), []);
+}
+
+#[test]
+fn a_journal_that_another_process_goes_on_writing_to_is_refused_and_left_as_it_is() {
+    let place = Place::new();
+    let refused = opened_beside_one_that_writes(&place, 3).unwrap_err();
+    assert!(matches!(refused, JournalError::Busy), "{refused}");
+    assert_eq!(place.writer().head().seq, 2);
+    assert_eq!(place.problems(), []);
 }

@@ -1,19 +1,41 @@
 //! Events that no checkpoint covers although their log must have begun before them: what was signed was removed.
 
 use std::fs;
+use std::time::Duration;
 
 use super::sealing::{first_problem, open, random, try_open};
 use super::*;
+use crate::journal::event::ROLLBACK_ACCEPTED;
+use crate::journal::signing::sealer::Sealed;
 use crate::journal::signing::unsigned_leaves::Leaves;
+
+const ALL_REMOVED: &str = "0: it has events, but no checkpoint: its checkpoints were removed";
+
+/// Removes the stored checkpoints with their subtrees, and the checkpoint file.
+fn remove_signed(place: &Place) {
+    tamper(place, "DELETE FROM journal_checkpoints; DELETE FROM journal_subtrees");
+    fs::remove_file(place.files().checkpoint()).unwrap();
+}
+
+fn refusal(place: &Place, accept_rollback: bool) -> JournalError {
+    try_open(place, NOW, accept_rollback).err().expect("it is not opened")
+}
+
+/// A first checkpoint over all events, signed by a new key and written to the checkpoint file.
+fn sign_anew(place: &Place, events: u64) -> Sealed {
+    let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
+    sealer.seal(&Leaves::forgotten(events), NOW).unwrap().unwrap()
+}
 
 #[test]
 fn a_journal_whose_checkpoints_are_all_gone_does_not_pass_for_one_that_was_never_signed() {
     let place = Place::new();
     open(&place).grow(300).seal();
-    tamper(&place, "DELETE FROM journal_checkpoints; DELETE FROM journal_subtrees");
-    fs::remove_file(place.files().checkpoint()).unwrap();
-    assert_eq!(first_problem(&place), "0: it has events, but no checkpoint: its checkpoints were removed");
-    let refusal = try_open(&place, NOW, false).err().unwrap();
+    remove_signed(&place);
+    assert_eq!(first_problem(&place), ALL_REMOVED);
+    let told = verify(&place.files()).unwrap().to_json(Duration::ZERO);
+    assert_eq!(told["problems"][0]["concerns"], "unsigned", "{told}");
+    let refusal = refusal(&place, false);
     assert!(matches!(refusal, JournalError::Lost { .. }), "{refusal}");
     drop(try_open(&place, NOW, true).unwrap());
     assert_eq!(place.problems(), [], "the loss was accepted");
@@ -24,15 +46,69 @@ fn a_journal_whose_checkpoints_are_all_gone_does_not_pass_for_one_that_was_never
 fn a_log_that_begins_over_events_without_an_accepted_loss_does_not_verify() {
     let place = Place::new();
     open(&place).grow(2);
-    tamper(&place, "DELETE FROM journal_checkpoints; DELETE FROM journal_subtrees");
-    fs::remove_file(place.files().checkpoint()).unwrap();
-    let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
-    let sealed = sealer.seal(&Leaves::forgotten(2), NOW).unwrap().unwrap();
-    drop(sealer);
+    remove_signed(&place);
+    let sealed = sign_anew(&place, 2);
     let insert = "INSERT INTO journal_checkpoints VALUES (1, 2, 'root', ?1)";
     tamper_with(&place, |db| assert_eq!(db.execute(insert, [&sealed.note]), Ok(1)));
     assert_eq!(
         first_problem(&place),
         "2: checkpoint 1 is not valid: it begins another log, although no loss was accepted"
     );
+}
+
+#[test]
+fn a_first_checkpoint_over_events_is_not_taken_over_from_its_file() {
+    let place = Place::new();
+    open(&place).grow(2);
+    remove_signed(&place);
+    sign_anew(&place, 2);
+    let refusal = refusal(&place, false);
+    assert!(matches!(refusal, JournalError::Lost { .. }), "{refusal}");
+    assert!(refusal.to_string().contains("its checkpoints are missing"), "{refusal}");
+    assert_eq!(place.reader().checkpoint().unwrap(), None, "nothing was stored");
+}
+
+#[test]
+fn the_name_of_a_webhook_event_accepts_no_loss() {
+    let place = Place::new();
+    let named = WebhookEvent { name: ROLLBACK_ACCEPTED.to_owned(), ..webhook("{}") };
+    let row = NewRow { event: NewEvent::Webhook(named), claim: None };
+    stored(append_one(&mut open(&place).writer, row, NOW));
+    remove_signed(&place);
+    assert_eq!(first_problem(&place), ALL_REMOVED);
+    sign_anew(&place, 1);
+    assert_eq!(
+        first_problem(&place),
+        "1: checkpoint 1 is not valid: it begins another log, although no loss was accepted"
+    );
+    let refusal = refusal(&place, false);
+    assert!(matches!(refusal, JournalError::Lost { .. }), "{refusal}");
+}
+
+#[test]
+fn a_journal_cut_back_to_an_accepted_loss_is_not_signed_anew_unasked() {
+    let place = Place::new();
+    open(&place).grow(2);
+    remove_signed(&place);
+    drop(try_open(&place, NOW, true).unwrap());
+    remove_signed(&place);
+    assert_eq!(first_problem(&place), ALL_REMOVED);
+    let refusal = refusal(&place, false);
+    assert!(matches!(refusal, JournalError::Lost { .. }), "{refusal}");
+}
+
+#[test]
+fn parts_of_the_tree_that_are_left_without_checkpoints_are_told_before_a_loss_that_could_be_accepted() {
+    for keeps_file in [false, true] {
+        let place = Place::new();
+        open(&place).grow(300).seal();
+        tamper(&place, "DELETE FROM journal_checkpoints");
+        if !keeps_file {
+            fs::remove_file(place.files().checkpoint()).unwrap();
+        }
+        for accept_rollback in [false, true] {
+            let refusal = refusal(&place, accept_rollback);
+            assert!(refusal.to_string().contains("its tree has more parts"), "{refusal}");
+        }
+    }
 }

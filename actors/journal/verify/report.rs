@@ -58,6 +58,8 @@ pub enum Concern {
     Structure,
     /// The write-ahead log, without which the database verifies.
     OtherLog,
+    /// The checkpoints, all of which were removed.
+    Unsigned,
     /// The anchor or the checkpoint file, which lie outside the database.
     Outside,
     /// The public key that was given to vouch for the journal.

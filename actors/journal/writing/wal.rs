@@ -33,6 +33,7 @@ impl WalMover {
     /// a group was written meanwhile; in that case the writer syncs everything when it copies the rest.
     pub(in crate::journal) fn run(&self) -> rusqlite::Result<Duration> {
         let begun = Instant::now();
+        fail::fail_point!("journal::move");
         self.0.query_row(MOVE_WAL, [], |_| Ok(()))?;
         Ok(begun.elapsed())
     }

@@ -72,6 +72,9 @@ fn hint(verdict: &Value, is_copy: bool) -> &'static str {
     } else if are_any("log_alone") {
         "put the database back beside its log (`journal.db-wal`), as it was and not from a backup: then every event is there. If it is \
          gone for good, move the log away and restore the newest backup"
+    } else if are_any("unsigned") {
+        "nothing of what was signed is left, so nobody knows whether events were changed. This does not happen by itself: keep a copy of \
+         the state root as it is, and compare it with a backup or an export before you accept anything"
     } else if are_all_of(&["missing", "outside"]) {
         "what is there verifies, but the newest events are gone: put a newer copy of `journal.db` back with its log \
          (`journal.db-wal`), or accept the loss: start once with `palyra daemon --accept-rollback`"

@@ -83,7 +83,9 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<u64>, Problem> {
 }
 
 fn open_for() -> Duration {
-    fail::fail_point!("console::stream_ends_soon", |_| Duration::from_secs(1));
+    fail::fail_point!("console::stream_ends_soon", |seconds| {
+        Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(1))
+    });
     OPEN
 }
 

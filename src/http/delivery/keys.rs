@@ -144,10 +144,11 @@ impl Delivery<'_> {
         Ok(checks::signature(record, profile, request, keys.as_deref(), now)?)
     }
 
-    /// The keys that the provider publishes at this moment; `None` if they are `used` itself, or if the provider was asked
-    /// in vain and `used` are still in force. Keys within their life count as what is published, unless `reject`, why they
-    /// do not verify the delivery, shows that there may be newer ones. If the provider could not be asked in time, or at
-    /// all, the delivery is 503 rather than 401: one signed with a new key must not be refused because the cache is stale.
+    /// The keys that the provider publishes at this moment; `None` if they are `used` itself. Keys within their life count as
+    /// what is published, unless `reject`, why they do not verify the delivery, shows that there may be newer ones. If the
+    /// provider could not be asked for those in time, in vain, or at all, the delivery is 503 rather than 401: one signed with
+    /// a new key must not be refused because the cache is stale. If no newer key could verify it, and the provider was asked
+    /// in vain while `used` are still in force, that is `None` too.
     async fn newer(
         &self,
         profile: &Profile,
@@ -157,7 +158,8 @@ impl Delivery<'_> {
         arrival: &mut impl Arrival,
     ) -> Result<Option<Arc<SecretVersions>>, Stopped> {
         let Some(published) = profile.published(request)? else { return Ok(None) };
-        let wanted = match published.may_have_newer(reject) {
+        let may_have_newer = published.may_have_newer(reject);
+        let wanted = match may_have_newer {
             true => Wanted::NewerThan(Arc::clone(used)),
             false => Wanted::Fresh,
         };
@@ -166,7 +168,9 @@ impl Delivery<'_> {
         let asked = kept.newest(provider, published.clone(), wanted, now, may_wait);
         match self.app.before_deadline(Cause::PublishedKeys, asked).await.map_err(Stopped::NoKeys)? {
             Ok(newest) => Ok(Some(newest).filter(|newest| !Arc::ptr_eq(newest, used))),
-            Err(FetchFailed::Provider(_)) if kept.uses(provider, &published, used) => Ok(None),
+            Err(FetchFailed::Provider(_)) if !may_have_newer && kept.uses(provider, &published, used) => {
+                Ok(None)
+            }
             Err(why) => Err(Stopped::NoKeys(Fault::told_by(Cause::PublishedKeys, &why))),
         }
     }
