@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// The daemon, and a command that runs its console, need this many before it serves its first connection: threads with their event queues, the journal with its
-/// readers, and some connections.
+/// The daemon, and a command that runs its console, need this many before the first connection is served: threads with their
+/// event queues, the journal with its readers, and some connections.
 const OPEN_FILES_MIN: u64 = 64;
 
 /// The process may have too few files open.

@@ -232,7 +232,8 @@ impl StateRoot {
         check::open_mode(&self.0).map_err(|source| StateRootError::Io { path: self.0.clone(), source })
     }
 
-    /// Checks the files in `anchor_dir`, if the anchor is in another folder, as [`StateRoot::take`] does those in the state root.
+    /// Checks the files in `anchor_dir`, if the anchor is in another folder, as [`StateRoot::take`] does those in the state
+    /// root.
     ///
     /// # Errors
     /// The first that is of another kind, has a second name, belongs to another user or is accessible to others.
