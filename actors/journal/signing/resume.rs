@@ -27,6 +27,9 @@ use crate::tlog::{Checkpoint, Frontier, Lineage, VerifierKey, signed_text};
 pub(super) const SIGNER_WAIT: Duration = Duration::from_secs(10);
 const SIGNER_PAUSE: Duration = Duration::from_millis(5);
 
+/// The alternative to putting checkpoints back: nothing is left that shows whether events were changed.
+const COMPARE_FIRST: &str = "compare the journal with a backup or an export, then accept it as it is";
+
 /// A log that can be continued.
 struct Standing {
     log: Log,
@@ -181,7 +184,7 @@ fn standing(
         (None, None) if head.seq == 0 => return Ok(None),
         (None, None) => {
             let what = "its checkpoints and its checkpoint file are missing";
-            return Err(JournalError::lost(what, TAKE_AS_IT_IS));
+            return Err(JournalError::lost(what, COMPARE_FIRST));
         }
         (Some(_), None) => {
             return Err(JournalError::lost("its checkpoint file is missing", TAKE_AS_IT_IS));
@@ -207,7 +210,7 @@ fn first_of(db: &Connection, note: &str, head: Head) -> Result<Lineage, JournalE
         return Ok(lineage);
     }
     let what = "its checkpoints are missing, or its checkpoint file is that of another log";
-    Err(behind_or_lost(note, None, head, what.to_owned()))
+    Err(behind(note, None, head).unwrap_or_else(|| JournalError::lost(what, COMPARE_FIRST)))
 }
 
 fn kept_lineage(db: &Connection, newest: &StoredCheckpoint) -> Result<Lineage, JournalError> {
@@ -223,23 +226,25 @@ fn follow_file(
 ) -> Result<(Lineage, Option<(Checkpoint, String)>), JournalError> {
     let log = lineage.key().name().to_owned();
     let followed = lineage.follow(&note);
-    let changed = |error| format!("its checkpoint file was changed: {error}");
-    let checkpoint = followed.map_err(|error| behind_or_lost(&note, Some(&log), head, changed(error)))?;
-    match behind(&checkpoint, head) {
+    let changed =
+        |error| JournalError::lost(format!("its checkpoint file was changed: {error}"), TAKE_AS_IT_IS);
+    let checkpoint =
+        followed.map_err(|error| behind(&note, Some(&log), head).unwrap_or_else(|| changed(error)))?;
+    match missing_of(&checkpoint, head) {
         Some(behind) => Err(behind),
         None => Ok((lineage, Some((checkpoint, note)))),
     }
 }
 
-/// The error for a checkpoint file that does not continue the stored checkpoints. A file of a later epoch was signed with
-/// a key that an older database does not know. The missing events are then computed from its unverified content, which is
-/// safe because the journal is refused either way.
-fn behind_or_lost(note: &str, log: Option<&str>, head: Head, what: String) -> JournalError {
+/// The error for a checkpoint file that does not continue the stored checkpoints, if it covers events that are missing. A
+/// file of a later epoch was signed with a key that an older database does not know. The missing events are then computed
+/// from its unverified content, which is safe because the journal is refused either way.
+fn behind(note: &str, log: Option<&str>, head: Head) -> Option<JournalError> {
     let said = read_checkpoint(note).filter(|said| log.is_none_or(|log| log == said.origin));
-    said.and_then(|said| behind(&said, head)).unwrap_or_else(|| JournalError::lost(what, TAKE_AS_IT_IS))
+    missing_of(&said?, head)
 }
 
-fn behind(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
+fn missing_of(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
     let missing = checkpoint.size.checked_sub(head.seq).filter(|missing| *missing > 0)?;
     let why = "a signed checkpoint covers them";
     Some(JournalError::Behind { first_missing: head.seq + 1, missing, why })
