@@ -335,6 +335,15 @@ pub(crate) fn is_unknown_call(error: &io::Error) -> bool {
     errno_of(error) == Some(Errno::NOSYS)
 }
 
+/// Whether such an error says nothing about a file: the disk, or the limits or rights of this process, kept it from being
+/// looked at.
+pub(crate) fn is_hindrance(error: &io::Error) -> bool {
+    is_fault_of_the_disk(error)
+        || is_for_want_of_resources(error)
+        || is_unknown_call(error)
+        || matches!(errno_of(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
 /// The error of the operating system, inside the wrappers of [`with_path`] and `tempfile`.
 fn errno_of(error: &io::Error) -> Option<Errno> {
     let inner = error.get_ref();

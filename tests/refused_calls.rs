@@ -56,6 +56,25 @@ fn a_filter_that_forbids_a_call_is_told_with_the_call() {
 }
 
 #[test]
+fn a_checkpoint_file_that_cannot_be_looked_at_is_no_verdict_on_the_journal() {
+    let root = state_root();
+    succeed(root.path(), &["vault", "put", "global/a"], b"a secret of some length");
+    let checkpoint = root.path().join("anchor/checkpoint");
+    for (error, code, words) in [
+        ("EMFILE", 70, "lacks file descriptors or memory"),
+        ("ENOMEM", 70, "lacks file descriptors or memory"),
+        ("EACCES", 78, "Permission denied"),
+    ] {
+        for args in [&["journal", "verify"][..], &["vault", "list"]] {
+            let output = run_without("open,openat", error, Some(&checkpoint), root.path(), args);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{error} {args:?}: {said}");
+            assert!(said.contains(words), "{error} {args:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_filter_that_forbids_to_preallocate_costs_the_reserve_and_nothing_else() {
     let root = state_root();
     // A port that is taken ends the start after the reserve would have been taken.

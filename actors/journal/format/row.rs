@@ -366,6 +366,12 @@ pub(in crate::journal) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Resu
     row.get(column).map(Digest)
 }
 
+/// A number that must not be negative; an error if it is.
+pub(in crate::journal) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
 /// A number for SQLite, whose integers are signed. Anything larger than `i64::MAX` (292 million years in ms) is stored as
 /// `i64::MAX`.
 pub(in crate::journal) fn to_sql(value: u64) -> i64 {

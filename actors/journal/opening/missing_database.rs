@@ -8,7 +8,6 @@ use super::same_file::wal_path;
 use crate::journal::JournalFiles;
 use crate::journal::error::{JournalError, TAKE_AS_IT_IS};
 use crate::journal::signing::resume::{read_checkpoint, read_note};
-use crate::journal::signing::sealer::SealError;
 use crate::journal::writing::anchor::Records;
 
 /// In which way a database is absent.
@@ -71,7 +70,8 @@ pub(super) fn refuse_what_lost_all(
     if accept_rollback {
         return Ok(());
     }
-    let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
+    let path = files.checkpoint();
+    let note = read_note(&path).map_err(file_error(&path))?;
     let signed = note.as_deref().and_then(read_checkpoint).map_or(0, |checkpoint| checkpoint.size);
     let anchored = records.and_then(Records::newest).map_or(0, |newest| newest.seq);
     let (first_missing, missing) = (1, anchored.max(signed));

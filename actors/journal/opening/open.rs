@@ -23,6 +23,7 @@ use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE, TAKE_AS_IT_I
 use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
+use crate::journal::signing::checkpoints;
 use crate::journal::signing::sealer::Sealer;
 use crate::journal::writing::anchor::{Anchor, Anchored, Records, create_folder};
 use crate::journal::writing::writer::RandomBits;
@@ -85,6 +86,7 @@ fn check_and_open(
         check_format(&db, path)?;
     }
     let head = check_schema_and_tail(&db)?;
+    checkpoints::refuse_if_ahead(&db, head)?;
     let checked = check_anchor(&db, head, records.as_ref(), is_new);
     let rollback = Rollback::accepted(checked, records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;

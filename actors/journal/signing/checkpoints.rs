@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::sealer::Sealed;
+use super::sealer::{SealError, Sealed};
 use super::subtrees;
+use crate::journal::JournalError;
 use crate::journal::event::ROLLBACK_ACCEPTED;
-use crate::journal::format::row::{from_sql, to_sql};
+use crate::journal::format::row::{Head, to_sql, unsigned};
 use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
 
 /// One row of it.
@@ -20,9 +21,9 @@ pub(in crate::journal) struct StoredCheckpoint {
 const COLUMNS: &str = "SELECT number, size, kind, note FROM journal_checkpoints";
 
 impl StoredCheckpoint {
+    /// A negative number or size is an error.
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (number, size) = (from_sql(row.get(0)?), from_sql(row.get(1)?));
-        Ok(Self { number, size, kind: row.get(2)?, note: row.get(3)? })
+        Ok(Self { number: unsigned(row, 0)?, size: unsigned(row, 1)?, kind: row.get(2)?, note: row.get(3)? })
     }
 }
 
@@ -50,6 +51,21 @@ pub(in crate::journal) fn insert(db: &Connection, sealed: &Sealed) -> rusqlite::
 pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<StoredCheckpoint>> {
     let newest = format!("{COLUMNS} ORDER BY number DESC LIMIT 1");
     db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
+}
+
+/// Refuses a journal whose newest stored checkpoint covers more events than there are. Events and their checkpoints are lost
+/// together, so this is no loss that could be accepted.
+///
+/// # Errors
+/// [`JournalError::Corrupt`], or that the table cannot be read.
+pub(in crate::journal) fn refuse_if_ahead(db: &Connection, head: Head) -> Result<(), JournalError> {
+    match newest(db).map_err(SealError::from)? {
+        Some(newest) if newest.size > head.seq => {
+            let problem = "events that a stored checkpoint covers were removed".to_owned();
+            Err(JournalError::Corrupt { seq: head.seq + 1, problem })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The last checkpoint before the first that cannot be read. It reads all of them, in order.

@@ -126,7 +126,7 @@ impl Sealer {
 /// actor that has panicked may hold it for a moment longer.
 pub(in crate::journal) fn lock(files: &JournalFiles, wait: Duration) -> Result<File, JournalError> {
     let path = files::folder_of(&files.anchor);
-    let folder = File::open(path).map_err(SealError::from)?;
+    let folder = File::open(path).map_err(open::file_error(path))?;
     let began = Instant::now();
     loop {
         match folder.try_lock() {
@@ -179,7 +179,8 @@ fn standing(
     head: Head,
 ) -> Result<Option<Standing>, JournalError> {
     let stored = checkpoints::newest(db).map_err(SealError::from)?;
-    let note = read_note(&files.checkpoint()).map_err(SealError::from)?;
+    let path = files.checkpoint();
+    let note = read_note(&path).map_err(open::file_error(&path))?;
     let (lineage, note) = match (stored, note) {
         (None, None) if head.seq == 0 => return Ok(None),
         (None, None) => {
@@ -190,8 +191,10 @@ fn standing(
             return Err(JournalError::lost("its checkpoint file is missing", TAKE_AS_IT_IS));
         }
         (None, Some(note)) => (first_of(db, &note, head)?, Some(note)),
+        (Some(stored), Some(note)) if note == stored.note => (kept_lineage(db, &stored)?, None),
         (Some(stored), Some(note)) => {
-            (kept_lineage(db, &stored)?, Some(note).filter(|note| *note != stored.note))
+            let next = begun(&note, head, checkpoints::accepts_a_loss(db, head.seq));
+            (next?.map_or_else(|| kept_lineage(db, &stored), Ok)?, Some(note))
         }
     };
     let (lineage, unstored) = match note {
@@ -202,11 +205,17 @@ fn standing(
     Ok(Some(Standing { log: Log { lineage, key }, unstored }))
 }
 
-/// The log of a checkpoint file whose first checkpoint was signed but not stored.
+/// The log that a checkpoint file begins, whose first checkpoint was signed but not stored. A log begins over all events there
+/// are, if it `may_begin` there.
+fn begun(note: &str, head: Head, may_begin: rusqlite::Result<bool>) -> Result<Option<Lineage>, JournalError> {
+    let covers_all = read_checkpoint(note).is_some_and(|first| first.size == head.seq);
+    let may_begin = may_begin.map_err(SealError::from)?;
+    Ok(Lineage::begin(note).filter(|_| covers_all && may_begin))
+}
+
+/// The first log of the journal, whose first checkpoint was signed but not stored.
 fn first_of(db: &Connection, note: &str, head: Head) -> Result<Lineage, JournalError> {
-    if let (Some(lineage), Some(first)) = (Lineage::begin(note), read_checkpoint(note))
-        && checkpoints::may_begin_at(db, first.size).map_err(SealError::from)?
-    {
+    if let Some(lineage) = begun(note, head, checkpoints::may_begin_at(db, head.seq))? {
         return Ok(lineage);
     }
     let what = "its checkpoints are missing, or its checkpoint file is that of another log";
@@ -251,7 +260,7 @@ fn missing_of(checkpoint: &Checkpoint, head: Head) -> Option<JournalError> {
 }
 
 fn held_key(keys: &SigningKeyFiles, expected: &VerifierKey) -> Result<SigningKey, JournalError> {
-    let found = keys.find(expected).map_err(SealError::from)?;
+    let found = keys.find(expected).map_err(open::file_error(keys.current()))?;
     let what = "its signing key `journal.key` is missing or belongs to another journal";
     found.ok_or_else(|| JournalError::lost(what, "begin a new log"))
 }

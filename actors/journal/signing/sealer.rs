@@ -55,7 +55,8 @@ impl From<rusqlite::Error> for SealError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            // A value that no writer stores has no code.
+            None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { seq: 0, problem: format!("it cannot be read ({error})") }
             }
             _ => Self::Io(error.to_string()),

@@ -87,6 +87,11 @@ impl SigningKeyFiles {
         Self { current: named("journal.key"), next: named("journal.key.next") }
     }
 
+    /// The file of the key in effect.
+    pub(super) fn current(&self) -> &Path {
+        &self.current
+    }
+
     /// The private key of `expected`, from either file; `None` if neither holds it.
     pub(in crate::journal) fn find(&self, expected: &VerifierKey) -> io::Result<Option<SigningKey>> {
         let is_it = |key: &SigningKey| key.signer.verifier() == *expected;

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::sealing::{open, root_key, try_open, whole};
 use super::*;
+use crate::causes::in_full;
 
 #[test]
 fn what_was_changed_is_refused_though_a_loss_is_accepted() {
@@ -38,7 +39,8 @@ fn what_cannot_be_read_is_refused_though_a_loss_is_accepted() {
         };
         mode(0o644);
         let refused = try_open(&place, NOW, true).map(drop).unwrap_err();
-        assert!(refused.to_string().contains("run `chmod 600"), "{refused}");
+        let told = in_full(&refused);
+        assert!(told.contains("run `chmod 600"), "{told}");
         mode(0o600);
         drop(open(&place));
         assert_eq!(root_key(&place).name(), name_of_log, "no other log was begun");

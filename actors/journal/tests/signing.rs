@@ -131,7 +131,7 @@ fn a_signing_key_that_cannot_be_read_does_not_pass_for_a_missing_one() {
     let opened = || Sealer::open(&place.files(), head, || 7).map(drop);
     assert!(matches!(opened(), Err(JournalError::Lost { .. })));
     fs::create_dir(key).unwrap();
-    assert!(matches!(opened(), Err(JournalError::Seal { .. })));
+    assert!(matches!(opened(), Err(JournalError::Open { .. })));
 }
 
 /// A journal whose event 8 was changed after it was committed, and not signed for yet.

@@ -98,6 +98,49 @@ fn a_journal_cut_back_to_an_accepted_loss_is_not_signed_anew_unasked() {
 }
 
 #[test]
+fn a_log_that_was_to_begin_after_an_accepted_loss_when_the_process_was_killed_is_continued() {
+    let place = Place::new();
+    open(&place).grow(2);
+    fs::remove_file(place.files().checkpoint()).unwrap();
+    {
+        let mut writer = Writer::open(&place.files(), random, true, NOW).unwrap();
+        writer.accept(&Sealer::open(&place.files(), writer.head(), random).err().unwrap());
+        let mut sealer = Sealer::begin_anew(&place.files(), random).unwrap();
+        writer.record_rollback(NOW).unwrap();
+        sealer.seal(&writer.take_leaves(), NOW).unwrap().expect("it is signed and not stored");
+    }
+    assert_eq!(place.problems(), []);
+    drop(open(&place));
+    assert_eq!(place.problems(), []);
+    drop(open(&place));
+}
+
+#[test]
+fn events_that_are_missing_although_their_checkpoints_are_not_are_no_loss_that_could_be_accepted() {
+    let place = Place::new();
+    open(&place).grow(4).seal();
+    tamper(&place, "DELETE FROM journal_events WHERE seq > 2");
+    let told = verify(&place.files()).unwrap().to_json(Duration::ZERO).to_string();
+    assert!(told.contains("events that the stored checkpoint 2 covers were removed"), "{told}");
+    for accept_rollback in [false, true] {
+        let refusal = refusal(&place, accept_rollback);
+        assert!(matches!(refusal, JournalError::Corrupt { seq: 3, .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn a_stored_size_that_no_checkpoint_can_have_is_found() {
+    for number in [1, 2] {
+        let place = Place::new();
+        open(&place).grow(2).seal();
+        tamper(&place, &format!("UPDATE journal_checkpoints SET size = -1 WHERE number = {number}"));
+        assert!(first_problem(&place).contains("not all stored checkpoints can be verified"), "{number}");
+        let refusal = refusal(&place, true);
+        assert!(matches!(refusal, JournalError::Corrupt { .. }), "{number}: {refusal}");
+    }
+}
+
+#[test]
 fn parts_of_the_tree_that_are_left_without_checkpoints_are_told_before_a_loss_that_could_be_accepted() {
     for keeps_file in [false, true] {
         let place = Place::new();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use super::witness::{Note, Outside};
-use super::{Concern, Scope, VerifyReport, is_damage};
+use super::{Concern, Scope, VerifyReport, events, is_damage};
 use crate::ids::Digest;
 use crate::journal::JournalError;
 use crate::journal::format::row::to_sql;
@@ -157,11 +157,22 @@ impl<'a> Notes<'a> {
         let sizes = self.last.iter().chain(&self.waiting).chain(&self.unstored).map(|stored| stored.size);
         let covered = sizes.chain(in_file.map(|in_file| in_file.size)).max().unwrap_or(0);
         report.add_missing(covered, report.head_seq);
+        self.compare_with_newest(report)?;
         if let Some(problem) = self.file_problem() {
             report.add_of(Concern::Outside, problem);
         }
         let finished = if self.are_readable { self.finish_table(report) } else { Ok(()) };
         self.go_on_without(finished, report)
+    }
+
+    /// Events and their checkpoints are lost together. Events that are missing alone were removed.
+    fn compare_with_newest(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
+        let newest = report.head_seq.max(events::newest_seq(self.db)?);
+        if let Some(last) = self.last.as_ref().filter(|last| last.size > newest) {
+            let removed = format!("events that the stored checkpoint {} covers were removed", last.number);
+            report.add(to_sql(newest + 1), removed);
+        }
+        Ok(())
     }
 
     fn finish_table(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {

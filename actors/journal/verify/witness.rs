@@ -93,11 +93,11 @@ impl<'a> Outside<'a> {
 }
 
 /// # Errors
-/// When the disk fails to return the file; such an error says nothing about its content.
+/// When something keeps the file from being looked at; such an error says nothing about its content.
 fn note(files: &JournalFiles) -> Result<Note, JournalError> {
     let path = files.checkpoint();
     match read_note(&path) {
-        Err(error) if files::is_fault_of_the_disk(&error) => Err(open::file_error(&path)(error)),
+        Err(error) if files::is_hindrance(&error) => Err(open::file_error(&path)(error)),
         read => Ok(read.map_err(|error| error.to_string())),
     }
 }
