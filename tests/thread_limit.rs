@@ -28,14 +28,16 @@ fn tells_of_the_limit(nth: usize, root: &Path, args: &[&str]) {
 fn a_start_with_too_few_threads_is_refused_before_it_serves() {
     let root = state_root();
     write_private(&root.path().join("palyra.toml"), "workers = 1\n");
+    let start = ["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"];
+    let goes_on = || root.path().join("admin.token").try_exists().unwrap();
     // Two before it looks at how many there are, and the ten that it needs.
     for nth in 1..=12 {
-        tells_of_the_limit(
-            nth,
-            root.path(),
-            &["daemon", "--ingress", "127.0.0.1:0", "--console", "127.0.0.1:0"],
-        );
+        tells_of_the_limit(nth, root.path(), &start);
+        assert!(!goes_on(), "{nth}");
     }
+    // The threads that it tried out count here too, so the first that does something is refused.
+    tells_of_the_limit(13, root.path(), &start);
+    assert!(goes_on(), "ten are enough");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 const LOCK_FILE_BYTES_MAX: u64 = 256;
 /// A process that merely asks for the holder takes the lock for an instant, during which the file may still name a daemon
-/// that was killed. So a daemon is reported as the holder only when it appears as such for this long.
+/// that has ended. So a daemon is reported as the holder only when it appears as such for this long.
 const DAEMON_PATIENCE: Duration = Duration::from_millis(250);
 /// A command that works on the files of a stopped daemon holds the lock for moments; others wait this long for it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
@@ -68,8 +68,9 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The lock, held until this is dropped. The file is empty while the lock is free. The folder is locked too, if the file
-/// system supports that, because the file could be removed and replaced by another one.
+/// The lock, held until this is dropped or the process ends. While the lock is free, the file is empty, unless its last holder
+/// ended without dropping this. The folder is locked too, if the file system supports that, because the file could be removed
+/// and replaced by another one.
 #[derive(Debug)]
 pub struct Lock {
     /// Released before the file, so that whoever locks the file finds the folder free, or held by a process whose lock file
@@ -114,7 +115,7 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Empties the file while it is still locked, so that any text in it is from the current holder.
+    /// Empties the file while it is still locked, so that it names nobody who gave the lock up.
     fn drop(&mut self) {
         if let Err(error) = self.file.set_len(0) {
             tracing::debug!(%error, "the lock still names its last holder");

@@ -57,20 +57,22 @@ pub(in crate::journal) fn for_writing(
     accept_rollback: bool,
     now: UnixMs,
 ) -> Result<Opened, JournalError> {
-    match check_and_open(files, random, accept_rollback, now) {
+    let opened = match check_and_open(files, random, accept_rollback, now)? {
         // A process that is ending has written its last event meanwhile.
-        Err(JournalError::Busy) => check_and_open(files, random, accept_rollback, now),
+        None => check_and_open(files, random, accept_rollback, now)?,
         opened => opened,
-    }
+    };
+    let hint = "stop that process; only one may write to a journal";
+    opened.ok_or_else(|| refused(&files.database, "another process writes to it", hint))
 }
 
-/// As [`for_writing`], except that it refuses a journal that is written to meanwhile as [`JournalError::Busy`].
+/// As [`for_writing`], except that it returns `None` if the journal was written to meanwhile.
 fn check_and_open(
     files: &JournalFiles,
     random: RandomBits,
     accept_rollback: bool,
     now: UnixMs,
-) -> Result<Opened, JournalError> {
+) -> Result<Option<Opened>, JournalError> {
     let path = files.database.as_path();
     let records = anchor_records(files)?;
     connection::refuse_other_kinds(&files.checkpoint())?;
@@ -97,7 +99,7 @@ fn check_and_open(
     let signer = Sealer::try_open(files, head, random, accept_rollback);
     // Whoever had locked it may have written until then, and a checkpoint of that would look like a loss.
     if Head::read(&db).map_err(unread(&db))? != head {
-        return Err(JournalError::Busy);
+        return Ok(None);
     }
     let _signer = signer?;
     let durability = connection::make_durable(&db, path)?;
@@ -113,7 +115,7 @@ fn check_and_open(
     let anchor = anchor.map_err(file_error(&files.anchor))?;
     let files = OpenFiles::of(path).map_err(file_error(path))?;
     let database = OpenDatabase { db, files, durability };
-    Ok(Opened { database, head, anchor, indexes, rollback })
+    Ok(Some(Opened { database, head, anchor, indexes, rollback }))
 }
 
 /// What opening for writing checks of the database itself; returns the head.

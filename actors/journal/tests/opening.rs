@@ -215,7 +215,7 @@ fn what_an_ending_process_writes_until_it_gives_the_signing_lock_up_is_not_misse
 fn a_journal_that_another_process_goes_on_writing_to_is_refused_and_left_as_it_is() {
     let place = Place::new();
     let refused = opened_beside_one_that_writes(&place, 3).unwrap_err();
-    assert!(matches!(refused, JournalError::Busy), "{refused}");
+    assert!(refused.to_string().contains("another process writes to it"), "{refused}");
     assert_eq!(place.writer().head().seq, 2);
     assert_eq!(place.problems(), []);
 }
