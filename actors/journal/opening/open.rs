@@ -88,7 +88,7 @@ fn check_and_open(
         check_format(&db, path)?;
     }
     let head = check_schema_and_tail(&db)?;
-    checkpoints::refuse_if_ahead(&db, head)?;
+    checkpoints::refuse_if_ahead(&db)?;
     let checked = check_anchor(&db, head, records.as_ref(), is_new);
     let rollback = Rollback::accepted(checked, records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;

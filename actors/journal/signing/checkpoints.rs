@@ -58,14 +58,15 @@ pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<Sto
 ///
 /// # Errors
 /// [`JournalError::Corrupt`], or that the table cannot be read.
-pub(in crate::journal) fn refuse_if_ahead(db: &Connection, head: Head) -> Result<(), JournalError> {
-    match newest(db).map_err(SealError::from)? {
-        Some(newest) if newest.size > head.seq => {
-            let problem = "events that a stored checkpoint covers were removed".to_owned();
-            Err(JournalError::Corrupt { seq: head.seq + 1, problem })
-        }
-        _ => Ok(()),
+pub(in crate::journal) fn refuse_if_ahead(db: &Connection) -> Result<(), JournalError> {
+    // In this order, because a process that is ending may still append events and checkpoints.
+    let covered = newest(db).map_err(SealError::from)?.map_or(0, |newest| newest.size);
+    let head = Head::read(db).map_err(SealError::from)?;
+    if covered <= head.seq {
+        return Ok(());
     }
+    let problem = "events that a stored checkpoint covers were removed".to_owned();
+    Err(JournalError::Corrupt { seq: head.seq + 1, problem })
 }
 
 /// The last checkpoint before the first that cannot be read. It reads all of them, in order.
