@@ -38,6 +38,12 @@ impl Indexes {
         self.keys.runs() == events / RUN_EVENTS
     }
 
+    /// Whether the stored indexes have rows of blocks or runs that the events do not complete. It reads all rows.
+    pub(super) fn any_beyond(db: &Connection) -> rusqlite::Result<bool> {
+        let (parts, runs) = keys::count(db, 0)?;
+        Ok(facets::count(db, 0)? + parts + runs > 0)
+    }
+
     /// The newest row that took `key`, if its window is open at `now`.
     pub(super) fn find(
         &self,

@@ -90,6 +90,9 @@ fn check_and_open(
     let head = check_schema_and_tail(&db)?;
     checkpoints::refuse_if_ahead(&db)?;
     let checked = check_anchor(&db, head, records.as_ref(), is_new);
+    if checked.is_err() {
+        refuse_further_index(&db)?;
+    }
     let rollback = Rollback::accepted(checked, records.as_ref(), head, accept_rollback)?;
     let indexes = open_indexes(&db, head, now)?;
     create_folder(&files.anchor).map_err(file_error(&files.anchor))?;
@@ -138,6 +141,17 @@ fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, Jou
     }
     let problem = "its index of replay keys lacks its newest run".to_owned();
     Err(JournalError::Corrupt { seq: 0, problem })
+}
+
+/// A database without its write-ahead log may be a mixture of older and newer pages. The next block or run could not be
+/// stored over rows that are stored already, so the loss is not to be accepted then.
+fn refuse_further_index(db: &Connection) -> Result<(), JournalError> {
+    if !Indexes::any_beyond(db).map_err(unread(db))? {
+        return Ok(());
+    }
+    let problem = "its indexes have rows of events that it does not have: its write-ahead log (`journal.db-wal`) was removed or left \
+                   behind, or events were removed";
+    Err(JournalError::Corrupt { seq: 0, problem: problem.to_owned() })
 }
 
 /// After a failed fsync the page cache may hold data the disk never got, and nobody can tell. So everything is written

@@ -53,8 +53,8 @@ pub(in crate::journal) fn newest(db: &Connection) -> rusqlite::Result<Option<Sto
     db.prepare_cached(&newest)?.query_row([], StoredCheckpoint::read).optional()
 }
 
-/// Refuses a journal whose newest stored checkpoint covers more events than there are. Events and their checkpoints are lost
-/// together, so this is no loss that could be accepted.
+/// Refuses a journal whose newest stored checkpoint covers more events than there are. The next checkpoint could not be
+/// signed, so this is no loss that could be accepted.
 ///
 /// # Errors
 /// [`JournalError::Corrupt`], or that the table cannot be read.
@@ -65,8 +65,16 @@ pub(in crate::journal) fn refuse_if_ahead(db: &Connection) -> Result<(), Journal
     if covered <= head.seq {
         return Ok(());
     }
-    let problem = "events that a stored checkpoint covers were removed".to_owned();
-    Err(JournalError::Corrupt { seq: head.seq + 1, problem })
+    Err(JournalError::Corrupt { seq: head.seq + 1, problem: ahead(covered, head.seq) })
+}
+
+/// What is wrong with a journal of `events` events whose newest stored checkpoint covers more. A database without its
+/// write-ahead log may be a mixture of older and newer pages, so nobody need have removed an event.
+pub(in crate::journal) fn ahead(covered: u64, events: u64) -> String {
+    format!(
+        "its stored checkpoints cover {covered} events, but it has {events}: its write-ahead log (`journal.db-wal`) was removed or left \
+         behind, or events were removed"
+    )
 }
 
 /// The last checkpoint before the first that cannot be read. It reads all of them, in order.

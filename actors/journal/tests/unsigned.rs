@@ -121,10 +121,27 @@ fn events_that_are_missing_although_their_checkpoints_are_not_are_no_loss_that_c
     open(&place).grow(4).seal();
     tamper(&place, "DELETE FROM journal_events WHERE seq > 2");
     let told = verify(&place.files()).unwrap().to_json(Duration::ZERO).to_string();
-    assert!(told.contains("events that the stored checkpoint 2 covers were removed"), "{told}");
+    assert!(told.contains("its stored checkpoints cover 4 events, but it has 2"), "{told}");
     for accept_rollback in [false, true] {
         let refusal = refusal(&place, accept_rollback);
         assert!(matches!(refusal, JournalError::Corrupt { seq: 3, .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn index_rows_beyond_the_events_of_a_journal_with_a_loss_are_told_before_it_could_be_accepted() {
+    for leftover in [
+        "INSERT INTO journal_facets SELECT facet, value, 7, bits FROM journal_facets LIMIT 1",
+        "INSERT INTO replay_keys SELECT place + 1000000, entries FROM replay_keys LIMIT 1",
+    ] {
+        let place = Place::new();
+        open(&place).grow(300).seal();
+        fs::remove_file(place.files().anchor).unwrap();
+        tamper(&place, leftover);
+        for accept_rollback in [false, true] {
+            let refusal = refusal(&place, accept_rollback);
+            assert!(refusal.to_string().contains("its indexes have rows of events"), "{refusal}");
+        }
     }
 }
 

@@ -165,12 +165,11 @@ impl<'a> Notes<'a> {
         self.go_on_without(finished, report)
     }
 
-    /// Events and their checkpoints are lost together. Events that are missing alone were removed.
+    /// Events that are lost without the checkpoints that cover them are no loss that could be accepted.
     fn compare_with_newest(&self, report: &mut VerifyReport) -> rusqlite::Result<()> {
         let newest = report.head_seq.max(events::newest_seq(self.db)?);
         if let Some(last) = self.last.as_ref().filter(|last| last.size > newest) {
-            let removed = format!("events that the stored checkpoint {} covers were removed", last.number);
-            report.add(to_sql(newest + 1), removed);
+            report.add(to_sql(newest + 1), checkpoints::ahead(last.size, newest));
         }
         Ok(())
     }
