@@ -16,6 +16,11 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 /// The alternative remedy when the anchor or the checkpoint file is lost.
 pub(super) const TAKE_AS_IT_IS: &str = "accept the journal as it is";
 
+/// Why something that is stored for events may reach beyond the events. A database without its write-ahead log may be a mixture
+/// of older and newer pages, so nobody need have removed an event.
+pub(super) const REACHES_BEYOND: &str =
+    "its write-ahead log (`journal.db-wal`) was removed or left behind, or events were removed";
+
 /// The remedy for a file that may not grow.
 pub(super) const RAISE_LIMIT_OF_FILE_SIZE: &str = "raise that limit (`ulimit -f`, `LimitFSIZE=`)";
 

@@ -19,7 +19,7 @@ use super::same_file::{OpenFiles, wal_path};
 use crate::clock::UnixMs;
 use crate::files;
 use crate::journal::JournalFiles;
-use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE, TAKE_AS_IT_IS};
+use crate::journal::error::{JournalError, RAISE_LIMIT_OF_FILE_SIZE, REACHES_BEYOND, TAKE_AS_IT_IS};
 use crate::journal::format::chain::ChainWalk;
 use crate::journal::format::row::{COLUMNS, Columns, Head, digest, from_sql, to_sql};
 use crate::journal::index::Indexes;
@@ -143,15 +143,13 @@ fn open_indexes(db: &Connection, head: Head, now: UnixMs) -> Result<Indexes, Jou
     Err(JournalError::Corrupt { seq: 0, problem })
 }
 
-/// A database without its write-ahead log may be a mixture of older and newer pages. The next block or run could not be
-/// stored over rows that are stored already, so the loss is not to be accepted then.
+/// The next block or run could not be stored over rows that are stored already, so a loss is not to be accepted then.
 fn refuse_further_index(db: &Connection) -> Result<(), JournalError> {
     if !Indexes::any_beyond(db).map_err(unread(db))? {
         return Ok(());
     }
-    let problem = "its indexes have rows of events that it does not have: its write-ahead log (`journal.db-wal`) was removed or left \
-                   behind, or events were removed";
-    Err(JournalError::Corrupt { seq: 0, problem: problem.to_owned() })
+    let problem = format!("its indexes have rows of events that it does not have: {REACHES_BEYOND}");
+    Err(JournalError::Corrupt { seq: 0, problem })
 }
 
 /// After a failed fsync the page cache may hold data the disk never got, and nobody can tell. So everything is written

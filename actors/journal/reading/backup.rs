@@ -129,10 +129,10 @@ fn remove_unless_held(path: &Path) -> io::Result<()> {
 fn cause(error: rusqlite::Error, db: &Connection) -> Cause {
     let is_of_a_write = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_WRITE);
     let bytes_max = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
-    match is_of_a_write && bytes_of(db).is_ok_and(|bytes| bytes > bytes_max) {
-        true => Arc::new(io::Error::from(Errno::FBIG)),
-        false => Arc::new(error),
+    if is_of_a_write && bytes_of(db).is_ok_and(|bytes| bytes > bytes_max) {
+        return Arc::new(io::Error::from(Errno::FBIG));
     }
+    Arc::new(error)
 }
 
 /// The size of the database, with what lies in its write-ahead log.

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::sealer::{SealError, Sealed};
 use super::subtrees;
 use crate::journal::JournalError;
+use crate::journal::error::REACHES_BEYOND;
 use crate::journal::event::ROLLBACK_ACCEPTED;
 use crate::journal::format::row::{Head, to_sql, unsigned};
 use crate::tlog::{Checkpoint, KeyLine, Lineage, LineageError};
@@ -68,13 +69,9 @@ pub(in crate::journal) fn refuse_if_ahead(db: &Connection) -> Result<(), Journal
     Err(JournalError::Corrupt { seq: head.seq + 1, problem: ahead(covered, head.seq) })
 }
 
-/// What is wrong with a journal of `events` events whose newest stored checkpoint covers more. A database without its
-/// write-ahead log may be a mixture of older and newer pages, so nobody need have removed an event.
+/// What is wrong with a journal of `events` events whose newest stored checkpoint covers more.
 pub(in crate::journal) fn ahead(covered: u64, events: u64) -> String {
-    format!(
-        "its stored checkpoints cover {covered} events, but it has {events}: its write-ahead log (`journal.db-wal`) was removed or left \
-         behind, or events were removed"
-    )
+    format!("its stored checkpoints cover {covered} events, but it has {events}: {REACHES_BEYOND}")
 }
 
 /// The last checkpoint before the first that cannot be read. It reads all of them, in order.
