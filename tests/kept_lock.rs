@@ -80,6 +80,6 @@ fn a_failed_start_whose_journal_does_not_close_in_time_keeps_its_lock_to_its_end
     write_private(&root.path().join("webhooks.toml"), "nonsense");
     let faults = "stopper::closes_within=return(300);journal::close=sleep(5000)";
     let mut daemon = Slow::start(root.path(), faults);
-    eventually("it has opened the journal", || root.path().join("journal.db-wal").is_file());
+    eventually("it starts", || root.path().join("reserve").is_file());
     assert_eq!(daemon.keeps_the_lock_to_its_end(root.path()), Some(78));
 }
